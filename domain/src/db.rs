@@ -1,0 +1,220 @@
+//! Connections and transactions. One request, one transaction, one tenant.
+//!
+//! Two non-owner roles exist in Postgres and row security is forced on every tenant table: `simcube_app` sees the
+//! rows of `app.tenant_id`, `simcube_system` has policies of its own (not BYPASSRLS) and is reachable only through
+//! [`SystemCx`], so cross-tenant work can be searched for.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sea_orm::{
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    ExecResult, FromQueryResult, IsolationLevel, Statement, TransactionTrait, Value,
+};
+
+use crate::{Clock, Error, Result, Scope};
+
+/// The two pools.
+#[derive(Clone)]
+pub struct Db {
+    app: DatabaseConnection,
+    system: DatabaseConnection,
+    clock: Arc<dyn Clock>,
+}
+
+impl Db {
+    /// Connects lazily with at most `connections` per role.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when the server does not answer.
+    pub async fn connect(url: &str, connections: u32, clock: Arc<dyn Clock>) -> Result<Self> {
+        let pool = |role: &'static str| {
+            let mut options = ConnectOptions::new(url);
+            options
+                .max_connections(connections)
+                .min_connections(1)
+                .acquire_timeout(Duration::from_secs(10))
+                .test_before_acquire(false)
+                .sqlx_logging(false)
+                .map_sqlx_postgres_opts(move |o| o.options([("role", role)]));
+            sea_orm::Database::connect(options)
+        };
+        let (app, system) = tokio::try_join!(pool("simcube_app"), pool("simcube_system"))?;
+        Ok(Self { app, system, clock })
+    }
+
+    /// The clock that every transaction is stamped with.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// A read-only snapshot of one tenant. It ends when dropped.
+    pub async fn read(&self, scope: &Scope) -> Result<Cx> {
+        let tx = self
+            .app
+            .begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly))
+            .await?;
+        Cx::open(tx, scope, self.clock.clone()).await
+    }
+
+    /// A read-write transaction in one tenant. Nothing is kept unless [`Cx::commit`] is called.
+    pub async fn write(&self, scope: &Scope) -> Result<Cx> {
+        Cx::open(self.app.begin().await?, scope, self.clock.clone()).await
+    }
+
+    /// A transaction of the platform itself.
+    pub async fn system(&self) -> Result<SystemCx> {
+        let tx = self.system.begin().await?;
+        Ok(SystemCx { tx: Tx::new(tx), clock: self.clock.clone() })
+    }
+
+    /// Whether the server answers.
+    pub async fn ping(&self) -> Result<()> {
+        Ok(self.app.ping().await?)
+    }
+}
+
+/// A transaction that counts its statements.
+struct Tx {
+    inner: DatabaseTransaction,
+    statements: AtomicU64,
+}
+
+impl Tx {
+    fn new(inner: DatabaseTransaction) -> Self {
+        Self { inner, statements: AtomicU64::new(0) }
+    }
+
+    fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+    }
+
+    async fn all<T: FromQueryResult>(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<T>, DbErr> {
+        let rows = self.inner.query_all_raw(self.statement(sql, values)).await?;
+        rows.iter().map(|row| T::from_query_result(row, "")).collect()
+    }
+
+    async fn one<T: FromQueryResult>(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Option<T>, DbErr> {
+        let row = self.inner.query_one_raw(self.statement(sql, values)).await?;
+        row.as_ref().map(|row| T::from_query_result(row, "")).transpose()
+    }
+
+    async fn execute(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<ExecResult, DbErr> {
+        self.inner.execute_raw(self.statement(sql, values)).await
+    }
+}
+
+macro_rules! transaction {
+    ($type:ty) => {
+        impl $type {
+            /// Runs a statement and reads its rows.
+            pub(crate) async fn all<T: FromQueryResult>(
+                &self,
+                sql: &str,
+                values: impl IntoIterator<Item = Value>,
+            ) -> Result<Vec<T>> {
+                Ok(self.tx.all(sql, values).await?)
+            }
+
+            /// Runs a statement and reads its only row, if any.
+            pub(crate) async fn one<T: FromQueryResult>(
+                &self,
+                sql: &str,
+                values: impl IntoIterator<Item = Value>,
+            ) -> Result<Option<T>> {
+                Ok(self.tx.one(sql, values).await?)
+            }
+
+            /// Runs a statement for its effect and returns how many rows it touched. The raw error is returned so
+            /// that constraint names can be matched.
+            pub(crate) async fn execute(
+                &self,
+                sql: &str,
+                values: impl IntoIterator<Item = Value>,
+            ) -> Result<u64, DbErr> {
+                Ok(self.tx.execute(sql, values).await?.rows_affected())
+            }
+
+            /// The present moment of this transaction's clock.
+            pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+                self.clock.now()
+            }
+
+            /// Statements sent so far, the opening ones included.
+            pub fn statements(&self) -> u64 {
+                self.tx.statements.load(Ordering::Relaxed)
+            }
+
+            /// Makes everything durable.
+            pub async fn commit(self) -> Result<()> {
+                Ok(self.tx.inner.commit().await?)
+            }
+        }
+    };
+}
+
+/// One caller's transaction in one tenant: the first argument of every tenant-facing function.
+pub struct Cx {
+    tx: Tx,
+    scope: Scope,
+    clock: Arc<dyn Clock>,
+}
+
+impl Cx {
+    async fn open(tx: DatabaseTransaction, scope: &Scope, clock: Arc<dyn Clock>) -> Result<Self> {
+        let tx = Tx::new(tx);
+        tx.execute(
+            "SELECT set_config('app.tenant_id', $1, true)",
+            [scope.tenant().uuid().to_string().into()],
+        )
+        .await?;
+        Ok(Self { tx, scope: scope.clone(), clock })
+    }
+
+    /// Who asks.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
+/// A transaction of the platform itself, across tenants: intake, tenant administration, migrations' seed data.
+pub struct SystemCx {
+    tx: Tx,
+    clock: Arc<dyn Clock>,
+}
+
+transaction!(Cx);
+transaction!(SystemCx);
+
+/// The name of the constraint that a statement violated, if that is why it failed.
+pub(crate) fn violated_constraint(error: &DbErr) -> Option<String> {
+    use sea_orm::{RuntimeErr, sqlx};
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return None;
+    };
+    match error.as_ref() {
+        sqlx::Error::Database(error) => error.constraint().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// Turns a violated constraint into an error for the client, by the constraint's name.
+pub(crate) fn on_constraint(error: DbErr, known: &[(&str, fn() -> Error)]) -> Error {
+    violated_constraint(&error)
+        .and_then(|name| known.iter().find(|(constraint, _)| *constraint == name))
+        .map_or_else(|| Error::from(error), |(_, to_error)| to_error())
+}

@@ -1,0 +1,140 @@
+//! The closed set of ways in which a request can fail.
+//!
+//! A [`Code`] is part of the public contract (`extensions.code` in GraphQL, `code` in REST); its text never
+//! changes. Messages are for people and may. The cause of an `Internal` or `Unavailable` error is logged
+//! where it is turned into an answer and never reaches a client.
+
+use std::fmt;
+
+/// Stable machine code of a failure (PLT-12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The input is malformed: wrong type, impossible value, unknown enum word.
+    InvalidInput,
+    /// A cursor is damaged, or belongs to another list, filter or order.
+    InvalidCursor,
+    /// No token, or one that does not verify.
+    Unauthenticated,
+    /// The caller is known and may not do this.
+    Forbidden,
+    /// No such object for this caller. Objects of other tenants and segments answer the same.
+    NotFound,
+    /// The request contradicts what is stored: a duplicate name, an overlapping validity.
+    Conflict,
+    /// A backdated assignment reaches into usage that is already counted (COUNTING: refused for now).
+    UsageAlreadyCounted,
+    /// A documented limit on depth, breadth, cost, size or time was exceeded.
+    LimitExceeded,
+    /// The cube cannot answer this combination exactly, so it does not answer it.
+    NotExact,
+    /// Too many requests; try again later.
+    Throttled,
+    /// An engine is down or starting; try again later.
+    Unavailable,
+    /// Our fault.
+    Internal,
+}
+
+impl Code {
+    /// The contract text, for example `NOT_FOUND`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "INVALID_INPUT",
+            Self::InvalidCursor => "INVALID_CURSOR",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::NotFound => "NOT_FOUND",
+            Self::Conflict => "CONFLICT",
+            Self::UsageAlreadyCounted => "USAGE_ALREADY_COUNTED",
+            Self::LimitExceeded => "LIMIT_EXCEEDED",
+            Self::NotExact => "NOT_EXACT",
+            Self::Throttled => "THROTTLED",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A failure with its stable code, a message for people and, for our own faults, the hidden cause.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    code: Code,
+    message: String,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Result of every fallible domain function.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A failure that the client can understand and mend.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), source: None }
+    }
+
+    /// Shorthand for [`Code::InvalidInput`].
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Code::InvalidInput, message)
+    }
+
+    /// Shorthand for [`Code::NotFound`]; the message never says whether the object exists elsewhere.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("no such {what}"))
+    }
+
+    /// Shorthand for [`Code::Forbidden`].
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(Code::Forbidden, message)
+    }
+
+    /// Our fault: the cause is kept for the log, the client sees only `internal error`.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { code: Code::Internal, message: "internal error".into(), source: Some(source.into()) }
+    }
+
+    /// An engine does not answer: the cause is kept for the log.
+    pub fn unavailable(
+        message: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { code: Code::Unavailable, message: message.into(), source: Some(source.into()) }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The hidden cause as text, for the log only.
+    pub fn cause(&self) -> Option<String> {
+        self.source.as_ref().map(|source| {
+            let mut text = source.to_string();
+            let mut next = source.source();
+            while let Some(cause) = next {
+                text.push_str(": ");
+                text.push_str(&cause.to_string());
+                next = cause.source();
+            }
+            text
+        })
+    }
+}
+
+impl From<sea_orm::DbErr> for Error {
+    fn from(error: sea_orm::DbErr) -> Self {
+        use sea_orm::DbErr;
+        match error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => {
+                Self::unavailable("the inventory store does not answer", error)
+            }
+            other => Self::internal(other),
+        }
+    }
+}
