@@ -4,13 +4,24 @@
 //! Nothing here knows GraphQL, HTTP or ClickHouse. The first argument of every function that touches
 //! tenant data is a [`Cx`] (one tenant, one caller) or a [`SystemCx`] (the platform itself).
 
+pub mod audit;
 pub mod clock;
+pub mod customer;
 pub mod db;
+pub mod device;
 pub mod error;
+pub mod grant;
 pub mod id;
 pub mod identifier;
+pub mod identity;
+pub mod label;
+pub mod network;
+pub mod paging;
 pub mod period;
 pub mod scope;
+pub mod sim;
+mod sql;
+pub mod tenant;
 
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use db::{Cx, Db, SystemCx};

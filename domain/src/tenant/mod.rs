@@ -1,0 +1,153 @@
+//! Tenants: the companies whose fleets live here side by side.
+
+use chrono::{DateTime, Utc};
+use sea_orm::FromQueryResult;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    Code, Cx, Error, Result, SystemCx, audit,
+    db::on_constraint,
+    id::TenantId,
+};
+
+/// One tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Short name in tokens and on the command line.
+    pub slug: String,
+    /// Name for people.
+    pub name: String,
+    /// Whether the fleet is made up by the simulator.
+    pub simulated: bool,
+    /// When it was created, UTC.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What is needed to create a tenant.
+#[derive(Clone, Debug)]
+pub struct NewTenant {
+    /// 1 to 63 of `a-z`, `0-9` and `-`, not beginning with `-`.
+    pub slug: String,
+    /// 1 to 200 characters.
+    pub name: String,
+    /// Whether the fleet is made up by the simulator.
+    pub simulated: bool,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    tenant_id: Uuid,
+    slug: String,
+    name: String,
+    simulated: bool,
+    created_at: DateTime<Utc>,
+}
+
+impl From<Row> for Tenant {
+    fn from(row: Row) -> Self {
+        Self {
+            id: TenantId::new(row.tenant_id),
+            slug: row.slug,
+            name: row.name,
+            simulated: row.simulated,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// Whether `text` may be the slug of a tenant or a customer.
+pub fn is_slug(text: &str) -> bool {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(known) && !text.starts_with('-')
+}
+
+/// Creates a tenant and writes it to the audit log, in the caller's transaction.
+///
+/// # Errors
+/// `INVALID_INPUT` for a bad slug or name, `CONFLICT` when either is taken.
+pub async fn create(cx: &SystemCx, new: NewTenant) -> Result<Tenant> {
+    if !is_slug(&new.slug) {
+        return Err(Error::invalid(
+            "a slug has 1 to 63 of a-z, 0-9 and -, and does not begin with -",
+        ));
+    }
+    let named = (1..=200).contains(&new.name.chars().count()) && !new.name.contains('\0');
+    if !named {
+        return Err(Error::invalid("a tenant's name has 1 to 200 characters"));
+    }
+    let id = TenantId::new(Uuid::now_v7());
+    let at = cx.now();
+    cx.execute(
+        "INSERT INTO tenant (tenant_id, slug, name, simulated, created_at) VALUES ($1, $2, $3, $4, $5)",
+        [
+            id.uuid().into(),
+            new.slug.as_str().into(),
+            new.name.as_str().into(),
+            new.simulated.into(),
+            at.into(),
+        ],
+    )
+    .await
+    .map_err(|error| {
+        on_constraint(
+            error,
+            &[
+                ("tenant_slug_key", || Error::new(Code::Conflict, "a tenant with this slug exists")),
+                ("tenant_name_key", || Error::new(Code::Conflict, "a tenant with this name exists")),
+            ],
+        )
+    })?;
+    let entry = audit::Entry {
+        action: "tenant.create",
+        subject: id.to_string(),
+        detail: json!({ "slug": new.slug }),
+    };
+    audit::record_platform(cx, id, "command line", &entry).await?;
+    Ok(Tenant { id, slug: new.slug, name: new.name, simulated: new.simulated, created_at: at })
+}
+
+/// The tenant with this slug, for the platform itself.
+pub async fn find(cx: &SystemCx, slug: &str) -> Result<Option<Tenant>> {
+    if !is_slug(slug) {
+        return Ok(None);
+    }
+    let row = cx
+        .one::<Row>(
+            "SELECT tenant_id, slug, name, simulated, created_at FROM tenant WHERE slug = $1",
+            [slug.into()],
+        )
+        .await?;
+    Ok(row.map(Tenant::from))
+}
+
+/// The caller's tenant.
+///
+/// # Errors
+/// `NOT_FOUND` when it was removed since the token was resolved.
+pub async fn get(cx: &Cx) -> Result<Tenant> {
+    cx.one::<Row>(
+        "SELECT tenant_id, slug, name, simulated, created_at FROM tenant WHERE tenant_id = $1",
+        [cx.scope().tenant().uuid().into()],
+    )
+    .await?
+    .map(Tenant::from)
+    .ok_or_else(|| Error::not_found("tenant"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_slug;
+
+    #[test]
+    fn a_slug_is_plain_lower_case() {
+        for good in ["a", "alpha", "3m", "a-b"] {
+            assert!(is_slug(good), "{good}");
+        }
+        for bad in ["", "-a", "A", "a b", "a\0", "é", &"a".repeat(64)] {
+            assert!(!is_slug(bad), "{bad}");
+        }
+    }
+}
