@@ -13,11 +13,12 @@ use std::{
 };
 
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    ExecResult, FromQueryResult, IsolationLevel, Statement, TransactionTrait, Value,
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, ExecResult, FromQueryResult, IsolationLevel, Statement, TransactionTrait,
+    Value,
 };
 
-use crate::{Clock, Error, Result, Scope};
+use crate::{Clock, Error, Result, Scope, sql::Sql};
 
 /// The two pools.
 #[derive(Clone)]
@@ -57,7 +58,10 @@ impl Db {
     pub async fn read(&self, scope: &Scope) -> Result<Cx> {
         let tx = self
             .app
-            .begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly))
+            .begin_with_config(
+                Some(IsolationLevel::RepeatableRead),
+                Some(AccessMode::ReadOnly),
+            )
             .await?;
         Cx::open(tx, scope, self.clock.clone()).await
     }
@@ -70,7 +74,10 @@ impl Db {
     /// A transaction of the platform itself.
     pub async fn system(&self) -> Result<SystemCx> {
         let tx = self.system.begin().await?;
-        Ok(SystemCx { tx: Tx::new(tx), clock: self.clock.clone() })
+        Ok(SystemCx {
+            tx: Tx::new(tx),
+            clock: self.clock.clone(),
+        })
     }
 
     /// Whether the server answers.
@@ -87,7 +94,10 @@ struct Tx {
 
 impl Tx {
     fn new(inner: DatabaseTransaction) -> Self {
-        Self { inner, statements: AtomicU64::new(0) }
+        Self {
+            inner,
+            statements: AtomicU64::new(0),
+        }
     }
 
     fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
@@ -100,8 +110,13 @@ impl Tx {
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<T>, DbErr> {
-        let rows = self.inner.query_all_raw(self.statement(sql, values)).await?;
-        rows.iter().map(|row| T::from_query_result(row, "")).collect()
+        let rows = self
+            .inner
+            .query_all_raw(self.statement(sql, values))
+            .await?;
+        rows.iter()
+            .map(|row| T::from_query_result(row, ""))
+            .collect()
     }
 
     async fn one<T: FromQueryResult>(
@@ -109,11 +124,20 @@ impl Tx {
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Option<T>, DbErr> {
-        let row = self.inner.query_one_raw(self.statement(sql, values)).await?;
-        row.as_ref().map(|row| T::from_query_result(row, "")).transpose()
+        let row = self
+            .inner
+            .query_one_raw(self.statement(sql, values))
+            .await?;
+        row.as_ref()
+            .map(|row| T::from_query_result(row, ""))
+            .transpose()
     }
 
-    async fn execute(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<ExecResult, DbErr> {
+    async fn execute(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<ExecResult, DbErr> {
         self.inner.execute_raw(self.statement(sql, values)).await
     }
 }
@@ -182,7 +206,23 @@ impl Cx {
             [scope.tenant().uuid().to_string().into()],
         )
         .await?;
-        Ok(Self { tx, scope: scope.clone(), clock })
+        Ok(Self {
+            tx,
+            scope: scope.clone(),
+            clock,
+        })
+    }
+
+    /// Runs a built statement and reads its rows.
+    pub(crate) async fn select<T: FromQueryResult>(&self, sql: Sql) -> Result<Vec<T>> {
+        let (text, values) = sql.into_parts();
+        self.all(&text, values).await
+    }
+
+    /// Runs a built statement and reads its only row, if any.
+    pub(crate) async fn select_one<T: FromQueryResult>(&self, sql: Sql) -> Result<Option<T>> {
+        let (text, values) = sql.into_parts();
+        self.one(&text, values).await
     }
 
     /// Who asks.
@@ -203,7 +243,9 @@ transaction!(SystemCx);
 /// The name of the constraint that a statement violated, if that is why it failed.
 pub(crate) fn violated_constraint(error: &DbErr) -> Option<String> {
     use sea_orm::{RuntimeErr, sqlx};
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
         return None;
     };
     match error.as_ref() {
@@ -212,8 +254,11 @@ pub(crate) fn violated_constraint(error: &DbErr) -> Option<String> {
     }
 }
 
+/// A constraint's name and the client's error for violating it.
+pub(crate) type OnViolation = (&'static str, fn() -> Error);
+
 /// Turns a violated constraint into an error for the client, by the constraint's name.
-pub(crate) fn on_constraint(error: DbErr, known: &[(&str, fn() -> Error)]) -> Error {
+pub(crate) fn on_constraint(error: DbErr, known: &[OnViolation]) -> Error {
     violated_constraint(&error)
         .and_then(|name| known.iter().find(|(constraint, _)| *constraint == name))
         .map_or_else(|| Error::from(error), |(_, to_error)| to_error())

@@ -30,8 +30,14 @@ pub enum Role {
 
 impl Role {
     /// Every role, in order of power.
-    pub const ALL: [Self; 6] =
-        [Self::PlatformAdmin, Self::TenantAdmin, Self::Support, Self::Viewer, Self::CustomerUser, Self::Ingest];
+    pub const ALL: [Self; 6] = [
+        Self::PlatformAdmin,
+        Self::TenantAdmin,
+        Self::Support,
+        Self::Viewer,
+        Self::CustomerUser,
+        Self::Ingest,
+    ];
 
     /// The word used in tokens and on the command line.
     pub const fn as_str(self) -> &'static str {
@@ -84,10 +90,13 @@ impl FromStr for Role {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|role| role.as_str()).collect();
-            Error::invalid(format!("unknown role; one of {}", known.join(", ")))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| {
+                let known: Vec<_> = Self::ALL.iter().map(|role| role.as_str()).collect();
+                Error::invalid(format!("unknown role; one of {}", known.join(", ")))
+            })
     }
 }
 
@@ -179,7 +188,10 @@ pub enum Area {
 
 /// The five visibility switches of a customer. Staff roles see every area.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "five independent switches is what TEN-12 asks for")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "five independent switches is what TEN-12 asks for"
+)]
 pub struct Visibility {
     /// Devices are open.
     pub devices: bool,
@@ -195,10 +207,21 @@ pub struct Visibility {
 
 impl Visibility {
     /// Everything open: staff.
-    pub const ALL: Self = Self { devices: true, sims: true, sessions: true, usage: true, billing: true };
+    pub const ALL: Self = Self {
+        devices: true,
+        sims: true,
+        sessions: true,
+        usage: true,
+        billing: true,
+    };
     /// The preset of a devices-only customer (TEN-11).
-    pub const DEVICES_ONLY: Self =
-        Self { devices: true, sims: false, sessions: false, usage: false, billing: false };
+    pub const DEVICES_ONLY: Self = Self {
+        devices: true,
+        sims: false,
+        sessions: false,
+        usage: false,
+        billing: false,
+    };
 
     /// Whether `area` is open.
     pub const fn of(self, area: Area) -> bool {
@@ -270,12 +293,20 @@ impl Scope {
         visibility: Visibility,
     ) -> Self {
         let (segments, visibility) = match role {
-            Role::PlatformAdmin | Role::TenantAdmin | Role::Support => (Segments::All, Visibility::ALL),
+            Role::PlatformAdmin | Role::TenantAdmin | Role::Support => {
+                (Segments::All, Visibility::ALL)
+            }
             Role::Viewer => (Segments::Part(segment), Visibility::ALL),
             Role::CustomerUser => (Segments::Part(segment), visibility),
             Role::Ingest => (Segments::Part(Segment::default()), Visibility::default()),
         };
-        Self { tenant, actor, role, segments, visibility }
+        Self {
+            tenant,
+            actor,
+            role,
+            segments,
+            visibility,
+        }
     }
 
     /// The tenant.
@@ -306,7 +337,9 @@ impl Scope {
     /// Whether the caller may do this: role and visibility switch together.
     pub fn may(&self, permission: Permission) -> bool {
         self.role.permissions().contains(&permission)
-            && permission.area().is_none_or(|area| self.visibility.of(area))
+            && permission
+                .area()
+                .is_none_or(|area| self.visibility.of(area))
     }
 
     /// # Errors
@@ -315,7 +348,10 @@ impl Scope {
         if self.may(permission) {
             Ok(())
         } else {
-            Err(Error::new(Code::Forbidden, format!("this needs the permission {}", permission.as_str())))
+            Err(Error::new(
+                Code::Forbidden,
+                format!("this needs the permission {}", permission.as_str()),
+            ))
         }
     }
 }
@@ -338,8 +374,15 @@ mod tests {
     fn a_devices_only_customer_may_read_devices_alone() {
         let scope = scope(Role::CustomerUser, Visibility::DEVICES_ONLY);
         assert!(scope.may(Permission::DevicesRead));
-        for closed in [Permission::SimsRead, Permission::UsageRead, Permission::InventoryWrite] {
-            assert_eq!(scope.require(closed).map_err(|e| e.code()), Err(Code::Forbidden));
+        for closed in [
+            Permission::SimsRead,
+            Permission::UsageRead,
+            Permission::InventoryWrite,
+        ] {
+            assert_eq!(
+                scope.require(closed).map_err(|e| e.code()),
+                Err(Code::Forbidden)
+            );
         }
     }
 
@@ -352,7 +395,10 @@ mod tests {
     #[test]
     fn ingest_can_only_write() {
         let scope = scope(Role::Ingest, Visibility::ALL);
-        let open: Vec<_> = Permission::ALL.into_iter().filter(|p| scope.may(*p)).collect();
+        let open: Vec<_> = Permission::ALL
+            .into_iter()
+            .filter(|p| scope.may(*p))
+            .collect();
         assert_eq!(open, [Permission::CdrsWrite]);
     }
 

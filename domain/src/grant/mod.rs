@@ -1,0 +1,181 @@
+//! Segment grants: what a subject may see beyond what its token says (TEN-08, TEN-09).
+//!
+//! A grant opens one whole customer, one SIM or one device; the SIM and device grants of a subject are its pool. The
+//! identity module reads them on every request, so a change takes effect on the next one.
+
+use chrono::{DateTime, Utc};
+use sea_orm::FromQueryResult;
+use uuid::Uuid;
+
+use crate::{
+    Code, Cx, Error, Permission, Result, audit,
+    id::{CustomerId, DeviceId, GrantId, SimId},
+};
+
+/// What a grant opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Target {
+    /// Everything of one customer.
+    Customer(CustomerId),
+    /// One SIM.
+    Sim(SimId),
+    /// One device.
+    Device(DeviceId),
+}
+
+/// One grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Identifier.
+    pub id: GrantId,
+    /// The token subject it is given to.
+    pub subject: String,
+    /// What it opens.
+    pub target: Target,
+    /// When it was given.
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    grant_id: Uuid,
+    subject: String,
+    customer_id: Option<Uuid>,
+    sim_id: Option<Uuid>,
+    device_id: Option<Uuid>,
+    created_at: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Grant {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let target = match (row.customer_id, row.sim_id, row.device_id) {
+            (Some(id), None, None) => Target::Customer(CustomerId::new(id)),
+            (None, Some(id), None) => Target::Sim(SimId::new(id)),
+            (None, None, Some(id)) => Target::Device(DeviceId::new(id)),
+            _ => return Err(Error::internal("a grant without exactly one target")),
+        };
+        Ok(Self {
+            id: GrantId::new(row.grant_id),
+            subject: row.subject,
+            target,
+            created_at: row.created_at,
+        })
+    }
+}
+
+/// Most targets of one call.
+pub const MAX_TARGETS: usize = 1_000;
+
+/// Grants `targets` to `subject`, audited. Granting again changes nothing. Returns the subject's grants.
+///
+/// # Errors
+/// `FORBIDDEN` without `customers:write`, `NOT_FOUND` when a target is not in the tenant, `LIMIT_EXCEEDED` above
+/// [`MAX_TARGETS`], `INVALID_INPUT` for a subject that is empty or longer than 200 characters.
+pub async fn add(cx: &Cx, subject: &str, targets: &[Target]) -> Result<Vec<Grant>> {
+    cx.scope().require(Permission::CustomersWrite)?;
+    if subject.is_empty() || subject.chars().count() > 200 || subject.contains('\0') {
+        return Err(Error::invalid("a subject has 1 to 200 characters"));
+    }
+    if targets.is_empty() {
+        return Err(Error::invalid("name at least one customer, SIM or device"));
+    }
+    if targets.len() > MAX_TARGETS {
+        return Err(Error::new(
+            Code::LimitExceeded,
+            format!("at most {MAX_TARGETS} targets in one call"),
+        ));
+    }
+    for target in targets {
+        insert(cx, subject, *target).await?;
+    }
+    let detail = serde_json::json!({ "targets": targets.iter().map(printed).collect::<Vec<_>>() });
+    let entry = audit::Entry {
+        action: "segment.grant",
+        subject: subject.to_owned(),
+        detail,
+    };
+    audit::record(cx, &entry).await?;
+    by_subject(cx, subject).await
+}
+
+fn printed(target: &Target) -> String {
+    match target {
+        Target::Customer(id) => id.to_string(),
+        Target::Sim(id) => id.to_string(),
+        Target::Device(id) => id.to_string(),
+    }
+}
+
+async fn insert(cx: &Cx, subject: &str, target: Target) -> Result<()> {
+    let (customer, sim, device) = match target {
+        Target::Customer(id) => (Some(id.uuid()), None, None),
+        Target::Sim(id) => (None, Some(id.uuid()), None),
+        Target::Device(id) => (None, None, Some(id.uuid())),
+    };
+    cx.execute(
+        "INSERT INTO segment_grant (tenant_id, subject, customer_id, sim_id, device_id, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT ON CONSTRAINT segment_grant_target_key DO NOTHING",
+        [
+            cx.scope().tenant().uuid().into(),
+            subject.to_owned().into(),
+            customer.into(),
+            sim.into(),
+            device.into(),
+            cx.now().into(),
+        ],
+    )
+    .await
+    .map_err(|error| {
+        crate::db::on_constraint(
+            error,
+            &[
+                ("segment_grant_customer_fkey", || Error::not_found("customer")),
+                ("segment_grant_sim_fkey", || Error::not_found("SIM")),
+                ("segment_grant_device_fkey", || Error::not_found("device")),
+            ],
+        )
+    })?;
+    Ok(())
+}
+
+/// Takes a grant back, audited.
+///
+/// # Errors
+/// `FORBIDDEN` without `customers:write`, `NOT_FOUND` when there is no such grant in the tenant.
+pub async fn revoke(cx: &Cx, id: GrantId) -> Result<()> {
+    cx.scope().require(Permission::CustomersWrite)?;
+    let gone = cx
+        .execute(
+            "DELETE FROM segment_grant WHERE tenant_id = $1 AND grant_id = $2",
+            [cx.scope().tenant().uuid().into(), id.uuid().into()],
+        )
+        .await?;
+    if gone == 0 {
+        return Err(Error::not_found("grant"));
+    }
+    let detail = serde_json::json!({});
+    let entry = audit::Entry {
+        action: "segment.revoke",
+        subject: id.to_string(),
+        detail,
+    };
+    audit::record(cx, &entry).await
+}
+
+/// The grants of one subject, oldest first.
+///
+/// # Errors
+/// `FORBIDDEN` without `customers:write`.
+pub async fn by_subject(cx: &Cx, subject: &str) -> Result<Vec<Grant>> {
+    cx.scope().require(Permission::CustomersWrite)?;
+    let rows: Vec<Row> = cx
+        .all(
+            "SELECT grant_id, subject, customer_id, sim_id, device_id, created_at FROM segment_grant \
+             WHERE tenant_id = $1 AND subject = $2 ORDER BY grant_id",
+            [cx.scope().tenant().uuid().into(), subject.to_owned().into()],
+        )
+        .await?;
+    rows.into_iter().map(Grant::try_from).collect()
+}
