@@ -14,6 +14,7 @@ pub mod grant;
 pub mod id;
 pub mod identifier;
 pub mod identity;
+pub mod journal;
 pub mod label;
 pub mod network;
 pub mod paging;

@@ -3,6 +3,8 @@
 //! What a SIM did is usage (analytics); where it sits and how it is used are links and labels. Nothing here reads or
 //! writes a device's state (CRD-01).
 
+pub mod resolve;
+
 use std::{collections::HashMap, str::FromStr};
 
 use chrono::{DateTime, SecondsFormat, Utc};

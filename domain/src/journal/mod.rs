@@ -1,0 +1,139 @@
+//! The Postgres side of intake: who was accepted, what was refused, and the batches on their way to the cubes.
+//!
+//! **received = accepted + duplicate + rejected**, always; the table has it as a CHECK. Everything that one batch
+//! changes here is one transaction:
+//!
+//! 1. [`hold_attribution`]: no assignment with effect in the past is made while the batch is being attributed;
+//! 2. [`claim`]: identities of the records are inserted; who was there first is accepted, the same content again is a
+//!    duplicate, other content a conflict;
+//! 3. [`record`]: the encoded rows of the accepted, the rejections and the accounting;
+//! 4. commit. From here on the batch is durable and will be applied, by its own request, by the background or by the
+//!    next start ([`unapplied`], [`recently_applied`]).
+//!
+//! Locks are taken in one order (identities by value, then accounting rows by key), so two batches wait for each
+//! other but never in a circle.
+
+mod hash;
+mod pending;
+mod read;
+mod write;
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+pub use hash::{Content, identity};
+pub use pending::{
+    Pending, drop_payloads, mark_applied, payload, recently_applied, unapplied, unapplied_rows,
+};
+pub use read::{
+    Accounting, AccountingQuery, Batch, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,
+    RejectionFilter, accounting, fate, ledger, rejections,
+};
+pub use write::{
+    Claim, NewBatch, NewRejection, Tally, Verdict, claim, freeze_attribution, hold_attribution,
+    record,
+};
+
+use crate::Error;
+
+/// Longest stored text of a refused record, in bytes.
+pub const RAW_BYTES: usize = 8 * 1024;
+
+/// Why a record was refused. The words are part of the public contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RejectionCode {
+    /// Not a JSON object of the expected shape, too large, or cut off.
+    Malformed,
+    /// No record id or no source.
+    MissingIdentity,
+    /// No start or no end.
+    MissingTime,
+    /// Not a time, end before start, or outside the years 1970 to 2199.
+    InvalidTime,
+    /// Missing, negative, not whole bytes, beyond 64 bits, or a total that is not the sum.
+    InvalidVolume,
+    /// No ICCID, or not 19 or 20 digits.
+    InvalidIccid,
+    /// No such SIM in this tenant. Another tenant's SIM answers the same.
+    UnknownIccid,
+    /// Several SIMs begin with these 19 digits, and none is exactly this one.
+    AmbiguousIccid,
+    /// Not a three-digit MCC with a two- or three-digit MNC.
+    InvalidNetwork,
+    /// Not DATA, SMS or VOICE.
+    InvalidService,
+    /// Starts before the horizon.
+    TooOld,
+    /// Starts after now.
+    InFuture,
+    /// A record of the same identity with other billing fields was accepted before; that one stands.
+    Conflict,
+}
+
+impl RejectionCode {
+    /// Every code.
+    pub const ALL: [Self; 13] = [
+        Self::Malformed,
+        Self::MissingIdentity,
+        Self::MissingTime,
+        Self::InvalidTime,
+        Self::InvalidVolume,
+        Self::InvalidIccid,
+        Self::UnknownIccid,
+        Self::AmbiguousIccid,
+        Self::InvalidNetwork,
+        Self::InvalidService,
+        Self::TooOld,
+        Self::InFuture,
+        Self::Conflict,
+    ];
+
+    /// The stored and published word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "MALFORMED",
+            Self::MissingIdentity => "MISSING_IDENTITY",
+            Self::MissingTime => "MISSING_TIME",
+            Self::InvalidTime => "INVALID_TIME",
+            Self::InvalidVolume => "INVALID_VOLUME",
+            Self::InvalidIccid => "INVALID_ICCID",
+            Self::UnknownIccid => "UNKNOWN_ICCID",
+            Self::AmbiguousIccid => "AMBIGUOUS_ICCID",
+            Self::InvalidNetwork => "INVALID_NETWORK",
+            Self::InvalidService => "INVALID_SERVICE",
+            Self::TooOld => "TOO_OLD",
+            Self::InFuture => "IN_FUTURE",
+            Self::Conflict => "CONFLICT",
+        }
+    }
+}
+
+impl fmt::Display for RejectionCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for RejectionCode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|code| code.as_str() == text)
+            .ok_or_else(|| Error::invalid("unknown rejection code"))
+    }
+}
+
+/// The hour that `at` lies in.
+pub fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
+    let seconds = at.timestamp();
+    DateTime::from_timestamp(seconds - seconds.rem_euclid(3_600), 0).unwrap_or(at)
+}
+
+/// `uuid` unless it is the nil one, which stands for none in array parameters.
+fn present(uuid: Uuid) -> Option<Uuid> {
+    (!uuid.is_nil()).then_some(uuid)
+}
