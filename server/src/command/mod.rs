@@ -1,0 +1,91 @@
+//! The command line: one file per subcommand.
+//!
+//! Exit codes: 0 done; 1 it failed, or what was verified differs; 2 it could not begin (usage, configuration, a
+//! port in use).
+
+mod config;
+mod token;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, Flags, Log, LogFormat};
+
+/// One GraphQL API for SIM and IoT fleets, whose numbers can be proved.
+#[derive(Parser)]
+#[command(name = "simcube", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    /// Data folder [default: data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Configuration file [default: simcube.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Token(token::Args),
+    Config(config::Args),
+}
+
+/// A command could not begin because of what it was told or what it found, not because of a fault.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// Runs the program and returns its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Only fails when a provider is installed already, which serves as well.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("simcube: {error:#}");
+            ExitCode::from(if error.is::<Refused>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let flags = Flags { config: cli.config, data: cli.data, listen: cli.command.listen() };
+    let config = Config::load(&flags, std::env::vars())
+        .map_err(|error| Refused(format!("{error:#}")))?;
+    log(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(cli.command.run(config))
+}
+
+impl Command {
+    fn listen(&self) -> Option<String> {
+        None
+    }
+
+    async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Token(args) => token::run(&args, &config),
+            Self::Config(args) => config::run(&args, &config),
+        }
+    }
+}
+
+/// Log lines go to standard error; standard output belongs to what a command prints.
+fn log(log: &Log) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&log.level)
+        .map_err(|error| Refused(format!("log.level is not a filter: {error}")))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.format {
+        LogFormat::Text => lines.with_target(false).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,328 @@
+//! Configuration in one place: defaults, then the file, then the environment, then flags. Unknown keys are
+//! refused. Every knob's documentation is its doc comment, which `simcube config` prints beside the value.
+
+use std::{fmt, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use figment::{
+    Figment,
+    providers::{Format as _, Serialized, Toml},
+    value::Value,
+};
+use serde::{Deserialize, Serialize};
+
+/// A field's name and the lines of its documentation.
+type Docs = &'static [(&'static str, &'static [&'static str])];
+
+/// Declares a section once: type, default and documentation of every knob.
+macro_rules! section {
+    ($(#[doc = $about:literal])+ $name:ident {
+        $($(#[doc = $doc:literal])+ $field:ident: $type:ty = $default:expr,)*
+    }) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name {
+            $($(#[doc = $doc])+ pub $field: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl $name {
+            const DOCS: Docs = &[$((stringify!($field), &[$($doc),+]),)*];
+        }
+    };
+}
+
+section! {
+    /// Everything that can be set.
+    Config {
+        /// Address to serve on, HOST:PORT. Development tokens work on a loopback address only.
+        listen: String = "127.0.0.1:8080".into(),
+        /// Data folder: embedded engines, the development key, exports.
+        data: PathBuf = "data".into(),
+        /// Folder with the embedded engines' npm packages. Not needed when both URLs are set.
+        engines: Option<PathBuf> = None,
+        /// Postgres 18 URL, also from DATABASE_URL. Not set: a private Postgres in the data folder.
+        database_url: Option<Secret> = None,
+        /// ClickHouse HTTP URL, also from CLICKHOUSE_URL. Not set: ClickHouse inside this process.
+        clickhouse_url: Option<Secret> = None,
+        /// Who signs tokens.
+        oidc: Oidc = Oidc::default(),
+        /// Connections to Postgres.
+        pool: Pool = Pool::default(),
+        /// Limits of the HTTP server.
+        http: Http = Http::default(),
+        /// What is written to standard error.
+        log: Log = Log::default(),
+    }
+}
+
+section! {
+    /// Who signs tokens, and where a token says what.
+    Oidc {
+        /// Issuer URL, also from OIDC_ISSUER; its signing keys come from its discovery document. Not set:
+        /// tokens of `simcube token`, on a loopback address only.
+        issuer: Option<String> = None,
+        /// Required audience, also from OIDC_AUDIENCE.
+        audience: String = "simcube".into(),
+        /// Claim that holds the tenant's slug. Dots lead into nested objects.
+        tenant_claim: String = "tenant".into(),
+        /// Claim that holds the role: a word, or a list with exactly one known role in it
+        /// (Keycloak: realm_access.roles).
+        role_claim: String = "role".into(),
+        /// Claim that holds the customer's slug, absent for staff.
+        customer_claim: String = "customer".into(),
+        /// Seconds between two fetches of the issuer's keys at least; an unknown key id asks again.
+        refresh_seconds: u64 = 10,
+    }
+}
+
+section! {
+    /// Connections to Postgres.
+    Pool {
+        /// Connections at most, for each of the two database roles.
+        connections: u32 = 10,
+    }
+}
+
+section! {
+    /// Limits of the HTTP server.
+    Http {
+        /// Connections open at once at most; more wait to be accepted.
+        connections: usize = 1024,
+        /// Bytes of a GraphQL request at most. Importing a fleet needs room.
+        graphql_body_bytes: usize = 10 * 1024 * 1024,
+        /// Bytes of a usage delivery at most, as sent and after gunzip; streamed NDJSON is not bound by it.
+        ingest_body_bytes: usize = 10 * 1024 * 1024,
+        /// Seconds that a GraphQL request may run.
+        request_seconds: u64 = 30,
+        /// Seconds without a byte of the request after which it is given up.
+        idle_seconds: u64 = 30,
+        /// Seconds that requests in flight may finish in after a signal to stop; then they are answered 503.
+        grace_seconds: u64 = 10,
+    }
+}
+
+section! {
+    /// What is written to standard error.
+    Log {
+        /// `text` or `json`.
+        format: LogFormat = LogFormat::Text,
+        /// Filter, such as `info` or `warn,server=debug`.
+        level: String = "info,sqlx=warn".into(),
+    }
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+const SECTIONS: &[(&str, Docs)] =
+    &[("oidc", Oidc::DOCS), ("pool", Pool::DOCS), ("http", Http::DOCS), ("log", Log::DOCS)];
+
+/// A URL that may carry a password. It prints without it.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The URL itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    fn masked(&self) -> String {
+        let Ok(mut url) = url::Url::parse(&self.0) else {
+            return "****".into();
+        };
+        if url.password().is_some() && url.set_password(Some("****")).is_err() {
+            return "****".into();
+        }
+        if url.query().is_some() {
+            url.set_query(Some("****"));
+        }
+        url.to_string()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.masked())
+    }
+}
+
+/// What the command line says, strongest of all.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--data`.
+    pub data: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<String>,
+}
+
+/// Variables without our prefix, and the knob each sets.
+const PLAIN: [(&str, &str); 4] = [
+    ("DATABASE_URL", "database_url"),
+    ("CLICKHOUSE_URL", "clickhouse_url"),
+    ("OIDC_ISSUER", "oidc.issuer"),
+    ("OIDC_AUDIENCE", "oidc.audience"),
+];
+
+impl Config {
+    /// Reads every layer. `environment` is an argument so that tests need not change their process.
+    ///
+    /// # Errors
+    /// Names the key and the layer that is wrong.
+    pub fn load(
+        flags: &Flags,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        let file = flags.config.clone().unwrap_or_else(|| "simcube.toml".into());
+        if flags.config.is_some() && !file.is_file() {
+            bail!("the configuration file {} does not exist", file.display());
+        }
+        figment = figment.merge(Toml::file_exact(&file));
+        for (name, value) in environment {
+            let Some(key) = key_of(&name) else { continue };
+            // An empty variable is an unset one: shells and compose files write them.
+            if !value.is_empty() {
+                figment = figment.merge((key, parse(&value)));
+            }
+        }
+        if let Some(data) = &flags.data {
+            figment = figment.merge(("data", data));
+        }
+        if let Some(listen) = &flags.listen {
+            figment = figment.merge(("listen", listen));
+        }
+        let mut config: Self =
+            figment.extract().map_err(|error| anyhow::anyhow!("{}", sentence(&error)))?;
+        config.oidc.issuer = config.oidc.issuer.map(|issuer| issuer.trim_end_matches('/').into());
+        Ok(config)
+    }
+
+    /// The effective configuration as TOML, each knob with its documentation, secrets masked.
+    ///
+    /// # Errors
+    /// When a value has no TOML form.
+    pub fn render(&self) -> Result<String> {
+        let values = toml::Table::try_from(self).context("the configuration has no TOML form")?;
+        let mut text = String::new();
+        render_section(&mut text, Self::DOCS, &values);
+        for (name, docs) in SECTIONS {
+            if let Some(toml::Value::Table(values)) = values.get(*name) {
+                text.push_str(&format!("[{name}]\n"));
+                render_section(&mut text, docs, values);
+            }
+        }
+        Ok(text.trim_end().to_owned() + "\n")
+    }
+}
+
+fn render_section(text: &mut String, docs: Docs, values: &toml::Table) {
+    for (name, lines) in docs {
+        if SECTIONS.iter().any(|(section, _)| section == name) {
+            continue;
+        }
+        for line in *lines {
+            text.push_str(&format!("#{line}\n"));
+        }
+        match values.get(*name) {
+            Some(value) => text.push_str(&format!("{name} = {value}\n\n")),
+            None => text.push_str(&format!("# {name} is not set\n\n")),
+        }
+    }
+}
+
+/// The knob that an environment variable sets: `SIMCUBE_OIDC__ISSUER` is `oidc.issuer`.
+fn key_of(variable: &str) -> Option<String> {
+    if let Some((_, key)) = PLAIN.iter().find(|(name, _)| *name == variable) {
+        return Some((*key).into());
+    }
+    let rest = variable.strip_prefix("SIMCUBE_")?;
+    // The test environment speaks to the tests, not to the program.
+    (!rest.starts_with("TEST_")).then(|| rest.to_lowercase().replace("__", "."))
+}
+
+/// Numbers and booleans by their look, everything else as text.
+fn parse(value: &str) -> Value {
+    match (value.parse::<i64>(), value.parse::<bool>()) {
+        (Ok(number), _) => Value::from(number),
+        (_, Ok(flag)) => Value::from(flag),
+        _ => Value::from(value),
+    }
+}
+
+fn sentence(error: &figment::Error) -> String {
+    let path = error.path.join(".");
+    let at = if path.is_empty() { String::new() } else { format!(" for the key `{path}`") };
+    let from = error.metadata.as_ref().and_then(|metadata| metadata.source.as_ref());
+    let from = match from {
+        Some(figment::Source::File(path)) => format!(" in {}", path.display()),
+        _ => String::new(),
+    };
+    format!("the configuration is wrong{from}: {}{at}", error.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Result<Config> {
+        let pairs = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Config::load(&Flags::default(), pairs)
+    }
+
+    #[test]
+    fn stronger_layers_win() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("simcube.toml");
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\n[pool]\nconnections = 3\n").expect("written");
+        let flags = Flags { config: Some(file), data: Some("elsewhere".into()), listen: None };
+        let environment = [("SIMCUBE_LISTEN".to_owned(), "127.0.0.1:2".to_owned())];
+        let config = Config::load(&flags, environment).expect("valid");
+        assert_eq!(config.listen, "127.0.0.1:2");
+        assert_eq!(config.pool.connections, 3);
+        assert_eq!(config.data, PathBuf::from("elsewhere"));
+        assert_eq!(config.http.request_seconds, 30);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = load(&[("SIMCUBE_LISTNE", "x")]).expect_err("unknown");
+        assert!(error.to_string().contains("listne"), "{error}");
+        assert!(load(&[("SIMCUBE_OIDC__ISSUR", "x")]).is_err());
+        assert!(load(&[("SIMCUBE_TEST_DATABASE_URL", "x")]).is_ok());
+    }
+
+    #[test]
+    fn secrets_are_masked_and_every_knob_is_documented() {
+        let config = load(&[("DATABASE_URL", "postgres://me:hunter2@db/simcube?sslpassword=x")]);
+        let config = config.expect("valid");
+        let text = config.render().expect("rendered");
+        assert!(text.contains("postgres://me:****@db/simcube?****"), "{text}");
+        assert!(!text.contains("hunter2") && !format!("{config:?}").contains("hunter2"));
+        assert_eq!(config.database_url.map(|url| url.0.contains("hunter2")), Some(true));
+        insta::assert_snapshot!(Config::default().render().expect("rendered"));
+    }
+}

@@ -1,0 +1,7 @@
+//! `simcube`, the only binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    server::command::main()
+}

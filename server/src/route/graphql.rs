@@ -1,0 +1,370 @@
+//! GraphQL over HTTP, to the specification: what may be asked how, and which status says what became of it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::{
+    Name, Request, Response as Outcome, ServerError, Value as Constant, Variables,
+    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
+};
+use axum::{
+    body::{Body, Bytes},
+    extract::{RawQuery, State},
+    response::{IntoResponse, Redirect, Response},
+};
+use domain::{Code, Scope, audit};
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    App, Failure,
+    failure::status,
+    negotiate::{self, Media},
+};
+
+/// Runs one request for one caller.
+pub type Execute = Arc<dyn Fn(Request, Scope) -> BoxFuture<'static, Outcome> + Send + Sync>;
+
+/// A refused document gets at most this many of its errors told.
+const ERRORS: usize = 20;
+
+/// `POST /graphql`.
+pub(super) async fn post(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
+    let Some(media) = negotiate::accepted(&headers) else {
+        return not_acceptable();
+    };
+    let outcome = async {
+        let scope = app.authenticate(&headers).await?;
+        let request = read_body(&headers, body, app.http().graphql_body_bytes).await?;
+        run(&app, request, scope, &Method::POST, media).await
+    };
+    outcome.await.unwrap_or_else(|failure| refuse(failure, media))
+}
+
+/// `GET /graphql?query=...`, for queries only.
+pub(super) async fn get(
+    State(app): State<App>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if query.is_none() && negotiate::wants_page(&headers) {
+        return Redirect::temporary("/").into_response();
+    }
+    let Some(media) = negotiate::accepted(&headers) else {
+        return not_acceptable();
+    };
+    let outcome = async {
+        let scope = app.authenticate(&headers).await?;
+        let request = read_query(query.as_deref().unwrap_or_default())?;
+        run(&app, request, scope, &Method::GET, media).await
+    };
+    outcome.await.unwrap_or_else(|failure| refuse(failure, media))
+}
+
+/// Any other method.
+pub(super) async fn other(headers: HeaderMap) -> Response {
+    let media = negotiate::accepted(&headers).unwrap_or(Media::Json);
+    refuse(Failure::method_not_allowed(&Method::POST), media)
+}
+
+/// What is wrong with a request before it is executed.
+enum Refusal {
+    /// It is not a GraphQL request at all, or not one that may be sent like this.
+    Failure(Failure),
+    /// It is one, and its document is refused: 200 for `application/json`.
+    Document(Box<ServerError>),
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+fn refuse(failure: Failure, media: Media) -> Response {
+    let mut response = body(&failure.to_graphql(), media);
+    failure.dress(&mut response);
+    response
+}
+
+fn not_acceptable() -> Response {
+    let message = "answers are application/json or application/graphql-response+json";
+    let failure = Failure::new(Code::InvalidInput, message).with_status(StatusCode::NOT_ACCEPTABLE);
+    refuse(failure, Media::Json)
+}
+
+fn invalid(message: impl Into<String>) -> Failure {
+    Failure::new(Code::InvalidInput, message)
+}
+
+async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Request, Failure> {
+    let unsupported = |message| invalid(message).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    if !negotiate::is_json(headers) {
+        return Err(unsupported("the content type is application/json, in utf-8"));
+    }
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(unsupported("the body of a GraphQL request is not compressed"));
+    }
+    let bytes = match Limited::new(body, limit).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(too_large(limit)),
+        Err(_) => return Err(invalid("the body ended early")),
+    };
+    let value: Value =
+        serde_json::from_slice(&bytes).map_err(|_| invalid("the body is not JSON"))?;
+    match value {
+        Value::Object(fields) => read_fields(fields),
+        Value::Array(_) => Err(invalid("batches are not supported: send one request at a time")),
+        _ => Err(invalid("the body is a JSON object with `query`")),
+    }
+}
+
+pub(super) fn too_large(limit: usize) -> Failure {
+    Failure::new(Code::LimitExceeded, format!("the body has at most {limit} bytes"))
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+fn read_query(query: &str) -> Result<Request, Failure> {
+    let mut fields = Map::new();
+    for (name, text) in url::form_urlencoded::parse(query.as_bytes()) {
+        let value = match name.as_ref() {
+            "variables" | "extensions" => serde_json::from_str(&text)
+                .map_err(|_| invalid(format!("`{name}` is a JSON object")))?,
+            _ => Value::String(text.into_owned()),
+        };
+        if fields.insert(name.to_string(), value).is_some() {
+            return Err(invalid("a parameter is given twice"));
+        }
+    }
+    read_fields(fields)
+}
+
+fn read_fields(mut fields: Map<String, Value>) -> Result<Request, Failure> {
+    let Some(Value::String(query)) = fields.remove("query") else {
+        return Err(invalid("`query` is missing, or is not a string"));
+    };
+    let mut request = Request::new(query);
+    match fields.remove("operationName") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(name)) => request = request.operation_name(name),
+        Some(_) => return Err(invalid("`operationName` is a string")),
+    }
+    match fields.remove("variables") {
+        None | Some(Value::Null) => {}
+        Some(value @ Value::Object(_)) => request = request.variables(Variables::from_json(value)),
+        Some(_) => return Err(invalid("`variables` is an object")),
+    }
+    match fields.remove("extensions") {
+        None | Some(Value::Null | Value::Object(_)) => Ok(request),
+        Some(_) => Err(invalid("`extensions` is an object")),
+    }
+}
+
+async fn run(
+    app: &App,
+    mut request: Request,
+    scope: Scope,
+    method: &Method,
+    media: Media,
+) -> Result<Response, Failure> {
+    match prepare(&mut request, method) {
+        Ok(operation) => audit::crossing(app.db(), &scope, &operation).await?,
+        Err(Refusal::Failure(failure)) => return Err(failure),
+        Err(Refusal::Document(error)) => {
+            return Ok(answer(Outcome::from_errors(vec![*error]), media));
+        }
+    }
+    let limit = Duration::from_secs(app.http().request_seconds);
+    match tokio::time::timeout(limit, app.execute(request, scope)).await {
+        Ok(outcome) => Ok(answer(outcome, media)),
+        Err(_) => {
+            let message = format!("a request may run for {} seconds", limit.as_secs());
+            Err(Failure::new(Code::LimitExceeded, message)
+                .with_status(StatusCode::SERVICE_UNAVAILABLE))
+        }
+    }
+}
+
+/// Parses the document, chooses its operation and checks what the executor leaves open: the method, and that
+/// every required variable has a value. Returns the operation's name, for the audit log.
+fn prepare(request: &mut Request, method: &Method) -> Result<String, Refusal> {
+    let variables = std::mem::take(&mut request.variables);
+    let chosen = request.operation_name.clone();
+    let document =
+        request.parsed_query().map_err(|error| Refusal::Document(Box::new(error)))?;
+    let (name, operation) = choose(document, chosen.as_deref())?;
+    match operation.ty {
+        OperationType::Mutation if *method == Method::GET => {
+            return Err(Failure::method_not_allowed(&Method::POST).into());
+        }
+        OperationType::Subscription => {
+            return Err(invalid("subscriptions are not served over this transport").into());
+        }
+        _ => {}
+    }
+    for definition in &operation.variable_definitions {
+        let definition = &definition.node;
+        let given = variables.get(&definition.name.node);
+        let missing = match given {
+            Some(value) => *value == Constant::Null,
+            None => definition.default_value.is_none(),
+        };
+        if missing && !definition.var_type.node.nullable {
+            let name = &definition.name.node;
+            return Err(document_error(format!("the variable ${name} needs a value")));
+        }
+    }
+    let name = name.unwrap_or_else(|| operation.ty.to_string());
+    request.variables = variables;
+    Ok(name.chars().take(200).collect())
+}
+
+fn choose<'a>(
+    document: &'a ExecutableDocument,
+    chosen: Option<&str>,
+) -> Result<(Option<String>, &'a OperationDefinition), Refusal> {
+    match (&document.operations, chosen) {
+        (DocumentOperations::Single(operation), None) => Ok((None, &operation.node)),
+        (DocumentOperations::Single(_), Some(_)) => {
+            Err(document_error("the document has no operation of this name"))
+        }
+        (DocumentOperations::Multiple(operations), Some(name)) => operations
+            .get(&Name::new(name))
+            .map(|operation| (Some(name.to_owned()), &operation.node))
+            .ok_or_else(|| document_error("the document has no operation of this name")),
+        (DocumentOperations::Multiple(operations), None) => {
+            let mut all = operations.iter();
+            match (all.next(), all.next()) {
+                (Some((name, operation)), None) => Ok((Some(name.to_string()), &operation.node)),
+                _ => Err(document_error("`operationName` says which of the operations to run")),
+            }
+        }
+    }
+}
+
+fn document_error(message: impl Into<String>) -> Refusal {
+    Refusal::Document(Box::new(ServerError::new(message, None)))
+}
+
+/// An answer in the order of the specification: errors first, data left out when nothing ran.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ServerError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Constant>,
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    extensions: std::collections::BTreeMap<String, Constant>,
+}
+
+/// An error of the request itself has no path; then nothing was executed and there is no data.
+fn answer(mut outcome: Outcome, media: Media) -> Response {
+    let refused = outcome.data == Constant::Null
+        && !outcome.errors.is_empty()
+        && outcome.errors.iter().all(|error| error.path.is_empty());
+    if refused {
+        outcome.errors.truncate(ERRORS);
+    }
+    for error in &mut outcome.errors {
+        let coded = error.extensions.as_ref().is_some_and(|values| values.get("code").is_some());
+        if !coded {
+            let values = error.extensions.get_or_insert_default();
+            values.set("code", Code::InvalidInput.as_str());
+        }
+    }
+    let code = if refused { refused_status(&outcome.errors, media) } else { StatusCode::OK };
+    let answer = Answer {
+        errors: outcome.errors,
+        data: (!refused).then_some(outcome.data),
+        extensions: outcome.extensions,
+    };
+    let mut response = body(&answer, media);
+    *response.status_mut() = code;
+    if code == StatusCode::SERVICE_UNAVAILABLE || code == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
+
+/// Faults on our side have their status in both media types, refused documents in the new one only.
+fn refused_status(errors: &[ServerError], media: Media) -> StatusCode {
+    let code = errors.first().and_then(|error| match error.extensions.as_ref()?.get("code")? {
+        Constant::String(text) => Some(text.as_str()),
+        _ => None,
+    });
+    let faults = [Code::Internal, Code::Unavailable, Code::Throttled];
+    let fault = faults.into_iter().find(|fault| code == Some(fault.as_str()));
+    match (fault, media) {
+        (Some(fault), _) => status(fault),
+        (None, Media::Json) => StatusCode::OK,
+        (None, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn body(value: &impl Serialize, media: Media) -> Response {
+    let bytes = serde_json::to_vec(value).map(Bytes::from).unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer has no JSON form");
+        Bytes::from_static(
+            br#"{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]}"#,
+        )
+    });
+    let content_type = HeaderValue::from_static(media.content_type());
+    ([(header::CONTENT_TYPE, content_type)], bytes).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields(value: Value) -> Result<Request, Failure> {
+        read_fields(value.as_object().cloned().unwrap_or_default())
+    }
+
+    #[test]
+    fn parameters_have_their_types() {
+        assert!(fields(json!({"query": "{a}", "variables": null, "extensions": {}})).is_ok());
+        for wrong in [
+            json!({}),
+            json!({"query": 1}),
+            json!({"query": "{a}", "variables": []}),
+            json!({"query": "{a}", "operationName": 1}),
+            json!({"query": "{a}", "extensions": "x"}),
+        ] {
+            let refused = fields(wrong).map_err(|failure| failure.status());
+            assert_eq!(refused.map(|_| ()), Err(StatusCode::BAD_REQUEST));
+        }
+        assert!(read_query("query=a&query=b").is_err());
+        assert!(read_query("query=%7Ba%7D&variables=%7B%7D").is_ok());
+    }
+
+    #[test]
+    fn a_mutation_needs_post_and_a_required_variable_a_value() {
+        let mut mutation = Request::new("mutation { a }");
+        assert!(matches!(
+            prepare(&mut mutation, &Method::GET),
+            Err(Refusal::Failure(failure)) if failure.status() == StatusCode::METHOD_NOT_ALLOWED
+        ));
+        assert!(prepare(&mut mutation, &Method::POST).is_ok());
+        let text = "query Q($a: Int!, $b: Int! = 1, $c: Int) { a }";
+        let given = |value| Request::new(text).variables(Variables::from_json(value));
+        assert!(prepare(&mut given(json!({"a": 1})), &Method::GET).is_ok());
+        for wrong in [json!({}), json!({"a": null}), json!({"a": 1, "b": null})] {
+            let refused = prepare(&mut given(wrong), &Method::GET);
+            assert!(matches!(refused, Err(Refusal::Document(_))));
+        }
+    }
+
+    #[test]
+    fn the_operation_is_named_when_there_are_several() {
+        let several = "query A { a } query B { b }";
+        assert!(prepare(&mut Request::new(several), &Method::GET).is_err());
+        let mut chosen = Request::new(several).operation_name("B");
+        assert_eq!(prepare(&mut chosen, &Method::GET).ok().as_deref(), Some("B"));
+        let mut unknown = Request::new(several).operation_name("C");
+        assert!(prepare(&mut unknown, &Method::GET).is_err());
+    }
+}

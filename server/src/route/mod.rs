@@ -1,0 +1,113 @@
+//! The routes: thin, every one of them ends in a call of the crate that knows.
+
+mod failure;
+mod graphql;
+mod health;
+mod layer;
+mod negotiate;
+mod stop;
+
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::{Request, Response as Outcome};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+    routing::get,
+};
+use domain::{Code, Db, Scope, identity};
+use http::HeaderMap;
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::RequestBodyTimeoutLayer,
+};
+
+pub use failure::Failure;
+pub use graphql::Execute;
+pub use health::Check;
+pub use stop::Stop;
+
+use crate::{
+    auth::{self, Verifier},
+    config::Http,
+};
+
+/// What the routes are made of.
+pub struct Parts {
+    /// Verifies tokens.
+    pub verifier: Verifier,
+    /// The inventory store.
+    pub db: Db,
+    /// Runs GraphQL requests.
+    pub execute: Execute,
+    /// What readiness depends on.
+    pub checks: Vec<Check>,
+    /// Limits.
+    pub http: Http,
+    /// The signal to stop.
+    pub stop: Stop,
+}
+
+/// State of every route.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Parts>);
+
+impl App {
+    fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    fn http(&self) -> &Http {
+        &self.0.http
+    }
+
+    fn checks(&self) -> &[Check] {
+        &self.0.checks
+    }
+
+    fn stop(&self) -> &Stop {
+        &self.0.stop
+    }
+
+    async fn execute(&self, request: Request, scope: Scope) -> Outcome {
+        (self.0.execute)(request, scope).await
+    }
+
+    /// Who asks, from the token of this very request.
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<Scope, Failure> {
+        let token = auth::bearer(headers)?;
+        let claims = self.0.verifier.verify(token).await?;
+        Ok(identity::resolve(&self.0.db, &claims).await?)
+    }
+}
+
+/// Every route of the server.
+pub fn router(parts: Parts) -> Router {
+    let app = App(Arc::new(parts));
+    let graphql = get(graphql::get).post(graphql::post).fallback(graphql::other);
+    let idle = Duration::from_secs(app.http().idle_seconds);
+    Router::new()
+        .route("/graphql", graphql.clone())
+        .route("/api/v1/graphql", graphql)
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::disable())
+        .layer(RequestBodyTimeoutLayer::new(idle))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::custom(layer::panicked))
+        .layer(from_fn_with_state(app.stop().clone(), layer::until_cut))
+        .layer(from_fn(layer::protect))
+        .layer(from_fn(layer::observe))
+        .with_state(app)
+}
+
+async fn not_found() -> Failure {
+    Failure::new(Code::NotFound, "no such route")
+}
+
+async fn method_not_allowed() -> Failure {
+    Failure::new(Code::InvalidInput, "this route has no such method")
+        .with_status(http::StatusCode::METHOD_NOT_ALLOWED)
+}
