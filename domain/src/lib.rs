@@ -10,6 +10,7 @@ pub mod customer;
 pub mod db;
 pub mod device;
 pub mod error;
+pub mod fleet;
 pub mod grant;
 pub mod id;
 pub mod identifier;

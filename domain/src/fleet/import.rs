@@ -1,0 +1,290 @@
+//! One chunk, one transaction: read what is known, plan, ask for counted usage if an assignment changes, write.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    future::Future,
+    io::{Read, Seek},
+};
+
+use chrono::{DateTime, Duration, Utc};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{
+    chunk::{Chunk, chunks},
+    model::{Report, RowCode, RowError},
+    plan::{Known, Plan, SimPlan, Target, plan},
+    store::{self, History, NewDevice, SimRecord},
+    timeline::{Span, Timeline},
+};
+use crate::{Cx, Db, Permission, Result, Scope, SystemCx, audit, id::SimId};
+
+/// Knows which usage is counted. The cubes know; this crate cannot ask them itself.
+pub trait CountedUsage: Sync {
+    /// For each of `sims` with counted usage, a moment that no counted record begins after. Later than the last
+    /// record is safe (an assignment is refused that need not be), earlier is not.
+    fn last_counted(
+        &self,
+        scope: &Scope,
+        sims: &[SimId],
+    ) -> impl Future<Output = Result<HashMap<SimId, DateTime<Utc>>>> + Send;
+}
+
+/// Imports a whole file, one transaction per chunk, and hands each chunk's report to `progress`.
+///
+/// # Errors
+/// `INVALID_INPUT` when the header is refused, `FORBIDDEN`, or a failing store; chunks already reported stay.
+pub async fn import_file<R: Read + Seek + Send>(
+    db: &Db,
+    scope: &Scope,
+    reader: R,
+    usage: &impl CountedUsage,
+    mut progress: impl FnMut(&Report) + Send,
+) -> Result<Report> {
+    scope.require(Permission::InventoryWrite)?;
+    let mut total = Report::default();
+    for chunk in chunks(reader)? {
+        let cx = db.write(scope).await?;
+        let system = db.system().await?;
+        let report = import(&cx, &system, &chunk, usage).await?;
+        cx.commit().await?;
+        progress(&report);
+        total.merge(report);
+    }
+    Ok(total)
+}
+
+/// Imports one chunk. The caller commits.
+///
+/// # Errors
+/// `FORBIDDEN` without `inventory:write`, `CONFLICT` when the fleet changed meanwhile, or a failing store. Bad rows
+/// are no error: they are in the report.
+pub async fn import(
+    cx: &Cx,
+    system: &SystemCx,
+    chunk: &Chunk,
+    usage: &impl CountedUsage,
+) -> Result<Report> {
+    cx.scope().require(Permission::InventoryWrite)?;
+    store::take_turn(cx).await?;
+    let known = store::known(cx, system, &chunk.rows).await?;
+    let mut planned = plan(&chunk.rows, &known, &HashMap::new(), cx.now());
+    let counted = counted(cx, usage, &planned).await?;
+    if !counted.is_empty() {
+        planned = plan(&chunk.rows, &known, &counted, cx.now());
+    }
+    let mut report = Report {
+        errors: chunk.errors.clone(),
+        ..Report::default()
+    };
+    report.errors.append(&mut planned.errors);
+    let refused = apply(cx, &known, &planned).await?;
+    for sim in &planned.sims {
+        let rows = sim.rows.len() as u64;
+        match (sim.id, sim.changed) {
+            (None, _) if refused.contains(sim.row().iccid.as_str()) => {
+                report.errors.extend(sim.rows.iter().map(|row| {
+                    let reason = "this ICCID cannot be taken into the fleet; ask your provider";
+                    RowError::new(row.line, RowCode::IccidUnavailable, reason)
+                }));
+            }
+            (None, _) => report.created += rows,
+            (Some(_), true) => report.updated += rows,
+            (Some(_), false) => report.unchanged += rows,
+        }
+    }
+    report.errors.sort_by_key(|error| error.line);
+    report.rejected = report.errors.len() as u64;
+    report.rows = report.created + report.updated + report.unchanged + report.rejected;
+    let detail = json!({ "rows": report.rows, "created": report.created, "updated": report.updated,
+        "unchanged": report.unchanged, "rejected": report.rejected });
+    let entry = audit::Entry {
+        action: "fleet.import",
+        subject: "fleet".to_owned(),
+        detail,
+    };
+    audit::record(cx, &entry).await?;
+    Ok(report)
+}
+
+/// Up to when usage is counted, for known SIMs whose assignment would change.
+async fn counted(
+    cx: &Cx,
+    usage: &impl CountedUsage,
+    planned: &Plan<'_>,
+) -> Result<HashMap<Uuid, DateTime<Utc>>> {
+    let reassigned = |sim: &&SimPlan<'_>| sim.customer_changed || sim.device_changed;
+    let sims: Vec<Uuid> = planned
+        .sims
+        .iter()
+        .filter(reassigned)
+        .filter_map(|sim| sim.id)
+        .collect();
+    if sims.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<SimId> = sims.iter().map(|sim| SimId::new(*sim)).collect();
+    let mut counted: HashMap<Uuid, DateTime<Utc>> = usage
+        .last_counted(cx.scope(), &ids)
+        .await?
+        .into_iter()
+        .map(|(sim, last)| (sim.uuid(), last))
+        .collect();
+    if store::usage_is_under_way(cx).await? {
+        // Whose usage it is cannot be told cheaply, so it may be anybody's until just now.
+        let just_now = cx.now() - Duration::milliseconds(1);
+        for sim in sims {
+            let last = counted.entry(sim).or_insert(just_now);
+            *last = (*last).max(just_now);
+        }
+    }
+    Ok(counted)
+}
+
+/// Writes a plan and returns the ICCIDs that could not be taken.
+async fn apply<'p>(cx: &Cx, known: &Known, planned: &'p Plan<'_>) -> Result<BTreeSet<&'p str>> {
+    let changed: Vec<&SimPlan<'_>> = planned.sims.iter().filter(|sim| sim.changed).collect();
+    let customers = create_customers(cx, planned, &changed).await?;
+    let devices = create_devices(cx, planned, &changed, &customers).await?;
+    let record = |plan| SimRecord {
+        plan,
+        customer: current(plan, &customers),
+    };
+    let (new, old): (Vec<_>, Vec<_>) = changed
+        .iter()
+        .map(|plan| record(*plan))
+        .partition(|record| record.plan.id.is_none());
+    let created = store::create_sims(cx, &new).await?;
+    store::update_sims(cx, &old).await?;
+    let id_of = |sim: &SimPlan<'_>| {
+        sim.id
+            .or_else(|| created.get(sim.row().iccid.as_str()).copied())
+    };
+    let spans = |sim: &SimPlan<'_>, timeline: &Timeline<Target>, ids: &[Option<Uuid>]| {
+        id_of(sim).map(|id| (id, resolve(timeline, ids)))
+    };
+    let histories = changed.iter().filter(|sim| sim.customer_changed);
+    let histories = histories
+        .filter_map(|sim| spans(sim, &sim.customer, &customers))
+        .collect();
+    store::replace_history(cx, History::Customer, histories).await?;
+    let histories = changed.iter().filter(|sim| sim.device_changed);
+    let histories = histories
+        .filter_map(|sim| spans(sim, &sim.device, &devices))
+        .collect();
+    store::replace_history(cx, History::Device, histories).await?;
+    set_labels(cx, known, &changed, id_of).await?;
+    let refused = new.iter().map(|record| record.plan.row().iccid.as_str());
+    Ok(refused
+        .filter(|iccid| !created.contains_key(*iccid))
+        .collect())
+}
+
+/// Ids of the plan's new customers, by index; only those that a changed SIM needs are created.
+async fn create_customers(
+    cx: &Cx,
+    planned: &Plan<'_>,
+    changed: &[&SimPlan<'_>],
+) -> Result<Vec<Option<Uuid>>> {
+    let needed: BTreeSet<usize> = changed
+        .iter()
+        .flat_map(|sim| new_targets(&sim.customer))
+        .collect();
+    let new = needed.iter().map(|index| &planned.customers[*index]);
+    let ids = store::create_customers(cx, new).await?;
+    Ok(planned
+        .customers
+        .iter()
+        .map(|customer| ids.get(&customer.slug).copied())
+        .collect())
+}
+
+/// Ids of the plan's new devices, by index. A device belongs to the present customer of the first SIM in it.
+async fn create_devices(
+    cx: &Cx,
+    planned: &Plan<'_>,
+    changed: &[&SimPlan<'_>],
+    customers: &[Option<Uuid>],
+) -> Result<Vec<Option<Uuid>>> {
+    let mut needed: BTreeSet<usize> = BTreeSet::new();
+    let mut new = Vec::new();
+    for sim in changed {
+        for index in new_targets(&sim.device) {
+            if needed.insert(index) {
+                new.push(NewDevice {
+                    name: &planned.devices[index],
+                    kind: sim.row().device_kind.as_deref().unwrap_or_default(),
+                    customer: current(sim, customers),
+                    simulated: sim.row().simulated,
+                });
+            }
+        }
+    }
+    let ids = store::create_devices(cx, new).await?;
+    Ok(planned
+        .devices
+        .iter()
+        .map(|name| ids.get(name).copied())
+        .collect())
+}
+
+async fn set_labels(
+    cx: &Cx,
+    known: &Known,
+    changed: &[&SimPlan<'_>],
+    id_of: impl Fn(&SimPlan<'_>) -> Option<Uuid>,
+) -> Result<()> {
+    let labels = || {
+        changed
+            .iter()
+            .flat_map(|sim| sim.labels.iter().map(move |label| (sim, label)))
+    };
+    let new: BTreeSet<&str> = labels()
+        .map(|(_, (key, _))| key.as_str())
+        .filter(|key| !known.labels.contains_key(*key))
+        .collect();
+    let created = store::create_labels(cx, new.into_iter()).await?;
+    let set = labels().filter_map(|(sim, (key, value))| {
+        let label = known
+            .labels
+            .get(key)
+            .map(|label| label.id)
+            .or(created.get(key).copied());
+        Some((id_of(sim)?, label?, value.as_str()))
+    });
+    store::set_labels(cx, set.collect()).await
+}
+
+fn new_targets(timeline: &Timeline<Target>) -> impl Iterator<Item = usize> {
+    timeline.spans().filter_map(|span| match span.value {
+        Target::New(index) => Some(*index),
+        Target::Known(_) => None,
+    })
+}
+
+fn id_of(target: Target, created: &[Option<Uuid>]) -> Option<Uuid> {
+    match target {
+        Target::Known(id) => Some(id),
+        Target::New(index) => created.get(index).copied().flatten(),
+    }
+}
+
+fn current(sim: &SimPlan<'_>, customers: &[Option<Uuid>]) -> Option<Uuid> {
+    sim.customer
+        .current()
+        .and_then(|target| id_of(*target, customers))
+}
+
+fn resolve(timeline: &Timeline<Target>, created: &[Option<Uuid>]) -> Vec<Span<Uuid>> {
+    timeline
+        .spans()
+        .filter_map(|span| {
+            let value = id_of(*span.value, created)?;
+            Some(Span {
+                from: span.from,
+                to: span.to,
+                value,
+            })
+        })
+        .collect()
+}

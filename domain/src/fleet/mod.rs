@@ -1,0 +1,30 @@
+//! Fleet import: one CSV becomes customers, SIMs, devices, labels and the history of who a SIM belonged to.
+//!
+//! Columns go by their header, in any order. `iccid` and `state` are required; `customer`, `imsi`, `msisdn`,
+//! `device`, `device_kind`, `labels` (`key=value;key=value`), `simulated` and `valid_from` are optional; any other is
+//! refused by name. A column that is absent leaves what is stored alone. In `customer` and `device` an empty
+//! cell is a statement (unassigned, in no device); elsewhere it leaves what is stored alone.
+//!
+//! **History.** A row with `valid_from` says: from this moment the SIM belongs to this customer and sits in this
+//! device, until the next moment that is known, from this file or an earlier one. So files can be imported in
+//! any portion, and the same file twice changes nothing. A lone row without `valid_from` holds since the
+//! beginning of time when the SIM has no history yet, and otherwise from now on, unless it holds already.
+//!
+//! **Counted usage stands.** Customer and device are written into a usage record when it is taken in, so a
+//! change that would reach into usage already counted is refused (`USAGE_ALREADY_COUNTED`).
+//!
+//! A SIM is taken whole or not at all: a bad row refuses the other rows of its ICCID too, because a history with a
+//! hole would be wrong; rows of other SIMs go on.
+
+mod chunk;
+mod import;
+mod model;
+mod parse;
+mod plan;
+mod store;
+mod timeline;
+
+pub use chunk::{CHUNK_ROWS, Chunk, Chunks, HISTORY_ROWS, chunks};
+pub use import::{CountedUsage, import, import_file};
+pub use model::{COLUMNS, Cell, ERRORS_KEPT, FleetRow, Report, RowCode, RowError, StateWord};
+pub use parse::{Rows, parse};

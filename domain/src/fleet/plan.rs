@@ -1,0 +1,454 @@
+//! What a chunk of rows means for the fleet as it is stored. Pure: reads nothing, writes nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{
+    model::{Cell, FleetRow, RowCode, RowError},
+    parse::slug,
+    timeline::{Moment, Timeline},
+};
+use crate::sim::SimState;
+
+/// The part of the stored fleet that a chunk touches.
+#[derive(Default)]
+pub(super) struct Known {
+    /// ICCIDs under every text by which a row's SIM may be known; whether it is this tenant's.
+    pub(super) iccids: HashMap<String, bool>,
+    pub(super) sims: HashMap<String, KnownSim>,
+    pub(super) customers: Vec<KnownCustomer>,
+    pub(super) devices: HashMap<String, Uuid>,
+    pub(super) labels: HashMap<String, KnownLabel>,
+    pub(super) imsi_owners: HashMap<String, Uuid>,
+    pub(super) msisdn_owners: HashMap<String, Uuid>,
+}
+
+/// A stored SIM.
+pub(super) struct KnownSim {
+    pub(super) id: Uuid,
+    pub(super) imsi: Option<String>,
+    pub(super) msisdn: Option<String>,
+    pub(super) state: SimState,
+    pub(super) labels: HashMap<String, String>,
+    pub(super) customer: Timeline<Target>,
+    pub(super) device: Timeline<Target>,
+}
+
+/// A stored customer.
+pub(super) struct KnownCustomer {
+    pub(super) id: Uuid,
+    pub(super) slug: String,
+    pub(super) name: String,
+}
+
+/// A stored label definition.
+pub(super) struct KnownLabel {
+    pub(super) id: Uuid,
+    pub(super) options: Option<Vec<String>>,
+}
+
+/// A customer or device: stored, or one that the plan creates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Known(Uuid),
+    New(usize),
+}
+
+/// A customer to create.
+pub(super) struct NewCustomer {
+    pub(super) slug: String,
+    pub(super) name: String,
+}
+
+/// What shall become of one SIM.
+pub(super) struct SimPlan<'a> {
+    /// The rows that say so, by `valid_from`.
+    pub(super) rows: Vec<&'a FleetRow>,
+    pub(super) id: Option<Uuid>,
+    pub(super) imsi: Option<&'a str>,
+    pub(super) msisdn: Option<&'a str>,
+    pub(super) state: SimState,
+    pub(super) labels: Vec<&'a (String, String)>,
+    pub(super) customer: Timeline<Target>,
+    pub(super) customer_changed: bool,
+    pub(super) device: Timeline<Target>,
+    pub(super) device_changed: bool,
+    pub(super) changed: bool,
+}
+
+impl<'a> SimPlan<'a> {
+    /// The row whose attributes hold.
+    pub(super) fn row(&self) -> &'a FleetRow {
+        self.rows[self.rows.len() - 1]
+    }
+}
+
+/// What shall become of a chunk.
+pub(super) struct Plan<'a> {
+    pub(super) sims: Vec<SimPlan<'a>>,
+    pub(super) errors: Vec<RowError>,
+    pub(super) customers: Vec<NewCustomer>,
+    /// Names of devices to create.
+    pub(super) devices: Vec<String>,
+}
+
+/// A refused row of a SIM, which refuses its other rows too.
+struct Refusal {
+    line: u64,
+    code: RowCode,
+    reason: String,
+}
+
+impl Refusal {
+    fn new(row: &FleetRow, code: RowCode, reason: impl Into<String>) -> Self {
+        Self {
+            line: row.line,
+            code,
+            reason: reason.into(),
+        }
+    }
+
+    /// One error per row: the culprit's own, and for the others where to look.
+    fn errors(self, rows: &[&FleetRow]) -> Vec<RowError> {
+        let error = |row: &&FleetRow| {
+            if row.line == self.line {
+                RowError::new(row.line, self.code, self.reason.clone())
+            } else {
+                let reason = format!("line {} of the same SIM was refused", self.line);
+                RowError::new(row.line, RowCode::IncompleteHistory, reason)
+            }
+        };
+        rows.iter().map(error).collect()
+    }
+}
+
+/// Makes the plan. `counted` says up to when usage of a SIM is already counted.
+pub(super) fn plan<'a>(
+    rows: &'a [FleetRow],
+    known: &Known,
+    counted: &HashMap<Uuid, DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Plan<'a> {
+    let mut by_iccid: BTreeMap<&str, Vec<&FleetRow>> = BTreeMap::new();
+    for row in rows {
+        by_iccid.entry(row.iccid.as_str()).or_default().push(row);
+    }
+    let mut groups: Vec<_> = by_iccid.into_values().collect();
+    groups.sort_by_key(|rows| rows[0].line);
+    let mut planner = Planner {
+        known,
+        counted,
+        now,
+        iccids: HashSet::new(),
+        imsis: HashSet::new(),
+        msisdns: HashSet::new(),
+        plan: Plan {
+            sims: Vec::new(),
+            errors: Vec::new(),
+            customers: Vec::new(),
+            devices: Vec::new(),
+        },
+    };
+    for mut rows in groups {
+        rows.sort_by_key(|row| row.valid_from);
+        match planner.sim(&rows) {
+            Ok(sim) => planner.accept(sim),
+            Err(refusal) => planner.plan.errors.extend(refusal.errors(&rows)),
+        }
+    }
+    planner.plan
+}
+
+struct Planner<'a, 'k> {
+    known: &'k Known,
+    counted: &'k HashMap<Uuid, DateTime<Utc>>,
+    now: DateTime<Utc>,
+    /// ICCIDs that this plan creates, and identifiers that it gives out.
+    iccids: HashSet<String>,
+    imsis: HashSet<&'a str>,
+    msisdns: HashSet<&'a str>,
+    plan: Plan<'a>,
+}
+
+impl<'a> Planner<'a, '_> {
+    fn accept(&mut self, sim: SimPlan<'a>) {
+        let row = sim.row();
+        if sim.id.is_none() {
+            self.iccids.insert(row.iccid.as_str().to_owned());
+        }
+        self.imsis
+            .extend(row.imsi.as_ref().map(|imsi| imsi.as_str()));
+        self.msisdns
+            .extend(row.msisdn.as_ref().map(|msisdn| msisdn.as_str()));
+        self.plan.sims.push(sim);
+    }
+
+    fn sim(&mut self, rows: &[&'a FleetRow]) -> Result<SimPlan<'a>, Refusal> {
+        check_moments(rows, self.now)?;
+        let row = rows[rows.len() - 1];
+        let stored = self.known.sims.get(row.iccid.as_str());
+        if stored.is_none() {
+            self.check_iccid(row)?;
+        }
+        let state = row.state.stored(stored.map(|sim| sim.state));
+        if stored.is_some_and(|sim| sim.state == SimState::Terminated)
+            && state != SimState::Terminated
+        {
+            let reason = "a terminated SIM stays terminated";
+            return Err(Refusal::new(row, RowCode::InvalidTransition, reason));
+        }
+        self.check_identifiers(row, stored.map(|sim| sim.id))?;
+        let labels = self.labels(row, stored)?;
+        let before = stored.map_or_else(|| Timeline::new(Vec::new()), |sim| sim.customer.clone());
+        let customer = self.timeline(rows, stored, &before, Self::customer_of);
+        let before_device =
+            stored.map_or_else(|| Timeline::new(Vec::new()), |sim| sim.device.clone());
+        let device = self.timeline(rows, stored, &before_device, Self::device_of);
+        let changes = [
+            before.first_difference(&customer),
+            before_device.first_difference(&device),
+        ];
+        self.check_usage(rows, stored, changes)?;
+        let imsi = row.imsi.as_ref().map(|imsi| imsi.as_str());
+        let msisdn = row.msisdn.as_ref().map(|msisdn| msisdn.as_str());
+        let changed = stored.is_none_or(|sim| {
+            sim.state != state
+                || imsi.is_some_and(|imsi| sim.imsi.as_deref() != Some(imsi))
+                || msisdn.is_some_and(|msisdn| sim.msisdn.as_deref() != Some(msisdn))
+                || !labels.is_empty()
+                || changes.iter().any(Option::is_some)
+        });
+        Ok(SimPlan {
+            rows: rows.to_vec(),
+            id: stored.map(|sim| sim.id),
+            imsi,
+            msisdn,
+            state,
+            labels,
+            customer,
+            customer_changed: changes[0].is_some(),
+            device,
+            device_changed: changes[1].is_some(),
+            changed,
+        })
+    }
+
+    /// A new SIM's ICCID must be nobody's, under any text by which it may arrive.
+    fn check_iccid(&self, row: &FleetRow) -> Result<(), Refusal> {
+        let keys = row.iccid.keys();
+        // Another tenant's ICCID and one that is merely refused read alike on purpose.
+        if keys
+            .iter()
+            .any(|key| self.known.iccids.get(key) == Some(&false))
+        {
+            let reason = "this ICCID cannot be taken into the fleet; ask your provider";
+            return Err(Refusal::new(row, RowCode::IccidUnavailable, reason));
+        }
+        let taken = |key: &String| self.known.iccids.contains_key(key) || self.iccids.contains(key);
+        if keys.iter().any(taken) {
+            let reason = "a SIM of the fleet has this ICCID but for the check digit";
+            return Err(Refusal::new(row, RowCode::AmbiguousIccid, reason));
+        }
+        Ok(())
+    }
+
+    fn check_identifiers(&self, row: &FleetRow, id: Option<Uuid>) -> Result<(), Refusal> {
+        let foreign = |owner: Option<&Uuid>| owner.is_some() && owner.copied() != id;
+        if let Some(imsi) = row.imsi.as_ref().map(|imsi| imsi.as_str())
+            && (self.imsis.contains(imsi) || foreign(self.known.imsi_owners.get(imsi)))
+        {
+            return Err(Refusal::new(
+                row,
+                RowCode::ImsiTaken,
+                "another SIM has this IMSI",
+            ));
+        }
+        if let Some(msisdn) = row.msisdn.as_ref().map(|msisdn| msisdn.as_str())
+            && (self.msisdns.contains(msisdn) || foreign(self.known.msisdn_owners.get(msisdn)))
+        {
+            return Err(Refusal::new(
+                row,
+                RowCode::MsisdnTaken,
+                "another SIM has this MSISDN",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The labels that are not set like this yet.
+    fn labels(
+        &self,
+        row: &'a FleetRow,
+        stored: Option<&KnownSim>,
+    ) -> Result<Vec<&'a (String, String)>, Refusal> {
+        for (key, value) in &row.labels {
+            let options = self
+                .known
+                .labels
+                .get(key)
+                .and_then(|label| label.options.as_ref());
+            if options.is_some_and(|options| !options.contains(value)) {
+                let reason = format!("`{value}` is not an option of the label `{key}`");
+                return Err(Refusal::new(row, RowCode::InvalidLabel, reason));
+            }
+        }
+        let is_set = |(key, value): &(String, String)| {
+            stored
+                .and_then(|sim| sim.labels.get(key))
+                .is_some_and(|stored| stored == value)
+        };
+        Ok(row.labels.iter().filter(|label| !is_set(label)).collect())
+    }
+
+    fn timeline(
+        &mut self,
+        rows: &[&FleetRow],
+        stored: Option<&KnownSim>,
+        before: &Timeline<Target>,
+        said: fn(&mut Self, &FleetRow) -> Option<Option<Target>>,
+    ) -> Timeline<Target> {
+        let counted = stored.is_some_and(|sim| self.counted.contains_key(&sim.id));
+        let lone_moment = if before.is_empty() && !counted {
+            None
+        } else {
+            Some(self.now)
+        };
+        let mut changes = Vec::new();
+        for row in rows {
+            let Some(target) = said(self, row) else {
+                continue;
+            };
+            let undated: Moment = if rows.len() > 1 { None } else { lone_moment };
+            if row.valid_from.is_some() || undated.is_none() || before.current() != target.as_ref()
+            {
+                changes.push((row.valid_from.or(undated), target));
+            }
+        }
+        before.with(&changes)
+    }
+
+    #[expect(
+        clippy::option_option,
+        reason = "not said, none, and somebody are three things"
+    )]
+    fn customer_of(&mut self, row: &FleetRow) -> Option<Option<Target>> {
+        match &row.customer {
+            Cell::Absent => None,
+            Cell::Empty => Some(None),
+            Cell::Text(name) => Some(Some(self.customer(name))),
+        }
+    }
+
+    #[expect(
+        clippy::option_option,
+        reason = "not said, none, and some device are three things"
+    )]
+    fn device_of(&mut self, row: &FleetRow) -> Option<Option<Target>> {
+        let Cell::Text(name) = &row.device else {
+            return (row.device == Cell::Empty).then_some(None);
+        };
+        let known = self.known.devices.get(name).copied().map(Target::Known);
+        Some(Some(known.unwrap_or_else(|| {
+            let devices = &mut self.plan.devices;
+            Target::New(
+                devices
+                    .iter()
+                    .position(|device| device == name)
+                    .unwrap_or_else(|| {
+                        devices.push(name.clone());
+                        devices.len() - 1
+                    }),
+            )
+        })))
+    }
+
+    /// Finds a customer by name, by name in any case, then by slug; otherwise plans a new one.
+    fn customer(&mut self, name: &str) -> Target {
+        let lower = name.to_lowercase();
+        let known = &self.known.customers;
+        let found = known
+            .iter()
+            .find(|customer| customer.name == name)
+            .or_else(|| {
+                known
+                    .iter()
+                    .find(|customer| customer.name.to_lowercase() == lower)
+            })
+            .or_else(|| known.iter().find(|customer| customer.slug == name));
+        if let Some(customer) = found {
+            return Target::Known(customer.id);
+        }
+        let new = &mut self.plan.customers;
+        let planned = new
+            .iter()
+            .position(|customer| customer.name.to_lowercase() == lower || customer.slug == name);
+        Target::New(planned.unwrap_or_else(|| {
+            let taken: BTreeSet<&str> = known
+                .iter()
+                .map(|customer| customer.slug.as_str())
+                .chain(new.iter().map(|customer| customer.slug.as_str()))
+                .collect();
+            let slug = free_slug(&slug(name), &taken);
+            new.push(NewCustomer {
+                slug,
+                name: name.to_owned(),
+            });
+            new.len() - 1
+        }))
+    }
+
+    /// Usage that is counted keeps the customer and the device it was counted for.
+    fn check_usage(
+        &self,
+        rows: &[&FleetRow],
+        stored: Option<&KnownSim>,
+        changes: [Option<Moment>; 2],
+    ) -> Result<(), Refusal> {
+        let Some(counted) = stored.and_then(|sim| self.counted.get(&sim.id)) else {
+            return Ok(());
+        };
+        let first = changes.into_iter().flatten().min();
+        let Some(first) = first.filter(|first| first.is_none_or(|first| first <= *counted)) else {
+            return Ok(());
+        };
+        let culprit = rows
+            .iter()
+            .find(|row| row.valid_from == first)
+            .unwrap_or(&rows[0]);
+        let reason =
+            "usage of this SIM from that time on is already counted for another assignment";
+        Err(Refusal::new(culprit, RowCode::UsageAlreadyCounted, reason))
+    }
+}
+
+/// No two rows at one moment, none in the future.
+fn check_moments(rows: &[&FleetRow], now: DateTime<Utc>) -> Result<(), Refusal> {
+    for (index, row) in rows.iter().enumerate() {
+        if row.valid_from.is_some_and(|from| from > now) {
+            let reason = "`valid_from` is in the future";
+            return Err(Refusal::new(row, RowCode::FutureAssignment, reason));
+        }
+        if index > 0 && rows[index - 1].valid_from == row.valid_from {
+            let reason = "a second row of this SIM with the same `valid_from`";
+            return Err(Refusal::new(row, RowCode::DuplicateRow, reason));
+        }
+    }
+    Ok(())
+}
+
+/// The slug itself, or with the first number that is free. Names such as `Müller` and `Möller` are two customers.
+fn free_slug(slug: &str, taken: &BTreeSet<&str>) -> String {
+    if !taken.contains(slug) {
+        return slug.to_owned();
+    }
+    let mut number = 2u32;
+    loop {
+        let numbered = format!("{slug}-{number}");
+        if !taken.contains(numbered.as_str()) {
+            return numbered;
+        }
+        number += 1;
+    }
+}

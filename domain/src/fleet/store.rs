@@ -1,0 +1,461 @@
+//! The statements of fleet import: a constant number per chunk, each for all rows at once.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use sea_orm::{FromQueryResult, Value};
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use super::{
+    model::{Cell, FleetRow},
+    parse::slug,
+    plan::{Known, KnownCustomer, KnownLabel, KnownSim, NewCustomer, SimPlan, Target},
+    timeline::{Span, Timeline},
+};
+use crate::{Code, Cx, Error, Result, SystemCx, db::on_constraint};
+
+/// Imports of one tenant take turns, so that what a plan read still holds when it is written.
+pub(super) async fn take_turn(cx: &Cx) -> Result<()> {
+    let sql =
+        "SELECT pg_advisory_xact_lock(hashtextextended('fleet.import ' || current_tenant(), 0))";
+    cx.execute(sql, []).await?;
+    Ok(())
+}
+
+/// Whether usage records are journaled that the cubes do not show yet.
+pub(super) async fn usage_is_under_way(cx: &Cx) -> Result<bool> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        open: bool,
+    }
+    let sql = "SELECT EXISTS (SELECT FROM intake_batch
+        WHERE tenant_id = current_tenant() AND payload IS NOT NULL AND applied_at IS NULL) AS open";
+    Ok(cx.one::<Row>(sql, []).await?.is_some_and(|row| row.open))
+}
+
+/// Reads everything that the rows may touch.
+pub(super) async fn known(cx: &Cx, system: &SystemCx, rows: &[FleetRow]) -> Result<Known> {
+    let (customers, devices, labels) = (
+        customers(cx, rows).await?,
+        devices(cx, rows).await?,
+        labels(cx, rows).await?,
+    );
+    let sims = sims(cx, rows).await?;
+    let (imsi_owners, msisdn_owners) = owners(cx, rows).await?;
+    Ok(Known {
+        iccids: iccids(cx, system, rows).await?,
+        sims,
+        customers,
+        devices,
+        labels,
+        imsi_owners,
+        msisdn_owners,
+    })
+}
+
+fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
+    let distinct: HashSet<String> = texts.map(str::to_owned).collect();
+    distinct.into_iter().collect::<Vec<_>>().into()
+}
+
+async fn iccids(cx: &Cx, system: &SystemCx, rows: &[FleetRow]) -> Result<HashMap<String, bool>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        iccid: String,
+        own: bool,
+    }
+    let keys: Vec<String> = rows.iter().flat_map(|row| row.iccid.keys()).collect();
+    let keys = texts(keys.iter().map(String::as_str));
+    let sql = "SELECT sim.iccid, sim.tenant_id = $2 AS own FROM sim WHERE sim.iccid = ANY($1)";
+    let found: Vec<Row> = system
+        .all(sql, [keys, cx.scope().tenant().uuid().into()])
+        .await?;
+    Ok(found.into_iter().map(|row| (row.iccid, row.own)).collect())
+}
+
+async fn sims(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, KnownSim>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        sim_id: Uuid,
+        iccid: String,
+        imsi: Option<String>,
+        msisdn: Option<String>,
+        state: String,
+    }
+    let sql = "SELECT sim_id, iccid, imsi, msisdn, state FROM sim
+        WHERE tenant_id = current_tenant() AND iccid = ANY($1) ORDER BY sim_id FOR UPDATE";
+    let found: Vec<Row> = cx
+        .all(sql, [texts(rows.iter().map(|row| row.iccid.as_str()))])
+        .await?;
+    let ids: Vec<Uuid> = found.iter().map(|row| row.sim_id).collect();
+    let mut customers = history(cx, "sim_customer", "customer_id", &ids).await?;
+    let mut devices = history(cx, "sim_device", "device_id", &ids).await?;
+    let mut labels = sim_labels(cx, &ids).await?;
+    let sim = |row: Row| {
+        let id = row.sim_id;
+        let sim = KnownSim {
+            id,
+            imsi: row.imsi,
+            msisdn: row.msisdn,
+            state: row.state.parse()?,
+            labels: labels.remove(&id).unwrap_or_default(),
+            customer: Timeline::new(customers.remove(&id).unwrap_or_default()),
+            device: Timeline::new(devices.remove(&id).unwrap_or_default()),
+        };
+        Ok((row.iccid, sim))
+    };
+    found.into_iter().map(sim).collect()
+}
+
+async fn history(
+    cx: &Cx,
+    table: &str,
+    column: &str,
+    sims: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<Span<Target>>>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        sim_id: Uuid,
+        target: Uuid,
+        starts: Option<DateTime<Utc>>,
+        ends: Option<DateTime<Utc>>,
+    }
+    let sql = format!(
+        "SELECT sim_id, {column} AS target, nullif(lower(valid), '-infinity') AS starts,
+            nullif(upper(valid), 'infinity') AS ends
+        FROM {table} WHERE tenant_id = current_tenant() AND sim_id = ANY($1)"
+    );
+    let mut spans: HashMap<Uuid, Vec<Span<Target>>> = HashMap::new();
+    for row in cx.all::<Row>(&sql, [sims.to_vec().into()]).await? {
+        let span = Span {
+            from: row.starts,
+            to: row.ends,
+            value: Target::Known(row.target),
+        };
+        spans.entry(row.sim_id).or_default().push(span);
+    }
+    Ok(spans)
+}
+
+async fn sim_labels(cx: &Cx, sims: &[Uuid]) -> Result<HashMap<Uuid, HashMap<String, String>>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        sim_id: Uuid,
+        key: String,
+        value: String,
+    }
+    let sql = "SELECT sim_label.sim_id, label_definition.key, sim_label.value
+        FROM sim_label JOIN label_definition USING (tenant_id, label_id)
+        WHERE sim_label.tenant_id = current_tenant() AND sim_label.sim_id = ANY($1)";
+    let mut labels: HashMap<Uuid, HashMap<String, String>> = HashMap::new();
+    for row in cx.all::<Row>(sql, [sims.to_vec().into()]).await? {
+        labels
+            .entry(row.sim_id)
+            .or_default()
+            .insert(row.key, row.value);
+    }
+    Ok(labels)
+}
+
+/// Customers that a row may mean, and those whose slug a new customer might want.
+async fn customers(cx: &Cx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        customer_id: Uuid,
+        slug: String,
+        name: String,
+    }
+    let names: Vec<&str> = rows.iter().filter_map(|row| row.customer.text()).collect();
+    let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    // A slug has no character that LIKE would read as a wildcard.
+    let slugs: Vec<String> = names
+        .iter()
+        .map(|name| format!("{}%", slug(name)))
+        .collect();
+    let sql = "SELECT customer_id, slug, name FROM customer
+        WHERE tenant_id = current_tenant()
+            AND (name = ANY($1) OR slug = ANY($1) OR lower(name) = ANY($2) OR slug LIKE ANY($3))
+        ORDER BY name, customer_id";
+    let found: Vec<Row> = cx
+        .all(
+            sql,
+            [
+                texts(names.into_iter()),
+                texts(lower.iter().map(String::as_str)),
+                texts(slugs.iter().map(String::as_str)),
+            ],
+        )
+        .await?;
+    let customer = |row: Row| KnownCustomer {
+        id: row.customer_id,
+        slug: row.slug,
+        name: row.name,
+    };
+    Ok(found.into_iter().map(customer).collect())
+}
+
+async fn devices(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, Uuid>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        device_id: Uuid,
+        name: String,
+    }
+    let names = texts(rows.iter().filter_map(|row| match &row.device {
+        Cell::Text(name) => Some(name.as_str()),
+        Cell::Absent | Cell::Empty => None,
+    }));
+    let sql =
+        "SELECT device_id, name FROM device WHERE tenant_id = current_tenant() AND name = ANY($1)";
+    let found: Vec<Row> = cx.all(sql, [names]).await?;
+    Ok(found
+        .into_iter()
+        .map(|row| (row.name, row.device_id))
+        .collect())
+}
+
+async fn labels(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, KnownLabel>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        label_id: Uuid,
+        key: String,
+        options: Option<Vec<String>>,
+    }
+    let keys = texts(
+        rows.iter()
+            .flat_map(|row| &row.labels)
+            .map(|(key, _)| key.as_str()),
+    );
+    let sql = "SELECT label_id, key, options FROM label_definition
+        WHERE tenant_id = current_tenant() AND key = ANY($1)";
+    let found: Vec<Row> = cx.all(sql, [keys]).await?;
+    let label = |row: Row| {
+        (
+            row.key,
+            KnownLabel {
+                id: row.label_id,
+                options: row.options,
+            },
+        )
+    };
+    Ok(found.into_iter().map(label).collect())
+}
+
+type Owners = HashMap<String, Uuid>;
+
+async fn owners(cx: &Cx, rows: &[FleetRow]) -> Result<(Owners, Owners)> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        sim_id: Uuid,
+        imsi: Option<String>,
+        msisdn: Option<String>,
+    }
+    let imsis = texts(
+        rows.iter()
+            .filter_map(|row| row.imsi.as_ref())
+            .map(|imsi| imsi.as_str()),
+    );
+    let msisdns = texts(
+        rows.iter()
+            .filter_map(|row| row.msisdn.as_ref())
+            .map(|m| m.as_str()),
+    );
+    let sql = "SELECT sim_id, imsi, msisdn FROM sim
+        WHERE tenant_id = current_tenant() AND (imsi = ANY($1) OR msisdn = ANY($2))";
+    let (mut by_imsi, mut by_msisdn) = (Owners::new(), Owners::new());
+    for row in cx.all::<Row>(sql, [imsis, msisdns]).await? {
+        by_imsi.extend(row.imsi.map(|imsi| (imsi, row.sim_id)));
+        by_msisdn.extend(row.msisdn.map(|msisdn| (msisdn, row.sim_id)));
+    }
+    Ok((by_imsi, by_msisdn))
+}
+
+fn constraint(error: sea_orm::DbErr) -> Error {
+    fn changed() -> Error {
+        Error::new(
+            Code::Conflict,
+            "the fleet changed while it was imported; try again",
+        )
+    }
+    let names = [
+        "sim_imsi_key",
+        "sim_msisdn_key",
+        "customer_slug_key",
+        "customer_name_key",
+        "device_name_key",
+        "label_definition_key_key",
+    ];
+    on_constraint(error, &names.map(|name| (name, changed as fn() -> Error)))
+}
+
+#[derive(FromQueryResult)]
+struct Created {
+    id: Uuid,
+    name: String,
+}
+
+async fn create(cx: &Cx, sql: &str, records: Vec<Json>) -> Result<HashMap<String, Uuid>> {
+    if records.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let created = cx
+        .all::<Created>(sql, [Json::from(records).into(), cx.now().into()])
+        .await?;
+    Ok(created.into_iter().map(|row| (row.name, row.id)).collect())
+}
+
+/// Creates customers and returns their ids by slug. Every visibility switch is off (default deny).
+pub(super) async fn create_customers(
+    cx: &Cx,
+    new: impl Iterator<Item = &NewCustomer>,
+) -> Result<HashMap<String, Uuid>> {
+    let sql = "INSERT INTO customer (tenant_id, slug, name, created_at)
+        SELECT current_tenant(), r.slug, r.name, $2
+        FROM jsonb_to_recordset($1) AS r(slug text, name text)
+        RETURNING customer_id AS id, slug AS name";
+    create(
+        cx,
+        sql,
+        new.map(|c| json!({ "slug": c.slug, "name": c.name }))
+            .collect(),
+    )
+    .await
+}
+
+/// A device to create.
+pub(super) struct NewDevice<'a> {
+    pub(super) name: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) customer: Option<Uuid>,
+    pub(super) simulated: bool,
+}
+
+/// Creates devices and returns their ids by name.
+pub(super) async fn create_devices(
+    cx: &Cx,
+    new: Vec<NewDevice<'_>>,
+) -> Result<HashMap<String, Uuid>> {
+    let sql = "INSERT INTO device (tenant_id, name, kind, state, connectivity, customer_id, simulated,
+            created_at, updated_at)
+        SELECT current_tenant(), r.name, r.kind, 'ACTIVE', ARRAY['CELLULAR'], r.customer, r.simulated, $2, $2
+        FROM jsonb_to_recordset($1) AS r(name text, kind text, customer uuid, simulated boolean)
+        RETURNING device_id AS id, name";
+    let record = |device: NewDevice<'_>| {
+        json!({ "name": device.name, "kind": device.kind, "customer": device.customer,
+            "simulated": device.simulated })
+    };
+    create(cx, sql, new.into_iter().map(record).collect()).await
+}
+
+/// Creates free-text label definitions and returns their ids by key.
+pub(super) async fn create_labels(
+    cx: &Cx,
+    keys: impl Iterator<Item = &str>,
+) -> Result<HashMap<String, Uuid>> {
+    let sql = "INSERT INTO label_definition (tenant_id, key, created_at)
+        SELECT current_tenant(), r.key, $2 FROM jsonb_to_recordset($1) AS r(key text)
+        RETURNING label_id AS id, key AS name";
+    create(cx, sql, keys.map(|key| json!({ "key": key })).collect()).await
+}
+
+/// A SIM to create or change, with its present customer.
+pub(super) struct SimRecord<'p, 'a> {
+    pub(super) plan: &'p SimPlan<'a>,
+    pub(super) customer: Option<Uuid>,
+}
+
+impl SimRecord<'_, '_> {
+    fn json(&self) -> Json {
+        let row = self.plan.row();
+        json!({ "id": self.plan.id, "iccid": row.iccid.as_str(), "imsi": self.plan.imsi,
+            "msisdn": self.plan.msisdn, "state": self.plan.state.as_str(), "customer": self.customer,
+            "simulated": row.simulated })
+    }
+}
+
+/// Creates SIMs and returns their ids by ICCID. An ICCID that another tenant took meanwhile is left out.
+pub(super) async fn create_sims(
+    cx: &Cx,
+    new: &[SimRecord<'_, '_>],
+) -> Result<HashMap<String, Uuid>> {
+    let sql = "INSERT INTO sim (tenant_id, iccid, imsi, msisdn, state, customer_id, simulated, created_at, updated_at)
+        SELECT current_tenant(), r.iccid, r.imsi, r.msisdn, r.state, r.customer, r.simulated, $2, $2
+        FROM jsonb_to_recordset($1) AS r(iccid text, imsi text, msisdn text, state text, customer uuid,
+            simulated boolean)
+        ON CONFLICT ON CONSTRAINT sim_iccid_key DO NOTHING
+        RETURNING sim_id AS id, iccid AS name";
+    create(cx, sql, new.iter().map(SimRecord::json).collect()).await
+}
+
+async fn write(cx: &Cx, sql: &str, records: Vec<Json>) -> Result<()> {
+    if !records.is_empty() {
+        cx.execute(sql, [Json::from(records).into(), cx.now().into()])
+            .await
+            .map_err(constraint)?;
+    }
+    Ok(())
+}
+
+/// Changes SIMs.
+pub(super) async fn update_sims(cx: &Cx, changed: &[SimRecord<'_, '_>]) -> Result<()> {
+    let sql =
+        "UPDATE sim SET imsi = coalesce(r.imsi, sim.imsi), msisdn = coalesce(r.msisdn, sim.msisdn),
+            state = r.state, customer_id = r.customer, updated_at = $2
+        FROM jsonb_to_recordset($1) AS r(id uuid, imsi text, msisdn text, state text, customer uuid)
+        WHERE sim.tenant_id = current_tenant() AND sim.sim_id = r.id";
+    write(cx, sql, changed.iter().map(SimRecord::json).collect()).await
+}
+
+/// Which history.
+#[derive(Clone, Copy)]
+pub(super) enum History {
+    Customer,
+    Device,
+}
+
+/// Replaces the history of SIMs by their spans.
+pub(super) async fn replace_history(
+    cx: &Cx,
+    history: History,
+    sims: Vec<(Uuid, Vec<Span<Uuid>>)>,
+) -> Result<()> {
+    if sims.is_empty() {
+        return Ok(());
+    }
+    let (table, column) = match history {
+        History::Customer => ("sim_customer", "customer_id"),
+        History::Device => ("sim_device", "device_id"),
+    };
+    let ids: Vec<Uuid> = sims.iter().map(|(sim, _)| *sim).collect();
+    let delete =
+        format!("DELETE FROM {table} WHERE tenant_id = current_tenant() AND sim_id = ANY($1)");
+    cx.execute(&delete, [ids.into()]).await?;
+    let insert = format!(
+        "INSERT INTO {table} (tenant_id, sim_id, {column}, valid)
+        SELECT current_tenant(), r.sim, r.target, tstzrange(r.starts, r.ends, '[)')
+        FROM jsonb_to_recordset($1) AS r(sim uuid, target uuid, starts timestamptz, ends timestamptz)
+        WHERE $2::timestamptz IS NOT NULL"
+    );
+    let record = |sim: Uuid, span: Span<Uuid>| {
+        let starts = span
+            .from
+            .map_or_else(|| "-infinity".to_owned(), |from| from.to_rfc3339());
+        json!({ "sim": sim, "target": span.value, "starts": starts,
+            "ends": span.to.map(|to| to.to_rfc3339()) })
+    };
+    let records = sims
+        .into_iter()
+        .flat_map(|(sim, spans)| spans.into_iter().map(move |span| record(sim, span)));
+    write(cx, &insert, records.collect()).await
+}
+
+/// Sets labels: SIM, label, value.
+pub(super) async fn set_labels(cx: &Cx, labels: Vec<(Uuid, Uuid, &str)>) -> Result<()> {
+    let sql = "INSERT INTO sim_label (tenant_id, sim_id, label_id, value)
+        SELECT current_tenant(), r.sim, r.label, r.value
+        FROM jsonb_to_recordset($1) AS r(sim uuid, label uuid, value text)
+        WHERE $2::timestamptz IS NOT NULL
+        ON CONFLICT ON CONSTRAINT sim_label_pkey DO UPDATE SET value = excluded.value";
+    let record = |(sim, label, value)| json!({ "sim": sim, "label": label, "value": value });
+    write(cx, sql, labels.into_iter().map(record).collect()).await
+}
