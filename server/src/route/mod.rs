@@ -5,6 +5,7 @@ mod graphql;
 mod health;
 mod layer;
 mod negotiate;
+mod playground;
 mod stop;
 
 use std::{sync::Arc, time::Duration};
@@ -91,6 +92,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/api/v1/graphql", graphql)
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .merge(playground::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::disable())
