@@ -112,9 +112,20 @@
     }));
   }
 
+  // What the chosen query answers, when it does so at once. Mutations wait for the button.
+  async function preview() {
+    if (!token || !current || /^\s*(mutation|subscription)\b/m.test(current.text)) return undefined;
+    const late = new Promise((resolve) => setTimeout(resolve, 3000, undefined));
+    const answer = await Promise.race([fetcher({ query: current.text }).catch(() => undefined), late]);
+    return answer && JSON.stringify(answer, null, 2);
+  }
+
   // A fresh mount opens the chosen operation and reads the schema again as the present caller sees it.
-  function mount() {
+  async function mount() {
     mounts += 1;
+    const turn = mounts;
+    const response = await preview();
+    if (turn !== mounts) return;
     storage.clear();
     root.render(React.createElement(GraphiQL, {
       key: mounts,
@@ -122,9 +133,10 @@
       storage,
       query: current ? current.text : undefined,
       variables: "",
+      response,
       isHeadersEditorEnabled: false,
       shouldPersistHeaders: false,
-      defaultEditorToolsVisibility: "variables",
+      defaultEditorToolsVisibility: false,
     }));
   }
 
