@@ -1,0 +1,20 @@
+//! Usage records and their cubes in ClickHouse: the engine, what is written, what is asked.
+//!
+//! - [`engine`] runs ClickHouse inside this process; a server elsewhere serves as well. [`Store`] hides which.
+//! - [`migration`] brings the schema up, [`network`] loads reference data, [`cdr`] writes usage records.
+//! - [`usage`] answers questions to the cubes. It holds the one builder of tenant-facing statements.
+//! - [`verify`] proves that records and cubes agree, and mends a cube that does not.
+//!
+//! Tenant-facing functions take a [`domain::Scope`]; those across tenants take a [`System`].
+
+pub mod cdr;
+pub mod engine;
+pub mod migration;
+pub mod network;
+mod store;
+pub mod usage;
+pub mod verify;
+
+pub use cdr::CdrRow;
+pub use engine::{Engine, EngineError, EngineLimits};
+pub use store::{Store, System};

@@ -1,0 +1,1 @@
+//! Proof that records and cubes agree.

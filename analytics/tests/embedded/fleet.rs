@@ -1,0 +1,45 @@
+//! Made-up usage.
+
+use analytics::CdrRow;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::id::{BatchId, CustomerId, SimId, TenantId};
+use uuid::Uuid;
+
+/// A moment from its RFC 3339 text.
+pub(crate) fn at(text: &str) -> DateTime<Utc> {
+    text.parse().expect("an RFC 3339 time")
+}
+
+/// The `n`th record of a tenant: one byte up, two down.
+pub(crate) fn record(tenant: TenantId, batch: BatchId, n: u32, start: DateTime<Utc>) -> CdrRow {
+    CdrRow {
+        tenant,
+        customer: Some(CustomerId::new(Uuid::from_u128(7))),
+        sim: SimId::new(Uuid::from_u128(u128::from(n % 100) + 1)),
+        device: None,
+        network: "262-02".into(),
+        rat: "LTE".into(),
+        service: "DATA".into(),
+        source: "test".into(),
+        record_id: format!("r{n}"),
+        identity: Uuid::from_u128(u128::from(n) + 1),
+        start,
+        end: start + TimeDelta::seconds(30),
+        bytes_up: 1,
+        bytes_down: 2,
+        units: 0,
+        sign: 1,
+        batch,
+        received_at: start + TimeDelta::minutes(1),
+    }
+}
+
+/// A fresh id.
+pub(crate) fn tenant() -> TenantId {
+    TenantId::new(Uuid::new_v4())
+}
+
+/// A fresh id.
+pub(crate) fn batch() -> BatchId {
+    BatchId::new(Uuid::new_v4())
+}
