@@ -6,8 +6,8 @@
 //! cell is a statement (unassigned, in no device); elsewhere it leaves what is stored alone.
 //!
 //! **History.** A row with `valid_from` says: from this moment the SIM belongs to this customer and sits in this
-//! device, until the next moment that is known, from this file or an earlier one. So files can be imported in
-//! any portion, and the same file twice changes nothing. A lone row without `valid_from` holds since the
+//! device, until the next moment that is known, from this file or an earlier one. So a history can arrive whole or
+//! month by month, and the same file twice changes nothing. A row that says what holds already leaves no trace. A lone row without `valid_from` holds since the
 //! beginning of time when the SIM has no history yet, and otherwise from now on, unless it holds already.
 //!
 //! **Counted usage stands.** Customer and device are written into a usage record when it is taken in, so a

@@ -20,25 +20,29 @@ pub struct Rows<R> {
     ended: bool,
 }
 
-/// Reads CR LF and a lone CR as LF, so that lines are counted alike whatever wrote the file.
+/// Reads CR LF and a lone CR as LF and ends the last line, so that lines count alike whatever wrote the file.
 struct LineEnds<R> {
     inner: R,
-    after_cr: bool,
+    last: u8,
 }
 
 impl<R: Read> Read for LineEnds<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         loop {
             let read = self.inner.read(buffer)?;
+            if read == 0 && !matches!(self.last, b'\r' | b'\n') && !buffer.is_empty() {
+                self.last = b'\n';
+                buffer[0] = b'\n';
+                return Ok(1);
+            }
             let mut kept = 0;
             for index in 0..read {
                 let byte = buffer[index];
-                let second_half = byte == b'\n' && self.after_cr;
-                self.after_cr = byte == b'\r';
-                if !second_half {
+                if (self.last, byte) != (b'\r', b'\n') {
                     buffer[kept] = if byte == b'\r' { b'\n' } else { byte };
                     kept += 1;
                 }
+                self.last = byte;
             }
             if kept > 0 || read == 0 {
                 return Ok(kept);
@@ -58,10 +62,7 @@ struct Columns {
 /// # Errors
 /// `INVALID_INPUT` when the header is missing, names an unknown column or one twice, or lacks `iccid` or `state`.
 pub fn parse<R: Read>(reader: R) -> Result<Rows<R>> {
-    let reader = LineEnds {
-        inner: reader,
-        after_cr: false,
-    };
+    let reader = LineEnds { inner: reader, last: b'\n' };
     let mut reader = ReaderBuilder::new()
         .has_headers(true)
         .flexible(true)
@@ -170,19 +171,12 @@ impl<R: Read> Rows<R> {
     }
 
     /// Line on which the record begins. The reader's own start position counts from before any empty lines, so
-    /// the line is taken from where the record ended, less the lines it covers.
+    /// the line is taken from where the record ended, less the lines it covers; a quote that is never closed
+    /// covers its line's end too.
     fn line(&self) -> u64 {
-        let inside = self
-            .record
-            .iter()
-            .flatten()
-            .filter(|byte| **byte == b'\n')
-            .count() as u64;
-        let terminator = u64::from(!self.reader.is_done());
-        self.reader
-            .position()
-            .line()
-            .saturating_sub(inside + terminator)
+        let inside = self.record.iter().flatten().filter(|byte| **byte == b'\n').count() as u64;
+        let from_behind = self.reader.position().line().saturating_sub(inside + 1);
+        self.record.position().map_or(0, csv::Position::line).max(from_behind)
     }
 
     fn fields(&self, line: u64) -> Result<Fields<'_>, RowError> {
