@@ -201,7 +201,9 @@ impl Config {
         if flags.config.is_some() && !file.is_file() {
             bail!("the configuration file {} does not exist", file.display());
         }
-        figment = figment.merge(Toml::file_exact(&file));
+        if file.is_file() {
+            figment = figment.merge(Toml::file_exact(&file));
+        }
         for (name, value) in environment {
             let Some(key) = key_of(&name) else { continue };
             // An empty variable is an unset one: shells and compose files write them.
