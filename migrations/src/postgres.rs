@@ -1,0 +1,235 @@
+//! Postgres migrations: which ones there are, and how they are applied once by however many servers start together.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use sea_orm_migration::{
+    MigrationName, MigrationStatus, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
+    sea_orm::{
+        ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+    },
+};
+
+use crate::network;
+
+const ROLES: &str = include_str!("../postgres/0000_roles.sql");
+const FOUNDATION_UP: &str = include_str!("../postgres/0001_foundation.up.sql");
+const FOUNDATION_DOWN: &str = include_str!("../postgres/0001_foundation.down.sql");
+const NETWORKS_UP: &str = include_str!("../postgres/0002_networks.up.sql");
+
+/// The oldest server that has what the schema uses: `uuidv7()` and temporal keys.
+const OLDEST_SERVER: i32 = 18;
+
+/// Key of the advisory lock that lets one program migrate at a time; any number will do as long as it stays.
+const LOCK: i64 = 0x51AC_0BE5;
+
+/// Why the schema could not be brought to where this program needs it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server does not answer or refuses the login.
+    #[error("cannot connect to Postgres: {0}")]
+    Connect(#[source] DbErr),
+    /// The server is too old.
+    #[error("Postgres {OLDEST_SERVER} or newer is needed, this server is version {0}: upgrade it, or unset the \
+             database URL to use the private one")]
+    OldServer(String),
+    /// The database has a migration that this program does not know.
+    #[error("the database was migrated by a newer version of this program ({0}): run that version, or restore a backup")]
+    NewerSchema(String),
+    /// A statement failed.
+    #[error("migrating Postgres failed: {0}")]
+    Statement(#[from] DbErr),
+}
+
+/// One migration and whether this database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Its name, for example `m0001_foundation`.
+    pub name: String,
+    /// Whether it was applied here.
+    pub applied: bool,
+}
+
+/// Applies what is missing. Several programs may call this at the same moment: one works, the others wait and find
+/// nothing to do. `url` is a connection string of a role that owns the database and may create roles.
+///
+/// # Errors
+/// See [`Error`]; each migration is one transaction, so a failed one leaves nothing behind.
+pub async fn up(url: &str) -> Result<(), Error> {
+    let db = connect(url).await?;
+    let result = migrate(&db, Direction::Up).await;
+    close(db).await;
+    result
+}
+
+/// Takes back the last `steps` migrations, or all of them.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn down(url: &str, steps: Option<u32>) -> Result<(), Error> {
+    let db = connect(url).await?;
+    let result = migrate(&db, Direction::Down(steps)).await;
+    close(db).await;
+    result
+}
+
+/// Every migration this program knows, in order. Changes nothing.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn status(url: &str) -> Result<Vec<Applied>, Error> {
+    let db = connect(url).await?;
+    let result = Migrator::get_migration_with_status_read_only(&db).await.map_err(known);
+    close(db).await;
+    Ok(result?
+        .iter()
+        .map(|migration| Applied {
+            name: migration.name().to_owned(),
+            applied: migration.status() == MigrationStatus::Applied,
+        })
+        .collect())
+}
+
+/// A number that changes when any migration does; names the template database of the tests.
+pub fn fingerprint() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    [ROLES, FOUNDATION_UP, NETWORKS_UP, network::CSV].hash(&mut hasher);
+    hasher.finish()
+}
+
+enum Direction {
+    Up,
+    Down(Option<u32>),
+}
+
+/// One connection only: the lock belongs to the session, and the migrations must run on the same one.
+async fn connect(url: &str) -> Result<DatabaseConnection, Error> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(1)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .sqlx_logging(false);
+    let db = Database::connect(options).await.map_err(Error::Connect)?;
+    let row = db
+        .query_one_raw(sql("SELECT current_setting('server_version_num')::int / 10000 AS major, \
+                            current_setting('server_version') AS version"))
+        .await?;
+    let (major, version): (i32, String) = match row {
+        Some(row) => (row.try_get("", "major")?, row.try_get("", "version")?),
+        None => return Err(Error::Connect(DbErr::RecordNotFound("server version".into()))),
+    };
+    if major < OLDEST_SERVER {
+        close(db).await;
+        return Err(Error::OldServer(version));
+    }
+    Ok(db)
+}
+
+async fn migrate(db: &DatabaseConnection, direction: Direction) -> Result<(), Error> {
+    db.execute_raw(lock("SELECT pg_advisory_lock($1)")).await?;
+    let result = match direction {
+        Direction::Up => Migrator::up(db, None).await,
+        Direction::Down(steps) => Migrator::down(db, steps).await,
+    };
+    db.execute_raw(lock("SELECT pg_advisory_unlock($1)")).await?;
+    result.map_err(known)
+}
+
+/// Closing frees the lock too; the server does the same when the connection breaks.
+async fn close(db: DatabaseConnection) {
+    if let Err(error) = db.close().await {
+        tracing::debug!(%error, "closing the migration connection");
+    }
+}
+
+fn known(error: DbErr) -> Error {
+    match error {
+        // The only custom error of the migrator: it lists applied migrations that it does not know.
+        DbErr::Custom(text) => Error::NewerSchema(text),
+        other => Error::Statement(other),
+    }
+}
+
+fn sql(text: &str) -> Statement {
+    Statement::from_string(DbBackend::Postgres, text)
+}
+
+fn lock(text: &str) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, text, [LOCK.into()])
+}
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_foundation::Migration), Box::new(m0002_networks::Migration)]
+    }
+}
+
+mod m0001_foundation {
+    use super::{
+        ConnectionTrait, DbErr, FOUNDATION_DOWN, FOUNDATION_UP, MigrationName, MigrationTrait, ROLES,
+        SchemaManager, async_trait,
+    };
+
+    pub(super) struct Migration;
+
+    impl MigrationName for Migration {
+        fn name(&self) -> &'static str {
+            "m0001_foundation"
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl MigrationTrait for Migration {
+        async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+            manager.get_connection().execute_unprepared(ROLES).await?;
+            manager.get_connection().execute_unprepared(FOUNDATION_UP).await?;
+            Ok(())
+        }
+
+        async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+            manager.get_connection().execute_unprepared(FOUNDATION_DOWN).await?;
+            Ok(())
+        }
+    }
+}
+
+mod m0002_networks {
+    use super::{
+        ConnectionTrait, DbBackend, DbErr, MigrationName, MigrationTrait, NETWORKS_UP,
+        SchemaManager, Statement, async_trait, network,
+    };
+
+    pub(super) struct Migration;
+
+    impl MigrationName for Migration {
+        fn name(&self) -> &'static str {
+            "m0002_networks"
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl MigrationTrait for Migration {
+        async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+            let rows = serde_json::to_string(&network::networks())
+                .map_err(|error| DbErr::Migration(error.to_string()))?;
+            let values = [rows.into(), network::SOURCE.into(), network::SOURCE_VERSION.into()];
+            manager
+                .get_connection()
+                .execute_raw(Statement::from_sql_and_values(
+                    DbBackend::Postgres,
+                    NETWORKS_UP,
+                    values,
+                ))
+                .await?;
+            Ok(())
+        }
+
+        async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+            manager.get_connection().execute_unprepared("DELETE FROM network").await?;
+            Ok(())
+        }
+    }
+}

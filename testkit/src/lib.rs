@@ -1,0 +1,38 @@
+//! Databases for tests, on real engines: each test gets its own and it is gone afterwards.
+//!
+//! `./dev test` starts the engines and names them in the environment. A missing engine fails the test.
+
+mod clickhouse;
+mod postgres;
+
+pub use clickhouse::{ClickHouseDb, clickhouse};
+pub use postgres::{PostgresDb, empty_postgres, postgres};
+
+use std::future::Future;
+
+/// What every function here says when an engine is missing.
+fn address(variable: &str) -> String {
+    match std::env::var(variable) {
+        Ok(value) if !value.is_empty() => value,
+        _ => panic!("{variable} is not set: run the tests with ./dev test, which starts the engines"),
+    }
+}
+
+/// Runs async work to its end from a test that may or may not be async itself.
+fn block_on<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime for the test database").block_on(work)
+        });
+        match thread.join() {
+            Ok(value) => value,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// A name that no other test uses.
+fn unique(prefix: &str) -> String {
+    format!("{prefix}_{}", uuid::Uuid::new_v4().simple())
+}

@@ -1,0 +1,108 @@
+//! A migrated Postgres database per test, cloned from a template that is migrated once.
+
+use sea_orm_migration::sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+};
+use url::Url;
+
+use crate::{address, block_on, unique};
+
+/// Key of the advisory lock under which the template is made.
+const LOCK: i64 = 0x7E57_0001;
+
+/// A database of one test. It is dropped with this value, connections or not.
+pub struct PostgresDb {
+    name: String,
+    url: String,
+}
+
+impl PostgresDb {
+    /// Connection string of a superuser.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for PostgresDb {
+    fn drop(&mut self) {
+        let drop = format!(r#"DROP DATABASE IF EXISTS "{}" WITH (FORCE)"#, self.name);
+        let dropped = block_on(async {
+            let server = connect("postgres").await?;
+            server.execute_unprepared(&drop).await?;
+            server.close().await
+        });
+        if let Err(error) = dropped {
+            eprintln!("the test database {} stays behind: {error}", self.name);
+        }
+    }
+}
+
+/// A fresh database with every migration applied.
+///
+/// # Panics
+/// When `./dev test` did not start the engines, or the server refuses.
+pub fn postgres() -> PostgresDb {
+    create(true)
+}
+
+/// A fresh database without anything in it.
+///
+/// # Panics
+/// As [`postgres`].
+pub fn empty_postgres() -> PostgresDb {
+    create(false)
+}
+
+fn create(migrated: bool) -> PostgresDb {
+    let name = unique("test");
+    let created = block_on(async {
+        let server = connect("postgres").await?;
+        let from = if migrated { template(&server).await? } else { "template0".to_owned() };
+        server
+            .execute_unprepared(&format!(r#"CREATE DATABASE "{name}" TEMPLATE "{from}""#))
+            .await?;
+        server.close().await
+    });
+    created.unwrap_or_else(|error| panic!("creating a test database failed: {error}"));
+    PostgresDb { url: database_url(&name), name }
+}
+
+/// Makes the template unless another test, perhaps of another program, made it already.
+async fn template(server: &DatabaseConnection) -> Result<String, DbErr> {
+    let name = format!("simcube_template_{:016x}", migrations::fingerprint());
+    let draft = format!("{name}_draft");
+    server.execute_raw(sql("SELECT pg_advisory_lock($1)", LOCK)).await?;
+    let known = sql("SELECT FROM pg_database WHERE datname = $1", name.as_str());
+    if server.query_one_raw(known).await?.is_none() {
+        server
+            .execute_unprepared(&format!(r#"DROP DATABASE IF EXISTS "{draft}" WITH (FORCE)"#))
+            .await?;
+        server.execute_unprepared(&format!(r#"CREATE DATABASE "{draft}" TEMPLATE template0"#)).await?;
+        migrations::up(&database_url(&draft))
+            .await
+            .unwrap_or_else(|error| panic!("migrating the template database failed: {error}"));
+        server
+            .execute_unprepared(&format!(r#"ALTER DATABASE "{draft}" RENAME TO "{name}""#))
+            .await?;
+    }
+    server.execute_raw(sql("SELECT pg_advisory_unlock($1)", LOCK)).await?;
+    Ok(name)
+}
+
+async fn connect(database: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(database_url(database));
+    options.max_connections(1).min_connections(1).sqlx_logging(false);
+    Database::connect(options).await
+}
+
+fn database_url(database: &str) -> String {
+    let address = address("SIMCUBE_TEST_DATABASE_URL");
+    let mut url = Url::parse(&address)
+        .unwrap_or_else(|error| panic!("SIMCUBE_TEST_DATABASE_URL is not a URL: {error}"));
+    url.set_path(database);
+    url.to_string()
+}
+
+fn sql(text: &str, value: impl Into<sea_orm_migration::sea_orm::Value>) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, text, [value.into()])
+}
