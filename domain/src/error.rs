@@ -76,7 +76,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A failure that the client can understand and mend.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), source: None }
+        Self {
+            code,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// Shorthand for [`Code::InvalidInput`].
@@ -96,7 +100,11 @@ impl Error {
 
     /// Our fault: the cause is kept for the log, the client sees only `internal error`.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { code: Code::Internal, message: "internal error".into(), source: Some(source.into()) }
+        Self {
+            code: Code::Internal,
+            message: "internal error".into(),
+            source: Some(source.into()),
+        }
     }
 
     /// An engine does not answer: the cause is kept for the log.
@@ -104,7 +112,11 @@ impl Error {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { code: Code::Unavailable, message: message.into(), source: Some(source.into()) }
+        Self {
+            code: Code::Unavailable,
+            message: message.into(),
+            source: Some(source.into()),
+        }
     }
 
     /// The stable code.

@@ -79,7 +79,11 @@ mod tests {
         let id = SimId::new(Uuid::from_u128(0x0190_f3aa));
         assert_eq!(id.to_string().parse::<SimId>().ok(), Some(id));
         assert!(id.to_string().parse::<DeviceId>().is_err());
-        assert!("sim_0190F3AA000000000000000000000000".parse::<SimId>().is_err());
+        assert!(
+            "sim_0190F3AA000000000000000000000000"
+                .parse::<SimId>()
+                .is_err()
+        );
         assert!("sim_\0".parse::<SimId>().is_err());
     }
 }

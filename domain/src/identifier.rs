@@ -132,7 +132,9 @@ impl Msisdn {
         if digits(number, 2..=15) && !number.starts_with('0') {
             Ok(Self(number.to_owned()))
         } else {
-            Err(Error::invalid("an MSISDN has 2 to 15 digits and does not begin with 0"))
+            Err(Error::invalid(
+                "an MSISDN has 2 to 15 digits and does not begin with 0",
+            ))
         }
     }
 
@@ -159,7 +161,9 @@ impl Plmn {
         if digits(mcc, 3..=3) && digits(mnc, 2..=3) {
             Ok(Self(format!("{mcc}-{mnc}")))
         } else {
-            Err(Error::invalid("a network is a 3-digit MCC and a 2- or 3-digit MNC"))
+            Err(Error::invalid(
+                "a network is a 3-digit MCC and a 2- or 3-digit MNC",
+            ))
         }
     }
 

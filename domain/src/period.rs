@@ -18,7 +18,9 @@ impl Period {
         if from < to {
             Ok(Self { from, to })
         } else {
-            Err(Error::invalid("a period is half-open: `from` must be before `to`"))
+            Err(Error::invalid(
+                "a period is half-open: `from` must be before `to`",
+            ))
         }
     }
 

@@ -1,1 +1,65 @@
-//! Work in progress.
+//! The words of the GraphQL contract: scalars, enums and inputs, each of which turns into a domain type or is
+//! refused. Object types live in `resolvers`, because a type and its fields share a crate; the published contract is
+//! `schema.graphql` beside this crate's manifest.
+
+pub mod customer;
+pub mod device;
+pub mod fleet;
+pub mod ingest;
+pub mod label;
+pub mod network;
+pub mod order;
+pub mod scalar;
+pub mod sim;
+pub mod usage;
+
+use std::str::FromStr;
+
+use async_graphql::ID;
+use domain::{Error, Result};
+
+/// Longest text accepted in a filter, in characters.
+pub const MAX_FILTER_TEXT: usize = 200;
+/// Most values in one filter list.
+pub const MAX_FILTER_VALUES: usize = 200;
+
+/// Parses a printed id of one kind.
+///
+/// # Errors
+/// `INVALID_INPUT` for an id of another kind or no id at all.
+pub fn parse_id<T: FromStr<Err = Error>>(id: &ID) -> Result<T> {
+    id.as_str().parse()
+}
+
+/// Parses a list of printed ids of one kind.
+///
+/// # Errors
+/// `INVALID_INPUT` for an id of another kind, `LIMIT_EXCEEDED` for more than [`MAX_FILTER_VALUES`].
+pub fn parse_ids<T: FromStr<Err = Error>>(ids: &[ID]) -> Result<Vec<T>> {
+    bounded(ids.len())?;
+    ids.iter().map(parse_id).collect()
+}
+
+/// A filter text without characters that Postgres cannot store.
+pub(crate) fn text(text: String) -> Result<String> {
+    if text.contains('\0') {
+        return Err(Error::invalid("a text cannot contain NUL"));
+    }
+    if text.chars().count() > MAX_FILTER_TEXT {
+        return Err(Error::new(
+            domain::Code::LimitExceeded,
+            format!("a filter text has at most {MAX_FILTER_TEXT} characters"),
+        ));
+    }
+    Ok(text)
+}
+
+pub(crate) fn bounded(values: usize) -> Result<()> {
+    if values <= MAX_FILTER_VALUES {
+        return Ok(());
+    }
+    Err(Error::new(
+        domain::Code::LimitExceeded,
+        format!("a filter list has at most {MAX_FILTER_VALUES} values"),
+    ))
+}

@@ -1,0 +1,126 @@
+//! Estimates how many values an answer may hold: each field counts one, and what lies below a list counts as often as
+//! the list may have rows.
+
+use std::collections::HashMap;
+
+use async_graphql::parser::types::OperationType;
+use async_graphql::{
+    Name, Positioned, Value as ConstValue, Variables,
+    parser::types::{Field, FragmentDefinition, OperationDefinition, Selection, SelectionSet},
+};
+use domain::paging::DEFAULT_PAGE;
+
+/// Rows assumed of lists without a size argument: labels of a SIM, SIMs in a device, edges of a page are counted
+/// by the field above.
+const UNSIZED_LIST: u64 = 4;
+/// Rows of a cube answer when no limit is given.
+const DEFAULT_USAGE_ROWS: u64 = 1_000;
+
+type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
+
+/// The estimate; saturates instead of overflowing. Fragments are known not to contain themselves.
+pub(super) fn estimate(
+    fragments: &Fragments,
+    operation: &OperationDefinition,
+    variables: &Variables,
+) -> u64 {
+    // A mutation's fields run one after the other, and cost what they do; answers are small.
+    if operation.ty == OperationType::Mutation {
+        return 0;
+    }
+    let estimate = Estimate {
+        fragments,
+        variables,
+        operation,
+    };
+    estimate.set(&operation.selection_set.node)
+}
+
+struct Estimate<'a> {
+    fragments: &'a Fragments,
+    variables: &'a Variables,
+    operation: &'a OperationDefinition,
+}
+
+impl Estimate<'_> {
+    fn set(&self, set: &SelectionSet) -> u64 {
+        let costs = set.items.iter().map(|selection| match &selection.node {
+            Selection::Field(field) => self.field(&field.node),
+            Selection::InlineFragment(inline) => self.set(&inline.node.selection_set.node),
+            Selection::FragmentSpread(spread) => self
+                .fragments
+                .get(&spread.node.fragment_name.node)
+                .map_or(0, |fragment| self.set(&fragment.node.selection_set.node)),
+        });
+        costs.fold(0, u64::saturating_add)
+    }
+
+    fn field(&self, field: &Field) -> u64 {
+        let below = self.set(&field.selection_set.node);
+        let rows = match field.name.node.as_str() {
+            "__schema" | "__type" => 1,
+            "sims" | "devices" | "customers" | "networks" | "ingestRejections" => self.page(field),
+            "usage" => self.usage(field),
+            "labels" | "simCounts" | "rejections" => UNSIZED_LIST,
+            _ => 1,
+        };
+        below.saturating_mul(rows).saturating_add(1)
+    }
+
+    /// A page; lists below an object (`Device.sims`) have no size argument and count as [`DEFAULT_PAGE`] too.
+    fn page(&self, field: &Field) -> u64 {
+        let size = ["first", "last"]
+            .into_iter()
+            .find_map(|name| self.argument(field, name)?.as_u64_lossy());
+        size.unwrap_or(u64::from(DEFAULT_PAGE))
+    }
+
+    fn usage(&self, field: &Field) -> u64 {
+        let Some(ConstValue::Object(input)) = self.argument(field, "input") else {
+            return DEFAULT_USAGE_ROWS;
+        };
+        input
+            .get("limit")
+            .and_then(AsU64::as_u64_lossy)
+            .unwrap_or(DEFAULT_USAGE_ROWS)
+    }
+
+    /// An argument with its variables filled in.
+    fn argument(&self, field: &Field, name: &str) -> Option<ConstValue> {
+        let value = field.get_argument(name)?.node.clone();
+        value
+            .into_const_with(|variable| self.variable(&variable).ok_or(()))
+            .ok()
+    }
+
+    fn variable(&self, name: &Name) -> Option<ConstValue> {
+        if let Some(value) = self.variables.get(name) {
+            return Some(value.clone());
+        }
+        let defined = self
+            .operation
+            .variable_definitions
+            .iter()
+            .find(|v| v.node.name.node == *name)?;
+        defined
+            .node
+            .default_value
+            .as_ref()
+            .map(|value| value.node.clone())
+            .or(Some(ConstValue::Null))
+    }
+}
+
+/// A number that stands for a size; negative ones are refused elsewhere.
+trait AsU64 {
+    fn as_u64_lossy(&self) -> Option<u64>;
+}
+
+impl AsU64 for ConstValue {
+    fn as_u64_lossy(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => number.as_u64().or(Some(0)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `IngestRecord`.
+
+use async_graphql::{Enum, ID, SimpleObject};
+use chrono::{DateTime, Utc};
+use domain::journal;
+
+use crate::types::ingest_rejection::IngestRejection;
+
+/// Where a record stands.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "journal::FateState")]
+pub enum IngestRecordState {
+    /// It counts.
+    Accepted,
+    /// It was delivered and refused, and never accepted.
+    Rejected,
+    /// It was never delivered with an identity, or longer ago than identities are kept.
+    Unknown,
+}
+
+/// The batch that carried an accepted record.
+#[derive(SimpleObject)]
+pub struct IngestBatch {
+    /// Id of the batch.
+    id: ID,
+    /// When it was received.
+    received_at: DateTime<Utc>,
+    /// When it was in the cubes; null while it is on its way.
+    applied_at: Option<DateTime<Utc>>,
+}
+
+/// What became of one record.
+#[derive(SimpleObject)]
+pub struct IngestRecord {
+    /// Where it stands.
+    state: IngestRecordState,
+    /// When the usage began, of an accepted record.
+    event_at: Option<DateTime<Utc>>,
+    /// The batch that carried it, of an accepted record.
+    batch: Option<IngestBatch>,
+    /// Deliveries of this identity that were refused, newest first, at most 20.
+    rejections: Vec<IngestRejection>,
+}
+
+impl From<journal::Fate> for IngestRecord {
+    fn from(fate: journal::Fate) -> Self {
+        let batch = fate.batch.map(|batch| IngestBatch {
+            id: batch.id.to_string().into(),
+            received_at: batch.received_at,
+            applied_at: batch.applied_at,
+        });
+        Self {
+            state: fate.state.into(),
+            event_at: fate.event_at,
+            batch,
+            rejections: fate.rejections.into_iter().map(Into::into).collect(),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `Label` and `LabelDefinition`.
+
+use async_graphql::{ID, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use domain::label;
+
+/// A label on a SIM or device. Labels describe; they never grant access and never decide who pays.
+#[derive(SimpleObject, Clone)]
+pub struct Label {
+    /// Key, for example `location`.
+    key: String,
+    /// Value, for example `warehouse`.
+    value: String,
+}
+
+impl From<label::Label> for Label {
+    fn from(label: label::Label) -> Self {
+        Self {
+            key: label.key,
+            value: label.value,
+        }
+    }
+}
+
+/// A label key that the tenant uses.
+pub struct LabelDefinition(pub(crate) label::Definition);
+
+/// A label key that the tenant uses.
+#[Object]
+impl LabelDefinition {
+    /// Global id.
+    async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// Key, unique in the tenant.
+    async fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// The menu of allowed values; null when any text is allowed.
+    async fn options(&self) -> Option<&[String]> {
+        self.0.options.as_deref()
+    }
+
+    /// When the key was defined.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+}

@@ -1,0 +1,234 @@
+//! Two tenants of the same shape on real engines, and callers of every role.
+//!
+//! Alpha has the customers Bosch (everything open) and Dyer (devices only), and SIMs of nobody; Beta mirrors it.
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::{collections::HashMap, io::Cursor, sync::Arc};
+
+use analytics::{CdrRow, Store};
+use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
+use domain::{
+    Db, FixedClock, Role, Scope, customer, device, fleet,
+    id::BatchId,
+    identity::{self, VerifiedClaims},
+    paging::{Direction, PageRequest},
+    scope::Visibility,
+    sim,
+    tenant::{self, NewTenant},
+};
+use resolvers::{Api, Limits, Request};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub struct World {
+    pub db: Db,
+    pub store: Store,
+    pub api: Api,
+    pub now: DateTime<Utc>,
+    _postgres: testkit::PostgresDb,
+    _clickhouse: testkit::ClickHouseDb,
+}
+
+/// A caller: tenant, role, and the customer its token names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller(pub &'static str, pub Role, pub Option<&'static str>);
+
+pub const CALLERS: [Caller; 7] = [
+    Caller("alpha", Role::PlatformAdmin, None),
+    Caller("alpha", Role::TenantAdmin, None),
+    Caller("alpha", Role::Support, None),
+    Caller("alpha", Role::Viewer, Some("bosch")),
+    Caller("alpha", Role::CustomerUser, Some("bosch")),
+    Caller("alpha", Role::CustomerUser, Some("dyer")),
+    Caller("alpha", Role::Ingest, None),
+];
+
+impl World {
+    pub async fn new() -> Self {
+        let (postgres, clickhouse) = (testkit::postgres(), testkit::clickhouse());
+        let now = Utc.with_ymd_and_hms(2026, 11, 21, 12, 0, 0).unwrap();
+        let db = Db::connect(postgres.url(), 4, Arc::new(FixedClock(now)))
+            .await
+            .expect("postgres");
+        let store = Store::remote(clickhouse.url())
+            .expect("url")
+            .with_database(clickhouse.database());
+        let api = Api::new(Limits::default());
+        let world = Self {
+            db,
+            store,
+            api,
+            now,
+            _postgres: postgres,
+            _clickhouse: clickhouse,
+        };
+        for (slug, operator) in [("alpha", "8944501"), ("beta", "8946007")] {
+            world.tenant(slug, operator).await;
+        }
+        world
+    }
+
+    pub async fn scope(&self, Caller(tenant, role, customer): Caller) -> Scope {
+        let claims = VerifiedClaims::new(
+            format!("{role}@{tenant}"),
+            tenant.into(),
+            role,
+            customer.map(Into::into),
+        );
+        identity::resolve(&self.db, &claims.expect("claims"))
+            .await
+            .expect("scope")
+    }
+
+    pub async fn run(&self, caller: Caller, query: &str, variables: Value) -> Value {
+        self.run_counted(caller, query, variables).await.0
+    }
+
+    /// The answer, and how many Postgres statements it took.
+    pub async fn run_counted(&self, caller: Caller, query: &str, variables: Value) -> (Value, u64) {
+        let request = Request::new(
+            self.scope(caller).await,
+            self.db.clone(),
+            self.store.clone(),
+        );
+        let variables = async_graphql::Variables::from_json(variables);
+        let mut document = async_graphql::Request::new(query).variables(variables);
+        let response = match self.api.admit(&mut document) {
+            Ok(()) => self.api.execute(request.clone(), document).await,
+            Err(refusal) => *refusal,
+        };
+        (
+            serde_json::to_value(response).expect("json"),
+            request.statements(),
+        )
+    }
+
+    async fn tenant(&self, slug: &'static str, prefix: &str) {
+        let name = format!("{slug} networks");
+        let system = self.db.system().await.expect("system");
+        let new = NewTenant {
+            slug: slug.into(),
+            name,
+            simulated: false,
+        };
+        tenant::create(&system, new).await.expect("tenant");
+        system.commit().await.expect("commit");
+        let admin = self.scope(Caller(slug, Role::TenantAdmin, None)).await;
+        let file = Cursor::new(fleet_file(slug, prefix));
+        let report = fleet::import_file(&self.db, &admin, file, &self.store, |_| ())
+            .await
+            .expect("import");
+        assert_eq!(
+            (report.created, report.rejected),
+            (7, 0),
+            "{:?}",
+            report.errors
+        );
+        for (customer, visibility) in [
+            ("bosch", Visibility::ALL),
+            ("dyer", Visibility::DEVICES_ONLY),
+        ] {
+            let cx = self.db.write(&admin).await.expect("write");
+            let found = customer::get_by_slug(&cx, customer)
+                .await
+                .expect("customer");
+            customer::set_visibility(&cx, found.id, visibility)
+                .await
+                .expect("switches");
+            cx.commit().await.expect("commit");
+        }
+        self.usage(slug, &admin).await;
+    }
+
+    /// Three records a SIM, on two networks, on three days of October.
+    async fn usage(&self, slug: &str, admin: &Scope) {
+        let cx = self.db.read(admin).await.expect("read");
+        let page = PageRequest::first_page();
+        let sims = sim::list(
+            &cx,
+            &sim::SimFilter::default(),
+            (sim::SimOrderField::Iccid, Direction::Asc),
+            &page,
+        );
+        let sims: Vec<_> = sims
+            .await
+            .expect("sims")
+            .rows
+            .into_iter()
+            .map(|(_, sim)| sim)
+            .collect();
+        let ids: Vec<_> = sims.iter().map(|sim| sim.id).collect();
+        let devices: HashMap<_, device::Device> =
+            device::by_sims(&cx, &ids).await.expect("devices");
+        let batch = BatchId::new(Uuid::now_v7());
+        let mut rows = Vec::new();
+        for (n, sim) in (1_u64..).zip(&sims) {
+            for day in 1..=3_u32 {
+                let record_id = format!("{slug}-record-{n}-{day}");
+                let start = Utc.with_ymd_and_hms(2026, 10, day, 10, 30, 0).unwrap();
+                rows.push(CdrRow {
+                    tenant: admin.tenant(),
+                    customer: sim.customer,
+                    sim: sim.id,
+                    device: devices.get(&sim.id).map(|device| device.id),
+                    network: if day == 1 { "262-01" } else { "238-01" }.into(),
+                    rat: "LTE".into(),
+                    service: "DATA".into(),
+                    source: format!("{slug}-gateway"),
+                    identity: domain::journal::identity("gateway", &record_id),
+                    record_id,
+                    start,
+                    end: start + TimeDelta::minutes(5),
+                    bytes_up: n * 1_000,
+                    bytes_down: n * 10_000 + u64::from(day),
+                    units: 0,
+                    sign: 1,
+                    batch,
+                    received_at: self.now,
+                });
+            }
+        }
+        let payload = analytics::cdr::encode(&rows);
+        self.store
+            .apply(batch, rows.len() as u64, payload)
+            .await
+            .expect("apply");
+    }
+}
+
+/// Three SIMs of Bosch, two of Dyer, two of nobody; each in a device, with labels.
+pub fn fleet_file(slug: &str, prefix: &str) -> String {
+    let mut csv = String::from("customer,iccid,imsi,msisdn,state,device,labels\n");
+    for (n, customer) in ["Bosch", "Bosch", "Bosch", "Dyer", "Dyer", "", ""]
+        .iter()
+        .enumerate()
+    {
+        let iccid = domain::identifier::Iccid::with_check_digit(&format!("{prefix}00000000000{n}"))
+            .expect("19");
+        let iccid = iccid.as_str();
+        let number = prefix.trim_start_matches("89");
+        csv.push_str(&format!(
+            "{customer},{iccid},23450{number}000{n},{number}0000{n},ACTIVE,{slug}-device-{n},location=field;owner={slug}\n"
+        ));
+    }
+    csv
+}
+
+/// The code of every error, in order.
+pub fn codes(answer: &Value) -> Vec<String> {
+    let errors = answer["errors"].as_array().cloned().unwrap_or_default();
+    errors
+        .iter()
+        .map(|error| {
+            error["extensions"]["code"]
+                .as_str()
+                .unwrap_or("NONE")
+                .to_owned()
+        })
+        .collect()
+}
+
+/// October 2026.
+pub fn october() -> Value {
+    json!({ "from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z" })
+}
