@@ -25,7 +25,8 @@ use uuid::Uuid;
 
 pub use hash::{Content, identity};
 pub use pending::{
-    Pending, drop_payloads, mark_applied, payload, recently_applied, unapplied, unapplied_rows,
+    PARTS_PER_BATCH, Pending, drop_payloads, mark_applied, payload, recently_applied, unapplied,
+    unapplied_rows,
 };
 pub use read::{
     Accounting, AccountingQuery, Batch, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,

@@ -13,8 +13,8 @@ use crate::{
     id::{BatchId, TenantId},
 };
 
-/// Most parts that one batch can make: the months that a horizon of 400 days can touch.
-const PARTS_PER_BATCH: i64 = 14;
+/// Most parts that one batch can make: the months that 400 days can touch, and one to be safe.
+pub const PARTS_PER_BATCH: u32 = 15;
 
 /// A batch whose payload is still kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Pending {
     pub batch: BatchId,
     /// How many rows.
     pub rows: u64,
+    /// When it was journaled.
+    pub created_at: DateTime<Utc>,
 }
 
 #[derive(FromQueryResult)]
@@ -32,6 +34,7 @@ struct Row {
     tenant_id: Uuid,
     batch_id: Uuid,
     rows: i64,
+    created_at: DateTime<Utc>,
 }
 
 impl TryFrom<Row> for Pending {
@@ -42,6 +45,7 @@ impl TryFrom<Row> for Pending {
             tenant: TenantId::new(row.tenant_id),
             batch: BatchId::new(row.batch_id),
             rows: u64::try_from(row.rows).map_err(Error::internal)?,
+            created_at: row.created_at,
         })
     }
 }
@@ -55,7 +59,7 @@ pub async fn unapplied(
 ) -> Result<Vec<Pending>> {
     let rows: Vec<Row> = cx
         .all(
-            "SELECT tenant_id, batch_id, rows FROM intake_batch \
+            "SELECT tenant_id, batch_id, rows, created_at FROM intake_batch \
              WHERE payload IS NOT NULL AND applied_at IS NULL AND created_at <= $1 \
              ORDER BY created_at, batch_id LIMIT $2",
             [created_before.into(), i64::from(limit).into()],
@@ -88,12 +92,16 @@ pub async fn recently_applied(
 ) -> Result<Vec<Pending>> {
     let rows: Vec<Row> = cx
         .all(
-            "SELECT tenant_id, batch_id, rows FROM ( \
-                 SELECT tenant_id, batch_id, rows, applied_at, \
+            "SELECT tenant_id, batch_id, rows, created_at FROM ( \
+                 SELECT tenant_id, batch_id, rows, created_at, applied_at, \
                         sum(least(rows, $2)) OVER (ORDER BY applied_at DESC, batch_id DESC) AS parts \
                  FROM intake_batch WHERE payload IS NOT NULL AND applied_at >= $1) AS recent \
              WHERE parts <= $3 ORDER BY applied_at, batch_id",
-            [since.into(), PARTS_PER_BATCH.into(), i64::from(parts).into()],
+            [
+                since.into(),
+                i64::from(PARTS_PER_BATCH).into(),
+                i64::from(parts).into(),
+            ],
         )
         .await?;
     rows.into_iter().map(Pending::try_from).collect()
