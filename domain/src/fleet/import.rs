@@ -17,7 +17,7 @@ use super::{
     store::{self, History, NewDevice, SimRecord},
     timeline::{Span, Timeline},
 };
-use crate::{Cx, Db, Permission, Result, Scope, SystemCx, audit, id::SimId};
+use crate::{Cx, Db, Permission, Result, Scope, SystemCx, audit, id::SimId, journal};
 
 /// Knows which usage is counted. The cubes know; this crate cannot ask them itself.
 pub trait CountedUsage: Sync {
@@ -123,6 +123,10 @@ async fn counted(
     if sims.is_empty() {
         return Ok(HashMap::new());
     }
+    // No batch is attributed from here on; those that were are in the cubes or in the journal. The journal is asked
+    // first, because batches move from it to the cubes meanwhile.
+    journal::freeze_attribution(cx).await?;
+    let under_way = journal::unapplied_rows(cx).await? > 0;
     let ids: Vec<SimId> = sims.iter().map(|sim| SimId::new(*sim)).collect();
     let mut counted: HashMap<Uuid, DateTime<Utc>> = usage
         .last_counted(cx.scope(), &ids)
@@ -130,7 +134,7 @@ async fn counted(
         .into_iter()
         .map(|(sim, last)| (sim.uuid(), last))
         .collect();
-    if store::usage_is_under_way(cx).await? {
+    if under_way {
         // Whose usage it is cannot be told cheaply, so it may be anybody's until just now.
         let just_now = cx.now() - Duration::milliseconds(1);
         for sim in sims {

@@ -62,7 +62,10 @@ struct Columns {
 /// # Errors
 /// `INVALID_INPUT` when the header is missing, names an unknown column or one twice, or lacks `iccid` or `state`.
 pub fn parse<R: Read>(reader: R) -> Result<Rows<R>> {
-    let reader = LineEnds { inner: reader, last: b'\n' };
+    let reader = LineEnds {
+        inner: reader,
+        last: b'\n',
+    };
     let mut reader = ReaderBuilder::new()
         .has_headers(true)
         .flexible(true)
@@ -174,9 +177,17 @@ impl<R: Read> Rows<R> {
     /// the line is taken from where the record ended, less the lines it covers; a quote that is never closed
     /// covers its line's end too.
     fn line(&self) -> u64 {
-        let inside = self.record.iter().flatten().filter(|byte| **byte == b'\n').count() as u64;
+        let inside = self
+            .record
+            .iter()
+            .flatten()
+            .filter(|byte| **byte == b'\n')
+            .count() as u64;
         let from_behind = self.reader.position().line().saturating_sub(inside + 1);
-        self.record.position().map_or(0, csv::Position::line).max(from_behind)
+        self.record
+            .position()
+            .map_or(0, csv::Position::line)
+            .max(from_behind)
     }
 
     fn fields(&self, line: u64) -> Result<Fields<'_>, RowError> {

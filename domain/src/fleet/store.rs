@@ -23,17 +23,6 @@ pub(super) async fn take_turn(cx: &Cx) -> Result<()> {
     Ok(())
 }
 
-/// Whether usage records are journaled that the cubes do not show yet.
-pub(super) async fn usage_is_under_way(cx: &Cx) -> Result<bool> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        open: bool,
-    }
-    let sql = "SELECT EXISTS (SELECT FROM intake_batch
-        WHERE tenant_id = current_tenant() AND payload IS NOT NULL AND applied_at IS NULL) AS open";
-    Ok(cx.one::<Row>(sql, []).await?.is_some_and(|row| row.open))
-}
-
 /// Reads everything that the rows may touch.
 pub(super) async fn known(cx: &Cx, system: &SystemCx, rows: &[FleetRow]) -> Result<Known> {
     let (customers, devices, labels) = (
