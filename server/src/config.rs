@@ -4,11 +4,14 @@
 use std::{fmt, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use chrono::TimeDelta;
 use figment::{
     Figment,
     providers::{Format as _, Serialized, Toml},
     value::Value,
 };
+use ingest::pipeline::Settings;
+use resolvers::Limits;
 use serde::{Deserialize, Serialize};
 
 /// A field's name and the lines of its documentation.
@@ -57,6 +60,10 @@ section! {
         pool: Pool = Pool::default(),
         /// Limits of the HTTP server.
         http: Http = Http::default(),
+        /// Limits of one GraphQL document.
+        graphql: Limits = Limits::default(),
+        /// The way in for usage records.
+        intake: Intake = Intake::default(),
         /// What is written to standard error.
         log: Log = Log::default(),
     }
@@ -97,14 +104,55 @@ section! {
         connections: usize = 1024,
         /// Bytes of a GraphQL request at most. Importing a fleet needs room.
         graphql_body_bytes: usize = 10 * 1024 * 1024,
-        /// Bytes of a usage delivery at most, as sent and after gunzip; streamed NDJSON is not bound by it.
-        ingest_body_bytes: usize = 10 * 1024 * 1024,
         /// Seconds that a GraphQL request may run.
         request_seconds: u64 = 30,
         /// Seconds without a byte of the request after which it is given up.
         idle_seconds: u64 = 30,
         /// Seconds that requests in flight may finish in after a signal to stop; then they are answered 503.
         grace_seconds: u64 = 10,
+    }
+}
+
+section! {
+    /// The way in for usage records.
+    Intake {
+        /// Days: a usage record that began earlier is TOO_OLD. Less than the 400 days that raw records are kept.
+        past_days: u32 = 365,
+        /// Minutes: a usage record that begins later from now is IN_FUTURE.
+        future_minutes: u32 = 60,
+        /// Bytes of a delivery at most, after gunzip. NDJSON is streamed and not bound by it.
+        body_bytes: usize = 10 * 1024 * 1024,
+        /// Bytes of one record at most.
+        record_bytes: usize = 256 * 1024,
+        /// Records of one batch at most: what is journaled and counted together.
+        batch_records: usize = 10_000,
+        /// Deliveries read at the same time; more are answered 429.
+        bodies: usize = 8,
+        /// Batches of one delivery under way at the same time.
+        depth: usize = 3,
+        /// Rejections listed in a reply; the rest is counted.
+        listed_rejections: usize = 1_000,
+    }
+}
+
+impl Intake {
+    /// As the pipeline wants them.
+    pub fn settings(&self) -> Settings {
+        let defaults = Settings::default();
+        Settings {
+            limits: ingest::read::Limits {
+                body_bytes: self.body_bytes,
+                record_bytes: self.record_bytes,
+                batch_records: self.batch_records,
+                ..defaults.limits
+            },
+            bodies: self.bodies,
+            depth: self.depth,
+            listed_rejections: self.listed_rejections,
+            past: TimeDelta::days(self.past_days.into()),
+            future: TimeDelta::minutes(self.future_minutes.into()),
+            ..defaults
+        }
     }
 }
 
@@ -128,8 +176,25 @@ pub enum LogFormat {
     Json,
 }
 
-const SECTIONS: &[(&str, Docs)] =
-    &[("oidc", Oidc::DOCS), ("pool", Pool::DOCS), ("http", Http::DOCS), ("log", Log::DOCS)];
+/// The limits are a struct of `resolvers`; a test holds this list to its fields.
+const GRAPHQL_DOCS: Docs = &[
+    ("tokens", &[" Tokens of a document at most."]),
+    ("depth", &[" Levels of nested selections at most."]),
+    ("breadth", &[" Fields under one selection set at most, fragments spread."]),
+    ("aliases", &[" Aliased fields at most."]),
+    ("directives", &[" Directives at most."]),
+    ("cost", &[" Values that an answer may hold, estimated from page sizes and limits."]),
+    ("errors", &[" Errors told in one answer at most; the rest is counted."]),
+];
+
+const SECTIONS: &[(&str, Docs)] = &[
+    ("oidc", Oidc::DOCS),
+    ("pool", Pool::DOCS),
+    ("http", Http::DOCS),
+    ("graphql", GRAPHQL_DOCS),
+    ("intake", Intake::DOCS),
+    ("log", Log::DOCS),
+];
 
 /// A URL that may carry a password. It prints without it.
 #[derive(Clone, Deserialize)]
@@ -325,6 +390,13 @@ mod tests {
         assert!(text.contains("postgres://me:****@db/simcube?****"), "{text}");
         assert!(!text.contains("hunter2") && !format!("{config:?}").contains("hunter2"));
         assert_eq!(config.database_url.map(|url| url.0.contains("hunter2")), Some(true));
+        for (section, docs) in SECTIONS {
+            let values = toml::Table::try_from(Config::default()).expect("a table");
+            let keys = values[*section].as_table().expect("a section").keys();
+            for key in keys {
+                assert!(docs.iter().any(|(name, _)| name == key), "{section}.{key} has no words");
+            }
+        }
         insta::assert_snapshot!(Config::default().render().expect("rendered"));
     }
 }

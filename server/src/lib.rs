@@ -4,5 +4,6 @@
 pub mod auth;
 pub mod command;
 pub mod config;
+pub mod engines;
 pub mod listener;
 pub mod route;

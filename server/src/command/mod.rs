@@ -4,6 +4,14 @@
 //! port in use).
 
 mod config;
+mod demo;
+mod engines;
+mod import;
+mod migrate;
+mod sdl;
+mod serve;
+mod stores;
+mod tenant;
 mod token;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -30,8 +38,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(serve::Args),
+    Tenant(tenant::Args),
     Token(token::Args),
+    Import(import::Args),
+    Migrate(migrate::Args),
     Config(config::Args),
+    Sdl(sdl::Args),
+    Engines(engines::Args),
 }
 
 /// A command could not begin because of what it was told or what it found, not because of a fault.
@@ -67,13 +81,22 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 
 impl Command {
     fn listen(&self) -> Option<String> {
-        None
+        match self {
+            Self::Serve(args) => args.listen.clone(),
+            _ => None,
+        }
     }
 
     async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Serve(args) => serve::run(args, config).await,
+            Self::Tenant(args) => tenant::run(args, &config).await,
             Self::Token(args) => token::run(&args, &config),
+            Self::Import(args) => import::run(args, &config).await,
+            Self::Migrate(args) => migrate::run(args, &config).await,
             Self::Config(args) => config::run(&args, &config),
+            Self::Sdl(args) => Ok(sdl::run(&args)),
+            Self::Engines(args) => engines::run(args, &config).await,
         }
     }
 }

@@ -48,6 +48,14 @@ impl Failure {
         self
     }
 
+    /// The same failure, worth another try after `seconds`.
+    #[must_use]
+    pub fn with_retry(mut self, seconds: u64) -> Self {
+        self.headers.retain(|(name, _)| *name != RETRY_AFTER);
+        self.headers.push((RETRY_AFTER, HeaderValue::from(seconds)));
+        self
+    }
+
     /// A method that this route, or this operation, does not have.
     pub fn method_not_allowed(allowed: &Method) -> Self {
         let mut failure = Self::new(Code::InvalidInput, format!("this needs the method {allowed}"))

@@ -1,6 +1,6 @@
 //! GraphQL over HTTP, to the specification: what may be asked how, and which status says what became of it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_graphql::{
     Name, Request, Response as Outcome, ServerError, Value as Constant, Variables,
@@ -12,7 +12,6 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use domain::{Code, Scope, audit};
-use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
@@ -23,12 +22,6 @@ use super::{
     failure::status,
     negotiate::{self, Media},
 };
-
-/// Runs one request for one caller.
-pub type Execute = Arc<dyn Fn(Request, Scope) -> BoxFuture<'static, Outcome> + Send + Sync>;
-
-/// A refused document gets at most this many of its errors told.
-const ERRORS: usize = 20;
 
 /// `POST /graphql`.
 pub(super) async fn post(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
@@ -169,6 +162,9 @@ async fn run(
     method: &Method,
     media: Media,
 ) -> Result<Response, Failure> {
+    if let Err(refused) = app.api().admit(&mut request) {
+        return Ok(answer(*refused, media));
+    }
     match prepare(&mut request, method) {
         Ok(operation) => audit::crossing(app.db(), &scope, &operation).await?,
         Err(Refusal::Failure(failure)) => return Err(failure),
@@ -187,7 +183,7 @@ async fn run(
     }
 }
 
-/// Parses the document, chooses its operation and checks what the executor leaves open: the method, and that
+/// Chooses the operation of a document and checks what the executor leaves open: the method, and that
 /// every required variable has a value. Returns the operation's name, for the audit log.
 fn prepare(request: &mut Request, method: &Method) -> Result<String, Refusal> {
     let variables = std::mem::take(&mut request.variables);
@@ -245,7 +241,9 @@ fn choose<'a>(
 }
 
 fn document_error(message: impl Into<String>) -> Refusal {
-    Refusal::Document(Box::new(ServerError::new(message, None)))
+    let mut error = ServerError::new(message, None);
+    error.extensions.get_or_insert_default().set("code", Code::InvalidInput.as_str());
+    Refusal::Document(Box::new(error))
 }
 
 /// An answer in the order of the specification: errors first, data left out when nothing ran.
@@ -260,20 +258,10 @@ struct Answer {
 }
 
 /// An error of the request itself has no path; then nothing was executed and there is no data.
-fn answer(mut outcome: Outcome, media: Media) -> Response {
+fn answer(outcome: Outcome, media: Media) -> Response {
     let refused = outcome.data == Constant::Null
         && !outcome.errors.is_empty()
         && outcome.errors.iter().all(|error| error.path.is_empty());
-    if refused {
-        outcome.errors.truncate(ERRORS);
-    }
-    for error in &mut outcome.errors {
-        let coded = error.extensions.as_ref().is_some_and(|values| values.get("code").is_some());
-        if !coded {
-            let values = error.extensions.get_or_insert_default();
-            values.set("code", Code::InvalidInput.as_str());
-        }
-    }
     let code = if refused { refused_status(&outcome.errors, media) } else { StatusCode::OK };
     let answer = Answer {
         errors: outcome.errors,

@@ -3,28 +3,37 @@
 mod failure;
 mod graphql;
 mod health;
+mod ingest;
 mod layer;
 mod negotiate;
 mod playground;
 mod stop;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use async_graphql::{Request, Response as Outcome};
+use ::ingest::pipeline::Intake;
+use analytics::Store;
+use async_graphql::Response as Outcome;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
-    routing::get,
+    routing::{get, post},
 };
 use domain::{Code, Db, Scope, identity};
 use http::HeaderMap;
+use resolvers::Api;
 use tower_http::{
     catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::RequestBodyTimeoutLayer,
 };
 
 pub use failure::Failure;
-pub use graphql::Execute;
 pub use health::Check;
 pub use stop::Stop;
 
@@ -39,8 +48,14 @@ pub struct Parts {
     pub verifier: Verifier,
     /// The inventory store.
     pub db: Db,
-    /// Runs GraphQL requests.
-    pub execute: Execute,
+    /// The cubes.
+    pub store: Store,
+    /// The GraphQL schema and its limits.
+    pub api: Api,
+    /// The way in for usage records.
+    pub intake: Intake,
+    /// Whether the journal was replayed; until then no usage records are taken.
+    pub recovered: Arc<AtomicBool>,
     /// What readiness depends on.
     pub checks: Vec<Check>,
     /// Limits.
@@ -70,8 +85,22 @@ impl App {
         &self.0.stop
     }
 
-    async fn execute(&self, request: Request, scope: Scope) -> Outcome {
-        (self.0.execute)(request, scope).await
+    fn api(&self) -> &Api {
+        &self.0.api
+    }
+
+    /// The way in for usage records, once the journal was replayed.
+    fn intake(&self) -> Result<&Intake, Failure> {
+        if self.0.recovered.load(Ordering::Acquire) {
+            Ok(&self.0.intake)
+        } else {
+            Err(Failure::new(Code::Unavailable, "the server is starting; try again"))
+        }
+    }
+
+    async fn execute(&self, request: async_graphql::Request, scope: Scope) -> Outcome {
+        let (db, store) = (self.0.db.clone(), self.0.store.clone());
+        self.0.api.execute(resolvers::Request::new(scope, db, store), request).await
     }
 
     /// Who asks, from the token of this very request.
@@ -90,6 +119,8 @@ pub fn router(parts: Parts) -> Router {
     Router::new()
         .route("/graphql", graphql.clone())
         .route("/api/v1/graphql", graphql)
+        .route("/api/v1/ingest/cdrs", post(ingest::cdrs))
+        .route("/api/v1/ingest/data-streamer", post(ingest::data_streamer))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .merge(playground::routes())

@@ -1,0 +1,176 @@
+//! `simcube serve`: the server.
+
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use domain::{Code, SystemClock};
+use ingest::pipeline::{Intake, NoFault};
+use resolvers::Api;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{demo, stores::Stores};
+use crate::{
+    auth::Verifier,
+    config::Config,
+    engines::Access,
+    listener,
+    route::{Check, Parts, Stop, router},
+};
+
+/// Between two attempts to replay the journal while an engine does not answer.
+const RECOVERY_PAUSE: Duration = Duration::from_secs(2);
+
+/// Serve the API
+///
+/// Without DATABASE_URL and CLICKHOUSE_URL it starts private engines in the data folder and stops them with itself.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  simcube serve --data /var/lib/simcube --listen 127.0.0.1:8080")]
+pub(super) struct Args {
+    /// Address to serve on, HOST:PORT [default: 127.0.0.1:8080]; port 0 takes any free one
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) listen: Option<String>,
+    /// Load a demo fleet on the first start, and print tokens and a question to ask
+    #[arg(long)]
+    demo: bool,
+}
+
+pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
+    // First of all, so that a port in use is found before the engines are started.
+    let listener = listener::bind(&config.listen).await?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    let loopback = address.ip().is_loopback();
+    let clock = Arc::new(SystemClock);
+    let verifier = Verifier::open(&config.oidc, &config.data, loopback, clock)?;
+    if verifier.is_closed() {
+        tracing::warn!(%address, "no token is accepted: set OIDC_ISSUER, or listen on a loopback address");
+    }
+    let stop = Stop::default();
+    on_signal(&stop)?;
+    let stores = Stores::open(&config, Access::Alone).await?;
+    let intake = Intake::new(stores.store.clone(), stores.db.clone(), config.intake.settings(), NoFault);
+    let recovered = Arc::new(AtomicBool::new(false));
+    let parts = Parts {
+        verifier,
+        db: stores.db.clone(),
+        store: stores.store.clone(),
+        api: Api::new(config.graphql),
+        intake: intake.clone(),
+        checks: checks(&stores, &recovered),
+        recovered: recovered.clone(),
+        http: config.http.clone(),
+        stop: stop.clone(),
+    };
+    let background = Background {
+        intake,
+        recovered,
+        stop: stop.clone(),
+        config: config.clone(),
+        address,
+        demo: args.demo,
+    };
+    let background = tokio::spawn(background.run());
+    let grace = Duration::from_secs(config.http.grace_seconds);
+    let served =
+        listener::serve(listener, router(parts), config.http.connections, stop, grace).await;
+    background.abort();
+    stores.close().await;
+    served?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The first signal asks to stop, the second does not wait for requests in flight.
+fn on_signal(stop: &Stop) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        for round in 0.. {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if round == 0 {
+                tracing::info!("stopping: requests in flight may finish");
+                stop.ask();
+            } else {
+                stop.cut();
+            }
+        }
+    });
+    Ok(())
+}
+
+fn checks(stores: &Stores, recovered: &Arc<AtomicBool>) -> Vec<Check> {
+    let (db, store, recovered) = (stores.db.clone(), stores.store.clone(), recovered.clone());
+    vec![
+        Check::new("postgres", move || {
+            let db = db.clone();
+            async move { db.ping().await.is_ok() }
+        }),
+        Check::new("clickhouse", move || {
+            let store = store.clone();
+            async move { store.ping().await.is_ok() }
+        }),
+        Check::new("recovery", move || {
+            let recovered = recovered.load(Ordering::Acquire);
+            async move { recovered }
+        }),
+    ]
+}
+
+/// What happens beside serving.
+struct Background {
+    intake: Intake,
+    recovered: Arc<AtomicBool>,
+    stop: Stop,
+    config: Config,
+    address: SocketAddr,
+    demo: bool,
+}
+
+impl Background {
+    /// Replays the journal, then opens the intake, says that all is ready, and keeps the journal tidy.
+    async fn run(self) {
+        while let Err(error) = self.intake.recover().await {
+            if error.code() != Code::Unavailable {
+                tracing::error!(cause = error.cause(), "the journal cannot be replayed; stopping");
+                self.stop.ask();
+                return;
+            }
+            tracing::warn!(cause = error.cause(), "the journal cannot be replayed yet");
+            tokio::time::sleep(RECOVERY_PAUSE).await;
+        }
+        self.recovered.store(true, Ordering::Release);
+        tokio::join!(self.intake.maintain(), self.announce());
+    }
+
+    async fn announce(&self) {
+        let url = format!("http://{}", self.address);
+        if self.demo {
+            match demo::load(&self.config, &url).await {
+                Ok(banner) => print(&banner),
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "the demo fleet is not complete");
+                }
+            }
+        } else {
+            print(&format!("simcube is ready at {url}\n"));
+        }
+    }
+}
+
+/// Whoever started the server may wait for this line in a pipe, or may have closed it.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+}

@@ -1,0 +1,117 @@
+//! Both stores, opened and migrated, for a command that needs them.
+
+use std::sync::Arc;
+
+use analytics::{Store, migration::Step, network::Network};
+use anyhow::{Context as _, Result};
+use domain::{
+    Code, Db, Role, Scope, SystemClock,
+    identifier::Plmn,
+    identity::{self, VerifiedClaims},
+};
+use migrations::clickhouse::Layout;
+
+use super::Refused;
+use crate::{
+    config::Config,
+    engines::{self, Access, Engines, Settings},
+};
+
+/// The two stores of this installation.
+pub(super) struct Stores {
+    /// Inventory and journal.
+    pub(super) db: Db,
+    /// Records and cubes.
+    pub(super) store: Store,
+    engines: Engines,
+}
+
+impl Stores {
+    /// Opens the stores and brings both schemas up to date.
+    pub(super) async fn open(config: &Config, access: Access) -> Result<Self> {
+        let engines = Engines::open(Settings::from(config), access).await.map_err(refused)?;
+        match Self::connect(config, &engines).await {
+            Ok((db, store)) => Ok(Self { db, store, engines }),
+            Err(error) => {
+                engines.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn connect(config: &Config, engines: &Engines) -> Result<(Db, Store)> {
+        let store = engines.store().map_err(|error| Refused(error.to_string()))?;
+        migrate(engines.database_url(), &store).await?;
+        let clock = Arc::new(SystemClock);
+        let db = Db::connect(engines.database_url(), config.pool.connections, clock).await;
+        Ok((db.map_err(|error| explain(&error))?, store))
+    }
+
+    /// The person at the terminal, as an administrator of one tenant.
+    pub(super) async fn operator(&self, tenant: &str) -> Result<Scope> {
+        let unknown = |_| Refused(format!("there is no tenant `{tenant}`: simcube tenant create"));
+        let actor = "command line".to_owned();
+        let claims = VerifiedClaims::new(actor, tenant.to_owned(), Role::TenantAdmin, None);
+        identity::resolve(&self.db, &claims.map_err(unknown)?).await.map_err(|error| {
+            match error.code() {
+                Code::Unauthenticated => unknown(error).into(),
+                _ => explain(&error),
+            }
+        })
+    }
+
+    /// Lets go of the stores; private engines stop.
+    pub(super) async fn close(self) {
+        drop((self.db, self.store));
+        self.engines.close().await;
+    }
+}
+
+/// What the engines say is a sentence for the operator already.
+fn refused(error: engines::Error) -> Refused {
+    Refused(error.to_string())
+}
+
+/// The message and the cause that clients never see, for the person at the terminal.
+pub(super) fn explain(error: &domain::Error) -> anyhow::Error {
+    match error.cause() {
+        Some(cause) => anyhow::anyhow!("{error}: {cause}"),
+        None => anyhow::anyhow!("{error}"),
+    }
+}
+
+/// Applies what is missing in both stores. Doing it again, or twice at once, changes nothing.
+async fn migrate(database: &str, store: &Store) -> Result<()> {
+    migrations::up(database).await?;
+    let steps: Vec<Step> = migrations::clickhouse::statements(&Layout::Single)
+        .into_iter()
+        .map(|migration| Step {
+            version: migration.version,
+            name: migration.name.to_owned(),
+            up: migration.sql,
+            down: migration.down,
+        })
+        .collect();
+    let applied = async {
+        store.create_database().await?;
+        store.migrate(&steps).await?;
+        store.load_networks(&networks()?).await?;
+        Ok(())
+    };
+    applied.await.map_err(|error: domain::Error| explain(&error)).context("migrating ClickHouse failed")
+}
+
+fn networks() -> domain::Result<Vec<Network>> {
+    migrations::networks()
+        .into_iter()
+        .map(|network| {
+            Ok(Network {
+                plmn: Plmn::new(&network.mcc, &network.mnc)?,
+                name: network.name,
+                operator: network.operator.unwrap_or_default(),
+                country_code: network.country_code.unwrap_or_default(),
+                country: network.country.unwrap_or_default(),
+            })
+        })
+        .collect()
+}

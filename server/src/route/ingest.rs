@@ -1,0 +1,117 @@
+//! The way in for usage records. What becomes of a body is [`ingest`]'s business; here are headers and statuses.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{RawQuery, State},
+};
+use domain::{Code, Result as DomainResult, Scope, audit};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use ingest::{
+    format::Format,
+    pipeline::{Intake, Reply},
+    read::Encoding,
+};
+use serde_json::{Value, json};
+
+use super::{App, Failure};
+
+/// `POST /api/v1/ingest/cdrs`: JSON, NDJSON or CloudEvents.
+pub(super) async fn cdrs(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Failure> {
+    let scope = app.authenticate(&headers).await?;
+    let format = Format::of_records(text(&headers, &header::CONTENT_TYPE));
+    deliver(&app, &scope, "ingest cdrs", format, &headers, body).await
+}
+
+/// `POST /api/v1/ingest/data-streamer?stream=NAME`: usage records of emnify or 1NCE.
+pub(super) async fn data_streamer(
+    State(app): State<App>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Result<Json<Value>, Failure> {
+    let scope = app.authenticate(&headers).await?;
+    let stream = stream_of(query.as_deref().unwrap_or_default())?;
+    let format = Format::of_data_streamer(&stream, text(&headers, &header::CONTENT_TYPE));
+    deliver(&app, &scope, "ingest data-streamer", format, &headers, body).await
+}
+
+fn stream_of(query: &str) -> Result<String, Failure> {
+    let mut named = url::form_urlencoded::parse(query.as_bytes())
+        .filter_map(|(name, value)| (name == "stream").then(|| value.into_owned()));
+    match (named.next(), named.next()) {
+        (Some(stream), None) => Ok(stream),
+        _ => Err(Failure::new(Code::InvalidInput, "say which stream: ?stream=NAME, once")),
+    }
+}
+
+/// A header that can be read, or nothing.
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"))
+}
+
+async fn deliver(
+    app: &App,
+    scope: &Scope,
+    operation: &str,
+    format: DomainResult<Format>,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Failure> {
+    scope.require(domain::Permission::CdrsWrite)?;
+    let format = format.map_err(unsupported)?;
+    let intake = app.intake()?;
+    let encoding = Encoding::parse(text(headers, &header::CONTENT_ENCODING)).map_err(unsupported)?;
+    audit::crossing(app.db(), scope, operation).await?;
+    let body = body.into_data_stream();
+    let reply = intake.submit(scope, &format, encoding, body).await.map_err(refused)?;
+    Ok(Json(shown(&reply)))
+}
+
+fn unsupported(error: domain::Error) -> Failure {
+    Failure::from(error).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+}
+
+fn refused(error: domain::Error) -> Failure {
+    let code = error.code();
+    let failure = Failure::from(error);
+    match code {
+        Code::LimitExceeded => failure.with_status(StatusCode::PAYLOAD_TOO_LARGE),
+        Code::Throttled => failure.with_retry(Intake::RETRY_AFTER_SECONDS),
+        _ => failure,
+    }
+}
+
+fn shown(reply: &Reply) -> Value {
+    let rejections = reply.rejections.iter().map(|rejected| {
+        json!({
+            "index": rejected.index,
+            "code": rejected.code.as_str(),
+            "message": rejected.message,
+        })
+    });
+    json!({
+        "received": reply.received,
+        "accepted": reply.accepted,
+        "duplicate": reply.duplicate,
+        "rejected": reply.rejected,
+        "rejections": rejections.collect::<Vec<_>>(),
+        "rejections_truncated": reply.rejections_truncated,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_named_once() {
+        assert_eq!(stream_of("stream=a%2Eb&x=1").ok().as_deref(), Some("a.b"));
+        assert!(stream_of("").is_err());
+        assert!(stream_of("stream=a&stream=b").is_err());
+    }
+}
