@@ -9,6 +9,7 @@ mod limits;
 mod loader;
 mod mutation;
 mod query;
+mod question;
 mod request;
 mod types;
 

@@ -1,8 +1,13 @@
 //! Batch loading of single objects (PLT-08). Lists prefetch by look-ahead instead, which is cheaper; both end in the
 //! same `by_<key>s` functions of the domain.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
+use analytics::usage::{Dimension, Key, UsageAnswer, UsageQuery};
 use async_graphql::dataloader::Loader;
 use domain::{
     Error,
@@ -59,4 +64,66 @@ keys! {
     SimLabels(SimId) -> Vec<Label> = label::by_sims;
     /// The SIMs in a device.
     SimsOfDevice(DeviceId) -> Vec<Sim> = sim::by_devices;
+}
+
+/// A question about one object.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct UsageKey {
+    parent: Dimension,
+    id: Key,
+    query: Arc<UsageQuery>,
+}
+
+impl UsageKey {
+    pub(crate) fn new(parent: Dimension, id: Key, query: UsageQuery) -> Self {
+        Self {
+            parent,
+            id,
+            query: Arc::new(query),
+        }
+    }
+}
+
+impl Hash for UsageKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Requests ask few different questions about many objects: the object tells keys apart well enough.
+        (self.parent, &self.id).hash(state);
+    }
+}
+
+impl Loader<UsageKey> for Batch {
+    type Value = UsageAnswer;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[UsageKey]) -> Result<HashMap<UsageKey, UsageAnswer>, Arc<Error>> {
+        let mut questions: Vec<(&UsageKey, Vec<Key>)> = Vec::new();
+        for key in keys {
+            let same = |(asked, _): &&mut (&UsageKey, _)| {
+                asked.parent == key.parent && asked.query == key.query
+            };
+            match questions.iter_mut().find(same) {
+                Some((_, ids)) => ids.push(key.id.clone()),
+                None => questions.push((key, vec![key.id.clone()])),
+            }
+        }
+        let mut answers = HashMap::new();
+        for (key, ids) in questions {
+            let found = self
+                .0
+                .store()
+                .usage_by(self.0.scope(), &key.query, key.parent, &ids)
+                .await?;
+            answers.extend(found.into_iter().map(|(id, answer)| {
+                (
+                    UsageKey {
+                        parent: key.parent,
+                        id,
+                        query: key.query.clone(),
+                    },
+                    answer,
+                )
+            }));
+        }
+        Ok(answers)
+    }
 }

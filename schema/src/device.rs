@@ -27,7 +27,7 @@ pub enum Connectivity {
     Cellular,
     /// Through a wireless LAN.
     Wifi,
-    /// Through a LoRa gateway.
+    /// Through a long-range (LoRa) gateway.
     Lora,
 }
 

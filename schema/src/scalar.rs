@@ -7,6 +7,8 @@ use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BigInt(pub i128);
 
+/// An integer of up to 128 bits, written as a decimal string because JSON numbers lose digits above 2^53. Byte
+/// counters are of this type. Input may also be a JSON integer.
 #[Scalar]
 impl ScalarType for BigInt {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -101,14 +101,9 @@ impl Customer {
         ctx: &Context<'_>,
         #[graphql(desc = "The question.")] input: UsageInput,
     ) -> async_graphql::Result<Option<Usage>> {
-        usage::nested(
-            ctx,
-            Dimension::Customer,
-            self.0.id.uuid().to_string(),
-            input,
-        )
-        .await
-        .map(Some)
+        usage::nested(ctx, Dimension::Customer, self.0.id.into(), input)
+            .await
+            .map(Some)
     }
 }
 

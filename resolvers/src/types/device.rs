@@ -142,14 +142,9 @@ impl Device {
         ctx: &Context<'_>,
         #[graphql(desc = "The question.")] input: UsageInput,
     ) -> async_graphql::Result<Option<Usage>> {
-        usage::nested(
-            ctx,
-            Dimension::Device,
-            self.device.id.uuid().to_string(),
-            input,
-        )
-        .await
-        .map(Some)
+        usage::nested(ctx, Dimension::Device, self.device.id.into(), input)
+            .await
+            .map(Some)
     }
 }
 

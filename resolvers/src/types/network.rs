@@ -60,7 +60,7 @@ impl Network {
         ctx: &Context<'_>,
         #[graphql(desc = "The question.")] input: UsageInput,
     ) -> async_graphql::Result<Option<Usage>> {
-        usage::nested(ctx, Dimension::Network, self.0.plmn.clone(), input)
+        usage::nested(ctx, Dimension::Network, self.0.plmn.as_str().into(), input)
             .await
             .map(Some)
     }

@@ -133,7 +133,7 @@ impl Sim {
         ctx: &Context<'_>,
         #[graphql(desc = "The question.")] input: UsageInput,
     ) -> async_graphql::Result<Option<Usage>> {
-        usage::nested(ctx, Dimension::Sim, self.sim.id.uuid().to_string(), input)
+        usage::nested(ctx, Dimension::Sim, self.sim.id.into(), input)
             .await
             .map(Some)
     }

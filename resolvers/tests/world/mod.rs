@@ -143,20 +143,9 @@ impl World {
     /// Three records a SIM, on two networks, on three days of October.
     async fn usage(&self, slug: &str, admin: &Scope) {
         let cx = self.db.read(admin).await.expect("read");
-        let page = PageRequest::first_page();
-        let sims = sim::list(
-            &cx,
-            &sim::SimFilter::default(),
-            (sim::SimOrderField::Iccid, Direction::Asc),
-            &page,
-        );
-        let sims: Vec<_> = sims
-            .await
-            .expect("sims")
-            .rows
-            .into_iter()
-            .map(|(_, sim)| sim)
-            .collect();
+        let (filter, order) = (sim::SimFilter::default(), (sim::SimOrderField::Iccid, Direction::Asc));
+        let page = sim::list(&cx, &filter, order, &PageRequest::first_page()).await.expect("sims");
+        let sims: Vec<_> = page.rows.into_iter().map(|(_, sim)| sim).collect();
         let ids: Vec<_> = sims.iter().map(|sim| sim.id).collect();
         let devices: HashMap<_, device::Device> =
             device::by_sims(&cx, &ids).await.expect("devices");
