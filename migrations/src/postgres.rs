@@ -1,6 +1,9 @@
 //! Postgres migrations: which ones there are, and how they are applied once by however many servers start together.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use sea_orm_migration::{
     MigrationName, MigrationStatus, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
@@ -107,6 +110,7 @@ async fn connect(url: &str) -> Result<DatabaseConnection, Error> {
     options
         .max_connections(1)
         .min_connections(1)
+        .acquire_timeout(Duration::from_secs(5))
         .idle_timeout(None)
         .max_lifetime(None)
         .sqlx_logging(false);

@@ -4,6 +4,8 @@ mod apply;
 mod engine;
 mod fleet;
 mod migration;
+mod oracle;
+mod usage;
 
 use std::{
     path::{Path, PathBuf},
@@ -15,9 +17,9 @@ use migrations::clickhouse::Layout;
 
 /// The engine's library, as `./dev test` names it.
 fn library() -> PathBuf {
-    match std::env::var_os("SIMCUBE_LIBCHDB") {
+    match std::env::var_os("SIMCUBE_TEST_LIBCHDB") {
         Some(path) => path.into(),
-        None => panic!("SIMCUBE_LIBCHDB does not name libchdb.so: run the tests with ./dev test"),
+        None => panic!("SIMCUBE_TEST_LIBCHDB does not name libchdb.so: run the tests with ./dev test"),
     }
 }
 
