@@ -71,7 +71,13 @@ pub fn encode(rows: &[CdrRow]) -> Bytes {
         put_uuid(&mut out, row.customer.map_or(Uuid::nil(), CustomerId::uuid));
         put_uuid(&mut out, row.sim.uuid());
         put_uuid(&mut out, row.device.map_or(Uuid::nil(), DeviceId::uuid));
-        for text in [&row.network, &row.rat, &row.service, &row.source, &row.record_id] {
+        for text in [
+            &row.network,
+            &row.rat,
+            &row.service,
+            &row.source,
+            &row.record_id,
+        ] {
             put_text(&mut out, text);
         }
         put_uuid(&mut out, row.identity);
@@ -94,7 +100,10 @@ pub fn encode(rows: &[CdrRow]) -> Bytes {
 pub fn decode(mut payload: Bytes) -> Result<Vec<CdrRow>> {
     let mut rows = Vec::new();
     while payload.has_remaining() {
-        rows.push(take_row(&mut payload).ok_or_else(|| Error::internal("a journaled batch is damaged"))?);
+        rows.push(
+            take_row(&mut payload)
+                .ok_or_else(|| Error::internal("a journaled batch is damaged"))?,
+        );
     }
     Ok(rows)
 }
@@ -151,7 +160,8 @@ fn take_time(from: &mut Bytes) -> Option<DateTime<Utc>> {
 
 fn take_text(from: &mut Bytes) -> Option<String> {
     let length = take_length(from)?;
-    (from.remaining() >= length).then(|| from.split_to(length))
+    (from.remaining() >= length)
+        .then(|| from.split_to(length))
         .and_then(|text| String::from_utf8(text.into()).ok())
 }
 
@@ -198,7 +208,9 @@ impl Store {
     /// `INTERNAL` when the payload is not `rows` rows (1 to [`MAX_BATCH_ROWS`]); nothing is sent then.
     pub async fn apply(&self, batch: BatchId, rows: u64, payload: Bytes) -> Result<()> {
         if !(1..=MAX_BATCH_ROWS).contains(&rows) || count(payload.clone()) != Some(rows) {
-            return Err(Error::internal(format!("batch {batch} does not hold {rows} rows")));
+            return Err(Error::internal(format!(
+                "batch {batch} does not hold {rows} rows"
+            )));
         }
         let block = MAX_BATCH_ROWS.to_string();
         let mut insert = self
@@ -227,8 +239,16 @@ impl Store {
     /// Costs about a third more time per batch.
     pub async fn set_fsync(&self, on: bool) -> Result<()> {
         let on = u8::from(on);
-        for table in ["cdr", "usage_hour", "usage_day", "usage_month", "usage_year"] {
-            let sql = format!("ALTER TABLE {table} MODIFY SETTING fsync_after_insert = {on}, fsync_part_directory = {on}");
+        for table in [
+            "cdr",
+            "usage_hour",
+            "usage_day",
+            "usage_month",
+            "usage_year",
+        ] {
+            let sql = format!(
+                "ALTER TABLE {table} MODIFY SETTING fsync_after_insert = {on}, fsync_part_directory = {on}"
+            );
             self.execute(&sql).await?;
         }
         Ok(())
@@ -242,7 +262,8 @@ mod tests {
     use super::*;
 
     fn time() -> impl Strategy<Value = DateTime<Utc>> {
-        (0_i64..4_000_000_000_000).prop_map(|ms| DateTime::from_timestamp_millis(ms).expect("in range"))
+        (0_i64..4_000_000_000_000)
+            .prop_map(|ms| DateTime::from_timestamp_millis(ms).expect("in range"))
     }
 
     prop_compose! {

@@ -2,12 +2,14 @@
 //!
 //! - [`engine`] runs ClickHouse inside this process; a server elsewhere serves as well. [`Store`] hides which.
 //! - [`migration`] brings the schema up, [`network`] loads reference data, [`cdr`] writes usage records.
+//! - [`cube`] names the levels at which usage is summed up.
 //! - [`usage`] answers questions to the cubes. It holds the one builder of tenant-facing statements.
 //! - [`verify`] proves that records and cubes agree, and mends a cube that does not.
 //!
 //! Tenant-facing functions take a [`domain::Scope`]; those across tenants take a [`System`].
 
 pub mod cdr;
+pub mod cube;
 pub mod engine;
 pub mod migration;
 pub mod network;

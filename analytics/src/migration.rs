@@ -31,7 +31,11 @@ impl Step {
     /// Changes when any statement changes.
     fn checksum(&self) -> String {
         let digest = Sha256::digest(self.up.join(";\n"));
-        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        digest
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -55,7 +59,12 @@ impl Store {
         let notes = self.notes().await?;
         for (version, note) in notes.iter().filter(|(_, note)| note.applied) {
             match steps.iter().find(|step| step.version == *version) {
-                None => return Err(conflict(note, "is not known to this version of the program")),
+                None => {
+                    return Err(conflict(
+                        note,
+                        "is not known to this version of the program",
+                    ));
+                }
                 Some(step) if step.checksum() != note.checksum => {
                     return Err(conflict(note, "has been changed since it was applied"));
                 }
@@ -71,8 +80,13 @@ impl Store {
             for sql in &step.up {
                 self.execute(sql).await?;
             }
-            self.note(step, note.map_or(0, |note| note.sequence + 1), true).await?;
-            tracing::info!(version = step.version, name = step.name, "ClickHouse schema step applied");
+            self.note(step, note.map_or(0, |note| note.sequence + 1), true)
+                .await?;
+            tracing::info!(
+                version = step.version,
+                name = step.name,
+                "ClickHouse schema step applied"
+            );
             applied.push(step.version);
         }
         Ok(applied)
@@ -83,7 +97,9 @@ impl Store {
         let mut reverted = Vec::new();
         for step in steps.iter().rev().filter(|step| step.version >= version) {
             let notes = self.notes().await?;
-            let Some(note) = notes.get(&step.version).filter(|note| note.applied) else { continue };
+            let Some(note) = notes.get(&step.version).filter(|note| note.applied) else {
+                continue;
+            };
             for sql in &step.down {
                 self.execute(sql).await?;
             }
@@ -97,7 +113,11 @@ impl Store {
     }
 
     async fn has_notes(&self) -> Result<bool> {
-        let exists: u8 = self.query("EXISTS TABLE migration").fetch_one().await.map_err(fault)?;
+        let exists: u8 = self
+            .query("EXISTS TABLE migration")
+            .fetch_one()
+            .await
+            .map_err(fault)?;
         Ok(exists == 1)
     }
 
@@ -116,9 +136,18 @@ impl Store {
     async fn note(&self, step: &Step, sequence: u32, applied: bool) -> Result<()> {
         let checksum = step.checksum();
         let token = format!("migration-{}-{sequence}-{checksum}-{applied}", step.version);
-        let client = self.client().clone().with_setting("insert_deduplication_token", token);
+        let client = self
+            .client()
+            .clone()
+            .with_setting("insert_deduplication_token", token);
         let mut insert = client.insert::<Note>("migration").await.map_err(fault)?;
-        let note = Note { version: step.version, sequence, name: step.name.clone(), checksum, applied };
+        let note = Note {
+            version: step.version,
+            sequence,
+            name: step.name.clone(),
+            checksum,
+            applied,
+        };
         insert.write(&note).await.map_err(fault)?;
         insert.end().await.map_err(fault)
     }
@@ -127,6 +156,9 @@ impl Store {
 fn conflict(note: &Note, why: &str) -> Error {
     Error::new(
         Code::Conflict,
-        format!("the ClickHouse schema step {:04} ({}) {why}", note.version, note.name),
+        format!(
+            "the ClickHouse schema step {:04} ({}) {why}",
+            note.version, note.name
+        ),
     )
 }

@@ -65,8 +65,14 @@ impl Store {
         if changed.is_empty() {
             return Ok(0);
         }
-        let client = self.client().clone().with_setting("insert_deduplication_token", token);
-        let mut insert = client.insert::<NetworkRow>("network").await.map_err(fault)?;
+        let client = self
+            .client()
+            .clone()
+            .with_setting("insert_deduplication_token", token);
+        let mut insert = client
+            .insert::<NetworkRow>("network")
+            .await
+            .map_err(fault)?;
         for row in &changed {
             insert.write(row).await.map_err(fault)?;
         }
@@ -78,11 +84,25 @@ impl Store {
 /// The same for two servers that load the same list into the same state, and different for any other load.
 fn token(known: &[NetworkRow], networks: &[Network]) -> String {
     let mut hash = Sha256::new();
-    for row in known.iter().cloned().chain(networks.iter().map(NetworkRow::from)) {
-        for text in [row.plmn, row.name, row.operator, row.country_code, row.country] {
+    for row in known
+        .iter()
+        .cloned()
+        .chain(networks.iter().map(NetworkRow::from))
+    {
+        for text in [
+            row.plmn,
+            row.name,
+            row.operator,
+            row.country_code,
+            row.country,
+        ] {
             hash.update(text.as_bytes());
             hash.update([0]);
         }
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

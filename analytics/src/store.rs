@@ -64,7 +64,11 @@ impl Store {
     /// # Errors
     /// `INVALID_INPUT` when the text is not such a URL. The message never repeats it: it may hold a password.
     pub fn remote(url: &str) -> Result<Self> {
-        let invalid = || Error::invalid("the ClickHouse URL must look like http://user:password@host:8123/database");
+        let invalid = || {
+            Error::invalid(
+                "the ClickHouse URL must look like http://user:password@host:8123/database",
+            )
+        };
         let mut url = Url::parse(url).map_err(|_| invalid())?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(invalid());
@@ -72,7 +76,9 @@ impl Store {
         let decode = |text: &str| -> Option<String> {
             // One pair, so that percent signs are decoded; a plus sign stays a plus sign.
             let pair = format!("x={}", text.replace('+', "%2B"));
-            url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
+            url::form_urlencoded::parse(pair.as_bytes())
+                .next()
+                .map(|(_, value)| value.into_owned())
         };
         let user = decode(url.username()).filter(|user| !user.is_empty());
         let password = url.password().and_then(decode);
@@ -115,7 +121,9 @@ impl Store {
     /// The same connections, another database.
     #[must_use]
     pub fn with_database(&self, name: &str) -> Self {
-        Self { client: self.client.clone().with_database(name) }
+        Self {
+            client: self.client.clone().with_database(name),
+        }
     }
 
     /// Whether ClickHouse answers.
@@ -124,7 +132,11 @@ impl Store {
     /// `UNAVAILABLE` when it does not.
     pub async fn ping(&self) -> Result<()> {
         let answer: u8 = self.query("SELECT 1").fetch_one().await.map_err(fault)?;
-        if answer == 1 { Ok(()) } else { Err(Error::internal("ClickHouse answered something else than 1")) }
+        if answer == 1 {
+            Ok(())
+        } else {
+            Err(Error::internal("ClickHouse answered something else than 1"))
+        }
     }
 
     /// Makes the database of this store if it is missing.
@@ -147,7 +159,9 @@ impl Store {
     /// A statement whose answer is small: it is sent as a whole, so a late failure is an error and never a short
     /// answer.
     pub(crate) fn query(&self, sql: &str) -> Query {
-        self.client.query_raw(sql).with_setting("wait_end_of_query", "1")
+        self.client
+            .query_raw(sql)
+            .with_setting("wait_end_of_query", "1")
     }
 
     /// Runs a statement for its effect.
@@ -168,7 +182,10 @@ pub(crate) fn fault(error: clickhouse::error::Error) -> Error {
         E::Network(_) | E::TimedOut => Error::unavailable(DOWN, error),
         E::BadResponse(text) => match exception_code(text) {
             // TIMEOUT_EXCEEDED, TOO_SLOW, MEMORY_LIMIT_EXCEEDED
-            Some(159 | 160 | 241) => Error::new(Code::LimitExceeded, "the question needs too much time or memory"),
+            Some(159 | 160 | 241) => Error::new(
+                Code::LimitExceeded,
+                "the question needs too much time or memory",
+            ),
             // TOO_MANY_SIMULTANEOUS_QUERIES
             Some(202) => Error::new(Code::Throttled, "the usage store is busy, try again"),
             // SOCKET_TIMEOUT, NETWORK_ERROR, ABORTED, NOT_ENOUGH_SPACE, TOO_MANY_PARTS
@@ -181,7 +198,12 @@ pub(crate) fn fault(error: clickhouse::error::Error) -> Error {
 
 /// The number in `Code: 60. DB::Exception: …`.
 fn exception_code(text: &str) -> Option<u32> {
-    text.split_once("Code: ")?.1.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    text.split_once("Code: ")?
+        .1
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -194,7 +216,13 @@ mod tests {
         assert_eq!(store.client.database(), Some("cubes"));
         let store = Store::remote("https://ch.example?database=x").expect("a URL");
         assert_eq!(store.client.database(), Some("x"));
-        assert_eq!(Store::remote("http://ch.example:8123").expect("a URL").client.database(), None);
+        assert_eq!(
+            Store::remote("http://ch.example:8123")
+                .expect("a URL")
+                .client
+                .database(),
+            None
+        );
     }
 
     #[test]
@@ -209,7 +237,10 @@ mod tests {
     #[test]
     fn failures_get_their_code() {
         let code = |text: &str| fault(clickhouse::error::Error::BadResponse(text.into())).code();
-        assert_eq!(code("Code: 241. DB::Exception: memory"), Code::LimitExceeded);
+        assert_eq!(
+            code("Code: 241. DB::Exception: memory"),
+            Code::LimitExceeded
+        );
         assert_eq!(code("Code: 236. DB::Exception: closed"), Code::Unavailable);
         assert_eq!(code("Code: 62. DB::Exception: syntax"), Code::Internal);
         assert_eq!(code("nothing known"), Code::Internal);

@@ -47,8 +47,10 @@ macro_rules! file {
     };
 }
 
-const FILES: [File; 2] =
-    [file!(0, "migration", "0000_migration"), file!(1, "foundation", "0001_foundation")];
+const FILES: [File; 2] = [
+    file!(0, "migration", "0000_migration"),
+    file!(1, "foundation", "0001_foundation"),
+];
 
 /// Every migration in order.
 pub fn statements(layout: &Layout) -> Vec<Migration> {
@@ -67,20 +69,35 @@ pub fn statements(layout: &Layout) -> Vec<Migration> {
 fn split(file: &str) -> impl Iterator<Item = String> {
     let code: Vec<&str> = file
         .lines()
-        .map(|line| if line.trim_start().starts_with("--") { "" } else { line.trim_end() })
+        .map(|line| {
+            if line.trim_start().starts_with("--") {
+                ""
+            } else {
+                line.trim_end()
+            }
+        })
         .filter(|line| !line.is_empty())
         .collect();
     let code = code.join("\n") + "\n";
-    let statements: Vec<String> =
-        code.split(";\n").map(str::trim).filter(|sql| !sql.is_empty()).map(str::to_owned).collect();
+    let statements: Vec<String> = code
+        .split(";\n")
+        .map(str::trim)
+        .filter(|sql| !sql.is_empty())
+        .map(str::to_owned)
+        .collect();
     statements.into_iter()
 }
 
 impl Layout {
     fn rewrite(&self, sql: &str) -> String {
-        let Self::Replicated { cluster } = self else { return sql.to_owned() };
+        let Self::Replicated { cluster } = self else {
+            return sql.to_owned();
+        };
         let cluster = cluster.replace('\\', r"\\").replace('\'', r"\'");
-        sql.lines().map(|line| replicated(line, &cluster)).collect::<Vec<_>>().join("\n")
+        sql.lines()
+            .map(|line| replicated(line, &cluster))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -96,12 +113,19 @@ fn replicated(line: &str, cluster: &str) -> String {
     for verb in DDL {
         if let Some(rest) = line.strip_prefix(verb) {
             let (name, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-            return format!("{verb}{name} ON CLUSTER '{cluster}' {rest}").trim_end().to_owned();
+            return format!("{verb}{name} ON CLUSTER '{cluster}' {rest}")
+                .trim_end()
+                .to_owned();
         }
     }
     if let Some(engine) = line.strip_prefix("ENGINE = ") {
-        return match engine.strip_suffix(')').and_then(|engine| engine.split_once('(')) {
-            Some((engine, arguments)) => format!("ENGINE = Replicated{engine}({KEEPER}, {arguments})"),
+        return match engine
+            .strip_suffix(')')
+            .and_then(|engine| engine.split_once('('))
+        {
+            Some((engine, arguments)) => {
+                format!("ENGINE = Replicated{engine}({KEEPER}, {arguments})")
+            }
             None => format!("ENGINE = Replicated{engine}({KEEPER})"),
         };
     }
@@ -137,13 +161,19 @@ mod tests {
 
     #[test]
     fn the_schema_of_a_cluster_which_none_ran_yet() {
-        insta::assert_snapshot!(text(&Layout::Replicated { cluster: "simcube".into() }));
+        insta::assert_snapshot!(text(&Layout::Replicated {
+            cluster: "simcube".into()
+        }));
     }
 
     #[test]
     fn versions_are_in_order_and_every_step_can_be_taken_back() {
         let steps = statements(&Layout::Single);
         assert!((0..).zip(&steps).all(|(place, step)| step.version == place));
-        assert!(steps.iter().all(|step| !step.sql.is_empty() && !step.down.is_empty()));
+        assert!(
+            steps
+                .iter()
+                .all(|step| !step.sql.is_empty() && !step.down.is_empty())
+        );
     }
 }

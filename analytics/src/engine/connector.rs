@@ -38,7 +38,9 @@ impl Service<Uri> for InProcess {
     fn call(&mut self, _: Uri) -> Self::Future {
         let (client, server) = tokio::io::duplex(PIPE_BYTES);
         let engine = self.0.clone();
-        tokio::spawn(async move { serve::connection(engine, server, std::future::pending()).await });
+        tokio::spawn(
+            async move { serve::connection(engine, server, std::future::pending()).await },
+        );
         std::future::ready(Ok(Stream(TokioIo::new(client))))
     }
 }
@@ -72,13 +74,21 @@ impl<T> Connection for Stream<T> {
 }
 
 impl<T: tokio::io::AsyncRead + Unpin> hyper::rt::Read for Stream<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, into)
     }
 }
 
 impl<T: tokio::io::AsyncWrite + Unpin> hyper::rt::Write for Stream<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 

@@ -4,7 +4,10 @@
 //! without it. Three rules of this library shape the module: it is never closed again, because its threads and
 //! thread-local destructors outlive us; its signal handlers are switched off before the first connection; and
 //! every result is copied out and destroyed before the connection that made it is closed.
-#![expect(unsafe_code, reason = "a C interface; everything unsafe is kept in this file")]
+#![expect(
+    unsafe_code,
+    reason = "a C interface; everything unsafe is kept in this file"
+)]
 
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_void},
@@ -23,8 +26,18 @@ type ConnectionBox = *mut *mut c_void;
 type RawConnection = *mut c_void;
 type RawResult = *mut c_void;
 type RawInsert = *mut c_void;
-type Statement =
-    unsafe extern "C" fn(RawConnection, Text, usize, Text, usize, Texts, Lengths, Texts, Lengths, usize) -> *mut c_void;
+type Statement = unsafe extern "C" fn(
+    RawConnection,
+    Text,
+    usize,
+    Text,
+    usize,
+    Texts,
+    Lengths,
+    Texts,
+    Lengths,
+    usize,
+) -> *mut c_void;
 
 macro_rules! functions {
     ($($name:ident: $type:ty;)*) => {
@@ -107,7 +120,11 @@ impl Library {
         let boxed = NonNull::new(unsafe { (self.0.connect)(count, argv.as_mut_ptr()) })?;
         // SAFETY: a non-null answer points to one connection handle.
         let raw = unsafe { *boxed.as_ptr() };
-        (!raw.is_null()).then(|| Connection { library: self.clone(), boxed, raw })
+        (!raw.is_null()).then(|| Connection {
+            library: self.clone(),
+            boxed,
+            raw,
+        })
     }
 }
 
@@ -125,9 +142,15 @@ struct Parameters {
 impl Parameters {
     fn new(parameters: &[Parameter]) -> Self {
         Self {
-            names: parameters.iter().map(|(name, _)| name.as_ptr().cast()).collect(),
+            names: parameters
+                .iter()
+                .map(|(name, _)| name.as_ptr().cast())
+                .collect(),
             name_lengths: parameters.iter().map(|(name, _)| name.len()).collect(),
-            values: parameters.iter().map(|(_, value)| value.as_ptr().cast()).collect(),
+            values: parameters
+                .iter()
+                .map(|(_, value)| value.as_ptr().cast())
+                .collect(),
             value_lengths: parameters.iter().map(|(_, value)| value.len()).collect(),
         }
     }
@@ -173,7 +196,12 @@ impl Drop for Connection {
 
 impl Connection {
     /// Runs a statement to its end.
-    pub(super) fn query(&mut self, sql: &str, format: &str, parameters: &[Parameter]) -> Result<Output, Failure> {
+    pub(super) fn query(
+        &mut self,
+        sql: &str,
+        format: &str,
+        parameters: &[Parameter],
+    ) -> Result<Output, Failure> {
         let raw = self.start(self.library.0.query_with_params_n, sql, format, parameters);
         Ok(self.result(raw)?.output())
     }
@@ -187,11 +215,17 @@ impl Connection {
         mut sink: impl FnMut(Output) -> bool,
     ) -> Result<(), Failure> {
         let functions = &self.library.0;
-        let cursor =
-            self.result(self.start(functions.stream_query_with_params_n, sql, format, parameters))?;
+        let cursor = self.result(self.start(
+            functions.stream_query_with_params_n,
+            sql,
+            format,
+            parameters,
+        ))?;
         loop {
             // SAFETY: cursor is a live streaming result of this connection.
-            let chunk = self.result(unsafe { (functions.stream_fetch_result)(self.raw, cursor.raw) })?.output();
+            let chunk = self
+                .result(unsafe { (functions.stream_fetch_result)(self.raw, cursor.raw) })?
+                .output();
             if chunk.bytes.is_empty() {
                 return Ok(());
             }
@@ -213,7 +247,12 @@ impl Connection {
         mut next: impl FnMut() -> Result<Option<Bytes>, Failure>,
     ) -> Result<Statistics, Failure> {
         let functions = &self.library.0;
-        let raw = self.start(functions.stream_insert_with_params_n, sql, format, parameters);
+        let raw = self.start(
+            functions.stream_insert_with_params_n,
+            sql,
+            format,
+            parameters,
+        );
         if raw.is_null() {
             return Err("the engine did not start the insert".into());
         }
@@ -226,7 +265,9 @@ impl Connection {
             match next() {
                 Ok(Some(piece)) => {
                     // SAFETY: the piece is readable for its whole length during the call.
-                    let full = unsafe { (functions.stream_append)(insert.raw, piece.as_ptr().cast(), piece.len()) };
+                    let full = unsafe {
+                        (functions.stream_append)(insert.raw, piece.as_ptr().cast(), piece.len())
+                    };
                     if full != 0 {
                         // The insert has failed already; finishing it tells why.
                         break;
@@ -241,10 +282,18 @@ impl Connection {
             }
         }
         // SAFETY: insert is live and finished exactly once.
-        Ok(self.result(unsafe { (functions.stream_done)(insert.raw) })?.statistics())
+        Ok(self
+            .result(unsafe { (functions.stream_done)(insert.raw) })?
+            .statistics())
     }
 
-    fn start(&self, function: Statement, sql: &str, format: &str, parameters: &[Parameter]) -> *mut c_void {
+    fn start(
+        &self,
+        function: Statement,
+        sql: &str,
+        format: &str,
+        parameters: &[Parameter],
+    ) -> *mut c_void {
         let p = Parameters::new(parameters);
         // SAFETY: every pointer is paired with its length and outlives the call; the library copies what it keeps.
         unsafe {
@@ -267,7 +316,10 @@ impl Connection {
         if raw.is_null() {
             return Err("the engine gave no result".into());
         }
-        let result = Outcome { functions: &self.library.0, raw };
+        let result = Outcome {
+            functions: &self.library.0,
+            raw,
+        };
         // SAFETY: the result is live; its error is NULL or a NUL-terminated string owned by it.
         match unsafe { text((result.functions.result_error)(raw)) } {
             Some(failure) => Err(failure),
@@ -294,7 +346,10 @@ impl Outcome<'_> {
                 Bytes::copy_from_slice(std::slice::from_raw_parts(buffer.cast(), length))
             }
         };
-        Output { bytes, statistics: self.statistics() }
+        Output {
+            bytes,
+            statistics: self.statistics(),
+        }
     }
 
     fn statistics(&self) -> Statistics {
@@ -341,6 +396,8 @@ unsafe fn text(pointer: Text) -> Option<String> {
         return None;
     }
     // SAFETY: promised by the caller.
-    let text = unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned();
+    let text = unsafe { CStr::from_ptr(pointer) }
+        .to_string_lossy()
+        .into_owned();
     (!text.is_empty()).then_some(text)
 }

@@ -67,7 +67,12 @@ pub(super) async fn handle(engine: Arc<Engine>, request: Request<Incoming>) -> R
 
 impl Ask {
     fn from_query(query: &str, headers: &HeaderMap) -> Result<Self, String> {
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
         let mut ask = Self {
             database: header("x-clickhouse-database"),
             format: header("x-clickhouse-format").unwrap_or_else(|| "TabSeparated".into()),
@@ -84,8 +89,18 @@ impl Ask {
                     return Err("the embedded engine serves without compression".into());
                 }
                 // Belong to a server with users, sessions and compression.
-                "query_id" | "session_id" | "session_timeout" | "session_check" | "role" | "user" | "password"
-                | "quota_key" | "buffer_size" | "enable_http_compression" | "compress" | "decompress" => {}
+                "query_id"
+                | "session_id"
+                | "session_timeout"
+                | "session_check"
+                | "role"
+                | "user"
+                | "password"
+                | "quota_key"
+                | "buffer_size"
+                | "enable_http_compression"
+                | "compress"
+                | "decompress" => {}
                 name => match name.strip_prefix("param_") {
                     Some(parameter) => ask.parameters.push((parameter.to_owned(), value)),
                     None if is_word(name) => ask.settings.push((name.to_owned(), value)),
@@ -98,8 +113,13 @@ impl Ask {
 
     /// Takes the statement (or the rest of it) and form parameters from the body.
     fn read_body(&mut self, headers: &HeaderMap, body: &Bytes) -> Result<(), String> {
-        let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if let Some(boundary) = kind.strip_prefix("multipart/form-data").and_then(|rest| rest.split_once("boundary="))
+        let kind = headers
+            .get("content-type")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        if let Some(boundary) = kind
+            .strip_prefix("multipart/form-data")
+            .and_then(|rest| rest.split_once("boundary="))
         {
             for (name, value) in form_fields(body, boundary.1.trim_matches('"'))? {
                 match name.strip_prefix("param_") {
@@ -110,7 +130,8 @@ impl Ask {
             }
             return Ok(());
         }
-        let text = std::str::from_utf8(body).map_err(|_| "the statement is not UTF-8 text".to_owned())?;
+        let text =
+            std::str::from_utf8(body).map_err(|_| "the statement is not UTF-8 text".to_owned())?;
         match &mut self.sql {
             Some(sql) if !text.is_empty() => {
                 sql.push('\n');
@@ -125,9 +146,18 @@ impl Ask {
     /// Whether the rows may go out as the engine makes them. It formats every block on its own, so only formats
     /// whose blocks can be concatenated qualify, and it streams queries only.
     fn streams(&self, sql: &str) -> bool {
-        const CONCATENABLE: [&str; 5] =
-            ["RowBinary", "RowBinaryWithNamesAndTypes", "JSONEachRow", "JSONCompactEachRow", "CSV"];
-        let word = sql.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+        const CONCATENABLE: [&str; 5] = [
+            "RowBinary",
+            "RowBinaryWithNamesAndTypes",
+            "JSONEachRow",
+            "JSONCompactEachRow",
+            "CSV",
+        ];
+        let word = sql
+            .trim_start()
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .next()
+            .unwrap_or_default();
         !self.buffered
             && CONCATENABLE.contains(&&*self.format)
             && (word.eq_ignore_ascii_case("select") || word.eq_ignore_ascii_case("with"))
@@ -141,10 +171,20 @@ fn form_fields(body: &[u8], boundary: &str) -> Result<Vec<(String, String)>, Str
     text.split(&mark)
         .filter_map(|part| part.strip_prefix("\r\n"))
         .map(|part| {
-            let (head, value) = part.split_once("\r\n\r\n").ok_or("a form field without a body")?;
-            let name = head.split("name=\"").nth(1).and_then(|rest| rest.split('"').next());
-            let value = value.strip_suffix("\r\n").ok_or("a form field without an end")?;
-            Ok((name.ok_or("a form field without a name")?.to_owned(), value.to_owned()))
+            let (head, value) = part
+                .split_once("\r\n\r\n")
+                .ok_or("a form field without a body")?;
+            let name = head
+                .split("name=\"")
+                .nth(1)
+                .and_then(|rest| rest.split('"').next());
+            let value = value
+                .strip_suffix("\r\n")
+                .ok_or("a form field without an end")?;
+            Ok((
+                name.ok_or("a form field without a name")?.to_owned(),
+                value.to_owned(),
+            ))
         })
         .collect()
 }
@@ -167,7 +207,9 @@ fn is_word(text: &str) -> bool {
 
 /// Gives a fresh connection the request's settings, held within the limits, and its database.
 fn prepare(engine: &Engine, ask: &Ask) -> Result<Connection, Failure> {
-    let mut connection = engine.connect().ok_or("Code: 1002. DB::Exception: the engine gave no connection")?;
+    let mut connection = engine
+        .connect()
+        .ok_or("Code: 1002. DB::Exception: the engine gave no connection")?;
     connection.query(&settings(&engine.limits, &ask.settings), "Null", &[])?;
     if let Some(database) = &ask.database {
         connection.query(&format!("USE {}", quoted(database, '`')), "Null", &[])?;
@@ -179,14 +221,29 @@ fn prepare(engine: &Engine, ask: &Ask) -> Result<Connection, Failure> {
 /// unbounded by 0.
 fn settings(limits: &EngineLimits, asked: &[(String, String)]) -> String {
     let seconds = limits.execution_time.as_secs().max(1);
-    let bounds =
-        [("max_memory_usage", limits.statement_bytes), ("max_execution_time", seconds), ("max_threads", limits.threads.into())];
-    let bound = |name: &str| bounds.iter().find(|(bound, _)| *bound == name).map(|(_, value)| *value);
+    let bounds = [
+        ("max_memory_usage", limits.statement_bytes),
+        ("max_execution_time", seconds),
+        ("max_threads", limits.threads.into()),
+    ];
+    let bound = |name: &str| {
+        bounds
+            .iter()
+            .find(|(bound, _)| *bound == name)
+            .map(|(_, value)| *value)
+    };
     let mut parts: Vec<String> = bounds
         .iter()
         .map(|(name, limit)| {
-            let wish = asked.iter().rfind(|(asked, _)| asked == name).and_then(|(_, value)| value.parse().ok());
-            format!("{name} = {}", wish.filter(|wish| (1..=*limit).contains(wish)).unwrap_or(*limit))
+            let wish = asked
+                .iter()
+                .rfind(|(asked, _)| asked == name)
+                .and_then(|(_, value)| value.parse().ok());
+            format!(
+                "{name} = {}",
+                wish.filter(|wish| (1..=*limit).contains(wish))
+                    .unwrap_or(*limit)
+            )
         })
         .collect();
     parts.extend(
@@ -215,16 +272,27 @@ type Frames = mpsc::Sender<io::Result<Frame<Bytes>>>;
 type Head = oneshot::Sender<Result<Statistics, Failure>>;
 
 async fn select(engine: Arc<Engine>, ask: Ask) -> Response<Body> {
-    let Some(permit) = engine.permit().await else { return closed() };
+    let Some(permit) = engine.permit().await else {
+        return closed();
+    };
     let (head, headed) = oneshot::channel();
     let (frames, rows) = mpsc::channel(4);
     tokio::task::spawn_blocking(move || {
-        run(&engine, &ask, Answer { head: Some(head), frames });
+        run(
+            &engine,
+            &ask,
+            Answer {
+                head: Some(head),
+                frames,
+            },
+        );
         drop(permit);
     });
     match headed.await {
         Ok(Ok(statistics)) => {
-            let rows = futures::stream::unfold(rows, |mut rows| async { rows.recv().await.map(|row| (row, rows)) });
+            let rows = futures::stream::unfold(rows, |mut rows| async {
+                rows.recv().await.map(|row| (row, rows))
+            });
             // An error ends the stream; what was written before it must be flushed first, so let hyper do that.
             let rows = rows.then(|row| async {
                 if row.is_err() {
@@ -233,12 +301,19 @@ async fn select(engine: Arc<Engine>, ask: Ask) -> Response<Body> {
                 row
             });
             let mut response = Response::new(BodyExt::boxed(StreamBody::new(rows)));
-            response.headers_mut().extend([
-                ("x-clickhouse-summary", summary(&statistics)),
-                ("x-clickhouse-exception-tag", EXCEPTION_TAG.to_owned()),
-            ].into_iter().filter_map(|(name, value)| {
-                Some((hyper::header::HeaderName::from_static(name), value.try_into().ok()?))
-            }));
+            response.headers_mut().extend(
+                [
+                    ("x-clickhouse-summary", summary(&statistics)),
+                    ("x-clickhouse-exception-tag", EXCEPTION_TAG.to_owned()),
+                ]
+                .into_iter()
+                .filter_map(|(name, value)| {
+                    Some((
+                        hyper::header::HeaderName::from_static(name),
+                        value.try_into().ok()?,
+                    ))
+                }),
+            );
             response
         }
         Ok(Err(failure)) => fail(&failure),
@@ -270,7 +345,9 @@ impl Answer {
         if self.head.is_some() {
             self.begin(Err(failure));
         } else if self.send(mid_stream_exception(&failure)) {
-            let _ = self.frames.blocking_send(Err(io::Error::other("the statement failed after its first rows")));
+            let _ = self.frames.blocking_send(Err(io::Error::other(
+                "the statement failed after its first rows",
+            )));
         }
     }
 }
@@ -295,23 +372,33 @@ fn run(engine: &Engine, ask: &Ask, mut answer: Answer) {
 }
 
 /// Streams rows; whether there were any.
-fn stream(connection: &mut Connection, ask: &Ask, sql: &str, answer: &mut Answer) -> Result<bool, Failure> {
+fn stream(
+    connection: &mut Connection,
+    ask: &Ask,
+    sql: &str,
+    answer: &mut Answer,
+) -> Result<bool, Failure> {
     let mut header = None;
     let mut begun = false;
     let repeats_header = ask.format == "RowBinaryWithNamesAndTypes";
-    connection.stream(sql, &ask.format, &ask.parameters, |Output { bytes, statistics }| {
-        answer.begin(Ok(statistics));
-        begun = true;
-        // Every chunk starts with the header again; only the first may keep it.
-        let cut = match header {
-            Some(length) if repeats_header => length,
-            _ => {
-                header = Some(names_and_types_length(&bytes).unwrap_or(0));
-                0
-            }
-        };
-        answer.send(bytes.slice(cut.min(bytes.len())..))
-    })?;
+    connection.stream(
+        sql,
+        &ask.format,
+        &ask.parameters,
+        |Output { bytes, statistics }| {
+            answer.begin(Ok(statistics));
+            begun = true;
+            // Every chunk starts with the header again; only the first may keep it.
+            let cut = match header {
+                Some(length) if repeats_header => length,
+                _ => {
+                    header = Some(names_and_types_length(&bytes).unwrap_or(0));
+                    0
+                }
+            };
+            answer.send(bytes.slice(cut.min(bytes.len())..))
+        },
+    )?;
     Ok(begun)
 }
 
@@ -338,12 +425,22 @@ fn names_and_types_length(bytes: &[u8]) -> Option<usize> {
     Some(at)
 }
 
-async fn insert(engine: Arc<Engine>, ask: Ask, sql: String, format: String, mut body: Incoming) -> Response<Body> {
-    let Some(permit) = engine.permit().await else { return closed() };
+async fn insert(
+    engine: Arc<Engine>,
+    ask: Ask,
+    sql: String,
+    format: String,
+    mut body: Incoming,
+) -> Response<Body> {
+    let Some(permit) = engine.permit().await else {
+        return closed();
+    };
     let (pieces, mut received) = mpsc::channel::<Result<Bytes, Failure>>(8);
     let job = tokio::task::spawn_blocking(move || {
         let outcome = prepare(&engine, &ask).and_then(|mut connection| {
-            connection.insert(&sql, &format, &ask.parameters, || received.blocking_recv().transpose())
+            connection.insert(&sql, &format, &ask.parameters, || {
+                received.blocking_recv().transpose()
+            })
         });
         drop(permit);
         outcome
@@ -355,8 +452,12 @@ async fn insert(engine: Arc<Engine>, ask: Ask, sql: String, format: String, mut 
                 Ok(data) => Ok(data),
                 Err(_trailer) => continue,
             },
-            Ok(Some(Err(error))) => Err(format!("Code: 210. DB::Exception: the client went away: {error}")),
-            Err(_) => Err("Code: 209. DB::Exception: the client stopped sending the insert".to_owned()),
+            Ok(Some(Err(error))) => Err(format!(
+                "Code: 210. DB::Exception: the client went away: {error}"
+            )),
+            Err(_) => {
+                Err("Code: 209. DB::Exception: the client stopped sending the insert".to_owned())
+            }
         };
         let last = piece.is_err();
         if pieces.send(piece).await.is_err() || last {
@@ -400,7 +501,10 @@ fn full(bytes: impl Into<Bytes>) -> Body {
 }
 
 fn closed() -> Response<Body> {
-    refuse(StatusCode::SERVICE_UNAVAILABLE, "Code: 236. DB::Exception: the embedded engine is closed")
+    refuse(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Code: 236. DB::Exception: the embedded engine is closed",
+    )
 }
 
 fn refuse(status: StatusCode, message: impl Into<Bytes>) -> Response<Body> {
@@ -410,10 +514,14 @@ fn refuse(status: StatusCode, message: impl Into<Bytes>) -> Response<Body> {
 }
 
 fn fail(failure: &str) -> Response<Body> {
-    let code = failure.strip_prefix("Code: ").and_then(|rest| rest.split('.').next());
+    let code = failure
+        .strip_prefix("Code: ")
+        .and_then(|rest| rest.split('.').next());
     let mut response = refuse(StatusCode::INTERNAL_SERVER_ERROR, failure.to_owned());
     if let Some(value) = code.and_then(|code| code.trim().parse::<u32>().ok()) {
-        response.headers_mut().insert("x-clickhouse-exception-code", value.into());
+        response
+            .headers_mut()
+            .insert("x-clickhouse-exception-code", value.into());
     }
     response
 }
@@ -428,18 +536,31 @@ mod tests {
             split_insert(" INSERT INTO cdr (a, b)\nFORMAT RowBinary "),
             Some(("INSERT INTO cdr (a, b)".into(), "RowBinary".into()))
         );
-        for other in ["INSERT INTO t SELECT 1", "INSERT INTO t VALUES (1)", "SELECT 1 FORMAT CSV", "", "insert"] {
+        for other in [
+            "INSERT INTO t SELECT 1",
+            "INSERT INTO t VALUES (1)",
+            "SELECT 1 FORMAT CSV",
+            "",
+            "insert",
+        ] {
             assert_eq!(split_insert(other), None, "{other}");
         }
     }
 
     #[test]
     fn limits_can_be_lowered_and_not_raised() {
-        let limits = EngineLimits { statement_bytes: 100, threads: 2, ..EngineLimits::default() };
+        let limits = EngineLimits {
+            statement_bytes: 100,
+            threads: 2,
+            ..EngineLimits::default()
+        };
         let asked = |value: &str| vec![("max_memory_usage".to_owned(), value.to_owned())];
         assert!(settings(&limits, &asked("50")).contains("max_memory_usage = 50,"));
         for high in ["0", "101", "x"] {
-            assert!(settings(&limits, &asked(high)).contains("max_memory_usage = 100,"), "{high}");
+            assert!(
+                settings(&limits, &asked(high)).contains("max_memory_usage = 100,"),
+                "{high}"
+            );
         }
         assert_eq!(quoted("a'b\\", '\''), r"'a\'b\\'");
     }
@@ -451,7 +572,10 @@ mod tests {
         assert!(Ask::from_query("decompress=1", &headers).is_err());
         let ask = Ask::from_query("param_x=1&max_block_size=2&query_id=3", &headers).expect("fine");
         assert_eq!(ask.parameters, [("x".to_owned(), "1".to_owned())]);
-        assert_eq!(ask.settings, [("max_block_size".to_owned(), "2".to_owned())]);
+        assert_eq!(
+            ask.settings,
+            [("max_block_size".to_owned(), "2".to_owned())]
+        );
     }
 
     #[test]
@@ -459,7 +583,13 @@ mod tests {
         let body = "--B\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\nSELECT 1\r\n\
                     --B\r\nContent-Disposition: form-data; name=\"param_a\"\r\n\r\nx\r\ny\r\n--B--\r\n";
         let fields = form_fields(body.as_bytes(), "B").expect("a form");
-        assert_eq!(fields, [("query".into(), "SELECT 1".into()), ("param_a".into(), "x\r\ny".into())]);
+        assert_eq!(
+            fields,
+            [
+                ("query".into(), "SELECT 1".into()),
+                ("param_a".into(), "x\r\ny".into())
+            ]
+        );
     }
 
     #[test]

@@ -76,7 +76,9 @@ pub enum EngineError {
     #[error("the ClickHouse library {0} cannot be loaded: {1}")]
     LibraryUnusable(PathBuf, #[source] libloading::Error),
     /// The library is older than what this program was made for.
-    #[error("the ClickHouse library has version {found}; this program needs {OLDEST_ENGINE} or newer")]
+    #[error(
+        "the ClickHouse library has version {found}; this program needs {OLDEST_ENGINE} or newer"
+    )]
     LibraryTooOld {
         /// The library's version.
         found: String,
@@ -128,7 +130,11 @@ struct ProcessGuard;
 
 impl ProcessGuard {
     fn take() -> Result<Self, EngineError> {
-        if OPEN.swap(true, Ordering::AcqRel) { Err(EngineError::AlreadyOpen) } else { Ok(Self) }
+        if OPEN.swap(true, Ordering::AcqRel) {
+            Err(EngineError::AlreadyOpen)
+        } else {
+            Ok(Self)
+        }
     }
 }
 
@@ -140,7 +146,11 @@ impl Drop for ProcessGuard {
 
 impl Engine {
     /// Opens the engine on the folder `data`, which is made if missing. Blocks for about 0.3 seconds.
-    pub fn open(library: &Path, data: &Path, limits: EngineLimits) -> Result<Arc<Self>, EngineError> {
+    pub fn open(
+        library: &Path,
+        data: &Path,
+        limits: EngineLimits,
+    ) -> Result<Arc<Self>, EngineError> {
         if !library.is_file() {
             return Err(EngineError::LibraryMissing(library.to_owned()));
         }
@@ -156,15 +166,24 @@ impl Engine {
         let config = data.join("engine.xml");
         fs::write(&config, configuration(&limits)).map_err(folder)?;
         let arguments = arguments(data, &config).ok_or_else(|| {
-            folder(io::Error::new(io::ErrorKind::InvalidInput, "the path is not plain UTF-8 text"))
+            folder(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the path is not plain UTF-8 text",
+            ))
         })?;
-        let keeper = loaded.connect(&arguments).ok_or_else(|| EngineError::Refused(data.clone()))?;
+        let keeper = loaded
+            .connect(&arguments)
+            .ok_or_else(|| EngineError::Refused(data.clone()))?;
         Ok(Arc::new(Self {
             library: loaded,
             arguments,
             limits,
             permits: Arc::new(Semaphore::new(limits.concurrency.max(1) as usize)),
-            held: Mutex::new(Some(Held { _keeper: keeper, _lock: lock, _process: process })),
+            held: Mutex::new(Some(Held {
+                _keeper: keeper,
+                _lock: lock,
+                _process: process,
+            })),
         }))
     }
 
@@ -180,9 +199,16 @@ impl Engine {
         let idle = self.permits.acquire_many(all).await;
         self.permits.close();
         drop(idle);
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let held = self
+            .held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         // Flushing takes up to some hundred milliseconds; the runtime's threads are not for that.
-        if tokio::task::spawn_blocking(move || drop(held)).await.is_err() {
+        if tokio::task::spawn_blocking(move || drop(held))
+            .await
+            .is_err()
+        {
             tracing::error!("closing the embedded engine panicked");
         }
     }
@@ -232,8 +258,12 @@ impl std::fmt::Display for Version {
 
 /// Refuses a library that is too old for this program or for the data, and notes the version in the folder.
 fn check_version(data: &Path, library: &str) -> Result<(), EngineError> {
-    let too_old = || EngineError::LibraryTooOld { found: library.to_owned() };
-    let found = Version::parse(library).filter(|found| *found >= OLDEST_ENGINE).ok_or_else(too_old)?;
+    let too_old = || EngineError::LibraryTooOld {
+        found: library.to_owned(),
+    };
+    let found = Version::parse(library)
+        .filter(|found| *found >= OLDEST_ENGINE)
+        .ok_or_else(too_old)?;
     let note = data.join("engine.version");
     match fs::read_to_string(&note) {
         Ok(written) if Version::parse(&written).is_none_or(|written| written > found) => {
@@ -248,7 +278,8 @@ fn check_version(data: &Path, library: &str) -> Result<(), EngineError> {
         }
         _ => {}
     }
-    fs::write(&note, format!("{library}\n")).map_err(|error| EngineError::Folder(data.to_owned(), error))
+    fs::write(&note, format!("{library}\n"))
+        .map_err(|error| EngineError::Folder(data.to_owned(), error))
 }
 
 /// The engine's own configuration. Caches are small: cubes are read through the page cache of the system.
@@ -293,7 +324,10 @@ mod tests {
         check_version(data.path(), "26.8.1").expect("first open");
         check_version(data.path(), "26.8.3").expect("a patch is fine");
         let refused = check_version(data.path(), "26.7.3").expect_err("a downgrade");
-        assert!(refused.to_string().contains("written by version 26.8.3"), "{refused}");
+        assert!(
+            refused.to_string().contains("written by version 26.8.3"),
+            "{refused}"
+        );
         let old = check_version(data.path(), "25.3.1").expect_err("too old");
         assert!(old.to_string().contains("needs 26.7"), "{old}");
     }
@@ -301,9 +335,18 @@ mod tests {
     #[test]
     fn a_missing_library_is_said_plainly() {
         let data = tempfile::tempdir().expect("a temporary folder");
-        let refused = Engine::open(Path::new("/nowhere/libchdb.so"), data.path(), EngineLimits::default())
-            .err()
-            .expect("no library");
-        assert!(refused.to_string().contains("/nowhere/libchdb.so does not exist"), "{refused}");
+        let refused = Engine::open(
+            Path::new("/nowhere/libchdb.so"),
+            data.path(),
+            EngineLimits::default(),
+        )
+        .err()
+        .expect("no library");
+        assert!(
+            refused
+                .to_string()
+                .contains("/nowhere/libchdb.so does not exist"),
+            "{refused}"
+        );
     }
 }

@@ -1,15 +1,8 @@
 //! Listening for other processes.
 
 use std::{
-    convert::Infallible,
-    fs,
-    future::Future,
-    io,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    pin::pin,
-    sync::Arc,
-    time::Duration,
+    convert::Infallible, fs, future::Future, io, os::unix::fs::PermissionsExt, path::Path,
+    pin::pin, sync::Arc, time::Duration,
 };
 
 use hyper::{server::conn::http1, service::service_fn};
@@ -38,7 +31,11 @@ impl Engine {
         shutdown: impl Future<Output = ()> + Send,
     ) -> io::Result<()> {
         let listener = bind_private(path)?;
-        self.serve(|| async { listener.accept().await.map(|(stream, _)| stream) }, shutdown).await;
+        self.serve(
+            || async { listener.accept().await.map(|(stream, _)| stream) },
+            shutdown,
+        )
+        .await;
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -97,16 +94,20 @@ impl Engine {
 }
 
 /// Serves one connection until the peer closes it, or until `stop` and the end of the request in flight.
-pub(super) async fn connection<S>(engine: Arc<Engine>, stream: S, stop: impl Future<Output = ()> + Send)
-where
+pub(super) async fn connection<S>(
+    engine: Arc<Engine>,
+    stream: S,
+    stop: impl Future<Output = ()> + Send,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request| {
         let engine = engine.clone();
         async move { Ok::<_, Infallible>(http::handle(engine, request).await) }
     });
-    let served =
-        http1::Builder::new().max_buf_size(BUFFER_BYTES).serve_connection(TokioIo::new(stream), service);
+    let served = http1::Builder::new()
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
     let mut served = pin!(served);
     let mut stop = pin!(stop);
     let ended = tokio::select! {

@@ -10,7 +10,10 @@ use crate::{
 };
 
 async fn apply(store: &Store, batch: BatchId, rows: &[CdrRow]) {
-    store.apply(batch, rows.len() as u64, cdr::encode(rows)).await.expect("applied");
+    store
+        .apply(batch, rows.len() as u64, cdr::encode(rows))
+        .await
+        .expect("applied");
 }
 
 #[tokio::test]
@@ -21,11 +24,21 @@ async fn bench_like() {
         for _ in 0..3 {
             let batch = batch();
             let rows: Vec<_> = (0..n)
-                .map(|i| record(tenant, batch, i, at("2026-10-01T00:00:00Z") + TimeDelta::seconds(i64::from(i) * 20)))
+                .map(|i| {
+                    record(
+                        tenant,
+                        batch,
+                        i,
+                        at("2026-10-01T00:00:00Z") + TimeDelta::seconds(i64::from(i) * 20),
+                    )
+                })
                 .collect();
             let payload = cdr::encode(&rows);
             let begun = std::time::Instant::now();
-            store.apply(batch, u64::from(n), payload).await.expect("applied");
+            store
+                .apply(batch, u64::from(n), payload)
+                .await
+                .expect("applied");
             println!("{n} rows {:?}", begun.elapsed());
         }
     }

@@ -1,6 +1,5 @@
 //! The engine and its HTTP protocol.
 
-
 use analytics::{Engine, EngineError, EngineLimits, Store};
 use tokio::net::TcpListener;
 
@@ -41,12 +40,19 @@ async fn the_engine_answers_in_process_over_a_socket_and_over_tcp() {
 
     Store::embedded(engine()).ping().await.expect("in process");
     Store::unix(&socket).ping().await.expect("over the socket");
-    Store::remote(&url).expect("a URL").ping().await.expect("over TCP");
+    Store::remote(&url)
+        .expect("a URL")
+        .ping()
+        .await
+        .expect("over TCP");
 
     stop.send(true).expect("listeners");
     tcp.await.expect("no panic");
     unix.await.expect("no panic").expect("a clean end");
     assert!(!socket.exists(), "the socket is removed");
-    let gone = Store::unix(&socket).ping().await.expect_err("nobody listens");
+    let gone = Store::unix(&socket)
+        .ping()
+        .await
+        .expect_err("nobody listens");
     assert_eq!(gone.code(), domain::Code::Unavailable);
 }

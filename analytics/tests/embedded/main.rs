@@ -19,7 +19,9 @@ use migrations::clickhouse::Layout;
 fn library() -> PathBuf {
     match std::env::var_os("SIMCUBE_TEST_LIBCHDB") {
         Some(path) => path.into(),
-        None => panic!("SIMCUBE_TEST_LIBCHDB does not name libchdb.so: run the tests with ./dev test"),
+        None => {
+            panic!("SIMCUBE_TEST_LIBCHDB does not name libchdb.so: run the tests with ./dev test")
+        }
     }
 }
 
@@ -45,7 +47,12 @@ fn engine() -> &'static Arc<Engine> {
 fn schema() -> Vec<Step> {
     migrations::clickhouse::statements(&Layout::Single)
         .into_iter()
-        .map(|m| Step { version: m.version, name: m.name.to_owned(), up: m.sql, down: m.down })
+        .map(|m| Step {
+            version: m.version,
+            name: m.name.to_owned(),
+            up: m.sql,
+            down: m.down,
+        })
         .collect()
 }
 

@@ -15,9 +15,18 @@ async fn twice_is_a_no_op_and_up_down_up_works() {
     let store = empty().await;
     assert_eq!(store.migrate(&schema()).await.expect("up"), [0, 1]);
     assert_eq!(store.migrate(&schema()).await.expect("again"), [0_u32; 0]);
-    assert_eq!(store.revert(&system(), &schema(), 1).await.expect("down"), [1]);
+    assert_eq!(
+        store.revert(&system(), &schema(), 1).await.expect("down"),
+        [1]
+    );
     assert_eq!(store.migrate(&schema()).await.expect("up"), [1]);
-    assert_eq!(store.revert(&system(), &schema(), 0).await.expect("all down"), [1, 0]);
+    assert_eq!(
+        store
+            .revert(&system(), &schema(), 0)
+            .await
+            .expect("all down"),
+        [1, 0]
+    );
     assert_eq!(store.migrate(&schema()).await.expect("up"), [0, 1]);
 }
 
@@ -29,15 +38,26 @@ async fn a_changed_step_is_refused() {
     steps[1].up.push("SELECT 1".into());
     let refused = store.migrate(&steps).await.expect_err("another checksum");
     assert_eq!(refused.code(), Code::Conflict);
-    assert!(refused.to_string().contains("0001 (foundation) has been changed"), "{refused}");
+    assert!(
+        refused
+            .to_string()
+            .contains("0001 (foundation) has been changed"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
 async fn a_database_that_is_ahead_of_the_program_is_refused() {
     let store = empty().await;
     store.migrate(&schema()).await.expect("up");
-    let refused = store.migrate(&schema()[..1]).await.expect_err("an unknown step");
-    assert!(refused.to_string().contains("not known to this version"), "{refused}");
+    let refused = store
+        .migrate(&schema()[..1])
+        .await
+        .expect_err("an unknown step");
+    assert!(
+        refused.to_string().contains("not known to this version"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -48,5 +68,8 @@ async fn two_servers_that_start_at_once_migrate_once() {
     a.expect("one");
     b.expect("the other");
     assert_eq!(store.migrate(&steps).await.expect("again"), [0_u32; 0]);
-    assert_eq!(store.revert(&system(), &steps, 1).await.expect("down once"), [1]);
+    assert_eq!(
+        store.revert(&system(), &steps, 1).await.expect("down once"),
+        [1]
+    );
 }

@@ -1,0 +1,445 @@
+//! From a question to one statement over the coarsest exact cube.
+
+use chrono::{DateTime, DurationRound, SecondsFormat, TimeDelta, Utc};
+use domain::{Area, Code, Error, Period, Result, Scope};
+
+use super::{
+    Dimension, Filter, Grain, Key, Limits, Measure, Order, OrderBy, UsageQuery, filter,
+    scoped::{Parameter, Parameters, Scoped, column},
+};
+use crate::cube::Level;
+
+/// A checked question as one statement.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    sql: String,
+    pub(super) parameters: Parameters,
+    level: Level,
+}
+
+impl Plan {
+    /// The statement; its values stand beside it.
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// The cube that it reads.
+    pub fn table(&self) -> Level {
+        self.level
+    }
+}
+
+/// Plans a question.
+///
+/// # Errors
+/// `FORBIDDEN` for what the caller may not see, `NOT_EXACT` for bounds that no cube has, `LIMIT_EXCEEDED` and
+/// `INVALID_INPUT` for what is too much or makes no sense.
+pub fn plan(scope: &Scope, query: &UsageQuery) -> Result<Plan> {
+    Planner::new(scope, query, None)?.plan(&[])
+}
+
+/// Plans one statement that answers the question for each of several parents.
+pub(super) fn plan_by(
+    scope: &Scope,
+    query: &UsageQuery,
+    parent: Dimension,
+    ids: &[Key],
+) -> Result<Plan> {
+    if ids.len() > Limits::PARENTS {
+        return Err(limit(format!(
+            "usage is read for at most {} parents at once",
+            Limits::PARENTS
+        )));
+    }
+    if ids.len().saturating_mul(query.limit as usize) > Limits::ROWS {
+        return Err(limit(format!(
+            "parents times the usage limit may be {} rows at most; ask for a smaller page or limit",
+            Limits::ROWS
+        )));
+    }
+    Planner::new(scope, query, Some(parent))?.plan(ids)
+}
+
+struct Planner<'a> {
+    query: &'a UsageQuery,
+    parent: Option<Dimension>,
+    scoped: Scoped,
+    level: Level,
+}
+
+impl<'a> Planner<'a> {
+    fn new(scope: &Scope, query: &'a UsageQuery, parent: Option<Dimension>) -> Result<Self> {
+        let scoped = Scoped::new(scope)?;
+        check_sizes(query)?;
+        check_order(query)?;
+        check_areas(scope, query, parent)?;
+        Ok(Self {
+            query,
+            parent,
+            scoped,
+            level: choose(query.period, query.grain)?,
+        })
+    }
+
+    fn plan(mut self, ids: &[Key]) -> Result<Plan> {
+        let mut conditions = Vec::new();
+        if let Some(parent) = self.parent {
+            conditions.push(filter::is_in(parent, ids, &mut self.scoped.parameters)?);
+        }
+        if let Some(filter) = &self.query.filter {
+            conditions.push(filter.sql(&mut self.scoped.parameters)?);
+        }
+        // A country is known only after the join, so conditions wait for it there.
+        let (inner, outer) = if self.joins_country() {
+            (vec![], conditions)
+        } else {
+            (conditions, vec![])
+        };
+        let (from, to) = (
+            seconds(self.query.period.from()),
+            seconds(self.query.period.to()),
+        );
+        let own = self.scoped.own(self.level, from, to, &inner);
+        let limit = self
+            .scoped
+            .parameters
+            .bind(Parameter::Number(self.query.limit.saturating_add(1)));
+        let sql = format!(
+            "WITH own AS (\n    {own}\n),\nlabelled AS (\n    {}\n)\n\
+             SELECT kind, rowNumberInAllBlocks() AS place, parent, bucket, keys, up, down, total_records, sims, \
+             toInt64(0) AS watermark\nFROM (\n    {}\n    ORDER BY {}\n    LIMIT {limit} BY kind, parent\n)\n\
+             UNION ALL\n\
+             SELECT toUInt8(2), toUInt64(0), '', toUInt32(0), emptyArrayString(), toInt128(0), toInt128(0), \
+             toInt64(0), toUInt64(0), {}",
+            self.labelled(&outer),
+            self.grouped(),
+            self.order(),
+            self.scoped.watermark(),
+        );
+        Ok(Plan {
+            sql,
+            parameters: self.scoped.parameters,
+            level: self.level,
+        })
+    }
+
+    fn joins_country(&self) -> bool {
+        let filtered = self.query.filter.iter().flat_map(Filter::dimensions);
+        self.query
+            .dimensions
+            .iter()
+            .copied()
+            .chain(self.parent)
+            .chain(filtered)
+            .any(|d| d == Dimension::Country)
+    }
+
+    fn asks(&self, measure: Measure) -> bool {
+        self.query.measures.contains(&measure)
+            || self
+                .query
+                .order_by
+                .iter()
+                .any(|order| order.by == OrderBy::Measure(measure))
+    }
+
+    /// Names of the columns that make a group: the time bucket, then the keys.
+    fn group(&self) -> Vec<String> {
+        let keys = (0..self.query.dimensions.len()).map(|place| format!("k{place}"));
+        self.query
+            .grain
+            .map(|_| "bucket_start".to_owned())
+            .into_iter()
+            .chain(keys)
+            .collect()
+    }
+
+    /// The rows that the caller may see, with the group's columns under fixed names.
+    fn labelled(&self, conditions: &[String]) -> String {
+        let mut columns = Vec::new();
+        if let Some(parent) = self.parent {
+            columns.push(format!("{} AS parent_key", column(parent)));
+        }
+        if let Some(grain) = self.query.grain {
+            columns.push(format!("{} AS bucket_start", bucket(grain)));
+        }
+        for (place, dimension) in self.query.dimensions.iter().enumerate() {
+            columns.push(format!("{} AS k{place}", column(*dimension)));
+        }
+        columns
+            .extend(["sim AS subscriber", "bytes_up", "bytes_down", "records"].map(str::to_owned));
+        let mut sql = format!("SELECT {}\n    FROM own", columns.join(", "));
+        if self.joins_country() {
+            sql.push_str(
+                "\n    LEFT ANY JOIN (SELECT plmn, country_code FROM network FINAL) AS reference ON reference.plmn = own.network",
+            );
+        }
+        if !conditions.is_empty() {
+            sql.push_str(&format!("\n    WHERE {}", conditions.join(" AND ")));
+        }
+        sql
+    }
+
+    /// One line per group (kind 0) and one for the whole (kind 1), per parent.
+    fn grouped(&self) -> String {
+        let group = self.group();
+        let parent = self.parent.map(|_| "parent_key".to_owned());
+        let columns: Vec<String> = parent.iter().chain(&group).cloned().collect();
+        let kind = match group.first() {
+            Some(first) => format!("toUInt8(grouping({first}))"),
+            None => "toUInt8(1)".into(),
+        };
+        let sum = |measures: &[Measure], column: &str, zero: &str| {
+            if measures.iter().any(|measure| self.asks(*measure)) {
+                format!("sum({column})")
+            } else {
+                zero.into()
+            }
+        };
+        let up = sum(
+            &[Measure::BytesUp, Measure::BytesTotal],
+            "bytes_up",
+            "toInt128(0)",
+        );
+        let down = sum(
+            &[Measure::BytesDown, Measure::BytesTotal],
+            "bytes_down",
+            "toInt128(0)",
+        );
+        let records = sum(
+            &[Measure::Records, Measure::ActiveSims],
+            "records",
+            "toInt64(0)",
+        );
+        let sets = |extra: &str| {
+            let set = |columns: &[String]| {
+                let names: Vec<&str> = columns
+                    .iter()
+                    .map(String::as_str)
+                    .chain([extra])
+                    .filter(|name| !name.is_empty())
+                    .collect();
+                format!("({})", names.join(", "))
+            };
+            let whole = set(parent.as_slice());
+            if group.is_empty() {
+                whole
+            } else {
+                format!("{}, {whole}", set(&columns))
+            }
+        };
+        let heads = self.heads();
+        if self.asks(Measure::ActiveSims) {
+            // First per SIM, so that a SIM whose records were all corrected away is not active.
+            let listed = columns
+                .iter()
+                .map(|column| format!("{column}, "))
+                .collect::<String>();
+            format!(
+                "SELECT kind, {heads}, sum(sim_up) AS up, sum(sim_down) AS down, sum(sim_records) AS total_records, \
+                 countIf(sim_records > 0) AS sims\n    FROM (\n        SELECT {kind} AS kind, {listed}{up} AS sim_up, \
+                 {down} AS sim_down, {records} AS sim_records\n        FROM labelled\n        GROUP BY GROUPING SETS \
+                 ({})\n    )\n    GROUP BY {}",
+                sets("subscriber"),
+                std::iter::once("kind")
+                    .chain(columns.iter().map(String::as_str))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            )
+        } else {
+            format!(
+                "SELECT {kind} AS kind, {heads}, {up} AS up, {down} AS down, {records} AS total_records, \
+                 toUInt64(0) AS sims\n    FROM labelled\n    GROUP BY GROUPING SETS ({})",
+                sets("")
+            )
+        }
+    }
+
+    /// Parent, time bucket and keys of a line in types that do not depend on the question.
+    fn heads(&self) -> String {
+        let parent = if self.parent.is_some() {
+            "toString(parent_key)"
+        } else {
+            "''"
+        };
+        let bucket = if self.query.grain.is_some() {
+            "toUnixTimestamp(bucket_start)"
+        } else {
+            "toUInt32(0)"
+        };
+        let keys: Vec<_> = (0..self.query.dimensions.len())
+            .map(|place| format!("toString(k{place})"))
+            .collect();
+        let keys = if keys.is_empty() {
+            "emptyArrayString()".to_owned()
+        } else {
+            format!("CAST([{}], 'Array(String)')", keys.join(", "))
+        };
+        format!("{parent} AS parent, {bucket} AS bucket, {keys} AS keys")
+    }
+
+    fn order(&self) -> String {
+        let key = |dimension: Dimension| {
+            let place = self
+                .query
+                .dimensions
+                .iter()
+                .position(|d| *d == dimension)
+                .unwrap_or_default();
+            format!("keys[{}]", place + 1)
+        };
+        let mut parts: Vec<String> = self
+            .query
+            .order_by
+            .iter()
+            .map(|order| {
+                let by = match order.by {
+                    OrderBy::Measure(Measure::BytesUp) => "up".into(),
+                    OrderBy::Measure(Measure::BytesDown) => "down".into(),
+                    OrderBy::Measure(Measure::BytesTotal) => "up + down".into(),
+                    OrderBy::Measure(Measure::Records) => "total_records".into(),
+                    OrderBy::Measure(Measure::ActiveSims) => "sims".into(),
+                    OrderBy::Dimension(dimension) => key(dimension),
+                    OrderBy::Period => "bucket".into(),
+                };
+                if order.descending {
+                    format!("{by} DESC")
+                } else {
+                    by
+                }
+            })
+            .collect();
+        // An array sorts element by element, which is all keys in turn.
+        parts.extend(["bucket".to_owned(), "keys".to_owned()]);
+        parts.join(", ")
+    }
+}
+
+fn limit(message: String) -> Error {
+    Error::new(Code::LimitExceeded, message)
+}
+
+fn check_sizes(query: &UsageQuery) -> Result<()> {
+    if query.measures.is_empty() {
+        return Err(Error::invalid("at least one measure must be asked for"));
+    }
+    if query.dimensions.len() > Limits::DIMENSIONS {
+        return Err(limit(format!(
+            "usage is grouped by at most {} dimensions",
+            Limits::DIMENSIONS
+        )));
+    }
+    let twice = |(place, dimension)| query.dimensions[..place].contains(dimension);
+    if query.dimensions.iter().enumerate().any(twice) {
+        return Err(Error::invalid("a dimension is named twice"));
+    }
+    if query.limit as usize > Limits::ROWS {
+        return Err(limit(format!(
+            "usage has at most {} rows; narrow the question",
+            Limits::ROWS
+        )));
+    }
+    query.filter.as_ref().map_or(Ok(()), Filter::check_size)
+}
+
+fn check_order(query: &UsageQuery) -> Result<()> {
+    if query.order_by.len() > Limits::DIMENSIONS + 2 {
+        return Err(limit(format!(
+            "usage is sorted by at most {} keys",
+            Limits::DIMENSIONS + 2
+        )));
+    }
+    for Order { by, .. } in &query.order_by {
+        match by {
+            OrderBy::Dimension(dimension) if !query.dimensions.contains(dimension) => {
+                return Err(Error::invalid(format!(
+                    "cannot sort by {dimension:?} without grouping by it"
+                )));
+            }
+            OrderBy::Period if query.grain.is_none() => {
+                return Err(Error::invalid("cannot sort by period without a grain"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A closed area is closed on every way in: grouping, filtering, sorting and counting.
+fn check_areas(scope: &Scope, query: &UsageQuery, parent: Option<Dimension>) -> Result<()> {
+    let filtered = query.filter.iter().flat_map(Filter::dimensions);
+    let named: Vec<Dimension> = query
+        .dimensions
+        .iter()
+        .copied()
+        .chain(parent)
+        .chain(filtered)
+        .collect();
+    let counts_sims = query.measures.contains(&Measure::ActiveSims)
+        || query
+            .order_by
+            .iter()
+            .any(|order| order.by == OrderBy::Measure(Measure::ActiveSims));
+    if !scope.visibility().of(Area::Sims) && (counts_sims || named.contains(&Dimension::Sim)) {
+        return Err(Error::forbidden(
+            "SIMs are not open to you: usage cannot be asked by SIM nor SIMs counted",
+        ));
+    }
+    if !scope.visibility().of(Area::Devices) && named.contains(&Dimension::Device) {
+        return Err(Error::forbidden(
+            "devices are not open to you: usage cannot be asked by device",
+        ));
+    }
+    Ok(())
+}
+
+/// The coarsest cube whose periods fill the asked period exactly and fit into the time buckets.
+fn choose(period: Period, grain: Option<Grain>) -> Result<Level> {
+    let fits_grain = |level: Level| match grain {
+        None | Some(Grain::Year) => true,
+        Some(Grain::Month) => level <= Level::Month,
+        // A week is made of days, a month is not made of weeks.
+        Some(Grain::Day | Grain::Week) => level <= Level::Day,
+        Some(Grain::Hour) => level == Level::Hour,
+    };
+    let exact = |level: &Level| {
+        fits_grain(*level) && level.begins_at(period.from()) && level.begins_at(period.to())
+    };
+    Level::ALL
+        .into_iter()
+        .rev()
+        .find(exact)
+        .ok_or_else(|| not_exact(period))
+}
+
+fn not_exact(period: Period) -> Error {
+    let hour = TimeDelta::hours(1);
+    let text = |moment: DateTime<Utc>| moment.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let from = period.from().duration_trunc(hour).unwrap_or(period.from());
+    let to = (period.to() + (hour - TimeDelta::nanoseconds(1)))
+        .duration_trunc(hour)
+        .unwrap_or(period.to());
+    Error::new(
+        Code::NotExact,
+        format!(
+            "usage is counted in whole UTC hours: from {} to {} would do",
+            text(from),
+            text(to)
+        ),
+    )
+}
+
+/// Unix seconds, held within what a cube can hold; there is no usage outside.
+fn seconds(moment: DateTime<Utc>) -> u32 {
+    u32::try_from(moment.timestamp().max(0)).unwrap_or(u32::MAX)
+}
+
+fn bucket(grain: Grain) -> String {
+    match grain {
+        Grain::Hour => "period".into(),
+        Grain::Day => Level::Day.start_of("period"),
+        Grain::Week => "toDateTime(toMonday(period), 'UTC')".into(),
+        Grain::Month => Level::Month.start_of("period"),
+        Grain::Year => Level::Year.start_of("period"),
+    }
+}
