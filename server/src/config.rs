@@ -162,7 +162,7 @@ section! {
         /// `text` or `json`.
         format: LogFormat = LogFormat::Text,
         /// Filter, such as `info` or `warn,server=debug`.
-        level: String = "info,sqlx=warn".into(),
+        level: String = "info,sea_orm_migration=warn,sqlx=warn".into(),
     }
 }
 
