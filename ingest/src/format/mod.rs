@@ -82,7 +82,7 @@ pub struct Refusal {
     pub record_id: Option<String>,
     /// `start`, when it is a time.
     pub event_at: Option<DateTime<Utc>>,
-    /// Not even JSON. A body of nothing else is refused as a whole.
+    /// Not even JSON, or too long to look. A body of nothing else is refused as a whole.
     pub unreadable: bool,
 }
 

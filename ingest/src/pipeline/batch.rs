@@ -90,9 +90,8 @@ impl Work {
 
 /// Step 1.
 async fn decode(shape: &Shape, records: Vec<Raw>) -> Vec<Item<Cdr>> {
-    let flawed = |message: &str, unreadable: bool| {
+    let flawed = |message: &str| {
         let mut refusal = Refusal::unreadable(message);
-        refusal.unreadable = unreadable;
         shape.source().clone_into(&mut refusal.source);
         Err(Box::new(refusal))
     };
@@ -103,8 +102,8 @@ async fn decode(shape: &Shape, records: Vec<Raw>) -> Vec<Item<Cdr>> {
         }
         let outcome = match &raw.flaw {
             None => format::decode(shape, &raw.bytes),
-            Some(Flaw::TooLong) => flawed("the record is too long", false),
-            Some(Flaw::Rest { why, .. }) => flawed(why, true),
+            Some(Flaw::TooLong) => flawed("the record is too long"),
+            Some(Flaw::Rest { why, .. }) => flawed(why),
         };
         items.push(Item { raw, outcome });
     }
@@ -119,7 +118,8 @@ fn readable(items: &[Item<Cdr>]) -> Result<()> {
             Err(refusal) if refusal.unreadable => {
                 let code = match item.raw.flaw {
                     Some(Flaw::Rest { code, .. }) => code,
-                    _ => Code::InvalidInput,
+                    Some(Flaw::TooLong) => Code::LimitExceeded,
+                    None => Code::InvalidInput,
                 };
                 first.get_or_insert((code, &refusal.message));
             }

@@ -1,0 +1,318 @@
+//! Bodies as they come: long, broken, hostile.
+
+use std::{convert::Infallible, time::Duration};
+
+use async_compression::tokio::write::GzipEncoder;
+use bytes::Bytes;
+use chrono::TimeDelta;
+use domain::{Clock as _, Code, Role};
+use futures::{StreamExt as _, stream};
+use ingest::{
+    format::Format,
+    pipeline::{NoFault, Settings},
+    read::{Encoding, Limits},
+};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::world::{
+    LONG, Record, SHORT, World, array, body, codes, lines, numbers, post_json, post_lines, record,
+    scope,
+};
+
+async fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzipEncoder::new(Vec::new());
+    encoder.write_all(bytes).await.expect("memory");
+    encoder.shutdown().await.expect("memory");
+    encoder.into_inner()
+}
+
+#[tokio::test]
+async fn every_bad_record_has_its_code_and_spoils_no_other() {
+    let world = World::new().await;
+    let intake = world.intake();
+    let good = record("good", LONG).json();
+    let bad = |from: &str, to: &str| {
+        assert!(good.contains(from), "{from}");
+        good.replacen(from, to, 1)
+            .replacen("\"good\"", &format!("\"{}\"", to.len()), 1)
+    };
+    let cases = [
+        ("MALFORMED", "{\"record_id\":".to_owned()),
+        ("MALFORMED", "17".to_owned()),
+        (
+            "MALFORMED",
+            bad("\"source\":", "\"record_id\":\"twice\",\"source\":"),
+        ),
+        ("MALFORMED", bad("pgw-1", "pgw\\u00001")),
+        ("MALFORMED", bad("LTE", &"x".repeat(1_000_000))),
+        ("MALFORMED", "\0\0".to_owned()),
+        ("MISSING_IDENTITY", good.replacen("\"good\"", "null", 1)),
+        ("MISSING_IDENTITY", bad("\"source\":\"pgw-1\",", "")),
+        ("MISSING_TIME", bad("\"end\":", "\"fin\":")),
+        (
+            "INVALID_TIME",
+            bad("2026-03-15T10:00:00Z", "9999-12-31T23:59:59Z"),
+        ),
+        (
+            "INVALID_TIME",
+            bad("2026-03-15T10:05:00Z", "2026-03-15T09:59:59Z"),
+        ),
+        (
+            "IN_FUTURE",
+            bad(
+                "2026-03-15T10:00:00Z\",\"end\":\"2026",
+                "2199-03-15T10:00:00Z\",\"end\":\"2199",
+            ),
+        ),
+        (
+            "TOO_OLD",
+            bad("2026-03-15T10:00:00Z", "2024-03-15T10:00:00Z"),
+        ),
+        (
+            "INVALID_VOLUME",
+            bad("\"bytes_up\":100", "\"bytes_up\":-100"),
+        ),
+        (
+            "INVALID_VOLUME",
+            bad("\"bytes_up\":100", "\"bytes_up\":18446744073709551616"),
+        ),
+        (
+            "INVALID_VOLUME",
+            bad("\"bytes_up\":100", "\"bytes_up\":1e2"),
+        ),
+        ("INVALID_ICCID", bad(LONG, "898830300000000001")),
+        ("INVALID_NETWORK", bad("262-02", "262-2")),
+        ("INVALID_SERVICE", bad("DATA", "FAX")),
+    ];
+    let mut text = format!("{good}\n");
+    for (_, line) in &cases {
+        text.push_str(&format!("{line}\n"));
+    }
+    text.push_str(&record("last", SHORT).json());
+    let reply = post_lines(&intake, &world.alpha, &text)
+        .await
+        .expect("taken");
+    let count = cases.len() as u64;
+    assert_eq!(numbers(&reply), [count + 2, 2, 0, count]);
+    let expected: Vec<_> = cases.iter().map(|(code, _)| *code).collect();
+    assert_eq!(codes(&reply), expected);
+    let indexes: Vec<_> = reply
+        .rejections
+        .iter()
+        .map(|rejected| rejected.index)
+        .collect();
+    assert_eq!(indexes, (1..=count).collect::<Vec<_>>());
+    assert_eq!(world.ledger(&world.alpha).await, numbers(&reply));
+    world.proved(&world.alpha).await;
+}
+
+#[tokio::test]
+async fn a_body_of_which_nothing_can_be_read_is_refused_and_leaves_no_trace() {
+    let world = World::new().await;
+    let intake = world.intake();
+    let alpha = &world.alpha;
+    for noise in ["", "<xml/>", "{\"record_id\":\"a\"", "\u{1}\u{2}"] {
+        let refused = post_json(&intake, alpha, noise)
+            .await
+            .map_err(|error| error.code());
+        assert_eq!(refused, Err(Code::InvalidInput), "{noise}");
+    }
+    let refused = post_lines(&intake, alpha, "a,b\n1,2\n")
+        .await
+        .map_err(|error| error.code());
+    assert_eq!(refused, Err(Code::InvalidInput));
+    let many = format!("[{}]", "{},".repeat(6_000_000));
+    let refused = post_json(&intake, alpha, &many)
+        .await
+        .map_err(|error| error.code());
+    assert_eq!(refused, Err(Code::LimitExceeded));
+    let format = Format::of_records(Some("application/x-ndjson")).expect("a format");
+    for (bytes, code) in [
+        (b"no gzip".to_vec(), Code::InvalidInput),
+        (gzip(&vec![b' '; 30_000_000]).await, Code::LimitExceeded),
+    ] {
+        let refused = intake
+            .submit(alpha, &format, Encoding::Gzip, body(bytes))
+            .await;
+        assert_eq!(refused.map_err(|error| error.code()), Err(code));
+    }
+    assert_eq!(world.ledger(alpha).await, [0; 4]);
+}
+
+#[tokio::test]
+async fn a_truncated_gzip_counts_what_came_and_says_that_more_is_missing() {
+    let world = World::new().await;
+    let intake = world.intake();
+    let records: Vec<Record> = (0..500)
+        .map(|n| Record {
+            up: (n * 7_919 % 10_007).to_string(),
+            ..record(n, LONG)
+        })
+        .collect();
+    let whole = gzip(lines(&records).as_bytes()).await;
+    let cut = whole[..whole.len() / 2].to_vec();
+    let format = Format::of_records(Some("application/x-ndjson")).expect("a format");
+    let reply = intake
+        .submit(&world.alpha, &format, Encoding::Gzip, body(cut))
+        .await
+        .expect("a part");
+    assert!(reply.accepted > 0 && reply.accepted < 500);
+    assert_eq!((reply.rejected, codes(&reply)), (1, vec!["MALFORMED"]));
+    let accepted = reply.accepted;
+    let reply = intake
+        .submit(&world.alpha, &format, Encoding::Gzip, body(whole))
+        .await
+        .expect("taken");
+    assert_eq!(numbers(&reply), [500, 500 - accepted, accepted, 0]);
+    assert_eq!(world.proved(&world.alpha).await.records, 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_stream_goes_through_in_batches() {
+    let world = World::new().await;
+    let limits = Limits {
+        batch_records: 2_000,
+        ..Limits::default()
+    };
+    let settings = Settings {
+        limits,
+        listed_rejections: 4,
+        ..Settings::default()
+    };
+    let intake = world.intake_with(settings, NoFault);
+    let mut text = String::new();
+    for n in 0..9_000 {
+        // Every thousandth is noise.
+        let line = if n % 1_000 == 999 {
+            "noise".into()
+        } else {
+            record(n, LONG).json()
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    let reply = post_lines(&intake, &world.alpha, &text)
+        .await
+        .expect("taken");
+    assert_eq!(numbers(&reply), [9_000, 8_991, 0, 9]);
+    let indexes: Vec<_> = reply
+        .rejections
+        .iter()
+        .map(|rejected| rejected.index)
+        .collect();
+    assert_eq!(
+        (indexes, reply.rejections_truncated),
+        (vec![999, 1_999, 2_999, 3_999], true)
+    );
+    assert_eq!(world.proved(&world.alpha).await.records, 8_991);
+    let batches = world.ask("SELECT uniqExact(batch) FROM cdr").await;
+    assert_eq!(batches.trim(), "5");
+}
+
+#[tokio::test]
+async fn a_batch_over_the_whole_horizon_is_one_batch() {
+    let world = World::new().await;
+    let intake = world.intake();
+    let now = world.clock.now();
+    let records: Vec<Record> = (0..365)
+        .map(|day| Record {
+            start: (now - TimeDelta::days(day)).to_rfc3339(),
+            end: now.to_rfc3339(),
+            ..record(day, LONG)
+        })
+        .collect();
+    let reply = post_json(&intake, &world.alpha, &array(&records))
+        .await
+        .expect("taken");
+    assert_eq!(numbers(&reply), [365, 365, 0, 0]);
+    assert_eq!(world.proved(&world.alpha).await.records, 365);
+}
+
+#[tokio::test]
+async fn cloud_events_are_known_by_id_and_source() {
+    let world = World::new().await;
+    let intake = world.intake();
+    let event = |id: &str| {
+        let data = record("ignored", LONG).json();
+        format!(
+            "{{\"specversion\":\"1.0\",\"type\":\"cdr\",\"source\":\"/pgw/1\",\"id\":\"{id}\",\"data\":{data}}}"
+        )
+    };
+    let batch = format!("[{},{},{}]", event("1"), event("2"), event("1"));
+    for (media_type, text, expected) in [
+        ("application/cloudevents-batch+json", batch, [3, 2, 1, 0]),
+        (
+            "application/cloudevents+json; charset=utf-8",
+            event("3"),
+            [1, 1, 0, 0],
+        ),
+        ("application/cloudevents+json", event("2"), [1, 0, 1, 0]),
+        (
+            "application/cloudevents+json",
+            event("4").replace("1.0", "0.3"),
+            [1, 0, 0, 1],
+        ),
+    ] {
+        let format = Format::of_records(Some(media_type)).expect("a format");
+        let reply = intake
+            .submit(&world.alpha, &format, Encoding::Identity, body(text))
+            .await;
+        assert_eq!(numbers(&reply.expect("taken")), expected);
+    }
+    assert_eq!(world.proved(&world.alpha).await.records, 3);
+}
+
+#[tokio::test]
+async fn too_many_bodies_at_once_are_turned_away() {
+    let world = World::new().await;
+    let settings = Settings {
+        bodies: 1,
+        admission: Duration::from_millis(20),
+        ..Settings::default()
+    };
+    let intake = world.intake_with(settings, NoFault);
+    let format = Format::of_records(Some("application/x-ndjson")).expect("a format");
+    let line = Bytes::from(record("a", LONG).json() + "\n");
+    let endless = stream::iter([Ok::<_, Infallible>(line)]).chain(stream::pending());
+    let slow = tokio::spawn({
+        let (intake, alpha, format) = (intake.clone(), world.alpha.clone(), format.clone());
+        async move {
+            intake
+                .submit(&alpha, &format, Encoding::Identity, Box::pin(endless))
+                .await
+        }
+    });
+    // The only place is taken as soon as the task has run.
+    let refused = loop {
+        tokio::task::yield_now().await;
+        match post_json(&intake, &world.alpha, "[]").await {
+            Err(error) => break error.code(),
+            Ok(reply) => assert_eq!(reply.received, 0),
+        }
+    };
+    assert_eq!(refused, Code::Throttled);
+    slow.abort();
+    assert!(slow.await.is_err());
+    assert!(
+        post_json(&intake, &world.alpha, &record("b", LONG).json())
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn only_those_who_may_write_records_can() {
+    let world = World::new().await;
+    let intake = world.intake();
+    for role in Role::ALL {
+        let caller = scope(world.alpha.tenant(), role);
+        let reply = post_json(&intake, &caller, &record(role.as_str(), LONG).json()).await;
+        let may = matches!(role, Role::PlatformAdmin | Role::TenantAdmin | Role::Ingest);
+        assert_eq!(
+            reply
+                .map(|reply| reply.accepted)
+                .map_err(|error| error.code()),
+            if may { Ok(1) } else { Err(Code::Forbidden) }
+        );
+    }
+}

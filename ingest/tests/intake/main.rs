@@ -1,0 +1,7 @@
+//! Intake on real engines: what is counted, what is refused, and that a stop at any moment loses and doubles nothing.
+
+mod body;
+mod counting;
+mod fault;
+mod resolution;
+mod world;
