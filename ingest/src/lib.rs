@@ -6,3 +6,4 @@
 pub mod format;
 pub mod pipeline;
 pub mod read;
+pub mod simulate;

@@ -27,4 +27,4 @@ mod timeline;
 pub use chunk::{CHUNK_ROWS, Chunk, Chunks, HISTORY_ROWS, chunks};
 pub use import::{CountedUsage, import, import_file};
 pub use model::{COLUMNS, Cell, ERRORS_KEPT, FleetRow, Report, RowCode, RowError, StateWord};
-pub use parse::{Rows, parse};
+pub use parse::{Rows, parse, slug};

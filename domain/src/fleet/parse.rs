@@ -367,9 +367,9 @@ fn is_printable(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
-/// Slug of a customer's name: lower case, everything but letters a-z and digits becomes one `-`, at most 58
+/// Slug that a new customer of this name gets, if it is free: lower case, everything but letters a-z and digits becomes one `-`, at most 58
 /// characters so that a number still fits behind it.
-pub(super) fn slug(name: &str) -> String {
+pub fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.chars().map(|c| c.to_ascii_lowercase()) {
         if c.is_ascii_lowercase() || c.is_ascii_digit() {

@@ -1,0 +1,30 @@
+//! Simulated fleets and their usage records, with the truth about them written down beforehand.
+//!
+//! A [`Plan`] describes everything: the same plan always makes the same fleet, the same records and the same oracle, to
+//! the byte. [`run`] sends them through the real intake of a running server: first the fleet (mutation `importFleet`),
+//! then the records over HTTP, faulty deliveries mixed in. Only the order of sending and the cut into batches vary
+//! ([`Plan::order_seed`], [`Plan::batch`], and retries), and none of it may change the outcome.
+//!
+//! Records are made in blocks of [`BLOCK_SIMS`] SIMs, so memory does not grow with the fleet. Within a block, deliveries
+//! come in three waves: the records with their noise; then the late ones; and, after all of those are acknowledged, the
+//! conflicting versions, of which none may ever count.
+
+mod block;
+mod dice;
+mod fault;
+mod fleet;
+pub mod oracle;
+mod plan;
+mod record;
+mod run;
+mod send;
+mod terrain;
+
+pub use block::BLOCK_SIMS;
+pub use fault::{Fault, Faults};
+pub use plan::{Plan, demo};
+pub use run::{Summary, progress_bar, run};
+pub use send::{Error, Target};
+
+#[cfg(test)]
+mod tests;
