@@ -5,11 +5,7 @@ use sea_orm::FromQueryResult;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{
-    Code, Cx, Error, Result, SystemCx, audit,
-    db::on_constraint,
-    id::TenantId,
-};
+use crate::{Code, Cx, Error, Permission, Result, SystemCx, audit, db::on_constraint, id::TenantId};
 
 /// One tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +102,13 @@ pub async fn create(cx: &SystemCx, new: NewTenant) -> Result<Tenant> {
         detail: json!({ "slug": new.slug }),
     };
     audit::record_platform(cx, id, "command line", &entry).await?;
-    Ok(Tenant { id, slug: new.slug, name: new.name, simulated: new.simulated, created_at: at })
+    Ok(Tenant {
+        id,
+        slug: new.slug,
+        name: new.name,
+        simulated: new.simulated,
+        created_at: at,
+    })
 }
 
 /// The tenant with this slug, for the platform itself.
@@ -126,8 +128,9 @@ pub async fn find(cx: &SystemCx, slug: &str) -> Result<Option<Tenant>> {
 /// The caller's tenant.
 ///
 /// # Errors
-/// `NOT_FOUND` when it was removed since the token was resolved.
+/// `FORBIDDEN` without `tenant:read`, `NOT_FOUND` when it was removed since the token was resolved.
 pub async fn get(cx: &Cx) -> Result<Tenant> {
+    cx.scope().require(Permission::TenantRead)?;
     cx.one::<Row>(
         "SELECT tenant_id, slug, name, simulated, created_at FROM tenant WHERE tenant_id = $1",
         [cx.scope().tenant().uuid().into()],

@@ -270,11 +270,17 @@ fn measures(ctx: &Context<'_>) -> Vec<Measure> {
         ("records", Measure::Records),
         ("activeSims", Measure::ActiveSims),
     ];
-    named
+    let measures: Vec<_> = named
         .into_iter()
         .filter(|(field, _)| selected(field))
         .map(|(_, measure)| measure)
-        .collect()
+        .collect();
+    // Keys or provenance alone were asked for: the cheapest measure finds the groups.
+    if measures.is_empty() {
+        vec![Measure::Records]
+    } else {
+        measures
+    }
 }
 
 /// Usage of all that the caller may see.

@@ -20,20 +20,20 @@ use resolvers::{Api, Limits, Request};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub struct World {
-    pub db: Db,
-    pub store: Store,
-    pub api: Api,
-    pub now: DateTime<Utc>,
+pub(crate) struct World {
+    pub(crate) db: Db,
+    pub(crate) store: Store,
+    pub(crate) api: Api,
+    pub(crate) now: DateTime<Utc>,
     _postgres: testkit::PostgresDb,
     _clickhouse: testkit::ClickHouseDb,
 }
 
 /// A caller: tenant, role, and the customer its token names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caller(pub &'static str, pub Role, pub Option<&'static str>);
+pub(crate) struct Caller(pub(crate) &'static str, pub(crate) Role, pub(crate) Option<&'static str>);
 
-pub const CALLERS: [Caller; 7] = [
+pub(crate) const CALLERS: [Caller; 7] = [
     Caller("alpha", Role::PlatformAdmin, None),
     Caller("alpha", Role::TenantAdmin, None),
     Caller("alpha", Role::Support, None),
@@ -44,7 +44,7 @@ pub const CALLERS: [Caller; 7] = [
 ];
 
 impl World {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let (postgres, clickhouse) = (testkit::postgres(), testkit::clickhouse());
         let now = Utc.with_ymd_and_hms(2026, 11, 21, 12, 0, 0).unwrap();
         let db = Db::connect(postgres.url(), 4, Arc::new(FixedClock(now)))
@@ -68,7 +68,7 @@ impl World {
         world
     }
 
-    pub async fn scope(&self, Caller(tenant, role, customer): Caller) -> Scope {
+    pub(crate) async fn scope(&self, Caller(tenant, role, customer): Caller) -> Scope {
         let claims = VerifiedClaims::new(
             format!("{role}@{tenant}"),
             tenant.into(),
@@ -80,12 +80,12 @@ impl World {
             .expect("scope")
     }
 
-    pub async fn run(&self, caller: Caller, query: &str, variables: Value) -> Value {
+    pub(crate) async fn run(&self, caller: Caller, query: &str, variables: Value) -> Value {
         self.run_counted(caller, query, variables).await.0
     }
 
     /// The answer, and how many Postgres statements it took.
-    pub async fn run_counted(&self, caller: Caller, query: &str, variables: Value) -> (Value, u64) {
+    pub(crate) async fn run_counted(&self, caller: Caller, query: &str, variables: Value) -> (Value, u64) {
         let request = Request::new(
             self.scope(caller).await,
             self.db.clone(),
@@ -143,8 +143,13 @@ impl World {
     /// Three records a SIM, on two networks, on three days of October.
     async fn usage(&self, slug: &str, admin: &Scope) {
         let cx = self.db.read(admin).await.expect("read");
-        let (filter, order) = (sim::SimFilter::default(), (sim::SimOrderField::Iccid, Direction::Asc));
-        let page = sim::list(&cx, &filter, order, &PageRequest::first_page()).await.expect("sims");
+        let (filter, order) = (
+            sim::SimFilter::default(),
+            (sim::SimOrderField::Iccid, Direction::Asc),
+        );
+        let page = sim::list(&cx, &filter, order, &PageRequest::first_page())
+            .await
+            .expect("sims");
         let sims: Vec<_> = page.rows.into_iter().map(|(_, sim)| sim).collect();
         let ids: Vec<_> = sims.iter().map(|sim| sim.id).collect();
         let devices: HashMap<_, device::Device> =
@@ -186,7 +191,7 @@ impl World {
 }
 
 /// Three SIMs of Bosch, two of Dyer, two of nobody; each in a device, with labels.
-pub fn fleet_file(slug: &str, prefix: &str) -> String {
+pub(crate) fn fleet_file(slug: &str, prefix: &str) -> String {
     let mut csv = String::from("customer,iccid,imsi,msisdn,state,device,labels\n");
     for (n, customer) in ["Bosch", "Bosch", "Bosch", "Dyer", "Dyer", "", ""]
         .iter()
@@ -204,7 +209,7 @@ pub fn fleet_file(slug: &str, prefix: &str) -> String {
 }
 
 /// The code of every error, in order.
-pub fn codes(answer: &Value) -> Vec<String> {
+pub(crate) fn codes(answer: &Value) -> Vec<String> {
     let errors = answer["errors"].as_array().cloned().unwrap_or_default();
     errors
         .iter()
@@ -218,6 +223,6 @@ pub fn codes(answer: &Value) -> Vec<String> {
 }
 
 /// October 2026.
-pub fn october() -> Value {
+pub(crate) fn october() -> Value {
     json!({ "from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z" })
 }
