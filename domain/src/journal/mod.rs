@@ -10,6 +10,9 @@
 //! 4. commit. From here on the batch is durable and will be applied, by its own request, by the background or by the
 //!    next start ([`unapplied`], [`recently_applied`]).
 //!
+//! Applying a batch is a transaction of its own that holds [`hold_apply`] and ends with [`mark_applied`], so that
+//! [`freeze_apply`] gives verifying and repairing cubes that stand still.
+//!
 //! Locks are taken in one order (identities by value, then accounting rows by key), so two batches wait for each
 //! other but never in a circle.
 
@@ -33,8 +36,8 @@ pub use read::{
     RejectionFilter, accounting, fate, ledger, rejections,
 };
 pub use write::{
-    Claim, NewBatch, NewRejection, Tally, Verdict, claim, freeze_attribution, hold_attribution,
-    record,
+    Claim, NewBatch, NewRejection, Tally, Verdict, claim, freeze_apply, freeze_attribution,
+    hold_apply, hold_attribution, record,
 };
 
 use crate::Error;

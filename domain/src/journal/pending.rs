@@ -122,16 +122,13 @@ pub async fn payload(cx: &SystemCx, tenant: TenantId, batch: BatchId) -> Result<
     Ok(row.and_then(|row| row.payload))
 }
 
-/// Notes that a batch is in the cubes. The note is not waited for on disk: if a power loss takes it, the batch is sent
-/// once more, which changes nothing.
+/// Notes that a batch is in the cubes.
 pub async fn mark_applied(
     cx: &SystemCx,
     tenant: TenantId,
     batch: BatchId,
     at: DateTime<Utc>,
 ) -> Result<()> {
-    cx.execute("SELECT set_config('synchronous_commit', 'off', true)", [])
-        .await?;
     cx.execute(
         "UPDATE intake_batch SET applied_at = $3 \
          WHERE tenant_id = $1 AND batch_id = $2 AND applied_at IS NULL",

@@ -13,6 +13,9 @@ use crate::{
     sql::{texts, uuids},
 };
 
+/// Key of the lock around applying; no tenant's id ends in it.
+const APPLY_LOCK: i64 = 0x0061_7070_6c79;
+
 /// A decoded and resolved record that asks to be counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
@@ -99,6 +102,23 @@ pub async fn freeze_attribution(cx: &Cx) -> Result<()> {
     let sql = "SELECT pg_advisory_xact_lock($1)";
     cx.execute(sql, [lock_key(cx.scope().tenant()).into()])
         .await?;
+    Ok(())
+}
+
+/// Says that a batch is being applied, until the transaction ends (many at once). Its commit is not waited for on disk:
+/// if a power loss takes the note that the batch is applied, the batch is sent once more, which changes nothing.
+pub async fn hold_apply(cx: &SystemCx) -> Result<()> {
+    let sql =
+        "SELECT set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock_shared($1)";
+    cx.execute(sql, [APPLY_LOCK.into()]).await?;
+    Ok(())
+}
+
+/// Waits for batches that are being applied, in every process, and keeps new ones out until the transaction ends: the
+/// cubes stand still. For verifying and repairing them.
+pub async fn freeze_apply(cx: &SystemCx) -> Result<()> {
+    let sql = "SELECT pg_advisory_xact_lock($1)";
+    cx.execute(sql, [APPLY_LOCK.into()]).await?;
     Ok(())
 }
 

@@ -109,14 +109,14 @@ pub async fn resolver<'a>(
         .await?;
     let mut resolver = Resolver::default();
     for row in rows {
-        resolver.add(row)?;
+        resolver.add(&row)?;
     }
     Ok(resolver)
 }
 
 impl Resolver {
     /// Rows of kind 0 make candidates; those of kind 1 and 2 come later and add their spans.
-    fn add(&mut self, row: Row) -> Result<()> {
+    fn add(&mut self, row: &Row) -> Result<()> {
         let sim = SimId::new(row.sim_id);
         let known = self.by_key.entry(key(&row.iccid).to_owned()).or_default();
         let Some(owner) = row.owner else {
@@ -220,7 +220,7 @@ mod tests {
                 valid_from: None,
                 valid_to: None,
             };
-            resolver.add(row).expect("an ICCID");
+            resolver.add(&row).expect("an ICCID");
         }
         resolver
     }

@@ -20,7 +20,7 @@ const MEGABYTE_DECIMALS: usize = 6;
 const MAX_RAT_BYTES: usize = 32;
 
 /// The text of a JSON string; without a copy when nothing in it is escaped.
-fn text<'a>(raw: &'a RawValue) -> Option<Cow<'a, str>> {
+fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let json = raw.get();
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
@@ -235,12 +235,12 @@ pub(super) fn megabytes(raw: Option<&RawValue>, name: &str) -> Result<Option<u64
 }
 
 /// A JSON text among known words.
-pub(super) fn word<'a>(raw: Option<&'a RawValue>) -> Option<Cow<'a, str>> {
+pub(super) fn word(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     raw.and_then(text)
 }
 
 /// A small code, given as a number or as a text.
-pub(super) fn code<'a>(raw: Option<&'a RawValue>) -> Option<Cow<'a, str>> {
+pub(super) fn code(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     raw.and_then(|raw| number(raw).map(Cow::Borrowed).or_else(|| text(raw)))
 }
 

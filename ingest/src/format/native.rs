@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::{Cdr, Fault, Known, Service, field, object};
 
 #[derive(Deserialize)]
-struct Record<'a> {
+struct Event<'a> {
     #[serde(borrow)]
     record_id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -39,7 +39,7 @@ struct Record<'a> {
 
 /// A record that carries its own identity.
 pub(super) fn decode(json: &str, known: &mut Known) -> Result<Cdr, Fault> {
-    let record: Record<'_> = object(json)?;
+    let record: Event<'_> = object(json)?;
     known.source = field::id(record.source, "source")?;
     known.record_id = Some(field::id(record.record_id, "record_id")?);
     billing_fields(&record, known)
@@ -50,7 +50,7 @@ pub(super) fn decode_event(json: &str, known: &mut Known) -> Result<Cdr, Fault> 
     billing_fields(&object(json)?, known)
 }
 
-fn billing_fields(record: &Record<'_>, known: &mut Known) -> Result<Cdr, Fault> {
+fn billing_fields(record: &Event<'_>, known: &mut Known) -> Result<Cdr, Fault> {
     let start = field::time(record.start, "start")?;
     known.event_at = Some(start);
     let end = field::time(record.end, "end")?;

@@ -195,11 +195,11 @@ async fn attribute(
     let iccids = items
         .iter()
         .filter_map(|item| item.outcome.as_ref().ok().map(|cdr| &cdr.iccid));
-    let resolver = resolve::resolver(cx, tenant, iccids).await?;
+    let fleet = resolve::resolver(cx, tenant, iccids).await?;
     let attributed = |cdr: Cdr| {
         let found = horizon
             .check(cdr.start)
-            .and_then(|()| resolver.find(&cdr.iccid, cdr.start).map_err(unresolved));
+            .and_then(|()| fleet.find(&cdr.iccid, cdr.start).map_err(unresolved));
         match found {
             Ok(resolved) => Ok(Attributed {
                 identity: journal::identity(&cdr.source, &cdr.record_id),
@@ -325,9 +325,6 @@ impl Books {
 
     /// Counts a record as received and hands out its account.
     fn receive(&mut self, source: &str, event_at: Option<DateTime<Utc>>) -> &mut Tally {
-        if !self.by_source.contains_key(source) {
-            self.by_source.insert(source.to_owned(), BTreeMap::new());
-        }
         let event_hour = self.horizon.hour(event_at);
         let new = || Tally {
             source: source.to_owned(),

@@ -54,6 +54,9 @@ pub struct Settings {
     pub bodies: usize,
     /// Batches of one body under way at the same time.
     pub depth: usize,
+    /// Batches being applied at the same time. Each holds a connection to Postgres meanwhile, so this is less than the
+    /// pool has.
+    pub applies: usize,
     /// How long a body waits for its turn before it is turned away.
     pub admission: Duration,
     /// Refused rejections listed in a reply; the rest is counted.
@@ -75,6 +78,7 @@ impl Default for Settings {
             limits: Limits::default(),
             bodies: 8,
             depth: 3,
+            applies: 4,
             admission: Duration::from_secs(2),
             listed_rejections: 1_000,
             past: TimeDelta::days(365),
@@ -187,6 +191,7 @@ struct Inner {
     settings: Settings,
     fault: Box<dyn Fault>,
     bodies: Arc<Semaphore>,
+    applies: Semaphore,
     backlog: Arc<Backlog>,
     wake: Arc<Notify>,
 }
@@ -212,7 +217,8 @@ impl Intake {
                 db,
                 settings,
                 fault: Box::new(fault),
-                bodies: Arc::new(Semaphore::new(settings.bodies)),
+                bodies: Arc::new(Semaphore::new(settings.bodies.max(1))),
+                applies: Semaphore::new(settings.applies.max(1)),
                 backlog: Arc::new(Backlog::new(wake.clone())),
                 wake,
             }),

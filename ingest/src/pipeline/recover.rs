@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use domain::{
-    Error, Result,
+    Error, Result, SystemCx,
     id::{BatchId, TenantId},
     journal::{self, Pending},
 };
@@ -40,15 +40,23 @@ impl Inner {
             return Ok(());
         };
         self.reached(Step::Committed)?;
-        self.store.apply(batch, rows, payload).await.map_err(late)?;
+        let cx = self.insert(batch, rows, payload).await.map_err(late)?;
         self.reached(Step::Applied)?;
-        let cx = self.db.system().await.map_err(late)?;
         journal::mark_applied(&cx, tenant, batch, cx.now())
             .await
             .map_err(late)?;
         cx.commit().await.map_err(late)?;
         flight.land();
         self.reached(Step::Marked)
+    }
+
+    /// Step 6. The transaction holds the apply lock.
+    async fn insert(&self, batch: BatchId, rows: u64, payload: Bytes) -> Result<SystemCx> {
+        let _place = self.applies.acquire().await.map_err(Error::internal)?;
+        let cx = self.db.system().await?;
+        journal::hold_apply(&cx).await?;
+        self.store.apply(batch, rows, payload).await?;
+        Ok(cx)
     }
 
     /// Whether the batch still has a payload; sends it if so.
@@ -91,10 +99,7 @@ impl Intake {
         let mut recovered = Recovered::default();
         for pending in &recent {
             if let Some(payload) = inner.payload(pending).await? {
-                inner
-                    .store
-                    .apply(pending.batch, pending.rows, payload)
-                    .await?;
+                inner.insert(pending.batch, pending.rows, payload).await?;
                 recovered.repeated += 1;
             }
         }

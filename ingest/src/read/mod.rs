@@ -13,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_compression::tokio::bufread::GzipDecoder;
@@ -43,6 +44,8 @@ pub struct Limits {
     pub expansion: u64,
     /// Decompressed bytes up to which the expansion is not looked at.
     pub expansion_free_bytes: u64,
+    /// How long a sender may be silent in the middle of a body.
+    pub silence: Duration,
 }
 
 impl Default for Limits {
@@ -54,6 +57,7 @@ impl Default for Limits {
             body_bytes: 10 * 1024 * 1024,
             expansion: 100,
             expansion_free_bytes: 1024 * 1024,
+            silence: Duration::from_secs(30),
         }
     }
 }
@@ -259,7 +263,10 @@ impl Reader {
 
     async fn fill(&mut self) -> Result<Filled> {
         self.buffer.reserve(CHUNK);
-        let count = match self.input.read_buf(&mut self.buffer).await {
+        let reading = self.input.read_buf(&mut self.buffer);
+        let reading = tokio::time::timeout(self.limits.silence, reading).await;
+        let silent = |_| Error::invalid("the body broke off: nothing came for too long");
+        let count = match reading.map_err(silent)? {
             Ok(0) => return Ok(Filled::End(None)),
             Ok(count) => count,
             Err(_) if self.broke_off.load(Ordering::Relaxed) => {

@@ -26,7 +26,9 @@ pub(super) struct Lines {
     searched: usize,
     /// Within a line that is too long and already reported.
     skipping: bool,
-    ended: Option<Option<Flaw>>,
+    ended: bool,
+    /// Why the last line was cut, if it was.
+    flaw: Option<Flaw>,
     first: bool,
 }
 
@@ -36,18 +38,20 @@ impl Lines {
             record_bytes,
             searched: 0,
             skipping: false,
-            ended: None,
+            ended: false,
+            flaw: None,
             first: true,
         }
     }
 
     /// No more bytes come; with a flaw, the last line was cut.
     pub(super) fn end(&mut self, flaw: Option<Flaw>) {
-        self.ended = Some(flaw);
+        self.ended = true;
+        self.flaw = flaw;
     }
 
     pub(super) fn is_at_end(&self) -> bool {
-        self.ended.is_some()
+        self.ended
     }
 
     pub(super) fn next(&mut self, buffer: &mut BytesMut) -> Option<Piece> {
@@ -72,13 +76,12 @@ impl Lines {
     }
 
     fn without_line_feed(&mut self, buffer: &mut BytesMut) -> Option<Piece> {
-        if let Some(flaw) = &mut self.ended {
-            let flaw = flaw.take();
+        if self.ended {
             let line = std::mem::take(buffer).freeze();
             self.searched = 0;
             let skipped = std::mem::take(&mut self.skipping);
             let line = self.without_mark(trimmed(&line));
-            return match flaw {
+            return match self.flaw.take() {
                 Some(flaw) => Some((head(&line), Some(flaw))),
                 None if skipped || line.is_empty() => None,
                 None if line.len() > self.record_bytes => Some((head(&line), Some(Flaw::TooLong))),

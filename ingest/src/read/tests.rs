@@ -226,6 +226,17 @@ async fn a_sender_who_breaks_off_gets_an_error() {
     assert!(reader.next_batch().await.is_err());
 }
 
+#[tokio::test]
+async fn a_silent_sender_is_not_waited_for() {
+    let limits = Limits {
+        silence: Duration::from_millis(10),
+        ..small()
+    };
+    let silent = stream::pending::<Result<Bytes, Infallible>>();
+    let mut reader = Reader::new(silent, Framing::Lines, Encoding::Identity, limits);
+    assert!(reader.next_batch().await.is_err());
+}
+
 proptest! {
     #[test]
     fn chunks_do_not_matter(
@@ -234,7 +245,7 @@ proptest! {
         packed in any::<bool>(),
     ) {
         let records: Vec<String> = records.iter().map(|text| format!("{{\"a\":\"{text}\"}}")).collect();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {
             for (text, framing) in [
                 (records.join("\n"), Framing::Lines),

@@ -86,7 +86,8 @@ async fn every_bad_record_has_its_code_and_spoils_no_other() {
     ];
     let mut text = format!("{good}\n");
     for (_, line) in &cases {
-        text.push_str(&format!("{line}\n"));
+        text.push_str(line);
+        text.push('\n');
     }
     text.push_str(&record("last", SHORT).json());
     let reply = post_lines(&intake, &world.alpha, &text)

@@ -159,8 +159,11 @@ async fn simultaneous_deliveries_of_the_same_records_count_once() {
     assert_eq!(world.ledger(&world.alpha).await, [1_600, 400, 1_200, 0]);
 }
 
+/// Numbers of records in the order of a delivery, and the size of its batches.
+type Delivery = (Vec<usize>, usize);
+
 /// Records by number with what they add, and deliveries of them: which, how often, in which order, cut how.
-fn deliveries() -> impl Strategy<Value = (Vec<(u32, u32)>, Vec<(Vec<usize>, usize)>)> {
+fn deliveries() -> impl Strategy<Value = (Vec<(u32, u32)>, Vec<Delivery>)> {
     let records = proptest::collection::vec((0_u32..5_000_000, 0_u32..5_000_000), 1..25);
     records.prop_flat_map(|records| {
         let some = proptest::collection::vec(0..records.len(), 0..40);

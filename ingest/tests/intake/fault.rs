@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use analytics::Store;
 use chrono::TimeDelta;
-use domain::{Code, Error, Result};
+use domain::{Code, Error, Result, journal};
 use ingest::{
     pipeline::{Fault, Intake, NoFault, Settings, Step},
     read::Limits,
@@ -146,21 +146,66 @@ async fn what_a_crash_left_out_of_a_cube_is_healed() {
         left: AtomicU32::new(1),
     };
     let intake = world.intake_with(Settings::default(), fault);
-    assert!(
-        post_lines(&intake, &world.alpha, &lines(&records(9)))
-            .await
-            .is_err()
-    );
-    // As after a kill between the records and their cubes.
-    world.ask("TRUNCATE TABLE usage_day").await;
-    world.intake().recover().await.expect("recovered");
-    let counted = world.ask("SELECT sum(records) FROM usage_day").await;
-    assert!(
-        ["0", "9"].contains(&counted.trim()),
-        "healed or not, never doubled: {counted}"
-    );
-    let raw = world.ask("SELECT count() FROM cdr").await;
-    assert_eq!(raw.trim(), "9");
+    // As after a kill between the records and one of their cubes.
+    world.ask("DETACH TABLE usage_day_view").await;
+    let sent = lines(&records(9));
+    assert!(post_lines(&intake, &world.alpha, &sent).await.is_err());
+    world.ask("ATTACH TABLE usage_day_view").await;
+    let missing = world.ask("SELECT count() FROM usage_day").await;
+    assert_eq!(missing.trim(), "0");
+    let recovered = world.intake().recover().await.expect("recovered");
+    assert_eq!(recovered.completed, 1);
+    assert_eq!(world.proved(&world.alpha).await.records, 9);
+}
+
+#[tokio::test]
+async fn deliveries_beyond_the_memory_of_the_cubes_are_duplicates_still() {
+    let world = World::new().await;
+    for table in [
+        "cdr",
+        "usage_hour",
+        "usage_day",
+        "usage_month",
+        "usage_year",
+    ] {
+        let sql =
+            format!("ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = 5");
+        world.ask(&sql).await;
+    }
+    let intake = world.intake_with(cut(4), NoFault);
+    let sent = records(80);
+    let first = post_lines(&intake, &world.alpha, &lines(&sent))
+        .await
+        .expect("taken");
+    assert_eq!(numbers(&first), [80, 80, 0, 0]);
+    let again = world.intake_with(cut(9), NoFault);
+    let reply = post_lines(&again, &world.alpha, &lines(&sent))
+        .await
+        .expect("taken");
+    assert_eq!(numbers(&reply), [80, 0, 80, 0]);
+    world
+        .clock
+        .pass(Settings::default().keep + TimeDelta::seconds(1));
+    assert_eq!(again.recover().await.expect("recovered").repeated, 0);
+    assert_eq!(world.proved(&world.alpha).await.records, 80);
+}
+
+#[tokio::test]
+async fn the_cubes_stand_still_while_they_are_repaired() {
+    let world = World::new().await;
+    let intake = world.intake();
+    let cx = world.db.system().await.expect("a transaction");
+    journal::freeze_apply(&cx).await.expect("frozen");
+    let (alpha, sent) = (world.alpha.clone(), lines(&records(5)));
+    let sender = tokio::spawn(async move { post_lines(&intake, &alpha, &sent).await });
+    // Journaled, and then waiting.
+    while world.ledger(&world.alpha).await[1] == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.counted(&world.alpha).await.records, 0);
+    cx.commit().await.expect("committed");
+    assert!(sender.await.expect("finished").is_ok());
+    assert_eq!(world.proved(&world.alpha).await.records, 5);
 }
 
 #[tokio::test]

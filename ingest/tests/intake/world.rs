@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
+    fmt::Display,
     io::Cursor,
     sync::{Arc, Mutex},
 };
@@ -274,9 +275,9 @@ pub(crate) struct Record {
     pub(crate) down: String,
 }
 
-pub(crate) fn record(id: impl ToString, iccid: &str) -> Record {
+pub(crate) fn record(id: impl Display, iccid: &str) -> Record {
     Record {
-        id: id.to_string(),
+        id: format!("{id}"),
         source: "pgw-1".into(),
         iccid: iccid.into(),
         start: "2026-03-15T10:00:00Z".into(),
