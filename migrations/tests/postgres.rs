@@ -1,5 +1,7 @@
 //! The rules of the Postgres schema, checked on a real server against its own catalogue.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use sea_orm_migration::sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement,
 };

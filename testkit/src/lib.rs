@@ -11,6 +11,7 @@ pub use postgres::{PostgresDb, empty_postgres, postgres};
 use std::future::Future;
 
 /// What every function here says when an engine is missing.
+#[expect(clippy::disallowed_methods, reason = "`./dev test` speaks to the tests through it")]
 fn address(variable: &str) -> String {
     match std::env::var(variable) {
         Ok(value) if !value.is_empty() => value,
@@ -23,7 +24,7 @@ fn block_on<T: Send>(work: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime for the test database").block_on(work)
+            runtime.unwrap_or_else(|error| panic!("no runtime for the test: {error}")).block_on(work)
         });
         match thread.join() {
             Ok(value) => value,

@@ -126,7 +126,9 @@ pub(super) fn read_run(folder: &Path) -> Result<Option<Run>, Error> {
 
 /// Writes a file that only its owner may read, whole or not at all.
 pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let draft = path.with_extension("new");
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".draft");
+    let draft = PathBuf::from(draft);
     let write = || {
         let mut file =
             OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;

@@ -274,6 +274,7 @@ impl Server<'_> {
             .args(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"])
             .args(["--username", ROLE])
             .arg(format!("--pwfile={}", password.display()))
+            .args((!self.durable).then_some("--no-sync"))
             .arg("--pgdata")
             .arg(&draft)
             .stdin(Stdio::null())

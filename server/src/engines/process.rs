@@ -38,6 +38,7 @@ pub(super) fn end(pid: Pid, folder: &Path) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "nobody but its parent is told when a process ends")]
 fn is_gone(pid: Pid, folder: &Path, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
