@@ -25,18 +25,17 @@ struct Running {
 
 impl Running {
     fn start(data: &Path) -> Self {
-        let mut child = simcube(data).spawn().unwrap();
-        let mut lines = BTreeMap::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let mut running = Self { child: simcube(data).spawn().unwrap(), lines: BTreeMap::new() };
+        for line in BufReader::new(running.child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             let (name, value) = line.split_once('=').unwrap();
-            lines.insert(name.to_owned(), value.to_owned());
+            running.lines.insert(name.to_owned(), value.to_owned());
             if name == "SIMCUBE_TEST_READY" {
-                return Self { child, lines };
+                return running;
             }
         }
         let mut said = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         panic!("the engines did not start: {said}");
     }
 

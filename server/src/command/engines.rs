@@ -18,8 +18,8 @@ use crate::{
 
 /// Run the private engines alone, for tests
 ///
-/// Prints where Postgres and ClickHouse are once both answer, and runs until it is stopped. DATABASE_URL and
-/// CLICKHOUSE_URL have no effect. ClickHouse is served without authentication, so on a loopback address only.
+/// Prints where Postgres and ClickHouse are once both answer, and runs until it is stopped. Servers that the
+/// configuration names are not used. ClickHouse is served without authentication, so on a loopback address only.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  simcube engines --data .dev/test --empty")]
 pub(super) struct Args {

@@ -27,7 +27,7 @@ pub use postgres::Postgres;
 use crate::config::Config;
 
 /// How long a command waits for the process that holds the data folder to become ready.
-const ATTACH_WAIT: Duration = Duration::from_secs(60);
+const ATTACH_WAIT: Duration = Duration::from_mins(1);
 
 /// Which engines to use, and where the private ones live.
 #[derive(Clone, Debug)]

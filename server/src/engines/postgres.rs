@@ -37,7 +37,7 @@ const ROLE: &str = "simcube";
 /// Ports to try before giving up: each may be taken between choosing and using it.
 const ATTEMPTS: usize = 8;
 /// How long it may take to become ready: recovery after a crash replays what was written since the last checkpoint.
-const READY: Duration = Duration::from_secs(300);
+const READY: Duration = Duration::from_mins(5);
 
 /// The running server. Dropping it stops it.
 #[derive(Debug)]

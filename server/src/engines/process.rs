@@ -11,7 +11,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 /// How long a fast shutdown may take before the hard way: it writes a checkpoint.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Whether the process exists and its command line names `folder`: ids are reused, so existing is not enough.
 pub(super) fn works_on(pid: Pid, folder: &Path) -> bool {
