@@ -91,8 +91,12 @@ fn oracle_hashes(plan: &Plan) -> Vec<String> {
 fn the_same_seed_is_the_same_bytes() {
     let plan = plan();
     assert_eq!(hash(&sent(&plan)), hash(&sent(&plan)));
-    insta::assert_snapshot!(hash(&sent(&plan)), @"");
-    insta::assert_snapshot!(oracle_hashes(&plan).join("\n"), @"");
+    insta::assert_snapshot!(hash(&sent(&plan)), @"b5638444713aad673f4e1e342cc57250a3c1303b7d6cfe8b249b33b4f555bcb3");
+    insta::assert_snapshot!(oracle_hashes(&plan).join("\n"), @r"
+    b98a87d6d8eb53de7c0f323fee2e2365781565248e21eb5c1583480003601ee2
+    564a088dbd655431414523d990387b8b7e9f48cd79679faef84c4c499180c927
+    1a22180056997398b9453f93aa615576488ec66e3541b1dc2ddbff3ebf97614d
+    ");
     let other = Plan {
         seed: 8,
         ..plan.clone()
