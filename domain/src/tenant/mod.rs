@@ -125,6 +125,12 @@ pub async fn find(cx: &SystemCx, slug: &str) -> Result<Option<Tenant>> {
     Ok(row.map(Tenant::from))
 }
 
+/// Every tenant, by slug, for the platform itself.
+pub async fn list(cx: &SystemCx) -> Result<Vec<Tenant>> {
+    let sql = "SELECT tenant_id, slug, name, simulated, created_at FROM tenant ORDER BY slug";
+    Ok(cx.all::<Row>(sql, []).await?.into_iter().map(Tenant::from).collect())
+}
+
 /// The caller's tenant.
 ///
 /// # Errors

@@ -2,10 +2,16 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use anyhow::Result;
-use domain::Role;
+use anyhow::{Context as _, Result, bail};
+use domain::{
+    Clock as _, Db, Role, SystemClock, customer, grant,
+    identity::{self, VerifiedClaims},
+    scope::Visibility,
+    tenant::{self, NewTenant, Tenant},
+};
+use ingest::simulate::{self, Target};
 
-use super::token;
+use super::{simulate::administrator, stores::explain, token};
 use crate::{auth::development::Claims, config::Config};
 
 /// Demo tokens outlast a working day.
@@ -14,15 +20,78 @@ const TTL: Duration = Duration::from_hours(24);
 /// The tenant that the banner is about.
 const TENANT: &str = "alpha";
 
+/// The demo's tenants, in the order of their plans.
+const TENANTS: [&str; 2] = [TENANT, "beta"];
+
+/// Subject of the viewer's development token.
+const VIEWER: &str = "dev:viewer";
+
 /// A question that has an answer as soon as there is usage.
 const QUESTION: &str = "{ usage(input: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\", \
     dimensions: [NETWORK], orderBy: [{ by: { measure: BYTES_TOTAL }, direction: DESC }], limit: 3 }) \
     { rows { network { name country } bytesTotal } totals { bytesTotal records activeSims } \
     provenance { table watermark complete } } }";
 
+/// A file in the data folder that says that the demo is complete.
+const MARK: &str = "demo.loaded";
+
 /// Loads what is missing and returns the banner.
-pub(super) async fn load(config: &Config, url: &str) -> Result<String> {
+///
+/// The moment of the tenant's creation decides on the records, so that a load that was cut short goes on with the
+/// same ones and counts none of them twice.
+pub(super) async fn load(config: &Config, db: &Db, url: &str) -> Result<String> {
+    let mark = config.data.join(MARK);
+    if !mark.exists() {
+        for (index, slug) in TENANTS.into_iter().enumerate() {
+            load_tenant(config, db, url, index, slug).await?;
+        }
+        std::fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))?;
+    }
     banner(config, url)
+}
+
+async fn load_tenant(config: &Config, db: &Db, url: &str, index: usize, slug: &str) -> Result<()> {
+    let tenant = ensure(db, slug).await.map_err(|error| explain(&error))?;
+    if !tenant.simulated {
+        bail!("a tenant `{slug}` exists that is not the demo's; use another data folder for the demo");
+    }
+    let plan = &simulate::demo(tenant.created_at)[index];
+    eprintln!("loading the demo fleet of {slug}: {} SIMs, {} days of usage", plan.sims, plan.days);
+    let target = Target::new(url, &administrator(config, slug)?)?;
+    let progress = simulate::progress_bar();
+    let summary = simulate::run(plan, &target, SystemClock.now(), &progress).await?;
+    eprintln!("{slug}: {summary}");
+    open(db, slug).await.map_err(|error| explain(&error))
+}
+
+async fn ensure(db: &Db, slug: &str) -> domain::Result<Tenant> {
+    let cx = db.system().await?;
+    if let Some(tenant) = tenant::find(&cx, slug).await? {
+        return Ok(tenant);
+    }
+    let name = slug[..1].to_uppercase() + &slug[1..];
+    let tenant = tenant::create(&cx, NewTenant { slug: slug.into(), name, simulated: true }).await?;
+    cx.commit().await?;
+    Ok(tenant)
+}
+
+/// Lets the demo's users see something: Bosch everything, Dyer SIMs and usage, 3M devices only; the viewer Dyer.
+async fn open(db: &Db, slug: &str) -> domain::Result<()> {
+    let claims =
+        VerifiedClaims::new("demo".into(), slug.into(), Role::TenantAdmin, None)?;
+    let scope = identity::resolve(db, &claims).await?;
+    let cx = db.write(&scope).await?;
+    let sims_and_usage = Visibility { sims: true, usage: true, ..Visibility::default() };
+    for (customer, visibility) in
+        [("bosch", Visibility::ALL), ("dyer", sims_and_usage), ("3m", Visibility::DEVICES_ONLY)]
+    {
+        let customer = customer::get_by_slug(&cx, customer).await?;
+        customer::set_visibility(&cx, customer.id, visibility).await?;
+        if customer.slug == "dyer" {
+            grant::add(&cx, VIEWER, &[grant::Target::Customer(customer.id)]).await?;
+        }
+    }
+    cx.commit().await
 }
 
 fn banner(config: &Config, url: &str) -> Result<String> {

@@ -10,9 +10,11 @@ mod import;
 mod migrate;
 mod sdl;
 mod serve;
+mod simulate;
 mod stores;
 mod tenant;
 mod token;
+mod verify;
 
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
 
@@ -42,6 +44,8 @@ enum Command {
     Tenant(tenant::Args),
     Token(token::Args),
     Import(import::Args),
+    Simulate(simulate::Args),
+    Verify(verify::Args),
     Migrate(migrate::Args),
     Config(config::Args),
     Sdl(sdl::Args),
@@ -93,6 +97,8 @@ impl Command {
             Self::Tenant(args) => tenant::run(args, &config).await,
             Self::Token(args) => token::run(&args, &config),
             Self::Import(args) => import::run(args, &config).await,
+            Self::Simulate(args) => simulate::run(args, &config).await,
+            Self::Verify(args) => verify::run(args, &config).await,
             Self::Migrate(args) => migrate::run(args, &config).await,
             Self::Config(args) => config::run(&args, &config),
             Self::Sdl(args) => Ok(sdl::run(&args)),

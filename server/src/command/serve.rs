@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use domain::{Code, SystemClock};
+use domain::{Code, Db, SystemClock};
 use ingest::pipeline::{Intake, NoFault};
 use resolvers::Api;
 use tokio::signal::unix::{SignalKind, signal};
@@ -70,6 +70,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         stop: stop.clone(),
     };
     let background = Background {
+        db: stores.db.clone(),
         intake,
         recovered,
         stop: stop.clone(),
@@ -130,6 +131,7 @@ fn checks(stores: &Stores, recovered: &Arc<AtomicBool>) -> Vec<Check> {
 
 /// What happens beside serving.
 struct Background {
+    db: Db,
     intake: Intake,
     recovered: Arc<AtomicBool>,
     stop: Stop,
@@ -157,7 +159,7 @@ impl Background {
     async fn announce(&self) {
         let url = format!("http://{}", self.address);
         if self.demo {
-            match demo::load(&self.config, &url).await {
+            match demo::load(&self.config, &self.db, &url).await {
                 Ok(banner) => print(&banner),
                 Err(error) => {
                     tracing::error!(error = format!("{error:#}"), "the demo fleet is not complete");

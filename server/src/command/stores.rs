@@ -47,6 +47,11 @@ impl Stores {
         Ok((db.map_err(|error| explain(&error))?, store))
     }
 
+    /// Whether this process holds the data folder, so that no server counts at the same time.
+    pub(super) fn is_holder(&self) -> bool {
+        self.engines.is_holder()
+    }
+
     /// The person at the terminal, as an administrator of one tenant.
     pub(super) async fn operator(&self, tenant: &str) -> Result<Scope> {
         let unknown = |_| Refused(format!("there is no tenant `{tenant}`: simcube tenant create"));
