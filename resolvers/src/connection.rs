@@ -7,7 +7,7 @@ use domain::paging::Page;
 
 /// Where a page lies in its list.
 #[derive(SimpleObject)]
-pub struct PageInfo {
+pub(crate) struct PageInfo {
     /// Rows follow this page.
     has_next_page: bool,
     /// Rows precede this page.
@@ -21,7 +21,7 @@ pub struct PageInfo {
 /// A row and its position.
 #[derive(SimpleObject)]
 #[graphql(name_type)]
-pub struct Edge<T: OutputType + Clone> {
+pub(crate) struct Edge<T: OutputType + Clone> {
     /// Opaque position, valid for the same filter and order.
     cursor: String,
     /// The row.
@@ -31,7 +31,7 @@ pub struct Edge<T: OutputType + Clone> {
 /// One page of a list.
 #[derive(SimpleObject)]
 #[graphql(name_type)]
-pub struct Connection<T: OutputType + Clone> {
+pub(crate) struct Connection<T: OutputType + Clone> {
     /// The rows with their cursors.
     edges: Vec<Edge<T>>,
     /// The rows alone.

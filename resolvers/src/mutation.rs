@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Everything that can be changed.
-pub struct Mutation;
+pub(crate) struct Mutation;
 
 /// Everything that can be changed. Every change is written to the audit log.
 #[Object]

@@ -42,7 +42,7 @@ use crate::{
 };
 
 /// Everything that can be read.
-pub struct Query;
+pub(crate) struct Query;
 
 /// Everything that can be read. Lists are Relay connections: `first` and `after`, or `last` and `before`; 20 rows
 /// unless said otherwise, 200 at most.

@@ -7,7 +7,7 @@ use schema::scalar::BigInt;
 
 /// Deliveries of one source in one hour: received = accepted + duplicate + rejected, always.
 #[derive(SimpleObject)]
-pub struct IngestAccounting {
+pub(crate) struct IngestAccounting {
     /// Source of the records; empty for records that named none.
     source: String,
     /// Begin of the hour (UTC).

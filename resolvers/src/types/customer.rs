@@ -18,11 +18,11 @@ use crate::{
 
 /// A customer of the tenant (sub-customer). Simcube never invoices it: the tenant does.
 #[derive(Clone)]
-pub struct Customer(customer::Customer);
+pub(crate) struct Customer(customer::Customer);
 
 /// How many SIMs of a customer are in one state.
 #[derive(SimpleObject)]
-pub struct SimCount {
+pub(crate) struct SimCount {
     /// State.
     state: SimState,
     /// SIMs in it now.

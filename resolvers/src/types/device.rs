@@ -30,7 +30,7 @@ use crate::{
 
 /// A device.
 #[derive(Clone)]
-pub struct Device {
+pub(crate) struct Device {
     device: device::Device,
     related: Related,
 }

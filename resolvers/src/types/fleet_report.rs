@@ -5,7 +5,7 @@ use domain::fleet;
 
 /// A row that was refused; the others went in.
 #[derive(SimpleObject)]
-pub struct FleetRowError {
+pub(crate) struct FleetRowError {
     /// Line in the file; the header is line 1.
     line: u64,
     /// Why, for programs.
@@ -16,7 +16,7 @@ pub struct FleetRowError {
 
 /// Result of `importFleet`: rows = created + updated + unchanged + rejected.
 #[derive(SimpleObject)]
-pub struct ImportFleetPayload {
+pub(crate) struct ImportFleetPayload {
     /// Data rows read.
     rows: u64,
     /// Rows of SIMs that are new.

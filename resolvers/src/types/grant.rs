@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What one subject may see beyond its token: exactly one of customer, SIM or device.
-pub struct SegmentGrant(pub(crate) Grant);
+pub(crate) struct SegmentGrant(pub(crate) Grant);
 
 /// What one subject may see beyond its token: exactly one of customer, SIM or device.
 #[Object]

@@ -9,7 +9,7 @@ use crate::types::ingest_rejection::IngestRejection;
 /// Where a record stands.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "journal::FateState")]
-pub enum IngestRecordState {
+pub(crate) enum IngestRecordState {
     /// It counts.
     Accepted,
     /// It was delivered and refused, and never accepted.
@@ -20,7 +20,7 @@ pub enum IngestRecordState {
 
 /// The batch that carried an accepted record.
 #[derive(SimpleObject)]
-pub struct IngestBatch {
+pub(crate) struct IngestBatch {
     /// Id of the batch.
     id: ID,
     /// When it was received.
@@ -31,7 +31,7 @@ pub struct IngestBatch {
 
 /// What became of one record.
 #[derive(SimpleObject)]
-pub struct IngestRecord {
+pub(crate) struct IngestRecord {
     /// Where it stands.
     state: IngestRecordState,
     /// When the usage began, of an accepted record.

@@ -7,7 +7,7 @@ use schema::ingest::RejectionCode;
 
 /// A record that was refused, kept with its reason so that it can be mended and sent again.
 #[derive(SimpleObject, Clone)]
-pub struct IngestRejection {
+pub(crate) struct IngestRejection {
     /// Source of the record; empty when it named none.
     source: String,
     /// Record id, when it had one.

@@ -6,7 +6,7 @@ use domain::label;
 
 /// A label on a SIM or device. Labels describe; they never grant access and never decide who pays.
 #[derive(SimpleObject, Clone)]
-pub struct Label {
+pub(crate) struct Label {
     /// Key, for example `location`.
     key: String,
     /// Value, for example `warehouse`.
@@ -23,7 +23,7 @@ impl From<label::Label> for Label {
 }
 
 /// A label key that the tenant uses.
-pub struct LabelDefinition(pub(crate) label::Definition);
+pub(crate) struct LabelDefinition(pub(crate) label::Definition);
 
 /// A label key that the tenant uses.
 #[Object]

@@ -12,7 +12,7 @@ use crate::{
 /// A role: a named set of permissions.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "scope::Role")]
-pub enum Role {
+pub(crate) enum Role {
     /// Staff of the platform inside the tenant its token names; every crossing is audited.
     PlatformAdmin,
     /// Everything inside one tenant.
@@ -28,7 +28,7 @@ pub enum Role {
 }
 
 /// The caller.
-pub struct Me;
+pub(crate) struct Me;
 
 /// The caller.
 #[Object]

@@ -9,7 +9,7 @@ use crate::types::usage::{self, Usage};
 
 /// A mobile network (ITU-T E.212).
 #[derive(Clone)]
-pub struct Network(pub(crate) network::Network);
+pub(crate) struct Network(pub(crate) network::Network);
 
 /// A mobile network (ITU-T E.212).
 #[Object]

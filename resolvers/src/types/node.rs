@@ -9,7 +9,7 @@ use crate::types::{
 /// An object with a global id.
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID", desc = "Global id; its prefix names the kind."))]
-pub enum Node {
+pub(crate) enum Node {
     /// A customer.
     Customer(Customer),
     /// A device.

@@ -6,21 +6,21 @@ use crate::types::{customer::Customer, grant::SegmentGrant};
 
 /// Result of `setCustomerVisibility`.
 #[derive(SimpleObject)]
-pub struct SetCustomerVisibilityPayload {
+pub(crate) struct SetCustomerVisibilityPayload {
     /// The customer after the change.
     pub(crate) customer: Customer,
 }
 
 /// Result of `grantSegment`.
 #[derive(SimpleObject)]
-pub struct GrantSegmentPayload {
+pub(crate) struct GrantSegmentPayload {
     /// All grants of the subject after the change.
     pub(crate) grants: Vec<SegmentGrant>,
 }
 
 /// Result of `revokeSegment`.
 #[derive(SimpleObject)]
-pub struct RevokeSegmentPayload {
+pub(crate) struct RevokeSegmentPayload {
     /// The grant that is gone.
     pub(crate) grant_id: ID,
 }

@@ -27,7 +27,7 @@ use crate::{
 
 /// A SIM.
 #[derive(Clone)]
-pub struct Sim {
+pub(crate) struct Sim {
     sim: sim::Sim,
     related: Related,
 }

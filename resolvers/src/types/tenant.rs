@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A tenant: our customer, to whom the fleet belongs.
-pub struct Tenant(tenant::Tenant);
+pub(crate) struct Tenant(tenant::Tenant);
 
 /// A tenant: our customer, to whom the fleet belongs.
 #[Object]

@@ -19,7 +19,7 @@ use crate::{
 
 /// An answer of the usage cube.
 #[derive(SimpleObject)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// One row per time bucket and group, at most as many as the limit.
     rows: Vec<UsageRow>,
     /// True: the limit cut rows off.
@@ -32,7 +32,7 @@ pub struct Usage {
 
 /// Quantities of the whole answer.
 #[derive(SimpleObject)]
-pub struct UsageTotals {
+pub(crate) struct UsageTotals {
     /// Bytes sent by devices.
     bytes_up: Option<BigInt>,
     /// Bytes received by devices.
@@ -47,7 +47,7 @@ pub struct UsageTotals {
 
 /// Where an answer comes from and how fresh it is.
 #[derive(SimpleObject)]
-pub struct Provenance {
+pub(crate) struct Provenance {
     /// The table that was read: the coarsest one that is exact for this question.
     table: &'static str,
     /// When the newest record was received that is counted within what the caller may see; null when nothing is.
@@ -59,7 +59,7 @@ pub struct Provenance {
 }
 
 /// Quantities of one group. Fields of dimensions that were not asked for are null.
-pub struct UsageRow {
+pub(crate) struct UsageRow {
     dimensions: Vec<Dimension>,
     row: Row,
 }

@@ -5,7 +5,7 @@ use domain::scope;
 
 /// Which areas are open.
 #[derive(SimpleObject, Clone, Copy)]
-pub struct Visibility {
+pub(crate) struct Visibility {
     /// Devices.
     devices: bool,
     /// SIMs.

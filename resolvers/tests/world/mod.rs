@@ -3,6 +3,8 @@
 //! Alpha has the customers Bosch (everything open) and Dyer (devices only), and SIMs of nobody; Beta mirrors it.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod fields;
+
 use std::{collections::HashMap, io::Cursor, sync::Arc};
 
 use analytics::{CdrRow, Store};
@@ -31,7 +33,11 @@ pub(crate) struct World {
 
 /// A caller: tenant, role, and the customer its token names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Caller(pub(crate) &'static str, pub(crate) Role, pub(crate) Option<&'static str>);
+pub(crate) struct Caller(
+    pub(crate) &'static str,
+    pub(crate) Role,
+    pub(crate) Option<&'static str>,
+);
 
 pub(crate) const CALLERS: [Caller; 7] = [
     Caller("alpha", Role::PlatformAdmin, None),
@@ -85,7 +91,12 @@ impl World {
     }
 
     /// The answer, and how many Postgres statements it took.
-    pub(crate) async fn run_counted(&self, caller: Caller, query: &str, variables: Value) -> (Value, u64) {
+    pub(crate) async fn run_counted(
+        &self,
+        caller: Caller,
+        query: &str,
+        variables: Value,
+    ) -> (Value, u64) {
         let request = Request::new(
             self.scope(caller).await,
             self.db.clone(),
