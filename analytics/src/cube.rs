@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, Timelike, Utc};
+use chrono::{DateTime, Datelike, TimeZone, Timelike, Utc};
+use domain::Period;
 
 /// A cube: one table per width of its period. From fine to coarse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +42,27 @@ impl Level {
             Self::Month => day && moment.day() == 1,
             Self::Year => day && moment.ordinal() == 1,
         }
+    }
+
+    /// The partition of this cube around `moment`: its id and what it spans, a month for hours and days, a year for
+    /// months and years. `None` at the end of time.
+    pub fn partition_at(self, moment: DateTime<Utc>) -> Option<(String, Period)> {
+        let first = |year, month| Utc.with_ymd_and_hms(year, month, 1, 0, 0, 0).single();
+        let (year, month) = (moment.year(), moment.month());
+        let (id, from, to) = match self {
+            Self::Hour | Self::Day => {
+                let next = if month == 12 {
+                    first(year + 1, 1)
+                } else {
+                    first(year, month + 1)
+                };
+                (format!("{year:04}{month:02}"), first(year, month)?, next?)
+            }
+            Self::Month | Self::Year => {
+                (format!("{year:04}"), first(year, 1)?, first(year + 1, 1)?)
+            }
+        };
+        Some((id, Period::new(from, to).ok()?))
     }
 
     /// Start of the period around the column `moment`, as the views compute it.

@@ -126,6 +126,11 @@ impl Store {
         }
     }
 
+    /// Name of the database.
+    pub fn database(&self) -> &str {
+        self.client.database().unwrap_or("default")
+    }
+
     /// Whether ClickHouse answers.
     ///
     /// # Errors
@@ -150,7 +155,7 @@ impl Store {
     }
 
     async fn on_database(&self, verb: &str) -> Result<()> {
-        let name = self.client.database().unwrap_or("default").to_owned();
+        let name = self.database();
         let sql = format!("{verb} `{}`", name.replace('\\', r"\\").replace('`', r"\`"));
         // Connected to a database that exists on every server.
         self.with_database("default").execute(&sql).await

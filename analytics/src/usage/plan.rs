@@ -416,8 +416,11 @@ fn not_exact(period: Period) -> Error {
     let hour = TimeDelta::hours(1);
     let text = |moment: DateTime<Utc>| moment.to_rfc3339_opts(SecondsFormat::Secs, true);
     let from = period.from().duration_trunc(hour).unwrap_or(period.from());
-    let to = (period.to() + (hour - TimeDelta::nanoseconds(1)))
-        .duration_trunc(hour)
+    let up = period
+        .to()
+        .checked_add_signed(hour - TimeDelta::nanoseconds(1));
+    let to = up
+        .and_then(|up| up.duration_trunc(hour).ok())
         .unwrap_or(period.to());
     Error::new(
         Code::NotExact,

@@ -1,13 +1,31 @@
 //! Made-up usage.
 
 use analytics::CdrRow;
-use chrono::{DateTime, TimeDelta, Utc};
-use domain::id::{BatchId, CustomerId, SimId, TenantId};
+use chrono::{DateTime, Datelike, DurationRound, Months, TimeDelta, Utc};
+use domain::{
+    Clock, SystemClock,
+    id::{BatchId, CustomerId, SimId, TenantId},
+};
 use uuid::Uuid;
 
 /// A moment from its RFC 3339 text.
 pub(crate) fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("an RFC 3339 time")
+}
+
+/// The present hour. Records older than 400 days expire by the engine's own clock, so tests that read them count from
+/// here.
+pub(crate) fn now() -> DateTime<Utc> {
+    SystemClock
+        .now()
+        .duration_trunc(TimeDelta::hours(1))
+        .expect("in range")
+}
+
+/// First moment of the month that many months ago.
+pub(crate) fn month(ago: u32) -> DateTime<Utc> {
+    let first = now().date_naive().with_day(1).expect("a first") - Months::new(ago);
+    first.and_hms_opt(0, 0, 0).expect("midnight").and_utc()
 }
 
 /// The `n`th record of a tenant: one byte up, two down.

@@ -5,42 +5,43 @@ mod engine;
 mod fleet;
 mod migration;
 mod oracle;
+mod shared;
 mod usage;
+mod verify;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
-};
+use std::ops::Deref;
 
-use analytics::{Engine, EngineError, EngineLimits, Store, migration::Step};
+use analytics::{Store, migration::Step};
 use migrations::clickhouse::Layout;
+use shared::{Shared, shared};
 
-/// The engine's library, as `./dev test` names it.
-fn library() -> PathBuf {
-    match std::env::var_os("SIMCUBE_TEST_LIBCHDB") {
-        Some(path) => path.into(),
-        None => {
-            panic!("SIMCUBE_TEST_LIBCHDB does not name libchdb.so: run the tests with ./dev test")
-        }
+/// A database of one test.
+struct Db {
+    store: Store,
+    shared: Shared,
+}
+
+impl Deref for Db {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
     }
 }
 
-/// The engine that all tests share, each in a database of its own. What an earlier run left behind is wiped first;
-/// two runs at the same time use two folders.
-fn engine() -> &'static Arc<Engine> {
-    static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
-    ENGINE.get_or_init(|| {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        for run in 0..16 {
-            let data = root.join(format!("analytics-embedded-{run}"));
-            let engine = match Engine::open(&library(), &data, EngineLimits::default()) {
-                Err(EngineError::InUse(_)) => continue,
-                opened => opened.unwrap_or_else(|error| panic!("{error}")),
-            };
-            return engine;
-        }
-        panic!("16 test runs are going on in {}", root.display());
-    })
+impl Db {
+    /// A client for statements that the crate would never send, over TCP.
+    fn raw(&self) -> clickhouse::Client {
+        clickhouse::Client::default()
+            .with_url(self.shared.url())
+            .with_database(self.database())
+    }
+
+    /// Runs such a statement.
+    async fn run(&self, sql: &str) {
+        let outcome = self.raw().query_raw(sql).execute().await;
+        outcome.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
 }
 
 /// The schema as this crate wants it.
@@ -56,17 +57,18 @@ fn schema() -> Vec<Step> {
         .collect()
 }
 
-/// A store in a fresh database without tables.
-async fn empty() -> Store {
+/// A fresh database without tables.
+async fn empty() -> Db {
+    let shared = shared();
     let name = format!("t{}", uuid::Uuid::new_v4().simple());
-    let store = Store::embedded(engine()).with_database(&name);
+    let store = Store::embedded(&shared).with_database(&name);
     store.create_database().await.expect("a database");
-    store
+    Db { store, shared }
 }
 
-/// A store in a fresh, migrated database.
-async fn migrated() -> Store {
-    let store = empty().await;
-    store.migrate(&schema()).await.expect("the schema");
-    store
+/// A fresh, migrated database.
+async fn migrated() -> Db {
+    let db = empty().await;
+    db.migrate(&schema()).await.expect("the schema");
+    db
 }

@@ -1,1 +1,0 @@
-//! Proof that records and cubes agree.
