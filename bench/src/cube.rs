@@ -1,0 +1,213 @@
+//! Questions to the usage cubes: planned, sent, read back and answered by Simcube, beside the same statement sent
+//! straight to the engine, whose answer nobody reads.
+
+use std::time::Instant;
+
+use analytics::usage::{Dimension, Grain, Measure, Order, OrderBy, UsageQuery, plan};
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use domain::Period;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Connection, Shots},
+    engine::Raw,
+    fleet,
+    report::{Aim, Comparison, median},
+    say,
+    stage::Stage,
+    told,
+};
+
+/// Questions per side and round.
+const QUESTIONS: usize = 15;
+const AIM: Aim = Aim::AtMost(1.3);
+
+/// A question in both languages.
+struct Question {
+    name: &'static str,
+    query: UsageQuery,
+    /// Of the GraphQL input, beside the period.
+    input: Value,
+    fields: &'static str,
+}
+
+fn questions(period: Period) -> Vec<Question> {
+    let traffic = vec![Measure::BytesUp, Measure::BytesDown, Measure::Records];
+    let query = |dimensions, measures, grain, by, limit| UsageQuery {
+        measures,
+        dimensions,
+        grain,
+        period,
+        filter: None,
+        order_by: vec![Order {
+            by,
+            descending: matches!(by, OrderBy::Measure(_)),
+        }],
+        limit,
+    };
+    vec![
+        Question {
+            name: "by day and network",
+            query: query(
+                vec![Dimension::Network],
+                traffic.clone(),
+                Some(Grain::Day),
+                OrderBy::Period,
+                1_000,
+            ),
+            input: json!({ "grain": "DAY", "dimensions": ["NETWORK"], "orderBy": [{ "by": { "period": true } }], "limit": 1_000 }),
+            fields: "periodStart networkCode",
+        },
+        Question {
+            name: "by customer, with active SIMs",
+            query: query(
+                vec![Dimension::Customer],
+                [traffic.clone(), vec![Measure::ActiveSims]].concat(),
+                None,
+                OrderBy::Dimension(Dimension::Customer),
+                1_000,
+            ),
+            input: json!({ "dimensions": ["CUSTOMER"], "orderBy": [{ "by": { "dimension": "CUSTOMER" } }], "limit": 1_000 }),
+            fields: "customerId activeSims",
+        },
+        Question {
+            name: "top 50 SIMs",
+            query: query(
+                vec![Dimension::Sim],
+                traffic,
+                None,
+                OrderBy::Measure(Measure::BytesDown),
+                50,
+            ),
+            input: json!({ "dimensions": ["SIM"], "limit": 50,
+                "orderBy": [{ "by": { "measure": "BYTES_DOWN" }, "direction": "DESC" }] }),
+            fields: "simId",
+        },
+    ]
+}
+
+/// Each question through [`analytics::Store::usage`] and through GraphQL over HTTP, beside the engine.
+pub async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
+    let (from, to) = stage.month;
+    let period = Period::new(from, to).map_err(|error| told(&error))?;
+    let mut comparisons = Vec::new();
+    for question in questions(period) {
+        say(&format!("one month {}", question.name));
+        comparisons.extend(ask(stage, &question, rounds).await?);
+    }
+    Ok(comparisons)
+}
+
+async fn ask(stage: &Stage, question: &Question, rounds: u32) -> Result<[Comparison; 3]> {
+    let name = |side: &str| format!("one month {}, {side}", question.name);
+    let mut comparisons = [
+        Comparison::new(name("Store::usage"), "ms", AIM),
+        Comparison::new(name("GraphQL over HTTP"), "ms", Aim::Nothing),
+        Comparison::new(name("HTTP to the engine's own time"), "ms", Aim::Nothing),
+    ];
+    let mut sides = Sides::open(stage, question).await?;
+    sides.turn().await?;
+    for _ in 0..rounds {
+        let mut times: [Vec<f64>; 4] = Default::default();
+        for _ in 0..QUESTIONS {
+            for (times, time) in times.iter_mut().zip(sides.turn().await?) {
+                times.push(time);
+            }
+        }
+        let [raw, own, store, graphql] = times.map(|times| median(&times));
+        comparisons[0].push(store, raw);
+        comparisons[1].push(graphql, raw);
+        comparisons[2].push(raw, own);
+    }
+    Ok(comparisons)
+}
+
+/// The ways to ask one question.
+struct Sides<'a> {
+    stage: &'a Stage,
+    query: &'a UsageQuery,
+    sql: String,
+    parameters: Vec<String>,
+    raw: Raw,
+    graphql: Shots,
+    connection: Connection,
+}
+
+impl<'a> Sides<'a> {
+    async fn open(stage: &'a Stage, question: &'a Question) -> Result<Self> {
+        let plan = plan(&stage.admin, &question.query).map_err(|error| told(&error))?;
+        // In the order in which a question without a filter binds them.
+        let parameters = vec![
+            fleet::tenant().uuid().to_string(),
+            question.query.period.from().timestamp().to_string(),
+            question.query.period.to().timestamp().to_string(),
+            (question.query.limit + 1).to_string(),
+        ];
+        ensure!(
+            !plan.sql().contains("{p4:"),
+            "the statement has other parameters than known here"
+        );
+        Ok(Self {
+            stage,
+            query: &question.query,
+            sql: plan.sql().to_owned(),
+            parameters,
+            raw: stage.socket.connect().await?,
+            graphql: shots(stage, question),
+            connection: Connection::open(stage.server).await?,
+        })
+    }
+
+    /// Asks on every way and tells the milliseconds: engine over HTTP, the engine's own time, store, GraphQL.
+    async fn turn(&mut self) -> Result<[f64; 4]> {
+        let started = Instant::now();
+        let (bytes, own) = self.raw.ask(&self.sql, &self.parameters).await?;
+        let raw = milliseconds(started);
+        ensure!(
+            bytes.len() > 1_000,
+            "the engine answered {} bytes",
+            bytes.len()
+        );
+        let started = Instant::now();
+        let answer = self.stage.store.usage(&self.stage.admin, self.query).await;
+        let store = milliseconds(started);
+        let answer = answer.map_err(|error| told(&error))?;
+        ensure!(
+            answer.totals.records == Some(fleet::RECORDS.into()),
+            "records are missing"
+        );
+        let started = Instant::now();
+        let body = self.connection.shoot(&self.graphql, 0).await?;
+        let graphql = milliseconds(started);
+        ensure!(
+            !body.starts_with(br#"{"errors"#),
+            "{}",
+            String::from_utf8_lossy(&body)
+        );
+        Ok([raw, own.as_secs_f64() * 1_000.0, store, graphql])
+    }
+}
+
+fn milliseconds(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1_000.0
+}
+
+fn shots(stage: &Stage, question: &Question) -> Shots {
+    let mut input = question.input.clone();
+    input["from"] = json!(question.query.period.from());
+    input["to"] = json!(question.query.period.to());
+    let fields = question.fields;
+    let query = format!(
+        "query Usage($input: UsageInput!) {{ tenant {{ usage(input: $input) {{ rows {{ {fields} bytesUp bytesDown \
+         records }} totals {{ bytesUp bytesDown records }} provenance {{ table watermark complete }} }} }} }}"
+    );
+    let body = json!({ "query": query, "variables": { "input": input } }).to_string();
+    Shots {
+        address: stage.server,
+        path: "/graphql",
+        content_type: "application/json",
+        token: stage.token.clone(),
+        bodies: vec![Bytes::from(body)].into(),
+    }
+}

@@ -1,0 +1,80 @@
+//! ClickHouse without Simcube: statements and rows sent as they are, answers taken as bytes.
+//!
+//! It speaks HTTP over the socket that the engine serves, with connections that stay open, and nothing of the product's
+//! client: no planning, no reading of rows, no settings of its own.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, Response, header};
+use serde::Deserialize;
+use tokio::net::UnixStream;
+
+use crate::client::Connection;
+
+/// The header in which a ClickHouse server says what a statement cost.
+#[derive(Deserialize)]
+struct Summary {
+    elapsed_ns: String,
+}
+
+/// One open connection.
+pub struct Raw(Connection);
+
+/// Where to open more.
+#[derive(Clone)]
+pub struct Socket(PathBuf);
+
+impl Socket {
+    /// A socket at this path.
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// Connects.
+    pub async fn connect(&self) -> Result<Raw> {
+        Ok(Raw(
+            Connection::over(UnixStream::connect(&self.0).await?).await?
+        ))
+    }
+}
+
+impl Raw {
+    /// Runs a statement; `parameters` are values of `{p0:…}`, `{p1:…}` in its text. Returns the rows and how long
+    /// the engine says that it worked.
+    pub async fn ask(&mut self, sql: &str, parameters: &[String]) -> Result<(Bytes, Duration)> {
+        let mut query = "default_format=RowBinaryWithNamesAndTypes&wait_end_of_query=1".to_owned();
+        for (place, value) in parameters.iter().enumerate() {
+            query.push_str(&format!("&param_p{place}={value}"));
+        }
+        let answer = self.post(&query, Bytes::from(sql.to_owned())).await?;
+        let summary = answer
+            .headers()
+            .get("x-clickhouse-summary")
+            .context("no summary")?;
+        let summary: Summary = serde_json::from_slice(summary.as_bytes())?;
+        Ok((
+            answer.into_body(),
+            Duration::from_nanos(summary.elapsed_ns.parse()?),
+        ))
+    }
+
+    /// Inserts encoded rows into the records.
+    pub async fn insert(&mut self, rows: Bytes) -> Result<()> {
+        self.post("query=INSERT%20INTO%20cdr%20FORMAT%20RowBinary", rows)
+            .await?;
+        Ok(())
+    }
+
+    async fn post(&mut self, query: &str, body: Bytes) -> Result<Response<Bytes>> {
+        let request = Request::post(format!("/?{query}"))
+            .header(header::HOST, "engine")
+            .body(Full::new(body))?;
+        self.0.send(request).await
+    }
+}

@@ -1,0 +1,153 @@
+//! The data that is measured on: one tenant, made in the engines themselves so that it takes seconds.
+//!
+//! Ids are numbers in the tail of a UUID, so that both engines make the same ones.
+
+use anyhow::Result;
+use domain::id::{CustomerId, DeviceId, SimId, TenantId};
+use sea_orm::ConnectionTrait as _;
+use uuid::Uuid;
+
+use crate::engine::Raw;
+
+/// SIMs of the tenant.
+pub const SIMS: u32 = 100_000;
+/// The first ones have a device, and usage.
+pub const USED_SIMS: u32 = 20_000;
+/// Customers of the tenant.
+pub const CUSTOMERS: u32 = 200;
+/// Records in the cubes before anything is measured.
+pub const RECORDS: u32 = 1_000_000;
+/// Slug of the tenant.
+pub const SLUG: &str = "bench";
+/// Networks that usage comes from.
+pub const NETWORKS: [&str; 8] = [
+    "262-01", "262-02", "238-01", "238-02", "242-01", "240-01", "204-04", "204-08",
+];
+
+const TENANT: u16 = 0x8004;
+const SIM: u16 = 0x8000;
+const CUSTOMER: u16 = 0x8001;
+const DEVICE: u16 = 0x8002;
+const LABEL: u16 = 0x8003;
+
+fn id(kind: u16, n: u32) -> Uuid {
+    Uuid::from_u128(u128::from(kind) << 48 | 0x7000 << 64 | u128::from(n))
+}
+
+/// The tenant.
+pub fn tenant() -> TenantId {
+    TenantId::new(id(TENANT, 1))
+}
+
+/// The `n`th SIM.
+pub fn sim(n: u32) -> SimId {
+    SimId::new(id(SIM, n))
+}
+
+/// The customer that the `n`th SIM belongs to.
+pub fn customer_of(n: u32) -> CustomerId {
+    CustomerId::new(id(CUSTOMER, n % CUSTOMERS))
+}
+
+/// The device that the `n`th SIM sits in.
+pub fn device_of(n: u32) -> DeviceId {
+    DeviceId::new(id(DEVICE, n))
+}
+
+/// The `n`th SIM's serial number.
+pub fn iccid(n: u32) -> String {
+    format!("8945{n:015}")
+}
+
+/// The same id in Postgres.
+fn in_postgres(kind: u16, n: &str) -> String {
+    format!("('00000000-0000-7000-{kind:04x}-' || lpad(to_hex({n}), 12, '0'))::uuid")
+}
+
+/// The same id in ClickHouse.
+fn in_clickhouse(kind: u16, n: &str) -> String {
+    format!(
+        "toUUID(concat('00000000-0000-7000-{kind:04x}-', leftPad(lower(hex(toUInt32({n}))), 12, '0')))"
+    )
+}
+
+/// Fills Postgres as the owner of the database.
+pub async fn fill_inventory(database_url: &str) -> Result<()> {
+    let db = sea_orm::Database::connect(database_url).await?;
+    let filled = async {
+        for statement in inventory() {
+            db.execute_unprepared(&statement).await?;
+        }
+        Ok(())
+    };
+    let filled = filled.await;
+    db.close().await?;
+    filled
+}
+
+fn inventory() -> Vec<String> {
+    let tenant = in_postgres(TENANT, "1");
+    let (sim, device) = (in_postgres(SIM, "n"), in_postgres(DEVICE, "n"));
+    let customer = in_postgres(CUSTOMER, &format!("n % {CUSTOMERS}"));
+    let label = in_postgres(LABEL, "l");
+    let (sims, used, customers) = (SIMS - 1, USED_SIMS - 1, CUSTOMERS - 1);
+    vec![
+        format!("INSERT INTO tenant (tenant_id, slug, name, created_at) VALUES ({tenant}, '{SLUG}', 'Bench', now())"),
+        format!(
+            "INSERT INTO customer (tenant_id, customer_id, slug, name, created_at)
+             SELECT {tenant}, {customer}, 'customer-' || n, 'Customer ' || n, now() FROM generate_series(0, {customers}) n"
+        ),
+        format!(
+            "INSERT INTO sim (tenant_id, sim_id, iccid, imsi, msisdn, state, customer_id, created_at, updated_at)
+             SELECT {tenant}, {sim}, '8945' || lpad(n::text, 15, '0'), '23820' || lpad(n::text, 10, '0'),
+                    '45' || lpad(n::text, 8, '0'), 'ACTIVE', {customer}, now(), now()
+               FROM generate_series(0, {sims}) n"
+        ),
+        format!(
+            "INSERT INTO device (tenant_id, device_id, name, state, customer_id, created_at, updated_at)
+             SELECT {tenant}, {device}, 'device-' || n, 'ACTIVE', {customer}, now(), now() FROM generate_series(0, {used}) n"
+        ),
+        format!(
+            "INSERT INTO sim_customer (tenant_id, sim_id, customer_id, valid)
+             SELECT {tenant}, {sim}, {customer}, tstzrange('2020-01-01Z', NULL) FROM generate_series(0, {used}) n"
+        ),
+        format!(
+            "INSERT INTO sim_device (tenant_id, sim_id, device_id, valid)
+             SELECT {tenant}, {sim}, {device}, tstzrange('2020-01-01Z', NULL) FROM generate_series(0, {used}) n"
+        ),
+        format!(
+            "INSERT INTO label_definition (tenant_id, label_id, key, created_at)
+             SELECT {tenant}, {label}, 'key-' || l, now() FROM generate_series(0, 2) l"
+        ),
+        format!(
+            "INSERT INTO sim_label (tenant_id, sim_id, label_id, value)
+             SELECT {tenant}, {sim}, {label}, 'value ' || n % 50 FROM generate_series(0, {sims}) n, generate_series(0, 2) l
+              WHERE (n + l) % 3 > 0"
+        ),
+        "VACUUM ANALYZE".into(),
+    ]
+}
+
+/// Fills the cubes through their views with records of the month `[from, to)` (Unix seconds), 250,000 per block.
+pub async fn fill_cubes(raw: &mut Raw, from: i64, to: i64) -> Result<()> {
+    const BLOCK: u32 = 250_000;
+    let (tenant, sim) = (in_clickhouse(TENANT, "1"), in_clickhouse(SIM, "s"));
+    let (customer, device) = (
+        in_clickhouse(CUSTOMER, &format!("s % {CUSTOMERS}")),
+        in_clickhouse(DEVICE, "s"),
+    );
+    let networks = NETWORKS.map(|network| format!("'{network}'")).join(", ");
+    for block in 0..RECORDS / BLOCK {
+        let first = block * BLOCK;
+        let sql = format!(
+            "INSERT INTO cdr SELECT {tenant}, {customer}, {sim}, {device}, [{networks}][1 + h % 8],
+                    ['LTE', '5G NR'][1 + h % 2], 'DATA', 'bench', concat('fill-', toString(number)), generateUUIDv4(number),
+                    toDateTime64({from} + h % {length}, 3, 'UTC') AS start, start + 60, h % 100000, h % 1000000, 0, 1,
+                    toUUID('00000000-0000-7000-8005-{block:012}'), now64(3)
+               FROM (SELECT number, cityHash64(number) AS h, bitShiftRight(h, 20) % {USED_SIMS} AS s FROM numbers({first}, {BLOCK}))",
+            length = to - from,
+        );
+        raw.ask(&sql, &[]).await?;
+    }
+    Ok(())
+}

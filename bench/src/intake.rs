@@ -1,0 +1,195 @@
+//! Exactly-once intake: records per second from NDJSON to acknowledged and counted, beside inserting the same rows,
+//! encoded beforehand, into the same table with the same views.
+
+use std::{convert::Infallible, fmt::Write as _, time::Instant};
+
+use analytics::{CdrRow, cdr};
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use domain::{Clock as _, SystemClock, id::BatchId, journal};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use ingest::{format::Format, read::Encoding};
+use uuid::Uuid;
+
+use crate::{
+    client::{Connection, Shots},
+    fleet,
+    report::{Aim, Comparison},
+    say,
+    stage::Stage,
+    told,
+};
+
+/// Records that each side takes per round.
+const RECORDS: u32 = 60_000;
+/// Records of one batch, the intake's own default.
+const BATCH: usize = 10_000;
+/// Batches under way at the same time, the intake's own default.
+const DEPTH: usize = 3;
+const SOURCE: &str = "bench";
+const TYPE: &str = "application/x-ndjson";
+
+/// In-process and over HTTP beside the raw insert; the store's insert alone to tell where the time goes.
+pub async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
+    let name = |side: &str| format!("intake of {RECORDS} records, {side}");
+    let mut comparisons = [
+        Comparison::new(name("Intake::submit"), "/s", Aim::AtLeast(0.5)),
+        Comparison::new(name("over HTTP"), "/s", Aim::Nothing),
+        Comparison::new(name("Store::apply alone"), "/s", Aim::Nothing),
+    ];
+    for round in 0..=rounds {
+        say(&format!("intake, round {round} of {rounds}"));
+        let rows = |side: &str| rows(&format!("{side}-{round}"), SystemClock.now());
+        let raw = insert(stage, &rows("raw")).await?;
+        let submitted = submit(stage, body(&rows("submit"))).await?;
+        let applied = apply(stage, &rows("apply")).await?;
+        let posted = post(stage, body(&rows("http"))).await?;
+        // The first round only warms up.
+        if round > 0 {
+            comparisons[0].push(submitted, raw);
+            comparisons[1].push(posted, raw);
+            comparisons[2].push(applied, raw);
+        }
+    }
+    Ok(comparisons.into())
+}
+
+/// Usage of the last hours, spread over all SIMs that have any.
+fn rows(series: &str, now: DateTime<Utc>) -> Vec<CdrRow> {
+    let now = DateTime::from_timestamp(now.timestamp(), 0).unwrap_or(now);
+    let row = |n: u32| {
+        // A prime that goes round all SIMs before it comes back.
+        let sim = n.wrapping_mul(7_919) % fleet::USED_SIMS;
+        let start = now - TimeDelta::seconds(600 + i64::from(n % 7_200));
+        let record_id = format!("{series}-{n}");
+        CdrRow {
+            tenant: fleet::tenant(),
+            customer: Some(fleet::customer_of(sim)),
+            sim: fleet::sim(sim),
+            device: Some(fleet::device_of(sim)),
+            network: fleet::NETWORKS[n as usize % fleet::NETWORKS.len()].into(),
+            rat: "LTE".into(),
+            service: "DATA".into(),
+            source: SOURCE.into(),
+            identity: journal::identity(SOURCE, &record_id),
+            record_id,
+            start,
+            end: start + TimeDelta::minutes(5),
+            bytes_up: u64::from(n) * 13,
+            bytes_down: u64::from(n) * 101,
+            units: 0,
+            sign: 1,
+            batch: BatchId::new(Uuid::nil()),
+            received_at: now,
+        }
+    };
+    (0..RECORDS).map(row).collect()
+}
+
+/// The same rows as a sender would describe them.
+fn body(rows: &[CdrRow]) -> Bytes {
+    let mut body = String::new();
+    let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    for (n, row) in (0_u32..).zip(rows) {
+        let iccid = fleet::iccid(n.wrapping_mul(7_919) % fleet::USED_SIMS);
+        let (start, end) = (text(row.start), text(row.end));
+        let CdrRow {
+            record_id,
+            network,
+            rat,
+            service,
+            source,
+            bytes_up,
+            bytes_down,
+            ..
+        } = row;
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            body,
+            r#"{{"record_id":"{record_id}","source":"{source}","iccid":"{iccid}","mcc_mnc":"{network}","radio_access_type":"{rat}","service":"{service}","start":"{start}","end":"{end}","bytes_up":{bytes_up},"bytes_down":{bytes_down}}}"#
+        );
+    }
+    body.into()
+}
+
+/// Batches with an id of their own, encoded.
+fn batches(rows: &[CdrRow]) -> Vec<(BatchId, u64, Bytes)> {
+    let encoded = |rows: &[CdrRow]| {
+        let batch = BatchId::new(Uuid::now_v7());
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| CdrRow {
+                batch,
+                ..row.clone()
+            })
+            .collect();
+        (batch, rows.len() as u64, cdr::encode(&rows))
+    };
+    rows.chunks(BATCH).map(encoded).collect()
+}
+
+fn per_second(started: Instant) -> f64 {
+    f64::from(RECORDS) / started.elapsed().as_secs_f64()
+}
+
+/// The floor: the engine alone, as many inserts at the same time as the intake has.
+async fn insert(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
+    let batches = batches(rows);
+    let started = Instant::now();
+    let inserts = stream::iter(batches)
+        .map(|(_, _, payload)| async { stage.socket.connect().await?.insert(payload).await });
+    inserts.buffer_unordered(DEPTH).try_collect::<()>().await?;
+    Ok(per_second(started))
+}
+
+async fn apply(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
+    let batches = batches(rows);
+    let started = Instant::now();
+    let applies =
+        stream::iter(batches).map(|(batch, rows, payload)| stage.store.apply(batch, rows, payload));
+    let applied = applies.buffer_unordered(DEPTH).try_collect::<()>().await;
+    applied.map_err(|error| told(&error))?;
+    Ok(per_second(started))
+}
+
+async fn submit(stage: &Stage, body: Bytes) -> Result<f64> {
+    let format = Format::of_records(Some(TYPE)).map_err(|error| told(&error))?;
+    let started = Instant::now();
+    let chunks: Vec<Result<Bytes, Infallible>> = body
+        .chunks(64 * 1024)
+        .map(|chunk| Ok(body.slice_ref(chunk)))
+        .collect();
+    let reply = stage.intake.submit(
+        &stage.admin,
+        &format,
+        Encoding::Identity,
+        stream::iter(chunks),
+    );
+    let reply = reply.await.map_err(|error| told(&error))?;
+    let rate = per_second(started);
+    ensure!(
+        reply.accepted == u64::from(RECORDS),
+        "not all records were accepted: {reply:?}"
+    );
+    Ok(rate)
+}
+
+async fn post(stage: &Stage, body: Bytes) -> Result<f64> {
+    let shots = Shots {
+        address: stage.server,
+        path: "/api/v1/ingest/cdrs",
+        content_type: TYPE,
+        token: stage.token.clone(),
+        bodies: vec![body].into(),
+    };
+    let mut connection = Connection::open(shots.address).await?;
+    let started = Instant::now();
+    let answer: serde_json::Value = serde_json::from_slice(&connection.shoot(&shots, 0).await?)?;
+    let rate = per_second(started);
+    ensure!(
+        answer["accepted"] == RECORDS,
+        "not all records were accepted: {answer}"
+    );
+    Ok(rate)
+}

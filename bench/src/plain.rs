@@ -1,0 +1,191 @@
+//! The peers of the GraphQL API: handlers without GraphQL that do the same work with the same functions of `domain`,
+//! and so with the same statements under the same row security.
+
+use std::sync::Arc;
+
+use analytics::Store;
+use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
+use domain::{
+    Db, Scope, customer, identity, label,
+    paging::{Direction, PageRequest},
+    sim::{self, SimFilter, SimOrderField},
+};
+use resolvers::Api;
+use serde::{Deserialize, Serialize};
+use server::auth::{self, Verifier};
+
+/// Rows of a page.
+pub const PAGE: i32 = 50;
+
+/// State of the peers.
+pub struct Plain {
+    /// Checks tokens exactly as the server does.
+    pub verifier: Verifier,
+    /// The inventory.
+    pub db: Db,
+    /// The cubes.
+    pub store: Store,
+    /// GraphQL without the server around it.
+    pub api: Api,
+    /// The caller of the routes that take no token.
+    pub scope: Scope,
+}
+
+type Shared = State<Arc<Plain>>;
+/// Whatever goes wrong here spoils the run: its text is the answer.
+type Answer<T> = Result<Json<T>, (axum::http::StatusCode, String)>;
+
+/// The routes.
+pub fn router(plain: Plain) -> Router {
+    Router::new()
+        .route("/verified/page", post(verified_page))
+        .route("/bare/page", post(bare_page))
+        .route("/bare/graphql", post(bare_graphql))
+        .with_state(Arc::new(plain))
+}
+
+/// Where a page begins.
+#[derive(Deserialize)]
+struct Ask {
+    after: Option<String>,
+}
+
+async fn verified_page(
+    State(plain): Shared,
+    headers: HeaderMap,
+    Json(ask): Json<Ask>,
+) -> Answer<Data> {
+    let scope = async {
+        let claims = plain.verifier.verify(auth::bearer(&headers)?).await?;
+        identity::resolve(&plain.db, &claims).await
+    };
+    let scope = scope.await.map_err(failed)?;
+    page(&plain.db, &scope, ask).await.map(Json).map_err(failed)
+}
+
+async fn bare_page(State(plain): Shared, Json(ask): Json<Ask>) -> Answer<Data> {
+    page(&plain.db, &plain.scope, ask)
+        .await
+        .map(Json)
+        .map_err(failed)
+}
+
+async fn bare_graphql(
+    State(plain): Shared,
+    Json(mut request): Json<async_graphql::Request>,
+) -> Json<async_graphql::Response> {
+    if let Err(refused) = plain.api.admit(&mut request) {
+        return Json(*refused);
+    }
+    let caller =
+        resolvers::Request::new(plain.scope.clone(), plain.db.clone(), plain.store.clone());
+    Json(plain.api.execute(caller, request).await)
+}
+
+fn failed(error: domain::Error) -> (axum::http::StatusCode, String) {
+    (
+        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+        crate::told(&error).to_string(),
+    )
+}
+
+/// The statements of the GraphQL question, in its order.
+async fn page(db: &Db, scope: &Scope, ask: Ask) -> domain::Result<Data> {
+    let cx = db.read(scope).await?;
+    let request = PageRequest::relay(Some(PAGE), ask.after, None, None)?;
+    let order = (SimOrderField::Iccid, Direction::Asc);
+    let page = sim::list(&cx, &SimFilter::default(), order, &request).await?;
+    let mut customers: Vec<_> = page
+        .rows
+        .iter()
+        .filter_map(|(_, sim)| sim.customer)
+        .collect();
+    customers.sort_unstable();
+    customers.dedup();
+    let customers = customer::by_ids(&cx, &customers).await?;
+    let ids: Vec<_> = page.rows.iter().map(|(_, sim)| sim.id).collect();
+    let mut labels = label::by_sims(&cx, &ids).await?;
+    let info = Info {
+        has_next_page: page.has_next,
+        end_cursor: page.rows.last().map(|(cursor, _)| cursor.clone()),
+    };
+    let nodes = page.rows.into_iter().map(|(_, sim)| Node {
+        id: sim.id.to_string(),
+        customer: sim
+            .customer
+            .and_then(|id| customers.get(&id))
+            .map(|customer| Customer {
+                id: customer.id.to_string(),
+                name: customer.name.clone(),
+            }),
+        labels: labels
+            .remove(&sim.id)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|label| Label {
+                key: label.key,
+                value: label.value,
+            })
+            .collect(),
+        iccid: sim.iccid,
+        imsi: sim.imsi,
+        msisdn: sim.msisdn,
+        state: sim.state.as_str(),
+    });
+    Ok(Data {
+        data: Sims {
+            sims: Page {
+                nodes: nodes.collect(),
+                info,
+            },
+        },
+    })
+}
+
+/// The shape of the GraphQL answer.
+#[derive(Serialize)]
+struct Data {
+    data: Sims,
+}
+
+#[derive(Serialize)]
+struct Sims {
+    sims: Page,
+}
+
+#[derive(Serialize)]
+struct Page {
+    nodes: Vec<Node>,
+    #[serde(rename = "pageInfo")]
+    info: Info,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Info {
+    has_next_page: bool,
+    end_cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Node {
+    id: String,
+    iccid: String,
+    imsi: Option<String>,
+    msisdn: Option<String>,
+    state: &'static str,
+    customer: Option<Customer>,
+    labels: Vec<Label>,
+}
+
+#[derive(Serialize)]
+struct Customer {
+    id: String,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Label {
+    key: String,
+    value: String,
+}

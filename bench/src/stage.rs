@@ -1,0 +1,234 @@
+//! What both sides of every comparison stand on: private engines, filled, and the server with its peers on loopback.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
+
+use analytics::{Store, migration::Step, network::Network};
+use anyhow::{Context as _, Result, bail};
+use axum::Router;
+use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, Utc};
+use domain::{
+    Clock as _, Db, Role, Scope, SystemClock,
+    identifier::Plmn,
+    scope::{Segment, Visibility},
+};
+use ingest::pipeline::{Intake, NoFault};
+use migrations::clickhouse::Layout;
+use resolvers::Api;
+use server::{
+    auth::{DevelopmentKey, Verifier, development::Claims},
+    config::Config,
+    engines::{ClickHouseAddress, Engines},
+    listener,
+    route::{self, Parts, Stop},
+};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use crate::{
+    engine::Socket,
+    fleet,
+    plain::{self, Plain},
+    say, told,
+};
+
+/// Everything that runs.
+pub struct Stage {
+    /// Inventory and journal.
+    pub db: Db,
+    /// Records and cubes.
+    pub store: Store,
+    /// The same engine, straight.
+    pub socket: Socket,
+    /// The way in that the server uses.
+    pub intake: Intake,
+    /// An administrator of the tenant.
+    pub admin: Scope,
+    /// A token of the administrator.
+    pub token: String,
+    /// The month that has usage, half-open.
+    pub month: (DateTime<Utc>, DateTime<Utc>),
+    /// The server.
+    pub server: SocketAddr,
+    /// Handlers without GraphQL.
+    pub peers: SocketAddr,
+    stop: Stop,
+    _socket_folder: TempDir,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.stop.ask();
+    }
+}
+
+impl Stage {
+    /// Fills empty engines and serves on them.
+    pub async fn build(engines: &Engines, config: &Config) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let socket = serve_engine(engines, folder.path())?;
+        let store = engines.store().map_err(|error| told(&error))?;
+        migrate(engines.database_url(), &store).await?;
+        let now = SystemClock.now();
+        let month = last_month(now).context("the calendar ends here")?;
+        fill(engines.database_url(), &socket, month).await?;
+        let db = Db::connect(
+            engines.database_url(),
+            config.pool.connections,
+            Arc::new(SystemClock),
+        );
+        let db = db.await.map_err(|error| told(&error))?;
+        let intake = Intake::new(store.clone(), db.clone(), config.intake.settings(), NoFault);
+        let maintained = intake.clone();
+        // As in a server: payloads that are no longer needed are dropped meanwhile.
+        tokio::spawn(async move { maintained.maintain().await });
+        let admin = administrator();
+        let stop = Stop::default();
+        let parts = Parts {
+            verifier: verifier(config)?,
+            db: db.clone(),
+            store: store.clone(),
+            api: Api::new(config.graphql),
+            intake: intake.clone(),
+            checks: Vec::new(),
+            recovered: Arc::new(AtomicBool::new(true)),
+            http: config.http.clone(),
+            stop: stop.clone(),
+        };
+        let plain = Plain {
+            verifier: verifier(config)?,
+            db: db.clone(),
+            store: store.clone(),
+            api: Api::new(config.graphql),
+            scope: admin.clone(),
+        };
+        Ok(Self {
+            token: token(config, now)?,
+            server: serve(route::router(parts), config, &stop).await?,
+            peers: serve(plain::router(plain), config, &stop).await?,
+            db,
+            store,
+            socket,
+            intake,
+            admin,
+            month,
+            stop,
+            _socket_folder: folder,
+        })
+    }
+}
+
+fn administrator() -> Scope {
+    let (segment, visibility) = (Segment::default(), Visibility::ALL);
+    Scope::verified(
+        fleet::tenant(),
+        "bench".into(),
+        Role::TenantAdmin,
+        segment,
+        visibility,
+    )
+}
+
+fn verifier(config: &Config) -> Result<Verifier> {
+    Verifier::open(&config.oidc, &config.data, true, Arc::new(SystemClock))
+}
+
+fn token(config: &Config, now: DateTime<Utc>) -> Result<String> {
+    let claims = Claims {
+        tenant: fleet::SLUG.into(),
+        role: Role::TenantAdmin,
+        customer: None,
+        subject: None,
+    };
+    let hour = Duration::from_hours(1);
+    DevelopmentKey::open(&config.data)?.sign(&claims, &config.oidc.audience, now, hour)
+}
+
+/// Serves the engine itself, for whoever is to be compared with.
+fn serve_engine(engines: &Engines, folder: &Path) -> Result<Socket> {
+    let ClickHouseAddress::Embedded(engine) = engines.clickhouse() else {
+        bail!("the engine is not in this process");
+    };
+    let path = folder.join("engine.sock");
+    let (engine, served) = (engine.clone(), path.clone());
+    tokio::spawn(async move { engine.serve_unix(&served, std::future::pending()).await });
+    Ok(Socket::new(&path))
+}
+
+/// Both sides are served by the product's own listener.
+async fn serve(router: Router, config: &Config, stop: &Stop) -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (connections, stop) = (config.http.connections, stop.clone());
+    let grace = Duration::from_secs(1);
+    tokio::spawn(listener::serve(listener, router, connections, stop, grace));
+    Ok(address)
+}
+
+async fn migrate(database_url: &str, store: &Store) -> Result<()> {
+    migrations::up(database_url).await?;
+    let steps: Vec<Step> = migrations::clickhouse::statements(&Layout::Single)
+        .into_iter()
+        .map(|migration| Step {
+            version: migration.version,
+            name: migration.name.to_owned(),
+            up: migration.sql,
+            down: migration.down,
+        })
+        .collect();
+    let networks = migrations::networks().into_iter().map(|network| {
+        Ok(Network {
+            plmn: Plmn::new(&network.mcc, &network.mnc)?,
+            name: network.name,
+            operator: network.operator.unwrap_or_default(),
+            country_code: network.country_code.unwrap_or_default(),
+            country: network.country.unwrap_or_default(),
+        })
+    });
+    let migrated = async {
+        let networks: Vec<Network> = networks.collect::<domain::Result<_>>()?;
+        store.create_database().await?;
+        store.migrate(&steps).await?;
+        store.load_networks(&networks).await
+    };
+    migrated.await.map_err(|error| told(&error))?;
+    Ok(())
+}
+
+async fn fill(
+    database_url: &str,
+    socket: &Socket,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<()> {
+    let started = Instant::now();
+    fleet::fill_inventory(database_url)
+        .await
+        .context("cannot fill the inventory")?;
+    say(&format!(
+        "{} SIMs in {:.1} s",
+        fleet::SIMS,
+        started.elapsed().as_secs_f64()
+    ));
+    let started = Instant::now();
+    let mut raw = socket.connect().await?;
+    let filled = fleet::fill_cubes(&mut raw, from.timestamp(), to.timestamp());
+    filled.await.context("cannot fill the cubes")?;
+    say(&format!(
+        "{} records in {:.1} s",
+        fleet::RECORDS,
+        started.elapsed().as_secs_f64()
+    ));
+    Ok(())
+}
+
+/// The last month that is over.
+fn last_month(now: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let this = NaiveDate::from_ymd_opt(now.year(), now.month(), 1)?;
+    let last = this.checked_sub_months(Months::new(1))?;
+    let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+    Some((midnight(last), midnight(this)))
+}
