@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt::Write as _,
     io::Cursor,
     sync::{Arc, Mutex},
 };
@@ -119,8 +120,7 @@ impl House {
     /// The rows of a statement as text, by the superuser.
     async fn text(&self, sql: &str) -> Vec<String> {
         let server = Database::connect(&self.url).await.expect("connected");
-        let statement =
-            Statement::from_string(DbBackend::Postgres, format!("SET timezone = 'UTC'; "));
+        let statement = Statement::from_string(DbBackend::Postgres, "SET timezone = 'UTC'");
         server.execute_raw(statement).await.expect("UTC");
         let statement = Statement::from_string(
             DbBackend::Postgres,
@@ -141,7 +141,7 @@ impl House {
         .await
     }
 
-    async fn set_clock(&self, text: &str) {
+    fn set_clock(&self, text: &str) {
         *self.clock.0.lock().expect("clock") = moment(text);
     }
 }
@@ -215,7 +215,7 @@ async fn the_same_file_again_is_a_no_op_even_later_and_over_counted_usage() {
     let house = House::new().await;
     house.import(FLEET).await;
     let before = house.assignments().await;
-    house.set_clock("2026-06-20T00:00:00Z").await;
+    house.set_clock("2026-06-20T00:00:00Z");
     let counted = Counted::Everywhere(moment("2026-06-19T00:00:00Z"));
     let again = house
         .import_as(&house.alpha, FLEET, &counted)
@@ -243,7 +243,7 @@ async fn an_undated_change_holds_from_now_on() {
         .await
         .expect("imported");
     assert_eq!(counts(&report), (0, 1, 0, 0));
-    house.set_clock("2026-06-02T00:00:00Z").await;
+    house.set_clock("2026-06-02T00:00:00Z");
     let report = house
         .import_as(&house.alpha, &moved, &counted)
         .await
@@ -350,7 +350,9 @@ async fn history_arrives_row_by_row_or_whole_and_is_the_same() {
         ("Bosch", "2026-04-01"),
         ("Dyer", "2026-03-01"),
     ] {
-        house.import(&format!("{head}{}", row(customer, from))).await;
+        house
+            .import(&format!("{head}{}", row(customer, from)))
+            .await;
     }
     assert_eq!(counts(&house.import(&whole).await), (0, 0, 4, 0));
     insta::assert_snapshot!(house.assignments().await.join("\n"), @r##"
@@ -398,7 +400,7 @@ async fn equal_up_to_the_check_digit_is_refused_in_the_file_and_against_the_stor
     let other = format!(
         "{}{}",
         "8944501000000000001",
-        if long.as_str().ends_with('0') { 1 } else { 0 }
+        u8::from(long.as_str().ends_with('0'))
     );
     assert_eq!(
         counts(
@@ -485,8 +487,13 @@ async fn a_chunk_costs_the_same_number_of_statements_for_one_row_or_a_thousand()
     for count in [1, 1_000] {
         let mut csv = String::from("iccid,state,customer,device,labels\n");
         for n in 0..count {
-            csv +=
-                &format!("89445010000{count:04}{n:04},ACTIVE,C{count},d{count}-{n},k{count}=v\n");
+            let row = ("ACTIVE", format!("C{count}"), format!("d{count}-{n}"));
+            writeln!(
+                csv,
+                "89445010000{count:04}{n:04},{},{},{},k{count}=v",
+                row.0, row.1, row.2
+            )
+            .expect("written");
         }
         let chunk = fleet::chunks(Cursor::new(csv))
             .expect("header")

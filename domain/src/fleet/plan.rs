@@ -10,7 +10,10 @@ use super::{
     parse::slug,
     timeline::{Moment, Timeline},
 };
-use crate::sim::SimState;
+use crate::{
+    identifier::{Imsi, Msisdn},
+    sim::SimState,
+};
 
 /// The part of the stored fleet that a chunk touches.
 #[derive(Default)]
@@ -178,10 +181,8 @@ impl<'a> Planner<'a, '_> {
         if sim.id.is_none() {
             self.iccids.insert(row.iccid.as_str().to_owned());
         }
-        self.imsis
-            .extend(row.imsi.as_ref().map(|imsi| imsi.as_str()));
-        self.msisdns
-            .extend(row.msisdn.as_ref().map(|msisdn| msisdn.as_str()));
+        self.imsis.extend(row.imsi.as_ref().map(Imsi::as_str));
+        self.msisdns.extend(row.msisdn.as_ref().map(Msisdn::as_str));
         self.plan.sims.push(sim);
     }
 
@@ -211,9 +212,9 @@ impl<'a> Planner<'a, '_> {
             before_device.first_difference(&device),
         ];
         self.check_usage(rows, stored, changes)?;
-        let imsi = row.imsi.as_ref().map(|imsi| imsi.as_str());
-        let msisdn = row.msisdn.as_ref().map(|msisdn| msisdn.as_str());
-        let changed = stored.is_none_or(|sim| {
+        let imsi = row.imsi.as_ref().map(Imsi::as_str);
+        let msisdn = row.msisdn.as_ref().map(Msisdn::as_str);
+        let differs = stored.is_none_or(|sim| {
             sim.state != state
                 || imsi.is_some_and(|imsi| sim.imsi.as_deref() != Some(imsi))
                 || msisdn.is_some_and(|msisdn| sim.msisdn.as_deref() != Some(msisdn))
@@ -231,7 +232,7 @@ impl<'a> Planner<'a, '_> {
             customer_changed: changes[0].is_some(),
             device,
             device_changed: changes[1].is_some(),
-            changed,
+            changed: differs,
         })
     }
 
@@ -256,7 +257,7 @@ impl<'a> Planner<'a, '_> {
 
     fn check_identifiers(&self, row: &FleetRow, id: Option<Uuid>) -> Result<(), Refusal> {
         let foreign = |owner: Option<&Uuid>| owner.is_some() && owner.copied() != id;
-        if let Some(imsi) = row.imsi.as_ref().map(|imsi| imsi.as_str())
+        if let Some(imsi) = row.imsi.as_ref().map(Imsi::as_str)
             && (self.imsis.contains(imsi) || foreign(self.known.imsi_owners.get(imsi)))
         {
             return Err(Refusal::new(
@@ -265,7 +266,7 @@ impl<'a> Planner<'a, '_> {
                 "another SIM has this IMSI",
             ));
         }
-        if let Some(msisdn) = row.msisdn.as_ref().map(|msisdn| msisdn.as_str())
+        if let Some(msisdn) = row.msisdn.as_ref().map(Msisdn::as_str)
             && (self.msisdns.contains(msisdn) || foreign(self.known.msisdn_owners.get(msisdn)))
         {
             return Err(Refusal::new(

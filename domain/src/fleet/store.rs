@@ -13,7 +13,11 @@ use super::{
     plan::{Known, KnownCustomer, KnownLabel, KnownSim, NewCustomer, SimPlan, Target},
     timeline::{Span, Timeline},
 };
-use crate::{Code, Cx, Error, Result, SystemCx, db::on_constraint};
+use crate::{
+    Code, Cx, Error, Result, SystemCx,
+    db::on_constraint,
+    identifier::{Imsi, Msisdn},
+};
 
 /// Imports of one tenant take turns, so that what a plan read still holds when it is written.
 pub(super) async fn take_turn(cx: &Cx) -> Result<()> {
@@ -242,12 +246,12 @@ async fn owners(cx: &Cx, rows: &[FleetRow]) -> Result<(Owners, Owners)> {
     let imsis = texts(
         rows.iter()
             .filter_map(|row| row.imsi.as_ref())
-            .map(|imsi| imsi.as_str()),
+            .map(Imsi::as_str),
     );
     let msisdns = texts(
         rows.iter()
             .filter_map(|row| row.msisdn.as_ref())
-            .map(|m| m.as_str()),
+            .map(Msisdn::as_str),
     );
     let sql = "SELECT sim_id, imsi, msisdn FROM sim
         WHERE tenant_id = current_tenant() AND (imsi = ANY($1) OR msisdn = ANY($2))";

@@ -11,9 +11,9 @@ use tokio::{io::AsyncWriteExt as _, time::Instant};
 use super::{block::Delivery, oracle, record::Feed};
 
 /// How long a server may stay away.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 /// How long one answer may take.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -126,7 +126,7 @@ impl Target {
         batch: Vec<Delivery>,
         style: usize,
     ) -> Result<(Reply, u64), Error> {
-        let mut open = vec![0..batch.len()];
+        let mut open: Vec<_> = std::iter::once(0..batch.len()).collect();
         let (mut total, mut retries) = (Reply::default(), 0);
         let mut patience = Patience::new();
         while let Some(range) = open.pop() {
@@ -317,4 +317,33 @@ fn fleet(bytes: &[u8]) -> Result<Result<Fleet, String>, Error> {
 /// A count, as a number or (beyond 32 bits in GraphQL) as a text.
 fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_server_is_asked_again_and_a_refusal_is_final() {
+        let busy =
+            br#"{"errors":[{"message":"m","extensions":{"code":"UNAVAILABLE"}}],"data":null}"#;
+        assert!(matches!(fleet(busy), Ok(Err(_))));
+        let forbidden = br#"{"errors":[{"message":"m","extensions":{"code":"FORBIDDEN"}}]}"#;
+        assert!(matches!(fleet(forbidden), Err(Error::Refused { .. })));
+        assert!(matches!(fleet(b"<html>"), Err(Error::Refused { .. })));
+    }
+
+    #[test]
+    fn a_fleet_that_is_not_taken_whole_is_an_error() {
+        let whole =
+            br#"{"data":{"importFleet":{"created":3,"unchanged":"2","rejected":0,"errors":[]}}}"#;
+        let taken = fleet(whole).expect("an answer").expect("taken");
+        assert_eq!((taken.created, taken.updated, taken.unchanged), (3, 0, 2));
+        let part = br#"{"data":{"importFleet":{"rejected":1,"errors":[{"code":"IMSI_TAKEN","reason":"r"}]}}}"#;
+        let error = fleet(part).map(|_| ()).map_err(|error| error.to_string());
+        assert_eq!(
+            error,
+            Err("the server refused 1 rows of the fleet, the first for IMSI_TAKEN: r".into())
+        );
+    }
 }

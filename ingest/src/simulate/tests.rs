@@ -1,6 +1,9 @@
 //! The same plan is the same bytes; order changes nothing; the truth keeps to the plan's limits.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{fleet, identifier::Iccid};
@@ -57,16 +60,20 @@ fn sent(plan: &Plan) -> Vec<String> {
     sent
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 fn hash(texts: &[String]) -> String {
     let mut hash = Sha256::new();
     for text in texts {
         hash.update(text);
         hash.update(b"\n");
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&hash.finalize())
 }
 
 fn oracle_hashes(plan: &Plan) -> Vec<String> {
@@ -79,10 +86,7 @@ fn oracle_hashes(plan: &Plan) -> Vec<String> {
     ]
     .map(|name| {
         let bytes = std::fs::read(dir.path().join(name)).expect("a file");
-        Sha256::digest(bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&Sha256::digest(bytes))
     })
     .into()
 }

@@ -1,0 +1,204 @@
+//! The rows of an oracle's files.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use exports::{Cell, Column, Kind, Record, Row};
+
+/// Usage of one day, by everything that the cubes can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UsageRow {
+    /// Source as intake names it.
+    pub source: String,
+    /// Slug of the customer at event time, empty when unassigned.
+    pub customer: String,
+    /// ICCID as in the inventory.
+    pub iccid: String,
+    /// `MCC-MNC`.
+    pub network: String,
+    /// Radio access type, empty when unknown.
+    pub rat: String,
+    /// `DATA` or `SMS`.
+    pub service: String,
+    /// First moment of the day of `start`, UTC.
+    pub day: DateTime<Utc>,
+    /// Accepted records.
+    pub records: u64,
+    /// Sum of bytes from the device.
+    pub bytes_up: i128,
+    /// Sum of bytes to the device.
+    pub bytes_down: i128,
+}
+
+impl Record for UsageRow {
+    const COLUMNS: &'static [Column] = &[
+        Column {
+            name: "source",
+            kind: Kind::Text,
+        },
+        Column {
+            name: "customer",
+            kind: Kind::Text,
+        },
+        Column {
+            name: "iccid",
+            kind: Kind::Text,
+        },
+        Column {
+            name: "network",
+            kind: Kind::Text,
+        },
+        Column {
+            name: "rat",
+            kind: Kind::Text,
+        },
+        Column {
+            name: "service",
+            kind: Kind::Text,
+        },
+        Column {
+            name: "day",
+            kind: Kind::Moment,
+        },
+        Column {
+            name: "records",
+            kind: Kind::Count,
+        },
+        Column {
+            name: "bytes_up",
+            kind: Kind::Sum,
+        },
+        Column {
+            name: "bytes_down",
+            kind: Kind::Sum,
+        },
+    ];
+
+    fn cells<'a>(&'a self, cells: &mut Vec<Cell<'a>>) {
+        let texts = [
+            &self.source,
+            &self.customer,
+            &self.iccid,
+            &self.network,
+            &self.rat,
+            &self.service,
+        ];
+        cells.extend(texts.map(|text| Cell::Text(text)));
+        cells.extend([
+            Cell::Moment(self.day),
+            Cell::Count(self.records),
+            Cell::Sum(self.bytes_up),
+            Cell::Sum(self.bytes_down),
+        ]);
+    }
+
+    fn from_row(row: &Row<'_>) -> Result<Self, exports::Error> {
+        Ok(Self {
+            source: row.text(0)?.to_owned(),
+            customer: row.text(1)?.to_owned(),
+            iccid: row.text(2)?.to_owned(),
+            network: row.text(3)?.to_owned(),
+            rat: row.text(4)?.to_owned(),
+            service: row.text(5)?.to_owned(),
+            day: row.moment(6)?,
+            records: row.count(7)?,
+            bytes_up: row.sum(8)?,
+            bytes_down: row.sum(9)?,
+        })
+    }
+}
+
+/// What the books must say of one source. Without a code: accepted records and their bytes, exactly. With a rejection
+/// code: distinct refused records; repetitions are booked again, so the books say this many or more.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AccountingRow {
+    /// Source, empty for records that name none.
+    pub source: String,
+    /// Rejection code, empty for accepted.
+    pub code: String,
+    /// Records.
+    pub records: u64,
+    /// Sum of bytes from the device; 0 for rejections.
+    pub bytes_up: i128,
+    /// Sum of bytes to the device; 0 for rejections.
+    pub bytes_down: i128,
+}
+
+impl Record for AccountingRow {
+    const COLUMNS: &'static [Column] = &[
+        Column {
+            name: "source",
+            kind: Kind::Text,
+        },
+        Column {
+            name: "code",
+            kind: Kind::Text,
+        },
+        Column {
+            name: "records",
+            kind: Kind::Count,
+        },
+        Column {
+            name: "bytes_up",
+            kind: Kind::Sum,
+        },
+        Column {
+            name: "bytes_down",
+            kind: Kind::Sum,
+        },
+    ];
+
+    fn cells<'a>(&'a self, cells: &mut Vec<Cell<'a>>) {
+        cells.extend([
+            Cell::Text(&self.source),
+            Cell::Text(&self.code),
+            Cell::Count(self.records),
+            Cell::Sum(self.bytes_up),
+            Cell::Sum(self.bytes_down),
+        ]);
+    }
+
+    fn from_row(row: &Row<'_>) -> Result<Self, exports::Error> {
+        Ok(Self {
+            source: row.text(0)?.to_owned(),
+            code: row.text(1)?.to_owned(),
+            records: row.count(2)?,
+            bytes_up: row.sum(3)?,
+            bytes_down: row.sum(4)?,
+        })
+    }
+}
+
+/// What makes two rows of usage the same cell.
+pub(super) type UsageKey = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    String,
+    DateTime<Utc>,
+);
+
+/// Adds a row to the cell it belongs to.
+pub(super) fn add(rows: &mut BTreeMap<UsageKey, UsageRow>, row: UsageRow) {
+    let key = (
+        row.source.clone(),
+        row.customer.clone(),
+        row.iccid.clone(),
+        row.network.clone(),
+        row.rat.clone(),
+        row.service.clone(),
+        row.day,
+    );
+    match rows.get_mut(&key) {
+        Some(sum) => {
+            sum.records += row.records;
+            sum.bytes_up += row.bytes_up;
+            sum.bytes_down += row.bytes_down;
+        }
+        None => {
+            rows.insert(key, row);
+        }
+    }
+}
