@@ -471,7 +471,7 @@ mod tests {
     #[test]
     fn what_is_stored_of_a_refused_record_is_short_text_without_nul() {
         assert_eq!(stored(b"a\0b\xff"), "ab\u{fffd}");
-        let long = stored(&[0xff; 1_000_000]);
+        let long = stored(&vec![0xff; 1_000_000]);
         assert!(long.len() <= RAW_BYTES && long.len() > RAW_BYTES - 3);
     }
 

@@ -81,6 +81,10 @@ async fn a_stop_at_any_step_loses_nothing_and_doubles_nothing() {
         // Batches of the stopped process may still be under way, as they may be in another process.
         intake.complete().await.expect("completed");
         assert_eq!(world.proved(&caller).await, expected, "{step:?}");
+        // The next round repeats only its own batches.
+        world
+            .clock
+            .pass(Settings::default().keep + TimeDelta::seconds(1));
     }
 }
 
