@@ -67,7 +67,9 @@
       if (typeof said.customer === "string") who.append(" for ", strong(said.customer));
       if (typeof said.exp === "number") {
         const left = said.exp - Date.now() / 1000;
-        const at = new Date(said.exp * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+        const shown = { hour: "2-digit", minute: "2-digit" };
+        if (Math.abs(left) > 12 * 3600) Object.assign(shown, { day: "numeric", month: "short" });
+        const at = new Date(said.exp * 1000).toLocaleString([], shown);
         who.append(left > 0 ? ", until " + at : ", expired at " + at);
         if (left <= 0) who.className = "who bad";
       }

@@ -96,17 +96,26 @@ mod tests {
             .collect();
         assert!(paths.len() >= 6, "{paths:?}");
         for path in paths {
-            assert!(ASSETS.iter().any(|asset| asset.path == path), "{path} is not served");
+            assert!(
+                ASSETS.iter().any(|asset| asset.path == path),
+                "{path} is not served"
+            );
         }
         assert!(!page.contains("://"), "the page names another server");
-        assert!(!page.contains("<script>") && !page.contains("onclick"), "the policy forbids inline scripts");
+        assert!(
+            !page.contains("<script>") && !page.contains("onclick"),
+            "the policy forbids inline scripts"
+        );
     }
 
     #[test]
     fn every_example_has_a_title() {
         assert!(!OPERATIONS.is_empty());
         for (name, text) in OPERATIONS {
-            assert!(text.starts_with("# "), "{name}.graphql begins with a comment: its title");
+            assert!(
+                text.starts_with("# "),
+                "{name}.graphql begins with a comment: its title"
+            );
         }
     }
 }

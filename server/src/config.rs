@@ -50,9 +50,9 @@ section! {
         data: PathBuf = "data".into(),
         /// Folder with the embedded engines' npm packages. Not needed when both URLs are set.
         engines: Option<PathBuf> = None,
-        /// Postgres 18 URL, also from DATABASE_URL. Not set: a private Postgres in the data folder.
+        /// Postgres 18 URL, also from `DATABASE_URL`. Not set: a private Postgres in the data folder.
         database_url: Option<Secret> = None,
-        /// ClickHouse HTTP URL, also from CLICKHOUSE_URL. Not set: ClickHouse inside this process.
+        /// ClickHouse HTTP URL, also from `CLICKHOUSE_URL`. Not set: ClickHouse inside this process.
         clickhouse_url: Option<Secret> = None,
         /// Who signs tokens.
         oidc: Oidc = Oidc::default(),
@@ -72,15 +72,15 @@ section! {
 section! {
     /// Who signs tokens, and where a token says what.
     Oidc {
-        /// Issuer URL, also from OIDC_ISSUER; its signing keys come from its discovery document. Not set:
+        /// Issuer URL, also from `OIDC_ISSUER`; its signing keys come from its discovery document. Not set:
         /// tokens of `simcube token`, on a loopback address only.
         issuer: Option<String> = None,
-        /// Required audience, also from OIDC_AUDIENCE.
+        /// Required audience, also from `OIDC_AUDIENCE`.
         audience: String = "simcube".into(),
         /// Claim that holds the tenant's slug. Dots lead into nested objects.
         tenant_claim: String = "tenant".into(),
         /// Claim that holds the role: a word, or a list with exactly one known role in it
-        /// (Keycloak: realm_access.roles).
+        /// (Keycloak: `realm_access.roles`).
         role_claim: String = "role".into(),
         /// Claim that holds the customer's slug, absent for staff.
         customer_claim: String = "customer".into(),
@@ -116,9 +116,9 @@ section! {
 section! {
     /// The way in for usage records.
     Intake {
-        /// Days: a usage record that began earlier is TOO_OLD. Less than the 400 days that raw records are kept.
+        /// Days: a usage record that began earlier is `TOO_OLD`. Less than the 400 days that raw records are kept.
         past_days: u32 = 365,
-        /// Minutes: a usage record that begins later from now is IN_FUTURE.
+        /// Minutes: a usage record that begins later from now is `IN_FUTURE`.
         future_minutes: u32 = 60,
         /// Bytes of a delivery at most, after gunzip. NDJSON is streamed and not bound by it.
         body_bytes: usize = 10 * 1024 * 1024,
@@ -178,13 +178,23 @@ pub enum LogFormat {
 
 /// The limits are a struct of `resolvers`; a test holds this list to its fields.
 const GRAPHQL_DOCS: Docs = &[
+    ("bytes", &[" Bytes of a document at most; variables are not counted."]),
     ("tokens", &[" Tokens of a document at most."]),
     ("depth", &[" Levels of nested selections at most."]),
-    ("breadth", &[" Fields under one selection set at most, fragments spread."]),
+    (
+        "breadth",
+        &[" Fields under one selection set at most, fragments spread."],
+    ),
     ("aliases", &[" Aliased fields at most."]),
     ("directives", &[" Directives at most."]),
-    ("cost", &[" Values that an answer may hold, estimated from page sizes and limits."]),
-    ("errors", &[" Errors told in one answer at most; the rest is counted."]),
+    (
+        "cost",
+        &[" Values that an answer may hold, estimated from page sizes and limits."],
+    ),
+    (
+        "errors",
+        &[" Errors told in one answer at most; the rest is counted."],
+    ),
 ];
 
 const SECTIONS: &[(&str, Docs)] = &[
@@ -262,7 +272,10 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
-        let file = flags.config.clone().unwrap_or_else(|| "simcube.toml".into());
+        let file = flags
+            .config
+            .clone()
+            .unwrap_or_else(|| "simcube.toml".into());
         if flags.config.is_some() && !file.is_file() {
             bail!("the configuration file {} does not exist", file.display());
         }
@@ -282,9 +295,13 @@ impl Config {
         if let Some(listen) = &flags.listen {
             figment = figment.merge(("listen", listen));
         }
-        let mut config: Self =
-            figment.extract().map_err(|error| anyhow::anyhow!("{}", sentence(&error)))?;
-        config.oidc.issuer = config.oidc.issuer.map(|issuer| issuer.trim_end_matches('/').into());
+        let mut config: Self = figment
+            .extract()
+            .map_err(|error| anyhow::anyhow!("{}", sentence(&error)))?;
+        config.oidc.issuer = config
+            .oidc
+            .issuer
+            .map(|issuer| issuer.trim_end_matches('/').into());
         Ok(config)
     }
 
@@ -298,7 +315,7 @@ impl Config {
         render_section(&mut text, Self::DOCS, &values);
         for (name, docs) in SECTIONS {
             if let Some(toml::Value::Table(values)) = values.get(*name) {
-                text.push_str(&format!("[{name}]\n"));
+                text += &["[", name, "]\n"].concat();
                 render_section(&mut text, docs, values);
             }
         }
@@ -312,12 +329,13 @@ fn render_section(text: &mut String, docs: Docs, values: &toml::Table) {
             continue;
         }
         for line in *lines {
-            text.push_str(&format!("#{line}\n"));
+            *text += &["#", line, "\n"].concat();
         }
-        match values.get(*name) {
-            Some(value) => text.push_str(&format!("{name} = {value}\n\n")),
-            None => text.push_str(&format!("# {name} is not set\n\n")),
-        }
+        let line = match values.get(*name) {
+            Some(value) => format!("{name} = {value}\n\n"),
+            None => format!("# {name} is not set\n\n"),
+        };
+        text.push_str(&line);
     }
 }
 
@@ -342,8 +360,15 @@ fn parse(value: &str) -> Value {
 
 fn sentence(error: &figment::Error) -> String {
     let path = error.path.join(".");
-    let at = if path.is_empty() { String::new() } else { format!(" for the key `{path}`") };
-    let from = error.metadata.as_ref().and_then(|metadata| metadata.source.as_ref());
+    let at = if path.is_empty() {
+        String::new()
+    } else {
+        format!(" for the key `{path}`")
+    };
+    let from = error
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata.source.as_ref());
     let from = match from {
         Some(figment::Source::File(path)) => format!(" in {}", path.display()),
         _ => String::new(),
@@ -356,7 +381,9 @@ mod tests {
     use super::*;
 
     fn load(variables: &[(&str, &str)]) -> Result<Config> {
-        let pairs = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        let pairs = variables
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         Config::load(&Flags::default(), pairs)
     }
 
@@ -364,8 +391,13 @@ mod tests {
     fn stronger_layers_win() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("simcube.toml");
-        std::fs::write(&file, "listen = \"127.0.0.1:1\"\n[pool]\nconnections = 3\n").expect("written");
-        let flags = Flags { config: Some(file), data: Some("elsewhere".into()), listen: None };
+        std::fs::write(&file, "listen = \"127.0.0.1:1\"\n[pool]\nconnections = 3\n")
+            .expect("written");
+        let flags = Flags {
+            config: Some(file),
+            data: Some("elsewhere".into()),
+            listen: None,
+        };
         let environment = [("SIMCUBE_LISTEN".to_owned(), "127.0.0.1:2".to_owned())];
         let config = Config::load(&flags, environment).expect("valid");
         assert_eq!(config.listen, "127.0.0.1:2");
@@ -384,17 +416,29 @@ mod tests {
 
     #[test]
     fn secrets_are_masked_and_every_knob_is_documented() {
-        let config = load(&[("DATABASE_URL", "postgres://me:hunter2@db/simcube?sslpassword=x")]);
+        let config = load(&[(
+            "DATABASE_URL",
+            "postgres://me:hunter2@db/simcube?sslpassword=x",
+        )]);
         let config = config.expect("valid");
         let text = config.render().expect("rendered");
-        assert!(text.contains("postgres://me:****@db/simcube?****"), "{text}");
+        assert!(
+            text.contains("postgres://me:****@db/simcube?****"),
+            "{text}"
+        );
         assert!(!text.contains("hunter2") && !format!("{config:?}").contains("hunter2"));
-        assert_eq!(config.database_url.map(|url| url.0.contains("hunter2")), Some(true));
+        assert_eq!(
+            config.database_url.map(|url| url.0.contains("hunter2")),
+            Some(true)
+        );
         for (section, docs) in SECTIONS {
             let values = toml::Table::try_from(Config::default()).expect("a table");
             let keys = values[*section].as_table().expect("a section").keys();
             for key in keys {
-                assert!(docs.iter().any(|(name, _)| name == key), "{section}.{key} has no words");
+                assert!(
+                    docs.iter().any(|(name, _)| name == key),
+                    "{section}.{key} has no words"
+                );
             }
         }
         insta::assert_snapshot!(Config::default().render().expect("rendered"));

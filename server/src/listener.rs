@@ -32,7 +32,10 @@ const CUT_TIME: Duration = Duration::from_secs(2);
 pub fn is_loopback(listen: &str) -> bool {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Takes the address, or says in a sentence why it cannot be had.
@@ -43,9 +46,13 @@ pub async fn bind(listen: &str) -> Result<TcpListener> {
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Refused(match error.kind() {
             io::ErrorKind::AddrInUse => {
-                format!("{listen} is in use by another program; choose another with --listen HOST:PORT")
+                format!(
+                    "{listen} is in use by another program; choose another with --listen HOST:PORT"
+                )
             }
-            io::ErrorKind::AddrNotAvailable => format!("{listen} is not an address of this machine"),
+            io::ErrorKind::AddrNotAvailable => {
+                format!("{listen} is not an address of this machine")
+            }
             io::ErrorKind::PermissionDenied => {
                 format!("this user may not listen on {listen}; ports below 1024 belong to root")
             }
@@ -66,7 +73,9 @@ pub async fn serve(
     stop: Stop,
     grace: Duration,
 ) -> Result<()> {
-    let address = listener.local_addr().context("the listener has no address")?;
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
     let places = Arc::new(Semaphore::new(connections));
     let (closing, closed) = watch::channel(());
     loop {
@@ -101,8 +110,14 @@ pub async fn serve(
 async fn connection(stream: TcpStream, router: Router, stop: Stop) {
     stream.set_nodelay(true).ok();
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(100);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100);
     let service = TowerToHyperService::new(router);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
@@ -120,7 +135,10 @@ async fn connection(stream: TcpStream, router: Router, stop: Stop) {
 /// One client's broken connection is no reason to wait; a machine out of file descriptors is.
 async fn accept_failed(error: &io::Error, address: SocketAddr) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    ) {
         tracing::error!(%error, %address, "cannot accept connections");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -135,7 +153,13 @@ mod tests {
         for here in ["127.0.0.1:8080", "127.9.9.9:1", "localhost:0", "[::1]:8080"] {
             assert!(is_loopback(here), "{here}");
         }
-        for elsewhere in ["0.0.0.0:8080", "[::]:1", "10.0.0.1:1", "127.0.0.1.example:1", ":8080"] {
+        for elsewhere in [
+            "0.0.0.0:8080",
+            "[::]:1",
+            "10.0.0.1:1",
+            "127.0.0.1.example:1",
+            ":8080",
+        ] {
             assert!(!is_loopback(elsewhere), "{elsewhere}");
         }
     }

@@ -36,10 +36,15 @@ struct Issuer {
 
 impl Issuer {
     async fn start(keys: Vec<Value>) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let issuer =
-            Self { url, keys: Arc::new(Mutex::new(keys)), fetches: Arc::new(AtomicUsize::new(0)) };
+        let issuer = Self {
+            url,
+            keys: Arc::new(Mutex::new(keys)),
+            fetches: Arc::new(AtomicUsize::new(0)),
+        };
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/keys", get(keys_of))
@@ -53,7 +58,9 @@ impl Issuer {
     }
 
     fn verifier(&self, interval: Duration) -> Verifier {
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let jwks = Jwks::new(&self.url, interval).expect("an HTTP client");
         verifier(Source::Issuer(jwks), &self.url)
     }
@@ -76,7 +83,9 @@ async fn keys_of(State(issuer): State<Issuer>) -> Json<Value> {
 }
 
 fn clock() -> Arc<FixedClock> {
-    Arc::new(FixedClock(DateTime::<Utc>::from_timestamp(NOW, 0).expect("a date")))
+    Arc::new(FixedClock(
+        DateTime::<Utc>::from_timestamp(NOW, 0).expect("a date"),
+    ))
 }
 
 fn verifier(source: Source, issuer: &str) -> Verifier {
@@ -140,13 +149,20 @@ async fn code(verifier: &Verifier, token: &str) -> Option<Code> {
 }
 
 async fn assert_refused(verifier: &Verifier, token: &str, why: &str) {
-    assert_eq!(code(verifier, token).await, Some(Code::Unauthenticated), "{why}");
+    assert_eq!(
+        code(verifier, token).await,
+        Some(Code::Unauthenticated),
+        "{why}"
+    );
 }
 
 #[tokio::test]
 async fn rs256_and_es256_tokens_of_the_issuer_verify() {
     let (issuer, verifier) = standard().await;
-    let claims = verifier.verify(&rs256(&issuer.claims())).await.expect("verified");
+    let claims = verifier
+        .verify(&rs256(&issuer.claims()))
+        .await
+        .expect("verified");
     assert_eq!(claims.role(), Role::TenantAdmin);
     let token = sign(&ec(), Algorithm::ES256, Some("curve"), &issuer.claims());
     assert!(verifier.verify(&token).await.is_ok());
@@ -155,7 +171,12 @@ async fn rs256_and_es256_tokens_of_the_issuer_verify() {
 #[tokio::test]
 async fn a_signature_that_does_not_fit_is_refused() {
     let (issuer, verifier) = standard().await;
-    let forged = sign(&rsa(RSA_TWO), Algorithm::RS256, Some("one"), &issuer.claims());
+    let forged = sign(
+        &rsa(RSA_TWO),
+        Algorithm::RS256,
+        Some("one"),
+        &issuer.claims(),
+    );
     assert_refused(&verifier, &forged, "another key under a known id").await;
     let good = rs256(&issuer.claims());
     let mut parts: Vec<&str> = good.split('.').collect();
@@ -164,7 +185,15 @@ async fn a_signature_that_does_not_fit_is_refused() {
     assert_refused(&verifier, &parts.join("."), "a payload that was exchanged").await;
     parts[2] = "";
     assert_refused(&verifier, &parts.join("."), "no signature").await;
-    for malformed in ["", ".", "..", "a.b.c", "no token", &"a".repeat(20_000), "é.é.é"] {
+    for malformed in [
+        "",
+        ".",
+        "..",
+        "a.b.c",
+        "no token",
+        &"a".repeat(20_000),
+        "é.é.é",
+    ] {
         assert_refused(&verifier, malformed, malformed).await;
     }
 }
@@ -176,9 +205,15 @@ async fn issuer_audience_and_times_are_checked() {
     for (wrong, why) in [
         (with(claims(), "iss", json!("http://elsewhere")), "issuer"),
         (with(claims(), "aud", json!("another")), "audience"),
-        (with(claims(), "aud", json!(["another", "third"])), "audiences"),
+        (
+            with(claims(), "aud", json!(["another", "third"])),
+            "audiences",
+        ),
         (with(claims(), "exp", json!(NOW - 31)), "expired"),
-        (with(claims(), "exp", json!("tomorrow")), "expiry that is no number"),
+        (
+            with(claims(), "exp", json!("tomorrow")),
+            "expiry that is no number",
+        ),
         (with(claims(), "nbf", json!(NOW + 31)), "not valid yet"),
         (without(claims(), "exp"), "no expiry"),
         (without(claims(), "iss"), "no issuer"),
@@ -188,9 +223,18 @@ async fn issuer_audience_and_times_are_checked() {
         assert_refused(&verifier, &rs256(&wrong), why).await;
     }
     for (right, why) in [
-        (with(claims(), "exp", json!(NOW - 29)), "expired within the leeway"),
-        (with(claims(), "nbf", json!(NOW + 29)), "early within the leeway"),
-        (with(claims(), "aud", json!(["another", "simcube"])), "one of the audiences"),
+        (
+            with(claims(), "exp", json!(NOW - 29)),
+            "expired within the leeway",
+        ),
+        (
+            with(claims(), "nbf", json!(NOW + 29)),
+            "early within the leeway",
+        ),
+        (
+            with(claims(), "aud", json!(["another", "simcube"])),
+            "one of the audiences",
+        ),
         (without(claims(), "nbf"), "no beginning"),
     ] {
         assert_eq!(code(&verifier, &rs256(&right)).await, None, "{why}");
@@ -203,14 +247,32 @@ async fn claims_must_name_a_tenant_and_one_role() {
     let claims = || issuer.claims();
     for (wrong, why) in [
         (without(claims(), "tenant"), "no tenant"),
-        (with(claims(), "tenant", json!(7)), "a tenant that is no text"),
-        (with(claims(), "tenant", json!("al\u{0}pha")), "NUL in the tenant"),
-        (with(claims(), "sub", json!("a\u{0}b")), "NUL in the subject"),
+        (
+            with(claims(), "tenant", json!(7)),
+            "a tenant that is no text",
+        ),
+        (
+            with(claims(), "tenant", json!("al\u{0}pha")),
+            "NUL in the tenant",
+        ),
+        (
+            with(claims(), "sub", json!("a\u{0}b")),
+            "NUL in the subject",
+        ),
         (without(claims(), "role"), "no role"),
         (with(claims(), "role", json!("root")), "an unknown role"),
-        (with(claims(), "role", json!(["viewer", "support"])), "two roles"),
-        (with(claims(), "role", json!("customer_user")), "a customer user without a customer"),
-        (with(claims(), "customer", json!("bosch")), "an administrator of one customer"),
+        (
+            with(claims(), "role", json!(["viewer", "support"])),
+            "two roles",
+        ),
+        (
+            with(claims(), "role", json!("customer_user")),
+            "a customer user without a customer",
+        ),
+        (
+            with(claims(), "customer", json!("bosch")),
+            "an administrator of one customer",
+        ),
     ] {
         assert_refused(&verifier, &rs256(&wrong), why).await;
     }
@@ -229,7 +291,10 @@ async fn the_key_decides_the_algorithm() {
     }
     let token = sign(&ec(), Algorithm::ES256, Some("one"), &claims);
     assert_refused(&verifier, &token, "an EC signature under an RSA key's id").await;
-    for header in [r#"{"alg":"none","kid":"one"}"#, r#"{"alg":"None","kid":"one"}"#] {
+    for header in [
+        r#"{"alg":"none","kid":"one"}"#,
+        r#"{"alg":"None","kid":"one"}"#,
+    ] {
         let token = format!("{}.{}.", base64url(header), base64url(&claims.to_string()));
         assert_refused(&verifier, &token, header).await;
     }
@@ -251,7 +316,8 @@ async fn keys_that_are_not_for_signing_do_not_count() {
     let one = published(&rsa(RSA_ONE), Algorithm::RS256, "enc");
     let small = published(&rsa(RSA_SMALL), Algorithm::RS256, "small");
     let two = published(&rsa(RSA_TWO), Algorithm::RS256, "two");
-    let secret = json!({ "kty": "oct", "k": "c2VjcmV0", "kid": "secret", "alg": "HS256", "use": "sig" });
+    let secret =
+        json!({ "kty": "oct", "k": "c2VjcmV0", "kid": "secret", "alg": "HS256", "use": "sig" });
     let issuer = Issuer::start(vec![
         with(one, "use", json!("enc")),
         small,
@@ -265,15 +331,29 @@ async fn keys_that_are_not_for_signing_do_not_count() {
     let verifier = issuer.verifier(Duration::ZERO);
     let claims = issuer.claims();
     let token = |key: &EncodingKey, kid| sign(key, Algorithm::RS256, Some(kid), &claims);
-    assert_refused(&verifier, &token(&rsa(RSA_ONE), "enc"), "a key for encryption").await;
+    assert_refused(
+        &verifier,
+        &token(&rsa(RSA_ONE), "enc"),
+        "a key for encryption",
+    )
+    .await;
     assert_refused(&verifier, &token(&rsa(RSA_SMALL), "small"), "1024 bits").await;
     assert_refused(&verifier, &token(&rsa(RSA_TWO), "two"), "a key for RS512").await;
-    assert_refused(&verifier, &token(&rsa(RSA_TWO), "oaep"), "a key for RSA-OAEP").await;
+    assert_refused(
+        &verifier,
+        &token(&rsa(RSA_TWO), "oaep"),
+        "a key for RSA-OAEP",
+    )
+    .await;
     let symmetric = EncodingKey::from_secret(b"secret");
     let token = sign(&symmetric, Algorithm::HS256, Some("secret"), &claims);
     assert_refused(&verifier, &token, "a symmetric key in a public set").await;
     let good = sign(&ec(), Algorithm::ES256, Some("curve"), &claims);
-    assert_eq!(code(&verifier, &good).await, None, "strange keys do not hide the good one");
+    assert_eq!(
+        code(&verifier, &good).await,
+        None,
+        "strange keys do not hide the good one"
+    );
 }
 
 #[tokio::test]
@@ -319,8 +399,12 @@ async fn unknown_keys_do_not_make_the_server_ask_again_and_again() {
 
 #[tokio::test]
 async fn an_issuer_that_is_away_is_not_the_clients_fault() {
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
     let jwks = Jwks::new(&url, Duration::from_hours(1)).expect("an HTTP client");
@@ -329,7 +413,10 @@ async fn an_issuer_that_is_away_is_not_the_clients_fault() {
     for attempt in ["the first asks", "the second need not"] {
         let error = verifier.verify(&token).await.expect_err(attempt);
         assert_eq!(error.code(), Code::Unavailable, "{attempt}");
-        assert!(!error.to_string().contains("127.0.0.1"), "nothing internal: {error}");
+        assert!(
+            !error.to_string().contains("127.0.0.1"),
+            "nothing internal: {error}"
+        );
     }
 }
 
@@ -337,7 +424,9 @@ async fn an_issuer_that_is_away_is_not_the_clients_fault() {
 async fn another_issuers_discovery_document_is_refused() {
     let (issuer, _) = standard().await;
     let alias = issuer.url.replace("127.0.0.1", "localhost");
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     let jwks = Jwks::new(&alias, Duration::ZERO).expect("an HTTP client");
     let verifier = verifier(Source::Issuer(jwks), &alias);
     let token = rs256(&with(issuer.claims(), "iss", json!(alias)));
@@ -345,28 +434,44 @@ async fn another_issuers_discovery_document_is_refused() {
 }
 
 fn development_claims() -> Claims {
-    Claims { tenant: "alpha".into(), role: Role::Support, customer: None, subject: None }
+    Claims {
+        tenant: "alpha".into(),
+        role: Role::Support,
+        customer: None,
+        subject: None,
+    }
 }
 
 #[tokio::test]
 async fn development_tokens_count_on_loopback_and_without_an_issuer_only() {
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let key = DevelopmentKey::open(folder.path()).expect("a key");
     let hour = Duration::from_hours(1);
-    let token = key.sign(&development_claims(), "simcube", clock().0, hour).expect("signed");
+    let token = key
+        .sign(&development_claims(), "simcube", clock().0, hour)
+        .expect("signed");
     let open = |oidc: &Oidc, loopback| {
         Verifier::open(oidc, folder.path(), loopback, clock()).expect("opened")
     };
     let alone = Oidc::default();
-    let role = open(&alone, true).verify(&token).await.expect("verified").role();
+    let role = open(&alone, true)
+        .verify(&token)
+        .await
+        .expect("verified")
+        .role();
     assert_eq!(role, Role::Support);
     let exposed = open(&alone, false);
     assert!(exposed.is_closed());
     assert_refused(&exposed, &token, "not loopback").await;
     let (issuer, _) = standard().await;
-    let issued = Oidc { issuer: Some(issuer.url.clone()), ..Oidc::default() };
-    assert_refused(&open(&issued, true), &token, "an issuer is set").await;
+    let configured = Oidc {
+        issuer: Some(issuer.url.clone()),
+        ..Oidc::default()
+    };
+    assert_refused(&open(&configured, true), &token, "an issuer is set").await;
     let other = tempfile::tempdir().expect("a temporary folder");
     let stranger = Verifier::open(&alone, other.path(), true, clock()).expect("opened");
     assert_refused(&stranger, &token, "another data folder's key").await;
@@ -377,12 +482,21 @@ fn the_development_key_is_its_owners_and_stays() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().expect("a temporary folder");
     let sign = |key: &DevelopmentKey| {
-        key.sign(&development_claims(), "simcube", clock().0, Duration::from_mins(1)).expect("signed")
+        key.sign(
+            &development_claims(),
+            "simcube",
+            clock().0,
+            Duration::from_mins(1),
+        )
+        .expect("signed")
     };
     let first = sign(&DevelopmentKey::open(folder.path()).expect("a key"));
     let second = sign(&DevelopmentKey::open(folder.path()).expect("the same key"));
     assert_eq!(first, second);
-    let files: Vec<_> = std::fs::read_dir(folder.path()).expect("listed").flatten().collect();
+    let files: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("listed")
+        .flatten()
+        .collect();
     assert_eq!(files.len(), 1, "nothing else stays behind");
     let mode = files[0].metadata().expect("metadata").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -44,7 +44,12 @@ impl VerifiedClaims {
             (Role::PlatformAdmin | Role::TenantAdmin | Role::Support | Role::Ingest, Some(_)) => {
                 refuse("a token of this role names no customer")
             }
-            _ => Ok(Self { subject, tenant, role, customer }),
+            _ => Ok(Self {
+                subject,
+                tenant,
+                role,
+                customer,
+            }),
         }
     }
 
@@ -96,12 +101,18 @@ pub async fn resolve(db: &Db, claims: &VerifiedClaims) -> Result<Scope> {
     if claims.customer.is_some() && first.customer_id.is_none() {
         return Err(nobody());
     }
-    let mut segment =
-        Segment { within: first.customer_id.map(CustomerId::new), ..Segment::default() };
+    let mut segment = Segment {
+        within: first.customer_id.map(CustomerId::new),
+        ..Segment::default()
+    };
     for row in &rows {
-        segment.customers.extend(row.granted_customer.map(CustomerId::new));
+        segment
+            .customers
+            .extend(row.granted_customer.map(CustomerId::new));
         segment.sims.extend(row.granted_sim.map(SimId::new));
-        segment.devices.extend(row.granted_device.map(DeviceId::new));
+        segment
+            .devices
+            .extend(row.granted_device.map(DeviceId::new));
     }
     let visibility = Visibility {
         devices: first.see_devices,
@@ -111,21 +122,34 @@ pub async fn resolve(db: &Db, claims: &VerifiedClaims) -> Result<Scope> {
         billing: first.see_billing,
     };
     let tenant = TenantId::new(first.tenant_id);
-    Ok(Scope::verified(tenant, claims.subject.clone(), claims.role, segment, visibility))
+    Ok(Scope::verified(
+        tenant,
+        claims.subject.clone(),
+        claims.role,
+        segment,
+        visibility,
+    ))
 }
 
 async fn read(cx: &SystemCx, claims: &VerifiedClaims) -> Result<Vec<Row>> {
     let subject = claims.has_segments().then(|| claims.subject.clone());
     cx.all::<Row>(
         RESOLVE,
-        [claims.tenant.as_str().into(), claims.customer.clone().into(), subject.into()],
+        [
+            claims.tenant.as_str().into(),
+            claims.customer.clone().into(),
+            subject.into(),
+        ],
     )
     .await
 }
 
 /// One answer for an unknown tenant and an unknown customer: a token does not probe what exists.
 fn nobody() -> Error {
-    Error::new(Code::Unauthenticated, "the token names a tenant or customer that does not exist")
+    Error::new(
+        Code::Unauthenticated,
+        "the token names a tenant or customer that does not exist",
+    )
 }
 
 #[cfg(test)]
@@ -133,7 +157,12 @@ mod tests {
     use super::*;
 
     fn claims(tenant: &str, role: Role, customer: Option<&str>) -> Result<VerifiedClaims> {
-        VerifiedClaims::new("someone".into(), tenant.into(), role, customer.map(str::to_owned))
+        VerifiedClaims::new(
+            "someone".into(),
+            tenant.into(),
+            role,
+            customer.map(str::to_owned),
+        )
     }
 
     #[test]

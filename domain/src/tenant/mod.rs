@@ -5,7 +5,9 @@ use sea_orm::FromQueryResult;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Code, Cx, Error, Permission, Result, SystemCx, audit, db::on_constraint, id::TenantId};
+use crate::{
+    Code, Cx, Error, Permission, Result, SystemCx, audit, db::on_constraint, id::TenantId,
+};
 
 /// One tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +130,12 @@ pub async fn find(cx: &SystemCx, slug: &str) -> Result<Option<Tenant>> {
 /// Every tenant, by slug, for the platform itself.
 pub async fn list(cx: &SystemCx) -> Result<Vec<Tenant>> {
     let sql = "SELECT tenant_id, slug, name, simulated, created_at FROM tenant ORDER BY slug";
-    Ok(cx.all::<Row>(sql, []).await?.into_iter().map(Tenant::from).collect())
+    Ok(cx
+        .all::<Row>(sql, [])
+        .await?
+        .into_iter()
+        .map(Tenant::from)
+        .collect())
 }
 
 /// The caller's tenant.

@@ -61,9 +61,12 @@ impl DevelopmentKey {
                 _ => {}
             }
         }
-        let key =
-            fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        ensure!(key.len() == 32, "{} is not a development key; remove it", path.display());
+        let key = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        ensure!(
+            key.len() == 32,
+            "{} is not a development key; remove it",
+            path.display()
+        );
         Ok(Self(key))
     }
 
@@ -83,7 +86,9 @@ impl DevelopmentKey {
             format!("dev:{}{}", claims.role, customer.collect::<String>())
         });
         let issued = now.timestamp();
-        let expires = i64::try_from(ttl.as_secs()).ok().and_then(|ttl| issued.checked_add(ttl));
+        let expires = i64::try_from(ttl.as_secs())
+            .ok()
+            .and_then(|ttl| issued.checked_add(ttl));
         let body = json!({
             "iss": ISSUER,
             "aud": audience,
@@ -101,12 +106,19 @@ impl DevelopmentKey {
     }
 
     pub(super) fn key(&self) -> Key {
-        Key { algorithm: Algorithm::HS256, decoding: DecodingKey::from_secret(&self.0) }
+        Key {
+            algorithm: Algorithm::HS256,
+            decoding: DecodingKey::from_secret(&self.0),
+        }
     }
 }
 
 fn write(path: &Path) -> std::io::Result<()> {
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(Uuid::new_v4().as_bytes())?;
     file.write_all(Uuid::new_v4().as_bytes())?;
     file.sync_all()

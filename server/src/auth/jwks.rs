@@ -6,9 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use domain::{Code, Error, Result};
 use jsonwebtoken::{
     Algorithm, DecodingKey,
-    jwk::{
-        AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
-    },
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse},
 };
 use serde::Deserialize;
 use tokio::{
@@ -80,7 +78,9 @@ impl Jwks {
     pub(super) async fn find(&self, kid: &str) -> Result<Key> {
         let known = self.keys.read().await.get(kid).cloned();
         let fresh = |fetches: &Fetches| {
-            fetches.answered.is_some_and(|answered| answered.elapsed() < MAX_AGE)
+            fetches
+                .answered
+                .is_some_and(|answered| answered.elapsed() < MAX_AGE)
         };
         // A known key is used without waiting while another request fetches.
         match (known, self.fetches.try_lock()) {
@@ -93,7 +93,10 @@ impl Jwks {
         if let (Some(key), true) = (&found, fresh(&fetches)) {
             return Ok(key.clone());
         }
-        let outcome = if fetches.asked.is_none_or(|asked| asked.elapsed() >= self.interval) {
+        let outcome = if fetches
+            .asked
+            .is_none_or(|asked| asked.elapsed() >= self.interval)
+        {
             fetches.asked = Some(Instant::now());
             let outcome = self.refresh().await;
             if outcome.is_ok() {
@@ -104,14 +107,19 @@ impl Jwks {
             Ok(())
         };
         // Stale keys serve while the issuer is away.
-        let found = if outcome.is_ok() { self.keys.read().await.get(kid).cloned() } else { found };
+        let found = if outcome.is_ok() {
+            self.keys.read().await.get(kid).cloned()
+        } else {
+            found
+        };
         match (found, outcome) {
             (Some(key), _) => Ok(key),
             (None, Err(cause)) => Err(away(cause)),
             (None, Ok(())) if fetches.answered.is_none() => Err(away("no answer yet".into())),
-            (None, Ok(())) => {
-                Err(Error::new(Code::Unauthenticated, "the issuer has no such signing key"))
-            }
+            (None, Ok(())) => Err(Error::new(
+                Code::Unauthenticated,
+                "the issuer has no such signing key",
+            )),
         }
     }
 
@@ -170,5 +178,11 @@ fn signing_key(value: serde_json::Value) -> Option<(String, Key)> {
         _ => return None,
     };
     let decoding = DecodingKey::from_jwk(&jwk).ok()?;
-    Some((common.key_id.clone()?, Key { algorithm, decoding }))
+    Some((
+        common.key_id.clone()?,
+        Key {
+            algorithm,
+            decoding,
+        },
+    ))
 }

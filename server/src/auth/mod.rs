@@ -21,7 +21,10 @@ use http::{HeaderMap, header::AUTHORIZATION};
 pub fn bearer(headers: &HeaderMap) -> Result<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(Error::new(Code::Unauthenticated, "this needs one bearer token"));
+        return Err(Error::new(
+            Code::Unauthenticated,
+            "this needs one bearer token",
+        ));
     };
     value
         .to_str()

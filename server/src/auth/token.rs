@@ -58,7 +58,11 @@ pub struct Verifier {
 impl Verifier {
     /// A verifier with these keys and rules.
     pub fn new(source: Source, rules: Rules, clock: Arc<dyn Clock>) -> Self {
-        Self { source, rules, clock }
+        Self {
+            source,
+            rules,
+            clock,
+        }
     }
 
     /// Chooses the keys by configuration: the issuer if one is set, else the development key when the server is
@@ -114,18 +118,23 @@ impl Verifier {
         let header =
             jsonwebtoken::decode_header(token).map_err(|_| refused("the token is malformed"))?;
         if header.crit.is_some() {
-            return Err(refused("the token asks for an extension that is not known here"));
+            return Err(refused(
+                "the token asks for an extension that is not known here",
+            ));
         }
         let key = match &self.source {
             Source::Issuer(jwks) => {
                 let kid = header.kid.as_deref();
-                jwks.find(kid.ok_or_else(|| refused("the token names no key"))?).await?
+                jwks.find(kid.ok_or_else(|| refused("the token names no key"))?)
+                    .await?
             }
             Source::Development(key) => key.key(),
             Source::Closed => return Err(refused("no issuer of tokens is configured")),
         };
         if header.alg != key.algorithm {
-            return Err(refused("the token is signed in a way that its key is not for"));
+            return Err(refused(
+                "the token is signed in a way that its key is not for",
+            ));
         }
         let claims = self.signed(token, &key)?;
         self.in_time(&claims)?;
@@ -175,11 +184,13 @@ impl Verifier {
         let text = |name: &str| match lookup(claims, name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(refused("the token's tenant, customer and subject are texts")),
+            Some(_) => Err(refused(
+                "the token's tenant, customer and subject are texts",
+            )),
         };
         let subject = text("sub")?.ok_or_else(|| refused("the token lacks sub"))?;
-        let tenant = text(&self.rules.tenant_claim)?
-            .ok_or_else(|| refused("the token names no tenant"))?;
+        let tenant =
+            text(&self.rules.tenant_claim)?.ok_or_else(|| refused("the token names no tenant"))?;
         let customer = text(&self.rules.customer_claim)?;
         let role = role(lookup(claims, &self.rules.role_claim))?;
         VerifiedClaims::new(subject, tenant, role, customer)
@@ -212,7 +223,10 @@ fn role(claim: Option<&Value>) -> Result<Role> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "seconds of this age are exact in 53 bits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds of this age are exact in 53 bits"
+)]
 fn seconds(at: DateTime<Utc>) -> f64 {
     at.timestamp() as f64
 }
@@ -231,7 +245,10 @@ mod tests {
     fn a_role_is_one_known_word_or_a_list_with_one() {
         let of = |value: Value| role(Some(&value)).ok();
         assert_eq!(of(json!("viewer")), Some(Role::Viewer));
-        assert_eq!(of(json!(["offline_access", "support"])), Some(Role::Support));
+        assert_eq!(
+            of(json!(["offline_access", "support"])),
+            Some(Role::Support)
+        );
         assert_eq!(of(json!(["viewer", "support"])), None);
         assert_eq!(of(json!(["offline_access"])), None);
         assert_eq!(of(json!({"role": "viewer"})), None);

@@ -7,8 +7,8 @@ use crate::config::Config;
 /// Print the effective configuration as TOML, every knob documented, secrets masked
 ///
 /// Layers, weakest first: defaults, the file (simcube.toml or --config), the environment, flags. Every knob has
-/// a variable: SIMCUBE_LISTEN, SIMCUBE_OIDC__ISSUER, and DATABASE_URL, CLICKHOUSE_URL, OIDC_ISSUER,
-/// OIDC_AUDIENCE without a prefix. Unknown keys are refused.
+/// a variable: `SIMCUBE_LISTEN`, `SIMCUBE_OIDC__ISSUER`; and `DATABASE_URL`, `CLICKHOUSE_URL`,
+/// `OIDC_ISSUER`, `OIDC_AUDIENCE` without a prefix. Unknown keys are refused.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  SIMCUBE_HTTP__REQUEST_SECONDS=5 simcube config > simcube.toml")]
 pub(super) struct Args {}

@@ -53,10 +53,15 @@ pub(super) async fn load(config: &Config, db: &Db, url: &str) -> Result<String> 
 async fn load_tenant(config: &Config, db: &Db, url: &str, index: usize, slug: &str) -> Result<()> {
     let tenant = ensure(db, slug).await.map_err(|error| explain(&error))?;
     if !tenant.simulated {
-        bail!("a tenant `{slug}` exists that is not the demo's; use another data folder for the demo");
+        bail!(
+            "a tenant `{slug}` exists that is not the demo's; use another data folder for the demo"
+        );
     }
     let plan = &simulate::demo(tenant.created_at)[index];
-    eprintln!("loading the demo fleet of {slug}: {} SIMs, {} days of usage", plan.sims, plan.days);
+    eprintln!(
+        "loading the demo fleet of {slug}: {} SIMs, {} days of usage",
+        plan.sims, plan.days
+    );
     let target = Target::new(url, &administrator(config, slug)?)?;
     let progress = simulate::progress_bar();
     let summary = simulate::run(plan, &target, SystemClock.now(), &progress).await?;
@@ -70,21 +75,34 @@ async fn ensure(db: &Db, slug: &str) -> domain::Result<Tenant> {
         return Ok(tenant);
     }
     let name = slug[..1].to_uppercase() + &slug[1..];
-    let tenant = tenant::create(&cx, NewTenant { slug: slug.into(), name, simulated: true }).await?;
+    let tenant = tenant::create(
+        &cx,
+        NewTenant {
+            slug: slug.into(),
+            name,
+            simulated: true,
+        },
+    )
+    .await?;
     cx.commit().await?;
     Ok(tenant)
 }
 
 /// Lets the demo's users see something: Bosch everything, Dyer SIMs and usage, 3M devices only; the viewer Dyer.
 async fn open(db: &Db, slug: &str) -> domain::Result<()> {
-    let claims =
-        VerifiedClaims::new("demo".into(), slug.into(), Role::TenantAdmin, None)?;
+    let claims = VerifiedClaims::new("demo".into(), slug.into(), Role::TenantAdmin, None)?;
     let scope = identity::resolve(db, &claims).await?;
     let cx = db.write(&scope).await?;
-    let sims_and_usage = Visibility { sims: true, usage: true, ..Visibility::default() };
-    for (customer, visibility) in
-        [("bosch", Visibility::ALL), ("dyer", sims_and_usage), ("3m", Visibility::DEVICES_ONLY)]
-    {
+    let sims_and_usage = Visibility {
+        sims: true,
+        usage: true,
+        ..Visibility::default()
+    };
+    for (customer, visibility) in [
+        ("bosch", Visibility::ALL),
+        ("dyer", sims_and_usage),
+        ("3m", Visibility::DEVICES_ONLY),
+    ] {
         let customer = customer::get_by_slug(&cx, customer).await?;
         customer::set_visibility(&cx, customer.id, visibility).await?;
         if customer.slug == "dyer" {
@@ -97,7 +115,12 @@ async fn open(db: &Db, slug: &str) -> domain::Result<()> {
 fn banner(config: &Config, url: &str) -> Result<String> {
     let sign = |role: Role, customer: Option<&str>| {
         let customer = customer.map(str::to_owned);
-        let claims = Claims { tenant: TENANT.into(), role, customer, subject: None };
+        let claims = Claims {
+            tenant: TENANT.into(),
+            role,
+            customer,
+            subject: None,
+        };
         token::sign(config, &claims, TTL)
     };
     let admin = sign(Role::TenantAdmin, None)?;

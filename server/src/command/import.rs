@@ -13,8 +13,8 @@ use crate::{config::Config, engines::Access};
 
 /// Import a fleet from a CSV file
 ///
-/// Columns, by header: customer, iccid, imsi, msisdn, state, device, labels, valid_from. Several rows of one ICCID with
-/// other valid_from are its assignment history. Importing the same file again changes nothing. Bad rows are listed with
+/// Columns, by header: customer, iccid, imsi, msisdn, state, device, labels, `valid_from`. Several rows of one ICCID with
+/// other `valid_from` are its assignment history. Importing the same file again changes nothing. Bad rows are listed with
 /// their line and do not stop the others; then the exit code is 1.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  simcube import fleet.csv --tenant alpha")]
@@ -35,7 +35,11 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     stores.close().await;
     let report = imported?;
     print(&report);
-    Ok(if report.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.rejected == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn import(stores: &Stores, slug: &str, file: BufReader<File>) -> Result<Report> {
@@ -47,12 +51,19 @@ async fn import(stores: &Stores, slug: &str, file: BufReader<File>) -> Result<Re
     };
     let report = fleet::import_file(&stores.db, &scope, file, &stores.store, progress).await;
     eprintln!();
-    report.map_err(|error| explain(&error)).context("the import stopped; what was reported so far is kept")
+    report
+        .map_err(|error| explain(&error))
+        .context("the import stopped; what was reported so far is kept")
 }
 
 fn print(report: &Report) {
     for error in &report.errors {
-        println!("line {}: {}: {}", error.line, error.code.as_str(), error.reason);
+        println!(
+            "line {}: {}: {}",
+            error.line,
+            error.code.as_str(),
+            error.reason
+        );
     }
     let told = u64::try_from(report.errors.len()).unwrap_or(u64::MAX);
     if told < report.rejected {

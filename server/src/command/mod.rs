@@ -24,9 +24,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Flags, Log, LogFormat};
 
-/// One GraphQL API for SIM and IoT fleets, whose numbers can be proved.
+/// One GraphQL API for SIM and device fleets, whose numbers can be proved.
 #[derive(Parser)]
-#[command(name = "simcube", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "simcube",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 struct Cli {
     /// Data folder [default: data]
     #[arg(long, global = true, value_name = "DIR")]
@@ -61,7 +66,9 @@ pub struct Refused(pub String);
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Only fails when a provider is installed already, which serves as well.
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
@@ -72,9 +79,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let flags = Flags { config: cli.config, data: cli.data, listen: cli.command.listen() };
-    let config = Config::load(&flags, std::env::vars())
-        .map_err(|error| Refused(format!("{error:#}")))?;
+    let flags = Flags {
+        config: cli.config,
+        data: cli.data,
+        listen: cli.command.listen(),
+    };
+    let config =
+        Config::load(&flags, std::env::vars()).map_err(|error| Refused(format!("{error:#}")))?;
     log(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -93,7 +104,7 @@ impl Command {
 
     async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Serve(args) => serve::run(args, config).await,
+            Self::Serve(args) => Box::pin(serve::run(args, config)).await,
             Self::Tenant(args) => tenant::run(args, &config).await,
             Self::Token(args) => token::run(&args, &config),
             Self::Import(args) => import::run(args, &config).await,

@@ -31,7 +31,7 @@ const RECOVERY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Serve the API
 ///
-/// Without DATABASE_URL and CLICKHOUSE_URL it starts private engines in the data folder and stops them with itself.
+/// Without `DATABASE_URL` and `CLICKHOUSE_URL` it starts private engines in the data folder and stops them with itself.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  simcube serve --data /var/lib/simcube --listen 127.0.0.1:8080")]
 pub(super) struct Args {
@@ -46,7 +46,9 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     // First of all, so that a port in use is found before the engines are started.
     let listener = listener::bind(&config.listen).await?;
-    let address = listener.local_addr().context("the listener has no address")?;
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
     let loopback = address.ip().is_loopback();
     let clock = Arc::new(SystemClock);
     let verifier = Verifier::open(&config.oidc, &config.data, loopback, clock)?;
@@ -56,7 +58,12 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     let stop = Stop::default();
     on_signal(&stop)?;
     let stores = Stores::open(&config, Access::Alone).await?;
-    let intake = Intake::new(stores.store.clone(), stores.db.clone(), config.intake.settings(), NoFault);
+    let intake = Intake::new(
+        stores.store.clone(),
+        stores.db.clone(),
+        config.intake.settings(),
+        NoFault,
+    );
     let recovered = Arc::new(AtomicBool::new(false));
     let parts = Parts {
         verifier,
@@ -80,8 +87,14 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     };
     let background = tokio::spawn(background.run());
     let grace = Duration::from_secs(config.http.grace_seconds);
-    let served =
-        listener::serve(listener, router(parts), config.http.connections, stop, grace).await;
+    let served = listener::serve(
+        listener,
+        router(parts),
+        config.http.connections,
+        stop,
+        grace,
+    )
+    .await;
     background.abort();
     stores.close().await;
     served?;
@@ -145,7 +158,10 @@ impl Background {
     async fn run(self) {
         while let Err(error) = self.intake.recover().await {
             if error.code() != Code::Unavailable {
-                tracing::error!(cause = error.cause(), "the journal cannot be replayed; stopping");
+                tracing::error!(
+                    cause = error.cause(),
+                    "the journal cannot be replayed; stopping"
+                );
                 self.stop.ask();
                 return;
             }
@@ -162,7 +178,10 @@ impl Background {
             match demo::load(&self.config, &self.db, &url).await {
                 Ok(banner) => print(&banner),
                 Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "the demo fleet is not complete");
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "the demo fleet is not complete"
+                    );
                 }
             }
         } else {
@@ -174,5 +193,7 @@ impl Background {
 /// Whoever started the server may wait for this line in a pipe, or may have closed it.
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .ok();
 }

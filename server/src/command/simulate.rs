@@ -18,8 +18,10 @@ const TTL: Duration = Duration::from_hours(24);
 /// The same seed gives the same records, byte for byte. Sending them again, in another order or other batches, counts
 /// nothing twice. With --oracle the expected totals are written as Parquet before anything is sent.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  simcube simulate --tenant acme --seed 7 --sims 1000 --days 30 \
-    --until 2026-11-01 --faults all \\\n    --to http://127.0.0.1:8080 --oracle oracle\n  simcube verify --oracle oracle")]
+#[command(
+    after_help = "Example:\n  simcube simulate --tenant acme --seed 7 --sims 1000 --days 30 \
+    --until 2026-11-01 --faults all \\\n    --to http://127.0.0.1:8080 --oracle oracle\n  simcube verify --oracle oracle"
+)]
 pub(super) struct Args {
     /// Slug of the tenant, which must exist
     #[arg(long, value_name = "SLUG")]
@@ -65,25 +67,34 @@ pub(super) struct Args {
 fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     let midnight = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
     let date = text.parse::<NaiveDate>().map(midnight);
-    date.or_else(|_| text.parse()).map_err(|_| format!("`{text}` is neither a date nor an RFC 3339 time"))
+    date.or_else(|_| text.parse())
+        .map_err(|_| format!("`{text}` is neither a date nor an RFC 3339 time"))
 }
 
 fn faults(text: &str) -> Result<Faults, String> {
-    text.parse().map_err(|error: <Faults as std::str::FromStr>::Err| error.to_string())
+    text.parse()
+        .map_err(|error: <Faults as std::str::FromStr>::Err| error.to_string())
 }
 
 pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let now = SystemClock.now();
     let plan = plan(&args, now);
-    plan.check(now).map_err(|error| Refused(error.to_string()))?;
-    let to = args.to.unwrap_or_else(|| format!("http://{}", config.listen));
+    plan.check(now)
+        .map_err(|error| Refused(error.to_string()))?;
+    let to = args
+        .to
+        .unwrap_or_else(|| format!("http://{}", config.listen));
     let token = match args.token {
         Some(token) => token,
         None => administrator(config, &args.tenant)?,
     };
     if let Some(folder) = &args.oracle {
         let manifest = oracle::write(&plan, folder)?;
-        eprintln!("{} records are expected; the totals are in {}", manifest.records, folder.display());
+        eprintln!(
+            "{} records are expected; the totals are in {}",
+            manifest.records,
+            folder.display()
+        );
     }
     let target = Target::new(&to, &token)?;
     let summary = simulate::run(&plan, &target, now, &simulate::progress_bar()).await;

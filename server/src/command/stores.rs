@@ -29,7 +29,9 @@ pub(super) struct Stores {
 impl Stores {
     /// Opens the stores and brings both schemas up to date.
     pub(super) async fn open(config: &Config, access: Access) -> Result<Self> {
-        let engines = Engines::open(Settings::from(config), access).await.map_err(refused)?;
+        let engines = Engines::open(Settings::from(config), access)
+            .await
+            .map_err(|error| refused(&error))?;
         match Self::connect(config, &engines).await {
             Ok((db, store)) => Ok(Self { db, store, engines }),
             Err(error) => {
@@ -40,7 +42,9 @@ impl Stores {
     }
 
     async fn connect(config: &Config, engines: &Engines) -> Result<(Db, Store)> {
-        let store = engines.store().map_err(|error| Refused(error.to_string()))?;
+        let store = engines
+            .store()
+            .map_err(|error| Refused(error.to_string()))?;
         migrate(engines.database_url(), &store).await?;
         let clock = Arc::new(SystemClock);
         let db = Db::connect(engines.database_url(), config.pool.connections, clock).await;
@@ -54,15 +58,19 @@ impl Stores {
 
     /// The person at the terminal, as an administrator of one tenant.
     pub(super) async fn operator(&self, tenant: &str) -> Result<Scope> {
-        let unknown = |_| Refused(format!("there is no tenant `{tenant}`: simcube tenant create"));
+        let unknown = |_| {
+            Refused(format!(
+                "there is no tenant `{tenant}`: simcube tenant create"
+            ))
+        };
         let actor = "command line".to_owned();
         let claims = VerifiedClaims::new(actor, tenant.to_owned(), Role::TenantAdmin, None);
-        identity::resolve(&self.db, &claims.map_err(unknown)?).await.map_err(|error| {
-            match error.code() {
+        identity::resolve(&self.db, &claims.map_err(unknown)?)
+            .await
+            .map_err(|error| match error.code() {
                 Code::Unauthenticated => unknown(error).into(),
                 _ => explain(&error),
-            }
-        })
+            })
     }
 
     /// Lets go of the stores; private engines stop.
@@ -73,7 +81,7 @@ impl Stores {
 }
 
 /// What the engines say is a sentence for the operator already.
-fn refused(error: engines::Error) -> Refused {
+fn refused(error: &engines::Error) -> Refused {
     Refused(error.to_string())
 }
 
@@ -103,7 +111,10 @@ async fn migrate(database: &str, store: &Store) -> Result<()> {
         store.load_networks(&networks()?).await?;
         Ok(())
     };
-    applied.await.map_err(|error: domain::Error| explain(&error)).context("migrating ClickHouse failed")
+    applied
+        .await
+        .map_err(|error: domain::Error| explain(&error))
+        .context("migrating ClickHouse failed")
 }
 
 fn networks() -> domain::Result<Vec<Network>> {

@@ -32,7 +32,15 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let Command::Create { slug, name } = args.command;
     let stores = Stores::open(config, Access::Beside).await?;
     let name = name.unwrap_or_else(|| slug.clone());
-    let created = create(&stores, NewTenant { slug, name, simulated: false }).await;
+    let created = create(
+        &stores,
+        NewTenant {
+            slug,
+            name,
+            simulated: false,
+        },
+    )
+    .await;
     stores.close().await;
     let tenant = created.map_err(|error| explain(&error))?;
     println!("{} {}", tenant.slug, tenant.id);

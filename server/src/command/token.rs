@@ -17,8 +17,10 @@ use crate::{
 /// It is signed with the key of the data folder. Servers accept it on a loopback address, and only while no
 /// issuer is configured.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  simcube token --tenant alpha --role customer_user --customer bosch --ttl 30m\n\n\
-    Roles: platform_admin, tenant_admin, support, viewer, customer_user, ingest")]
+#[command(
+    after_help = "Example:\n  simcube token --tenant alpha --role customer_user --customer bosch --ttl 30m\n\n\
+    Roles: platform_admin, tenant_admin, support, viewer, customer_user, ingest"
+)]
 pub(super) struct Args {
     /// Slug of the tenant
     #[arg(long, value_name = "SLUG")]
@@ -26,7 +28,7 @@ pub(super) struct Args {
     /// Role
     #[arg(long, value_parser = role)]
     role: Role,
-    /// Slug of the customer that a customer_user or a viewer belongs to
+    /// Slug of the customer that a customer user or a viewer belongs to
     #[arg(long, value_name = "SLUG")]
     customer: Option<String>,
     /// Subject: who the audit log names, and whom grants are for [default: dev:ROLE or dev:ROLE:CUSTOMER]
@@ -51,7 +53,10 @@ fn ttl(text: &str) -> Result<Duration, String> {
         "d" => 86_400,
         _ => return Err(wrong()),
     };
-    let seconds = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    let seconds = digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit));
     // A century is longer than anyone needs and keeps the arithmetic of dates far from its ends.
     match seconds {
         Some(seconds @ 1..=3_155_760_000) => Ok(Duration::from_secs(seconds)),
@@ -73,7 +78,9 @@ pub(super) fn run(args: &Args, config: &Config) -> Result<ExitCode> {
 /// Signs a development token, or says why the server would refuse it.
 pub(super) fn sign(config: &Config, claims: &Claims, ttl: Duration) -> Result<String> {
     if let Some(issuer) = &config.oidc.issuer {
-        bail!(Refused(format!("development tokens are off: tokens come from {issuer}")));
+        bail!(Refused(format!(
+            "development tokens are off: tokens come from {issuer}"
+        )));
     }
     if !listener::is_loopback(&config.listen) {
         bail!(Refused(format!(
@@ -82,8 +89,13 @@ pub(super) fn sign(config: &Config, claims: &Claims, ttl: Duration) -> Result<St
         )));
     }
     let subject = claims.subject.clone().unwrap_or_else(|| "dev".into());
-    VerifiedClaims::new(subject, claims.tenant.clone(), claims.role, claims.customer.clone())
-        .map_err(|error| Refused(error.to_string()))?;
+    VerifiedClaims::new(
+        subject,
+        claims.tenant.clone(),
+        claims.role,
+        claims.customer.clone(),
+    )
+    .map_err(|error| Refused(error.to_string()))?;
     let key = DevelopmentKey::open(&config.data)?;
     key.sign(claims, &config.oidc.audience, SystemClock.now(), ttl)
 }

@@ -38,7 +38,12 @@ impl Failure {
             }
             _ => {}
         }
-        Self { status: status(code), code, message: message.into(), headers }
+        Self {
+            status: status(code),
+            code,
+            message: message.into(),
+            headers,
+        }
     }
 
     /// The same failure with another status.
@@ -58,8 +63,11 @@ impl Failure {
 
     /// A method that this route, or this operation, does not have.
     pub fn method_not_allowed(allowed: &Method) -> Self {
-        let mut failure = Self::new(Code::InvalidInput, format!("this needs the method {allowed}"))
-            .with_status(StatusCode::METHOD_NOT_ALLOWED);
+        let mut failure = Self::new(
+            Code::InvalidInput,
+            format!("this needs the method {allowed}"),
+        )
+        .with_status(StatusCode::METHOD_NOT_ALLOWED);
         if let Ok(value) = HeaderValue::from_str(allowed.as_str()) {
             failure.headers.push((ALLOW, value));
         }
@@ -69,7 +77,9 @@ impl Failure {
     /// The server stops before the request could be finished.
     pub fn stopping() -> Self {
         let mut failure = Self::new(Code::Unavailable, "the server is stopping; try again");
-        failure.headers.push((CONNECTION, HeaderValue::from_static("close")));
+        failure
+            .headers
+            .push((CONNECTION, HeaderValue::from_static("close")));
         failure
     }
 

@@ -7,7 +7,7 @@ use async_graphql::{
     parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
 };
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
     extract::{RawQuery, State},
     response::{IntoResponse, Redirect, Response},
 };
@@ -33,7 +33,9 @@ pub(super) async fn post(State(app): State<App>, headers: HeaderMap, body: Body)
         let request = read_body(&headers, body, app.http().graphql_body_bytes).await?;
         run(&app, request, scope, &Method::POST, media).await
     };
-    outcome.await.unwrap_or_else(|failure| refuse(failure, media))
+    outcome
+        .await
+        .unwrap_or_else(|failure| refuse(failure, media))
 }
 
 /// `GET /graphql?query=...`, for queries only.
@@ -53,7 +55,9 @@ pub(super) async fn get(
         let request = read_query(query.as_deref().unwrap_or_default())?;
         run(&app, request, scope, &Method::GET, media).await
     };
-    outcome.await.unwrap_or_else(|failure| refuse(failure, media))
+    outcome
+        .await
+        .unwrap_or_else(|failure| refuse(failure, media))
 }
 
 /// Any other method.
@@ -95,10 +99,14 @@ fn invalid(message: impl Into<String>) -> Failure {
 async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Request, Failure> {
     let unsupported = |message| invalid(message).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     if !negotiate::is_json(headers) {
-        return Err(unsupported("the content type is application/json, in utf-8"));
+        return Err(unsupported(
+            "the content type is application/json, in utf-8",
+        ));
     }
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(unsupported("the body of a GraphQL request is not compressed"));
+        return Err(unsupported(
+            "the body of a GraphQL request is not compressed",
+        ));
     }
     let bytes = match Limited::new(body, limit).collect().await {
         Ok(collected) => collected.to_bytes(),
@@ -109,14 +117,19 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Requ
         serde_json::from_slice(&bytes).map_err(|_| invalid("the body is not JSON"))?;
     match value {
         Value::Object(fields) => read_fields(fields),
-        Value::Array(_) => Err(invalid("batches are not supported: send one request at a time")),
+        Value::Array(_) => Err(invalid(
+            "batches are not supported: send one request at a time",
+        )),
         _ => Err(invalid("the body is a JSON object with `query`")),
     }
 }
 
 pub(super) fn too_large(limit: usize) -> Failure {
-    Failure::new(Code::LimitExceeded, format!("the body has at most {limit} bytes"))
-        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+    Failure::new(
+        Code::LimitExceeded,
+        format!("the body has at most {limit} bytes"),
+    )
+    .with_status(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
 fn read_query(query: &str) -> Result<Request, Failure> {
@@ -173,14 +186,11 @@ async fn run(
         }
     }
     let limit = Duration::from_secs(app.http().request_seconds);
-    match tokio::time::timeout(limit, app.execute(request, scope)).await {
-        Ok(outcome) => Ok(answer(outcome, media)),
-        Err(_) => {
-            let message = format!("a request may run for {} seconds", limit.as_secs());
-            Err(Failure::new(Code::LimitExceeded, message)
-                .with_status(StatusCode::SERVICE_UNAVAILABLE))
-        }
-    }
+    let outcome = tokio::time::timeout(limit, app.execute(request, scope)).await;
+    outcome.map(|outcome| answer(outcome, media)).map_err(|_| {
+        let message = format!("a request may run for {} seconds", limit.as_secs());
+        Failure::new(Code::LimitExceeded, message).with_status(StatusCode::SERVICE_UNAVAILABLE)
+    })
 }
 
 /// Chooses the operation of a document and checks what the executor leaves open: the method, and that
@@ -188,8 +198,9 @@ async fn run(
 fn prepare(request: &mut Request, method: &Method) -> Result<String, Refusal> {
     let variables = std::mem::take(&mut request.variables);
     let chosen = request.operation_name.clone();
-    let document =
-        request.parsed_query().map_err(|error| Refusal::Document(Box::new(error)))?;
+    let document = request
+        .parsed_query()
+        .map_err(|error| Refusal::Document(Box::new(error)))?;
     let (name, operation) = choose(document, chosen.as_deref())?;
     match operation.ty {
         OperationType::Mutation if *method == Method::GET => {
@@ -209,7 +220,9 @@ fn prepare(request: &mut Request, method: &Method) -> Result<String, Refusal> {
         };
         if missing && !definition.var_type.node.nullable {
             let name = &definition.name.node;
-            return Err(document_error(format!("the variable ${name} needs a value")));
+            return Err(document_error(format!(
+                "the variable ${name} needs a value"
+            )));
         }
     }
     let name = name.unwrap_or_else(|| operation.ty.to_string());
@@ -234,7 +247,9 @@ fn choose<'a>(
             let mut all = operations.iter();
             match (all.next(), all.next()) {
                 (Some((name, operation)), None) => Ok((Some(name.to_string()), &operation.node)),
-                _ => Err(document_error("`operationName` says which of the operations to run")),
+                _ => Err(document_error(
+                    "`operationName` says which of the operations to run",
+                )),
             }
         }
     }
@@ -242,7 +257,10 @@ fn choose<'a>(
 
 fn document_error(message: impl Into<String>) -> Refusal {
     let mut error = ServerError::new(message, None);
-    error.extensions.get_or_insert_default().set("code", Code::InvalidInput.as_str());
+    error
+        .extensions
+        .get_or_insert_default()
+        .set("code", Code::InvalidInput.as_str());
     Refusal::Document(Box::new(error))
 }
 
@@ -262,7 +280,11 @@ fn answer(outcome: Outcome, media: Media) -> Response {
     let refused = outcome.data == Constant::Null
         && !outcome.errors.is_empty()
         && outcome.errors.iter().all(|error| error.path.is_empty());
-    let code = if refused { refused_status(&outcome.errors, media) } else { StatusCode::OK };
+    let code = if refused {
+        refused_status(&outcome.errors, media)
+    } else {
+        StatusCode::OK
+    };
     let answer = Answer {
         errors: outcome.errors,
         data: (!refused).then_some(outcome.data),
@@ -271,19 +293,25 @@ fn answer(outcome: Outcome, media: Media) -> Response {
     let mut response = body(&answer, media);
     *response.status_mut() = code;
     if code == StatusCode::SERVICE_UNAVAILABLE || code == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     }
     response
 }
 
 /// Faults on our side have their status in both media types, refused documents in the new one only.
 fn refused_status(errors: &[ServerError], media: Media) -> StatusCode {
-    let code = errors.first().and_then(|error| match error.extensions.as_ref()?.get("code")? {
-        Constant::String(text) => Some(text.as_str()),
-        _ => None,
-    });
+    let code = errors
+        .first()
+        .and_then(|error| match error.extensions.as_ref()?.get("code")? {
+            Constant::String(text) => Some(text.as_str()),
+            _ => None,
+        });
     let faults = [Code::Internal, Code::Unavailable, Code::Throttled];
-    let fault = faults.into_iter().find(|fault| code == Some(fault.as_str()));
+    let fault = faults
+        .into_iter()
+        .find(|fault| code == Some(fault.as_str()));
     match (fault, media) {
         (Some(fault), _) => status(fault),
         (None, Media::Json) => StatusCode::OK,
@@ -292,11 +320,9 @@ fn refused_status(errors: &[ServerError], media: Media) -> StatusCode {
 }
 
 fn body(value: &impl Serialize, media: Media) -> Response {
-    let bytes = serde_json::to_vec(value).map(Bytes::from).unwrap_or_else(|error| {
+    let bytes = serde_json::to_vec(value).unwrap_or_else(|error| {
         tracing::error!(%error, "an answer has no JSON form");
-        Bytes::from_static(
-            br#"{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]}"#,
-        )
+        br#"{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]}"#.to_vec()
     });
     let content_type = HeaderValue::from_static(media.content_type());
     ([(header::CONTENT_TYPE, content_type)], bytes).into_response()
@@ -308,13 +334,13 @@ mod tests {
 
     use super::*;
 
-    fn fields(value: Value) -> Result<Request, Failure> {
+    fn fields(value: &Value) -> Result<Request, Failure> {
         read_fields(value.as_object().cloned().unwrap_or_default())
     }
 
     #[test]
     fn parameters_have_their_types() {
-        assert!(fields(json!({"query": "{a}", "variables": null, "extensions": {}})).is_ok());
+        assert!(fields(&json!({"query": "{a}", "variables": null, "extensions": {}})).is_ok());
         for wrong in [
             json!({}),
             json!({"query": 1}),
@@ -322,7 +348,7 @@ mod tests {
             json!({"query": "{a}", "operationName": 1}),
             json!({"query": "{a}", "extensions": "x"}),
         ] {
-            let refused = fields(wrong).map_err(|failure| failure.status());
+            let refused = fields(&wrong).map_err(|failure| failure.status());
             assert_eq!(refused.map(|_| ()), Err(StatusCode::BAD_REQUEST));
         }
         assert!(read_query("query=a&query=b").is_err());
@@ -351,7 +377,10 @@ mod tests {
         let several = "query A { a } query B { b }";
         assert!(prepare(&mut Request::new(several), &Method::GET).is_err());
         let mut chosen = Request::new(several).operation_name("B");
-        assert_eq!(prepare(&mut chosen, &Method::GET).ok().as_deref(), Some("B"));
+        assert_eq!(
+            prepare(&mut chosen, &Method::GET).ok().as_deref(),
+            Some("B")
+        );
         let mut unknown = Request::new(several).operation_name("C");
         assert!(prepare(&mut unknown, &Method::GET).is_err());
     }

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, response::{IntoResponse, Response}};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use futures::future::BoxFuture;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -22,7 +26,10 @@ impl Check {
     where
         F: Future<Output = bool> + Send + 'static,
     {
-        Self { name, run: Arc::new(move || Box::pin(run())) }
+        Self {
+            name,
+            run: Arc::new(move || Box::pin(run())),
+        }
     }
 }
 
@@ -35,16 +42,27 @@ pub(super) async fn live() -> Json<Value> {
 pub(super) async fn ready(State(app): State<App>) -> Response {
     let outcomes = futures::future::join_all(app.checks().iter().map(|check| async {
         let limit = std::time::Duration::from_secs(5);
-        let well = tokio::time::timeout(limit, (check.run)()).await.unwrap_or(false);
+        let well = tokio::time::timeout(limit, (check.run)())
+            .await
+            .unwrap_or(false);
         (check.name, well)
     }));
     let outcomes = outcomes.await;
     let well = !app.stop().is_asked() && outcomes.iter().all(|(_, well)| *well);
     let checks: Map<String, Value> = outcomes
         .into_iter()
-        .map(|(name, well)| (name.to_owned(), Value::from(if well { "ok" } else { "down" })))
+        .map(|(name, well)| {
+            (
+                name.to_owned(),
+                Value::from(if well { "ok" } else { "down" }),
+            )
+        })
         .collect();
-    let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if well {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let word = if well { "ok" } else { "not ready" };
     (status, Json(json!({ "status": word, "checks": checks }))).into_response()
 }

@@ -45,13 +45,18 @@ fn stream_of(query: &str) -> Result<String, Failure> {
         .filter_map(|(name, value)| (name == "stream").then(|| value.into_owned()));
     match (named.next(), named.next()) {
         (Some(stream), None) => Ok(stream),
-        _ => Err(Failure::new(Code::InvalidInput, "say which stream: ?stream=NAME, once")),
+        _ => Err(Failure::new(
+            Code::InvalidInput,
+            "say which stream: ?stream=NAME, once",
+        )),
     }
 }
 
 /// A header that can be read, or nothing.
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"))
+    headers
+        .get(name)
+        .map(|value| value.to_str().unwrap_or("unreadable"))
 }
 
 async fn deliver(
@@ -65,10 +70,14 @@ async fn deliver(
     scope.require(domain::Permission::CdrsWrite)?;
     let format = format.map_err(unsupported)?;
     let intake = app.intake()?;
-    let encoding = Encoding::parse(text(headers, &header::CONTENT_ENCODING)).map_err(unsupported)?;
+    let encoding =
+        Encoding::parse(text(headers, &header::CONTENT_ENCODING)).map_err(unsupported)?;
     audit::crossing(app.db(), scope, operation).await?;
     let body = body.into_data_stream();
-    let reply = intake.submit(scope, &format, encoding, body).await.map_err(refused)?;
+    let reply = intake
+        .submit(scope, &format, encoding, body)
+        .await
+        .map_err(refused)?;
     Ok(Json(shown(&reply)))
 }
 

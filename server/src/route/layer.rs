@@ -20,9 +20,15 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Headers of every answer that does not say otherwise.
 const DEFAULTS: [(HeaderName, HeaderValue); 7] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
     (
         HeaderName::from_static("cross-origin-resource-policy"),
         HeaderValue::from_static("same-origin"),
@@ -81,7 +87,6 @@ pub(super) async fn until_cut(State(stop): State<Stop>, request: Request, next: 
 }
 
 /// A panic is our fault and says nothing about itself to the client. The hook has logged it already.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer calls")]
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     let failure = Failure::from(Error::new(Code::Internal, "internal error"));
     let mut response = axum::Json(failure.to_graphql_and_rest()).into_response();

@@ -94,13 +94,19 @@ impl App {
         if self.0.recovered.load(Ordering::Acquire) {
             Ok(&self.0.intake)
         } else {
-            Err(Failure::new(Code::Unavailable, "the server is starting; try again"))
+            Err(Failure::new(
+                Code::Unavailable,
+                "the server is starting; try again",
+            ))
         }
     }
 
     async fn execute(&self, request: async_graphql::Request, scope: Scope) -> Outcome {
         let (db, store) = (self.0.db.clone(), self.0.store.clone());
-        self.0.api.execute(resolvers::Request::new(scope, db, store), request).await
+        self.0
+            .api
+            .execute(resolvers::Request::new(scope, db, store), request)
+            .await
     }
 
     /// Who asks, from the token of this very request.
@@ -114,7 +120,9 @@ impl App {
 /// Every route of the server.
 pub fn router(parts: Parts) -> Router {
     let app = App(Arc::new(parts));
-    let graphql = get(graphql::get).post(graphql::post).fallback(graphql::other);
+    let graphql = get(graphql::get)
+        .post(graphql::post)
+        .fallback(graphql::other);
     let idle = Duration::from_secs(app.http().idle_seconds);
     Router::new()
         .route("/graphql", graphql.clone())

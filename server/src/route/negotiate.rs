@@ -21,8 +21,11 @@ impl Media {
 }
 
 fn header_text(headers: &HeaderMap, name: &HeaderName) -> String {
-    let texts: Vec<&str> =
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    let texts: Vec<&str> = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     texts.join(",")
 }
 
@@ -60,9 +63,9 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let text = header_text(headers, &header::CONTENT_TYPE).to_ascii_lowercase();
     let mut parts = text.split(';').map(str::trim);
     parts.next() == Some("application/json")
-        && parts.filter_map(|part| part.strip_prefix("charset=")).all(|charset| {
-            matches!(charset.trim_matches('"'), "utf-8" | "utf8")
-        })
+        && parts
+            .filter_map(|part| part.strip_prefix("charset="))
+            .all(|charset| matches!(charset.trim_matches('"'), "utf-8" | "utf8"))
 }
 
 #[cfg(test)]
@@ -73,7 +76,10 @@ mod tests {
 
     fn of(accept: &str) -> Option<Media> {
         let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_str(accept).expect("a header"));
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_str(accept).expect("a header"),
+        );
         accepted(&headers)
     }
 
@@ -98,7 +104,10 @@ mod tests {
     fn a_body_is_json_in_utf_8() {
         let of = |text: &str| {
             let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(text).expect("a header"));
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_str(text).expect("a header"),
+            );
             is_json(&headers)
         };
         assert!(of("application/json") && of("Application/JSON; Charset=UTF-8"));

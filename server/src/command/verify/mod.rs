@@ -3,7 +3,12 @@
 mod oracle;
 mod table;
 
-use std::{collections::{BTreeMap, BTreeSet}, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use analytics::{
     System,
@@ -53,7 +58,11 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
         println!("and {} more differences", differences.len() - SHOWN);
     }
     println!("{} differences", differences.len());
-    Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if differences.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn verify(
@@ -145,7 +154,12 @@ async fn compare(stores: &Stores, cx: &SystemCx, system: &System) -> domain::Res
     let verification = stores.store.verify(system, None).await?;
     let hours = stores.store.census(system, Level::Hour, None).await?;
     let years = stores.store.census(system, Level::Year, None).await?;
-    let name = |tenant: TenantId| names.get(&tenant).cloned().unwrap_or_else(|| tenant.to_string());
+    let name = |tenant: TenantId| {
+        names
+            .get(&tenant)
+            .cloned()
+            .unwrap_or_else(|| tenant.to_string())
+    };
     let mut differences = against_ledger(&ledger, &hours, &name);
     for difference in &verification.differences {
         let cell = &difference.cell;
@@ -193,7 +207,10 @@ fn against_ledger(
 ) -> Vec<String> {
     let mut cube: Ledger = BTreeMap::new();
     for (cell, counts) in hours {
-        let found = counts.get(&Table::Cube(Level::Hour)).copied().unwrap_or_default();
+        let found = counts
+            .get(&Table::Cube(Level::Hour))
+            .copied()
+            .unwrap_or_default();
         let key = (cell.tenant, cell.source.clone(), cell.start);
         cube.insert(key, Count { units: 0, ..found });
     }
@@ -217,15 +234,13 @@ fn against_ledger(
 }
 
 /// One line per tenant and source, over all time.
-fn lines(
-    ledger: &Ledger,
-    years: &Census,
-    name: &impl Fn(TenantId) -> String,
-) -> Vec<table::Line> {
+fn lines(ledger: &Ledger, years: &Census, name: &impl Fn(TenantId) -> String) -> Vec<table::Line> {
     let mut lines: BTreeMap<(String, String), table::Line> = BTreeMap::new();
     let mut line = |tenant, source: &str, column: usize, count: &Count| {
         let key = (name(tenant), source.to_owned());
-        let line = lines.entry(key.clone()).or_insert_with(|| table::Line::new(key.0, key.1));
+        let line = lines
+            .entry(key.clone())
+            .or_insert_with(|| table::Line::new(key.0, key.1));
         line.add(column, count);
     };
     for ((tenant, source, _), count) in ledger {

@@ -38,30 +38,57 @@ pub(super) fn read(folder: &Path) -> Result<Expected> {
 /// Compares usage by day in the records and in both cubes that know days, and the books.
 pub(super) async fn compare(stores: &Stores, expected: &Expected) -> Result<Vec<String>> {
     let scope = stores.operator(&expected.manifest.tenant).await?;
-    let cx = stores.db.read(&scope).await.map_err(|error| explain(&error))?;
+    let cx = stores
+        .db
+        .read(&scope)
+        .await
+        .map_err(|error| explain(&error))?;
     let compared = async {
         let system = System::new(SystemClock.now());
         let mut differences = Vec::new();
         let mut names = Names::default();
-        for table in [Table::Records, Table::Cube(Level::Hour), Table::Cube(Level::Day)] {
-            let listed = stores.store.list_days(&system, scope.tenant(), table).await?;
+        for table in [
+            Table::Records,
+            Table::Cube(Level::Hour),
+            Table::Cube(Level::Day),
+        ] {
+            let listed = stores
+                .store
+                .list_days(&system, scope.tenant(), table)
+                .await?;
             let listed = only(listed, &expected.manifest.sources);
             names.learn(&cx, &listed).await?;
             let rows = listed.iter().map(|listed| names.row(listed));
             let found = oracle::compare(&expected.usage, rows);
-            println!("{table}: {} cells compared with the oracle", expected.usage.len());
-            differences.extend(found.iter().map(|difference| format!("{table}: {difference}")));
+            println!(
+                "{table}: {} cells compared with the oracle",
+                expected.usage.len()
+            );
+            differences.extend(
+                found
+                    .iter()
+                    .map(|difference| format!("{table}: {difference}")),
+            );
         }
         let books = books(stores, &cx, &expected.accounting).await?;
         let found = oracle::compare_accounting(&expected.accounting, books);
-        differences.extend(found.iter().map(|difference| format!("ledger: {difference}")));
+        differences.extend(
+            found
+                .iter()
+                .map(|difference| format!("ledger: {difference}")),
+        );
         Ok(differences)
     };
-    compared.await.map_err(|error: domain::Error| explain(&error))
+    compared
+        .await
+        .map_err(|error: domain::Error| explain(&error))
 }
 
 fn only(listed: Vec<Listed>, sources: &[String]) -> Vec<Listed> {
-    listed.into_iter().filter(|row| sources.contains(&row.source)).collect()
+    listed
+        .into_iter()
+        .filter(|row| sources.contains(&row.source))
+        .collect()
 }
 
 /// The names under which the oracle knows SIMs and customers.
@@ -74,18 +101,31 @@ struct Names {
 impl Names {
     async fn learn(&mut self, cx: &Cx, listed: &[Listed]) -> domain::Result<()> {
         let sims: BTreeSet<SimId> = listed.iter().map(|row| row.sim).collect();
-        let sims: Vec<SimId> =
-            sims.into_iter().filter(|id| !self.sims.contains_key(id)).collect();
+        let sims: Vec<SimId> = sims
+            .into_iter()
+            .filter(|id| !self.sims.contains_key(id))
+            .collect();
         for ids in sims.chunks(CHUNK) {
             let found = sim::by_ids(cx, ids).await?;
-            self.sims.extend(found.into_values().map(|sim| (sim.id, sim.iccid.as_str().to_owned())));
+            self.sims.extend(
+                found
+                    .into_values()
+                    .map(|sim| (sim.id, sim.iccid.as_str().to_owned())),
+            );
         }
-        let customers: BTreeSet<CustomerId> = listed.iter().filter_map(|row| row.customer).collect();
-        let customers: Vec<CustomerId> =
-            customers.into_iter().filter(|id| !self.customers.contains_key(id)).collect();
+        let customers: BTreeSet<CustomerId> =
+            listed.iter().filter_map(|row| row.customer).collect();
+        let customers: Vec<CustomerId> = customers
+            .into_iter()
+            .filter(|id| !self.customers.contains_key(id))
+            .collect();
         for ids in customers.chunks(CHUNK) {
             let found = customer::by_ids(cx, ids).await?;
-            self.customers.extend(found.into_values().map(|customer| (customer.id, customer.slug)));
+            self.customers.extend(
+                found
+                    .into_values()
+                    .map(|customer| (customer.id, customer.slug)),
+            );
         }
         Ok(())
     }
@@ -93,12 +133,19 @@ impl Names {
     /// Negative counts have no place in the oracle's row: they show as a difference of another kind.
     fn row(&self, listed: &Listed) -> UsageRow {
         let customer = listed.customer.map(|id| {
-            self.customers.get(&id).cloned().unwrap_or_else(|| id.to_string())
+            self.customers
+                .get(&id)
+                .cloned()
+                .unwrap_or_else(|| id.to_string())
         });
         UsageRow {
             source: listed.source.clone(),
             customer: customer.unwrap_or_default(),
-            iccid: self.sims.get(&listed.sim).cloned().unwrap_or_else(|| listed.sim.to_string()),
+            iccid: self
+                .sims
+                .get(&listed.sim)
+                .cloned()
+                .unwrap_or_else(|| listed.sim.to_string()),
             network: listed.network.clone(),
             rat: listed.rat.clone(),
             service: listed.service.clone(),
@@ -128,7 +175,10 @@ async fn books(
         });
     }
     for row in expected.iter().filter(|row| !row.code.is_empty()) {
-        rows.push(AccountingRow { records: refused(cx, row).await?, ..row.clone() });
+        rows.push(AccountingRow {
+            records: refused(cx, row).await?,
+            ..row.clone()
+        });
     }
     Ok(rows)
 }

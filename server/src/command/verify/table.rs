@@ -17,7 +17,11 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(tenant: String, source: String) -> Self {
-        Self { tenant, source, columns: Default::default() }
+        Self {
+            tenant,
+            source,
+            columns: Default::default(),
+        }
     }
 
     pub(super) fn add(&mut self, column: usize, count: &Count) {
@@ -35,13 +39,21 @@ impl Line {
 
 /// A count in words.
 pub(super) fn sums(count: &Count) -> String {
-    format!("{} records, {} up, {} down", count.records, count.bytes_up, count.bytes_down)
+    format!(
+        "{} records, {} up, {} down",
+        count.records, count.bytes_up, count.bytes_down
+    )
 }
 
 /// The table as text.
 pub(super) fn render(lines: &[Line]) -> String {
     let width = |text: fn(&Line) -> &str, least: usize| {
-        lines.iter().map(|line| text(line).chars().count()).max().unwrap_or(0).max(least)
+        lines
+            .iter()
+            .map(|line| text(line).chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(least)
     };
     let (tenant, source) = (width(|line| &line.tenant, 6), width(|line| &line.source, 6));
     let mut text = format!("{:tenant$}  {:source$}", "tenant", "source");
@@ -54,7 +66,11 @@ pub(super) fn render(lines: &[Line]) -> String {
         for count in &line.columns {
             write!(text, "  {:>12}", count.records).ok();
         }
-        text.push_str(if line.agrees() { "  equal\n" } else { "  differ\n" });
+        text.push_str(if line.agrees() {
+            "  equal\n"
+        } else {
+            "  differ\n"
+        });
     }
     text
 }
@@ -66,12 +82,23 @@ mod tests {
     #[test]
     fn a_line_shows_every_witness() {
         let mut line = Line::new("alpha".into(), "data-streamer/a".into());
-        let count = Count { records: 7, bytes_up: 1, bytes_down: 2, units: 9 };
+        let count = Count {
+            records: 7,
+            bytes_up: 1,
+            bytes_down: 2,
+            units: 9,
+        };
         for column in 0..COLUMNS.len() {
             line.add(column, &count);
         }
         let mut other = line.clone();
-        other.add(5, &Count { bytes_up: 1, ..Count::default() });
+        other.add(
+            5,
+            &Count {
+                bytes_up: 1,
+                ..Count::default()
+            },
+        );
         insta::assert_snapshot!(render(&[line, other]));
     }
 }

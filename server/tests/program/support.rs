@@ -2,13 +2,16 @@
 
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
 use tempfile::TempDir;
 use testkit::{ClickHouseDb, PostgresDb};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Child,
+};
 
 /// The program with the tests' stores and nothing else of this environment.
 pub(crate) struct Program {
@@ -20,7 +23,11 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn new() -> Self {
         let data = tempfile::tempdir().expect("a temporary folder");
-        Self { data, database: testkit::postgres(), cubes: testkit::clickhouse() }
+        Self {
+            data,
+            database: testkit::postgres(),
+            cubes: testkit::clickhouse(),
+        }
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
@@ -30,7 +37,10 @@ impl Program {
             .current_dir(self.data.path())
             .env_clear()
             .env("DATABASE_URL", self.database.url())
-            .env("CLICKHOUSE_URL", format!("{}/{}", self.cubes.url(), self.cubes.database()))
+            .env(
+                "CLICKHOUSE_URL",
+                format!("{}/{}", self.cubes.url(), self.cubes.database()),
+            )
             .env("SIMCUBE_DATA", self.data.path());
         command
     }
@@ -45,7 +55,10 @@ impl Program {
         let output = self.run(arguments);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{arguments:?}: {error}");
-        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+        String::from_utf8(output.stdout)
+            .expect("text")
+            .trim()
+            .to_owned()
     }
 
     pub(crate) fn token(&self, tenant: &str, role: &str) -> String {
@@ -53,8 +66,28 @@ impl Program {
     }
 
     pub(crate) fn customer_token(&self, tenant: &str, customer: &str) -> String {
-        let words = ["token", "--tenant", tenant, "--role", "customer_user", "--customer", customer];
+        let words = [
+            "token",
+            "--tenant",
+            tenant,
+            "--role",
+            "customer_user",
+            "--customer",
+            customer,
+        ];
         self.print(&words)
+    }
+
+    /// Runs a statement on the cubes, past the program.
+    pub(crate) async fn on_cubes(&self, statement: &str) {
+        let url = format!("{}/?database={}", self.cubes.url(), self.cubes.database());
+        let request = reqwest::Client::new().post(url).body(statement.to_owned());
+        let response = request.send().await.expect("ClickHouse answers");
+        assert!(
+            response.status().is_success(),
+            "{}",
+            response.text().await.unwrap_or_default()
+        );
     }
 
     /// A file of the data folder.
@@ -69,21 +102,27 @@ impl Program {
     }
 
     /// Starts a server and waits until it says that it is ready.
-    pub(crate) fn serve(&self, settings: &[(&str, &str)]) -> Server {
+    pub(crate) async fn serve(&self, settings: &[(&str, &str)]) -> Server {
         let log = File::create(self.data.path().join("log")).expect("a log file");
-        let mut child = self
-            .command(&["serve", "--listen", "127.0.0.1:0"])
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(log);
+        let mut child = tokio::process::Command::from(command)
+            .kill_on_drop(true)
             .spawn()
             .expect("the server starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let url = lines.find_map(|line| {
-            line.ok()?.strip_prefix("simcube is ready at ").map(str::to_owned)
-        });
-        let url = url.unwrap_or_else(|| panic!("the server did not start: {}", self.log()));
-        Server { child, url }
+        while let Some(line) = lines.next_line().await.expect("text") {
+            if let Some(url) = line.strip_prefix("simcube is ready at ") {
+                return Server {
+                    child,
+                    url: url.to_owned(),
+                };
+            }
+        }
+        panic!("the server did not start: {}", self.log());
     }
 }
 
@@ -95,27 +134,21 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn terminate(&self) {
-        let id = i32::try_from(self.child.id()).expect("a process id");
+        let id = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .expect("it still runs");
         let process = rustix::process::Pid::from_raw(id).expect("a process");
         rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("signalled");
     }
 
     /// Waits for the end and returns the exit code.
-    pub(crate) fn wait(&mut self, limit: Duration) -> Option<i32> {
-        let begun = std::time::Instant::now();
-        while begun.elapsed() < limit {
-            if let Some(status) = self.child.try_wait().expect("a child") {
-                return status.code();
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("the server still runs after {limit:?}");
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+    pub(crate) async fn wait(&mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await;
+        ended
+            .expect("the server still runs")
+            .expect("a child")
+            .code()
     }
 }

@@ -1,0 +1,5 @@
+//! The program as its users meet it: started as a process on real engines, spoken to over HTTP and by commands.
+
+mod http;
+mod support;
+mod verify;
