@@ -178,7 +178,10 @@ pub enum LogFormat {
 
 /// The limits are a struct of `resolvers`; a test holds this list to its fields.
 const GRAPHQL_DOCS: Docs = &[
-    ("bytes", &[" Bytes of a document at most; variables are not counted."]),
+    (
+        "bytes",
+        &[" Bytes of a document at most; variables are not counted."],
+    ),
     ("tokens", &[" Tokens of a document at most."]),
     ("depth", &[" Levels of nested selections at most."]),
     (

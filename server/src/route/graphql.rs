@@ -276,7 +276,11 @@ struct Answer {
 }
 
 /// An error of the request itself has no path; then nothing was executed and there is no data.
-fn answer(outcome: Outcome, media: Media) -> Response {
+fn answer(mut outcome: Outcome, media: Media) -> Response {
+    for error in &mut outcome.errors {
+        // Positions count from 1; a limit of the whole document is at none.
+        error.locations.retain(|position| position.line > 0);
+    }
     let refused = outcome.data == Constant::Null
         && !outcome.errors.is_empty()
         && outcome.errors.iter().all(|error| error.path.is_empty());
