@@ -211,8 +211,8 @@ async fn a_batch_is_open_until_it_is_marked_and_repeatable_until_it_is_dropped()
             .expect("a list")
             .is_empty()
     );
-    for n in 1..=2 {
-        let at = now() + TimeDelta::seconds(i64::from(n));
+    for n in 1..=2_u32 {
+        let at = now() + TimeDelta::seconds(n.into());
         journal::mark_applied(&cx, house.alpha, batch(n.into()), at)
             .await
             .expect("marked");
