@@ -15,25 +15,25 @@ use tokio::{net::TcpStream, task::JoinSet};
 
 /// Requests of one kind, sent in turn.
 #[derive(Clone, Debug)]
-pub struct Shots {
+pub(crate) struct Shots {
     /// Where to.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Path of the URL.
-    pub path: &'static str,
+    pub(crate) path: &'static str,
     /// Media type of the bodies.
-    pub content_type: &'static str,
+    pub(crate) content_type: &'static str,
     /// Bearer token.
-    pub token: String,
+    pub(crate) token: String,
     /// The bodies.
-    pub bodies: Arc<Vec<Bytes>>,
+    pub(crate) bodies: Arc<Vec<Bytes>>,
 }
 
 /// A connection that is kept open.
-pub struct Connection(http1::SendRequest<Full<Bytes>>);
+pub(crate) struct Connection(http1::SendRequest<Full<Bytes>>);
 
 impl Connection {
     /// Connects over TCP.
-    pub async fn open(address: SocketAddr) -> Result<Self> {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address)
             .await
             .context("cannot connect")?;
@@ -42,7 +42,7 @@ impl Connection {
     }
 
     /// Speaks HTTP over a stream.
-    pub async fn over(
+    pub(crate) async fn over(
         stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     ) -> Result<Self> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -52,7 +52,7 @@ impl Connection {
     }
 
     /// Sends one request and reads the whole answer, which has to be 200.
-    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>> {
+    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>> {
         self.0.ready().await?;
         let (head, body) = self.0.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
@@ -67,7 +67,7 @@ impl Connection {
     }
 
     /// Sends the `n`th request of a kind.
-    pub async fn shoot(&mut self, shots: &Shots, n: usize) -> Result<Bytes> {
+    pub(crate) async fn shoot(&mut self, shots: &Shots, n: usize) -> Result<Bytes> {
         Ok(self.send(shots.request(n)?).await?.into_body())
     }
 }
@@ -84,7 +84,7 @@ impl Shots {
 
     /// Requests per second over so many connections, each sending the next request when it has the last answer. The
     /// client has a thread of its own.
-    pub async fn per_second(&self, connections: usize, time: Duration) -> Result<f64> {
+    pub(crate) async fn per_second(&self, connections: usize, time: Duration) -> Result<f64> {
         let shots = self.clone();
         let thread = tokio::task::spawn_blocking(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()

@@ -88,7 +88,7 @@ fn questions(period: Period) -> Vec<Question> {
 }
 
 /// Each question through [`analytics::Store::usage`] and through GraphQL over HTTP, beside the engine.
-pub async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
+pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
     let (from, to) = stage.month;
     let period = Period::new(from, to).map_err(|error| told(&error))?;
     let mut comparisons = Vec::new();

@@ -4,6 +4,7 @@
 //! client: no planning, no reading of rows, no settings of its own.
 
 use std::{
+    fmt::Write as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,20 +25,20 @@ struct Summary {
 }
 
 /// One open connection.
-pub struct Raw(Connection);
+pub(crate) struct Raw(Connection);
 
 /// Where to open more.
 #[derive(Clone)]
-pub struct Socket(PathBuf);
+pub(crate) struct Socket(PathBuf);
 
 impl Socket {
     /// A socket at this path.
-    pub fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path) -> Self {
         Self(path.to_owned())
     }
 
     /// Connects.
-    pub async fn connect(&self) -> Result<Raw> {
+    pub(crate) async fn connect(&self) -> Result<Raw> {
         Ok(Raw(
             Connection::over(UnixStream::connect(&self.0).await?).await?
         ))
@@ -47,10 +48,15 @@ impl Socket {
 impl Raw {
     /// Runs a statement; `parameters` are values of `{p0:…}`, `{p1:…}` in its text. Returns the rows and how long
     /// the engine says that it worked.
-    pub async fn ask(&mut self, sql: &str, parameters: &[String]) -> Result<(Bytes, Duration)> {
+    pub(crate) async fn ask(
+        &mut self,
+        sql: &str,
+        parameters: &[String],
+    ) -> Result<(Bytes, Duration)> {
         let mut query = "default_format=RowBinaryWithNamesAndTypes&wait_end_of_query=1".to_owned();
         for (place, value) in parameters.iter().enumerate() {
-            query.push_str(&format!("&param_p{place}={value}"));
+            // Writing to a String cannot fail.
+            let _ = write!(query, "&param_p{place}={value}");
         }
         let answer = self.post(&query, Bytes::from(sql.to_owned())).await?;
         let summary = answer
@@ -65,7 +71,7 @@ impl Raw {
     }
 
     /// Inserts encoded rows into the records.
-    pub async fn insert(&mut self, rows: Bytes) -> Result<()> {
+    pub(crate) async fn insert(&mut self, rows: Bytes) -> Result<()> {
         self.post("query=INSERT%20INTO%20cdr%20FORMAT%20RowBinary", rows)
             .await?;
         Ok(())

@@ -10,17 +10,17 @@ use uuid::Uuid;
 use crate::engine::Raw;
 
 /// SIMs of the tenant.
-pub const SIMS: u32 = 100_000;
+pub(crate) const SIMS: u32 = 100_000;
 /// The first ones have a device, and usage.
-pub const USED_SIMS: u32 = 20_000;
+pub(crate) const USED_SIMS: u32 = 20_000;
 /// Customers of the tenant.
-pub const CUSTOMERS: u32 = 200;
+pub(crate) const CUSTOMERS: u32 = 200;
 /// Records in the cubes before anything is measured.
-pub const RECORDS: u32 = 1_000_000;
+pub(crate) const RECORDS: u32 = 1_000_000;
 /// Slug of the tenant.
-pub const SLUG: &str = "bench";
+pub(crate) const SLUG: &str = "bench";
 /// Networks that usage comes from.
-pub const NETWORKS: [&str; 8] = [
+pub(crate) const NETWORKS: [&str; 8] = [
     "262-01", "262-02", "238-01", "238-02", "242-01", "240-01", "204-04", "204-08",
 ];
 
@@ -35,27 +35,27 @@ fn id(kind: u16, n: u32) -> Uuid {
 }
 
 /// The tenant.
-pub fn tenant() -> TenantId {
+pub(crate) fn tenant() -> TenantId {
     TenantId::new(id(TENANT, 1))
 }
 
 /// The `n`th SIM.
-pub fn sim(n: u32) -> SimId {
+pub(crate) fn sim(n: u32) -> SimId {
     SimId::new(id(SIM, n))
 }
 
 /// The customer that the `n`th SIM belongs to.
-pub fn customer_of(n: u32) -> CustomerId {
+pub(crate) fn customer_of(n: u32) -> CustomerId {
     CustomerId::new(id(CUSTOMER, n % CUSTOMERS))
 }
 
 /// The device that the `n`th SIM sits in.
-pub fn device_of(n: u32) -> DeviceId {
+pub(crate) fn device_of(n: u32) -> DeviceId {
     DeviceId::new(id(DEVICE, n))
 }
 
 /// The `n`th SIM's serial number.
-pub fn iccid(n: u32) -> String {
+pub(crate) fn iccid(n: u32) -> String {
     format!("8945{n:015}")
 }
 
@@ -72,7 +72,7 @@ fn in_clickhouse(kind: u16, n: &str) -> String {
 }
 
 /// Fills Postgres as the owner of the database.
-pub async fn fill_inventory(database_url: &str) -> Result<()> {
+pub(crate) async fn fill_inventory(database_url: &str) -> Result<()> {
     let db = sea_orm::Database::connect(database_url).await?;
     let filled = async {
         for statement in inventory() {
@@ -129,7 +129,7 @@ fn inventory() -> Vec<String> {
 }
 
 /// Fills the cubes through their views with records of the month `[from, to)` (Unix seconds), 250,000 per block.
-pub async fn fill_cubes(raw: &mut Raw, from: i64, to: i64) -> Result<()> {
+pub(crate) async fn fill_cubes(raw: &mut Raw, from: i64, to: i64) -> Result<()> {
     const BLOCK: u32 = 250_000;
     let (tenant, sim) = (in_clickhouse(TENANT, "1"), in_clickhouse(SIM, "s"));
     let (customer, device) = (

@@ -31,7 +31,7 @@ const SOURCE: &str = "bench";
 const TYPE: &str = "application/x-ndjson";
 
 /// In-process and over HTTP beside the raw insert; the store's insert alone to tell where the time goes.
-pub async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
+pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
     let name = |side: &str| format!("intake of {RECORDS} records, {side}");
     let mut comparisons = [
         Comparison::new(name("Intake::submit"), "/s", Aim::AtLeast(0.5)),
@@ -148,7 +148,7 @@ async fn apply(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
     let started = Instant::now();
     let applies =
         stream::iter(batches).map(|(batch, rows, payload)| stage.store.apply(batch, rows, payload));
-    let applied = applies.buffer_unordered(DEPTH).try_collect::<()>().await;
+    let applied = batches.buffer_unordered(DEPTH).try_collect::<()>().await;
     applied.map_err(|error| told(&error))?;
     Ok(per_second(started))
 }

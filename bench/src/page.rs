@@ -29,17 +29,17 @@ const QUESTION: &str = "query Page($first: Int!, $after: String) { sims(first: $
     id iccid imsi msisdn state customer { id name } labels { key value } } pageInfo { hasNextPage endCursor } } }";
 
 /// Both sides with token, from 1, 8 and 32 connections; then both without.
-pub async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
+pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
     let cursors = cursors(stage).await?;
-    let graphql = cursors
+    let graphql: Vec<_> = cursors
         .iter()
         .map(|after| json!({ "query": QUESTION, "variables": { "first": PAGE, "after": after } }))
         .collect();
-    let plain = cursors
+    let plain: Vec<_> = cursors
         .iter()
         .map(|after| json!({ "after": after }))
         .collect();
-    let (graphql, plain) = (bodies(graphql), bodies(plain));
+    let (graphql, plain) = (bodies(&graphql), bodies(&plain));
     let shots = |address, path, bodies: &Arc<Vec<Bytes>>| Shots {
         address,
         path,
@@ -62,7 +62,7 @@ pub async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
     Ok(comparisons)
 }
 
-fn bodies(values: Vec<Value>) -> Arc<Vec<Bytes>> {
+fn bodies(values: &[Value]) -> Arc<Vec<Bytes>> {
     Arc::new(
         values
             .iter()

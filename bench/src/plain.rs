@@ -15,20 +15,20 @@ use serde::{Deserialize, Serialize};
 use server::auth::{self, Verifier};
 
 /// Rows of a page.
-pub const PAGE: i32 = 50;
+pub(crate) const PAGE: i32 = 50;
 
 /// State of the peers.
-pub struct Plain {
+pub(crate) struct Plain {
     /// Checks tokens exactly as the server does.
-    pub verifier: Verifier,
+    pub(crate) verifier: Verifier,
     /// The inventory.
-    pub db: Db,
+    pub(crate) db: Db,
     /// The cubes.
-    pub store: Store,
+    pub(crate) store: Store,
     /// GraphQL without the server around it.
-    pub api: Api,
+    pub(crate) api: Api,
     /// The caller of the routes that take no token.
-    pub scope: Scope,
+    pub(crate) scope: Scope,
 }
 
 type Shared = State<Arc<Plain>>;
@@ -36,7 +36,7 @@ type Shared = State<Arc<Plain>>;
 type Answer<T> = Result<Json<T>, (axum::http::StatusCode, String)>;
 
 /// The routes.
-pub fn router(plain: Plain) -> Router {
+pub(crate) fn router(plain: Plain) -> Router {
     Router::new()
         .route("/verified/page", post(verified_page))
         .route("/bare/page", post(bare_page))
@@ -59,15 +59,18 @@ async fn verified_page(
         let claims = plain.verifier.verify(auth::bearer(&headers)?).await?;
         identity::resolve(&plain.db, &claims).await
     };
-    let scope = scope.await.map_err(failed)?;
-    page(&plain.db, &scope, ask).await.map(Json).map_err(failed)
+    let scope = scope.await.map_err(|error| failed(&error))?;
+    page(&plain.db, &scope, ask)
+        .await
+        .map(Json)
+        .map_err(|error| failed(&error))
 }
 
 async fn bare_page(State(plain): Shared, Json(ask): Json<Ask>) -> Answer<Data> {
     page(&plain.db, &plain.scope, ask)
         .await
         .map(Json)
-        .map_err(failed)
+        .map_err(|error| failed(&error))
 }
 
 async fn bare_graphql(
@@ -82,10 +85,10 @@ async fn bare_graphql(
     Json(plain.api.execute(caller, request).await)
 }
 
-fn failed(error: domain::Error) -> (axum::http::StatusCode, String) {
+fn failed(error: &domain::Error) -> (axum::http::StatusCode, String) {
     (
         axum::http::StatusCode::INTERNAL_SERVER_ERROR,
-        crate::told(&error).to_string(),
+        crate::told(error).to_string(),
     )
 }
 

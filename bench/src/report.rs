@@ -9,7 +9,7 @@ use serde::Serialize;
 /// What the ratio should be.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Aim {
+pub(crate) enum Aim {
     /// At least this (of a throughput).
     AtLeast(f64),
     /// At most this (of a latency).
@@ -20,24 +20,24 @@ pub enum Aim {
 
 /// One round: both sides, one after the other.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Round {
+pub(crate) struct Round {
     /// Simcube.
-    pub subject: f64,
+    pub(crate) subject: f64,
     /// What it is compared with.
-    pub peer: f64,
+    pub(crate) peer: f64,
 }
 
 /// Two sides, measured by turns.
 #[derive(Debug, Serialize)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// What was done.
-    pub name: String,
+    pub(crate) name: String,
     /// Of both sides' values.
-    pub unit: &'static str,
+    pub(crate) unit: &'static str,
     /// What the ratio should be.
-    pub aim: Aim,
+    pub(crate) aim: Aim,
     /// In order of time.
-    pub rounds: Vec<Round>,
+    pub(crate) rounds: Vec<Round>,
 }
 
 /// A comparison summed up.
@@ -55,7 +55,7 @@ struct Line<'a> {
 
 impl Comparison {
     /// A comparison without rounds yet.
-    pub fn new(name: impl Into<String>, unit: &'static str, aim: Aim) -> Self {
+    pub(crate) fn new(name: impl Into<String>, unit: &'static str, aim: Aim) -> Self {
         Self {
             name: name.into(),
             unit,
@@ -65,7 +65,7 @@ impl Comparison {
     }
 
     /// Enters a round.
-    pub fn push(&mut self, subject: f64, peer: f64) {
+    pub(crate) fn push(&mut self, subject: f64, peer: f64) {
         self.rounds.push(Round { subject, peer });
     }
 
@@ -115,14 +115,14 @@ impl Line<'_> {
 const HEADS: [&str; 6] = ["Workload", "Simcube", "Peer", "Ratio", "Spread", "Aim"];
 
 /// Everything that was measured in one run.
-pub struct Report {
+pub(crate) struct Report {
     at: DateTime<Utc>,
     comparisons: Vec<Comparison>,
 }
 
 impl Report {
     /// An empty report of a run that began at `at`.
-    pub fn new(at: DateTime<Utc>) -> Self {
+    pub(crate) fn new(at: DateTime<Utc>) -> Self {
         Self {
             at,
             comparisons: Vec::new(),
@@ -130,12 +130,12 @@ impl Report {
     }
 
     /// Enters what a workload measured.
-    pub fn extend(&mut self, comparisons: Vec<Comparison>) {
+    pub(crate) fn extend(&mut self, comparisons: Vec<Comparison>) {
         self.comparisons.extend(comparisons);
     }
 
     /// A table for a terminal.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let rows: Vec<[String; 6]> = std::iter::once(HEADS.map(str::to_owned))
             .chain(self.comparisons.iter().map(|c| c.line().cells()))
             .collect();
@@ -154,7 +154,7 @@ impl Report {
     }
 
     /// A Markdown table.
-    pub fn markdown(&self) -> String {
+    pub(crate) fn markdown(&self) -> String {
         let mut text = format!(
             "{}\n\n| {} |\n|---|---|---|---|---|---|\n",
             self.head(),
@@ -168,7 +168,7 @@ impl Report {
     }
 
     /// Every round, for machines.
-    pub fn json(&self) -> Result<String> {
+    pub(crate) fn json(&self) -> Result<String> {
         #[derive(Serialize)]
         struct Whole<'a> {
             at: DateTime<Utc>,
@@ -198,7 +198,7 @@ fn cores() -> usize {
 }
 
 /// The middle value; of an even number the mean of the two in the middle.
-pub fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

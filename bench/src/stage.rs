@@ -37,25 +37,25 @@ use crate::{
 };
 
 /// Everything that runs.
-pub struct Stage {
+pub(crate) struct Stage {
     /// Inventory and journal.
-    pub db: Db,
+    pub(crate) db: Db,
     /// Records and cubes.
-    pub store: Store,
+    pub(crate) store: Store,
     /// The same engine, straight.
-    pub socket: Socket,
+    pub(crate) socket: Socket,
     /// The way in that the server uses.
-    pub intake: Intake,
+    pub(crate) intake: Intake,
     /// An administrator of the tenant.
-    pub admin: Scope,
+    pub(crate) admin: Scope,
     /// A token of the administrator.
-    pub token: String,
+    pub(crate) token: String,
     /// The month that has usage, half-open.
-    pub month: (DateTime<Utc>, DateTime<Utc>),
+    pub(crate) month: (DateTime<Utc>, DateTime<Utc>),
     /// The server.
-    pub server: SocketAddr,
+    pub(crate) server: SocketAddr,
     /// Handlers without GraphQL.
-    pub peers: SocketAddr,
+    pub(crate) peers: SocketAddr,
     stop: Stop,
     _socket_folder: TempDir,
 }
@@ -68,7 +68,7 @@ impl Drop for Stage {
 
 impl Stage {
     /// Fills empty engines and serves on them.
-    pub async fn build(engines: &Engines, config: &Config) -> Result<Self> {
+    pub(crate) async fn build(engines: &Engines, config: &Config) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let socket = serve_engine(engines, folder.path())?;
         let store = engines.store().map_err(|error| told(&error))?;
