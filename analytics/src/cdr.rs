@@ -115,13 +115,13 @@ fn put_uuid(out: &mut BytesMut, uuid: Uuid) {
 }
 
 fn put_text(out: &mut BytesMut, text: &str) {
-    let mut length = text.len();
-    while length >= 0x80 {
-        // The low seven bits, and the mark that more follow.
-        out.put_u8((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
+    // Seven bits at a time, the lowest first; the top bit marks that more follow.
+    let mut rest = text.len();
+    while rest >= 0x80 {
+        out.put_u8(rest.to_le_bytes()[0] | 0x80);
+        rest >>= 7;
     }
-    out.put_u8((length & 0x7f) as u8);
+    out.put_u8(rest.to_le_bytes()[0]);
     out.put_slice(text.as_bytes());
 }
 

@@ -9,6 +9,7 @@
 //! Tenant-facing functions take a [`domain::Scope`]; those across tenants take a [`System`].
 
 pub mod cdr;
+mod checksum;
 pub mod cube;
 pub mod engine;
 pub mod migration;

@@ -10,9 +10,8 @@ use std::collections::BTreeMap;
 use clickhouse::Row;
 use domain::{Code, Error, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::{Store, System, store::fault};
+use crate::{Store, System, checksum::checksum, store::fault};
 
 /// One step of the schema, in the form that this installation needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +29,7 @@ pub struct Step {
 impl Step {
     /// Changes when any statement changes.
     fn checksum(&self) -> String {
-        let digest = Sha256::digest(self.up.join(";\n"));
-        digest
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        checksum(&self.up.join(";\n"))
     }
 }
 

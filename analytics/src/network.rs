@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 use clickhouse::Row;
 use domain::{Result, identifier::Plmn};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::{Store, store::fault};
+use crate::{Store, checksum::checksum, store::fault};
 
 /// A network as reference data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,9 +57,9 @@ impl Store {
             .fetch_all()
             .await
             .map_err(fault)?;
-        let token = token(&known, networks);
-        let known: BTreeMap<_, _> = known.iter().map(|row| (&row.plmn, row)).collect();
         let mut changed: Vec<NetworkRow> = networks.iter().map(NetworkRow::from).collect();
+        let token = token(&known, &changed);
+        let known: BTreeMap<_, _> = known.iter().map(|row| (&row.plmn, row)).collect();
         changed.retain(|row| known.get(&row.plmn) != Some(&row));
         if changed.is_empty() {
             return Ok(0);
@@ -82,27 +81,16 @@ impl Store {
 }
 
 /// The same for two servers that load the same list into the same state, and different for any other load.
-fn token(known: &[NetworkRow], networks: &[Network]) -> String {
-    let mut hash = Sha256::new();
-    for row in known
-        .iter()
-        .cloned()
-        .chain(networks.iter().map(NetworkRow::from))
-    {
-        for text in [
-            row.plmn,
-            row.name,
-            row.operator,
-            row.country_code,
-            row.country,
-        ] {
-            hash.update(text.as_bytes());
-            hash.update([0]);
-        }
-    }
-    hash.finalize()
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+fn token(known: &[NetworkRow], networks: &[NetworkRow]) -> String {
+    let texts = known.iter().chain(networks).flat_map(|row| {
+        [
+            &row.plmn,
+            &row.name,
+            &row.operator,
+            &row.country_code,
+            &row.country,
+        ]
+        .map(String::as_str)
+    });
+    checksum(&texts.collect::<Vec<_>>().join("\0"))
 }

@@ -14,6 +14,7 @@
 mod connector;
 mod ffi;
 mod http;
+mod request;
 mod serve;
 
 use std::{
@@ -61,7 +62,7 @@ impl Default for EngineLimits {
             threads: 2,
             statement_bytes: 2 << 30,
             engine_bytes: 4 << 30,
-            execution_time: Duration::from_secs(60),
+            execution_time: Duration::from_mins(1),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Filter {
             nodes += 1;
             match filter {
                 Self::And(parts) | Self::Or(parts) => {
-                    open.extend(parts.iter().map(|part| (part, depth + 1)))
+                    open.extend(parts.iter().map(|part| (part, depth + 1)));
                 }
                 Self::Not(part) => open.push((part, depth + 1)),
                 Self::In { values: some, .. } => values += some.len(),

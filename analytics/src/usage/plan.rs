@@ -175,7 +175,8 @@ impl<'a> Planner<'a> {
             );
         }
         if !conditions.is_empty() {
-            sql.push_str(&format!("\n    WHERE {}", conditions.join(" AND ")));
+            sql.push_str("\n    WHERE ");
+            sql.push_str(&conditions.join(" AND "));
         }
         sql
     }
@@ -231,13 +232,12 @@ impl<'a> Planner<'a> {
         let heads = self.heads();
         if self.asks(Measure::ActiveSims) {
             // First per SIM, so that a SIM whose records were all corrected away is not active.
-            let listed = columns
-                .iter()
-                .map(|column| format!("{column}, "))
-                .collect::<String>();
+            let heading = [&[format!("{kind} AS kind")], &columns[..]]
+                .concat()
+                .join(", ");
             format!(
                 "SELECT kind, {heads}, sum(sim_up) AS up, sum(sim_down) AS down, sum(sim_records) AS total_records, \
-                 countIf(sim_records > 0) AS sims\n    FROM (\n        SELECT {kind} AS kind, {listed}{up} AS sim_up, \
+                 countIf(sim_records > 0) AS sims\n    FROM (\n        SELECT {heading}, {up} AS sim_up, \
                  {down} AS sim_down, {records} AS sim_records\n        FROM labelled\n        GROUP BY GROUPING SETS \
                  ({})\n    )\n    GROUP BY {}",
                 sets("subscriber"),

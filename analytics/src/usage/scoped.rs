@@ -137,7 +137,8 @@ fn within(segment: &Segment, parameters: &mut Parameters) -> String {
     let mut sql = String::new();
     if let Some(customer) = segment.within {
         let customer = parameters.bind(Parameter::Uuid(customer.uuid()));
-        sql.push_str(&format!(" AND customer = {customer}"));
+        sql.push_str(" AND customer = ");
+        sql.push_str(&customer);
     }
     let grants = [
         (
@@ -160,7 +161,9 @@ fn within(segment: &Segment, parameters: &mut Parameters) -> String {
         .map(|(column, ids)| format!("{column} IN {}", parameters.bind(Parameter::Uuids(ids))))
         .collect();
     if !granted.is_empty() {
-        sql.push_str(&format!(" AND ({})", granted.join(" OR ")));
+        sql.push_str(" AND (");
+        sql.push_str(&granted.join(" OR "));
+        sql.push(')');
     }
     sql
 }

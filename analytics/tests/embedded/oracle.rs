@@ -10,7 +10,11 @@ use analytics::{
     usage::{Dimension, Filter, Grain, Key, Measure, OrderBy, UsageQuery, UsageRow, Values},
 };
 use chrono::{DateTime, Datelike, Days, DurationRound, TimeDelta, Utc};
-use domain::{Scope, scope::Segments};
+use domain::{
+    Scope,
+    id::{CustomerId, DeviceId},
+    scope::Segments,
+};
 use uuid::Uuid;
 
 /// Country of each network of the made-up fleet.
@@ -147,9 +151,9 @@ pub(crate) fn key(dimension: Dimension, row: &CdrRow) -> Key {
                 .find(|(network, _)| *network == row.network);
             Key::Text(country.map_or("", |(_, country)| country).into())
         }
-        Dimension::Customer => or_none(row.customer.map(|id| id.uuid())),
+        Dimension::Customer => or_none(row.customer.map(CustomerId::uuid)),
         Dimension::Sim => Key::Id(row.sim.uuid()),
-        Dimension::Device => or_none(row.device.map(|id| id.uuid())),
+        Dimension::Device => or_none(row.device.map(DeviceId::uuid)),
         Dimension::RadioAccessType => Key::Text(row.rat.clone()),
         Dimension::Service => Key::Text(row.service.clone()),
         Dimension::Source => Key::Text(row.source.clone()),

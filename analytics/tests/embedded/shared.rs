@@ -17,6 +17,10 @@ use analytics::{Engine, EngineLimits};
 use tokio::{runtime::Runtime, sync::oneshot};
 
 /// The engine's library, as `./dev test` names it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`./dev test` names it in the environment"
+)]
 pub(crate) fn library() -> PathBuf {
     match std::env::var_os("SIMCUBE_TEST_LIBCHDB") {
         Some(path) => path.into(),

@@ -67,7 +67,7 @@ fn fleet(tenants: [TenantId; 2]) -> Vec<CdrRow> {
             };
             let start =
                 at("2025-11-03T00:00:00Z") + TimeDelta::seconds(i64::from(mix(1) % (110 * 86_400)));
-            let mut row = record(tenants[(mix(2) % 3 == 0) as usize], batch, n, start);
+            let mut row = record(tenants[usize::from(mix(2) % 3 == 0)], batch, n, start);
             row.customer = (mix(3) % 4 > 0).then(|| CustomerId::new(id(mix(3) % 4)));
             row.sim = SimId::new(id(mix(4) % 40));
             row.device = (mix(5) % 3 > 0).then(|| DeviceId::new(id(100 + mix(4) % 40)));
