@@ -146,9 +146,9 @@ async fn insert(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
 async fn apply(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
     let batches = batches(rows);
     let started = Instant::now();
-    let applies =
+    let running =
         stream::iter(batches).map(|(batch, rows, payload)| stage.store.apply(batch, rows, payload));
-    let applied = batches.buffer_unordered(DEPTH).try_collect::<()>().await;
+    let applied = running.buffer_unordered(DEPTH).try_collect::<()>().await;
     applied.map_err(|error| told(&error))?;
     Ok(per_second(started))
 }
