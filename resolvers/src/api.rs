@@ -1,9 +1,9 @@
 //! One document, from text to answer: limits, execution, and errors that all carry a code.
 
-use async_graphql::{Response, ServerError, parser::parse_query};
+use async_graphql::{ErrorExtensionValues, Response, ServerError, parser::parse_query};
 use domain::Code;
 
-use crate::{Limits, Request, Schema, error};
+use crate::{Limits, Request, Schema, error, order};
 
 /// The schema with its limits: what the server calls.
 #[derive(Clone)]
@@ -30,8 +30,7 @@ impl Api {
         self.limits
             .check_text(&document.query)
             .map_err(|error| refused(&error))?;
-        let parsed = parse_query(&document.query)
-            .map_err(|error| Box::new(self.finish(Response::from_errors(vec![error.into()]))))?;
+        let parsed = parse_query(&document.query).map_err(|error| unreadable(error.into()))?;
         self.limits
             .check(&parsed, &document.variables)
             .map_err(|error| refused(&error))?;
@@ -39,13 +38,30 @@ impl Api {
         Ok(())
     }
 
-    /// Executes an admitted document for one caller. Every error of the answer has a code, and their number is bounded.
-    pub async fn execute(&self, request: Request, admitted: async_graphql::Request) -> Response {
-        self.finish(self.schema.execute(request.attach(admitted)).await)
+    /// Executes an admitted document for one caller. Fields stand in the document's order; errors are sorted by their
+    /// path, so that the same question has the same bytes. Every error of the answer has a code, and their number is bounded.
+    pub async fn execute(
+        &self,
+        request: Request,
+        mut admitted: async_graphql::Request,
+    ) -> Response {
+        let operation = admitted.operation_name.clone();
+        let parsed = admitted.parsed_query().cloned();
+        let mut response = self.schema.execute(request.attach(admitted)).await;
+        for error in &response.errors {
+            order::put_null(&mut response.data, &error.path);
+        }
+        if let Ok(document) = parsed {
+            order::arrange(&document, operation.as_deref(), &mut response.data);
+        }
+        self.finish(response)
     }
 
     /// Errors without a code come from parsing and validation: the document is at fault.
     fn finish(&self, mut response: Response) -> Response {
+        response
+            .errors
+            .sort_by_cached_key(|error| format!("{:?} {:?}", error.locations, error.path));
         let more = response.errors.len().saturating_sub(self.limits.errors);
         response.errors.truncate(self.limits.errors);
         if more > 0 {
@@ -64,7 +80,27 @@ impl Api {
     }
 }
 
+/// A document refused as a whole: no place in it is to blame.
 fn refused(error: &domain::Error) -> Box<Response> {
-    let error = error::to_graphql(error).into_server_error(async_graphql::Pos::default());
+    let mut error = error::to_graphql(error).into_server_error(async_graphql::Pos::default());
+    error.locations.clear();
+    Box::new(Response::from_errors(vec![error]))
+}
+
+/// A document that does not parse. The parser repeats the text it was given, which may be long: what it expected is kept.
+fn unreadable(mut error: ServerError) -> Box<Response> {
+    let expected: String = error
+        .message
+        .rsplit("= ")
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .chars()
+        .take(200)
+        .collect();
+    error.message = format!("the document does not parse: {expected}");
+    let mut extensions = ErrorExtensionValues::default();
+    extensions.set("code", Code::InvalidInput.as_str());
+    error.extensions = Some(extensions);
     Box::new(Response::from_errors(vec![error]))
 }

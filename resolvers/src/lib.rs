@@ -8,6 +8,7 @@ mod error;
 mod limits;
 mod loader;
 mod mutation;
+mod order;
 mod query;
 mod question;
 mod request;

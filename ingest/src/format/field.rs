@@ -181,17 +181,45 @@ fn volume_fault(name: &str, why: &str) -> Fault {
     Fault::new(RejectionCode::InvalidVolume, format!("{name} {why}"))
 }
 
-/// A number that is not negative and has no exponent, as its digits before and after the point. Exponents are refused
-/// because only a program that went through floats writes them, and then the last digits are already guesses.
-fn plain<'a>(raw: &'a RawValue, name: &str) -> Result<(&'a str, &'a str), Fault> {
+/// Largest exponent that is looked at; beyond it no volume of 64 bits has a digit.
+const MAX_EXPONENT: i32 = 40;
+
+/// A number that is not negative, as its digits before and after the point. An exponent moves the point, so that
+/// `1e-06`, which is how some programs write one byte in MB, is read exactly.
+fn plain<'a>(raw: &'a RawValue, name: &str) -> Result<(Cow<'a, str>, Cow<'a, str>), Fault> {
     let number = number(raw).ok_or_else(|| volume_fault(name, "is not a number"))?;
     if number.starts_with('-') {
         return Err(volume_fault(name, "is negative"));
     }
-    if number.contains(['e', 'E']) {
-        return Err(volume_fault(name, "is written with an exponent"));
-    }
-    Ok(number.split_once('.').unwrap_or((number, "")))
+    let Some((mantissa, exponent)) = number.split_once(['e', 'E']) else {
+        let (digits, fraction) = number.split_once('.').unwrap_or((number, ""));
+        return Ok((digits.into(), fraction.into()));
+    };
+    let exponent: i32 = exponent
+        .parse()
+        .ok()
+        .filter(|exponent| (-MAX_EXPONENT..=MAX_EXPONENT).contains(exponent))
+        .ok_or_else(|| volume_fault(name, "has an exponent out of range"))?;
+    let (digits, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    Ok(shifted(digits, fraction, exponent))
+}
+
+/// Moves the point of `digits.fraction` by `places`.
+fn shifted<'a>(digits: &str, fraction: &str, places: i32) -> (Cow<'a, str>, Cow<'a, str>) {
+    let shift = places.unsigned_abs() as usize;
+    let zeros = "0".repeat(shift);
+    let all = if places < 0 {
+        zeros + digits + fraction
+    } else {
+        format!("{digits}{fraction}{zeros}")
+    };
+    let point = if places < 0 {
+        digits.len()
+    } else {
+        digits.len() + shift
+    };
+    let (digits, fraction) = all.split_at(point);
+    (digits.to_owned().into(), fraction.to_owned().into())
 }
 
 fn beyond(name: &str) -> Fault {
@@ -268,6 +296,10 @@ mod tests {
             // As a float this is 9007199254.740992 and some.
             ("9007199254.740993", 9_007_199_254_740_993),
             ("18446744073709.551615", u64::MAX),
+            ("1e-06", 1),
+            ("9.9E-5", 99),
+            ("1.5e2", 150_000_000),
+            ("0e40", 0),
         ] {
             assert_eq!(bytes(text), Ok(Some(expected)), "{text}");
         }
@@ -279,7 +311,6 @@ mod tests {
             "-1",
             "-0.0",
             "1e-7",
-            "1E3",
             "0.0000001",
             "18446744073709.551616",
             "1e400",
@@ -297,7 +328,8 @@ mod tests {
         let count = |json: &str| whole(Some(&raw(json)), "n").map_err(|fault| fault.code);
         assert_eq!(count("18446744073709551615"), Ok(Some(u64::MAX)));
         assert_eq!(count("3.000000"), Ok(Some(3)));
-        for refused in ["18446744073709551616", "3.5", "-3", "3e0", "\"3\"", "{}"] {
+        assert_eq!(count("3e0"), Ok(Some(3)));
+        for refused in ["18446744073709551616", "3.5", "-3", "3e-1", "\"3\"", "{}"] {
             assert_eq!(
                 count(refused),
                 Err(RejectionCode::InvalidVolume),

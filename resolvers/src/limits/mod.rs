@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// Longest document in bytes; its variables are not counted.
+    pub bytes: usize,
     /// Most tokens of a document.
     pub tokens: usize,
     /// Deepest nesting of selections.
@@ -40,6 +42,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            bytes: 100_000,
             tokens: 5_000,
             depth: 16,
             breadth: 120,
@@ -57,6 +60,7 @@ impl Limits {
     /// # Errors
     /// `LIMIT_EXCEEDED`.
     pub(crate) fn check_text(&self, document: &str) -> Result<()> {
+        within("bytes", document.len(), self.bytes)?;
         let shape = token::shape(document);
         within("tokens", shape.tokens, self.tokens)?;
         // Braces also come from input objects, which nest less deep than selections may.
