@@ -78,7 +78,7 @@ async fn every_bad_record_has_its_code_and_spoils_no_other() {
         ),
         (
             "INVALID_VOLUME",
-            bad("\"bytes_up\":100", "\"bytes_up\":1e2"),
+            bad("\"bytes_up\":100", "\"bytes_up\":1e-2"),
         ),
         ("INVALID_ICCID", bad(LONG, "898830300000000001")),
         ("INVALID_NETWORK", bad("262-02", "262-2")),

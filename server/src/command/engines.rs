@@ -36,15 +36,26 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     if !listener::is_loopback(&args.clickhouse_listen) {
-        return Err(Refused(format!("{} is not a loopback address", args.clickhouse_listen)).into());
+        return Err(Refused(format!(
+            "{} is not a loopback address",
+            args.clickhouse_listen
+        ))
+        .into());
     }
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
     let parent = std::os::unix::process::parent_id();
     let listener = TcpListener::bind(&args.clickhouse_listen)
         .await
-        .map_err(|error| Refused(format!("cannot listen on {}: {error}", args.clickhouse_listen)))?;
-    let address = listener.local_addr().context("the listener has no address")?;
+        .map_err(|error| {
+            Refused(format!(
+                "cannot listen on {}: {error}",
+                args.clickhouse_listen
+            ))
+        })?;
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
     let settings = Settings {
         database_url: None,
         clickhouse_url: None,
@@ -59,10 +70,12 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let engines = opened.map_err(|error| Refused(error.to_string()))?;
     let (stop, stopped) = oneshot::channel::<()>();
     let served = match engines.clickhouse() {
-        ClickHouseAddress::Embedded(engine) => tokio::spawn(engine.clone().serve_tcp(listener, async {
-            // A dropped sender means stop as well.
-            stopped.await.ok();
-        })),
+        ClickHouseAddress::Embedded(engine) => {
+            tokio::spawn(engine.clone().serve_tcp(listener, async {
+                // A dropped sender means stop as well.
+                stopped.await.ok();
+            }))
+        }
         _ => anyhow::bail!("the private ClickHouse is not in this process"),
     };
     print(&format!(
