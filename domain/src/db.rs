@@ -20,6 +20,16 @@ use sea_orm::{
 
 use crate::{Clock, Error, Result, Scope, sql::Sql};
 
+/// Settings of a connection that serves callers.
+const APP: &[(&str, &str)] = &[("role", "simcube_app")];
+/// Settings of a connection that works for the platform. Its statements take whole batches as arrays: a generic plan
+/// expects ten elements and took 9 s where one made for the batch took 0.2 s.
+const SYSTEM: &[(&str, &str)] = &[
+    ("role", "simcube_system"),
+    ("plan_cache_mode", "force_custom_plan"),
+    ("work_mem", "16MB"),
+];
+
 /// The two pools.
 #[derive(Clone)]
 pub struct Db {
@@ -34,7 +44,7 @@ impl Db {
     /// # Errors
     /// `UNAVAILABLE` when the server does not answer.
     pub async fn connect(url: &str, connections: u32, clock: Arc<dyn Clock>) -> Result<Self> {
-        let pool = |role: &'static str| {
+        let pool = |settings: &'static [(&'static str, &'static str)]| {
             let mut options = ConnectOptions::new(url);
             options
                 .max_connections(connections)
@@ -42,10 +52,10 @@ impl Db {
                 .acquire_timeout(Duration::from_secs(10))
                 .test_before_acquire(false)
                 .sqlx_logging(false)
-                .map_sqlx_postgres_opts(move |o| o.options([("role", role)]));
+                .map_sqlx_postgres_opts(move |o| o.options(settings.iter().copied()));
             sea_orm::Database::connect(options)
         };
-        let (app, system) = tokio::try_join!(pool("simcube_app"), pool("simcube_system"))?;
+        let (app, system) = tokio::try_join!(pool(APP), pool(SYSTEM))?;
         Ok(Self { app, system, clock })
     }
 

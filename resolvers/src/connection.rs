@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use async_graphql::{Context, Lookahead, OutputType, SimpleObject, TypeName};
+use async_graphql::{Context, Lookahead, Object, OutputType, SimpleObject, TypeName};
 use domain::paging::Page;
 
 /// Where a page lies in its list.
@@ -21,7 +21,7 @@ pub(crate) struct PageInfo {
 /// A row and its position.
 #[derive(SimpleObject)]
 #[graphql(name_type)]
-pub(crate) struct Edge<T: OutputType + Clone> {
+pub(crate) struct Edge<T: OutputType> {
     /// Opaque position, valid for the same filter and order.
     cursor: String,
     /// The row.
@@ -29,32 +29,49 @@ pub(crate) struct Edge<T: OutputType + Clone> {
 }
 
 /// One page of a list.
-#[derive(SimpleObject)]
-#[graphql(name_type)]
-pub(crate) struct Connection<T: OutputType + Clone> {
-    /// The rows with their cursors.
+pub(crate) struct Connection<T: OutputType> {
     edges: Vec<Edge<T>>,
-    /// The rows alone.
-    nodes: Vec<T>,
-    /// Where this page lies.
     page_info: PageInfo,
-    /// How many rows the whole list has; counted only when selected.
     total_count: Option<u64>,
 }
 
-impl<T: OutputType + Clone> TypeName for Edge<T> {
+/// One page of a list.
+#[Object(name_type)]
+impl<T: OutputType> Connection<T> {
+    /// The rows with their cursors.
+    async fn edges(&self) -> &[Edge<T>] {
+        &self.edges
+    }
+
+    /// The rows alone.
+    async fn nodes(&self) -> Vec<&T> {
+        self.edges.iter().map(|edge| &edge.node).collect()
+    }
+
+    /// Where this page lies.
+    async fn page_info(&self) -> &PageInfo {
+        &self.page_info
+    }
+
+    /// How many rows the whole list has; counted only when selected.
+    async fn total_count(&self) -> Option<u64> {
+        self.total_count
+    }
+}
+
+impl<T: OutputType> TypeName for Edge<T> {
     fn type_name() -> Cow<'static, str> {
         format!("{}Edge", T::type_name()).into()
     }
 }
 
-impl<T: OutputType + Clone> TypeName for Connection<T> {
+impl<T: OutputType> TypeName for Connection<T> {
     fn type_name() -> Cow<'static, str> {
         format!("{}Connection", T::type_name()).into()
     }
 }
 
-impl<T: OutputType + Clone> Connection<T> {
+impl<T: OutputType> Connection<T> {
     /// A page whose rows are turned into nodes by `node`, once.
     pub(crate) fn new<M>(page: Page<M>, total_count: Option<u64>, node: impl Fn(M) -> T) -> Self {
         let page_info = PageInfo {
@@ -63,7 +80,7 @@ impl<T: OutputType + Clone> Connection<T> {
             start_cursor: page.rows.first().map(|(cursor, _)| cursor.clone()),
             end_cursor: page.rows.last().map(|(cursor, _)| cursor.clone()),
         };
-        let edges: Vec<_> = page
+        let edges = page
             .rows
             .into_iter()
             .map(|(cursor, row)| Edge {
@@ -71,10 +88,8 @@ impl<T: OutputType + Clone> Connection<T> {
                 node: node(row),
             })
             .collect();
-        let nodes = edges.iter().map(|edge| edge.node.clone()).collect();
         Self {
             edges,
-            nodes,
             page_info,
             total_count,
         }

@@ -1,5 +1,7 @@
 //! `Customer`.
 
+use std::sync::Arc;
+
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -18,7 +20,7 @@ use crate::{
 
 /// A customer of the tenant (sub-customer). Simcube never invoices it: the tenant does.
 #[derive(Clone)]
-pub(crate) struct Customer(customer::Customer);
+pub(crate) struct Customer(Arc<customer::Customer>);
 
 /// How many SIMs of a customer are in one state.
 #[derive(SimpleObject)]
@@ -109,6 +111,6 @@ impl Customer {
 
 impl From<customer::Customer> for Customer {
     fn from(customer: customer::Customer) -> Self {
-        Self(customer)
+        Self(Arc::new(customer))
     }
 }

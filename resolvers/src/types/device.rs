@@ -1,6 +1,6 @@
 //! `Device`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
@@ -39,7 +39,7 @@ pub(crate) struct Device {
 #[derive(Clone, Default)]
 struct Related {
     customer: Option<Option<Customer>>,
-    labels: Option<Vec<Label>>,
+    labels: Option<Arc<[Label]>>,
     sims: Option<Vec<sim::Sim>>,
 }
 
@@ -124,7 +124,7 @@ impl Device {
     }
 
     /// Labels, by key.
-    async fn labels(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<Label>>> {
+    async fn labels(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Arc<[Label]>>> {
         if let Some(labels) = &self.related.labels {
             return Ok(Some(labels.clone()));
         }
@@ -159,7 +159,7 @@ impl From<device::Device> for Device {
 
 /// The relations of one page, each fetched by one statement and only if selected.
 pub(crate) struct Prefetched {
-    customers: Option<HashMap<CustomerId, customer::Customer>>,
+    customers: Option<HashMap<CustomerId, Customer>>,
     labels: Option<HashMap<DeviceId, Vec<label::Label>>>,
     sims: Option<HashMap<DeviceId, Vec<sim::Sim>>>,
 }
@@ -180,7 +180,13 @@ impl Prefetched {
             let mut customers: Vec<_> = devices.filter_map(|device| device.customer).collect();
             customers.sort_unstable();
             customers.dedup();
-            prefetched.customers = Some(customer::by_ids(cx, &customers).await?);
+            let found = customer::by_ids(cx, &customers).await?;
+            prefetched.customers = Some(
+                found
+                    .into_iter()
+                    .map(|(id, customer)| (id, customer.into()))
+                    .collect(),
+            );
         }
         if wanted.node("labels") {
             prefetched.labels = Some(label::by_devices(cx, &ids).await?);
@@ -192,13 +198,10 @@ impl Prefetched {
     }
 
     pub(crate) fn device(&self, device: device::Device) -> Device {
-        let customer = self.customers.as_ref().map(|customers| {
-            device
-                .customer
-                .and_then(|id| customers.get(&id))
-                .cloned()
-                .map(Into::into)
-        });
+        let customer = self
+            .customers
+            .as_ref()
+            .map(|customers| device.customer.and_then(|id| customers.get(&id)).cloned());
         let labels = self.labels.as_ref().map(|labels| {
             labels
                 .get(&device.id)

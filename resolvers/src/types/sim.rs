@@ -1,6 +1,6 @@
 //! `Sim`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
@@ -37,7 +37,7 @@ pub(crate) struct Sim {
 struct Related {
     customer: Option<Option<Customer>>,
     device: Option<Option<Device>>,
-    labels: Option<Vec<Label>>,
+    labels: Option<Arc<[Label]>>,
 }
 
 /// A SIM.
@@ -115,7 +115,7 @@ impl Sim {
     }
 
     /// Labels, by key.
-    async fn labels(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<Label>>> {
+    async fn labels(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Arc<[Label]>>> {
         if let Some(labels) = &self.related.labels {
             return Ok(Some(labels.clone()));
         }
@@ -150,7 +150,7 @@ impl From<sim::Sim> for Sim {
 
 /// The relations of one page, each fetched by one statement and only if selected.
 pub(crate) struct Prefetched {
-    customers: Option<HashMap<CustomerId, customer::Customer>>,
+    customers: Option<HashMap<CustomerId, Customer>>,
     devices: Option<HashMap<SimId, device::Device>>,
     labels: Option<HashMap<SimId, Vec<label::Label>>>,
 }
@@ -171,7 +171,13 @@ impl Prefetched {
             let mut customers: Vec<_> = sims.filter_map(|sim| sim.customer).collect();
             customers.sort_unstable();
             customers.dedup();
-            prefetched.customers = Some(customer::by_ids(cx, &customers).await?);
+            let found = customer::by_ids(cx, &customers).await?;
+            prefetched.customers = Some(
+                found
+                    .into_iter()
+                    .map(|(id, customer)| (id, customer.into()))
+                    .collect(),
+            );
         }
         if wanted.node("device") && cx.scope().may(Permission::DevicesRead) {
             prefetched.devices = Some(device::by_sims(cx, &ids).await?);
@@ -183,12 +189,10 @@ impl Prefetched {
     }
 
     pub(crate) fn sim(&self, sim: sim::Sim) -> Sim {
-        let customer = self.customers.as_ref().map(|customers| {
-            sim.customer
-                .and_then(|id| customers.get(&id))
-                .cloned()
-                .map(Into::into)
-        });
+        let customer = self
+            .customers
+            .as_ref()
+            .map(|customers| sim.customer.and_then(|id| customers.get(&id)).cloned());
         let device = self
             .devices
             .as_ref()
