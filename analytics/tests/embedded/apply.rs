@@ -234,37 +234,3 @@ async fn fsync_can_be_switched() {
     store.set_fsync(false).await.expect("off");
     assert_eq!(everything(&store).await, five_times(10));
 }
-
-/// Not a bound, a figure: run with `--ignored --nocapture`.
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn how_fast_batches_are_applied() {
-    let store = migrated().await;
-    for fsync in [false, true] {
-        store.set_fsync(fsync).await.expect("a setting");
-        for count in [1_000_u32, 10_000, 100_000] {
-            let tenant = tenant();
-            let mut best = std::time::Duration::MAX;
-            for _ in 0..5 {
-                let batch = batch();
-                let rows = rows(
-                    tenant,
-                    batch,
-                    count,
-                    TimeDelta::milliseconds(25_920_000 / i64::from(count) * 100),
-                );
-                let payload = cdr::encode(&rows);
-                let begun = std::time::Instant::now();
-                store
-                    .apply(batch, u64::from(count), payload)
-                    .await
-                    .expect("applied");
-                best = best.min(begun.elapsed());
-            }
-            println!(
-                "fsync {fsync}: {count} rows in {best:?}, {:.0} rows/s",
-                f64::from(count) / best.as_secs_f64()
-            );
-        }
-    }
-}
