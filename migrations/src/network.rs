@@ -32,7 +32,10 @@ pub struct Network {
 /// Every known network, ordered by MCC and MNC.
 pub fn networks() -> Vec<Network> {
     // The text is compiled in and a test reads every line of it, so no row is lost here.
-    csv::Reader::from_reader(CSV.as_bytes()).deserialize().filter_map(Result::ok).collect()
+    csv::Reader::from_reader(CSV.as_bytes())
+        .deserialize()
+        .filter_map(Result::ok)
+        .collect()
 }
 
 #[cfg(test)]
@@ -52,10 +55,19 @@ mod tests {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let mut seen = BTreeSet::new();
         for network in networks() {
-            assert!(network.mcc.len() == 3 && digits(&network.mcc), "{network:?}");
-            assert!((2..=3).contains(&network.mnc.len()) && digits(&network.mnc), "{network:?}");
+            assert!(
+                network.mcc.len() == 3 && digits(&network.mcc),
+                "{network:?}"
+            );
+            assert!(
+                (2..=3).contains(&network.mnc.len()) && digits(&network.mnc),
+                "{network:?}"
+            );
             assert!(!network.name.trim().is_empty(), "{network:?}");
-            assert!(seen.insert((network.mcc.clone(), network.mnc.clone())), "{network:?}");
+            assert!(
+                seen.insert((network.mcc.clone(), network.mnc.clone())),
+                "{network:?}"
+            );
         }
     }
 
@@ -75,10 +87,16 @@ mod tests {
     #[test]
     fn the_networks_of_the_demo_fleet_are_known() {
         let networks = networks();
-        for (mcc, mnc, name) in
-            [("262", "01", "Telekom"), ("262", "02", "Vodafone"), ("242", "01", "Telenor")]
-        {
-            assert!(networks.iter().any(|n| n.mcc == mcc && n.mnc == mnc && n.name == name));
+        for (mcc, mnc, name) in [
+            ("262", "01", "Telekom"),
+            ("262", "02", "Vodafone"),
+            ("242", "01", "Telenor"),
+        ] {
+            assert!(
+                networks
+                    .iter()
+                    .any(|n| n.mcc == mcc && n.mnc == mnc && n.name == name)
+            );
         }
     }
 }

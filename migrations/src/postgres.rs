@@ -32,11 +32,15 @@ pub enum Error {
     #[error("cannot connect to Postgres: {0}")]
     Connect(#[source] DbErr),
     /// The server is too old.
-    #[error("Postgres {OLDEST_SERVER} or newer is needed, this server is version {0}: upgrade it, or unset the \
-             database URL to use the private one")]
+    #[error(
+        "Postgres {OLDEST_SERVER} or newer is needed, this server is version {0}: upgrade it, or unset the \
+             database URL to use the private one"
+    )]
     OldServer(String),
     /// The database has a migration that this program does not know.
-    #[error("the database was migrated by a newer version of this program ({0}): run that version, or restore a backup")]
+    #[error(
+        "the database was migrated by a newer version of this program ({0}): run that version, or restore a backup"
+    )]
     NewerSchema(String),
     /// A statement failed.
     #[error("migrating Postgres failed: {0}")]
@@ -81,7 +85,9 @@ pub async fn down(url: &str, steps: Option<u32>) -> Result<(), Error> {
 /// See [`Error`].
 pub async fn status(url: &str) -> Result<Vec<Applied>, Error> {
     let db = connect(url).await?;
-    let result = Migrator::get_migration_with_status_read_only(&db).await.map_err(known);
+    let result = Migrator::get_migration_with_status_read_only(&db)
+        .await
+        .map_err(known);
     close(db).await;
     Ok(result?
         .iter()
@@ -116,12 +122,18 @@ async fn connect(url: &str) -> Result<DatabaseConnection, Error> {
         .sqlx_logging(false);
     let db = Database::connect(options).await.map_err(Error::Connect)?;
     let row = db
-        .query_one_raw(sql("SELECT current_setting('server_version_num')::int / 10000 AS major, \
-                            current_setting('server_version') AS version"))
+        .query_one_raw(sql(
+            "SELECT current_setting('server_version_num')::int / 10000 AS major, \
+                            current_setting('server_version') AS version",
+        ))
         .await?;
     let (major, version): (i32, String) = match row {
         Some(row) => (row.try_get("", "major")?, row.try_get("", "version")?),
-        None => return Err(Error::Connect(DbErr::RecordNotFound("server version".into()))),
+        None => {
+            return Err(Error::Connect(DbErr::RecordNotFound(
+                "server version".into(),
+            )));
+        }
     };
     if major < OLDEST_SERVER {
         close(db).await;
@@ -136,7 +148,8 @@ async fn migrate(db: &DatabaseConnection, direction: Direction) -> Result<(), Er
         Direction::Up => Migrator::up(db, None).await,
         Direction::Down(steps) => Migrator::down(db, steps).await,
     };
-    db.execute_raw(lock("SELECT pg_advisory_unlock($1)")).await?;
+    db.execute_raw(lock("SELECT pg_advisory_unlock($1)"))
+        .await?;
     result.map_err(known)
 }
 
@@ -167,14 +180,17 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_foundation::Migration), Box::new(m0002_networks::Migration)]
+        vec![
+            Box::new(m0001_foundation::Migration),
+            Box::new(m0002_networks::Migration),
+        ]
     }
 }
 
 mod m0001_foundation {
     use super::{
-        ConnectionTrait, DbErr, FOUNDATION_DOWN, FOUNDATION_UP, MigrationName, MigrationTrait, ROLES,
-        SchemaManager, async_trait,
+        ConnectionTrait, DbErr, FOUNDATION_DOWN, FOUNDATION_UP, MigrationName, MigrationTrait,
+        ROLES, SchemaManager, async_trait,
     };
 
     pub(super) struct Migration;
@@ -189,12 +205,18 @@ mod m0001_foundation {
     impl MigrationTrait for Migration {
         async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
             manager.get_connection().execute_unprepared(ROLES).await?;
-            manager.get_connection().execute_unprepared(FOUNDATION_UP).await?;
+            manager
+                .get_connection()
+                .execute_unprepared(FOUNDATION_UP)
+                .await?;
             Ok(())
         }
 
         async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-            manager.get_connection().execute_unprepared(FOUNDATION_DOWN).await?;
+            manager
+                .get_connection()
+                .execute_unprepared(FOUNDATION_DOWN)
+                .await?;
             Ok(())
         }
     }
@@ -219,7 +241,11 @@ mod m0002_networks {
         async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
             let rows = serde_json::to_string(&network::networks())
                 .map_err(|error| DbErr::Migration(error.to_string()))?;
-            let values = [rows.into(), network::SOURCE.into(), network::SOURCE_VERSION.into()];
+            let values = [
+                rows.into(),
+                network::SOURCE.into(),
+                network::SOURCE_VERSION.into(),
+            ];
             manager
                 .get_connection()
                 .execute_raw(Statement::from_sql_and_values(
@@ -232,7 +258,10 @@ mod m0002_networks {
         }
 
         async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-            manager.get_connection().execute_unprepared("DELETE FROM network").await?;
+            manager
+                .get_connection()
+                .execute_unprepared("DELETE FROM network")
+                .await?;
             Ok(())
         }
     }

@@ -17,13 +17,23 @@ async fn connect(db: &PostgresDb) -> DatabaseConnection {
 }
 
 async fn strings(db: &DatabaseConnection, sql: &str) -> Vec<String> {
-    let rows = db.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap();
-    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    let rows = db
+        .query_all_raw(Statement::from_string(DbBackend::Postgres, sql))
+        .await
+        .unwrap();
+    rows.iter()
+        .map(|row| row.try_get_by_index(0).unwrap())
+        .collect()
 }
 
 async fn number(db: &DatabaseConnection, sql: &str) -> i64 {
     let sql = Statement::from_string(DbBackend::Postgres, sql);
-    db.query_one_raw(sql).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    db.query_one_raw(sql)
+        .await
+        .unwrap()
+        .unwrap()
+        .try_get_by_index(0)
+        .unwrap()
 }
 
 /// Everything that a migration can leave behind in a database, by name.
@@ -39,20 +49,33 @@ async fn contents(db: &DatabaseConnection) -> Vec<String> {
 }
 
 async fn all_applied(db: &PostgresDb) -> bool {
-    migrations::status(db.url()).await.unwrap().iter().all(|migration| migration.applied)
+    migrations::status(db.url())
+        .await
+        .unwrap()
+        .iter()
+        .all(|migration| migration.applied)
 }
 
 #[tokio::test]
 async fn up_down_and_up_again_ends_where_it_began() {
     let db = empty_postgres();
-    assert!(migrations::status(db.url()).await.unwrap().iter().all(|migration| !migration.applied));
+    assert!(
+        migrations::status(db.url())
+            .await
+            .unwrap()
+            .iter()
+            .all(|migration| !migration.applied)
+    );
     migrations::up(db.url()).await.unwrap();
     let connection = connect(&db).await;
     let first = contents(&connection).await;
     assert!(all_applied(&db).await);
 
     migrations::down(db.url(), None).await.unwrap();
-    assert_eq!(contents(&connection).await, ["seaql_migrations", "seaql_migrations_pkey"]);
+    assert_eq!(
+        contents(&connection).await,
+        ["seaql_migrations", "seaql_migrations_pkey"]
+    );
 
     migrations::up(db.url()).await.unwrap();
     assert_eq!(contents(&connection).await, first);
@@ -63,8 +86,12 @@ async fn migrating_twice_changes_nothing() {
     let db = empty_postgres();
     migrations::up(db.url()).await.unwrap();
     let connection = connect(&db).await;
-    let moment = "SELECT string_agg(version || applied_at, ',' ORDER BY version) FROM seaql_migrations";
-    let (tables, applied) = (contents(&connection).await, strings(&connection, moment).await);
+    let moment =
+        "SELECT string_agg(version || applied_at, ',' ORDER BY version) FROM seaql_migrations";
+    let (tables, applied) = (
+        contents(&connection).await,
+        strings(&connection, moment).await,
+    );
     migrations::up(db.url()).await.unwrap();
     assert_eq!(contents(&connection).await, tables);
     assert_eq!(strings(&connection, moment).await, applied);
@@ -83,7 +110,10 @@ async fn servers_that_start_at_once_migrate_once() {
     assert!(all_applied(&db).await);
     let connection = connect(&db).await;
     let known = i64::try_from(migrations::status(db.url()).await.unwrap().len()).unwrap();
-    assert_eq!(number(&connection, "SELECT count(*) FROM seaql_migrations").await, known);
+    assert_eq!(
+        number(&connection, "SELECT count(*) FROM seaql_migrations").await,
+        known
+    );
 }
 
 #[tokio::test]
@@ -107,14 +137,24 @@ async fn a_database_of_a_newer_program_is_refused() {
         .await
         .unwrap();
     let error = migrations::up(db.url()).await.unwrap_err();
-    assert!(matches!(error, migrations::Error::NewerSchema(_)), "{error}");
+    assert!(
+        matches!(error, migrations::Error::NewerSchema(_)),
+        "{error}"
+    );
     assert!(error.to_string().contains("m9999_future"), "{error}");
 }
 
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_a_sentence() {
-    let error = migrations::up("postgres://nobody:hidden@127.0.0.1:1/none").await.unwrap_err();
-    assert!(error.to_string().starts_with("cannot connect to Postgres: "), "{error}");
+    let error = migrations::up("postgres://nobody:hidden@127.0.0.1:1/none")
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("cannot connect to Postgres: "),
+        "{error}"
+    );
     assert!(!error.to_string().contains("hidden"), "{error}");
 }
 
@@ -123,10 +163,16 @@ async fn the_reference_networks_are_loaded_with_their_source() {
     let db = postgres();
     let connection = connect(&db).await;
     let expected = i64::try_from(migrations::networks().len()).unwrap();
-    assert_eq!(number(&connection, "SELECT count(*) FROM network").await, expected);
+    assert_eq!(
+        number(&connection, "SELECT count(*) FROM network").await,
+        expected
+    );
     let source = "SELECT DISTINCT source || ' ' || source_version FROM network";
-    let known =
-        format!("{} {}", migrations::network::SOURCE, migrations::network::SOURCE_VERSION);
+    let known = format!(
+        "{} {}",
+        migrations::network::SOURCE,
+        migrations::network::SOURCE_VERSION
+    );
     assert_eq!(strings(&connection, source).await, [known]);
     let telekom = "SELECT name FROM network WHERE plmn = '262-01' AND country_code = 'DE'";
     assert_eq!(strings(&connection, telekom).await, ["Telekom"]);
@@ -238,7 +284,10 @@ async fn the_roles_can_neither_log_in_nor_get_around_row_security() {
 async fn without_a_tenant_the_application_sees_and_writes_nothing() {
     let db = two_tenants().await;
     let connection = connect(&db).await;
-    connection.execute_unprepared("SET ROLE simcube_app").await.unwrap();
+    connection
+        .execute_unprepared("SET ROLE simcube_app")
+        .await
+        .unwrap();
     for table in strings(
         &connection,
         &format!("SELECT c.relname::text FROM pg_class c WHERE {TENANT_TABLE}"),
@@ -248,8 +297,14 @@ async fn without_a_tenant_the_application_sees_and_writes_nothing() {
         let count = number(&connection, &format!("SELECT count(*) FROM {table}")).await;
         assert_eq!(count, 0, "{table}");
     }
-    let written = connection.execute_unprepared(&customer(ALPHA, "acme")).await.unwrap_err();
-    assert!(written.to_string().contains("row-level security"), "{written}");
+    let written = connection
+        .execute_unprepared(&customer(ALPHA, "acme"))
+        .await
+        .unwrap_err();
+    assert!(
+        written.to_string().contains("row-level security"),
+        "{written}"
+    );
 }
 
 #[tokio::test]
@@ -259,10 +314,19 @@ async fn the_application_sees_its_own_tenant_only() {
     act_as(&connection, ALPHA).await;
     let seen = "SELECT tenant_id::text FROM customer UNION SELECT tenant_id::text FROM tenant";
     assert_eq!(strings(&connection, seen).await, [ALPHA]);
-    let changed = connection.execute_unprepared("UPDATE customer SET name = 'mine'").await.unwrap();
+    let changed = connection
+        .execute_unprepared("UPDATE customer SET name = 'mine'")
+        .await
+        .unwrap();
     assert_eq!(changed.rows_affected(), 1);
-    let foreign = connection.execute_unprepared(&customer(BETA, "acme")).await.unwrap_err();
-    assert!(foreign.to_string().contains("row-level security"), "{foreign}");
+    let foreign = connection
+        .execute_unprepared(&customer(BETA, "acme"))
+        .await
+        .unwrap_err();
+    assert!(
+        foreign.to_string().contains("row-level security"),
+        "{foreign}"
+    );
 }
 
 #[tokio::test]
@@ -284,7 +348,10 @@ async fn the_audit_log_can_only_grow() {
     let connection = connect(&db).await;
     for role in ["simcube_app", "simcube_system"] {
         for change in ["UPDATE audit SET actor = 'me'", "DELETE FROM audit"] {
-            connection.execute_unprepared(&format!("SET ROLE {role}")).await.unwrap();
+            connection
+                .execute_unprepared(&format!("SET ROLE {role}"))
+                .await
+                .unwrap();
             let error = connection.execute_unprepared(change).await.unwrap_err();
             assert!(error.to_string().contains("permission denied"), "{error}");
         }
@@ -307,9 +374,13 @@ async fn two_tenants() -> PostgresDb {
             "INSERT INTO tenant (tenant_id, slug, name, created_at) VALUES ('{tenant}', '{slug}', '{slug}', now())"
         );
         connection.execute_unprepared(&sql).await.unwrap();
-        connection.execute_unprepared(&customer(tenant, "bosch")).await.unwrap();
+        connection
+            .execute_unprepared(&customer(tenant, "bosch"))
+            .await
+            .unwrap();
     }
-    let parent = format!("UPDATE customer SET customer_id = '{BETA_CUSTOMER}' WHERE tenant_id = '{BETA}'");
+    let parent =
+        format!("UPDATE customer SET customer_id = '{BETA_CUSTOMER}' WHERE tenant_id = '{BETA}'");
     connection.execute_unprepared(&parent).await.unwrap();
     db
 }
@@ -321,6 +392,12 @@ fn customer(tenant: &str, slug: &str) -> String {
 }
 
 async fn act_as(connection: &DatabaseConnection, tenant: &str) {
-    connection.execute_unprepared("SET ROLE simcube_app").await.unwrap();
-    connection.execute_unprepared(&format!("SET app.tenant_id = '{tenant}'")).await.unwrap();
+    connection
+        .execute_unprepared("SET ROLE simcube_app")
+        .await
+        .unwrap();
+    connection
+        .execute_unprepared(&format!("SET app.tenant_id = '{tenant}'"))
+        .await
+        .unwrap();
 }

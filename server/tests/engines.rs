@@ -25,7 +25,10 @@ struct Running {
 
 impl Running {
     fn start(data: &Path) -> Self {
-        let mut running = Self { child: simcube(data).spawn().unwrap(), lines: BTreeMap::new() };
+        let mut running = Self {
+            child: simcube(data).spawn().unwrap(),
+            lines: BTreeMap::new(),
+        };
         for line in BufReader::new(running.child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             let (name, value) = line.split_once('=').unwrap();
@@ -35,7 +38,13 @@ impl Running {
             }
         }
         let mut said = String::new();
-        running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        running
+            .child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
         panic!("the engines did not start: {said}");
     }
 
@@ -72,22 +81,34 @@ impl Drop for Running {
 fn engines_folder() -> PathBuf {
     match std::env::var_os("SIMCUBE_ENGINES") {
         Some(folder) => folder.into(),
-        None => panic!("SIMCUBE_ENGINES is not set: run the tests with ./dev test, which fetches the engines"),
+        None => panic!(
+            "SIMCUBE_ENGINES is not set: run the tests with ./dev test, which fetches the engines"
+        ),
     }
 }
 
 fn simcube(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_simcube"));
-    command.args(["engines", "--with-parent", "--data"]).arg(data);
-    command.env("SIMCUBE_ENGINES", engines_folder()).env_remove("DATABASE_URL");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(["engines", "--with-parent", "--data"])
+        .arg(data);
+    command
+        .env("SIMCUBE_ENGINES", engines_folder())
+        .env_remove("DATABASE_URL");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
 /// What `simcube engines` says when it does not start, and its exit code.
 fn refusal(data: &Path) -> (String, Option<i32>) {
     let output = simcube(data).output().unwrap();
-    (String::from_utf8(output.stderr).unwrap(), output.status.code())
+    (
+        String::from_utf8(output.stderr).unwrap(),
+        output.status.code(),
+    )
 }
 
 fn settings(data: &Path) -> Settings {
@@ -102,7 +123,10 @@ fn settings(data: &Path) -> Settings {
 }
 
 fn folder() -> TempDir {
-    tempfile::Builder::new().permissions(Permissions::from_mode(0o711)).tempdir().unwrap()
+    tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o711))
+        .tempdir()
+        .unwrap()
 }
 
 fn record(data: &Path) -> Value {
@@ -157,12 +181,19 @@ async fn a_folder_in_a_private_home_works_also_for_root() {
     assert!(applied.iter().all(|migration| migration.applied));
     assert!(again.stop());
     let cluster = data.join(record(&data)["cluster"].as_str().unwrap());
-    assert_eq!(cluster.starts_with(&data), !rustix::process::geteuid().is_root());
+    assert_eq!(
+        cluster.starts_with(&data),
+        !rustix::process::geteuid().is_root()
+    );
 
     // A copy of the folder without its database must not start the database of the original.
     if rustix::process::geteuid().is_root() {
         let copy = folder();
-        fs::copy(data.join("postgres.json"), copy.path().join("postgres.json")).unwrap();
+        fs::copy(
+            data.join("postgres.json"),
+            copy.path().join("postgres.json"),
+        )
+        .unwrap();
         let (said, _) = refusal(copy.path());
         assert!(said.contains("belongs to the data folder"), "{said}");
         fs::remove_dir_all(cluster.parent().unwrap()).unwrap();
@@ -215,17 +246,25 @@ async fn a_data_folder_in_use_is_refused_to_a_server_and_shared_with_a_command()
     let data = folder();
     let running = Running::start(data.path());
     let (said, code) = refusal(data.path());
-    let expected = format!("is in use by process {}: stop that process", running.child.id());
+    let expected = format!(
+        "is in use by process {}: stop that process",
+        running.child.id()
+    );
     assert!(said.contains(&expected), "{said}");
     assert_eq!(code, Some(2));
 
-    let beside = Engines::open(settings(data.path()), Access::Beside).await.unwrap();
+    let beside = Engines::open(settings(data.path()), Access::Beside)
+        .await
+        .unwrap();
     assert!(!beside.is_holder());
     assert_eq!(beside.database_url(), running.database_url());
     assert!(matches!(beside.clickhouse(), ClickHouseAddress::Unix(_)));
     beside.store().unwrap().ping().await.unwrap();
     beside.close().await;
-    assert!(postgres_answers(running.database_url()).await, "closing beside stopped the holder");
+    assert!(
+        postgres_answers(running.database_url()).await,
+        "closing beside stopped the holder"
+    );
     assert!(running.stop());
 }
 
@@ -234,7 +273,10 @@ async fn a_data_folder_of_another_version_is_refused() {
     let data = folder();
     fs::write(data.path().join("VERSION"), "999\n").unwrap();
     let (said, code) = refusal(data.path());
-    assert!(said.contains("has format 999, this program reads format 1"), "{said}");
+    assert!(
+        said.contains("has format 999, this program reads format 1"),
+        "{said}"
+    );
     assert_eq!(code, Some(2));
 }
 
@@ -242,22 +284,42 @@ async fn a_data_folder_of_another_version_is_refused() {
 async fn a_cluster_of_another_postgres_is_refused() {
     let data = folder();
     assert!(Running::start(data.path()).stop());
-    let cluster = data.path().join(record(data.path())["cluster"].as_str().unwrap());
+    let cluster = data
+        .path()
+        .join(record(data.path())["cluster"].as_str().unwrap());
     fs::write(cluster.join("PG_VERSION"), "17\n").unwrap();
     let (said, code) = refusal(data.path());
-    assert!(said.contains("was made by Postgres 17, the fetched one is 18"), "{said}");
+    assert!(
+        said.contains("was made by Postgres 17, the fetched one is 18"),
+        "{said}"
+    );
     assert_eq!(code, Some(2));
 }
 
 #[tokio::test]
 async fn missing_engines_are_a_sentence_that_says_what_to_do() {
     let (data, empty) = (folder(), folder());
-    let unknown = Settings { engines: None, ..settings(data.path()) };
-    let Err(error) = Engines::open(unknown, Access::Alone).await else { panic!("opened") };
+    let unknown = Settings {
+        engines: None,
+        ..settings(data.path())
+    };
+    let Err(error) = Engines::open(unknown, Access::Alone).await else {
+        panic!("opened")
+    };
     assert!(matches!(error, Error::EnginesUnknown), "{error}");
-    let missing = Settings { engines: Some(empty.path().into()), ..settings(data.path()) };
-    let Err(error) = Engines::open(missing, Access::Alone).await else { panic!("opened") };
-    assert!(error.to_string().contains("run engines/fetch, or set DATABASE_URL"), "{error}");
+    let missing = Settings {
+        engines: Some(empty.path().into()),
+        ..settings(data.path())
+    };
+    let Err(error) = Engines::open(missing, Access::Alone).await else {
+        panic!("opened")
+    };
+    assert!(
+        error
+            .to_string()
+            .contains("run engines/fetch, or set DATABASE_URL"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -272,6 +334,8 @@ async fn servers_of_the_operators_need_no_data_folder() {
     };
     let engines = Engines::open(remote, Access::Alone).await.unwrap();
     assert_eq!(engines.database_url(), "postgres://db/simcube");
-    assert!(matches!(engines.clickhouse(), ClickHouseAddress::Url(url) if url == "http://cubes:8123"));
+    assert!(
+        matches!(engines.clickhouse(), ClickHouseAddress::Url(url) if url == "http://cubes:8123")
+    );
     assert!(!data.exists());
 }

@@ -16,7 +16,16 @@ const EDGES: [(&str, &[&str]); 11] = [
     // Measures the whole house; nothing may use it.
     (
         "bench",
-        &["analytics", "domain", "exports", "ingest", "migrations", "resolvers", "schema", "server"],
+        &[
+            "analytics",
+            "domain",
+            "exports",
+            "ingest",
+            "migrations",
+            "resolvers",
+            "schema",
+            "server",
+        ],
     ),
     ("domain", &[]),
     ("exports", &["analytics", "domain"]),
@@ -47,18 +56,42 @@ const TEST_EDGES: [&str; 2] = ["migrations", "testkit"];
 
 /// Libraries that only some crates may name, in tests too, with the reason.
 const HOMES: [(&str, &[&str], &str); 8] = [
-    ("sea-orm", &["bench", "domain"], "every Postgres statement is in domain"),
-    ("sea-orm-migration", &["migrations", "testkit"], "schema changes are migrations"),
-    ("clickhouse", &["analytics"], "every ClickHouse statement comes from one builder"),
-    ("libloading", &["analytics"], "the embedded engine is one module"),
+    (
+        "sea-orm",
+        &["bench", "domain"],
+        "every Postgres statement is in domain",
+    ),
+    (
+        "sea-orm-migration",
+        &["migrations", "testkit"],
+        "schema changes are migrations",
+    ),
+    (
+        "clickhouse",
+        &["analytics"],
+        "every ClickHouse statement comes from one builder",
+    ),
+    (
+        "libloading",
+        &["analytics"],
+        "the embedded engine is one module",
+    ),
     (
         "async-graphql",
         &["bench", "resolvers", "schema", "server"],
         "business rules do not know how they are asked",
     ),
     ("axum", &["bench", "server"], "routes are in the server"),
-    ("jsonwebtoken", &["server"], "a token becomes a scope in one place"),
-    ("arrow", &["exports"], "frames and files are written by exports"),
+    (
+        "jsonwebtoken",
+        &["server"],
+        "a token becomes a scope in one place",
+    ),
+    (
+        "arrow",
+        &["exports"],
+        "frames and files are written by exports",
+    ),
 ];
 
 /// A crate's dependencies by name: what it is built with, and what its tests use besides.
@@ -74,10 +107,17 @@ fn crates() -> BTreeMap<String, Crate> {
         .current_dir(root)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let read = |package: &Value| {
-        let mut found = Crate { normal: BTreeSet::new(), test: BTreeSet::new() };
+        let mut found = Crate {
+            normal: BTreeSet::new(),
+            test: BTreeSet::new(),
+        };
         for dependency in package["dependencies"].as_array().unwrap() {
             let name = dependency["name"].as_str().unwrap().to_owned();
             if dependency["kind"] == "dev" {
@@ -88,14 +128,23 @@ fn crates() -> BTreeMap<String, Crate> {
         }
         (package["name"].as_str().unwrap().to_owned(), found)
     };
-    metadata["packages"].as_array().unwrap().iter().map(read).collect()
+    metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(read)
+        .collect()
 }
 
 #[test]
 fn every_crate_has_its_place() {
     let crates = crates();
     let found: Vec<&str> = crates.keys().map(String::as_str).collect();
-    assert_eq!(found, EDGES.map(|(name, _)| name), "draw a new crate in EDGES and ARCHITECTURE.md");
+    assert_eq!(
+        found,
+        EDGES.map(|(name, _)| name),
+        "draw a new crate in EDGES and ARCHITECTURE.md"
+    );
 }
 
 #[test]
@@ -104,8 +153,15 @@ fn crates_use_only_the_crates_below_them() {
     let allowed: BTreeMap<_, _> = EDGES.into_iter().collect();
     for (name, found) in &crates {
         let allowed = allowed[name.as_str()];
-        for edge in found.normal.iter().filter(|name| crates.contains_key(*name)) {
-            assert!(allowed.contains(&edge.as_str()), "{name} may not use {edge}");
+        for edge in found
+            .normal
+            .iter()
+            .filter(|name| crates.contains_key(*name))
+        {
+            assert!(
+                allowed.contains(&edge.as_str()),
+                "{name} may not use {edge}"
+            );
         }
         for edge in found.test.iter().filter(|name| crates.contains_key(*name)) {
             let fine = allowed.contains(&edge.as_str()) || TEST_EDGES.contains(&edge.as_str());
@@ -133,7 +189,10 @@ fn libraries_stay_where_they_live() {
     for (name, found) in crates() {
         for (library, homes, reason) in HOMES {
             if found.normal.contains(library) || found.test.contains(library) {
-                assert!(homes.contains(&name.as_str()), "{name} may not use {library}: {reason}");
+                assert!(
+                    homes.contains(&name.as_str()),
+                    "{name} may not use {library}: {reason}"
+                );
             }
         }
     }
@@ -151,7 +210,11 @@ fn a_crate_is_named_as_its_folder_and_is_not_published() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for name in crates().keys() {
         let manifest = std::fs::read_to_string(root.join(name).join("Cargo.toml")).unwrap();
-        for line in [&format!("name = \"{name}\"")[..], "publish.workspace = true", "[lints]\nworkspace = true"] {
+        for line in [
+            &format!("name = \"{name}\"")[..],
+            "publish.workspace = true",
+            "[lints]\nworkspace = true",
+        ] {
             assert!(manifest.contains(line), "{name}/Cargo.toml has no `{line}`");
         }
     }

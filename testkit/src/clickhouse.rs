@@ -42,7 +42,12 @@ pub fn clickhouse() -> ClickHouseDb {
         database: unique("test"),
     };
     let created = block_on(async {
-        run(&db.url, "default", &format!("CREATE DATABASE {}", db.database)).await?;
+        run(
+            &db.url,
+            "default",
+            &format!("CREATE DATABASE {}", db.database),
+        )
+        .await?;
         for migration in statements(&Layout::Single) {
             for statement in &migration.sql {
                 run(&db.url, &db.database, statement).await?;
@@ -58,11 +63,19 @@ async fn run(url: &str, database: &str, statement: &str) -> Result<(), String> {
     // Needed to build a client at all, though no test speaks TLS; a second installation is refused and harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let address = Url::parse_with_params(url, [("database", database)]).map_err(text)?;
-    let reply =
-        reqwest::Client::new().post(address).body(statement.to_owned()).send().await.map_err(text)?;
+    let reply = reqwest::Client::new()
+        .post(address)
+        .body(statement.to_owned())
+        .send()
+        .await
+        .map_err(text)?;
     let status = reply.status();
     let answer = reply.text().await.map_err(text)?;
-    if status.is_success() { Ok(()) } else { Err(format!("{status}: {answer}: {statement}")) }
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(format!("{status}: {answer}: {statement}"))
+    }
 }
 
 fn text(error: impl std::fmt::Display) -> String {

@@ -11,11 +11,16 @@ pub use postgres::{PostgresDb, empty_postgres, postgres};
 use std::future::Future;
 
 /// What every function here says when an engine is missing.
-#[expect(clippy::disallowed_methods, reason = "`./dev test` speaks to the tests through it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`./dev test` speaks to the tests through it"
+)]
 fn address(variable: &str) -> String {
     match std::env::var(variable) {
         Ok(value) if !value.is_empty() => value,
-        _ => panic!("{variable} is not set: run the tests with ./dev test, which starts the engines"),
+        _ => {
+            panic!("{variable} is not set: run the tests with ./dev test, which starts the engines")
+        }
     }
 }
 
@@ -23,8 +28,12 @@ fn address(variable: &str) -> String {
 fn block_on<T: Send>(work: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap_or_else(|error| panic!("no runtime for the test: {error}")).block_on(work)
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime
+                .unwrap_or_else(|error| panic!("no runtime for the test: {error}"))
+                .block_on(work)
         });
         match thread.join() {
             Ok(value) => value,

@@ -57,27 +57,40 @@ fn create(migrated: bool) -> PostgresDb {
     let name = unique("test");
     let created = block_on(async {
         let server = connect("postgres").await?;
-        let from = if migrated { template(&server).await? } else { "template0".to_owned() };
+        let from = if migrated {
+            template(&server).await?
+        } else {
+            "template0".to_owned()
+        };
         server
             .execute_unprepared(&format!(r#"CREATE DATABASE "{name}" TEMPLATE "{from}""#))
             .await?;
         server.close().await
     });
     created.unwrap_or_else(|error| panic!("creating a test database failed: {error}"));
-    PostgresDb { url: database_url(&name), name }
+    PostgresDb {
+        url: database_url(&name),
+        name,
+    }
 }
 
 /// Makes the template unless another test, perhaps of another program, made it already.
 async fn template(server: &DatabaseConnection) -> Result<String, DbErr> {
     let name = format!("simcube_template_{:016x}", migrations::fingerprint());
     let draft = format!("{name}_draft");
-    server.execute_raw(sql("SELECT pg_advisory_lock($1)", LOCK)).await?;
+    server
+        .execute_raw(sql("SELECT pg_advisory_lock($1)", LOCK))
+        .await?;
     let known = sql("SELECT FROM pg_database WHERE datname = $1", name.as_str());
     if server.query_one_raw(known).await?.is_none() {
         server
-            .execute_unprepared(&format!(r#"DROP DATABASE IF EXISTS "{draft}" WITH (FORCE)"#))
+            .execute_unprepared(&format!(
+                r#"DROP DATABASE IF EXISTS "{draft}" WITH (FORCE)"#
+            ))
             .await?;
-        server.execute_unprepared(&format!(r#"CREATE DATABASE "{draft}" TEMPLATE template0"#)).await?;
+        server
+            .execute_unprepared(&format!(r#"CREATE DATABASE "{draft}" TEMPLATE template0"#))
+            .await?;
         migrations::up(&database_url(&draft))
             .await
             .unwrap_or_else(|error| panic!("migrating the template database failed: {error}"));
@@ -85,13 +98,18 @@ async fn template(server: &DatabaseConnection) -> Result<String, DbErr> {
             .execute_unprepared(&format!(r#"ALTER DATABASE "{draft}" RENAME TO "{name}""#))
             .await?;
     }
-    server.execute_raw(sql("SELECT pg_advisory_unlock($1)", LOCK)).await?;
+    server
+        .execute_raw(sql("SELECT pg_advisory_unlock($1)", LOCK))
+        .await?;
     Ok(name)
 }
 
 async fn connect(database: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(database_url(database));
-    options.max_connections(1).min_connections(1).sqlx_logging(false);
+    options
+        .max_connections(1)
+        .min_connections(1)
+        .sqlx_logging(false);
     Database::connect(options).await
 }
 

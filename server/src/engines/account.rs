@@ -28,7 +28,11 @@ impl Account {
         }
         let path = Path::new("/etc/passwd");
         let users = fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
-        NAMES.iter().find_map(|name| find(&users, name)).map(Some).ok_or(Error::NoAccount)
+        NAMES
+            .iter()
+            .find_map(|name| find(&users, name))
+            .map(Some)
+            .ok_or(Error::NoAccount)
     }
 
     /// Whether the user can read `path` and pass through every folder above it, judged by owner, group and mode.
@@ -76,7 +80,10 @@ fn find(users: &str, name: &str) -> Option<Account> {
             return None;
         }
         let mut ids = fields.skip(1);
-        Some(Account { uid: ids.next()?.parse().ok()?, gid: ids.next()?.parse().ok()? })
+        Some(Account {
+            uid: ids.next()?.parse().ok()?,
+            gid: ids.next()?.parse().ok()?,
+        })
     })
 }
 
@@ -108,7 +115,13 @@ mod tests {
 
     #[test]
     fn a_user_is_found_by_its_whole_name() {
-        assert_eq!(find(USERS, "nobody"), Some(Account { uid: 65534, gid: 65533 }));
+        assert_eq!(
+            find(USERS, "nobody"),
+            Some(Account {
+                uid: 65534,
+                gid: 65533
+            })
+        );
         assert_eq!(find(USERS, "no"), None);
     }
 
@@ -118,8 +131,14 @@ mod tests {
         let inner = parent.path().join("inner");
         fs::create_dir(&inner).unwrap();
         let metadata = fs::metadata(&inner).unwrap();
-        let owner = Account { uid: metadata.uid(), gid: metadata.gid() };
-        let stranger = Account { uid: owner.uid + 1, gid: owner.gid + 1 };
+        let owner = Account {
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+        };
+        let stranger = Account {
+            uid: owner.uid + 1,
+            gid: owner.gid + 1,
+        };
         fs::set_permissions(parent.path(), PermissionsExt::from_mode(0o700)).unwrap();
         assert!(owner.can_reach(&inner));
         assert!(!stranger.can_reach(&inner));
@@ -132,12 +151,21 @@ mod tests {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::create_dir(from.path().join("bin")).unwrap();
         fs::write(from.path().join("bin/program"), "x").unwrap();
-        fs::set_permissions(from.path().join("bin/program"), PermissionsExt::from_mode(0o755))
-            .unwrap();
+        fs::set_permissions(
+            from.path().join("bin/program"),
+            PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
         std::os::unix::fs::symlink("program", from.path().join("bin/link")).unwrap();
         let to = to.path().join("copy");
         copy(from.path(), &to).unwrap();
-        assert_eq!(fs::metadata(to.join("bin/program")).unwrap().mode() & 0o777, 0o755);
-        assert_eq!(fs::read_link(to.join("bin/link")).unwrap(), Path::new("program"));
+        assert_eq!(
+            fs::metadata(to.join("bin/program")).unwrap().mode() & 0o777,
+            0o755
+        );
+        assert_eq!(
+            fs::read_link(to.join("bin/link")).unwrap(),
+            Path::new("program")
+        );
     }
 }

@@ -87,13 +87,19 @@ impl Run {
 /// Takes the folder if nobody has it; makes it if missing.
 pub(super) fn claim(path: &Path) -> Result<Claim, Error> {
     // Root's Postgres runs as another user, who must be able to pass through; everything secret in it is 0600.
-    let mode = if rustix::process::geteuid().is_root() { 0o711 } else { 0o700 };
+    let mode = if rustix::process::geteuid().is_root() {
+        0o711
+    } else {
+        0o700
+    };
     DirBuilder::new()
         .recursive(true)
         .mode(mode)
         .create(path)
         .map_err(|error| Error::file(path, error))?;
-    let path = path.canonicalize().map_err(|error| Error::file(path, error))?;
+    let path = path
+        .canonicalize()
+        .map_err(|error| Error::file(path, error))?;
     let lock = path.join("lock");
     let file = OpenOptions::new()
         .create(true)
@@ -130,8 +136,12 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     draft.push(".draft");
     let draft = PathBuf::from(draft);
     let write = || {
-        let mut file =
-            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&draft, path)
@@ -238,22 +248,34 @@ mod tests {
     fn a_folder_of_another_format_is_refused_with_both_formats() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("VERSION"), "7\n").unwrap();
-        let Err(error) = claim(folder.path()) else { panic!("claimed") };
+        let Err(error) = claim(folder.path()) else {
+            panic!("claimed")
+        };
         let text = error.to_string();
-        assert!(text.contains("has format 7") && text.contains("reads format 1"), "{text}");
+        assert!(
+            text.contains("has format 7") && text.contains("reads format 1"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_file_in_place_of_the_folder_is_a_sentence() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let Err(error) = claim(file.path()) else { panic!("claimed") };
+        let Err(error) = claim(file.path()) else {
+            panic!("claimed")
+        };
         assert!(error.to_string().starts_with("cannot write to "), "{error}");
     }
 
     #[test]
     fn a_full_disk_is_a_sentence() {
         let error = Error::file(Path::new("/data"), io::ErrorKind::StorageFull.into());
-        assert!(error.to_string().starts_with("the disk that holds /data is full"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("the disk that holds /data is full"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -267,7 +289,10 @@ mod tests {
             clickhouse_socket: Some(folder.socket()),
         };
         folder.write_run(&run).unwrap();
-        let mode = fs::metadata(parent.path().join("run.json")).unwrap().permissions().mode();
+        let mode = fs::metadata(parent.path().join("run.json"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         let read = read_run(parent.path()).unwrap().unwrap();
         assert!(!read.is_reachable());

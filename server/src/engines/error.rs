@@ -1,6 +1,9 @@
 //! What can be wrong with the engines, each as a sentence that says what to do.
 
-use std::{io, path::{Path, PathBuf}};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Why the engines are not there.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +51,10 @@ pub enum Error {
         source: io::Error,
     },
     /// Nobody said where the engines are.
-    #[error("the folder of the engines is not known: start with ./dev, or fill one with engines/fetch and name it in \
-             SIMCUBE_ENGINES, or set DATABASE_URL and CLICKHOUSE_URL")]
+    #[error(
+        "the folder of the engines is not known: start with ./dev, or fill one with engines/fetch and name it in \
+             SIMCUBE_ENGINES, or set DATABASE_URL and CLICKHOUSE_URL"
+    )]
     EnginesUnknown,
     /// The engines folder has no Postgres.
     #[error("there is no Postgres in {}: run engines/fetch, or set DATABASE_URL", .0.display())]
@@ -75,8 +80,10 @@ pub enum Error {
         owner: String,
     },
     /// Root has nobody to run Postgres as.
-    #[error("Postgres does not run as root, and there is neither a user postgres nor nobody: run as another user, or \
-             set DATABASE_URL")]
+    #[error(
+        "Postgres does not run as root, and there is neither a user postgres nor nobody: run as another user, or \
+             set DATABASE_URL"
+    )]
     NoAccount,
     /// It did not come up, or did not make its cluster.
     #[error("the private Postgres did not start: {0}")]
@@ -95,7 +102,10 @@ impl Error {
             io::ErrorKind::PermissionDenied
             | io::ErrorKind::ReadOnlyFilesystem
             | io::ErrorKind::NotADirectory
-            | io::ErrorKind::AlreadyExists => Self::NotWritable { path, reason: source.to_string() },
+            | io::ErrorKind::AlreadyExists => Self::NotWritable {
+                path,
+                reason: source.to_string(),
+            },
             _ => Self::File { path, source },
         }
     }

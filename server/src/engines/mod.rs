@@ -51,8 +51,14 @@ impl From<&Config> for Settings {
         Self {
             data: config.data.clone(),
             engines: config.engines.clone(),
-            database_url: config.database_url.as_ref().map(|url| url.expose().to_owned()),
-            clickhouse_url: config.clickhouse_url.as_ref().map(|url| url.expose().to_owned()),
+            database_url: config
+                .database_url
+                .as_ref()
+                .map(|url| url.expose().to_owned()),
+            clickhouse_url: config
+                .clickhouse_url
+                .as_ref()
+                .map(|url| url.expose().to_owned()),
             limits: EngineLimits::default(),
             durable: true,
         }
@@ -160,7 +166,11 @@ impl Engines {
     }
 
     async fn start(settings: Settings, folder: DataFolder) -> Result<Self, Error> {
-        let mut held = Held { folder, postgres: None, server: None };
+        let mut held = Held {
+            folder,
+            postgres: None,
+            server: None,
+        };
         let database_url = match &settings.database_url {
             Some(url) => url.clone(),
             None => held.start_postgres(&settings).await?,
@@ -185,18 +195,30 @@ impl Engines {
             },
         };
         held.folder.write_run(&run)?;
-        Ok(Self { database_url, clickhouse, held: Some(held) })
+        Ok(Self {
+            database_url,
+            clickhouse,
+            held: Some(held),
+        })
     }
 
     /// URLs of this command's own configuration win over those of the process that holds the folder.
     fn attach(settings: Settings, run: Run) -> Result<Self, Error> {
-        let clickhouse = match (settings.clickhouse_url, run.clickhouse_socket, run.clickhouse_url) {
+        let clickhouse = match (
+            settings.clickhouse_url,
+            run.clickhouse_socket,
+            run.clickhouse_url,
+        ) {
             (Some(url), _, _) | (None, None, Some(url)) => ClickHouseAddress::Url(url),
             (None, Some(socket), _) => ClickHouseAddress::Unix(socket),
             (None, None, None) => return Err(Error::NotReady(settings.data)),
         };
         let database_url = settings.database_url.unwrap_or(run.database_url);
-        Ok(Self { database_url, clickhouse, held: None })
+        Ok(Self {
+            database_url,
+            clickhouse,
+            held: None,
+        })
     }
 
     /// Connection string of a role that owns the database.

@@ -15,7 +15,11 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, TryRecvError},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -46,6 +50,8 @@ pub struct Postgres {
     cluster: PathBuf,
     pid: Pid,
     ended: Receiver<io::Result<ExitStatus>>,
+    /// Set when it is us who end it.
+    stopping: Arc<AtomicBool>,
 }
 
 /// What the data folder remembers between runs.
@@ -70,10 +76,19 @@ impl Postgres {
         let binaries = readable_binaries(binaries, account)?;
         let mut record = match read_record(data)? {
             Some(record) => record,
-            None => Record { cluster: place(data, account)?, password: secret(), port: None },
+            None => Record {
+                cluster: place(data, account)?,
+                password: secret(),
+                port: None,
+            },
         };
         check_owner(&record.cluster, data)?;
-        let server = Server { binaries, data, account, durable };
+        let server = Server {
+            binaries,
+            data,
+            account,
+            durable,
+        };
         if !record.cluster.join("PG_VERSION").is_file() {
             // The record goes first: a cluster whose password nobody knows would be lost.
             write_record(data, &record)?;
@@ -94,6 +109,10 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        if !matches!(self.ended.try_recv(), Err(TryRecvError::Empty)) {
+            return; // Ended already; its id may be somebody else's by now.
+        }
         // Fast shutdown, then immediate, then none at all.
         for (signal, patience) in [(Signal::INT, 60), (Signal::QUIT, 5), (Signal::KILL, 5)] {
             if kill_process(self.pid, signal).is_err() {
@@ -111,7 +130,9 @@ impl Drop for Postgres {
 
 /// Removes the cluster of a data folder that this process holds, wherever it lies.
 pub(super) fn remove(data: &Path) -> Result<(), Error> {
-    let Some(record) = read_record(data)? else { return Ok(()) };
+    let Some(record) = read_record(data)? else {
+        return Ok(());
+    };
     check_owner(&record.cluster, data)?;
     end_leftover(&record.cluster)?;
     for path in [record.cluster.with_extension("new"), record.cluster] {
@@ -144,8 +165,16 @@ fn read_record(data: &Path) -> Result<Option<Record>, Error> {
 }
 
 fn write_record(data: &Path, record: &Record) -> Result<(), Error> {
-    let cluster = record.cluster.strip_prefix(data).unwrap_or(&record.cluster).to_owned();
-    let record = Record { cluster, password: record.password.clone(), port: record.port };
+    let cluster = record
+        .cluster
+        .strip_prefix(data)
+        .unwrap_or(&record.cluster)
+        .to_owned();
+    let record = Record {
+        cluster,
+        password: record.password.clone(),
+        port: record.port,
+    };
     let path = record_path(data);
     let bytes =
         serde_json::to_vec_pretty(&record).map_err(|error| Error::file(&path, error.into()))?;
@@ -154,7 +183,11 @@ fn write_record(data: &Path, record: &Record) -> Result<(), Error> {
 
 /// 244 random bits in letters and digits.
 fn secret() -> String {
-    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+    format!(
+        "{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    )
 }
 
 /// Where a new cluster goes.
@@ -191,18 +224,28 @@ fn check_owner(cluster: &Path, data: &Path) -> Result<(), Error> {
     if Path::new(owner.trim()) == data {
         return Ok(());
     }
-    Err(Error::PostgresForeign { cluster: cluster.to_owned(), owner: owner.trim().to_owned() })
+    Err(Error::PostgresForeign {
+        cluster: cluster.to_owned(),
+        owner: owner.trim().to_owned(),
+    })
 }
 
 /// The programs, or a copy of them where the user who runs them can read it.
 fn readable_binaries(binaries: &Path, account: Option<Account>) -> Result<PathBuf, Error> {
-    let binaries = binaries.canonicalize().map_err(|error| Error::file(binaries, error))?;
-    let Some(account) = account else { return Ok(binaries) };
+    let binaries = binaries
+        .canonicalize()
+        .map_err(|error| Error::file(binaries, error))?;
+    let Some(account) = account else {
+        return Ok(binaries);
+    };
     if account.can_reach(&binaries.join("bin/postgres")) {
         return Ok(binaries);
     }
     let stamp = fs::read(binaries.join("STAMP")).unwrap_or_default();
-    let name = format!("engine-{}", digest(Path::new(&*String::from_utf8_lossy(&stamp))));
+    let name = format!(
+        "engine-{}",
+        digest(Path::new(&*String::from_utf8_lossy(&stamp)))
+    );
     let copied = Path::new(OUTSIDE).join(name);
     if copied.join("bin/postgres").is_file() {
         return Ok(copied);
@@ -231,10 +274,16 @@ fn end_leftover(cluster: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(Error::file(&path, error)),
     };
-    let pid = text.lines().next().and_then(|line| Pid::from_raw(line.trim().parse().ok()?));
+    let pid = text
+        .lines()
+        .next()
+        .and_then(|line| Pid::from_raw(line.trim().parse().ok()?));
     match pid {
         Some(pid) if process::works_on(pid, cluster) => {
-            tracing::info!(pid = pid.as_raw_nonzero(), "ending the Postgres of a crashed run");
+            tracing::info!(
+                pid = pid.as_raw_nonzero(),
+                "ending the Postgres of a crashed run"
+            );
             process::end(pid, cluster);
         }
         _ => {}
@@ -270,7 +319,12 @@ impl Server<'_> {
         }
         let output = self
             .program("initdb")
-            .args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums"])
+            .args([
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--data-checksums",
+            ])
             .args(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"])
             .args(["--username", ROLE])
             .arg(format!("--pwfile={}", password.display()))
@@ -286,7 +340,10 @@ impl Server<'_> {
             if said.contains("No space left on device") {
                 return Err(Error::DiskFull(draft));
             }
-            let reason = said.lines().find(|line| line.contains("error:")).unwrap_or("initdb failed");
+            let reason = said
+                .lines()
+                .find(|line| line.contains("error:"))
+                .unwrap_or("initdb failed");
             return Err(Error::Postgres(reason.to_owned()));
         }
         fs::rename(&draft, &record.cluster).map_err(file)
@@ -315,9 +372,13 @@ impl Server<'_> {
         // A backup that root copied back belongs to root.
         if let Some(account) = self.account {
             let cluster = &record.cluster;
-            let owner = fs::metadata(cluster).map_err(|error| Error::file(cluster, error))?.uid();
+            let owner = fs::metadata(cluster)
+                .map_err(|error| Error::file(cluster, error))?
+                .uid();
             if owner != account.uid {
-                account.own(cluster).map_err(|error| Error::file(cluster, error))?;
+                account
+                    .own(cluster)
+                    .map_err(|error| Error::file(cluster, error))?;
             }
         }
         let mut last = String::new();
@@ -340,7 +401,10 @@ impl Server<'_> {
         if last.contains("No space left on device") {
             return Err(Error::DiskFull(record.cluster.clone()));
         }
-        Err(Error::Postgres(format!("{last}; its log is {}", self.log().display())))
+        Err(Error::Postgres(format!(
+            "{last}; its log is {}",
+            self.log().display()
+        )))
     }
 
     /// One attempt: the server, or the reason in its log.
@@ -348,34 +412,35 @@ impl Server<'_> {
         let path = self.log();
         let file = |error| Error::file(&path, error);
         let mut log = OpenOptions::new();
-        let log = log.create(true).truncate(true).write(true).mode(0o600).open(&path);
+        let log = log
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path);
         let log = log.map_err(file)?;
         let mut command = self.server_command(port, &record.cluster);
-        command.stdin(Stdio::null()).stdout(log.try_clone().map_err(file)?).stderr(log);
-        let (started, start) = mpsc::channel();
-        let (end, ended) = mpsc::channel();
-        // The thread that starts a child must live as long as the child: Linux tells a child of its parent's death
-        // when that thread ends, not when the process does.
-        thread::Builder::new()
-            .name("postgres".into())
-            .spawn(move || match command.spawn() {
-                Ok(mut child) => {
-                    // The receivers are gone only when nobody cares any more.
-                    started.send(Ok(child.id())).ok();
-                    end.send(child.wait()).ok();
-                }
-                Err(error) => {
-                    started.send(Err(error)).ok();
-                }
-            })
-            .map_err(file)?;
-        let id = start.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
-        let id = id.map_err(|error| Error::file(&self.binaries, error))?;
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().map_err(file)?)
+            .stderr(log);
+        let supervised = supervise(command, record.cluster.clone());
+        let (id, stopping, ended) =
+            supervised.map_err(|error| Error::file(&self.binaries, error))?;
         let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) else {
             return Ok(Err(format!("process id {id} is out of range")));
         };
-        let url = format!("postgres://{ROLE}:{}@127.0.0.1:{port}/postgres", record.password);
-        let postgres = Postgres { url, cluster: record.cluster.clone(), pid, ended };
+        let url = format!(
+            "postgres://{ROLE}:{}@127.0.0.1:{port}/postgres",
+            record.password
+        );
+        let postgres = Postgres {
+            url,
+            cluster: record.cluster.clone(),
+            pid,
+            ended,
+            stopping,
+        };
         let deadline = Instant::now() + READY;
         while Instant::now() < deadline {
             if is_ready(&record.cluster, id) {
@@ -395,7 +460,11 @@ impl Server<'_> {
 
     fn server_command(&self, port: u16, cluster: &Path) -> Command {
         let mut command = self.guarded("postgres");
-        command.arg("-D").arg(cluster).arg("-p").arg(port.to_string());
+        command
+            .arg("-D")
+            .arg(cluster)
+            .arg("-p")
+            .arg(port.to_string());
         let mut settings = vec![
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
@@ -406,7 +475,11 @@ impl Server<'_> {
             "log_timezone=UTC",
         ];
         if !self.durable {
-            settings.extend(["fsync=off", "full_page_writes=off", "synchronous_commit=off"]);
+            settings.extend([
+                "fsync=off",
+                "full_page_writes=off",
+                "synchronous_commit=off",
+            ]);
         }
         for setting in settings {
             command.arg("-c").arg(setting);
@@ -425,7 +498,9 @@ impl Server<'_> {
     /// A program that Linux interrupts when this process dies. Elsewhere the next start ends what is left.
     fn guarded(&self, name: &str) -> Command {
         let path = self.binaries.join("bin").join(name);
-        let setpriv = ["/usr/bin/setpriv", "/bin/setpriv"].into_iter().find(|p| Path::new(p).is_file());
+        let setpriv = ["/usr/bin/setpriv", "/bin/setpriv"]
+            .into_iter()
+            .find(|p| Path::new(p).is_file());
         let mut command = match setpriv {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
@@ -439,11 +514,47 @@ impl Server<'_> {
     }
 
     fn prepare(&self, command: &mut Command) {
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").current_dir("/");
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C")
+            .current_dir("/");
         if let Some(account) = self.account {
             command.uid(account.uid).gid(account.gid);
         }
     }
+}
+
+/// A started child: its id, the flag that says that its end is wanted, and how it ended.
+type Supervised = (u32, Arc<AtomicBool>, Receiver<io::Result<ExitStatus>>);
+
+/// Starts the server on a thread that lives as long as it does: Linux tells a child of its parent's death when the
+/// thread that started it ends, not when the process does.
+fn supervise(mut command: Command, cluster: PathBuf) -> io::Result<Supervised> {
+    let (started, start) = mpsc::channel();
+    let (end, ended) = mpsc::channel();
+    let stopping = Arc::new(AtomicBool::new(false));
+    let wanted = stopping.clone();
+    let run = move || match command.spawn() {
+        Ok(mut child) => {
+            // The receivers are gone only when nobody cares any more.
+            started.send(Ok(child.id())).ok();
+            let status = child.wait();
+            if !wanted.load(Ordering::Acquire) {
+                tracing::error!(?status, cluster = %cluster.display(),
+                    "the private Postgres ended by itself: see postgres.log, then start again");
+            }
+            end.send(status).ok();
+        }
+        Err(error) => {
+            started.send(Err(error)).ok();
+        }
+    };
+    thread::Builder::new().name("postgres".into()).spawn(run)?;
+    let id = start
+        .recv()
+        .unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
+    Ok((id, stopping, ended))
 }
 
 /// A port that nobody listens on, the wanted one if possible.
@@ -451,13 +562,17 @@ fn free_port(wanted: Option<u16>) -> Result<u16, Error> {
     let listener = wanted
         .and_then(|port| TcpListener::bind(("127.0.0.1", port)).ok())
         .map_or_else(|| TcpListener::bind(("127.0.0.1", 0)), Ok);
-    let port = listener.and_then(|listener| listener.local_addr()).map(|address| address.port());
+    let port = listener
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port());
     port.map_err(|error| Error::Postgres(format!("there is no free port on 127.0.0.1: {error}")))
 }
 
 /// The server writes its state into the last line of its pid file.
 fn is_ready(cluster: &Path, id: u32) -> bool {
-    let Ok(text) = fs::read_to_string(cluster.join("postmaster.pid")) else { return false };
+    let Ok(text) = fs::read_to_string(cluster.join("postmaster.pid")) else {
+        return false;
+    };
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     lines.first().is_some_and(|line| *line == id.to_string())
         && lines.get(7).is_some_and(|line| *line == "ready")
@@ -467,6 +582,11 @@ fn is_ready(cluster: &Path, id: u32) -> bool {
 fn reason(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let says = |word: &str| text.lines().rfind(|line| line.contains(word));
-    let line = says("could not bind").or_else(|| says("PANIC")).or_else(|| says("FATAL"));
-    line.or_else(|| text.lines().last()).unwrap_or("it ended without a word").trim().to_owned()
+    let line = says("could not bind")
+        .or_else(|| says("PANIC"))
+        .or_else(|| says("FATAL"));
+    line.or_else(|| text.lines().last())
+        .unwrap_or("it ended without a word")
+        .trim()
+        .to_owned()
 }

@@ -21,7 +21,9 @@ pub(super) fn works_on(pid: Pid, folder: &Path) -> bool {
     let id = pid.as_raw_nonzero();
     let line = fs::read(format!("/proc/{id}/cmdline")).or_else(|_| {
         // macOS has no /proc.
-        let listed = Command::new("ps").args(["-o", "command=", "-p", &id.to_string()]).output();
+        let listed = Command::new("ps")
+            .args(["-o", "command=", "-p", &id.to_string()])
+            .output();
         listed.map(|output| output.stdout)
     });
     line.is_ok_and(|line| String::from_utf8_lossy(&line).contains(&*folder.to_string_lossy()))
@@ -29,16 +31,21 @@ pub(super) fn works_on(pid: Pid, folder: &Path) -> bool {
 
 /// Ends the process that works on `folder`: politely, then not. Returns when it is gone.
 pub(super) fn end(pid: Pid, folder: &Path) {
-    for (signal, patience) in
-        [(Signal::INT, PATIENCE), (Signal::QUIT, Duration::from_secs(5)), (Signal::KILL, PATIENCE)]
-    {
+    for (signal, patience) in [
+        (Signal::INT, PATIENCE),
+        (Signal::QUIT, Duration::from_secs(5)),
+        (Signal::KILL, PATIENCE),
+    ] {
         if kill_process(pid, signal).is_err() || is_gone(pid, folder, patience) {
             return;
         }
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "nobody but its parent is told when a process ends")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nobody but its parent is told when a process ends"
+)]
 fn is_gone(pid: Pid, folder: &Path, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
