@@ -250,8 +250,8 @@ pub struct SystemCx {
 transaction!(Cx);
 transaction!(SystemCx);
 
-/// The name of the constraint that a statement violated, if that is why it failed.
-pub(crate) fn violated_constraint(error: &DbErr) -> Option<String> {
+/// What the server itself said about a failed statement.
+fn refusal(error: &DbErr) -> Option<&dyn sea_orm::sqlx::error::DatabaseError> {
     use sea_orm::{RuntimeErr, sqlx};
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
         error
@@ -259,9 +259,19 @@ pub(crate) fn violated_constraint(error: &DbErr) -> Option<String> {
         return None;
     };
     match error.as_ref() {
-        sqlx::Error::Database(error) => error.constraint().map(str::to_owned),
+        sqlx::Error::Database(error) => Some(error.as_ref()),
         _ => None,
     }
+}
+
+/// The SQLSTATE of a failed statement.
+pub(crate) fn sql_state(error: &DbErr) -> Option<String> {
+    refusal(error)?.code().map(Into::into)
+}
+
+/// The name of the constraint that a statement violated, if that is why it failed.
+pub(crate) fn violated_constraint(error: &DbErr) -> Option<String> {
+    refusal(error)?.constraint().map(str::to_owned)
 }
 
 /// A constraint's name and the client's error for violating it.

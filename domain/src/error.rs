@@ -142,11 +142,22 @@ impl Error {
 impl From<sea_orm::DbErr> for Error {
     fn from(error: sea_orm::DbErr) -> Self {
         use sea_orm::DbErr;
-        match error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => {
-                Self::unavailable("the inventory store does not answer", error)
-            }
-            other => Self::internal(other),
+        let passing = match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+            other => crate::db::sql_state(other).is_some_and(|state| passes(&state)),
+        };
+        if passing {
+            Self::unavailable("the inventory store does not answer", error)
+        } else {
+            Self::internal(error)
         }
     }
+}
+
+/// Whether a failure is the server's condition and not the statement's fault: lost connections (08), conflicts between
+/// transactions (40), no disk, memory or connections (53), shutting down (57), system errors (58).
+fn passes(sql_state: &str) -> bool {
+    ["08", "40", "53", "57", "58"]
+        .iter()
+        .any(|class| sql_state.starts_with(class))
 }

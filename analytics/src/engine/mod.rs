@@ -283,6 +283,10 @@ fn check_version(data: &Path, library: &str) -> Result<(), EngineError> {
         .map_err(|error| EngineError::Folder(data.to_owned(), error))
 }
 
+/// Free space below which the engine neither inserts nor merges. A merge that met a full disk was seen to leave a part
+/// with an empty file behind; a refused insert is journaled and repeated.
+const RESERVE_BYTES: u64 = 256 << 20;
+
 /// The engine's own configuration. Caches are small: cubes are read through the page cache of the system.
 fn configuration(limits: &EngineLimits) -> String {
     format!(
@@ -291,6 +295,12 @@ fn configuration(limits: &EngineLimits) -> String {
          \x20   <max_server_memory_usage>{}</max_server_memory_usage>\n\
          \x20   <mark_cache_size>134217728</mark_cache_size>\n\
          \x20   <uncompressed_cache_size>0</uncompressed_cache_size>\n\
+         \x20   <storage_configuration><disks><default>\n\
+         \x20       <keep_free_space_bytes>{RESERVE_BYTES}</keep_free_space_bytes>\n\
+         \x20   </default></disks></storage_configuration>\n\
+         \x20   <merge_tree>\n\
+         \x20       <min_free_disk_bytes_to_perform_insert>{RESERVE_BYTES}</min_free_disk_bytes_to_perform_insert>\n\
+         \x20   </merge_tree>\n\
          </clickhouse>\n",
         limits.engine_bytes
     )
