@@ -141,6 +141,16 @@ impl House {
         .await
     }
 
+    /// Tenant, device, label and value.
+    async fn device_labels(&self) -> Vec<String> {
+        self.text(
+            "SELECT slug || ' ' || device.name || ' ' || key || '=' || value AS label FROM device_label
+            JOIN label_definition USING (tenant_id, label_id) JOIN device USING (tenant_id, device_id)
+            JOIN tenant USING (tenant_id) ORDER BY 1",
+        )
+        .await
+    }
+
     fn set_clock(&self, text: &str) {
         *self.clock.0.lock().expect("clock") = moment(text);
     }
@@ -450,6 +460,81 @@ async fn bad_rows_are_reported_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn device_labels_are_the_devices_and_the_same_again_is_a_no_op() {
+    let house = House::new().await;
+    let head = "iccid,state,device,device_labels,valid_from\n";
+    // Two devices of one SIM, then a device of two SIMs that contradict each other.
+    let csv = format!(
+        "{head}8944501000000000001,ACTIVE,d1,location=warehouse;category=standby,2026-01-01\n\
+        8944501000000000001,ACTIVE,d2,location=field,2026-02-01\n\
+        8944501000000000002,ACTIVE,d3,location=warehouse,\n8944501000000000003,ACTIVE,d3,location=field,\n"
+    );
+    assert_eq!(counts(&house.import(&csv).await), (4, 0, 0, 0));
+    insta::assert_snapshot!(house.device_labels().await.join("\n"), @r##"
+{"label":"alpha d1 category=standby"}
+{"label":"alpha d1 location=warehouse"}
+{"label":"alpha d2 location=field"}
+{"label":"alpha d3 location=field"}
+"##);
+    assert!(house.text("SELECT 1 FROM sim_label").await.is_empty());
+    house.set_clock("2026-06-02T00:00:00Z");
+    assert_eq!(counts(&house.import(&csv).await), (0, 0, 4, 0));
+    let touched = "SELECT name FROM device WHERE updated_at > created_at
+        UNION ALL SELECT iccid FROM sim WHERE updated_at > created_at";
+    assert!(house.text(touched).await.is_empty());
+    // What is not named stays, and a SIM whose device alone changed is not touched.
+    let one = format!("{head}8944501000000000001,ACTIVE,d1,location=field,2026-01-01\n");
+    assert_eq!(counts(&house.import(&one).await), (0, 1, 0, 0));
+    let d1 = house.device_labels().await;
+    assert!(d1[0].contains("d1 category=standby") && d1[1].contains("d1 location=field"));
+    assert_eq!(house.text(touched).await, [r#"{"name":"d1"}"#]);
+    let silent = "iccid,state,device,device_labels\n8944501000000000002,ACTIVE,d3,\n";
+    assert_eq!(counts(&house.import(silent).await), (0, 0, 1, 0));
+    assert_eq!(house.device_labels().await, d1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn device_labels_need_a_device_keep_to_the_options_and_to_the_tenant() {
+    let house = House::new().await;
+    let options = "INSERT INTO label_definition (tenant_id, key, options, created_at)
+        SELECT tenant_id, 'location', ARRAY['field', 'warehouse'], now() FROM tenant WHERE slug = 'alpha'";
+    let server = Database::connect(&house.url).await.expect("connected");
+    server.execute_unprepared(options).await.expect("defined");
+    let csv = "iccid,state,device,device_labels,valid_from\n\
+        8944501000000000001,ACTIVE,,location=field,\n\
+        8944501000000000002,ACTIVE,d1,location=moon,2026-01-01\n\
+        8944501000000000002,ACTIVE,d1,location=field,2026-02-01\n\
+        8944501000000000003,ACTIVE,d2,location,\n\
+        8944501000000000004,ACTIVE,d3,location=warehouse,\n";
+    let report = house.import(csv).await;
+    let refused = [
+        (2, "INVALID_LABEL"),
+        (3, "INVALID_LABEL"),
+        (4, "INCOMPLETE_HISTORY"),
+        (5, "INVALID_LABEL"),
+    ];
+    assert_eq!(
+        (counts(&report), errors(&report)),
+        ((1, 0, 0, 4), refused.to_vec())
+    );
+    let no_column = "iccid,state,device_labels\n8944501000000000004,ACTIVE,location=field\n";
+    assert_eq!(
+        errors(&house.import(no_column).await),
+        [(2, "INVALID_LABEL")]
+    );
+    // A device of that name in another tenant is another device, and the options are not that tenant's.
+    let theirs = "iccid,state,device,device_labels\n8944501000000000009,ACTIVE,d3,location=moon\n";
+    let report = house
+        .import_as(&house.beta, theirs, &Counted::Nowhere)
+        .await;
+    assert_eq!(counts(&report.expect("imported")), (1, 0, 0, 0));
+    insta::assert_snapshot!(house.device_labels().await.join("\n"), @r##"
+{"label":"alpha d3 location=warehouse"}
+{"label":"beta d3 location=moon"}
+"##);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_that_share_a_slug_stay_two_customers() {
     let house = House::new().await;
     let csv = "iccid,state,customer\n8944501000000000001,ACTIVE,Müller\n8944501000000000002,ACTIVE,Möller\n\
@@ -485,12 +570,12 @@ async fn a_chunk_costs_the_same_number_of_statements_for_one_row_or_a_thousand()
     let house = House::new().await;
     let mut statements = Vec::new();
     for count in [1, 1_000] {
-        let mut csv = String::from("iccid,state,customer,device,labels\n");
+        let mut csv = String::from("iccid,state,customer,device,labels,device_labels\n");
         for n in 0..count {
             let row = ("ACTIVE", format!("C{count}"), format!("d{count}-{n}"));
             writeln!(
                 csv,
-                "89445010000{count:04}{n:04},{},{},{},k{count}=v",
+                "89445010000{count:04}{n:04},{},{},{},k{count}=v,d{count}=v",
                 row.0, row.1, row.2
             )
             .expect("written");

@@ -6,7 +6,9 @@ use async_graphql::InputObject;
 #[derive(InputObject, Clone, Debug)]
 pub struct ImportFleetInput {
     /// CSV with a header; columns in any order: `iccid` and `state` are required, `customer`, `imsi`, `msisdn`,
-    /// `device`, `labels` (`key=value;key=value`) and `valid_from` (RFC 3339) are optional. Several rows of one ICCID
-    /// with other `valid_from` are its assignment history.
+    /// `device`, `device_kind` (of a device that the row creates), `labels` and `device_labels` (of the SIM and of the
+    /// row's device, `key=value;key=value`; labels that are not named stay), `simulated` (`true` or `false`) and
+    /// `valid_from` (a date or RFC 3339) are optional. Several rows of one ICCID with other `valid_from` are its
+    /// assignment history.
     pub csv: String,
 }

@@ -1,7 +1,7 @@
 //! One chunk, one transaction: read what is known, plan, ask for counted usage if an assignment changes, write.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
     io::{Read, Seek},
 };
@@ -14,7 +14,7 @@ use super::{
     chunk::{Chunk, chunks},
     model::{Report, RowCode, RowError},
     plan::{Known, Plan, SimPlan, Target, plan},
-    store::{self, History, NewDevice, SimRecord},
+    store::{self, History, Labelled, NewDevice, SimRecord},
     timeline::{Span, Timeline},
 };
 use crate::{Cx, Db, Permission, Result, Scope, SystemCx, audit, id::SimId, journal};
@@ -81,7 +81,7 @@ pub async fn import(
     let refused = apply(cx, &known, &planned).await?;
     for sim in &planned.sims {
         let rows = sim.rows.len() as u64;
-        match (sim.id, sim.changed) {
+        match (sim.id, sim.changed()) {
             (None, _) if refused.contains(sim.row().iccid.as_str()) => {
                 report.errors.extend(sim.rows.iter().map(|row| {
                     let reason = "this ICCID cannot be taken into the fleet; ask your provider";
@@ -147,7 +147,7 @@ async fn counted(
 
 /// Writes a plan and returns the ICCIDs that could not be taken.
 async fn apply<'p>(cx: &Cx, known: &Known, planned: &'p Plan<'_>) -> Result<BTreeSet<&'p str>> {
-    let changed: Vec<&SimPlan<'_>> = planned.sims.iter().filter(|sim| sim.changed).collect();
+    let changed: Vec<&SimPlan<'_>> = planned.sims.iter().filter(|sim| sim.changed()).collect();
     let customers = create_customers(cx, planned, &changed).await?;
     let devices = create_devices(cx, planned, &changed, &customers).await?;
     let record = |plan| SimRecord {
@@ -156,6 +156,7 @@ async fn apply<'p>(cx: &Cx, known: &Known, planned: &'p Plan<'_>) -> Result<BTre
     };
     let (new, old): (Vec<_>, Vec<_>) = changed
         .iter()
+        .filter(|plan| plan.sim_changed)
         .map(|plan| record(*plan))
         .partition(|record| record.plan.id.is_none());
     let created = store::create_sims(cx, &new).await?;
@@ -177,7 +178,7 @@ async fn apply<'p>(cx: &Cx, known: &Known, planned: &'p Plan<'_>) -> Result<BTre
         .filter_map(|sim| spans(sim, &sim.device, &devices))
         .collect();
     store::replace_history(cx, History::Device, histories).await?;
-    set_labels(cx, known, &changed, id_of).await?;
+    set_labels(cx, known, &changed, id_of, &devices).await?;
     let refused = new.iter().map(|record| record.plan.row().iccid.as_str());
     Ok(refused
         .filter(|iccid| !created.contains_key(*iccid))
@@ -236,27 +237,41 @@ async fn set_labels(
     cx: &Cx,
     known: &Known,
     changed: &[&SimPlan<'_>],
-    id_of: impl Fn(&SimPlan<'_>) -> Option<Uuid>,
+    sim_id: impl Fn(&SimPlan<'_>) -> Option<Uuid>,
+    devices: &[Option<Uuid>],
 ) -> Result<()> {
-    let labels = || {
-        changed
-            .iter()
-            .flat_map(|sim| sim.labels.iter().map(move |label| (sim, label)))
-    };
-    let new: BTreeSet<&str> = labels()
-        .map(|(_, (key, _))| key.as_str())
+    let (mut on_sims, mut on_devices) = (Vec::new(), BTreeMap::new());
+    for sim in changed {
+        // None is a SIM that could not be taken; its rows say nothing about its devices either.
+        let Some(sim_id) = sim_id(sim) else { continue };
+        let labels = sim.labels.iter();
+        on_sims.extend(labels.map(|(key, value)| (sim_id, key.as_str(), value.as_str())));
+        for (device, (key, value)) in &sim.device_labels {
+            if let Some(device) = id_of(*device, devices) {
+                on_devices.insert((device, key.as_str()), value.as_str());
+            }
+        }
+    }
+    let keys = on_sims.iter().map(|(_, key, _)| *key);
+    let new: BTreeSet<&str> = keys
+        .chain(on_devices.keys().map(|(_, key)| *key))
         .filter(|key| !known.labels.contains_key(*key))
         .collect();
     let created = store::create_labels(cx, new.into_iter()).await?;
-    let set = labels().filter_map(|(sim, (key, value))| {
-        let label = known
-            .labels
-            .get(key)
-            .map(|label| label.id)
-            .or(created.get(key).copied());
-        Some((id_of(sim)?, label?, value.as_str()))
-    });
-    store::set_labels(cx, set.collect()).await
+    let label = |key: &str| match known.labels.get(key) {
+        Some(label) => Some(label.id),
+        None => created.get(key).copied(),
+    };
+    let touched: BTreeSet<Uuid> = on_devices.keys().map(|(device, _)| *device).collect();
+    let on_sims = on_sims
+        .into_iter()
+        .filter_map(|(sim, key, value)| Some((sim, label(key)?, value)));
+    store::set_labels(cx, Labelled::Sim, on_sims.collect()).await?;
+    let on_devices = on_devices
+        .into_iter()
+        .filter_map(|((device, key), value)| Some((device, label(key)?, value)));
+    store::set_labels(cx, Labelled::Device, on_devices.collect()).await?;
+    store::touch_devices(cx, touched.into_iter().collect()).await
 }
 
 fn new_targets(timeline: &Timeline<Target>) -> impl Iterator<Item = usize> {

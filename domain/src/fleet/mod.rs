@@ -1,14 +1,19 @@
 //! Fleet import: one CSV becomes customers, SIMs, devices, labels and the history of who a SIM belonged to.
 //!
 //! Columns go by their header, in any order. `iccid` and `state` are required; `customer`, `imsi`, `msisdn`,
-//! `device`, `device_kind`, `labels` (`key=value;key=value`), `simulated` and `valid_from` are optional; any other is
-//! refused by name. A column that is absent leaves what is stored alone. In `customer` and `device` an empty
+//! `device`, `device_kind`, `labels` and `device_labels` (`key=value;key=value`), `simulated` and `valid_from` are
+//! optional; any other is refused by name. A column that is absent leaves what is stored alone. In `customer` and `device` an empty
 //! cell is a statement (unassigned, in no device); elsewhere it leaves what is stored alone.
 //!
 //! **History.** A row with `valid_from` says: from this moment the SIM belongs to this customer and sits in this
 //! device, until the next moment that is known, from this file or an earlier one. So a history can arrive whole or
 //! month by month, and the same file twice changes nothing. A row that says what holds already leaves no trace. A lone row without `valid_from` holds since the
 //! beginning of time when the SIM has no history yet, and otherwise from now on, unless it holds already.
+//!
+//! **Labels** (LAB-01). `labels` are the SIM's, of its latest row; `device_labels` are the device's that the row names,
+//! and a row that names none is refused (`INVALID_LABEL`). A label that is not named stays. Both share the tenant's
+//! definitions: a new key becomes free text, and a value outside a definition's options is refused. Device labels have no
+//! history: where rows contradict each other about a device, the one taken last counts (one SIM's rows by `valid_from`).
 //!
 //! **Counted usage stands.** Customer and device are written into a usage record when it is taken in, so a
 //! change that would reach into usage already counted is refused (`USAGE_ALREADY_COUNTED`).

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Every column that a fleet file may have.
-pub const COLUMNS: [&str; 10] = [
+pub const COLUMNS: [&str; 11] = [
     "customer",
     "iccid",
     "imsi",
@@ -17,6 +17,7 @@ pub const COLUMNS: [&str; 10] = [
     "device",
     "device_kind",
     "labels",
+    "device_labels",
     "simulated",
     "valid_from",
 ];
@@ -110,8 +111,10 @@ pub struct FleetRow {
     pub device: Cell,
     /// Kind of a device that this row creates.
     pub device_kind: Option<String>,
-    /// Labels to set; labels that are not named stay.
+    /// Labels to set on the SIM; labels that are not named stay.
     pub labels: Vec<(String, String)>,
+    /// Labels to set on `device`; empty when the row names no device.
+    pub device_labels: Vec<(String, String)>,
     /// Marks a SIM or device that this row creates as simulated.
     pub simulated: bool,
     /// First moment of this assignment; `None` as the module says.
@@ -149,7 +152,7 @@ pub enum RowCode {
     InvalidCustomer,
     /// No usable device name or kind.
     InvalidDevice,
-    /// Labels are not `key=value;key=value`, or a value is not among the label's options.
+    /// Labels are not `key=value;key=value`, a value is not among the label's options, or there is no device to label.
     InvalidLabel,
     /// Neither `true` nor `false`.
     InvalidFlag,
@@ -228,7 +231,7 @@ pub struct Report {
     pub rows: u64,
     /// Rows of SIMs that are new.
     pub created: u64,
-    /// Rows of SIMs that were known and changed.
+    /// Rows of SIMs that were known and changed, or whose device's labels did.
     pub updated: u64,
     /// Rows of SIMs that were like this already.
     pub unchanged: u64,

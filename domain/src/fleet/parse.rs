@@ -273,6 +273,12 @@ impl<'a> Fields<'a> {
                 "a customer's name has at least one letter a-z or digit",
             ));
         }
+        let device = self.name("device", RowCode::InvalidDevice)?;
+        let device_labels = self.labels("device_labels")?;
+        if device.text().is_none() && !device_labels.is_empty() {
+            let reason = "`device_labels` without a `device`";
+            return Err(self.error(RowCode::InvalidLabel, reason));
+        }
         Ok(FleetRow {
             line: self.line,
             iccid,
@@ -280,12 +286,13 @@ impl<'a> Fields<'a> {
             customer,
             imsi: self.identifier("imsi", RowCode::InvalidImsi, Imsi::parse)?,
             msisdn: self.identifier("msisdn", RowCode::InvalidMsisdn, Msisdn::parse)?,
-            device: self.name("device", RowCode::InvalidDevice)?,
+            device,
             device_kind: self
                 .name("device_kind", RowCode::InvalidDevice)?
                 .text()
                 .map(str::to_owned),
-            labels: self.labels()?,
+            labels: self.labels("labels")?,
+            device_labels,
             simulated: self.flag("simulated")?,
             valid_from: self.valid_from()?,
         })
@@ -311,10 +318,10 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn labels(&self) -> Result<Vec<(String, String)>, RowError> {
+    fn labels(&self, column: &str) -> Result<Vec<(String, String)>, RowError> {
         let mut labels: Vec<(String, String)> = Vec::new();
         let pairs = self
-            .text("labels")
+            .text(column)
             .unwrap_or_default()
             .split(';')
             .map(str::trim);
@@ -326,7 +333,7 @@ impl<'a> Fields<'a> {
                 .ok_or_else(|| {
                     self.error(
                         RowCode::InvalidLabel,
-                        "labels are `key=value;key=value`, a key of 1 to 60 and a value of 1 to 200 characters",
+                        format!("`{column}` are `key=value;key=value`, a key of 1 to 60 and a value of 1 to 200 characters"),
                     )
                 })?;
             if labels.iter().any(|(known, _)| known == key) {

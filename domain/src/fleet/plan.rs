@@ -23,6 +23,8 @@ pub(super) struct Known {
     pub(super) sims: HashMap<String, KnownSim>,
     pub(super) customers: Vec<KnownCustomer>,
     pub(super) devices: HashMap<String, Uuid>,
+    /// Labels of stored devices.
+    pub(super) device_labels: HashMap<Uuid, HashMap<String, String>>,
     pub(super) labels: HashMap<String, KnownLabel>,
     pub(super) imsi_owners: HashMap<String, Uuid>,
     pub(super) msisdn_owners: HashMap<String, Uuid>,
@@ -53,7 +55,7 @@ pub(super) struct KnownLabel {
 }
 
 /// A customer or device: stored, or one that the plan creates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Target {
     Known(Uuid),
     New(usize),
@@ -78,13 +80,21 @@ pub(super) struct SimPlan<'a> {
     pub(super) customer_changed: bool,
     pub(super) device: Timeline<Target>,
     pub(super) device_changed: bool,
-    pub(super) changed: bool,
+    /// Labels of its devices that are not set like this yet.
+    pub(super) device_labels: Vec<(Target, &'a (String, String))>,
+    /// Whether the SIM itself is to be written.
+    pub(super) sim_changed: bool,
 }
 
 impl<'a> SimPlan<'a> {
     /// The row whose attributes hold.
     pub(super) fn row(&self) -> &'a FleetRow {
         self.rows[self.rows.len() - 1]
+    }
+
+    /// Whether anything is to be written.
+    pub(super) fn changed(&self) -> bool {
+        self.sim_changed || !self.device_labels.is_empty()
     }
 }
 
@@ -161,6 +171,7 @@ pub(super) fn plan<'a>(
             Err(refusal) => planner.plan.errors.extend(refusal.errors(&rows)),
         }
     }
+    drop_set_device_labels(&mut planner.plan.sims, known);
     planner.plan
 }
 
@@ -202,6 +213,7 @@ impl<'a> Planner<'a, '_> {
         }
         self.check_identifiers(row, stored.map(|sim| sim.id))?;
         let labels = self.labels(row, stored)?;
+        let device_labels = self.device_labels(rows)?;
         let before = stored.map_or_else(|| Timeline::new(Vec::new()), |sim| sim.customer.clone());
         let customer = self.timeline(rows, stored, &before, Self::customer_of);
         let before_device =
@@ -232,7 +244,8 @@ impl<'a> Planner<'a, '_> {
             customer_changed: changes[0].is_some(),
             device,
             device_changed: changes[1].is_some(),
-            changed: differs,
+            device_labels,
+            sim_changed: differs,
         })
     }
 
@@ -284,7 +297,34 @@ impl<'a> Planner<'a, '_> {
         row: &'a FleetRow,
         stored: Option<&KnownSim>,
     ) -> Result<Vec<&'a (String, String)>, Refusal> {
-        for (key, value) in &row.labels {
+        self.check_options(row, &row.labels)?;
+        let is_set = |(key, value): &(String, String)| {
+            stored
+                .and_then(|sim| sim.labels.get(key))
+                .is_some_and(|stored| stored == value)
+        };
+        Ok(row.labels.iter().filter(|label| !is_set(label)).collect())
+    }
+
+    /// What the rows say about their devices' labels, in their order.
+    fn device_labels(
+        &mut self,
+        rows: &[&'a FleetRow],
+    ) -> Result<Vec<(Target, &'a (String, String))>, Refusal> {
+        let mut said = Vec::new();
+        for row in rows {
+            self.check_options(row, &row.device_labels)?;
+            if !row.device_labels.is_empty()
+                && let Some(device) = self.device_of(row).flatten()
+            {
+                said.extend(row.device_labels.iter().map(|label| (device, label)));
+            }
+        }
+        Ok(said)
+    }
+
+    fn check_options(&self, row: &FleetRow, labels: &[(String, String)]) -> Result<(), Refusal> {
+        for (key, value) in labels {
             let options = self
                 .known
                 .labels
@@ -295,12 +335,7 @@ impl<'a> Planner<'a, '_> {
                 return Err(Refusal::new(row, RowCode::InvalidLabel, reason));
             }
         }
-        let is_set = |(key, value): &(String, String)| {
-            stored
-                .and_then(|sim| sim.labels.get(key))
-                .is_some_and(|stored| stored == value)
-        };
-        Ok(row.labels.iter().filter(|label| !is_set(label)).collect())
+        Ok(())
     }
 
     fn timeline(
@@ -421,6 +456,25 @@ impl<'a> Planner<'a, '_> {
         let reason =
             "usage of this SIM from that time on is already counted for another assignment";
         Err(Refusal::new(culprit, RowCode::UsageAlreadyCounted, reason))
+    }
+}
+
+/// Leaves the device labels whose last word differs from what is stored. Several SIMs may speak of one device.
+fn drop_set_device_labels(sims: &mut [SimPlan<'_>], known: &Known) {
+    let mut last: HashMap<(Target, &str), &str> = HashMap::new();
+    for (device, (key, value)) in sims.iter().flat_map(|sim| &sim.device_labels) {
+        last.insert((*device, key), value);
+    }
+    last.retain(|(device, key), value| {
+        let stored = match device {
+            Target::Known(id) => known.device_labels.get(id).and_then(|set| set.get(*key)),
+            Target::New(_) => None,
+        };
+        stored.is_none_or(|stored| stored != value)
+    });
+    for sim in sims {
+        sim.device_labels
+            .retain(|(device, (key, _))| last.contains_key(&(*device, key.as_str())));
     }
 }
 

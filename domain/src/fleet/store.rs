@@ -34,6 +34,12 @@ pub(super) async fn known(cx: &Cx, system: &SystemCx, rows: &[FleetRow]) -> Resu
         devices(cx, rows).await?,
         labels(cx, rows).await?,
     );
+    let labelled = rows.iter().filter(|row| !row.device_labels.is_empty());
+    let labelled: HashSet<Uuid> = labelled
+        .filter_map(|row| devices.get(row.device.text()?).copied())
+        .collect();
+    let labelled: Vec<Uuid> = labelled.into_iter().collect();
+    let device_labels = set_already(cx, Labelled::Device, &labelled).await?;
     let sims = sims(cx, rows).await?;
     let (imsi_owners, msisdn_owners) = owners(cx, rows).await?;
     Ok(Known {
@@ -41,6 +47,7 @@ pub(super) async fn known(cx: &Cx, system: &SystemCx, rows: &[FleetRow]) -> Resu
         sims,
         customers,
         devices,
+        device_labels,
         labels,
         imsi_owners,
         msisdn_owners,
@@ -84,7 +91,7 @@ async fn sims(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, KnownSim>> {
     let ids: Vec<Uuid> = found.iter().map(|row| row.sim_id).collect();
     let mut customers = history(cx, "sim_customer", "customer_id", &ids).await?;
     let mut devices = history(cx, "sim_device", "device_id", &ids).await?;
-    let mut labels = sim_labels(cx, &ids).await?;
+    let mut labels = set_already(cx, Labelled::Sim, &ids).await?;
     let sim = |row: Row| {
         let id = row.sim_id;
         let sim = KnownSim {
@@ -131,20 +138,45 @@ async fn history(
     Ok(spans)
 }
 
-async fn sim_labels(cx: &Cx, sims: &[Uuid]) -> Result<HashMap<Uuid, HashMap<String, String>>> {
+/// What carries labels.
+#[derive(Clone, Copy)]
+pub(super) enum Labelled {
+    Sim,
+    Device,
+}
+
+impl Labelled {
+    /// Its table of labels, and the column there that names it.
+    const fn table(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Sim => ("sim_label", "sim_id"),
+            Self::Device => ("device_label", "device_id"),
+        }
+    }
+}
+
+/// The labels of these SIMs or devices.
+async fn set_already(
+    cx: &Cx,
+    labelled: Labelled,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, HashMap<String, String>>> {
     #[derive(FromQueryResult)]
     struct Row {
-        sim_id: Uuid,
+        object: Uuid,
         key: String,
         value: String,
     }
-    let sql = "SELECT sim_label.sim_id, label_definition.key, sim_label.value
-        FROM sim_label JOIN label_definition USING (tenant_id, label_id)
-        WHERE sim_label.tenant_id = current_tenant() AND sim_label.sim_id = ANY($1)";
+    let (table, column) = labelled.table();
+    let sql = format!(
+        "SELECT l.{column} AS object, d.key, l.value
+        FROM {table} l JOIN label_definition d USING (tenant_id, label_id)
+        WHERE l.tenant_id = current_tenant() AND l.{column} = ANY($1)"
+    );
     let mut labels: HashMap<Uuid, HashMap<String, String>> = HashMap::new();
-    for row in cx.all::<Row>(sql, [sims.to_vec().into()]).await? {
+    for row in cx.all::<Row>(&sql, [ids.to_vec().into()]).await? {
         labels
-            .entry(row.sim_id)
+            .entry(row.object)
             .or_default()
             .insert(row.key, row.value);
     }
@@ -216,7 +248,7 @@ async fn labels(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, KnownLabel
     }
     let keys = texts(
         rows.iter()
-            .flat_map(|row| &row.labels)
+            .flat_map(|row| row.labels.iter().chain(&row.device_labels))
             .map(|(key, _)| key.as_str()),
     );
     let sql = "SELECT label_id, key, options FROM label_definition
@@ -442,13 +474,31 @@ pub(super) async fn replace_history(
     write(cx, &insert, records.collect()).await
 }
 
-/// Sets labels: SIM, label, value.
-pub(super) async fn set_labels(cx: &Cx, labels: Vec<(Uuid, Uuid, &str)>) -> Result<()> {
-    let sql = "INSERT INTO sim_label (tenant_id, sim_id, label_id, value)
-        SELECT current_tenant(), r.sim, r.label, r.value
-        FROM jsonb_to_recordset($1) AS r(sim uuid, label uuid, value text)
+/// Sets labels: SIM or device, label, value. No label of one object is there twice.
+pub(super) async fn set_labels(
+    cx: &Cx,
+    labelled: Labelled,
+    labels: Vec<(Uuid, Uuid, &str)>,
+) -> Result<()> {
+    let (table, column) = labelled.table();
+    let sql = format!(
+        "INSERT INTO {table} (tenant_id, {column}, label_id, value)
+        SELECT current_tenant(), r.object, r.label, r.value
+        FROM jsonb_to_recordset($1) AS r(object uuid, label uuid, value text)
         WHERE $2::timestamptz IS NOT NULL
-        ON CONFLICT ON CONSTRAINT sim_label_pkey DO UPDATE SET value = excluded.value";
-    let record = |(sim, label, value)| json!({ "sim": sim, "label": label, "value": value });
-    write(cx, sql, labels.into_iter().map(record).collect()).await
+        ON CONFLICT ON CONSTRAINT {table}_pkey DO UPDATE SET value = excluded.value"
+    );
+    let record =
+        |(object, label, value)| json!({ "object": object, "label": label, "value": value });
+    write(cx, &sql, labels.into_iter().map(record).collect()).await
+}
+
+/// Notes that devices changed.
+pub(super) async fn touch_devices(cx: &Cx, devices: Vec<Uuid>) -> Result<()> {
+    if !devices.is_empty() {
+        let sql = "UPDATE device SET updated_at = $2
+            WHERE tenant_id = current_tenant() AND device_id = ANY($1)";
+        cx.execute(sql, [devices.into(), cx.now().into()]).await?;
+    }
+    Ok(())
 }

@@ -11,8 +11,7 @@ use super::{
 };
 
 /// Header of the fleet's CSV.
-pub(super) const HEADER: &str =
-    "iccid,imsi,msisdn,state,customer,device,device_kind,labels,simulated,valid_from\n";
+pub(super) const HEADER: &str = "iccid,imsi,msisdn,state,customer,device,device_kind,labels,device_labels,simulated,valid_from\n";
 
 /// Digits of a JT ICCID before the account number.
 const ISSUER: &str = "8944501";
@@ -31,6 +30,7 @@ pub(super) struct Sim {
     /// Since when it belongs to somebody else, and to whom.
     moved: Option<(DateTime<Utc>, Option<&'static str>)>,
     device: Option<(&'static str, String)>,
+    /// Of the SIM and of its device.
     labels: String,
 }
 
@@ -91,15 +91,16 @@ impl Sim {
     /// Its rows of the fleet file, one per assignment.
     pub(super) fn rows(&self, plan: &Plan, csv: &mut String) {
         let mut row = |customer: Option<&str>, since: Option<DateTime<Utc>>| {
-            let (kind, device) = self
-                .device
-                .as_ref()
-                .map_or(("", ""), |(kind, name)| (*kind, name.as_str()));
+            // A device is where its SIM is.
+            let (kind, device, device_labels) =
+                self.device.as_ref().map_or(("", "", ""), |(kind, name)| {
+                    (*kind, name.as_str(), self.labels.as_str())
+                });
             let since = since.map(|since| since.to_rfc3339()).unwrap_or_default();
             // Writing to a String cannot fail.
             let _ = writeln!(
                 csv,
-                "{},{},{},{},{},{device},{kind},{},true,{since}",
+                "{},{},{},{},{},{device},{kind},{},{device_labels},true,{since}",
                 self.iccid,
                 self.imsi,
                 self.msisdn,

@@ -95,7 +95,7 @@ fn oracle_hashes(plan: &Plan) -> Vec<String> {
 fn the_same_seed_is_the_same_bytes() {
     let plan = plan();
     assert_eq!(hash(&sent(&plan)), hash(&sent(&plan)));
-    insta::assert_snapshot!(hash(&sent(&plan)), @"b5638444713aad673f4e1e342cc57250a3c1303b7d6cfe8b249b33b4f555bcb3");
+    insta::assert_snapshot!(hash(&sent(&plan)), @"d5c7b5ec3e6f1426a657ffce509aac33ca0f5f17bebf037fb52f022389c500e0");
     insta::assert_snapshot!(oracle_hashes(&plan).join("\n"), @r"
     b98a87d6d8eb53de7c0f323fee2e2365781565248e21eb5c1583480003601ee2
     564a088dbd655431414523d990387b8b7e9f48cd79679faef84c4c499180c927
@@ -234,6 +234,11 @@ fn the_fleet_file_is_read_without_an_error() {
             rows.iter()
                 .all(|row| row.simulated && row.valid_from < Some(plan.until))
         );
+        for location in ["warehouse", "field"] {
+            let here = ("location".to_owned(), location.to_owned());
+            assert!(rows.iter().any(|row| row.labels.contains(&here)));
+            assert!(rows.iter().any(|row| row.device_labels.contains(&here)));
+        }
         let mcc: HashSet<_> = (0..plan.sims)
             .map(|index| Sim::new(plan, index).country.mcc)
             .collect();
