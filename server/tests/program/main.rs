@@ -1,5 +1,6 @@
 //! The program as its users meet it: started as a process on real engines, spoken to over HTTP and by commands.
 
+mod crash;
 mod http;
 mod support;
 mod verify;

@@ -103,8 +103,13 @@ impl Program {
 
     /// Starts a server and waits until it says that it is ready.
     pub(crate) async fn serve(&self, settings: &[(&str, &str)]) -> Server {
+        self.serve_on("127.0.0.1:0", settings).await
+    }
+
+    /// Starts a server on an address and waits until it says that it is ready.
+    pub(crate) async fn serve_on(&self, address: &str, settings: &[(&str, &str)]) -> Server {
         let log = File::create(self.data.path().join("log")).expect("a log file");
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = self.command(&["serve", "--listen", address]);
         command
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
@@ -133,6 +138,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Ends it without a chance to do anything.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("killed");
+    }
+
     pub(crate) fn terminate(&self) {
         let id = self
             .child
