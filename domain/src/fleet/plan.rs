@@ -67,6 +67,9 @@ pub(super) struct NewCustomer {
     pub(super) name: String,
 }
 
+/// A label, as key and value, and the device that shall carry it.
+pub(super) type DeviceLabel<'a> = (Target, &'a (String, String));
+
 /// What shall become of one SIM.
 pub(super) struct SimPlan<'a> {
     /// The rows that say so, by `valid_from`.
@@ -81,7 +84,7 @@ pub(super) struct SimPlan<'a> {
     pub(super) device: Timeline<Target>,
     pub(super) device_changed: bool,
     /// Labels of its devices that are not set like this yet.
-    pub(super) device_labels: Vec<(Target, &'a (String, String))>,
+    pub(super) device_labels: Vec<DeviceLabel<'a>>,
     /// Whether the SIM itself is to be written.
     pub(super) sim_changed: bool,
 }
@@ -97,6 +100,9 @@ impl<'a> SimPlan<'a> {
         self.sim_changed || !self.device_labels.is_empty()
     }
 }
+
+/// A device and a label that a row gives it.
+type DeviceLabel<'a> = (Target, &'a (String, String));
 
 /// What shall become of a chunk.
 pub(super) struct Plan<'a> {
@@ -307,10 +313,7 @@ impl<'a> Planner<'a, '_> {
     }
 
     /// What the rows say about their devices' labels, in their order.
-    fn device_labels(
-        &mut self,
-        rows: &[&'a FleetRow],
-    ) -> Result<Vec<(Target, &'a (String, String))>, Refusal> {
+    fn device_labels(&mut self, rows: &[&'a FleetRow]) -> Result<Vec<DeviceLabel<'a>>, Refusal> {
         let mut said = Vec::new();
         for row in rows {
             self.check_options(row, &row.device_labels)?;
