@@ -101,9 +101,6 @@ impl<'a> SimPlan<'a> {
     }
 }
 
-/// A device and a label that a row gives it.
-type DeviceLabel<'a> = (Target, &'a (String, String));
-
 /// What shall become of a chunk.
 pub(super) struct Plan<'a> {
     pub(super) sims: Vec<SimPlan<'a>>,
