@@ -41,6 +41,10 @@ fn tally(received: u64, accepted: u64, rejected: u64) -> Tally {
     }
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the journal takes a batch or none"
+)]
 fn rows(id: BatchId, rows: u64) -> Option<NewBatch<'static>> {
     Some(NewBatch {
         id,

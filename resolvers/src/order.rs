@@ -101,7 +101,7 @@ fn collect<'a>(fragments: &'a Fragments, set: &'a SelectionSet, fields: &mut Fie
                     .push(&field.node.selection_set.node);
             }
             Selection::InlineFragment(inline) => {
-                collect(fragments, &inline.node.selection_set.node, fields)
+                collect(fragments, &inline.node.selection_set.node, fields);
             }
             Selection::FragmentSpread(spread) => {
                 if let Some(fragment) = fragments.get(&spread.node.fragment_name.node) {

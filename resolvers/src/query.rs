@@ -195,10 +195,6 @@ impl Query {
     }
 
     /// The network dictionary, by MCC-MNC.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "Relay's four page arguments and a filter"
-    )]
     async fn networks(
         &self,
         ctx: &Context<'_>,
@@ -291,10 +287,6 @@ impl Query {
     }
 
     /// Records that were refused, newest first.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "Relay's four page arguments and a filter"
-    )]
     async fn ingest_rejections(
         &self,
         ctx: &Context<'_>,

@@ -59,7 +59,7 @@ fn is_null(answer: &Value, error: &Value) -> bool {
         &answer["data"],
         |place, segment| {
             segment.as_str().map_or_else(
-                || place.get(segment.as_u64()? as usize),
+                || place.get(usize::try_from(segment.as_u64()?).ok()?),
                 |name| place.get(name),
             )
         },

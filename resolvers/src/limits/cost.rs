@@ -58,7 +58,6 @@ impl Estimate<'_> {
     fn field(&self, field: &Field) -> u64 {
         let below = self.set(&field.selection_set.node);
         let rows = match field.name.node.as_str() {
-            "__schema" | "__type" => 1,
             "sims" | "devices" | "customers" | "networks" | "ingestRejections" => self.page(field),
             "usage" => self.usage(field),
             "labels" | "simCounts" | "rejections" => UNSIZED_LIST,

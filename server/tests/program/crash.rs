@@ -36,7 +36,7 @@ async fn until_received(server: &Server, token: &str, count: u64) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waiting)
+    tokio::time::timeout(Duration::from_mins(1), waiting)
         .await
         .expect("records arrive");
 }
@@ -78,7 +78,7 @@ async fn a_killed_server_loses_nothing_and_counts_nothing_twice() {
         server.kill().await;
         server = program.serve_on(&address, &[]).await;
     }
-    let sent = tokio::time::timeout(Duration::from_secs(120), sender.wait()).await;
+    let sent = tokio::time::timeout(Duration::from_mins(2), sender.wait()).await;
     assert!(sent.expect("the sender ends").expect("a child").success());
     let again = tokio::process::Command::from(again)
         .output()
