@@ -1,6 +1,6 @@
 //! Usage records from outside: read, decoded, resolved, counted once.
 //!
-//! [`format`] turns the bytes of a record into a CDR or a refusal, [`read`] turns a body of any length into records in
+//! [`mod@format`] turns the bytes of a record into a CDR or a refusal, [`read`] turns a body of any length into records in
 //! bounded memory, [`pipeline`] journals and applies them exactly once. Transport (HTTP today) lives with the server.
 
 pub mod format;

@@ -4,7 +4,7 @@
 //! read back as a [`UsageAnswer`] with rows, totals and provenance. What no cube can answer exactly is refused.
 //!
 //! **The tenant cannot be forgotten.** Every tenant-facing statement of this crate is made by the builder in the
-//! private module `scoped`, the only place that reads a cube for a tenant: it takes a [`Scope`], puts the tenant and
+//! private module `scoped`, the only place that reads a cube for a tenant: it takes a [`domain::Scope`], puts the tenant and
 //! the caller's segments into the innermost query, and everything else works on what that lets through. Values
 //! never become part of the text: they travel as server-side parameters.
 //!
