@@ -33,12 +33,9 @@ fn main() -> io::Result<()> {
     names.sort();
     let mut list = String::from("&[\n");
     for name in &names {
-        let file = folder.join(format!("{name}.graphql"));
-        let line = format!(
-            "    ({name:?}, include_str!({:?})),\n",
-            file.to_string_lossy()
-        );
-        list.push_str(&line);
+        // The text and not its path: a build folder may be shared by checkouts, and one of them may be gone.
+        let text = fs::read_to_string(folder.join(format!("{name}.graphql")))?;
+        list.push_str(&format!("    ({name:?}, {text:?}),\n"));
     }
     list.push_str("]\n");
     fs::write(out.join("operations.rs"), list)

@@ -1,11 +1,11 @@
 //! `Customer`.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
-use domain::{Permission, customer};
+use domain::{Cx, Permission, customer, id::CustomerId};
 use schema::{sim::SimState, usage::UsageInput};
 
 use crate::{
@@ -106,6 +106,23 @@ impl Customer {
         usage::nested(ctx, Dimension::Customer, self.0.id.into(), input)
             .await
             .map(Some)
+    }
+}
+
+impl Customer {
+    /// The visible ones among the customers that the rows of a page name, by one statement.
+    pub(crate) async fn by_ids(
+        cx: &Cx,
+        ids: impl Iterator<Item = CustomerId>,
+    ) -> domain::Result<HashMap<CustomerId, Self>> {
+        let mut ids: Vec<_> = ids.collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let found = customer::by_ids(cx, &ids).await?;
+        Ok(found
+            .into_iter()
+            .map(|(id, customer)| (id, customer.into()))
+            .collect())
     }
 }
 

@@ -6,7 +6,7 @@ use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
 use chrono::{DateTime, Utc};
 use domain::{
-    Cx, Permission, customer, device,
+    Cx, Permission, device,
     id::{CustomerId, DeviceId},
     label, sim,
 };
@@ -177,16 +177,8 @@ impl Prefetched {
             sims: None,
         };
         if wanted.node("customer") {
-            let mut customers: Vec<_> = devices.filter_map(|device| device.customer).collect();
-            customers.sort_unstable();
-            customers.dedup();
-            let found = customer::by_ids(cx, &customers).await?;
-            prefetched.customers = Some(
-                found
-                    .into_iter()
-                    .map(|(id, customer)| (id, customer.into()))
-                    .collect(),
-            );
+            let customers = devices.filter_map(|device| device.customer);
+            prefetched.customers = Some(Customer::by_ids(cx, customers).await?);
         }
         if wanted.node("labels") {
             prefetched.labels = Some(label::by_devices(cx, &ids).await?);

@@ -6,7 +6,7 @@ use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
 use chrono::{DateTime, Utc};
 use domain::{
-    Cx, Permission, customer, device,
+    Cx, Permission, device,
     id::{CustomerId, SimId},
     label, sim,
 };
@@ -168,16 +168,8 @@ impl Prefetched {
             labels: None,
         };
         if wanted.node("customer") {
-            let mut customers: Vec<_> = sims.filter_map(|sim| sim.customer).collect();
-            customers.sort_unstable();
-            customers.dedup();
-            let found = customer::by_ids(cx, &customers).await?;
-            prefetched.customers = Some(
-                found
-                    .into_iter()
-                    .map(|(id, customer)| (id, customer.into()))
-                    .collect(),
-            );
+            let customers = sims.filter_map(|sim| sim.customer);
+            prefetched.customers = Some(Customer::by_ids(cx, customers).await?);
         }
         if wanted.node("device") && cx.scope().may(Permission::DevicesRead) {
             prefetched.devices = Some(device::by_sims(cx, &ids).await?);
