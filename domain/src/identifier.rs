@@ -46,6 +46,9 @@ impl Iccid {
     /// # Errors
     /// `INVALID_INPUT` unless 19 or 20 digits remain.
     pub fn parse(text: &str) -> Result<Self> {
+        if digits(text, 19..=20) {
+            return Ok(Self(text.to_owned()));
+        }
         let text: String = text.chars().filter(|c| *c != ' ').collect();
         let text = text.strip_suffix(['F', 'f']).unwrap_or(&text);
         if digits(text, 19..=20) {
@@ -58,6 +61,18 @@ impl Iccid {
     /// The digits as given.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The first 19 digits: all but the check digit of a 20-digit one. What a SIM is looked up by.
+    pub fn body_digits(&self) -> &str {
+        self.0.get(..19).unwrap_or(&self.0)
+    }
+
+    /// [`Iccid::body_digits`] as a number, which 64 bits hold.
+    pub fn body(&self) -> u64 {
+        self.body_digits()
+            .bytes()
+            .fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
     }
 
     /// Whether the last digit is the Luhn check digit of those before it.

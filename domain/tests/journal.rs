@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Db, FixedClock,
     id::{BatchId, TenantId},
-    journal::{self, Claim, NewBatch, NewRejection, RejectionCode, Tally, Verdict},
+    journal::{self, Claim, Expected, NewBatch, NewRejection, RejectionCode, Tally, Verdict},
     tenant::{self, NewTenant},
 };
 use testkit::PostgresDb;
@@ -86,10 +86,27 @@ impl House {
         }
     }
 
-    /// Claims and commits.
+    /// Claims and commits, having seen that the other expectation gives the same verdicts.
     async fn claim(&self, tenant: TenantId, id: BatchId, claims: &[Claim]) -> Vec<Verdict> {
         let cx = self.db.system().await.expect("system");
-        let verdicts = journal::claim(&cx, tenant, id, claims).await;
+        let surprised = journal::claim(&cx, tenant, id, claims, Expected::AllNew).await;
+        drop(cx);
+        let verdicts = self
+            .claim_expecting(Expected::SomeKnown, tenant, id, claims)
+            .await;
+        assert_eq!(surprised.expect("verdicts"), verdicts);
+        verdicts
+    }
+
+    async fn claim_expecting(
+        &self,
+        expected: Expected,
+        tenant: TenantId,
+        id: BatchId,
+        claims: &[Claim],
+    ) -> Vec<Verdict> {
+        let cx = self.db.system().await.expect("system");
+        let verdicts = journal::claim(&cx, tenant, id, claims, expected).await;
         cx.commit().await.expect("committed");
         verdicts.expect("verdicts")
     }
@@ -114,7 +131,7 @@ async fn what_is_rolled_back_was_never_claimed() {
     let house = House::new().await;
     let cx = house.db.system().await.expect("system");
     let claims = [claim(1, 1)];
-    journal::claim(&cx, house.alpha, batch(1), &claims)
+    journal::claim(&cx, house.alpha, batch(1), &claims, Expected::AllNew)
         .await
         .expect("verdicts");
     drop(cx);
@@ -127,10 +144,19 @@ async fn batches_that_share_records_wait_for_each_other_and_never_in_a_circle() 
     let house = Arc::new(House::new().await);
     let up: Vec<Claim> = (0..2_000).map(|n| claim(n, 1)).collect();
     let down: Vec<Claim> = up.iter().rev().copied().collect();
-    let claims = [(1, up.clone()), (2, down.clone()), (3, up), (4, down)];
-    let running = claims.map(|(n, claims)| {
+    let claims = [
+        (1, Expected::AllNew, up.clone()),
+        (2, Expected::SomeKnown, down.clone()),
+        (3, Expected::SomeKnown, up),
+        (4, Expected::AllNew, down),
+    ];
+    let running = claims.map(|(n, expected, claims)| {
         let house = house.clone();
-        tokio::spawn(async move { house.claim(house.alpha, batch(n), &claims).await })
+        tokio::spawn(async move {
+            house
+                .claim_expecting(expected, house.alpha, batch(n), &claims)
+                .await
+        })
     });
     let mut accepted = 0;
     for verdicts in running {

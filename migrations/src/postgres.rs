@@ -14,9 +14,6 @@ use sea_orm_migration::{
 
 use crate::network;
 
-const ROLES: &str = include_str!("../postgres/0000_roles.sql");
-const FOUNDATION_UP: &str = include_str!("../postgres/0001_foundation.up.sql");
-const FOUNDATION_DOWN: &str = include_str!("../postgres/0001_foundation.down.sql");
 const NETWORKS_UP: &str = include_str!("../postgres/0002_networks.up.sql");
 
 /// The oldest server that has what the schema uses: `uuidv7()` and temporal keys.
@@ -101,7 +98,8 @@ pub async fn status(url: &str) -> Result<Vec<Applied>, Error> {
 /// A number that changes when any migration does; names the template database of the tests.
 pub fn fingerprint() -> u64 {
     let mut hasher = DefaultHasher::new();
-    [ROLES, FOUNDATION_UP, NETWORKS_UP, network::CSV].hash(&mut hasher);
+    [FOUNDATION.up, FLEET_VERSION.up, PACKED_PAYLOAD.up].hash(&mut hasher);
+    [NETWORKS_UP, network::CSV].hash(&mut hasher);
     hasher.finish()
 }
 
@@ -181,88 +179,91 @@ struct Migrator;
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
-            Box::new(m0001_foundation::Migration),
-            Box::new(m0002_networks::Migration),
+            Box::new(FOUNDATION),
+            Box::new(Networks),
+            Box::new(FLEET_VERSION),
+            Box::new(PACKED_PAYLOAD),
         ]
     }
 }
 
-mod m0001_foundation {
-    use super::{
-        ConnectionTrait, DbErr, FOUNDATION_DOWN, FOUNDATION_UP, MigrationName, MigrationTrait,
-        ROLES, SchemaManager, async_trait,
-    };
+/// A migration that is nothing but SQL.
+struct Script {
+    name: &'static str,
+    up: &'static [&'static str],
+    down: &'static str,
+}
 
-    pub(super) struct Migration;
+const FOUNDATION: Script = Script {
+    name: "m0001_foundation",
+    up: &[
+        include_str!("../postgres/0000_roles.sql"),
+        include_str!("../postgres/0001_foundation.up.sql"),
+    ],
+    down: include_str!("../postgres/0001_foundation.down.sql"),
+};
 
-    impl MigrationName for Migration {
-        fn name(&self) -> &'static str {
-            "m0001_foundation"
-        }
-    }
+const FLEET_VERSION: Script = Script {
+    name: "m0003_fleet_version",
+    up: &[include_str!("../postgres/0003_fleet_version.up.sql")],
+    down: include_str!("../postgres/0003_fleet_version.down.sql"),
+};
 
-    #[async_trait::async_trait]
-    impl MigrationTrait for Migration {
-        async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-            manager.get_connection().execute_unprepared(ROLES).await?;
-            manager
-                .get_connection()
-                .execute_unprepared(FOUNDATION_UP)
-                .await?;
-            Ok(())
-        }
+const PACKED_PAYLOAD: Script = Script {
+    name: "m0004_packed_payload",
+    up: &[include_str!("../postgres/0004_packed_payload.up.sql")],
+    down: include_str!("../postgres/0004_packed_payload.down.sql"),
+};
 
-        async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-            manager
-                .get_connection()
-                .execute_unprepared(FOUNDATION_DOWN)
-                .await?;
-            Ok(())
-        }
+impl MigrationName for Script {
+    fn name(&self) -> &str {
+        self.name
     }
 }
 
-mod m0002_networks {
-    use super::{
-        ConnectionTrait, DbBackend, DbErr, MigrationName, MigrationTrait, NETWORKS_UP,
-        SchemaManager, Statement, async_trait, network,
-    };
-
-    pub(super) struct Migration;
-
-    impl MigrationName for Migration {
-        fn name(&self) -> &'static str {
-            "m0002_networks"
+#[async_trait::async_trait]
+impl MigrationTrait for Script {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for sql in self.up {
+            manager.get_connection().execute_unprepared(sql).await?;
         }
+        Ok(())
     }
 
-    #[async_trait::async_trait]
-    impl MigrationTrait for Migration {
-        async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-            let rows = serde_json::to_string(&network::networks())
-                .map_err(|error| DbErr::Migration(error.to_string()))?;
-            let values = [
-                rows.into(),
-                network::SOURCE.into(),
-                network::SOURCE_VERSION.into(),
-            ];
-            manager
-                .get_connection()
-                .execute_raw(Statement::from_sql_and_values(
-                    DbBackend::Postgres,
-                    NETWORKS_UP,
-                    values,
-                ))
-                .await?;
-            Ok(())
-        }
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let connection = manager.get_connection();
+        connection.execute_unprepared(self.down).await?;
+        Ok(())
+    }
+}
 
-        async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-            manager
-                .get_connection()
-                .execute_unprepared("DELETE FROM network")
-                .await?;
-            Ok(())
-        }
+/// Loads the reference networks.
+struct Networks;
+
+impl MigrationName for Networks {
+    fn name(&self) -> &'static str {
+        "m0002_networks"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Networks {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let rows = serde_json::to_string(&network::networks())
+            .map_err(|error| DbErr::Migration(error.to_string()))?;
+        let values = [
+            rows.into(),
+            network::SOURCE.into(),
+            network::SOURCE_VERSION.into(),
+        ];
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, NETWORKS_UP, values);
+        manager.get_connection().execute_raw(statement).await?;
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let connection = manager.get_connection();
+        connection.execute_unprepared("DELETE FROM network").await?;
+        Ok(())
     }
 }

@@ -358,6 +358,53 @@ async fn the_audit_log_can_only_grow() {
     }
 }
 
+#[tokio::test]
+async fn every_change_of_whose_usage_it_is_raises_the_version_of_that_fleet_alone() {
+    let db = two_tenants().await;
+    let connection = connect(&db).await;
+    let version = async |tenant: &str| {
+        let sql = format!("SELECT fleet_version FROM tenant WHERE tenant_id = '{tenant}'");
+        number(&connection, &sql).await
+    };
+    let (sim, device) = (
+        "00000000-0000-7000-8000-000000000051",
+        "00000000-0000-7000-8000-0000000000d1",
+    );
+    let key = format!("'{BETA}', '{sim}'");
+    let deciding = [
+        format!(
+            "INSERT INTO sim (tenant_id, sim_id, iccid, state, created_at, updated_at)
+                 VALUES ({key}, '8949000000000000001', 'ACTIVE', now(), now())"
+        ),
+        "UPDATE sim SET iccid = '8949000000000000002'".into(),
+        format!("INSERT INTO sim_customer VALUES ({key}, '{BETA_CUSTOMER}', '[2026-01-01,)')"),
+        "UPDATE sim_customer SET valid = '[2026-02-01,)'".into(),
+        "DELETE FROM sim_customer".into(),
+        format!(
+            "INSERT INTO device (tenant_id, device_id, name, state, created_at, updated_at)
+                 VALUES ('{BETA}', '{device}', 'meter', 'ACTIVE', now(), now());
+                 INSERT INTO sim_device VALUES ({key}, '{device}', '[2026-01-01,)')"
+        ),
+        "UPDATE sim_device SET valid = '[2026-02-01,)'".into(),
+        "DELETE FROM sim_device".into(),
+        "DELETE FROM sim".into(),
+    ];
+    let (mut before, of_alpha) = (version(BETA).await, version(ALPHA).await);
+    for (n, change) in deciding.iter().enumerate() {
+        if n == 1 {
+            // What decides nothing: the version stays.
+            let other = "UPDATE sim SET state = 'SUSPENDED', iccid = iccid; UPDATE customer SET name = name";
+            connection.execute_unprepared(other).await.unwrap();
+            assert_eq!(version(BETA).await, before);
+        }
+        connection.execute_unprepared(change).await.unwrap();
+        let after = version(BETA).await;
+        assert!(after > before, "{change}");
+        before = after;
+    }
+    assert_eq!(version(ALPHA).await, of_alpha);
+}
+
 /// Condition on `pg_class c`: a table of this schema that carries a tenant.
 const TENANT_TABLE: &str = "c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
     AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id')";

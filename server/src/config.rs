@@ -130,6 +130,8 @@ section! {
         bodies: usize = 8,
         /// Batches of one delivery under way at the same time.
         depth: usize = 3,
+        /// SIMs whose assignments are kept in memory for attributing records, some 400 bytes each.
+        known_sims: u64 = 200_000,
         /// Rejections listed in a reply; the rest is counted.
         listed_rejections: usize = 1_000,
     }
@@ -148,6 +150,7 @@ impl Intake {
             },
             bodies: self.bodies,
             depth: self.depth,
+            known_sims: self.known_sims,
             listed_rejections: self.listed_rejections,
             past: TimeDelta::days(self.past_days.into()),
             future: TimeDelta::minutes(self.future_minutes.into()),

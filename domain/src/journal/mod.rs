@@ -17,6 +17,7 @@
 //! other but never in a circle.
 
 mod hash;
+mod packed;
 mod pending;
 mod read;
 mod write;
@@ -36,8 +37,8 @@ pub use read::{
     RejectionFilter, accounting, fate, ledger, rejections,
 };
 pub use write::{
-    Claim, NewBatch, NewRejection, Tally, Verdict, claim, freeze_apply, freeze_attribution,
-    hold_apply, hold_attribution, record,
+    Claim, Expected, NewBatch, NewRejection, Tally, Verdict, claim, freeze_apply,
+    freeze_attribution, hold_apply, hold_attribution, record,
 };
 
 use crate::Error;

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
+use super::packed;
 use crate::{
     Cx, Error, Result, SystemCx,
     id::{BatchId, TenantId},
@@ -112,14 +113,27 @@ pub async fn payload(cx: &SystemCx, tenant: TenantId, batch: BatchId) -> Result<
     #[derive(FromQueryResult)]
     struct Payload {
         payload: Option<Vec<u8>>,
+        packed: bool,
     }
     let row: Option<Payload> = cx
         .one(
-            "SELECT payload FROM intake_batch WHERE tenant_id = $1 AND batch_id = $2",
+            "SELECT payload, packed FROM intake_batch WHERE tenant_id = $1 AND batch_id = $2",
             [tenant.uuid().into(), batch.uuid().into()],
         )
         .await?;
-    Ok(row.and_then(|row| row.payload))
+    let Some(Payload {
+        payload: Some(payload),
+        packed,
+    }) = row
+    else {
+        return Ok(None);
+    };
+    let payload = if packed {
+        packed::unpack(&payload)?
+    } else {
+        payload
+    };
+    Ok(Some(payload))
 }
 
 /// Notes that a batch is in the cubes.

@@ -1,22 +1,26 @@
 //! From the ICCID in a usage record to the SIM, and to the customer and device that it belonged to at event time.
 //!
-//! One statement fetches everything about the SIMs of a batch; records are then matched in memory by time.
+//! A SIM's whole assignment history is kept in memory once it was asked for, under the version of its tenant's fleet
+//! (`tenant.fleet_version`, which triggers raise with every change that matters here). A transaction reads the version
+//! first, so what it finds in memory is what the tables say; after a change nobody asks for the old version any more.
+//! What is missing is fetched by one statement for all records of a batch, which are then matched by time.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
+use moka::{policy::EvictionPolicy, sync::Cache};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 use crate::{
-    Result, SystemCx,
+    Error, Result, SystemCx,
     id::{CustomerId, DeviceId, SimId, TenantId},
     identifier::Iccid,
     sql::texts,
 };
-
-/// Digits of an ICCID without its check digit.
-const KEY_DIGITS: usize = 19;
 
 /// A SIM as it was at event time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +42,17 @@ pub enum Unresolved {
     Ambiguous,
 }
 
-/// The SIMs of one batch with their whole assignment history.
-#[derive(Debug, Default)]
+/// SIMs of all tenants that usage named lately. Cloning is cheap and shares them.
+#[derive(Clone)]
 pub struct Resolver {
-    by_key: HashMap<String, Vec<Candidate>>,
+    known: Cache<Key, Arc<[Candidate]>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    tenant: TenantId,
+    fleet_version: i64,
+    body: u64,
 }
 
 #[derive(Debug)]
@@ -70,23 +81,76 @@ struct Row {
     valid_to: Option<DateTime<Utc>>,
 }
 
-/// The first 19 digits: what a SIM is looked up by.
-fn key(iccid: &str) -> &str {
-    iccid.get(..KEY_DIGITS).unwrap_or(iccid)
+impl Resolver {
+    /// Keeps at most `sims` SIMs, the ones that were asked for last. A SIM with a customer and a device takes about
+    /// 400 bytes; one with a longer history counts as several.
+    pub fn new(sims: u64) -> Self {
+        let weight = |_: &Key, candidates: &Arc<[Candidate]>| {
+            let spans: usize = candidates.iter().map(Candidate::spans).sum();
+            u32::try_from(1 + spans / 4).unwrap_or(u32::MAX)
+        };
+        let known = Cache::builder()
+            .max_capacity(sims)
+            .weigher(weight)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Self { known }
+    }
+
+    /// What each of the ICCIDs names in `tenant` at its time, in their order.
+    pub async fn resolve(
+        &self,
+        cx: &SystemCx,
+        tenant: TenantId,
+        wanted: &[(&Iccid, DateTime<Utc>)],
+    ) -> Result<Vec<Result<Resolved, Unresolved>>> {
+        let fleet_version = fleet_version(cx, tenant).await?;
+        let key = |body| Key {
+            tenant,
+            fleet_version,
+            body,
+        };
+        let get = |(iccid, _): &(&Iccid, _)| self.known.get(&key(iccid.body()));
+        let known: Vec<Option<Arc<[Candidate]>>> = wanted.iter().map(get).collect();
+        let missing: HashSet<&str> = known
+            .iter()
+            .zip(wanted)
+            .filter(|(known, _)| known.is_none())
+            .map(|(_, (iccid, _))| iccid.body_digits())
+            .collect();
+        let fetched = fetch(cx, tenant, missing).await?;
+        for (body, candidates) in &fetched {
+            // An ICCID that nobody has is not remembered: such could crowd out the others.
+            self.known.insert(key(*body), candidates.clone());
+        }
+        let resolved = known.iter().zip(wanted).map(|(known, (iccid, at))| {
+            let candidates = known.as_ref().or_else(|| fetched.get(&iccid.body()));
+            find(candidates.map_or(&[], |candidates| candidates), iccid, *at)
+        });
+        Ok(resolved.collect())
+    }
 }
 
-/// Fetches every SIM of `tenant` that one of `iccids` could mean.
-pub async fn resolver<'a>(
+/// Read at the beginning of what follows: SIMs that are fetched later are of this version or of a newer one.
+async fn fleet_version(cx: &SystemCx, tenant: TenantId) -> Result<i64> {
+    #[derive(FromQueryResult)]
+    struct Version {
+        fleet_version: i64,
+    }
+    let sql = "SELECT fleet_version FROM tenant WHERE tenant_id = $1";
+    let version: Option<Version> = cx.one(sql, [tenant.uuid().into()]).await?;
+    version
+        .map(|version| version.fleet_version)
+        .ok_or_else(|| Error::not_found("tenant"))
+}
+
+async fn fetch(
     cx: &SystemCx,
     tenant: TenantId,
-    iccids: impl IntoIterator<Item = &'a Iccid>,
-) -> Result<Resolver> {
-    let keys: HashSet<&str> = iccids
-        .into_iter()
-        .map(|iccid| key(iccid.as_str()))
-        .collect();
-    if keys.is_empty() {
-        return Ok(Resolver::default());
+    bodies: HashSet<&str>,
+) -> Result<HashMap<u64, Arc<[Candidate]>>> {
+    if bodies.is_empty() {
+        return Ok(HashMap::new());
     }
     let rows: Vec<Row> = cx
         .all(
@@ -104,82 +168,90 @@ pub async fn resolver<'a>(
                     nullif(lower(link.valid), '-infinity'), nullif(upper(link.valid), 'infinity') \
              FROM found JOIN sim_device AS link ON link.tenant_id = $1 AND link.sim_id = found.sim_id \
              ORDER BY kind",
-            [tenant.uuid().into(), texts(keys)],
+            [tenant.uuid().into(), texts(bodies)],
         )
         .await?;
-    let mut resolver = Resolver::default();
-    for row in rows {
-        resolver.add(&row)?;
-    }
-    Ok(resolver)
+    candidates(&rows)
 }
 
-impl Resolver {
-    /// Rows of kind 0 make candidates; those of kind 1 and 2 come later and add their spans.
-    fn add(&mut self, row: &Row) -> Result<()> {
-        let sim = SimId::new(row.sim_id);
-        let known = self.by_key.entry(key(&row.iccid).to_owned()).or_default();
-        let Some(owner) = row.owner else {
-            known.push(Candidate {
-                iccid: Iccid::parse(&row.iccid)?,
-                sim,
-                customers: Vec::new(),
-                devices: Vec::new(),
-            });
-            return Ok(());
-        };
-        if let Some(candidate) = known.iter_mut().find(|candidate| candidate.sim == sim) {
-            let span = Span {
-                from: row.valid_from,
-                to: row.valid_to,
-                owner,
-            };
-            match row.kind {
-                1 => candidate.customers.push(span),
-                _ => candidate.devices.push(span),
-            }
-        }
-        Ok(())
+fn candidates(rows: &[Row]) -> Result<HashMap<u64, Arc<[Candidate]>>> {
+    let mut by_body = HashMap::new();
+    for row in rows {
+        add(&mut by_body, row)?;
     }
+    let shared = by_body
+        .into_iter()
+        .map(|(body, found)| (body, found.into()));
+    Ok(shared.collect())
+}
 
-    /// The SIM that `iccid` names, with its customer and device at `at`.
-    ///
-    /// The exact text wins. Otherwise a 19-digit text means the one 20-digit ICCID that begins with it, and a 20-digit
-    /// text the 19-digit ICCID that it begins with, each only when the 20th digit is the valid check digit.
-    ///
-    /// # Errors
-    /// [`Unresolved`], which is data: the record is refused with a code.
-    pub fn find(&self, iccid: &Iccid, at: DateTime<Utc>) -> Result<Resolved, Unresolved> {
-        let candidates = self
-            .by_key
-            .get(key(iccid.as_str()))
-            .map_or(&[][..], Vec::as_slice);
-        let candidate = match candidates.iter().find(|known| known.iccid == *iccid) {
-            Some(exact) => exact,
-            None => Self::by_check_digit(candidates, iccid)?,
+/// Rows of kind 0 make candidates; those of kind 1 and 2 come later and add their spans.
+fn add(by_body: &mut HashMap<u64, Vec<Candidate>>, row: &Row) -> Result<()> {
+    let (iccid, sim) = (Iccid::parse(&row.iccid)?, SimId::new(row.sim_id));
+    let known = by_body.entry(iccid.body()).or_default();
+    let Some(owner) = row.owner else {
+        known.push(Candidate {
+            iccid,
+            sim,
+            customers: Vec::with_capacity(1),
+            devices: Vec::with_capacity(1),
+        });
+        return Ok(());
+    };
+    if let Some(candidate) = known.iter_mut().find(|candidate| candidate.sim == sim) {
+        let span = Span {
+            from: row.valid_from,
+            to: row.valid_to,
+            owner,
         };
-        Ok(Resolved {
-            sim: candidate.sim,
-            customer: owner_at(&candidate.customers, at).map(CustomerId::new),
-            device: owner_at(&candidate.devices, at).map(DeviceId::new),
-        })
-    }
-
-    /// Two 20-digit ICCIDs that share their first 19 digits cannot be told apart by those, even when only one of them
-    /// has a valid check digit: not every vendor's 20th digit is one.
-    fn by_check_digit<'a>(
-        candidates: &'a [Candidate],
-        iccid: &Iccid,
-    ) -> Result<&'a Candidate, Unresolved> {
-        let length = iccid.as_str().len();
-        let mut others = candidates
-            .iter()
-            .filter(|known| known.iccid.as_str().len() != length);
-        match (others.next(), others.next()) {
-            (Some(_), Some(_)) => Err(Unresolved::Ambiguous),
-            (Some(only), None) if is_same_card(&only.iccid, iccid) => Ok(only),
-            _ => Err(Unresolved::Unknown),
+        match row.kind {
+            1 => candidate.customers.push(span),
+            _ => candidate.devices.push(span),
         }
+    }
+    Ok(())
+}
+
+impl Candidate {
+    fn spans(&self) -> usize {
+        self.customers.len() + self.devices.len()
+    }
+}
+
+/// The one of `candidates` that `iccid` names, with its customer and device at `at`.
+///
+/// The exact text wins. Otherwise a 19-digit text means the one 20-digit ICCID that begins with it, and a 20-digit text
+/// the 19-digit ICCID that it begins with, each only when the 20th digit is the valid check digit.
+fn find(
+    candidates: &[Candidate],
+    iccid: &Iccid,
+    at: DateTime<Utc>,
+) -> Result<Resolved, Unresolved> {
+    let candidate = match candidates.iter().find(|known| known.iccid == *iccid) {
+        Some(exact) => exact,
+        None => by_check_digit(candidates, iccid)?,
+    };
+    Ok(Resolved {
+        sim: candidate.sim,
+        customer: owner_at(&candidate.customers, at).map(CustomerId::new),
+        device: owner_at(&candidate.devices, at).map(DeviceId::new),
+    })
+}
+
+/// Two 20-digit ICCIDs that share their first 19 digits cannot be told apart by those, even when only one of them has a
+/// valid check digit: not every vendor's 20th digit is one.
+fn by_check_digit<'a>(
+    candidates: &'a [Candidate],
+    iccid: &Iccid,
+) -> Result<&'a Candidate, Unresolved> {
+    let length = iccid.as_str().len();
+    let mut others = candidates
+        .iter()
+        .filter(|known| known.iccid.as_str().len() != length);
+    match (others.next(), others.next()) {
+        (Some(_), Some(_)) => Err(Unresolved::Ambiguous),
+        (Some(only), None) if is_same_card(&only.iccid, iccid) => Ok(only),
+        _ => Err(Unresolved::Unknown),
     }
 }
 
@@ -209,26 +281,23 @@ mod tests {
         Iccid::parse(text).expect("19 or 20 digits")
     }
 
-    fn resolver(stored: &[&str]) -> Resolver {
-        let mut resolver = Resolver::default();
-        for (n, text) in stored.iter().enumerate() {
-            let row = Row {
-                iccid: (*text).into(),
-                sim_id: Uuid::from_u128(n as u128 + 1),
-                kind: 0,
-                owner: None,
-                valid_from: None,
-                valid_to: None,
-            };
-            resolver.add(&row).expect("an ICCID");
-        }
-        resolver
+    fn sims(stored: &[&str]) -> HashMap<u64, Arc<[Candidate]>> {
+        let row = |(n, text): (usize, &&str)| Row {
+            iccid: (*text).into(),
+            sim_id: Uuid::from_u128(n as u128 + 1),
+            kind: 0,
+            owner: None,
+            valid_from: None,
+            valid_to: None,
+        };
+        let rows: Vec<Row> = stored.iter().enumerate().map(row).collect();
+        candidates(&rows).expect("ICCIDs")
     }
 
-    fn sim(resolver: &Resolver, text: &str) -> Result<u128, Unresolved> {
-        resolver
-            .find(&iccid(text), DateTime::UNIX_EPOCH)
-            .map(|found| found.sim.uuid().as_u128())
+    fn sim(sims: &HashMap<u64, Arc<[Candidate]>>, text: &str) -> Result<u128, Unresolved> {
+        let iccid = iccid(text);
+        let candidates = sims.get(&iccid.body()).map_or(&[][..], |found| found);
+        find(candidates, &iccid, DateTime::UNIX_EPOCH).map(|found| found.sim.uuid().as_u128())
     }
 
     const BODY: &str = "8988303000000000000";
@@ -236,10 +305,10 @@ mod tests {
     #[test]
     fn a_text_with_or_without_its_check_digit_is_the_same_card() {
         let long = Iccid::with_check_digit(BODY).expect("19 digits");
-        assert_eq!(sim(&resolver(&[long.as_str()]), BODY), Ok(1));
-        assert_eq!(sim(&resolver(&[BODY]), long.as_str()), Ok(1));
-        assert_eq!(sim(&resolver(&[BODY, long.as_str()]), BODY), Ok(1));
-        assert_eq!(sim(&resolver(&[BODY, long.as_str()]), long.as_str()), Ok(2));
+        assert_eq!(sim(&sims(&[long.as_str()]), BODY), Ok(1));
+        assert_eq!(sim(&sims(&[BODY]), long.as_str()), Ok(1));
+        assert_eq!(sim(&sims(&[BODY, long.as_str()]), BODY), Ok(1));
+        assert_eq!(sim(&sims(&[BODY, long.as_str()]), long.as_str()), Ok(2));
     }
 
     #[test]
@@ -249,14 +318,14 @@ mod tests {
             .map(|digit| format!("{BODY}{}", char::from(digit)))
             .find(|text| text != valid.as_str())
             .expect("nine of ten are wrong");
-        assert_eq!(sim(&resolver(&[BODY]), &wrong), Err(Unresolved::Unknown));
-        assert_eq!(sim(&resolver(&[&wrong]), BODY), Err(Unresolved::Unknown));
-        assert_eq!(sim(&resolver(&[&wrong]), &wrong), Ok(1));
+        assert_eq!(sim(&sims(&[BODY]), &wrong), Err(Unresolved::Unknown));
+        assert_eq!(sim(&sims(&[&wrong]), BODY), Err(Unresolved::Unknown));
+        assert_eq!(sim(&sims(&[&wrong]), &wrong), Ok(1));
     }
 
     #[test]
     fn nineteen_digits_that_two_cards_begin_with_are_ambiguous() {
-        let cards = resolver(&["89883030000000000001", "89883030000000000002"]);
+        let cards = sims(&["89883030000000000001", "89883030000000000002"]);
         assert_eq!(sim(&cards, BODY), Err(Unresolved::Ambiguous));
         assert_eq!(sim(&cards, "89883030000000000002"), Ok(2));
         assert_eq!(

@@ -11,7 +11,7 @@ use domain::{
     journal::{
         self, Claim, Content, NewBatch, NewRejection, RAW_BYTES, RejectionCode, Tally, Verdict,
     },
-    sim::resolve::{self, Resolved, Unresolved},
+    sim::resolve::{Resolved, Resolver, Unresolved},
 };
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::{NoContext, Timestamp, Uuid};
@@ -30,10 +30,10 @@ pub(super) struct Work {
     pub(super) inner: Arc<Inner>,
     pub(super) tenant: TenantId,
     pub(super) shape: Shape,
-    /// Reports that the batch before this one is committed. None for the first.
+    /// Reports that the batch before this one has claimed its records. None for the first.
     pub(super) turn: Option<oneshot::Receiver<()>>,
-    /// Tells the next batch; dropped unsent, it stops it.
-    pub(super) done: oneshot::Sender<()>,
+    /// Tells the next batch the same; dropped unsent, it stops it.
+    pub(super) claimed: oneshot::Sender<()>,
     /// The body's place, kept until the batch is applied.
     pub(super) permit: Arc<OwnedSemaphorePermit>,
 }
@@ -71,15 +71,12 @@ impl Work {
             let stopped = |_| Error::new(Code::Unavailable, "an earlier part was not recorded");
             turn.await.map_err(stopped)?;
         }
-        let journaled = journal(&self.inner, self.tenant, items).await?;
-        // Nobody listens after the last batch.
-        let _ = self.done.send(());
         let Journaled {
             reply,
             rows,
             batch,
             payload,
-        } = journaled;
+        } = journal(&self.inner, self.tenant, items, self.claimed).await?;
         if rows > 0 {
             self.inner.apply(self.tenant, batch, rows, payload).await?;
         }
@@ -136,21 +133,29 @@ fn readable(items: &[Item<Cdr>]) -> Result<()> {
 }
 
 /// Steps 2 to 5: everything that Postgres does for a batch, in one transaction.
-async fn journal(inner: &Inner, tenant: TenantId, items: Vec<Item<Cdr>>) -> Result<Journaled> {
+async fn journal(
+    inner: &Inner,
+    tenant: TenantId,
+    items: Vec<Item<Cdr>>,
+    claimed: oneshot::Sender<()>,
+) -> Result<Journaled> {
     let cx = inner.db.system().await?;
     journal::hold_attribution(&cx, tenant).await?;
     // Whole milliseconds, as the cubes keep them.
     let now = DateTime::from_timestamp_millis(cx.now().timestamp_millis()).unwrap_or_default();
     let horizon = Horizon::new(&inner.settings, now);
-    let items = attribute(&cx, tenant, &horizon, items).await?;
+    let items = attribute(&inner.resolver, &cx, tenant, &horizon, items).await?;
     inner.reached(Step::Resolved)?;
     let batch = batch_id(now);
     let claims: Vec<Claim> = items
         .iter()
         .filter_map(|item| item.outcome.as_ref().ok().map(claim_of))
         .collect();
-    let verdicts = journal::claim(&cx, tenant, batch, &claims).await?;
+    let verdicts = journal::claim(&cx, tenant, batch, &claims, inner.expected()).await?;
+    inner.learn(&verdicts);
     inner.reached(Step::Claimed)?;
+    // A record of this batch that comes again in the next one waits there for the commit. Nobody listens after the last.
+    let _ = claimed.send(());
     let mut books = Books::new(tenant, batch, horizon);
     let mut verdicts = verdicts.into_iter();
     for item in items {
@@ -187,33 +192,46 @@ fn batch_id(now: DateTime<Utc>) -> BatchId {
 
 /// Step 2.
 async fn attribute(
+    resolver: &Resolver,
     cx: &SystemCx,
     tenant: TenantId,
     horizon: &Horizon,
     items: Vec<Item<Cdr>>,
 ) -> Result<Vec<Item<Attributed>>> {
-    let iccids = items
-        .iter()
-        .filter_map(|item| item.outcome.as_ref().ok().map(|cdr| &cdr.iccid));
-    let fleet = resolve::resolver(cx, tenant, iccids).await?;
-    let attributed = |cdr: Cdr| {
-        let found = horizon
-            .check(cdr.start)
-            .and_then(|()| fleet.find(&cdr.iccid, cdr.start).map_err(unresolved));
-        match found {
-            Ok(resolved) => Ok(Attributed {
-                identity: journal::identity(&cdr.source, &cdr.record_id),
-                cdr,
-                resolved,
-            }),
-            Err((code, message)) => Err(Box::new(refusal(cdr, code, message))),
-        }
-    };
-    let items = items.into_iter().map(|item| Item {
-        raw: item.raw,
-        outcome: item.outcome.and_then(attributed),
-    });
-    Ok(items.collect())
+    let decoded = items.iter().filter_map(|item| item.outcome.as_ref().ok());
+    let wanted: Vec<_> = decoded.map(|cdr| (&cdr.iccid, cdr.start)).collect();
+    let mut resolved = resolver.resolve(cx, tenant, &wanted).await?.into_iter();
+    let mut attributed = Vec::with_capacity(items.len());
+    for Item { raw, outcome } in items {
+        let outcome = match outcome {
+            Ok(cdr) => {
+                let found = resolved.next();
+                let found = found.ok_or_else(|| Error::internal("a record was not resolved"))?;
+                attributed_to(found, cdr, horizon)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        attributed.push(Item { raw, outcome });
+    }
+    Ok(attributed)
+}
+
+fn attributed_to(
+    found: Result<Resolved, Unresolved>,
+    cdr: Cdr,
+    horizon: &Horizon,
+) -> Result<Attributed, Box<Refusal>> {
+    let resolved = horizon
+        .check(cdr.start)
+        .and_then(|()| found.map_err(unresolved));
+    match resolved {
+        Ok(resolved) => Ok(Attributed {
+            identity: journal::identity(&cdr.source, &cdr.record_id),
+            cdr,
+            resolved,
+        }),
+        Err((code, message)) => Err(Box::new(refusal(cdr, code, message))),
+    }
 }
 
 /// An unknown ICCID and another tenant's read the same.

@@ -18,19 +18,30 @@
 //! stays unapplied while others pass it by; [`Intake::maintain`] keeps repeating, for other processes on the same
 //! stores too, and [`Intake::recover`] does it before a process is ready.
 //!
-//! Batches of one body are claimed in order, one after the other; decoding, claiming and applying of different batches
-//! overlap ([`Settings::depth`]).
+//! Batches of one body are claimed in order, one after the other; decoding, recording and applying of different batches
+//! overlap ([`Settings::depth`]). A batch that fails after its claim does not stop the ones behind it: the sender gets an
+//! error, repeats the body, and what was recorded is duplicate.
 
 mod backlog;
 mod batch;
 mod recover;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use analytics::Store;
 use bytes::Bytes;
 use chrono::TimeDelta;
-use domain::{Code, Db, Error, Permission, Result, Scope, journal::RejectionCode};
+use domain::{
+    Code, Db, Error, Permission, Result, Scope,
+    journal::{Expected, RejectionCode, Verdict},
+    sim::resolve::Resolver,
+};
 use futures::{Stream, StreamExt as _, stream::FuturesOrdered};
 use tokio::{
     sync::{Notify, Semaphore, oneshot},
@@ -57,6 +68,8 @@ pub struct Settings {
     /// Batches being applied at the same time. Each holds a connection to Postgres meanwhile, so this is less than the
     /// pool has.
     pub applies: usize,
+    /// SIMs whose assignments are kept in memory, some 400 bytes each; see [`Resolver`].
+    pub known_sims: u64,
     /// How long a body waits for its turn before it is turned away.
     pub admission: Duration,
     /// Refused rejections listed in a reply; the rest is counted.
@@ -79,6 +92,7 @@ impl Default for Settings {
             bodies: 8,
             depth: 3,
             applies: 4,
+            known_sims: 200_000,
             admission: Duration::from_secs(2),
             listed_rejections: 1_000,
             past: TimeDelta::days(365),
@@ -193,12 +207,34 @@ struct Inner {
     bodies: Arc<Semaphore>,
     applies: Semaphore,
     backlog: Arc<Backlog>,
+    resolver: Resolver,
+    /// Batches in a row in which every record was new.
+    all_new: AtomicU32,
     wake: Arc<Notify>,
 }
+
+/// Batches in a row after which the next one is expected to be all new, too: a wrong guess costs time.
+const ALL_NEW_STREAK: u32 = 20;
 
 impl Inner {
     fn reached(&self, step: Step) -> Result<()> {
         self.fault.reached(step)
+    }
+
+    fn expected(&self) -> Expected {
+        if self.all_new.load(Ordering::Relaxed) < ALL_NEW_STREAK {
+            Expected::SomeKnown
+        } else {
+            Expected::AllNew
+        }
+    }
+
+    fn learn(&self, verdicts: &[Verdict]) {
+        if verdicts.iter().all(|verdict| *verdict == Verdict::Accepted) {
+            self.all_new.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.all_new.store(0, Ordering::Relaxed);
+        }
     }
 }
 
@@ -220,6 +256,8 @@ impl Intake {
                 bodies: Arc::new(Semaphore::new(settings.bodies.max(1))),
                 applies: Semaphore::new(settings.applies.max(1)),
                 backlog: Arc::new(Backlog::new(wake.clone())),
+                resolver: Resolver::new(settings.known_sims),
+                all_new: AtomicU32::new(0),
                 wake,
             }),
         }
@@ -257,13 +295,13 @@ impl Intake {
         let mut turn: Option<oneshot::Receiver<()>> = None;
         while let Some(records) = self.read(&mut reader, &mut running, &mut reply).await? {
             self.inner.backlog.admit()?;
-            let (done, next_turn) = oneshot::channel();
+            let (claimed, next_turn) = oneshot::channel();
             let work = Work {
                 inner: self.inner.clone(),
                 tenant: scope.tenant(),
                 shape: format.shape.clone(),
                 turn: turn.replace(next_turn),
-                done,
+                claimed,
                 permit: permit.clone(),
             };
             running.push_back(tokio::spawn(work.run(records)));

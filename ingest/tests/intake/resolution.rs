@@ -1,5 +1,7 @@
 //! Whose usage it is.
 
+use ingest::pipeline::{NoFault, Settings};
+
 use crate::world::{
     FOREIGN, LONG, MOVED, MOVED_AT, Record, SHORT, World, array, codes, numbers, post_json, record,
 };
@@ -81,4 +83,57 @@ async fn a_moved_sim_belongs_to_whom_it_belonged_at_event_time() {
     let unassigned = "SELECT sum(bytes_up) FROM usage_year WHERE customer = toUUID('00000000-0000-0000-0000-000000000000')";
     assert_eq!(world.ask(unassigned).await.trim(), "1");
     world.proved(&world.alpha).await;
+}
+
+#[tokio::test]
+async fn a_change_of_the_fleet_is_seen_by_the_next_batch() {
+    let world = World::new().await;
+    let intake = world.intake();
+    let new = "8988303000000000008";
+    let owner = async |id: &str| {
+        let sql = format!("SELECT customer, device FROM cdr WHERE record_id = '{id}' FORMAT TSV");
+        world.ask(&sql).await
+    };
+    let post = async |id: &str, iccid: &str| {
+        let reply = post_json(&intake, &world.alpha, &record(id, iccid).json()).await;
+        reply.expect("taken")
+    };
+    // Asked for once, a SIM is kept in memory; one that nobody has is not.
+    assert_eq!(numbers(&post("a", SHORT).await), [1, 1, 0, 0]);
+    assert_eq!(codes(&post("b", new).await), ["UNKNOWN_ICCID"]);
+    assert_eq!(numbers(&post("c", &LONG[..19]).await), [1, 1, 0, 0]);
+
+    let other_digit = format!("{}9", &LONG[..19]);
+    let fleet = format!(
+        "iccid,state,customer,device,valid_from\n\
+         {SHORT},ACTIVE,bosch,meter-2,2026-01-01T00:00:00Z\n\
+         {new},ACTIVE,,,\n\
+         {other_digit},ACTIVE,,,\n"
+    );
+    world.import(&world.alpha, &fleet).await;
+    assert_eq!(numbers(&post("d", SHORT).await), [1, 1, 0, 0]);
+    assert_ne!(
+        owner("d").await,
+        owner("a").await,
+        "the customer and the device are new"
+    );
+    assert_eq!(numbers(&post("e", new).await), [1, 1, 0, 0]);
+    assert_eq!(codes(&post("f", &LONG[..19]).await), ["AMBIGUOUS_ICCID"]);
+}
+
+#[tokio::test]
+async fn a_fleet_larger_than_what_is_kept_in_memory_is_resolved_all_the_same() {
+    let world = World::new().await;
+    let settings = Settings {
+        known_sims: 1,
+        ..Settings::default()
+    };
+    let intake = world.intake_with(settings, NoFault);
+    for round in 0..3 {
+        let ids = [LONG, SHORT, MOVED];
+        let records = ids.map(|iccid| record(format!("{iccid}-{round}"), iccid));
+        let reply = post_json(&intake, &world.alpha, &array(&records)).await;
+        assert_eq!(numbers(&reply.expect("taken")), [3, 3, 0, 0]);
+    }
+    assert_eq!(world.proved(&world.alpha).await.records, 9);
 }

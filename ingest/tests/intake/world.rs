@@ -137,6 +137,11 @@ impl World {
         new_tenant(&self.db, slug, csv).await
     }
 
+    /// Changes the fleet.
+    pub(crate) async fn import(&self, scope: &Scope, csv: &str) {
+        import(&self.db, scope, csv).await;
+    }
+
     pub(crate) fn intake(&self) -> Intake {
         self.intake_with(Settings::default(), NoFault)
     }
@@ -237,12 +242,16 @@ async fn new_tenant(db: &Db, slug: &str, csv: &str) -> Scope {
     let tenant = tenant::create(&cx, new).await.expect("a tenant");
     cx.commit().await.expect("committed");
     let scope = scope(tenant.id, Role::TenantAdmin);
+    import(db, &scope, csv).await;
+    scope
+}
+
+async fn import(db: &Db, scope: &Scope, csv: &str) {
     let file = Cursor::new(csv.as_bytes().to_vec());
-    let report = fleet::import_file(db, &scope, file, &NothingCounted, |_| ())
+    let report = fleet::import_file(db, scope, file, &NothingCounted, |_| ())
         .await
         .expect("imported");
     assert_eq!(report.rejected, 0, "{:?}", report.errors);
-    scope
 }
 
 fn parse(row: &str) -> Totals {

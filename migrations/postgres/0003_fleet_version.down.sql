@@ -1,0 +1,12 @@
+DROP TRIGGER sim_device_removed ON sim_device;
+DROP TRIGGER sim_device_changed ON sim_device;
+DROP TRIGGER sim_device_added ON sim_device;
+DROP TRIGGER sim_customer_removed ON sim_customer;
+DROP TRIGGER sim_customer_changed ON sim_customer;
+DROP TRIGGER sim_customer_added ON sim_customer;
+DROP TRIGGER sim_renumbered ON sim;
+DROP TRIGGER sim_removed ON sim;
+DROP TRIGGER sim_added ON sim;
+DROP FUNCTION sim_renumbered;
+DROP FUNCTION fleet_changed;
+ALTER TABLE tenant DROP COLUMN fleet_version;

@@ -1,0 +1,1 @@
+ALTER TABLE intake_batch DROP COLUMN packed;
