@@ -70,6 +70,13 @@ impl Raw {
         ))
     }
 
+    /// Runs a statement that answers with one number.
+    pub(crate) async fn count(&mut self, sql: &'static str) -> Result<u64> {
+        let answer = self.post("default_format=TSV", Bytes::from_static(sql.as_bytes()));
+        let answer = answer.await?.into_body();
+        Ok(str::from_utf8(&answer)?.trim().parse()?)
+    }
+
     /// Inserts encoded rows into the records.
     pub(crate) async fn insert(&mut self, rows: Bytes) -> Result<()> {
         self.post("query=INSERT%20INTO%20cdr%20FORMAT%20RowBinary", rows)

@@ -1,7 +1,11 @@
 //! Exactly-once intake: records per second from NDJSON to acknowledged and counted, beside inserting the same rows,
 //! encoded beforehand, into the same table with the same views.
 
-use std::{convert::Infallible, fmt::Write as _, time::Instant};
+use std::{
+    convert::Infallible,
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use analytics::{CdrRow, cdr};
 use anyhow::{Result, ensure};
@@ -22,7 +26,7 @@ use crate::{
 };
 
 /// Records that each side takes per round.
-const RECORDS: u32 = 60_000;
+const RECORDS: u32 = 500_000;
 /// Records of one batch, the intake's own default.
 const BATCH: usize = 10_000;
 /// Batches under way at the same time, the intake's own default.
@@ -41,9 +45,13 @@ pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
     for round in 0..=rounds {
         say(&format!("intake, round {round} of {rounds}"));
         let rows = |side: &str| rows(&format!("{side}-{round}"), SystemClock.now());
+        rest(stage).await?;
         let raw = insert(stage, &rows("raw")).await?;
+        rest(stage).await?;
         let submitted = submit(stage, body(&rows("submit"))).await?;
+        rest(stage).await?;
         let applied = apply(stage, &rows("apply")).await?;
+        rest(stage).await?;
         let posted = post(stage, body(&rows("http"))).await?;
         // The first round only warms up.
         if round > 0 {
@@ -53,6 +61,28 @@ pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
         }
     }
     Ok(comparisons.into())
+}
+
+/// Waits until the engine has merged what the side before left behind: it would be on the next one's clock.
+async fn rest(stage: &Stage) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(120);
+    let started = Instant::now();
+    let mut calm = 0;
+    while calm < 5 {
+        ensure!(
+            started.elapsed() < PATIENCE,
+            "the engine does not come to rest"
+        );
+        let merges = stage
+            .socket
+            .connect()
+            .await?
+            .count("SELECT count() FROM system.merges")
+            .await?;
+        calm = if merges == 0 { calm + 1 } else { 0 };
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 /// Usage of the last hours, spread over all SIMs that have any.
