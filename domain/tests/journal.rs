@@ -22,6 +22,7 @@ fn batch(n: u128) -> BatchId {
 
 fn claim(identity: u128, content: u128) -> Claim {
     Claim {
+        place: 7,
         identity: Uuid::from_u128(identity),
         content: Uuid::from_u128(content),
         event_at: now(),

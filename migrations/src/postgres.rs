@@ -98,7 +98,13 @@ pub async fn status(url: &str) -> Result<Vec<Applied>, Error> {
 /// A number that changes when any migration does; names the template database of the tests.
 pub fn fingerprint() -> u64 {
     let mut hasher = DefaultHasher::new();
-    [FOUNDATION.up, FLEET_VERSION.up, PACKED_PAYLOAD.up].hash(&mut hasher);
+    [
+        FOUNDATION.up,
+        FLEET_VERSION.up,
+        PACKED_PAYLOAD.up,
+        IDENTITY_PLACE.up,
+    ]
+    .hash(&mut hasher);
     [NETWORKS_UP, network::CSV].hash(&mut hasher);
     hasher.finish()
 }
@@ -183,6 +189,7 @@ impl MigratorTrait for Migrator {
             Box::new(Networks),
             Box::new(FLEET_VERSION),
             Box::new(PACKED_PAYLOAD),
+            Box::new(IDENTITY_PLACE),
         ]
     }
 }
@@ -213,6 +220,12 @@ const PACKED_PAYLOAD: Script = Script {
     name: "m0004_packed_payload",
     up: &[include_str!("../postgres/0004_packed_payload.up.sql")],
     down: include_str!("../postgres/0004_packed_payload.down.sql"),
+};
+
+const IDENTITY_PLACE: Script = Script {
+    name: "m0005_identity_place",
+    up: &[include_str!("../postgres/0005_identity_place.up.sql")],
+    down: include_str!("../postgres/0005_identity_place.down.sql"),
 };
 
 impl MigrationName for Script {

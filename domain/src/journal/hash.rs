@@ -17,6 +17,17 @@ pub fn identity(source: &str, record_id: &str) -> Uuid {
     leading_128(&digest)
 }
 
+/// Where the identity of the record lies in the index: the first eight bytes of its id, as a number. Vendors count their
+/// records or begin ids with the time, so records that come together lie together, and the index of a year of usage is
+/// written where it is warm. Ids that begin at random lose nothing but that.
+pub fn place(record_id: &str) -> i64 {
+    let mut bytes = [0; 8];
+    for (to, from) in bytes.iter_mut().zip(record_id.bytes()) {
+        *to = from;
+    }
+    i64::from_be_bytes(bytes)
+}
+
 /// The billing fields of a record, and nothing else: vendors change unrelated fields (a balance, a tag, the order of
 /// keys) between two deliveries of one record.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +105,15 @@ mod tests {
         assert_ne!(identity("a", "1"), identity("b", "1"));
         assert_ne!(identity("ab", "c"), identity("a", "bc"));
         assert_eq!(identity("a", "1"), identity("a", "1"));
+    }
+
+    #[test]
+    fn ids_that_follow_each_other_lie_together() {
+        let ids = ["2154000123", "2154000124", "2154000199", "2154000200"];
+        assert_eq!(ids.map(place)[..3], [place("21540001"); 3]);
+        assert_eq!(place("21540001") + 1, place("21540002"));
+        assert_eq!((place(""), place("1")), (0, 0x31 << 56));
+        assert_eq!(place("a\u{e9}bcdefgh"), place("a\u{e9}bcdef"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use hash::{Content, identity};
+pub use hash::{Content, identity, place};
 pub use pending::{
     PARTS_PER_BATCH, Pending, drop_payloads, mark_applied, payload, recently_applied, unapplied,
     unapplied_rows,

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use super::{RejectionCode, identity, present};
+use super::{RejectionCode, identity, place, present};
 use crate::{
     Code, Cx, Error, Period, Permission, Result, SystemCx,
     id::{BatchId, TenantId},
@@ -213,8 +213,8 @@ pub async fn fate(cx: &Cx, source: &str, record_id: &str) -> Result<Fate> {
             "SELECT known.event_at, batch.batch_id, batch.created_at, batch.applied_at \
              FROM intake_identity AS known \
              JOIN intake_batch AS batch USING (tenant_id, batch_id) \
-             WHERE known.tenant_id = $1 AND known.identity = $2",
-            [tenant.into(), identity.into()],
+             WHERE known.tenant_id = $1 AND known.place = $2 AND known.identity = $3",
+            [tenant.into(), place(record_id).into(), identity.into()],
         )
         .await?;
     let mut sql = Sql::new(REJECTION_COLUMNS);

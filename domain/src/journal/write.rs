@@ -20,6 +20,8 @@ const APPLY_LOCK: i64 = 0x0061_7070_6c79;
 /// A decoded and resolved record that asks to be counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
+    /// See [`super::place`].
+    pub place: i64,
     /// See [`super::identity`].
     pub identity: Uuid,
     /// See [`super::Content`].
@@ -142,7 +144,6 @@ fn lock_key(tenant: TenantId) -> i64 {
 struct Stored {
     identity: Uuid,
     content: Uuid,
-    mine: bool,
 }
 
 /// Claims identities for `batch`. Verdicts come in the order of `claims`; of one identity named twice the first wins.
@@ -159,8 +160,8 @@ pub async fn claim(
         return Ok(Vec::new());
     }
     let mut order: Vec<usize> = (0..claims.len()).collect();
-    // Sorted by identity so that two batches take their locks in one order; by position so that the first wins.
-    order.sort_unstable_by_key(|index| (claims[*index].identity, *index));
+    // As the index is, so that two batches take their locks in one order; then by position, so that the first wins.
+    order.sort_unstable_by_key(|index| (claims[*index].place, claims[*index].identity, *index));
     let firsts: Vec<&Claim> = order
         .chunk_by(|a, b| claims[*a].identity == claims[*b].identity)
         .map(|same| &claims[same[0]])
@@ -238,18 +239,25 @@ async fn insert_identities(
 ) -> Result<u64, DbErr> {
     let times: Vec<DateTime<Utc>> = claims.iter().map(|claim| claim.event_at).collect();
     let sql = format!(
-        "INSERT INTO intake_identity (tenant_id, identity, content, batch_id, event_at) \
-         SELECT $1, new.identity, new.content, $2, new.event_at \
-         FROM unnest($3::uuid[], $4::uuid[], $5::timestamptz[]) AS new(identity, content, event_at) {on_conflict}"
+        "INSERT INTO intake_identity (tenant_id, place, identity, content, batch_id, event_at) \
+         SELECT $1, new.place, new.identity, new.content, $2, new.event_at \
+         FROM unnest($3::bigint[], $4::uuid[], $5::uuid[], $6::timestamptz[]) \
+              AS new(place, identity, content, event_at) {on_conflict}"
     );
     let values = [
         tenant.uuid().into(),
         batch.uuid().into(),
+        places(claims),
         uuids(claims.iter().map(|claim| claim.identity)),
         uuids(claims.iter().map(|claim| claim.content)),
         times.into(),
     ];
     cx.execute(&sql, values).await
+}
+
+fn places(claims: &[&Claim]) -> Value {
+    let places: Vec<i64> = claims.iter().map(|claim| claim.place).collect();
+    places.into()
 }
 
 /// Those of `claims` that other batches hold. Read after the insert, so a transaction that was waited for is seen.
@@ -261,21 +269,24 @@ async fn stored_identities(
 ) -> Result<HashMap<Uuid, Stored>> {
     let rows: Vec<Stored> = cx
         .all(
-            "SELECT stored.identity, stored.content, stored.batch_id = $2 AS mine \
-             FROM unnest($3::uuid[]) AS wanted(identity) \
-             JOIN intake_identity AS stored ON stored.tenant_id = $1 AND stored.identity = wanted.identity",
+            // OFFSET 0 keeps this a look-up each: a join may read the whole table.
+            "SELECT stored.identity, stored.content \
+             FROM unnest($3::bigint[], $4::uuid[]) AS wanted(place, identity) \
+             CROSS JOIN LATERAL ( \
+                 SELECT known.identity, known.content, known.batch_id FROM intake_identity AS known \
+                 WHERE known.tenant_id = $1 AND known.place = wanted.place \
+                   AND known.identity = wanted.identity OFFSET 0) AS stored \
+             WHERE stored.batch_id <> $2",
             [
                 tenant.uuid().into(),
                 batch.uuid().into(),
+                places(claims),
                 uuids(claims.iter().map(|claim| claim.identity)),
             ],
         )
         .await?;
-    Ok(rows
-        .into_iter()
-        .filter(|row| !row.mine)
-        .map(|row| (row.identity, row))
-        .collect())
+    let by_identity = rows.into_iter().map(|row| (row.identity, row));
+    Ok(by_identity.collect())
 }
 
 /// Writes everything else that the batch changes. `batch` is none when nothing of it was accepted.

@@ -156,7 +156,7 @@ async fn journal(
     inner.reached(Step::Claimed)?;
     // A record of this batch that comes again in the next one waits there for the commit. Nobody listens after the last.
     let _ = claimed.send(());
-    let mut books = Books::new(tenant, batch, horizon);
+    let mut books = Books::new(tenant, batch, horizon, claims.len());
     let mut verdicts = verdicts.into_iter();
     for item in items {
         match item.outcome {
@@ -273,6 +273,7 @@ fn claim_of(attributed: &Attributed) -> Claim {
         units: cdr.units,
     };
     Claim {
+        place: journal::place(&cdr.record_id),
         identity: attributed.identity,
         content: content.hash(),
         event_at: cdr.start,
@@ -329,12 +330,13 @@ struct Books {
 }
 
 impl Books {
-    fn new(tenant: TenantId, batch: BatchId, horizon: Horizon) -> Self {
+    /// The books of a batch of at most so many accepted `records`.
+    fn new(tenant: TenantId, batch: BatchId, horizon: Horizon, records: usize) -> Self {
         Self {
             tenant,
             batch,
             horizon,
-            rows: Vec::new(),
+            rows: Vec::with_capacity(records),
             rejections: Vec::new(),
             listed: Vec::new(),
             by_source: BTreeMap::new(),
