@@ -19,12 +19,17 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 use domain::{Clock as _, SystemClock};
+use mimalloc::MiMalloc;
 use server::{
     config::Config,
     engines::{Engines, Settings},
 };
 
 use crate::{report::Report, stage::Stage};
+
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Side-by-side benchmarks of Simcube
 #[derive(Parser)]
