@@ -65,7 +65,7 @@ pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
 
 /// Waits until the engine has merged what the side before left behind: it would be on the next one's clock.
 async fn rest(stage: &Stage) -> Result<()> {
-    const PATIENCE: Duration = Duration::from_secs(120);
+    const PATIENCE: Duration = Duration::from_mins(2);
     let started = Instant::now();
     let mut calm = 0;
     while calm < 5 {

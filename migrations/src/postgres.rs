@@ -8,7 +8,8 @@ use std::{
 use sea_orm_migration::{
     MigrationName, MigrationStatus, MigrationTrait, MigratorTrait, SchemaManager, async_trait,
     sea_orm::{
-        ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+        ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr,
+        RuntimeErr, Statement,
     },
 };
 
@@ -39,9 +40,23 @@ pub enum Error {
         "the database was migrated by a newer version of this program ({0}): run that version, or restore a backup"
     )]
     NewerSchema(String),
-    /// A statement failed.
+    /// A statement failed; what the server said about it.
     #[error("migrating Postgres failed: {0}")]
-    Statement(#[from] DbErr),
+    Statement(String),
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        let (DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause))) = &error
+        else {
+            return Self::Statement(error.to_string());
+        };
+        let said = cause
+            .as_database_error()
+            .map(|said| said.message().to_owned());
+        Self::Statement(said.unwrap_or_else(|| cause.to_string()))
+    }
 }
 
 /// One migration and whether this database has it.
@@ -168,7 +183,7 @@ fn known(error: DbErr) -> Error {
     match error {
         // The only custom error of the migrator: it lists applied migrations that it does not know.
         DbErr::Custom(text) => Error::NewerSchema(text),
-        other => Error::Statement(other),
+        other => other.into(),
     }
 }
 

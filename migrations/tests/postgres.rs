@@ -145,6 +145,20 @@ async fn a_database_of_a_newer_program_is_refused() {
 }
 
 #[tokio::test]
+async fn usage_that_an_unreleased_version_took_in_is_refused_with_a_sentence() {
+    let db = postgres();
+    migrations::down(db.url(), Some(1)).await.unwrap();
+    let old = "INSERT INTO intake_identity (tenant_id, identity, content, batch_id, event_at)
+               VALUES (uuidv7(), uuidv7(), uuidv7(), uuidv7(), now())";
+    connect(&db).await.execute_unprepared(old).await.unwrap();
+    let error = migrations::up(db.url()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "migrating Postgres failed: this database has usage that an unreleased version took in: start with an empty one"
+    );
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_is_a_sentence() {
     let error = migrations::up("postgres://nobody:hidden@127.0.0.1:1/none")
         .await

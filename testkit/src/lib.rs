@@ -24,6 +24,11 @@ fn address(variable: &str) -> String {
     }
 }
 
+/// The OIDC issuer of the tests: a realm of Keycloak, made by `engines/keycloak/realm.json`.
+pub fn issuer() -> String {
+    address("SIMCUBE_TEST_ISSUER")
+}
+
 /// Runs async work to its end from a test that may or may not be async itself.
 fn block_on<T: Send>(work: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| {

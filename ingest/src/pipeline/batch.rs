@@ -200,12 +200,12 @@ async fn attribute(
 ) -> Result<Vec<Item<Attributed>>> {
     let decoded = items.iter().filter_map(|item| item.outcome.as_ref().ok());
     let wanted: Vec<_> = decoded.map(|cdr| (&cdr.iccid, cdr.start)).collect();
-    let mut resolved = resolver.resolve(cx, tenant, &wanted).await?.into_iter();
+    let mut outcomes = resolver.resolve(cx, tenant, &wanted).await?.into_iter();
     let mut attributed = Vec::with_capacity(items.len());
     for Item { raw, outcome } in items {
         let outcome = match outcome {
             Ok(cdr) => {
-                let found = resolved.next();
+                let found = outcomes.next();
                 let found = found.ok_or_else(|| Error::internal("a record was not resolved"))?;
                 attributed_to(found, cdr, horizon)
             }
