@@ -10,6 +10,7 @@ use crate::{config::Config, engines::Access};
 
 /// Manage tenants
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  simcube tenant create acme --name \"Acme\"")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
