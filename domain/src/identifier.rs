@@ -1,7 +1,7 @@
 //! Identifiers that networks give: ICCID, IMSI, MSISDN, PLMN. They parse on construction and mask themselves in
 //! `Debug`, so they cannot slip into a log by accident.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::{Error, Result};
 
@@ -46,10 +46,11 @@ impl Iccid {
     /// # Errors
     /// `INVALID_INPUT` unless 19 or 20 digits remain.
     pub fn parse(text: &str) -> Result<Self> {
-        if digits(text, 19..=20) {
-            return Ok(Self(text.to_owned()));
-        }
-        let text: String = text.chars().filter(|c| *c != ' ').collect();
+        let text = if text.contains(' ') {
+            Cow::Owned(text.replace(' ', ""))
+        } else {
+            Cow::Borrowed(text)
+        };
         let text = text.strip_suffix(['F', 'f']).unwrap_or(&text);
         if digits(text, 19..=20) {
             Ok(Self(text.to_owned()))

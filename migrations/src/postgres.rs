@@ -113,13 +113,7 @@ pub async fn status(url: &str) -> Result<Vec<Applied>, Error> {
 /// A number that changes when any migration does; names the template database of the tests.
 pub fn fingerprint() -> u64 {
     let mut hasher = DefaultHasher::new();
-    [
-        FOUNDATION.up,
-        FLEET_VERSION.up,
-        PACKED_PAYLOAD.up,
-        IDENTITY_PLACE.up,
-    ]
-    .hash(&mut hasher);
+    [FOUNDATION.up, FLEET_VERSION.up, IDENTITY_PLACE.up].hash(&mut hasher);
     [NETWORKS_UP, network::CSV].hash(&mut hasher);
     hasher.finish()
 }
@@ -203,7 +197,6 @@ impl MigratorTrait for Migrator {
             Box::new(FOUNDATION),
             Box::new(Networks),
             Box::new(FLEET_VERSION),
-            Box::new(PACKED_PAYLOAD),
             Box::new(IDENTITY_PLACE),
         ]
     }
@@ -231,16 +224,10 @@ const FLEET_VERSION: Script = Script {
     down: include_str!("../postgres/0003_fleet_version.down.sql"),
 };
 
-const PACKED_PAYLOAD: Script = Script {
-    name: "m0004_packed_payload",
-    up: &[include_str!("../postgres/0004_packed_payload.up.sql")],
-    down: include_str!("../postgres/0004_packed_payload.down.sql"),
-};
-
 const IDENTITY_PLACE: Script = Script {
-    name: "m0005_identity_place",
-    up: &[include_str!("../postgres/0005_identity_place.up.sql")],
-    down: include_str!("../postgres/0005_identity_place.down.sql"),
+    name: "m0004_identity_place",
+    up: &[include_str!("../postgres/0004_identity_place.up.sql")],
+    down: include_str!("../postgres/0004_identity_place.down.sql"),
 };
 
 impl MigrationName for Script {

@@ -13,7 +13,7 @@
 //! Applying a batch is a transaction of its own that holds [`hold_apply`] and ends with [`mark_applied`], so that
 //! [`freeze_apply`] gives verifying and repairing cubes that stand still.
 //!
-//! Locks are taken in one order (identities by value, then accounting rows by key), so two batches wait for each
+//! Locks are taken in one order (identities by place and value, then accounting rows by key), so two batches wait for each
 //! other but never in a circle.
 
 mod hash;

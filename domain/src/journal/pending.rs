@@ -113,27 +113,15 @@ pub async fn payload(cx: &SystemCx, tenant: TenantId, batch: BatchId) -> Result<
     #[derive(FromQueryResult)]
     struct Payload {
         payload: Option<Vec<u8>>,
-        packed: bool,
     }
     let row: Option<Payload> = cx
         .one(
-            "SELECT payload, packed FROM intake_batch WHERE tenant_id = $1 AND batch_id = $2",
+            "SELECT payload FROM intake_batch WHERE tenant_id = $1 AND batch_id = $2",
             [tenant.uuid().into(), batch.uuid().into()],
         )
         .await?;
-    let Some(Payload {
-        payload: Some(payload),
-        packed,
-    }) = row
-    else {
-        return Ok(None);
-    };
-    let payload = if packed {
-        packed::unpack(&payload)?
-    } else {
-        payload
-    };
-    Ok(Some(payload))
+    let stored = row.and_then(|row| row.payload);
+    stored.map(|stored| packed::unpack(&stored)).transpose()
 }
 
 /// Notes that a batch is in the cubes.

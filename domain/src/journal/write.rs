@@ -167,7 +167,7 @@ pub async fn claim(
         .map(|same| &claims[same[0]])
         .collect();
 
-    let stored = claim_identities(cx, tenant, batch, &firsts, expected).await?;
+    let (inserted, stored) = claim_identities(cx, tenant, batch, &firsts, expected).await?;
     let mut verdicts = vec![Verdict::Accepted; claims.len()];
     for same in order.chunk_by(|a, b| claims[*a].identity == claims[*b].identity) {
         let first = &claims[same[0]];
@@ -183,48 +183,49 @@ pub async fn claim(
             };
         }
     }
+    let accepted = verdicts.iter().filter(|v| **v == Verdict::Accepted).count();
+    if accepted as u64 != inserted {
+        let text = format!("{inserted} identities were inserted and {accepted} records accepted");
+        return Err(Error::internal(text));
+    }
     Ok(verdicts)
 }
 
-/// Inserts those of `claims` that are nobody's yet and returns the others.
+/// Inserts those of `claims` that are nobody's yet. Says how many these are, and returns the others.
 async fn claim_identities(
     cx: &SystemCx,
     tenant: TenantId,
     batch: BatchId,
     claims: &[&Claim],
     expected: Expected,
-) -> Result<HashMap<Uuid, Stored>> {
-    if expected == Expected::AllNew && insert_as_new(cx, tenant, batch, claims).await? {
-        return Ok(HashMap::new());
+) -> Result<(u64, HashMap<Uuid, Stored>)> {
+    if expected == Expected::AllNew
+        && let Some(inserted) = insert_as_new(cx, tenant, batch, claims).await?
+    {
+        return Ok((inserted, HashMap::new()));
     }
     let inserted = insert_identities(cx, tenant, batch, claims, "ON CONFLICT DO NOTHING").await?;
-    if inserted == claims.len() as u64 {
-        return Ok(HashMap::new());
-    }
-    let stored = stored_identities(cx, tenant, batch, claims).await?;
-    if inserted + stored.len() as u64 == claims.len() as u64 {
-        return Ok(stored);
-    }
-    Err(Error::internal(format!(
-        "of {} identities {inserted} were new and {} known",
-        claims.len(),
-        stored.len()
-    )))
+    let stored = if inserted == claims.len() as u64 {
+        HashMap::new()
+    } else {
+        stored_identities(cx, tenant, batch, claims).await?
+    };
+    Ok((inserted, stored))
 }
 
-/// Inserts all of `claims`, or none when one of them is known.
+/// Inserts all of `claims` and says how many these are; inserts nothing when one of them is known.
 async fn insert_as_new(
     cx: &SystemCx,
     tenant: TenantId,
     batch: BatchId,
     claims: &[&Claim],
-) -> Result<bool> {
+) -> Result<Option<u64>> {
     cx.execute("SAVEPOINT claims", []).await?;
     match insert_identities(cx, tenant, batch, claims, "").await {
-        Ok(_) => Ok(true),
+        Ok(inserted) => Ok(Some(inserted)),
         Err(error) if violated_constraint(&error).as_deref() == Some("intake_identity_pkey") => {
             cx.execute("ROLLBACK TO SAVEPOINT claims", []).await?;
-            Ok(false)
+            Ok(None)
         }
         Err(error) => Err(error.into()),
     }
@@ -340,8 +341,8 @@ async fn insert_batch(
     received_at: DateTime<Utc>,
 ) -> Result<()> {
     cx.execute(
-        "INSERT INTO intake_batch (tenant_id, batch_id, source, rows, payload, packed, created_at) \
-         VALUES ($1, $2, $3, $4, $5, true, $6)",
+        "INSERT INTO intake_batch (tenant_id, batch_id, source, rows, payload, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
         [
             tenant.uuid().into(),
             batch.id.uuid().into(),

@@ -1,1 +1,0 @@
-ALTER TABLE intake_batch DROP COLUMN packed;
