@@ -9,4 +9,4 @@ CREATE TABLE IF NOT EXISTS migration (
 )
 ENGINE = MergeTree
 ORDER BY (version, sequence)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS DURABLE;

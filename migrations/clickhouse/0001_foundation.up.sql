@@ -1,7 +1,7 @@
 -- Foundation: usage records, their cubes, and the networks they name.
 --
--- One batch of the intake journal is one insert with the batch id as its de-duplication token; the window below keeps
--- a re-sent batch a no-op for the records and for every cube. A batch takes one place in it per month it touches.
+-- Nothing here de-duplicates: intake looks up what is there before it inserts anything again. DURABLE stands for the
+-- settings that every table of usage has (`clickhouse.rs`): what an insert or a merge answered survives a power loss.
 
 -- Every accepted usage record. Event time is `start`; sums are read with `sign`, which is -1 in a correction.
 -- The nil UUID stands for "unassigned" and "no device".
@@ -24,6 +24,9 @@ CREATE TABLE IF NOT EXISTS cdr (
     sign        Int8,
     batch       UUID,
     received_at DateTime64(3, 'UTC'),
+    -- An insert that comes later is refused, so that whoever waited for this moment knows that nothing can come any more.
+    apply_by    DateTime('UTC'),
+    CONSTRAINT cdr_apply_by_check CHECK now() <= apply_by,
     -- The cubes keep periods in 32 bits. Intake refuses such times long before; this makes a mistake loud, not wrong.
     CONSTRAINT cdr_start_check CHECK start >= toDateTime64('1970-01-01', 3, 'UTC') AND start < toDateTime64('2106-01-01', 3, 'UTC')
 )
@@ -31,7 +34,7 @@ ENGINE = MergeTree
 PARTITION BY toYYYYMM(start)
 ORDER BY (tenant, customer, sim, start, identity)
 TTL toDateTime(start) + INTERVAL 400 DAY
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
+SETTINGS DURABLE, ttl_only_drop_parts = 1;
 
 -- Usage per UTC hour.
 CREATE TABLE IF NOT EXISTS usage_hour (
@@ -52,7 +55,7 @@ CREATE TABLE IF NOT EXISTS usage_hour (
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(period)
 ORDER BY (tenant, period, customer, sim, device, network, rat, service, source)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS DURABLE;
 
 -- Usage per UTC day.
 CREATE TABLE IF NOT EXISTS usage_day (
@@ -73,7 +76,7 @@ CREATE TABLE IF NOT EXISTS usage_day (
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(period)
 ORDER BY (tenant, period, customer, sim, device, network, rat, service, source)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS DURABLE;
 
 -- Usage per UTC month.
 CREATE TABLE IF NOT EXISTS usage_month (
@@ -94,7 +97,7 @@ CREATE TABLE IF NOT EXISTS usage_month (
 ENGINE = AggregatingMergeTree
 PARTITION BY toYear(period)
 ORDER BY (tenant, period, customer, sim, device, network, rat, service, source)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS DURABLE;
 
 -- Usage per UTC year.
 CREATE TABLE IF NOT EXISTS usage_year (
@@ -117,7 +120,7 @@ CREATE TABLE IF NOT EXISTS usage_year (
 ENGINE = AggregatingMergeTree
 PARTITION BY toYear(period)
 ORDER BY (tenant, period, customer, sim, device, network, rat, service, source)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS DURABLE;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS usage_hour_view TO usage_hour AS
 SELECT
@@ -179,4 +182,14 @@ CREATE TABLE IF NOT EXISTS network (
 )
 ENGINE = ReplacingMergeTree(loaded_at)
 ORDER BY plmn
-SETTINGS non_replicated_deduplication_window = 100;
+SETTINGS DURABLE;
+
+-- The mark that Postgres has as well when the last server stopped in order. The newest row counts.
+CREATE TABLE IF NOT EXISTS intake_mark (
+    mark UUID,
+    at   DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY at
+TTL toDateTime(at) + INTERVAL 400 DAY
+SETTINGS DURABLE;

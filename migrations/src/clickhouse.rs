@@ -1,8 +1,8 @@
 //! The ClickHouse schema: ordered files under `clickhouse/`, in the form that the installation needs.
 //!
-//! The files are plain SQL for a single server. [`Layout::Replicated`] rewrites them for a cluster: replicated
-//! engines, `ON CLUSTER`, the replicated de-duplication window. No cluster has run that form yet; a snapshot test
-//! shows its exact text.
+//! The files are plain SQL for a single server, but for the word DURABLE, which stands for [`DURABLE`].
+//! [`Layout::Replicated`] rewrites them for a cluster: replicated engines, `ON CLUSTER`, no replicated de-duplication. No
+//! cluster has run that form yet; a snapshot test shows its exact text.
 
 /// Where the tables live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,15 @@ pub enum Layout {
         cluster: String,
     },
 }
+
+/// What every table sets, so that an insert or a merge that was answered is on disk: the parts' files and the folder that
+/// names them. And that nothing is dropped because it looks like something earlier.
+pub const DURABLE: [(&str, u64); 4] = [
+    ("fsync_after_insert", 1),
+    ("fsync_part_directory", 1),
+    ("min_rows_to_fsync_after_merge", 1),
+    ("non_replicated_deduplication_window", 0),
+];
 
 /// One step of the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +68,7 @@ pub fn statements(layout: &Layout) -> Vec<Migration> {
         .map(|file| Migration {
             version: file.version,
             name: file.name,
-            sql: split(file.up).map(|sql| layout.rewrite(&sql)).collect(),
+            sql: split(file.up).map(|sql| layout.rewrite(&durable(&sql))).collect(),
             down: split(file.down).map(|sql| layout.rewrite(&sql)).collect(),
         })
         .collect()
@@ -86,6 +95,15 @@ fn split(file: &str) -> impl Iterator<Item = String> {
         .map(str::to_owned)
         .collect();
     statements.into_iter()
+}
+
+/// Writes the settings out.
+fn durable(sql: &str) -> String {
+    let settings: Vec<String> = DURABLE
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    sql.replace("SETTINGS DURABLE", &format!("SETTINGS {}", settings.join(", ")))
 }
 
 impl Layout {
@@ -130,10 +148,7 @@ fn replicated(line: &str, cluster: &str) -> String {
         };
     }
     match line.split_once("non_replicated_deduplication_window = ") {
-        // A replicated table forgets a token after an hour unless told otherwise; the single one counts only.
-        Some((before, after)) => format!(
-            "{before}replicated_deduplication_window_seconds = 604800, replicated_deduplication_window = {after}"
-        ),
+        Some((before, after)) => format!("{before}replicated_deduplication_window = {after}"),
         None => line.to_owned(),
     }
 }

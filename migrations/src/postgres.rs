@@ -113,7 +113,13 @@ pub async fn status(url: &str) -> Result<Vec<Applied>, Error> {
 /// A number that changes when any migration does; names the template database of the tests.
 pub fn fingerprint() -> u64 {
     let mut hasher = DefaultHasher::new();
-    [FOUNDATION.up, FLEET_VERSION.up, IDENTITY_PLACE.up].hash(&mut hasher);
+    [
+        FOUNDATION.up,
+        FLEET_VERSION.up,
+        IDENTITY_PLACE.up,
+        COUNTED_BY_EVIDENCE.up,
+    ]
+    .hash(&mut hasher);
     [NETWORKS_UP, network::CSV].hash(&mut hasher);
     hasher.finish()
 }
@@ -198,6 +204,7 @@ impl MigratorTrait for Migrator {
             Box::new(Networks),
             Box::new(FLEET_VERSION),
             Box::new(IDENTITY_PLACE),
+            Box::new(COUNTED_BY_EVIDENCE),
         ]
     }
 }
@@ -228,6 +235,14 @@ const IDENTITY_PLACE: Script = Script {
     name: "m0004_identity_place",
     up: &[include_str!("../postgres/0004_identity_place.up.sql")],
     down: include_str!("../postgres/0004_identity_place.down.sql"),
+};
+
+const COUNTED_BY_EVIDENCE: Script = Script {
+    name: "m0005_counted_by_evidence",
+    up: &[include_str!(
+        "../postgres/0005_counted_by_evidence.up.sql"
+    )],
+    down: include_str!("../postgres/0005_counted_by_evidence.down.sql"),
 };
 
 impl MigrationName for Script {
