@@ -1,4 +1,9 @@
-//! Usage records: their row, its encoding, and the one way in which a batch enters ClickHouse.
+//! Usage records: their row, its encoding, and the one way in which rows enter ClickHouse.
+//!
+//! An insert is not atomic over the records and the four cubes, and nothing that the engine remembers of it (a token, an
+//! answer that got lost) proves what is there. So an insert that was answered well is done; any other is looked up
+//! ([`crate::settle`]), once it cannot write any more: each carries a moment after which the engine refuses to begin it,
+//! and the batch's id, by which those that have begun can be seen.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use chrono::{DateTime, Utc};
@@ -8,18 +13,24 @@ use domain::{
 };
 use uuid::Uuid;
 
-use crate::{Store, store::fault};
+use crate::{
+    Store,
+    store::{exception_code, fault},
+};
 
-/// Most rows of one batch. Its rows must fit one block of the engine, or its token would not protect it.
+/// Most rows of one insert: they are one block.
 pub const MAX_BATCH_ROWS: u64 = 500_000;
 
-/// Batches that may follow a batch while re-sending it is still a no-op, everything being worst: the window counts
-/// the parts of a table, and a batch makes one per month it touches (15 in 400 days and the months cut by them).
-pub const RESEND_WINDOW: u32 = 10_000 / 15;
+/// Version of the encoding that [`encode`] writes. Payloads of older versions stay readable: add a version, and a
+/// reader for the one before.
+pub const ENCODING: i16 = 1;
+
+/// Bytes of `apply_by` at the end of a row.
+const DEADLINE: usize = 4;
 
 /// Columns in the order of the encoding.
-const COLUMNS: &str = "tenant, customer, sim, device, network, rat, service, source, record_id, identity, start, end, \
-                       bytes_up, bytes_down, units, sign, batch, received_at";
+pub(crate) const COLUMNS: &str = "tenant, customer, sim, device, network, rat, service, source, record_id, identity, \
+                                  start, end, bytes_up, bytes_down, units, sign, batch, received_at, apply_by";
 
 /// One accepted usage record with what it was resolved to at the time of use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +73,42 @@ pub struct CdrRow {
     pub received_at: DateTime<Utc>,
 }
 
-/// Encodes rows as ClickHouse `RowBinary`. Equal rows in equal order give equal bytes, now and in every later
-/// version: the journal keeps them, and a re-sent batch must be the same block.
+/// One attempt to insert rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The batch that the rows are of.
+    pub batch: BatchId,
+    /// When it must have begun, by the engine's clock, whole seconds.
+    pub apply_by: DateTime<Utc>,
+}
+
+impl Attempt {
+    /// What the statement says of itself.
+    pub(crate) fn mark(batch: BatchId) -> String {
+        format!("apply {batch}")
+    }
+}
+
+/// Why an insert is not known to be in the records and in every cube.
+#[derive(Debug, thiserror::Error)]
+pub enum Unapplied {
+    /// It began too late, and nothing of it was written.
+    #[error("the insert began after its deadline")]
+    Late,
+    /// The engine answered that it failed; a part of it may have been written.
+    #[error("the usage store refused the insert: {reason}")]
+    Refused {
+        /// What the engine said.
+        reason: String,
+        /// Whether no repetition mends it: the rows are at fault.
+        for_good: bool,
+    },
+    /// There is no answer: it may be written, or be written later.
+    #[error("the usage store did not answer")]
+    Unknown(#[source] Error),
+}
+
+/// Encodes rows as ClickHouse `RowBinary`, each with room for its deadline.
 pub fn encode(rows: &[CdrRow]) -> Bytes {
     let mut out = BytesMut::with_capacity(rows.len() * 200);
     for row in rows {
@@ -89,15 +134,20 @@ pub fn encode(rows: &[CdrRow]) -> Bytes {
         out.put_i8(row.sign);
         put_uuid(&mut out, row.batch.uuid());
         out.put_i64_le(row.received_at.timestamp_millis());
+        out.put_u32_le(0);
     }
     out.freeze()
 }
 
-/// Reads what [`encode`] wrote.
+/// Reads what [`encode`] wrote, now or in an earlier version.
 ///
 /// # Errors
-/// `INTERNAL` when the bytes end early or hold impossible values: the journal is damaged.
-pub fn decode(mut payload: Bytes) -> Result<Vec<CdrRow>> {
+/// `INTERNAL` when the bytes end early or hold impossible values (the journal is damaged), or are of a newer version.
+pub fn decode(encoding: i16, mut payload: Bytes) -> Result<Vec<CdrRow>> {
+    if encoding != ENCODING {
+        let text = format!("payloads of version {encoding} were written by a newer program");
+        return Err(Error::internal(text));
+    }
     let mut rows = Vec::new();
     while payload.has_remaining() {
         rows.push(
@@ -146,7 +196,9 @@ fn take_row(from: &mut Bytes) -> Option<CdrRow> {
         sign: from.try_get_i8().ok()?,
         batch: BatchId::new(take_uuid(from)?),
         received_at: take_time(from)?,
+        // The deadline of an attempt that is not this one.
     })
+    .filter(|_| from.try_get_u32_le().is_ok())
 }
 
 fn take_uuid(from: &mut Bytes) -> Option<Uuid> {
@@ -177,81 +229,99 @@ fn take_length(from: &mut Bytes) -> Option<usize> {
     None
 }
 
-/// Counts the rows of a payload without reading them.
-fn count(mut payload: Bytes) -> Option<u64> {
+/// The payload with `apply_by` in each of its rows, and how many these are; none when it is damaged.
+fn due(payload: &Bytes, apply_by: DateTime<Utc>) -> Option<(u64, Bytes)> {
     const UUID: usize = 16;
     // Identity, start, end, two byte counts, units, sign, batch, received_at.
     const TAIL: usize = UUID + 5 * 8 + 1 + UUID + 8;
-    let skip = |payload: &mut Bytes, bytes: usize| {
-        (payload.remaining() >= bytes).then(|| payload.advance(bytes))
+    let apply_by = u32::try_from(apply_by.timestamp()).ok()?.to_le_bytes();
+    let mut out = BytesMut::from(payload.as_ref());
+    let mut rest = payload.clone();
+    let skip = |rest: &mut Bytes, bytes: usize| {
+        (rest.remaining() >= bytes).then(|| rest.advance(bytes))
     };
     let mut rows = 0;
-    while payload.has_remaining() {
-        skip(&mut payload, 4 * UUID)?;
+    while rest.has_remaining() {
+        skip(&mut rest, 4 * UUID)?;
         for _ in 0..5 {
-            let length = take_length(&mut payload)?;
-            skip(&mut payload, length)?;
+            let length = take_length(&mut rest)?;
+            skip(&mut rest, length)?;
         }
-        skip(&mut payload, TAIL)?;
+        skip(&mut rest, TAIL)?;
+        let at = payload.len() - rest.remaining();
+        skip(&mut rest, DEADLINE)?;
+        out.get_mut(at..at + DEADLINE)?.copy_from_slice(&apply_by);
         rows += 1;
     }
-    Some(rows)
+    Some((rows, out.freeze()))
 }
 
 impl Store {
-    /// Inserts one batch as one block, into the records and, through the views, into every cube. When this
-    /// returns, all of it is there. Applying the same batch again is a no-op, and finishes what a crash left half
-    /// done, as long as fewer than [`RESEND_WINDOW`] batches came in between.
+    /// Inserts rows as one block, into the records and, through the views, into every cube. When this returns, all of it
+    /// is there and survives a power loss.
     ///
     /// # Errors
-    /// `UNAVAILABLE` and others from the engine: the batch may be there in part, so it must be sent again.
-    /// `INTERNAL` when the payload is not `rows` rows (1 to [`MAX_BATCH_ROWS`]); nothing is sent then.
-    pub async fn apply(&self, batch: BatchId, rows: u64, payload: Bytes) -> Result<()> {
-        if !(1..=MAX_BATCH_ROWS).contains(&rows) || count(payload.clone()) != Some(rows) {
-            return Err(Error::internal(format!(
-                "batch {batch} does not hold {rows} rows"
-            )));
-        }
+    /// See [`Unapplied`]; what is there then must be looked up. `INTERNAL` inside [`Unapplied::Unknown`] when the payload
+    /// is not `rows` rows (1 to [`MAX_BATCH_ROWS`]); nothing is sent then.
+    pub async fn apply(
+        &self,
+        attempt: &Attempt,
+        rows: u64,
+        payload: &Bytes,
+    ) -> Result<(), Unapplied> {
+        let due = due(payload, attempt.apply_by)
+            .filter(|(found, _)| *found == rows && (1..=MAX_BATCH_ROWS).contains(&rows));
+        let Some((_, mut rest)) = due else {
+            let text = format!("batch {} does not hold {rows} rows", attempt.batch);
+            return Err(Unapplied::Unknown(Error::internal(text)));
+        };
         let block = MAX_BATCH_ROWS.to_string();
+        let mark = Attempt::mark(attempt.batch);
         let mut insert = self
             .client()
-            .insert_formatted_with(format!("INSERT INTO cdr ({COLUMNS}) FORMAT RowBinary"))
-            .with_setting("insert_deduplication_token", batch.uuid().to_string())
-            .with_setting("insert_deduplicate", "1")
-            .with_setting("deduplicate_blocks_in_dependent_materialized_views", "1")
+            .insert_formatted_with(format!(
+                "INSERT INTO cdr ({COLUMNS}) /* {mark} */ FORMAT RowBinary"
+            ))
+            // Nothing that is equal to something earlier may be dropped.
+            .with_setting("insert_deduplicate", "0")
+            // On a cluster, more than one replica has it when this is answered. A single server does not look at it.
+            .with_setting("insert_quorum", "auto")
             .with_setting("materialized_views_ignore_errors", "0")
-            // One batch, one block: the same cut every time it is sent.
+            // The horizon bounds the months of a batch.
+            .with_setting("max_partitions_per_insert_block", "0")
             .with_setting("max_insert_block_size", &block)
             .with_setting("min_insert_block_size_rows", &block)
             .with_setting("min_insert_block_size_bytes", "0")
             .with_setting("max_insert_threads", "1")
             .with_setting("input_format_parallel_parsing", "0");
         // Pieces of a size that the pipe to the engine takes at once.
-        let mut rest = payload;
         while !rest.is_empty() {
             let piece = rest.split_to(rest.len().min(256 * 1024));
-            insert.send(piece).await.map_err(fault)?;
+            insert.send(piece).await.map_err(unapplied)?;
         }
-        insert.end().await.map_err(fault)
+        insert.end().await.map_err(unapplied)
     }
+}
 
-    /// Whether an applied batch survives a power loss by itself (`true`), or by being sent again from the journal.
-    /// Costs about a third more time per batch.
-    pub async fn set_fsync(&self, on: bool) -> Result<()> {
-        let on = u8::from(on);
-        for table in [
-            "cdr",
-            "usage_hour",
-            "usage_day",
-            "usage_month",
-            "usage_year",
-        ] {
-            let sql = format!(
-                "ALTER TABLE {table} MODIFY SETTING fsync_after_insert = {on}, fsync_part_directory = {on}"
-            );
-            self.execute(&sql).await?;
-        }
-        Ok(())
+/// Sorts a failed insert by what it leaves behind.
+fn unapplied(error: clickhouse::error::Error) -> Unapplied {
+    // CANNOT_PARSE_TEXT, CANNOT_READ_ALL_DATA, ARGUMENT_OUT_OF_BOUND, TOO_LARGE_STRING_SIZE, INCORRECT_DATA,
+    // TOO_MANY_PARTS of one block, CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN, VIOLATED_CONSTRAINT
+    const FOR_GOOD: [u32; 8] = [6, 33, 69, 131, 117, 252, 349, 469];
+    let clickhouse::error::Error::BadResponse(reason) = &error else {
+        return Unapplied::Unknown(fault(error));
+    };
+    let Some(code) = exception_code(reason) else {
+        return Unapplied::Unknown(fault(error));
+    };
+    if code == 469 && reason.contains("cdr_apply_by_check") {
+        return Unapplied::Late;
+    }
+    // The same code says that the table has too many parts, which merges mend.
+    let passing = code == 252 && !reason.contains("single INSERT block");
+    Unapplied::Refused {
+        for_good: FOR_GOOD.contains(&code) && !passing,
+        reason: reason.clone(),
     }
 }
 
@@ -299,19 +369,60 @@ mod tests {
         }
     }
 
+    /// One payload of each version as some program wrote it. A new version adds a line; no line ever changes.
+    #[test]
+    fn payloads_of_every_version_are_read() {
+        let first = "\
+            0000000000000000010000000000000000000000000000000200000000000000000000000000000003000000000000000000000000\
+            0000000400000000000000063236322d3031034c5445044441544102677702723100000000000000000500000000000000e8030000\
+            00000000d007000000000000070000000000000008000000000000000900000000000000010000000000000000060000000000\
+            0000b80b00000000000000000000";
+        let bytes: Vec<u8> = (0..first.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&first[at..at + 2], 16).expect("hex"))
+            .collect();
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("a time");
+        let id = Uuid::from_u128;
+        let row = CdrRow {
+            tenant: TenantId::new(id(1)),
+            customer: Some(CustomerId::new(id(2))),
+            sim: SimId::new(id(3)),
+            device: Some(DeviceId::new(id(4))),
+            network: "262-01".into(),
+            rat: "LTE".into(),
+            service: "DATA".into(),
+            source: "gw".into(),
+            record_id: "r1".into(),
+            identity: id(5),
+            start: at(1),
+            end: at(2),
+            bytes_up: 7,
+            bytes_down: 8,
+            units: 9,
+            sign: 1,
+            batch: BatchId::new(id(6)),
+            received_at: at(3),
+        };
+        assert_eq!(encode(std::slice::from_ref(&row)), bytes);
+        assert_eq!(decode(1, bytes.into()).expect("version 1"), [row]);
+        assert!(decode(2, Bytes::new()).is_err());
+    }
+
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded(rows in proptest::collection::vec(row(), 0..8)) {
             let bytes = encode(&rows);
-            prop_assert_eq!(count(bytes.clone()), Some(rows.len() as u64));
-            prop_assert_eq!(decode(bytes).expect("own bytes"), rows);
+            let (count, due) = due(&bytes, DateTime::UNIX_EPOCH + chrono::TimeDelta::days(9)).expect("own bytes");
+            prop_assert_eq!(count, rows.len() as u64);
+            prop_assert_eq!(decode(ENCODING, bytes).expect("own bytes"), rows.clone());
+            prop_assert_eq!(decode(ENCODING, due).expect("own bytes"), rows);
         }
 
         #[test]
         fn damaged_bytes_are_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 1..400)) {
             let bytes = Bytes::from(bytes);
-            if count(bytes.clone()).is_none() {
-                prop_assert!(decode(bytes).is_err());
+            if due(&bytes, DateTime::UNIX_EPOCH).is_none() {
+                prop_assert!(decode(ENCODING, bytes).is_err());
             }
         }
 
@@ -319,8 +430,8 @@ mod tests {
         fn a_cut_batch_is_refused(row in row(), cut in 1_usize..100) {
             let bytes = encode(&[row]);
             let cut = bytes.slice(..bytes.len() - cut);
-            prop_assert_eq!(count(cut.clone()), None);
-            prop_assert!(decode(cut).is_err());
+            prop_assert_eq!(due(&cut, DateTime::UNIX_EPOCH), None);
+            prop_assert!(decode(ENCODING, cut).is_err());
         }
     }
 }

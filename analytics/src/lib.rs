@@ -4,6 +4,7 @@
 //! - [`migration`] brings the schema up, [`network`] loads reference data, [`cdr`] writes usage records.
 //! - [`cube`] names the levels at which usage is summed up.
 //! - [`usage`] answers questions to the cubes. It holds the one builder of tenant-facing statements.
+//! - [`settle`] looks up what of a batch is there.
 //! - [`verify`] proves that records and cubes agree, and mends a cube that does not.
 //!
 //! Tenant-facing functions take a [`domain::Scope`]; those across tenants take a [`System`].
@@ -14,6 +15,7 @@ pub mod cube;
 pub mod engine;
 pub mod migration;
 pub mod network;
+pub mod settle;
 mod store;
 pub mod usage;
 pub mod verify;

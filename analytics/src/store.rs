@@ -202,7 +202,7 @@ pub(crate) fn fault(error: clickhouse::error::Error) -> Error {
 }
 
 /// The number in `Code: 60. DB::Exception: …`.
-fn exception_code(text: &str) -> Option<u32> {
+pub(crate) fn exception_code(text: &str) -> Option<u32> {
     text.split_once("Code: ")?
         .1
         .split(|c: char| !c.is_ascii_digit())

@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS cdr (
     received_at DateTime64(3, 'UTC'),
     -- An insert that comes later is refused, so that whoever waited for this moment knows that nothing can come any more.
     apply_by    DateTime('UTC'),
+    -- Old parts hold nothing that was received lately: looking up what just came in passes them by.
+    INDEX cdr_received_idx received_at TYPE minmax GRANULARITY 8,
     CONSTRAINT cdr_apply_by_check CHECK now() <= apply_by,
     -- The cubes keep periods in 32 bits. Intake refuses such times long before; this makes a mistake loud, not wrong.
     CONSTRAINT cdr_start_check CHECK start >= toDateTime64('1970-01-01', 3, 'UTC') AND start < toDateTime64('2106-01-01', 3, 'UTC')

@@ -13,7 +13,7 @@ use domain::{
 use schema::{
     customer::CustomerFilter,
     device::{DeviceFilter, DeviceOrder},
-    ingest::{HourOf, RejectionFilter},
+    ingest::{HourOf, IngestBatchState, RejectionFilter},
     network::NetworkFilter,
     order::OrderDirection,
     parse_id,
@@ -29,6 +29,7 @@ use crate::{
         accounting::IngestAccounting,
         customer::Customer,
         device::{self as device_type, Device},
+        ingest_batch::IngestBatch,
         ingest_record::IngestRecord,
         ingest_rejection::IngestRejection,
         label::LabelDefinition,
@@ -284,6 +285,26 @@ impl Query {
             .gql()?;
         let rows: domain::Result<_> = rows.into_iter().map(TryInto::try_into).collect();
         Ok(Some(rows.gql()?))
+    }
+
+    /// Batches that hold records of the tenant, newest first. Those that are quarantined say why.
+    async fn ingest_batches(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only batches in this state.")] state: Option<IngestBatchState>,
+        #[graphql(desc = "Size of a forward page.")] first: Option<i32>,
+        #[graphql(desc = "Rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Size of a backward page.")] last: Option<i32>,
+        #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<Connection<IngestBatch>>> {
+        let page = PageRequest::relay(first, after, last, before).gql()?;
+        let filter = journal::BatchFilter {
+            state: state.map(Into::into),
+            received: None,
+        };
+        let cx = Request::of(ctx)?.cx().await.gql()?;
+        let page = journal::batches(cx, &filter, &page).await.gql()?;
+        Ok(Some(Connection::new(page, None, Into::into)))
     }
 
     /// Records that were refused, newest first.

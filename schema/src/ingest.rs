@@ -36,6 +36,20 @@ pub enum RejectionCode {
     InFuture,
     /// A record of the same identity with other billing fields was accepted before; that one stands.
     Conflict,
+    /// The tenant's records name as many sources as it may have, and this one is new.
+    TooManySources,
+}
+
+/// Where a batch stands.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "journal::BatchState")]
+pub enum IngestBatchState {
+    /// Accepted, durable, and on its way to the cubes.
+    Journaled,
+    /// In the records and in every cube.
+    Counted,
+    /// Accepted, and refused by the usage store; kept, and counted when that is mended.
+    Quarantined,
 }
 
 /// Which hour accounting rows are about.

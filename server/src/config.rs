@@ -1,7 +1,7 @@
 //! Configuration in one place: defaults, then the file, then the environment, then flags. Unknown keys are
 //! refused. Every knob's documentation is its doc comment, which `simcube config` prints beside the value.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use chrono::TimeDelta;
@@ -126,12 +126,23 @@ section! {
         record_bytes: usize = 256 * 1024,
         /// Records of one batch at most: what is journaled and counted together.
         batch_records: usize = 10_000,
-        /// Deliveries read at the same time; more are answered 429.
-        bodies: usize = 8,
-        /// Batches of one delivery under way at the same time.
+        /// Bytes of deliveries that are read or wait, of all tenants; each tenant has a share of it.
+        memory_bytes: u64 = 256 * 1024 * 1024,
+        /// Parts of one delivery under way at the same time.
         depth: usize = 3,
+        /// Batches under way at the same time, of all tenants.
+        batches: usize = 6,
+        /// Milliseconds that a delivery waits for others to travel with while a batch is under way.
+        linger_milliseconds: u64 = 10,
+        /// Seconds within which an insert must begin. After them any server may settle a batch that is not counted.
+        takeover_seconds: u32 = 5,
+        /// Sources that the records of one tenant may name, ever; a record of another one is `TOO_MANY_SOURCES`.
+        sources: u32 = 1_000,
         /// SIMs whose assignments are kept in memory for attributing records, some 400 bytes each.
         known_sims: u64 = 200_000,
+        /// Bytes of filters over identities of earlier months in memory, 9 bits for each identity. Months without one are looked
+        /// up one by one.
+        filter_bytes: u64 = 256 * 1024 * 1024,
         /// Rejections listed in a reply; the rest is counted.
         listed_rejections: usize = 1_000,
     }
@@ -148,9 +159,14 @@ impl Intake {
                 batch_records: self.batch_records,
                 ..defaults.limits
             },
-            bodies: self.bodies,
+            memory: self.memory_bytes,
             depth: self.depth,
+            batches: self.batches,
+            linger: Duration::from_millis(self.linger_milliseconds),
+            takeover: TimeDelta::seconds(self.takeover_seconds.max(1).into()),
+            sources: self.sources,
             known_sims: self.known_sims,
+            filter_bytes: self.filter_bytes,
             listed_rejections: self.listed_rejections,
             past: TimeDelta::days(self.past_days.into()),
             future: TimeDelta::minutes(self.future_minutes.into()),

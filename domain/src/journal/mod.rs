@@ -1,45 +1,56 @@
 //! The Postgres side of intake: who was accepted, what was refused, and the batches on their way to the cubes.
 //!
-//! **received = accepted + duplicate + rejected**, always; the table has it as a CHECK. Everything that one batch
-//! changes here is one transaction:
+//! **received = accepted + duplicate + rejected**, always; the table has it as a CHECK. A batch holds deliveries of any
+//! number of tenants, and everything that it changes here is one transaction:
 //!
-//! 1. [`hold_attribution`]: no assignment with effect in the past is made while the batch is being attributed;
+//! 1. [`hold_attribution`]: no assignment that reaches over usage is made while the batch is being attributed;
 //! 2. [`claim`]: identities of the records are inserted; who was there first is accepted, the same content again is a
 //!    duplicate, other content a conflict;
-//! 3. [`record`]: the encoded rows of the accepted, the rejections and the accounting;
-//! 4. commit. From here on the batch is durable and will be applied, by its own request, by the background or by the
-//!    next start ([`unapplied`], [`recently_applied`]).
+//! 3. [`record`]: the encoded rows of the accepted, each tenant's part in them, the rejections and the accounting;
+//! 4. commit. From here on the batch is durable and will be counted: by the process that journaled it, or by any other
+//!    that finds it left behind ([`pending`]).
 //!
-//! Applying a batch is a transaction of its own that holds [`hold_apply`] and ends with [`mark_applied`], so that
-//! [`freeze_apply`] gives verifying and repairing cubes that stand still.
+//! Applying a batch is a transaction of its own that holds [`hold_apply`] and ends with [`mark_counted`], so that
+//! [`freeze_apply`] gives settling, verifying and repairing cubes that stand still.
 //!
-//! Locks are taken in one order (identities by place and value, then accounting rows by key), so two batches wait for each
-//! other but never in a circle.
+//! Locks are taken in one order (attribution by tenant, the month, sources by tenant, identities by value, then accounting
+//! rows by tenant and key), so two batches wait for each other but never in a circle.
 
-mod hash;
+mod identity;
+mod lock;
+mod mark;
 mod packed;
+mod parts;
 mod pending;
 mod read;
-mod write;
+mod record;
+mod source;
 
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use hash::{Content, identity, place};
+pub use identity::{
+    Claim, Content, Expected, Month, Older, Verdict, claim, current_month, drop_months,
+    hold_month, identity, open_month,
+};
+pub use lock::{
+    Running, freeze_apply, freeze_attribution, hold_apply, hold_attribution, try_settle,
+};
+pub use mark::{Mark, mark, set_mark};
+pub use parts::{BatchFilter, BatchPart, batches};
 pub use pending::{
-    PARTS_PER_BATCH, Pending, drop_payloads, mark_applied, payload, recently_applied, unapplied,
-    unapplied_rows,
+    BatchState, Payload, Pending, Piece, begin_attempt, count, end_attempt, forget, mark_counted,
+    months_of, part_sequences, payload, pending, quarantine, release, reopen, replace, sums_of,
+    unapplied_rows, uncounted_parts,
 };
 pub use read::{
-    Accounting, AccountingQuery, Batch, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,
+    Accounting, AccountingQuery, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,
     RejectionFilter, accounting, fate, ledger, rejections,
 };
-pub use write::{
-    Claim, Expected, NewBatch, NewRejection, Tally, Verdict, claim, freeze_apply,
-    freeze_attribution, hold_apply, hold_attribution, record,
-};
+pub use record::{NewBatch, NewRejection, Part, Tally, record};
+pub use source::known_sources;
 
 use crate::Error;
 
@@ -75,11 +86,13 @@ pub enum RejectionCode {
     InFuture,
     /// A record of the same identity with other billing fields was accepted before; that one stands.
     Conflict,
+    /// The tenant's records name as many sources as it may have, and this one is new.
+    TooManySources,
 }
 
 impl RejectionCode {
     /// Every code.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::MissingIdentity,
         Self::MissingTime,
@@ -93,6 +106,7 @@ impl RejectionCode {
         Self::TooOld,
         Self::InFuture,
         Self::Conflict,
+        Self::TooManySources,
     ];
 
     /// The stored and published word.
@@ -111,6 +125,7 @@ impl RejectionCode {
             Self::TooOld => "TOO_OLD",
             Self::InFuture => "IN_FUTURE",
             Self::Conflict => "CONFLICT",
+            Self::TooManySources => "TOO_MANY_SOURCES",
         }
     }
 }

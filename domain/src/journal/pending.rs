@@ -1,40 +1,106 @@
-//! Batches between the journal and the cubes.
+//! Batches between the journal and the cubes, and what becomes of them.
 //!
-//! Sending a batch again is a no-op only while the cubes remember its token. They remember a number of *parts*, and a
-//! batch makes at most one part per row and one per month of the horizon, so what is sent again is limited by parts
-//! and not by time alone.
+//! A batch is `JOURNALED` until its rows are known to be in the records and in every cube; then it is `COUNTED`. Its payload
+//! stays until the rows were looked up and found whole ([`forget`]). A batch that the engine refuses for good is
+//! replaced by pieces of it ([`replace`]), until what is left is `QUARANTINED` with the engine's reason.
+
+use std::{collections::HashMap, fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
-use sea_orm::FromQueryResult;
+use sea_orm::{FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::packed;
+use super::{
+    Month, packed,
+    record::{NewBatch, bigint, insert_batch, insert_parts},
+};
 use crate::{
     Cx, Error, Result, SystemCx,
     id::{BatchId, TenantId},
+    sql::uuids,
 };
 
-/// Most parts that one batch can make: the months that 400 days can touch, and one to be safe.
-pub const PARTS_PER_BATCH: u32 = 15;
+/// Where a batch stands. The words are part of the public contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BatchState {
+    /// Accepted, durable, and on its way to the cubes.
+    Journaled,
+    /// In the records and in every cube.
+    Counted,
+    /// Accepted, and refused by the usage store; kept, and counted when it is mended.
+    Quarantined,
+}
 
-/// A batch whose payload is still kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl BatchState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Journaled, Self::Counted, Self::Quarantined];
+
+    /// The stored and published word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Journaled => "JOURNALED",
+            Self::Counted => "COUNTED",
+            Self::Quarantined => "QUARANTINED",
+        }
+    }
+}
+
+impl fmt::Display for BatchState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for BatchState {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| Error::invalid("unknown batch state"))
+    }
+}
+
+/// A batch whose payload is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// Whose.
-    pub tenant: TenantId,
     /// Which.
     pub batch: BatchId,
     /// How many rows.
     pub rows: u64,
-    /// When it was journaled.
+    /// Earliest event time of its rows.
+    pub first_at: DateTime<Utc>,
+    /// Latest event time of its rows.
+    pub last_at: DateTime<Utc>,
+    /// No insert of it begins after this, by the clock of the cubes.
+    pub apply_by: DateTime<Utc>,
+    /// Inserts that the engine refused.
+    pub attempts: u16,
+    /// What the engine said to the last of them.
+    pub reason: Option<String>,
+    /// When it was received.
     pub created_at: DateTime<Utc>,
+}
+
+/// The encoded rows of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// Version of the encoding.
+    pub encoding: i16,
+    /// The rows.
+    pub bytes: Vec<u8>,
 }
 
 #[derive(FromQueryResult)]
 struct Row {
-    tenant_id: Uuid,
     batch_id: Uuid,
     rows: i64,
+    first_at: DateTime<Utc>,
+    last_at: DateTime<Utc>,
+    apply_by: DateTime<Utc>,
+    attempts: i16,
+    reason: Option<String>,
     created_at: DateTime<Utc>,
 }
 
@@ -43,33 +109,47 @@ impl TryFrom<Row> for Pending {
 
     fn try_from(row: Row) -> Result<Self> {
         Ok(Self {
-            tenant: TenantId::new(row.tenant_id),
             batch: BatchId::new(row.batch_id),
             rows: u64::try_from(row.rows).map_err(Error::internal)?,
+            first_at: row.first_at,
+            last_at: row.last_at,
+            apply_by: row.apply_by,
+            attempts: u16::try_from(row.attempts).map_err(Error::internal)?,
+            reason: row.reason,
             created_at: row.created_at,
         })
     }
 }
 
-/// Batches of all tenants that were journaled before `created_before` and are not known to be in the cubes, oldest
-/// first.
-pub async fn unapplied(
-    cx: &SystemCx,
-    created_before: DateTime<Utc>,
-    limit: u32,
-) -> Result<Vec<Pending>> {
+/// Batches in `state`, in the order in which they were journaled, at most `limit`.
+pub async fn pending(cx: &SystemCx, state: BatchState, limit: u32) -> Result<Vec<Pending>> {
     let rows: Vec<Row> = cx
         .all(
-            "SELECT tenant_id, batch_id, rows, created_at FROM intake_batch \
-             WHERE payload IS NOT NULL AND applied_at IS NULL AND created_at <= $1 \
-             ORDER BY created_at, batch_id LIMIT $2",
-            [created_before.into(), i64::from(limit).into()],
+            "SELECT batch_id, rows, first_at, last_at, apply_by, attempts, reason, created_at \
+             FROM intake_batch \
+             WHERE state = $1 ORDER BY sequence LIMIT $2",
+            [state.as_str().into(), i64::from(limit).into()],
         )
         .await?;
     rows.into_iter().map(Pending::try_from).collect()
 }
 
-/// Rows of the caller's tenant that are accepted and not yet known to be in the cubes.
+/// How many batches are in `state`.
+pub async fn count(cx: &SystemCx, state: BatchState) -> Result<u64> {
+    #[derive(FromQueryResult)]
+    struct Count {
+        batches: i64,
+    }
+    let count: Option<Count> = cx
+        .one(
+            "SELECT count(*) AS batches FROM intake_batch WHERE state = $1",
+            [state.as_str().into()],
+        )
+        .await?;
+    u64::try_from(count.map_or(0, |count| count.batches)).map_err(Error::internal)
+}
+
+/// Rows of the caller's tenant that are accepted and not known to be in the cubes: on their way, or quarantined.
 pub async fn unapplied_rows(cx: &Cx) -> Result<u64> {
     #[derive(FromQueryResult)]
     struct Sum {
@@ -77,80 +157,285 @@ pub async fn unapplied_rows(cx: &Cx) -> Result<u64> {
     }
     let sum: Option<Sum> = cx
         .one(
-            "SELECT coalesce(sum(rows), 0)::bigint AS rows FROM intake_batch \
-             WHERE tenant_id = $1 AND payload IS NOT NULL AND applied_at IS NULL",
+            "SELECT coalesce(sum(rows), 0)::bigint AS rows FROM intake_batch_tenant \
+             WHERE tenant_id = $1 AND state <> 'COUNTED'",
             [cx.scope().tenant().uuid().into()],
         )
         .await?;
     u64::try_from(sum.map_or(0, |sum| sum.rows)).map_err(Error::internal)
 }
 
-/// Batches applied since `since`, oldest first: the newest of them whose parts together are at most `parts`.
-pub async fn recently_applied(
-    cx: &SystemCx,
-    since: DateTime<Utc>,
-    parts: u32,
-) -> Result<Vec<Pending>> {
-    let rows: Vec<Row> = cx
-        .all(
-            "SELECT tenant_id, batch_id, rows, created_at FROM ( \
-                 SELECT tenant_id, batch_id, rows, created_at, applied_at, \
-                        sum(least(rows, $2)) OVER (ORDER BY applied_at DESC, batch_id DESC) AS parts \
-                 FROM intake_batch WHERE payload IS NOT NULL AND applied_at >= $1) AS recent \
-             WHERE parts <= $3 ORDER BY applied_at, batch_id",
-            [
-                since.into(),
-                i64::from(PARTS_PER_BATCH).into(),
-                i64::from(parts).into(),
-            ],
-        )
-        .await?;
-    rows.into_iter().map(Pending::try_from).collect()
-}
-
 /// The encoded rows of a batch, while they are kept.
-pub async fn payload(cx: &SystemCx, tenant: TenantId, batch: BatchId) -> Result<Option<Vec<u8>>> {
+pub async fn payload(cx: &SystemCx, batch: BatchId) -> Result<Option<Payload>> {
     #[derive(FromQueryResult)]
-    struct Payload {
-        payload: Option<Vec<u8>>,
+    struct Stored {
+        encoding: i16,
+        payload: Vec<u8>,
     }
-    let row: Option<Payload> = cx
+    let row: Option<Stored> = cx
         .one(
-            "SELECT payload FROM intake_batch WHERE tenant_id = $1 AND batch_id = $2",
-            [tenant.uuid().into(), batch.uuid().into()],
+            "SELECT encoding, payload FROM intake_batch WHERE batch_id = $1",
+            [batch.uuid().into()],
         )
         .await?;
-    let stored = row.and_then(|row| row.payload);
-    stored.map(|stored| packed::unpack(&stored)).transpose()
+    row.map(|row| {
+        Ok(Payload {
+            encoding: row.encoding,
+            bytes: packed::unpack(&row.payload)?,
+        })
+    })
+    .transpose()
 }
 
-/// Notes that a batch is in the cubes.
-pub async fn mark_applied(
+/// Parts of `parts` that are not counted, with their state.
+pub async fn uncounted_parts(cx: &SystemCx, parts: &[i64]) -> Result<Vec<(i64, BatchState)>> {
+    #[derive(FromQueryResult)]
+    struct Open {
+        part: i64,
+        state: String,
+    }
+    let rows: Vec<Open> = cx
+        .all(
+            "SELECT part, state FROM intake_batch_tenant \
+             WHERE part = ANY($1::bigint[]) AND state <> 'COUNTED'",
+            [parts.to_vec().into()],
+        )
+        .await?;
+    rows.into_iter()
+        .map(|row| Ok((row.part, row.state.parse().map_err(Error::internal)?)))
+        .collect()
+}
+
+/// Notes that batches are in the records and in every cube.
+pub async fn mark_counted(cx: &SystemCx, batches: &[BatchId], at: DateTime<Utc>) -> Result<()> {
+    set_state(cx, batches, BatchState::Counted, None, Some(at)).await
+}
+
+/// Notes that the engine refuses a batch for good.
+pub async fn quarantine(cx: &SystemCx, batch: BatchId, reason: &str) -> Result<()> {
+    set_state(cx, &[batch], BatchState::Quarantined, Some(reason), None).await
+}
+
+/// Lets quarantined batches be tried again, and says how many.
+pub async fn release(cx: &SystemCx) -> Result<u64> {
+    let released: Vec<Named> = cx
+        .all(
+            "SELECT batch_id FROM intake_batch WHERE state = 'QUARANTINED' ORDER BY batch_id FOR UPDATE",
+            [],
+        )
+        .await?;
+    let batches: Vec<BatchId> = released
+        .into_iter()
+        .map(|row| BatchId::new(row.batch_id))
+        .collect();
+    cx.execute(
+        "UPDATE intake_batch SET attempts = 0 WHERE batch_id = ANY($1)",
+        [uuids(batches.iter().map(|batch| batch.uuid()))],
+    )
+    .await?;
+    set_state(cx, &batches, BatchState::Journaled, None, None).await?;
+    Ok(batches.len() as u64)
+}
+
+#[derive(FromQueryResult)]
+struct Named {
+    batch_id: Uuid,
+}
+
+async fn set_state(
     cx: &SystemCx,
-    tenant: TenantId,
-    batch: BatchId,
-    at: DateTime<Utc>,
+    batches: &[BatchId],
+    state: BatchState,
+    reason: Option<&str>,
+    counted_at: Option<DateTime<Utc>>,
+) -> Result<()> {
+    let ids = || uuids(batches.iter().map(|batch| batch.uuid()));
+    let values = || -> [Value; 4] {
+        [
+            ids(),
+            state.as_str().into(),
+            reason.map(str::to_owned).into(),
+            counted_at.into(),
+        ]
+    };
+    for table in ["intake_batch", "intake_batch_tenant"] {
+        let sql = format!(
+            "UPDATE {table} SET state = $2, reason = $3, counted_at = coalesce($4, counted_at) \
+             WHERE batch_id = ANY($1)"
+        );
+        cx.execute(&sql, values()).await?;
+    }
+    Ok(())
+}
+
+/// Says until when the next insert of a batch may begin.
+pub async fn begin_attempt(
+    cx: &SystemCx,
+    batches: &[BatchId],
+    apply_by: DateTime<Utc>,
 ) -> Result<()> {
     cx.execute(
-        "UPDATE intake_batch SET applied_at = $3 \
-         WHERE tenant_id = $1 AND batch_id = $2 AND applied_at IS NULL",
-        [tenant.uuid().into(), batch.uuid().into(), at.into()],
+        "UPDATE intake_batch SET apply_by = $2 WHERE batch_id = ANY($1)",
+        [
+            uuids(batches.iter().map(|batch| batch.uuid())),
+            apply_by.into(),
+        ],
     )
     .await?;
     Ok(())
 }
 
-/// Drops the payloads of at most `limit` batches that were applied before `before`, and says of how many.
-pub async fn drop_payloads(cx: &SystemCx, before: DateTime<Utc>, limit: u32) -> Result<u64> {
+/// Notes that the attempt which had to begin by `apply_by` is over, for `reason` if the engine refused it. If another
+/// attempt has begun since, nothing changes.
+pub async fn end_attempt(
+    cx: &SystemCx,
+    batch: BatchId,
+    apply_by: DateTime<Utc>,
+    over: DateTime<Utc>,
+    reason: Option<&str>,
+) -> Result<()> {
+    cx.execute(
+        "UPDATE intake_batch SET apply_by = $3, reason = coalesce($4, reason), \
+                attempts = least(attempts + CASE WHEN $4 IS NULL THEN 0 ELSE 1 END, 1000) \
+         WHERE batch_id = $1 AND apply_by = $2 AND state = 'JOURNALED'",
+        [
+            batch.uuid().into(),
+            apply_by.into(),
+            over.into(),
+            reason.map(str::to_owned).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A piece of a batch that replaces it, and the identities that move into it.
+#[derive(Clone, Debug)]
+pub struct Piece<'a> {
+    /// The new batch.
+    pub batch: NewBatch<'a>,
+    /// Identities and the parts that they belong to from now on.
+    pub identities: Vec<(Uuid, i64)>,
+    /// When its records were received.
+    pub received_at: DateTime<Utc>,
+}
+
+/// Puts `pieces` in the place of a batch. One of them may have its id: the rows of it that are in the records.
+///
+/// # Errors
+/// `INTERNAL` when an identity of a piece is not the batch's.
+pub async fn replace(cx: &SystemCx, batch: BatchId, pieces: &[Piece<'_>]) -> Result<()> {
+    #[derive(FromQueryResult)]
+    struct Gone {
+        part: i64,
+    }
+    let id = batch.uuid();
+    cx.execute("DELETE FROM intake_batch WHERE batch_id = $1", [id.into()])
+        .await?;
+    let gone: Vec<Gone> = cx
+        .all(
+            "DELETE FROM intake_batch_tenant WHERE batch_id = $1 RETURNING part",
+            [id.into()],
+        )
+        .await?;
+    let gone: Vec<i64> = gone.into_iter().map(|row| row.part).collect();
+    for piece in pieces {
+        insert_batch(cx, &piece.batch, piece.received_at).await?;
+        insert_parts(cx, &piece.batch, piece.received_at).await?;
+        let parts: Vec<i64> = piece.identities.iter().map(|(_, part)| *part).collect();
+        let moved = cx
+            .execute(
+                "UPDATE intake_identity AS known SET part = new.part \
+                 FROM unnest($1::uuid[], $2::bigint[]) AS new(identity, part) \
+                 WHERE known.identity = new.identity AND known.part = ANY($3::bigint[])",
+                [
+                    uuids(piece.identities.iter().map(|(identity, _)| *identity)),
+                    parts.into(),
+                    gone.clone().into(),
+                ],
+            )
+            .await?;
+        if moved != piece.identities.len() as u64 {
+            let text = format!("{moved} of {} identities moved", piece.identities.len());
+            return Err(Error::internal(text));
+        }
+    }
+    Ok(())
+}
+
+/// Lets batches that are marked as counted be looked up again.
+pub async fn reopen(cx: &SystemCx, batches: &[BatchId]) -> Result<()> {
+    set_state(cx, batches, BatchState::Journaled, None, None).await
+}
+
+/// The month of each tenant's part of a batch.
+pub async fn months_of(cx: &SystemCx, batch: BatchId) -> Result<HashMap<TenantId, Month>> {
+    #[derive(FromQueryResult)]
+    struct Numbered {
+        tenant_id: Uuid,
+        part: i64,
+    }
+    let rows: Vec<Numbered> = cx
+        .all(
+            "SELECT tenant_id, part FROM intake_batch_tenant WHERE batch_id = $1",
+            [batch.uuid().into()],
+        )
+        .await?;
+    let months = rows
+        .into_iter()
+        .map(|row| (TenantId::new(row.tenant_id), Month::of_part(row.part)));
+    Ok(months.collect())
+}
+
+/// Rows of batches and the checksum of their identities, by the ledger.
+pub async fn sums_of(
+    cx: &SystemCx,
+    batches: &[BatchId],
+) -> Result<HashMap<BatchId, (u64, u64)>> {
+    #[derive(FromQueryResult)]
+    struct Sums {
+        batch_id: Uuid,
+        rows: i64,
+        checksum: i64,
+    }
+    let parts: Vec<Sums> = cx
+        .all(
+            "SELECT batch_id, rows, checksum FROM intake_batch_tenant WHERE batch_id = ANY($1)",
+            [uuids(batches.iter().map(|batch| batch.uuid()))],
+        )
+        .await?;
+    let mut sums: HashMap<BatchId, (u64, u64)> = HashMap::new();
+    for part in parts {
+        let sum = sums.entry(BatchId::new(part.batch_id)).or_default();
+        sum.0 += u64::try_from(part.rows).map_err(Error::internal)?;
+        sum.1 = sum.1.wrapping_add(part.checksum.cast_unsigned());
+    }
+    Ok(sums)
+}
+
+/// Drops the payloads of batches whose rows were all seen in the records, and says of how many.
+pub async fn forget(cx: &SystemCx, batches: &[BatchId]) -> Result<u64> {
     let dropped = cx
         .execute(
-            "UPDATE intake_batch SET payload = NULL \
-             WHERE (tenant_id, batch_id) IN ( \
-                 SELECT tenant_id, batch_id FROM intake_batch \
-                 WHERE payload IS NOT NULL AND applied_at < $1 \
-                 ORDER BY tenant_id, batch_id LIMIT $2 FOR UPDATE SKIP LOCKED)",
-            [before.into(), i64::from(limit).into()],
+            "DELETE FROM intake_batch WHERE batch_id = ANY($1) AND state = 'COUNTED'",
+            [uuids(batches.iter().map(|batch| batch.uuid()))],
         )
         .await?;
     Ok(dropped)
+}
+
+/// New numbers of parts in the order of the call.
+pub async fn part_sequences(cx: &SystemCx, count: usize) -> Result<Vec<i64>> {
+    #[derive(FromQueryResult)]
+    struct Number {
+        number: i64,
+    }
+    let count = bigint(count as u64)?;
+    let rows: Vec<Number> = cx
+        .all(
+            "SELECT nextval('intake_part_seq') AS number FROM generate_series(1, $1)",
+            [count.into()],
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| row.number).collect())
 }

@@ -4,10 +4,14 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use super::{RejectionCode, identity, place, present};
+use super::{
+    BatchPart, RejectionCode, identity,
+    parts::{PART_COLUMNS, PartRow},
+    present,
+};
 use crate::{
     Code, Cx, Error, Period, Permission, Result, SystemCx,
-    id::{BatchId, TenantId},
+    id::TenantId,
     paging::{Direction, Keyset, Page, PageRequest},
     sql::Sql,
 };
@@ -28,17 +32,6 @@ pub enum FateState {
     Unknown,
 }
 
-/// The batch that carried an accepted record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// Its id.
-    pub id: BatchId,
-    /// When it was received.
-    pub received_at: DateTime<Utc>,
-    /// When it was known to be in the cubes; none while it is on its way.
-    pub applied_at: Option<DateTime<Utc>>,
-}
-
 /// What became of one record.
 #[derive(Clone, Debug)]
 pub struct Fate {
@@ -47,7 +40,7 @@ pub struct Fate {
     /// Event time of the accepted record.
     pub event_at: Option<DateTime<Utc>>,
     /// The batch of the accepted record.
-    pub batch: Option<Batch>,
+    pub batch: Option<BatchPart>,
     /// Deliveries of this identity that were refused, newest first, at most 20.
     pub rejections: Vec<Rejection>,
 }
@@ -126,11 +119,10 @@ pub struct Accounting {
 }
 
 #[derive(FromQueryResult)]
-struct IdentityRow {
+struct AcceptedRow {
     event_at: DateTime<Utc>,
-    batch_id: Uuid,
-    created_at: DateTime<Utc>,
-    applied_at: Option<DateTime<Utc>>,
+    #[sea_orm(nested)]
+    part: PartRow,
 }
 
 #[derive(FromQueryResult)]
@@ -206,17 +198,15 @@ const ACCOUNTING_SUMS: &str = "sum(received)::bigint AS received, sum(accepted):
 /// `FORBIDDEN` without `ingest:read`.
 pub async fn fate(cx: &Cx, source: &str, record_id: &str) -> Result<Fate> {
     cx.scope().require(Permission::IngestRead)?;
-    let identity = identity(source, record_id);
-    let tenant = cx.scope().tenant().uuid();
-    let accepted: Option<IdentityRow> = cx
-        .one(
-            "SELECT known.event_at, batch.batch_id, batch.created_at, batch.applied_at \
-             FROM intake_identity AS known \
-             JOIN intake_batch AS batch USING (tenant_id, batch_id) \
-             WHERE known.tenant_id = $1 AND known.place = $2 AND known.identity = $3",
-            [tenant.into(), place(record_id).into(), identity.into()],
-        )
-        .await?;
+    let tenant = cx.scope().tenant();
+    let identity = identity(tenant, source, record_id);
+    let tenant = tenant.uuid();
+    let text = format!(
+        "SELECT known.event_at, {PART_COLUMNS} \
+         FROM intake_identity AS known JOIN intake_batch_tenant USING (part) \
+         WHERE tenant_id = $1 AND known.identity = $2"
+    );
+    let accepted: Option<AcceptedRow> = cx.one(&text, [tenant.into(), identity.into()]).await?;
     let mut sql = Sql::new(REJECTION_COLUMNS);
     sql.bind(tenant).push(" AND identity = ").bind(identity);
     sql.push(" ORDER BY received_at DESC, rejection_id DESC LIMIT ")
@@ -231,14 +221,12 @@ pub async fn fate(cx: &Cx, source: &str, record_id: &str) -> Result<Fate> {
         (None, false) => FateState::Rejected,
         (None, true) => FateState::Unknown,
     };
+    let event_at = accepted.as_ref().map(|row| row.event_at);
+    let batch = accepted.map(|row| row.part.try_into()).transpose()?;
     Ok(Fate {
         state,
-        event_at: accepted.as_ref().map(|row| row.event_at),
-        batch: accepted.map(|row| Batch {
-            id: BatchId::new(row.batch_id),
-            received_at: row.created_at,
-            applied_at: row.applied_at,
-        }),
+        event_at,
+        batch,
         rejections,
     })
 }

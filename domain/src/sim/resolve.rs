@@ -16,10 +16,10 @@ use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 use crate::{
-    Error, Result, SystemCx,
+    Result, SystemCx,
     id::{CustomerId, DeviceId, SimId, TenantId},
     identifier::Iccid,
-    sql::texts,
+    sql::{texts, uuids},
 };
 
 /// A SIM as it was at event time.
@@ -97,14 +97,15 @@ impl Resolver {
         Self { known }
     }
 
-    /// What each of the ICCIDs names in `tenant` at its time, in their order.
+    /// What each of the ICCIDs names in `tenant` at its time, in their order. `fleet_version` is what
+    /// [`fleet_versions`] read earlier in the same transaction.
     pub async fn resolve(
         &self,
         cx: &SystemCx,
         tenant: TenantId,
+        fleet_version: i64,
         wanted: &[(&Iccid, DateTime<Utc>)],
     ) -> Result<Vec<Result<Resolved, Unresolved>>> {
-        let fleet_version = fleet_version(cx, tenant).await?;
         let key = |body| Key {
             tenant,
             fleet_version,
@@ -131,17 +132,27 @@ impl Resolver {
     }
 }
 
-/// Read at the beginning of what follows: SIMs that are fetched later are of this version or of a newer one.
-async fn fleet_version(cx: &SystemCx, tenant: TenantId) -> Result<i64> {
+/// Versions of fleets. Read at the beginning of what follows: SIMs that are fetched later are of this version or of a
+/// newer one. A tenant that does not exist has none.
+pub async fn fleet_versions(
+    cx: &SystemCx,
+    tenants: &[TenantId],
+) -> Result<HashMap<TenantId, i64>> {
     #[derive(FromQueryResult)]
     struct Version {
+        tenant_id: Uuid,
         fleet_version: i64,
     }
-    let sql = "SELECT fleet_version FROM tenant WHERE tenant_id = $1";
-    let version: Option<Version> = cx.one(sql, [tenant.uuid().into()]).await?;
-    version
-        .map(|version| version.fleet_version)
-        .ok_or_else(|| Error::not_found("tenant"))
+    let versions: Vec<Version> = cx
+        .all(
+            "SELECT tenant_id, fleet_version FROM tenant WHERE tenant_id = ANY($1)",
+            [uuids(tenants.iter().map(|tenant| tenant.uuid()))],
+        )
+        .await?;
+    let versions = versions.into_iter();
+    Ok(versions
+        .map(|row| (TenantId::new(row.tenant_id), row.fleet_version))
+        .collect())
 }
 
 async fn fetch(

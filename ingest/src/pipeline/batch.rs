@@ -1,222 +1,430 @@
-//! One batch on its way through the steps of the pipeline.
+//! Steps 3 to 7: what a batch of deliveries goes through.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
-use analytics::CdrRow;
-use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::{
     Code, Error, Result, SystemCx,
     id::{BatchId, TenantId},
     journal::{
-        self, Claim, Content, NewBatch, NewRejection, RAW_BYTES, RejectionCode, Tally, Verdict,
+        self, Claim, Content, Expected, Month, NewBatch, RejectionCode, Verdict, identity,
     },
-    sim::resolve::{Resolved, Resolver, Unresolved},
+    sim::resolve::{self, Resolved, Unresolved},
 };
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
 use uuid::{NoContext, Timestamp, Uuid};
 
-use super::{Inner, Rejected, Reply, Settings, Step};
-use crate::{
-    format::{self, Cdr, Refusal, Shape},
-    read::{Flaw, Raw},
+use super::{
+    Inner, Step,
+    apply::Journaled,
+    books::{Books, Horizon, refusal},
+    counted::{Committed, late},
+    decode::{Item, Items},
+    gather::Queued,
 };
+use crate::format::{Cdr, Refusal};
 
-/// Records decoded before other tasks get a turn.
-const DECODED_AT_ONCE: usize = 1_000;
+/// Batches in a row in which all was new, after which the next one is expected to be all new, too: a wrong guess costs
+/// time.
+const ALL_NEW_STREAK: u32 = 20;
 
-/// A batch and its place among the batches of its body.
-pub(super) struct Work {
-    pub(super) inner: Arc<Inner>,
-    pub(super) tenant: TenantId,
-    pub(super) shape: Shape,
-    /// Reports that the batch before this one has claimed its records. None for the first.
-    pub(super) turn: Option<oneshot::Receiver<()>>,
-    /// Tells the next batch the same; dropped unsent, it stops it.
-    pub(super) claimed: oneshot::Sender<()>,
-    /// The body's place, kept until the batch is applied.
-    pub(super) permit: Arc<OwnedSemaphorePermit>,
+/// What earlier batches let expect of the next one.
+#[derive(Default)]
+pub(super) struct Guesses {
+    all_new: AtomicU32,
+    /// Sources that are taken down.
+    sources: Mutex<HashMap<TenantId, HashSet<String>>>,
 }
 
-/// A record, and what it became or why it is refused.
-struct Item<T> {
-    raw: Raw,
-    outcome: Result<T, Box<Refusal>>,
+impl Guesses {
+    fn expected(&self) -> Expected {
+        if self.all_new.load(Ordering::Relaxed) < ALL_NEW_STREAK {
+            Expected::SomeKnown
+        } else {
+            Expected::AllNew
+        }
+    }
+
+    fn learn(&self, verdicts: &[Verdict]) {
+        if verdicts.iter().all(|verdict| *verdict == Verdict::Accepted) {
+            self.all_new.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.all_new.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn knows(&self, tenant: TenantId, named: &BTreeSet<&str>) -> bool {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = sources.get(&tenant);
+        known.is_some_and(|known| named.iter().all(|source| known.contains(*source)))
+    }
+
+    fn learn_sources(&self, committed: Vec<(TenantId, HashSet<String>)>) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        for (tenant, known) in committed {
+            sources.entry(tenant).or_default().extend(known);
+        }
+    }
+}
+
+/// The place of a batch among the batches of this process.
+pub(super) struct Turn {
+    /// Reports that the batch before this one has claimed its records, or given up.
+    before: Option<oneshot::Receiver<()>>,
+    /// Tells the next batch the same, also by being dropped.
+    claimed: Option<oneshot::Sender<()>>,
+}
+
+impl Turn {
+    /// A record that two batches of one sender hold is the first one's.
+    async fn come(&mut self) {
+        if let Some(before) = self.before.take() {
+            // An error says that it gave up.
+            before.await.ok();
+        }
+    }
+
+    fn pass(&mut self) {
+        if let Some(claimed) = self.claimed.take() {
+            claimed.send(()).ok();
+        }
+    }
 }
 
 /// A record whose SIM is known.
-struct Attributed {
-    cdr: Cdr,
-    resolved: Resolved,
-    identity: Uuid,
+pub(super) struct Attributed {
+    pub(super) cdr: Cdr,
+    pub(super) resolved: Resolved,
+    pub(super) identity: Uuid,
 }
 
-/// A batch that Postgres has.
-struct Journaled {
-    reply: Reply,
-    rows: u64,
-    batch: BatchId,
-    payload: Bytes,
-}
-
-impl Work {
-    /// Takes the batch through every step.
-    pub(super) async fn run(self, records: Vec<Raw>) -> Result<Reply> {
-        let items = decode(&self.shape, records).await;
-        if self.turn.is_none() {
-            readable(&items)?;
-        }
-        self.inner.reached(Step::Decoded)?;
-        if let Some(turn) = self.turn {
-            let stopped = |_| Error::new(Code::Unavailable, "an earlier part was not recorded");
-            turn.await.map_err(stopped)?;
-        }
-        let Journaled {
-            reply,
-            rows,
-            batch,
-            payload,
-        } = journal(&self.inner, self.tenant, items, self.claimed).await?;
-        if rows > 0 {
-            self.inner.apply(self.tenant, batch, rows, payload).await?;
-        }
-        drop(self.permit);
-        Ok(reply)
-    }
-}
-
-/// Step 1.
-async fn decode(shape: &Shape, records: Vec<Raw>) -> Vec<Item<Cdr>> {
-    let flawed = |message: &str| {
-        let mut refusal = Refusal::unreadable(message);
-        shape.source().clone_into(&mut refusal.source);
-        Err(Box::new(refusal))
-    };
-    let mut items = Vec::with_capacity(records.len());
-    for (n, raw) in records.into_iter().enumerate() {
-        if n % DECODED_AT_ONCE == DECODED_AT_ONCE - 1 {
-            tokio::task::yield_now().await;
-        }
-        let outcome = match &raw.flaw {
-            None => format::decode(shape, &raw.bytes),
-            Some(Flaw::TooLong) => flawed("the record is too long"),
-            Some(Flaw::Rest { why, .. }) => flawed(why),
-        };
-        items.push(Item { raw, outcome });
-    }
-    items
-}
-
-/// A body that begins with a batch of nothing but noise is refused as a whole, before anything is recorded.
-fn readable(items: &[Item<Cdr>]) -> Result<()> {
-    let mut first = None;
-    for item in items {
-        match &item.outcome {
-            Err(refusal) if refusal.unreadable => {
-                let code = match item.raw.flaw {
-                    Some(Flaw::Rest { code, .. }) => code,
-                    Some(Flaw::TooLong) => Code::LimitExceeded,
-                    None => Code::InvalidInput,
-                };
-                first.get_or_insert((code, &refusal.message));
-            }
-            _ => return Ok(()),
-        }
-    }
-    match first {
-        Some((code, message)) => {
-            let text = format!("nothing of the body could be read: {message}");
-            Err(Error::new(code, text))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Steps 2 to 5: everything that Postgres does for a batch, in one transaction.
-async fn journal(
-    inner: &Inner,
+/// What one tenant has in a batch on its way.
+struct Share<T> {
     tenant: TenantId,
-    items: Vec<Item<Cdr>>,
+    part: i64,
+    /// Each with the place of its delivery.
+    items: Vec<(usize, Item<T>)>,
+}
+
+/// Takes deliveries through the journal into the cubes. Returns those that have to wait, because the assignments of their
+/// tenant are being changed.
+pub(super) async fn run(
+    inner: &Arc<Inner>,
+    deliveries: Vec<Queued>,
+    before: Option<oneshot::Receiver<()>>,
     claimed: oneshot::Sender<()>,
-) -> Result<Journaled> {
-    let cx = inner.db.system().await?;
-    journal::hold_attribution(&cx, tenant).await?;
+) -> Vec<Queued> {
+    let mut turn = Turn {
+        before,
+        claimed: Some(claimed),
+    };
+    let spare = match deliveries.as_slice() {
+        [_] => Vec::new(),
+        several => several.iter().map(Queued::spare).collect(),
+    };
+    let mut replies = Vec::with_capacity(deliveries.len());
+    let mut open = Vec::with_capacity(deliveries.len());
+    for (place, delivery) in deliveries.into_iter().enumerate() {
+        replies.push(Some(delivery.reply));
+        open.push((place, delivery.tenant, delivery.items));
+    }
+    let mut left = Vec::new();
+    let failed = journal_and_apply(inner, open, &mut replies, &mut turn, &mut left).await;
+    let Err(error) = failed else { return left };
+    if error.code() != Code::Internal || spare.is_empty() {
+        tell(&error, replies);
+        return left;
+    }
+    // What is wrong with one delivery must not be held against the others.
+    let cause = error.cause();
+    tracing::warn!(cause, "a batch cannot be journaled; its deliveries are tried one by one");
+    for (spare, reply) in spare.into_iter().zip(replies) {
+        let (tenant, items) = spare;
+        let mut replies = vec![reply];
+        if replies[0].is_none() {
+            continue;
+        }
+        let alone = vec![(0, tenant, items)];
+        let failed = journal_and_apply(inner, alone, &mut replies, &mut turn, &mut left).await;
+        if let Err(error) = failed {
+            tell(&error, replies);
+        }
+    }
+    left
+}
+
+type Replies = Vec<Option<oneshot::Sender<Result<Committed>>>>;
+
+/// Tells senders that their deliveries left nothing in the journal.
+fn tell(error: &Error, replies: Replies) {
+    let cause = error.cause().unwrap_or_default();
+    for reply in replies.into_iter().flatten() {
+        let error = match error.code() {
+            Code::Internal => Error::internal(cause.clone()),
+            Code::Unavailable => Error::unavailable(error.to_string(), cause.clone()),
+            code => Error::new(code, error.to_string()),
+        };
+        // Its sender may be gone.
+        reply.send(Err(error)).ok();
+    }
+}
+
+/// Journals deliveries, tells their senders, and applies the batch. Those that have to wait go to `left`.
+async fn journal_and_apply(
+    inner: &Arc<Inner>,
+    deliveries: Vec<(usize, TenantId, Items)>,
+    replies: &mut Replies,
+    turn: &mut Turn,
+    left: &mut Vec<Queued>,
+) -> Result<()> {
+    let tenants: BTreeSet<TenantId> = deliveries.iter().map(|(_, tenant, _)| *tenant).collect();
+    let tenants: Vec<TenantId> = tenants.into_iter().collect();
+    let begun = begin(inner, &tenants).await?;
+    let mut rooms = Vec::with_capacity(deliveries.len());
+    let mut by_tenant: BTreeMap<TenantId, Vec<(usize, Item<Cdr>)>> = BTreeMap::new();
+    for (place, tenant, items) in deliveries {
+        if begun.parts.contains_key(&tenant) {
+            let line = by_tenant.entry(tenant).or_default();
+            line.extend(items.items.into_iter().map(|item| (place, item)));
+            rooms.push(items.room);
+        } else if let Some(reply) = replies[place].take() {
+            left.push(Queued {
+                tenant,
+                items,
+                reply,
+            });
+        }
+    }
+    let share = |(tenant, items)| Share {
+        tenant,
+        part: begun.parts.get(&tenant).copied().unwrap_or_default(),
+        items,
+    };
+    let shares = by_tenant.into_iter().map(share).collect();
+    let written = write(inner, begun, shares, replies.len(), turn).await?;
+    // What comes now holds no room.
+    drop(rooms);
+    finish(inner, written, std::mem::take(replies)).await;
+    Ok(())
+}
+
+/// A transaction that has begun to journal.
+struct Begun {
+    cx: SystemCx,
+    month: Month,
+    /// Numbers of the parts of those tenants whose assignments stand still.
+    parts: BTreeMap<TenantId, i64>,
+    versions: HashMap<TenantId, i64>,
+    apply_by: DateTime<Utc>,
+}
+
+async fn begin(inner: &Inner, tenants: &[TenantId]) -> Result<Begun> {
+    let apply_by = inner.deadline().await?;
+    loop {
+        let cx = inner.db.system().await?;
+        let held = journal::hold_attribution(&cx, tenants, inner.patience()).await?;
+        journal::hold_month(&cx).await?;
+        let now = cx.now();
+        let Some(month) = journal::current_month(&cx)
+            .await?
+            .filter(|month| *month >= Month::of(now))
+        else {
+            drop(cx);
+            journal::open_month(&inner.db, now).await?;
+            continue;
+        };
+        let held: Vec<TenantId> = tenants
+            .iter()
+            .copied()
+            .filter(|tenant| held.contains(tenant))
+            .collect();
+        let versions = resolve::fleet_versions(&cx, &held).await?;
+        let sequences = journal::part_sequences(&cx, held.len()).await?;
+        let parts = held
+            .into_iter()
+            .zip(sequences)
+            .map(|(tenant, sequence)| (tenant, month.part(sequence)));
+        return Ok(Begun {
+            parts: parts.collect(),
+            cx,
+            month,
+            versions,
+            apply_by,
+        });
+    }
+}
+
+/// What the transaction came to.
+struct Written {
+    books: Books,
+    batch: Option<Journaled>,
+    /// Parts that are repeated and not known to be counted.
+    open: HashSet<i64>,
+}
+
+/// Steps 3 to 5, in the transaction that has begun.
+async fn write(
+    inner: &Inner,
+    begun: Begun,
+    shares: Vec<Share<Cdr>>,
+    deliveries: usize,
+    turn: &mut Turn,
+) -> Result<Written> {
+    let cx = &begun.cx;
     // Whole milliseconds, as the cubes keep them.
     let now = DateTime::from_timestamp_millis(cx.now().timestamp_millis()).unwrap_or_default();
     let horizon = Horizon::new(&inner.settings, now);
-    let items = attribute(&inner.resolver, &cx, tenant, &horizon, items).await?;
+    let mut attributed = Vec::with_capacity(shares.len());
+    let mut sources = Vec::new();
+    for share in shares {
+        let share = attribute(inner, &begun, &horizon, share).await?;
+        attributed.push(with_known_source(inner, cx, share, &mut sources).await?);
+    }
     inner.reached(Step::Resolved)?;
-    let batch = batch_id(now);
-    let claims: Vec<Claim> = items
-        .iter()
-        .filter_map(|item| item.outcome.as_ref().ok().map(claim_of))
-        .collect();
-    let verdicts = journal::claim(&cx, tenant, batch, &claims, inner.expected()).await?;
-    inner.learn(&verdicts);
+    let claims: Vec<Claim> = attributed.iter().flat_map(claims_of).collect();
+    turn.come().await;
+    let verdicts =
+        journal::claim(cx, begun.month, &claims, &inner.older, inner.guesses.expected()).await?;
+    inner.guesses.learn(&verdicts);
     inner.reached(Step::Claimed)?;
-    // A record of this batch that comes again in the next one waits there for the commit. Nobody listens after the last.
-    let _ = claimed.send(());
-    let mut books = Books::new(tenant, batch, horizon, claims.len());
+    // A record of this batch that comes again in the next one waits there for the commit.
+    turn.pass();
+    let id = batch_id(now);
+    let mut books = Books::new(id, horizon, deliveries, claims.len());
     let mut verdicts = verdicts.into_iter();
-    for item in items {
-        match item.outcome {
-            Ok(attributed) => books.settle(&item.raw, attributed, verdicts.next())?,
-            Err(refusal) => books.refuse(&item.raw, *refusal),
+    for share in attributed {
+        books.open(share.tenant, share.part);
+        for (delivery, item) in share.items {
+            match item.outcome {
+                Ok(attributed) => books.settle(delivery, &item.raw, attributed, verdicts.next())?,
+                Err(_) => books.refuse_item(delivery, item),
+            }
         }
     }
-    let rows = books.rows.len() as u64;
-    let payload = analytics::cdr::encode(&books.rows);
+    let (parts, payload) = (books.parts(), books.payload());
+    let rows = books.rows();
     let new = (rows > 0).then(|| NewBatch {
-        id: batch,
-        source: books.only_source(),
+        id,
         rows,
+        encoding: analytics::cdr::ENCODING,
         payload: &payload,
+        apply_by: begun.apply_by,
+        parts: &parts,
     });
-    journal::record(&cx, tenant, new, &books.tallies(), &books.rejections, now).await?;
+    journal::record(cx, new, &books.tallies(), books.rejections(), now).await?;
+    let repeated = books.repeated();
+    let open = if repeated.is_empty() {
+        HashSet::new()
+    } else {
+        let open = journal::uncounted_parts(cx, &repeated).await?;
+        open.into_iter().map(|(part, _)| part).collect()
+    };
     inner.reached(Step::Recorded)?;
-    cx.commit().await?;
-    Ok(Journaled {
-        reply: books.reply(inner.settings.listed_rejections),
+    begun.cx.commit().await?;
+    inner.guesses.learn_sources(sources);
+    let batch = (rows > 0).then_some(Journaled {
+        batch: id,
         rows,
-        batch,
         payload,
-    })
+        apply_by: begun.apply_by,
+    });
+    Ok(Written { books, batch, open })
+}
+
+/// Tells every sender what was journaled, then applies it.
+async fn finish(
+    inner: &Arc<Inner>,
+    written: Written,
+    replies: Replies,
+) {
+    let Written {
+        mut books,
+        batch,
+        open,
+    } = written;
+    let (counted, applied) = watch::channel(None);
+    let at = Instant::now();
+    let listed = inner.settings.listed_rejections;
+    for (delivery, reply) in replies.into_iter().enumerate() {
+        let Some(reply) = reply else { continue };
+        let (account, own, mut waits_for) = books.account(delivery, listed);
+        waits_for.retain(|part, _| Some(*part) == own || open.contains(part));
+        let committed = Committed {
+            account,
+            waits_for,
+            own,
+            applied: applied.clone(),
+            at,
+        };
+        // Its sender may be gone; what was journaled is counted all the same.
+        reply.send(Ok(committed)).ok();
+    }
+    let Some(batch) = batch else { return };
+    let outcome = inner.apply(&batch).await;
+    if let Err(error) = &outcome {
+        let error = late(error.cause().unwrap_or_else(|| error.to_string()));
+        tracing::warn!(batch = %batch.batch, cause = error.cause(), "a batch is left to be settled");
+        inner.wake.notify_one();
+    }
+    // Whether anybody still waits does not matter.
+    counted.send(Some(outcome.is_ok())).ok();
 }
 
 /// An id that sorts by the time of the transaction's clock.
-fn batch_id(now: DateTime<Utc>) -> BatchId {
+pub(super) fn batch_id(now: DateTime<Utc>) -> BatchId {
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     let time = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
     BatchId::new(Uuid::new_v7(time))
 }
 
-/// Step 2.
+/// Step 3.
 async fn attribute(
-    resolver: &Resolver,
-    cx: &SystemCx,
-    tenant: TenantId,
+    inner: &Inner,
+    begun: &Begun,
     horizon: &Horizon,
-    items: Vec<Item<Cdr>>,
-) -> Result<Vec<Item<Attributed>>> {
-    let decoded = items.iter().filter_map(|item| item.outcome.as_ref().ok());
+    share: Share<Cdr>,
+) -> Result<Share<Attributed>> {
+    let Share {
+        tenant,
+        part,
+        items,
+    } = share;
+    let version = begun.versions.get(&tenant).copied();
+    let version = version.ok_or_else(|| Error::not_found("tenant"))?;
+    let decoded = items.iter().filter_map(|(_, item)| item.outcome.as_ref().ok());
     let wanted: Vec<_> = decoded.map(|cdr| (&cdr.iccid, cdr.start)).collect();
-    let mut outcomes = resolver.resolve(cx, tenant, &wanted).await?.into_iter();
+    let outcomes = inner.resolver.resolve(&begun.cx, tenant, version, &wanted);
+    let mut outcomes = outcomes.await?.into_iter();
     let mut attributed = Vec::with_capacity(items.len());
-    for Item { raw, outcome } in items {
+    for (delivery, Item { raw, outcome }) in items {
         let outcome = match outcome {
             Ok(cdr) => {
                 let found = outcomes.next();
                 let found = found.ok_or_else(|| Error::internal("a record was not resolved"))?;
-                attributed_to(found, cdr, horizon)
+                attributed_to(tenant, found, cdr, horizon)
             }
             Err(refusal) => Err(refusal),
         };
-        attributed.push(Item { raw, outcome });
+        attributed.push((delivery, Item { raw, outcome }));
     }
-    Ok(attributed)
+    Ok(Share {
+        tenant,
+        part,
+        items: attributed,
+    })
 }
 
 fn attributed_to(
+    tenant: TenantId,
     found: Result<Resolved, Unresolved>,
     cdr: Cdr,
     horizon: &Horizon,
@@ -226,7 +434,7 @@ fn attributed_to(
         .and_then(|()| found.map_err(unresolved));
     match resolved {
         Ok(resolved) => Ok(Attributed {
-            identity: journal::identity(&cdr.source, &cdr.record_id),
+            identity: identity(tenant, &cdr.source, &cdr.record_id),
             cdr,
             resolved,
         }),
@@ -248,262 +456,73 @@ fn unresolved(reason: Unresolved) -> (RejectionCode, &'static str) {
     }
 }
 
-fn refusal(cdr: Cdr, code: RejectionCode, message: &str) -> Refusal {
-    Refusal {
-        code,
-        message: message.to_owned(),
-        source: cdr.source,
-        record_id: Some(cdr.record_id),
-        event_at: Some(cdr.start),
-        unreadable: false,
+/// Refuses records, also those that are refused already, that name a source for which the tenant has no room.
+async fn with_known_source(
+    inner: &Inner,
+    cx: &SystemCx,
+    mut share: Share<Attributed>,
+    learned: &mut Vec<(TenantId, HashSet<String>)>,
+) -> Result<Share<Attributed>> {
+    let named: BTreeSet<&str> = share
+        .items
+        .iter()
+        .map(|(_, item)| source_of(item))
+        .filter(|source| !source.is_empty())
+        .collect();
+    if inner.guesses.knows(share.tenant, &named) {
+        return Ok(share);
     }
-}
-
-fn claim_of(attributed: &Attributed) -> Claim {
-    let cdr = &attributed.cdr;
-    let content = Content {
-        sim: attributed.resolved.sim,
-        network: &cdr.network,
-        rat: &cdr.rat,
-        service: cdr.service.as_str(),
-        start: cdr.start,
-        end: cdr.end,
-        bytes_up: cdr.bytes_up,
-        bytes_down: cdr.bytes_down,
-        units: cdr.units,
-    };
-    Claim {
-        place: journal::place(&cdr.record_id),
-        identity: attributed.identity,
-        content: content.hash(),
-        event_at: cdr.start,
-    }
-}
-
-/// The event times that are taken.
-#[derive(Clone, Copy)]
-struct Horizon {
-    now: DateTime<Utc>,
-    past: TimeDelta,
-    future: TimeDelta,
-}
-
-impl Horizon {
-    fn new(settings: &Settings, now: DateTime<Utc>) -> Self {
-        Self {
-            now,
-            past: settings.past,
-            future: settings.future,
+    let known =
+        journal::known_sources(cx, share.tenant, &named, inner.settings.sources).await?;
+    for (_, item) in &mut share.items {
+        let source = source_of(item);
+        if source.is_empty() || known.contains(source) {
+            continue;
         }
+        let unreadable = item.outcome.as_ref().is_err_and(|it| it.unreadable);
+        item.outcome = Err(Box::new(Refusal {
+            code: RejectionCode::TooManySources,
+            message: "the tenant has no room for another source".to_owned(),
+            source: String::new(),
+            record_id: None,
+            event_at: None,
+            unreadable,
+        }));
     }
+    learned.push((share.tenant, known));
+    Ok(share)
+}
 
-    fn check(&self, start: DateTime<Utc>) -> Result<(), (RejectionCode, &'static str)> {
-        if start < self.now - self.past {
-            Err((
-                RejectionCode::TooOld,
-                "the record starts before the horizon",
-            ))
-        } else if start > self.now + self.future {
-            Err((RejectionCode::InFuture, "the record starts in the future"))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The hour that a record counts in. Without a believable event time that is the hour of receipt, so that no sender
-    /// can open accounts in any hour of history.
-    fn hour(&self, event_at: Option<DateTime<Utc>>) -> DateTime<Utc> {
-        let believable = event_at.filter(|at| self.check(*at).is_ok());
-        journal::hour_of(believable.unwrap_or(self.now))
+fn source_of(item: &Item<Attributed>) -> &str {
+    match &item.outcome {
+        Ok(attributed) => &attributed.cdr.source,
+        Err(refusal) => &refusal.source,
     }
 }
 
-/// What a batch adds up to.
-struct Books {
-    tenant: TenantId,
-    batch: BatchId,
-    horizon: Horizon,
-    rows: Vec<CdrRow>,
-    rejections: Vec<NewRejection>,
-    listed: Vec<Rejected>,
-    by_source: BTreeMap<String, BTreeMap<DateTime<Utc>, Tally>>,
-}
-
-impl Books {
-    /// The books of a batch of at most so many accepted `records`.
-    fn new(tenant: TenantId, batch: BatchId, horizon: Horizon, records: usize) -> Self {
-        Self {
-            tenant,
-            batch,
-            horizon,
-            rows: Vec::with_capacity(records),
-            rejections: Vec::new(),
-            listed: Vec::new(),
-            by_source: BTreeMap::new(),
-        }
-    }
-
-    /// Counts a record as received and hands out its account.
-    fn receive(&mut self, source: &str, event_at: Option<DateTime<Utc>>) -> &mut Tally {
-        let event_hour = self.horizon.hour(event_at);
-        let new = || Tally {
-            source: source.to_owned(),
-            event_hour,
-            received: 0,
-            accepted: 0,
-            duplicate: 0,
-            rejected: 0,
-            bytes_up: 0,
-            bytes_down: 0,
-        };
-        let hours = self.by_source.entry(source.to_owned()).or_default();
-        let tally = hours.entry(event_hour).or_insert_with(new);
-        tally.received += 1;
-        tally
-    }
-
-    /// Enters a claimed record by its verdict.
-    fn settle(
-        &mut self,
-        raw: &Raw,
-        attributed: Attributed,
-        verdict: Option<Verdict>,
-    ) -> Result<()> {
+fn claims_of(share: &Share<Attributed>) -> impl Iterator<Item = Claim> {
+    let attributed = share
+        .items
+        .iter()
+        .filter_map(|(_, item)| item.outcome.as_ref().ok());
+    attributed.map(|attributed| {
         let cdr = &attributed.cdr;
-        let verdict = verdict.ok_or_else(|| Error::internal("a claim has no verdict"))?;
-        if verdict == Verdict::Conflict {
-            let message = "a record with this id and other billing fields was accepted before";
-            let refused = refusal(attributed.cdr, RejectionCode::Conflict, message);
-            self.refuse(raw, refused);
-            return Ok(());
-        }
-        let tally = self.receive(&cdr.source, Some(cdr.start));
-        if verdict == Verdict::Duplicate {
-            tally.duplicate += 1;
-            return Ok(());
-        }
-        tally.accepted += 1;
-        tally.bytes_up += u128::from(cdr.bytes_up);
-        tally.bytes_down += u128::from(cdr.bytes_down);
-        self.rows.push(self.row(attributed));
-        Ok(())
-    }
-
-    fn row(&self, attributed: Attributed) -> CdrRow {
-        let Attributed {
-            cdr,
-            resolved,
-            identity,
-        } = attributed;
-        CdrRow {
-            tenant: self.tenant,
-            customer: resolved.customer,
-            sim: resolved.sim,
-            device: resolved.device,
-            network: cdr.network,
-            rat: cdr.rat,
-            service: cdr.service.as_str().to_owned(),
-            source: cdr.source,
-            record_id: cdr.record_id,
-            identity,
+        let content = Content {
+            sim: attributed.resolved.sim,
+            network: &cdr.network,
+            rat: &cdr.rat,
+            service: cdr.service.as_str(),
             start: cdr.start,
             end: cdr.end,
             bytes_up: cdr.bytes_up,
             bytes_down: cdr.bytes_down,
             units: cdr.units,
-            sign: 1,
-            batch: self.batch,
-            received_at: self.horizon.now,
-        }
-    }
-
-    /// Enters a refused record.
-    fn refuse(&mut self, raw: &Raw, refusal: Refusal) {
-        self.receive(&refusal.source, refusal.event_at).rejected += 1;
-        self.listed.push(Rejected {
-            index: raw.index,
-            code: refusal.code,
-            message: refusal.message.clone(),
-        });
-        let identity = refusal
-            .record_id
-            .as_ref()
-            .map(|record_id| journal::identity(&refusal.source, record_id));
-        self.rejections.push(NewRejection {
-            source: refusal.source,
-            identity,
-            record_id: refusal.record_id,
-            code: refusal.code,
-            message: refusal.message,
-            raw: stored(&raw.bytes),
-        });
-    }
-
-    /// The one source of all rows, empty when there are several.
-    fn only_source(&self) -> &str {
-        let mut sources = self.rows.iter().map(|row| row.source.as_str());
-        let first = sources.next().unwrap_or_default();
-        if sources.all(|source| source == first) {
-            first
-        } else {
-            ""
-        }
-    }
-
-    fn tallies(&self) -> Vec<Tally> {
-        let hours = self.by_source.values().flat_map(BTreeMap::values);
-        hours.cloned().collect()
-    }
-
-    fn reply(mut self, listed: usize) -> Reply {
-        let sum = |of: fn(&Tally) -> u64| -> u64 {
-            let hours = self.by_source.values().flat_map(BTreeMap::values);
-            hours.map(of).sum()
         };
-        let (received, accepted) = (sum(|t| t.received), sum(|t| t.accepted));
-        let (duplicate, rejected) = (sum(|t| t.duplicate), sum(|t| t.rejected));
-        let rejections_truncated = self.listed.len() > listed;
-        self.listed.truncate(listed);
-        Reply {
-            received,
-            accepted,
-            duplicate,
-            rejected,
-            rejections: self.listed,
-            rejections_truncated,
+        Claim {
+            identity: attributed.identity,
+            content: content.hash(),
+            part: share.part,
+            event_at: cdr.start,
         }
-    }
-}
-
-/// A refused record as it is kept: its beginning, as text that Postgres takes.
-fn stored(bytes: &[u8]) -> String {
-    let head = &bytes[..bytes.len().min(RAW_BYTES)];
-    let mut text = String::from_utf8_lossy(head).replace('\0', "");
-    // A replacement character is longer than the byte it replaces.
-    text.truncate(text.floor_char_boundary(RAW_BYTES));
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_stored_of_a_refused_record_is_short_text_without_nul() {
-        assert_eq!(stored(b"a\0b\xff"), "ab\u{fffd}");
-        let long = stored(&vec![0xff; 1_000_000]);
-        assert!(long.len() <= RAW_BYTES && long.len() > RAW_BYTES - 3);
-    }
-
-    #[test]
-    fn unbelievable_times_count_in_the_hour_of_receipt() {
-        let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
-        let horizon = Horizon::new(&Settings::default(), now);
-        let hour = |days: i64| horizon.hour(Some(now + TimeDelta::days(days)));
-        assert_eq!(hour(-1), journal::hour_of(now - TimeDelta::days(1)));
-        for unbelievable in [-366, 1, 60_000] {
-            assert_eq!(hour(unbelievable), journal::hour_of(now));
-        }
-        assert_eq!(horizon.hour(None), journal::hour_of(now));
-    }
+    })
 }

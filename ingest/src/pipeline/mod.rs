@@ -1,87 +1,97 @@
-//! Exactly once, from a body to the cubes. Delivery is at least once, in any order, cut into any batches; the effect
-//! is exactly once, because of what each step guarantees:
+//! Exactly once, from a delivery to the cubes. Delivery is at least once, in any order, cut into any pieces; the effect is
+//! exactly once, because of what each step guarantees:
 //!
 //! 1. **Decode** ([`crate::format`]): every piece of the body becomes a record or a refusal; nothing disappears.
-//! 2. **Resolve**: SIM, customer and device as of event time. Until the commit no assignment with effect in the past can
-//!    be made, so what is baked in is what was valid.
-//! 3. **Claim** identities: of all deliveries of a record, ever, one is accepted.
-//! 4. **Encode** the accepted rows. From now on these bytes are the batch; every repetition sends the same ones.
-//! 5. **Record** batch, rejections and accounting in the transaction of the claim, and **commit**: a batch is known with
-//!    all its identities, or not at all. A crash before leaves nothing; the sender's retry counts. A crash after leaves
-//!    a batch that steps 6 and 7 will be repeated for.
-//! 6. **Apply**: one insert with the batch's id as its token, which the cubes remember: repeating it changes nothing, and
-//!    finishes what a crash left half done.
-//! 7. **Mark** the batch as applied. A crash before means step 6 is repeated.
-//! 8. **Reply**, only now.
+//! 2. **Gather**: deliveries of all senders and tenants wait for each other for some milliseconds, and for none when
+//!    nothing is under way. Tenants take turns, so nobody waits for more than one turn of the others.
+//! 3. **Resolve**: SIM, customer and device as of event time. Until the commit no assignment that reaches over usage can be
+//!    made, so what is baked in is what was valid.
+//! 4. **Claim** identities: of all deliveries of a record, ever, one is accepted.
+//! 5. **Record** batch, rejections and accounting in the transaction of the claim, and **commit**: a batch is known with all
+//!    its identities, or not at all. A crash before leaves nothing; the sender's retry counts. A crash after leaves a
+//!    journaled batch that step 8 is for.
+//! 6. **Apply**: one insert, which begins before the deadline that the journal has, or never.
+//! 7. **Mark** the batch as counted, if the insert was answered well. It is then in the records and in every cube, on disk.
+//! 8. **Settle** ([`settle`]) whatever is not marked after its deadline: look up what is there, and mend by evidence.
+//! 9. **Reply**: a record is answered as accepted or duplicate when it is counted, and not before.
 //!
-//! Repeating is safe only while the cubes remember the token, so intake stops ([`Code::Unavailable`]) when a batch
-//! stays unapplied while others pass it by; [`Intake::maintain`] keeps repeating, for other processes on the same
-//! stores too, and [`Intake::recover`] does it before a process is ready.
-//!
-//! Batches of one body are claimed in order, one after the other; decoding, recording and applying of different batches
-//! overlap ([`Settings::depth`]). A batch that fails after its claim does not stop the ones behind it: the sender gets an
-//! error, repeats the body, and what was recorded is duplicate.
+//! Memory is bounded by [`Settings::memory`] for what is read and waits, and by [`Settings::batches`] under way of at most
+//! two times [`Limits::batch_records`] records each.
 
-mod backlog;
+mod account;
+mod apply;
 mod batch;
+mod books;
+mod counted;
+mod decode;
+mod engine_clock;
+mod gather;
 mod recover;
+mod settle;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use analytics::Store;
 use bytes::Bytes;
 use chrono::TimeDelta;
 use domain::{
-    Code, Db, Error, Permission, Result, Scope,
-    journal::{Expected, RejectionCode, Verdict},
-    sim::resolve::Resolver,
+    Db, Error, Permission, Result, Scope, id::TenantId, journal::Older, sim::resolve::Resolver,
 };
 use futures::{Stream, StreamExt as _, stream::FuturesOrdered};
 use tokio::{
-    sync::{Notify, Semaphore, oneshot},
+    sync::{Notify, Semaphore},
     task::JoinHandle,
 };
 
 use crate::{
-    format::Format,
-    read::{Encoding, Limits, Reader},
+    admission::Admission,
+    format::{Format, Shape},
+    read::{Batch as Records, Encoding, Limits, Reader},
 };
-use backlog::Backlog;
-use batch::Work;
-pub use recover::Recovered;
+pub use account::{Account, Rejected};
+use apply::Engine;
+use batch::Guesses;
+use gather::{Gatherer, Queued};
+pub use recover::{Recovered, Running};
+use settle::Refused;
+pub use settle::Settled;
 
 /// What intake may use, and how far from now a record may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Sizes of a body and its parts.
     pub limits: Limits,
-    /// Bodies read at the same time. With `depth` and [`Limits::batch_bytes`] it bounds memory.
-    pub bodies: usize,
-    /// Batches of one body under way at the same time.
+    /// Bytes of bodies that are read or wait, of all tenants; each tenant has a share.
+    pub memory: u64,
+    /// Deliveries of one body under way at the same time.
     pub depth: usize,
+    /// Batches under way at the same time.
+    pub batches: usize,
     /// Batches being applied at the same time. Each holds a connection to Postgres meanwhile, so this is less than the
     /// pool has.
     pub applies: usize,
+    /// How long a delivery waits for others while a batch is under way.
+    pub linger: Duration,
     /// SIMs whose assignments are kept in memory, some 400 bytes each; see [`Resolver`].
     pub known_sims: u64,
-    /// How long a body waits for its turn before it is turned away.
+    /// Bytes of filters over identities of earlier months that are kept in memory; see [`Older`].
+    pub filter_bytes: u64,
+    /// How long a body waits for room before it is turned away.
     pub admission: Duration,
+    /// How long a reply waits, from its commit, for its records to be counted.
+    pub answer: Duration,
     /// Refused rejections listed in a reply; the rest is counted.
     pub listed_rejections: usize,
+    /// Sources that one tenant may name, ever.
+    pub sources: u32,
     /// Records that start longer ago are too old. Shorter than what raw and identities are kept.
     pub past: TimeDelta,
     /// Records that start further ahead are in the future; clocks differ a little.
     pub future: TimeDelta,
-    /// How long a batch may be lost to a power failure after it was applied: its payload is kept this long, and it is
-    /// sent again at a start within it.
+    /// How long a payload is kept after its batch was counted, at least. Then its rows are looked up, and it is dropped if
+    /// they are all there.
     pub keep: TimeDelta,
-    /// After this time a batch that another process journaled and did not apply is taken over.
+    /// How long an insert may take to begin. After it a batch that is not counted is settled, by any process.
     pub takeover: TimeDelta,
 }
 
@@ -89,16 +99,21 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            bodies: 8,
+            memory: 256 << 20,
             depth: 3,
+            batches: 6,
             applies: 4,
+            linger: Duration::from_millis(10),
             known_sims: 200_000,
+            filter_bytes: 256 << 20,
             admission: Duration::from_secs(2),
+            answer: Duration::from_secs(5),
             listed_rejections: 1_000,
+            sources: 1_000,
             past: TimeDelta::days(365),
             future: TimeDelta::hours(1),
             keep: TimeDelta::minutes(5),
-            takeover: TimeDelta::seconds(30),
+            takeover: TimeDelta::seconds(5),
         }
     }
 }
@@ -165,38 +180,22 @@ impl Fault for NoFault {
     }
 }
 
-/// What became of a body. `received = accepted + duplicate + rejected`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reply {
-    /// Records in the body.
-    pub received: u64,
-    /// Counted now.
-    pub accepted: u64,
-    /// Counted before.
-    pub duplicate: u64,
-    /// Refused; stored, and listed by code.
-    pub rejected: u64,
-    /// The first of the refused, by position.
-    pub rejections: Vec<Rejected>,
-    /// Whether there are more than listed.
-    pub rejections_truncated: bool,
+/// Records that someone hands over, to get an account of them.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Whose they are.
+    pub tenant: TenantId,
+    /// What they look like.
+    pub shape: Shape,
+    /// The records.
+    pub records: Records,
 }
 
-/// One refused record in a reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// Position in the body, from 0.
-    pub index: u64,
-    /// Why.
-    pub code: RejectionCode,
-    /// Why, for people.
-    pub message: String,
-}
-
-/// The way in for usage records. Cloning is cheap.
+/// The way in for usage records. Cloning is cheap; when the last clone is gone, nothing is gathered any more.
 #[derive(Clone)]
 pub struct Intake {
     inner: Arc<Inner>,
+    gatherer: Arc<Gatherer>,
 }
 
 struct Inner {
@@ -204,161 +203,139 @@ struct Inner {
     db: Db,
     settings: Settings,
     fault: Box<dyn Fault>,
-    bodies: Arc<Semaphore>,
+    admission: Admission,
+    batches: Arc<Semaphore>,
     applies: Semaphore,
-    backlog: Arc<Backlog>,
+    engine: Engine,
     resolver: Resolver,
-    /// Batches in a row in which every record was new.
-    all_new: AtomicU32,
-    wake: Arc<Notify>,
+    older: Older,
+    guesses: Guesses,
+    refused: Refused,
+    /// Something waits to be settled.
+    wake: Notify,
 }
-
-/// Batches in a row after which the next one is expected to be all new, too: a wrong guess costs time.
-const ALL_NEW_STREAK: u32 = 20;
 
 impl Inner {
     fn reached(&self, step: Step) -> Result<()> {
         self.fault.reached(step)
     }
-
-    fn expected(&self) -> Expected {
-        if self.all_new.load(Ordering::Relaxed) < ALL_NEW_STREAK {
-            Expected::SomeKnown
-        } else {
-            Expected::AllNew
-        }
-    }
-
-    fn learn(&self, verdicts: &[Verdict]) {
-        if verdicts.iter().all(|verdict| *verdict == Verdict::Accepted) {
-            self.all_new.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.all_new.store(0, Ordering::Relaxed);
-        }
-    }
 }
 
-type Running = FuturesOrdered<JoinHandle<Result<Reply>>>;
+type Underway = FuturesOrdered<JoinHandle<Result<Account>>>;
 
 impl Intake {
     /// Seconds after which a sender who was turned away may try again.
     pub const RETRY_AFTER_SECONDS: u64 = 5;
 
-    /// An intake into `store`, journaled in `db`, whose clock it uses.
+    /// An intake into `store`, journaled in `db`, whose clock it uses. Must be called on a Tokio runtime.
     pub fn new(store: Store, db: Db, settings: Settings, fault: impl Fault) -> Self {
-        let wake = Arc::new(Notify::new());
-        Self {
-            inner: Arc::new(Inner {
-                store,
-                db,
-                settings,
-                fault: Box::new(fault),
-                bodies: Arc::new(Semaphore::new(settings.bodies.max(1))),
-                applies: Semaphore::new(settings.applies.max(1)),
-                backlog: Arc::new(Backlog::new(wake.clone())),
-                resolver: Resolver::new(settings.known_sims),
-                all_new: AtomicU32::new(0),
-                wake,
-            }),
-        }
+        let inner = Arc::new(Inner {
+            store,
+            db,
+            settings,
+            fault: Box::new(fault),
+            admission: Admission::new(settings.memory, settings.admission),
+            batches: Arc::new(Semaphore::new(settings.batches.max(1))),
+            applies: Semaphore::new(settings.applies.max(1)),
+            engine: Engine::default(),
+            resolver: Resolver::new(settings.known_sims),
+            older: Older::new(settings.filter_bytes),
+            guesses: Guesses::default(),
+            refused: Refused::default(),
+            wake: Notify::new(),
+        });
+        let gatherer = Arc::new(Gatherer::start(&inner));
+        Self { inner, gatherer }
     }
 
-    /// Takes a body of usage records of the caller's tenant.
+    /// Takes a body of usage records of the caller's tenant, and accounts for every one of them when it is counted.
     ///
     /// # Errors
-    /// `FORBIDDEN` without `cdrs:write`. `THROTTLED` when too many bodies are being read. `INVALID_INPUT` or
-    /// `LIMIT_EXCEEDED` when nothing of the body could be read; nothing is recorded then. Other errors may come after a
-    /// part was recorded: the sender repeats the body, and that part is duplicate. `UNAVAILABLE` when an engine does not
-    /// answer.
+    /// `FORBIDDEN` without `cdrs:write`. `THROTTLED` when the tenant's share of memory is taken. `LIMIT_EXCEEDED` when a body
+    /// that is read whole is too large; nothing is recorded then. Other errors may come after a part was recorded: the
+    /// sender repeats the body, and that part is duplicate. `INVALID_INPUT` when the sender broke off, `UNAVAILABLE` when an
+    /// engine does not answer or records are not counted in time.
     pub async fn submit<E>(
         &self,
         scope: &Scope,
         format: &Format,
         encoding: Encoding,
         body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
-    ) -> Result<Reply>
+    ) -> Result<Account>
     where
         E: std::error::Error + Send + Sync + 'static,
     {
         scope.require(Permission::CdrsWrite)?;
         let settings = self.inner.settings;
-        let admission = self.inner.bodies.clone().acquire_owned();
-        let permit = tokio::time::timeout(settings.admission, admission)
-            .await
-            .map_err(|_| Error::new(Code::Throttled, "too many deliveries at once, try again"))?
-            .map_err(Error::internal)?;
-        // Batches that outlive a caller who went away still hold their place.
-        let permit = Arc::new(permit);
-        let mut reader = Reader::new(body, format.framing, encoding, settings.limits);
-        let mut running: Running = FuturesOrdered::new();
-        let mut reply = Reply::default();
-        let mut turn: Option<oneshot::Receiver<()>> = None;
-        while let Some(records) = self.read(&mut reader, &mut running, &mut reply).await? {
-            self.inner.backlog.admit()?;
-            let (claimed, next_turn) = oneshot::channel();
-            let work = Work {
-                inner: self.inner.clone(),
+        let place = self.inner.admission.place(scope.tenant());
+        let mut reader = Reader::new(body, format.framing, encoding, settings.limits, place);
+        let mut underway = Underway::new();
+        let mut account = Account::default();
+        let listed = settings.listed_rejections;
+        while let Some(records) = read(&mut reader, &mut underway, &mut account, listed).await? {
+            let delivery = Delivery {
                 tenant: scope.tenant(),
                 shape: format.shape.clone(),
-                turn: turn.replace(next_turn),
-                claimed,
-                permit: permit.clone(),
+                records,
             };
-            running.push_back(tokio::spawn(work.run(records)));
-            while running.len() >= settings.depth.max(1) {
-                self.collect(&mut running, &mut reply).await?;
+            underway.push_back(self.start(delivery).await?);
+            while underway.len() >= settings.depth.max(1) {
+                collect(&mut underway, &mut account, listed).await?;
             }
         }
-        while !running.is_empty() {
-            self.collect(&mut running, &mut reply).await?;
+        while !underway.is_empty() {
+            collect(&mut underway, &mut account, listed).await?;
         }
-        Ok(reply)
+        Ok(account)
     }
 
-    /// Reads a batch and, while the sender is slow, notices what running batches report.
-    async fn read(
-        &self,
-        reader: &mut Reader,
-        running: &mut Running,
-        reply: &mut Reply,
-    ) -> Result<Option<Vec<crate::read::Raw>>> {
-        let reading = reader.next_batch();
-        tokio::pin!(reading);
-        loop {
-            tokio::select! {
-                biased;
-                Some(finished) = running.next() => self.add(reply, finished)?,
-                batch = &mut reading => return batch,
+    /// Takes records, and accounts for every one of them when it is counted.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when an engine does not answer, or when records are not counted in time.
+    pub async fn deliver(&self, delivery: Delivery) -> Result<Account> {
+        self.start(delivery).await?.await.map_err(Error::internal)?
+    }
+
+    /// Decodes and queues a delivery; what comes after it goes on if its sender is gone.
+    async fn start(&self, delivery: Delivery) -> Result<JoinHandle<Result<Account>>> {
+        let items = decode::decode(&delivery.shape, delivery.records).await;
+        self.inner.reached(Step::Decoded)?;
+        let (queued, committed) = Queued::new(delivery.tenant, items);
+        self.gatherer.push(queued)?;
+        let inner = self.inner.clone();
+        Ok(tokio::spawn(async move {
+            let committed = committed.await.map_err(|_| {
+                Error::unavailable("intake is stopping, try again", "a batch was dropped")
+            })??;
+            counted::wait(&inner, committed).await
+        }))
+    }
+}
+
+/// Reads records and, while the sender is slow, notices what deliveries under way report.
+async fn read(
+    reader: &mut Reader,
+    underway: &mut Underway,
+    account: &mut Account,
+    listed: usize,
+) -> Result<Option<Records>> {
+    let reading = reader.next_batch();
+    tokio::pin!(reading);
+    loop {
+        tokio::select! {
+            biased;
+            Some(finished) = underway.next() => {
+                account.add(finished.map_err(Error::internal)??, listed);
             }
+            records = &mut reading => return records,
         }
     }
+}
 
-    async fn collect(&self, running: &mut Running, reply: &mut Reply) -> Result<()> {
-        match running.next().await {
-            Some(finished) => self.add(reply, finished),
-            None => Ok(()),
-        }
+async fn collect(underway: &mut Underway, account: &mut Account, listed: usize) -> Result<()> {
+    if let Some(finished) = underway.next().await {
+        account.add(finished.map_err(Error::internal)??, listed);
     }
-
-    fn add(
-        &self,
-        reply: &mut Reply,
-        finished: Result<Result<Reply>, tokio::task::JoinError>,
-    ) -> Result<()> {
-        let batch = finished.map_err(Error::internal)??;
-        reply.received += batch.received;
-        reply.accepted += batch.accepted;
-        reply.duplicate += batch.duplicate;
-        reply.rejected += batch.rejected;
-        let room = self
-            .inner
-            .settings
-            .listed_rejections
-            .saturating_sub(reply.rejections.len());
-        reply.rejections_truncated |= batch.rejections_truncated || batch.rejections.len() > room;
-        reply
-            .rejections
-            .extend(batch.rejections.into_iter().take(room));
-        Ok(())
-    }
+    Ok(())
 }

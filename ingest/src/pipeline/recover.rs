@@ -1,188 +1,254 @@
-//! What is done for batches whose request did not finish: steps 6 and 7, again and from elsewhere.
+//! What a start, a stop and the time between them do for batches whose request did not see their end.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Error, Result, SystemCx,
-    id::{BatchId, TenantId},
-    journal::{self, Pending},
+    Code, Error, Result,
+    id::BatchId,
+    journal::{self, BatchState, Mark, Pending},
 };
+use uuid::Uuid;
 
-use super::{Inner, Intake, Step, backlog::RESEND_PARTS};
+use super::{Inner, Intake, Settled};
 
 /// Batches looked at together.
 const PAGE: u32 = 500;
 /// How often the journal is looked at when nothing happens.
-const REST: Duration = Duration::from_secs(5);
-/// How often old payloads are dropped, in rests.
-const RESTS_PER_SWEEP: u32 = 12;
+const REST: Duration = Duration::from_secs(1);
+/// How often payloads are looked through, and filters and months.
+const SWEEP: Duration = Duration::from_mins(1);
+/// How long a start waits for batches that were journaled right before it.
+const START: Duration = Duration::from_secs(60);
+/// Between two looks of a start.
+const PAUSE: Duration = Duration::from_millis(200);
 
-/// What a start had to do.
+/// What a start found and did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Batches that were journaled and not known to be applied.
-    pub completed: u64,
-    /// Batches sent again in case a power failure took them.
-    pub repeated: u64,
+    /// Whether the last server had stopped in order and neither store was put back since.
+    pub clean: bool,
+    /// Whether the stores are of different moments: one of them was put back to an earlier state.
+    pub apart: bool,
+    /// Batches whose rows were looked for.
+    pub looked_at: u64,
+    /// What settling did.
+    pub settled: Settled,
 }
 
-impl Inner {
-    /// Steps 6 and 7. Does nothing when another task of this process is applying the batch.
-    pub(super) async fn apply(
-        &self,
-        tenant: TenantId,
-        batch: BatchId,
-        rows: u64,
-        payload: Bytes,
-    ) -> Result<()> {
-        let Some(flight) = self.backlog.open(batch, rows) else {
-            return Ok(());
-        };
-        self.reached(Step::Committed)?;
-        let cx = self.insert(batch, rows, payload).await.map_err(late)?;
-        self.reached(Step::Applied)?;
-        journal::mark_applied(&cx, tenant, batch, cx.now())
-            .await
-            .map_err(late)?;
-        cx.commit().await.map_err(late)?;
-        flight.land();
-        self.reached(Step::Marked)
-    }
-
-    /// Step 6. The transaction holds the apply lock.
-    async fn insert(&self, batch: BatchId, rows: u64, payload: Bytes) -> Result<SystemCx> {
-        let _place = self.applies.acquire().await.map_err(Error::internal)?;
-        let cx = self.db.system().await?;
-        journal::hold_apply(&cx).await?;
-        self.store.apply(batch, rows, payload).await?;
-        Ok(cx)
-    }
-
-    /// Whether the batch still has a payload; sends it if so.
-    async fn apply_from_journal(&self, pending: &Pending) -> Result<bool> {
-        match self.payload(pending).await? {
-            Some(payload) => {
-                self.apply(pending.tenant, pending.batch, pending.rows, payload)
-                    .await?;
-                Ok(true)
-            }
-            None => Ok(false),
-        }
-    }
-
-    async fn payload(&self, pending: &Pending) -> Result<Option<Bytes>> {
-        let cx = self.db.system().await?;
-        let payload = journal::payload(&cx, pending.tenant, pending.batch).await?;
-        Ok(payload.map(Bytes::from))
-    }
-}
-
-/// The batch is safe in the journal; only its counting is late.
-fn late(error: Error) -> Error {
-    let message = "the records are kept and will be counted; send them again to be sure";
-    Error::unavailable(message, error)
+/// A server that takes usage in. Stopped in order, the next start has nothing to look for.
+pub struct Running {
+    running: journal::Running,
 }
 
 impl Intake {
-    /// Brings the cubes up to the journal: sends again what was applied lately (a power failure may have taken it), then
-    /// what was never known to be applied. To be called before a process is ready.
+    /// Brings the cubes up to the journal. To be called before a process is ready. After a stop in order there is nothing
+    /// to do; after anything else every batch whose payload is kept is looked for, and settled unless it is whole.
     ///
     /// # Errors
     /// `UNAVAILABLE` when an engine does not answer; call again.
-    pub async fn recover(&self) -> Result<Recovered> {
+    pub async fn recover(&self) -> Result<(Running, Recovered)> {
         let inner = &self.inner;
-        let cx = inner.db.system().await?;
-        let since = cx.now() - inner.settings.keep;
-        let recent = journal::recently_applied(&cx, since, RESEND_PARTS).await?;
-        drop(cx);
-        let mut recovered = Recovered::default();
-        for pending in &recent {
-            if let Some(payload) = inner.payload(pending).await? {
-                inner.insert(pending.batch, pending.rows, payload).await?;
-                recovered.repeated += 1;
-            }
+        let running = journal::Running::start(&inner.db).await?;
+        let mut recovered = self.inner.compare_marks().await?;
+        if !recovered.clean {
+            recovered.looked_at = self.look_for(TimeDelta::zero()).await?;
         }
+        let begun = std::time::Instant::now();
         loop {
+            recovered.settled = self.settle().await?;
             let cx = inner.db.system().await?;
-            let page = journal::unapplied(&cx, cx.now(), PAGE).await?;
-            drop(cx);
-            if page.is_empty() {
-                return Ok(recovered);
+            let open = journal::count(&cx, BatchState::Journaled).await?;
+            // What other servers have under way is their business.
+            if open == 0 || recovered.clean || begun.elapsed() > START {
+                break;
             }
-            for pending in &page {
-                recovered.completed += u64::from(inner.apply_from_journal(pending).await?);
-            }
+            tokio::time::sleep(PAUSE).await;
         }
+        inner.set_mark(false).await?;
+        Ok((Running { running }, recovered))
     }
 
-    /// Applies what was left behind: at once if this process journaled it, after [`super::Settings::takeover`] if
-    /// another one did. Says how many batches it applied.
+    /// Ends the taking in: waits for batches under way, and leaves a mark if no other server runs.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when an engine does not answer; the next start looks for batches then.
+    pub async fn stop(&self, running: Running) -> Result<()> {
+        let inner = &self.inner;
+        let all = u32::try_from(inner.settings.batches.max(1)).map_err(Error::internal)?;
+        let idle = inner.batches.acquire_many(all).await;
+        let idle = idle.map_err(Error::internal)?;
+        let cx = inner.db.system().await?;
+        let open = journal::count(&cx, BatchState::Journaled).await?;
+        drop(cx);
+        let last = running.running.stop(&inner.db).await?;
+        if last && open == 0 {
+            inner.set_mark(true).await?;
+        }
+        drop(idle);
+        Ok(())
+    }
+
+    /// Looks through the payloads of batches that were counted at least `age` ago: those whose rows are all there are
+    /// dropped, the others are left to be settled. Says how many it looked at.
     ///
     /// # Errors
     /// `UNAVAILABLE` when an engine does not answer.
-    pub async fn complete(&self) -> Result<u64> {
+    pub async fn look_for(&self, age: TimeDelta) -> Result<u64> {
         let inner = &self.inner;
-        let waiting = inner.backlog.waiting();
-        let cx = inner.db.system().await?;
-        let now = cx.now();
-        let pending = journal::unapplied(&cx, now, PAGE).await?;
-        drop(cx);
-        if pending.len() < PAGE as usize {
-            // Another process took over what is not in the list any more.
-            let open: HashSet<BatchId> = pending.iter().map(|pending| pending.batch).collect();
-            inner
-                .backlog
-                .forget(waiting.into_iter().filter(|batch| !open.contains(batch)));
-        }
-        let mut completed = 0;
-        for pending in &pending {
-            let is_left = pending.created_at + inner.settings.takeover <= now;
-            if is_left || inner.backlog.waits(pending.batch) {
-                completed += u64::from(inner.apply_from_journal(pending).await?);
+        let mut looked_at = 0;
+        loop {
+            let cx = inner.db.system().await?;
+            let before = cx.now() - age;
+            let pending = journal::pending(&cx, BatchState::Counted, PAGE).await?;
+            let pending: Vec<Pending> = pending
+                .into_iter()
+                .filter(|pending| pending.created_at <= before)
+                .collect();
+            let batches: Vec<BatchId> = pending.iter().map(|pending| pending.batch).collect();
+            let expected = journal::sums_of(&cx, &batches).await?;
+            drop(cx);
+            if pending.is_empty() {
+                return Ok(looked_at);
             }
+            let spans = Spans::of(&pending);
+            let system = inner.system();
+            let found = inner
+                .store
+                .count_batches(&system, &batches, spans.received, spans.started)
+                .await?;
+            let is_whole = |batch: &BatchId| {
+                let found = found.get(batch).copied().unwrap_or_default();
+                expected.get(batch).copied() == Some((found.rows, found.checksum))
+            };
+            let (whole, broken): (Vec<BatchId>, Vec<BatchId>) =
+                batches.iter().partition(|batch| is_whole(batch));
+            if !broken.is_empty() {
+                let batches = broken.len();
+                tracing::error!(batches, "counted batches are not whole in the usage store: settling them");
+                inner.reopen(&broken).await?;
+            }
+            let cx = inner.db.system().await?;
+            journal::forget(&cx, &whole).await?;
+            cx.commit().await?;
+            looked_at += pending.len() as u64;
         }
-        Ok(completed)
     }
 
-    /// Drops payloads that are out of reach of a power failure, and says how many.
+    /// Lets quarantined batches be tried again, and says how many.
     ///
     /// # Errors
     /// `UNAVAILABLE` when Postgres does not answer.
-    pub async fn sweep(&self) -> Result<u64> {
-        let mut swept = 0;
+    pub async fn release(&self) -> Result<u64> {
+        let cx = self.inner.db.system().await?;
+        let released = journal::release(&cx).await?;
+        cx.commit().await?;
+        self.inner.wake.notify_one();
+        Ok(released)
+    }
+
+    /// How many batches are quarantined.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when Postgres does not answer.
+    pub async fn quarantined(&self) -> Result<u64> {
+        let cx = self.inner.db.system().await?;
+        journal::count(&cx, BatchState::Quarantined).await
+    }
+
+    /// Keeps settling, sweeping and opening months until dropped. One task per process.
+    pub async fn maintain(&self) {
+        let mut swept = tokio::time::Instant::now();
         loop {
-            let cx = self.inner.db.system().await?;
-            let before = cx.now() - self.inner.settings.keep;
-            let dropped = journal::drop_payloads(&cx, before, PAGE).await?;
-            cx.commit().await?;
-            swept += dropped;
-            if dropped < u64::from(PAGE) {
-                return Ok(swept);
+            tokio::select! {
+                () = self.inner.wake.notified() => {}
+                () = tokio::time::sleep(REST) => {}
+            }
+            match self.settle().await {
+                Ok(settled) if settled == Settled { waiting: settled.waiting, ..Settled::default() } => {}
+                Ok(settled) => tracing::info!(?settled, "settled batches"),
+                Err(error) => complain("settling", &error),
+            }
+            if swept.elapsed() >= SWEEP {
+                swept = tokio::time::Instant::now();
+                if let Err(error) = self.sweep().await {
+                    complain("the sweep", &error);
+                }
             }
         }
     }
 
-    /// Keeps doing both until dropped. One task per process.
-    pub async fn maintain(&self) {
-        let mut rests = 0;
-        loop {
-            tokio::select! {
-                () = self.inner.wake.notified() => {}
-                () = tokio::time::sleep(REST) => rests += 1,
-            }
-            if let Err(error) = self.complete().await {
-                tracing::warn!(cause = error.cause(), "applying journaled batches failed");
-                tokio::time::sleep(REST).await;
-            }
-            if rests >= RESTS_PER_SWEEP {
-                rests = 0;
-                match self.sweep().await {
-                    Ok(0) => {}
-                    Ok(payloads) => tracing::debug!(payloads, "dropped payloads of old batches"),
-                    Err(error) => tracing::warn!(cause = error.cause(), "the sweep failed"),
-                }
-            }
+    async fn sweep(&self) -> Result<()> {
+        let inner = &self.inner;
+        let settings = inner.settings;
+        self.look_for(settings.keep).await?;
+        let now = inner.db.clock().now();
+        journal::open_month(&inner.db, now).await?;
+        journal::drop_months(&inner.db, now, settings.past, settings.future).await?;
+        inner.older.refresh(&inner.db).await
+    }
+}
+
+impl Inner {
+    /// Whether both stores have the mark of the last stop in order.
+    async fn compare_marks(&self) -> Result<Recovered> {
+        let cx = self.db.system().await?;
+        let ours = journal::mark(&cx).await?;
+        drop(cx);
+        let system = self.system();
+        let theirs = self.store.mark(&system).await?;
+        let apart = match ours {
+            Some(ours) => !self.store.has_mark(&system, ours.mark).await?,
+            None => theirs.is_some(),
+        };
+        if apart {
+            tracing::error!(
+                "the journal and the usage store are of different moments: one of them was put back. \
+                 Run `simcube verify`"
+            );
         }
+        Ok(Recovered {
+            clean: ours.is_none_or(|ours| ours.clean) && ours.map(|ours| ours.mark) == theirs,
+            apart,
+            ..Recovered::default()
+        })
+    }
+
+    /// Leaves a new mark in both stores, in the usage store first.
+    async fn set_mark(&self, clean: bool) -> Result<()> {
+        let mark = Uuid::now_v7();
+        self.store.set_mark(&self.system(), mark).await?;
+        let cx = self.db.system().await?;
+        journal::set_mark(&cx, Mark { clean, mark }).await?;
+        cx.commit().await
+    }
+}
+
+/// What bounds batches in the records.
+struct Spans {
+    received: [DateTime<Utc>; 2],
+    started: [DateTime<Utc>; 2],
+}
+
+impl Spans {
+    fn of(pending: &[Pending]) -> Self {
+        let bounds = |first: fn(&Pending) -> DateTime<Utc>, last: fn(&Pending) -> DateTime<Utc>| {
+            let first = pending.iter().map(first).min();
+            let last = pending.iter().map(last).max();
+            [first.unwrap_or_default(), last.unwrap_or_default()]
+        };
+        Self {
+            received: bounds(|it| it.created_at, |it| it.created_at),
+            started: bounds(|it| it.first_at, |it| it.last_at),
+        }
+    }
+}
+
+fn complain(what: &str, error: &Error) {
+    let cause = error.cause();
+    if error.code() == Code::Unavailable {
+        tracing::warn!(cause, "{what} has to wait");
+    } else {
+        tracing::error!(cause, "{what} failed");
     }
 }

@@ -1,10 +1,10 @@
 //! `IngestRecord`.
 
-use async_graphql::{Enum, ID, SimpleObject};
+use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 use domain::journal;
 
-use crate::types::ingest_rejection::IngestRejection;
+use crate::types::{ingest_batch::IngestBatch, ingest_rejection::IngestRejection};
 
 /// Where a record stands.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
@@ -16,17 +16,6 @@ pub(crate) enum IngestRecordState {
     Rejected,
     /// It was never delivered with an identity, or longer ago than identities are kept.
     Unknown,
-}
-
-/// The batch that carried an accepted record.
-#[derive(SimpleObject)]
-pub(crate) struct IngestBatch {
-    /// Id of the batch.
-    id: ID,
-    /// When it was received.
-    received_at: DateTime<Utc>,
-    /// When it was in the cubes; null while it is on its way.
-    applied_at: Option<DateTime<Utc>>,
 }
 
 /// What became of one record.
@@ -44,15 +33,10 @@ pub(crate) struct IngestRecord {
 
 impl From<journal::Fate> for IngestRecord {
     fn from(fate: journal::Fate) -> Self {
-        let batch = fate.batch.map(|batch| IngestBatch {
-            id: batch.id.to_string().into(),
-            received_at: batch.received_at,
-            applied_at: batch.applied_at,
-        });
         Self {
             state: fate.state.into(),
             event_at: fate.event_at,
-            batch,
+            batch: fate.batch.map(Into::into),
             rejections: fate.rejections.into_iter().map(Into::into).collect(),
         }
     }

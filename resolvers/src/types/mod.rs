@@ -5,6 +5,7 @@ pub(crate) mod customer;
 pub(crate) mod device;
 pub(crate) mod fleet_report;
 pub(crate) mod grant;
+pub(crate) mod ingest_batch;
 pub(crate) mod ingest_record;
 pub(crate) mod ingest_rejection;
 pub(crate) mod label;

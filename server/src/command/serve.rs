@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     process::ExitCode,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use domain::{Code, Db, SystemClock};
-use ingest::pipeline::{Intake, NoFault};
+use ingest::pipeline::{Intake, NoFault, Running};
 use resolvers::Api;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,10 +23,10 @@ use crate::{
     config::Config,
     engines::Access,
     listener,
-    route::{Check, Parts, Stop, router},
+    route::{Check, Health, Parts, Stop, router},
 };
 
-/// Between two attempts to replay the journal while an engine does not answer.
+/// Between two attempts to settle the journal while an engine does not answer.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Serve the API
@@ -71,15 +71,17 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         store: stores.store.clone(),
         api: Api::new(config.graphql),
         intake: intake.clone(),
-        checks: checks(&stores, &recovered),
+        checks: checks(&stores, &intake, &recovered),
         recovered: recovered.clone(),
         http: config.http.clone(),
         stop: stop.clone(),
     };
+    let running = Arc::new(Mutex::new(None));
     let background = Background {
         db: stores.db.clone(),
-        intake,
+        intake: intake.clone(),
         recovered,
+        running: running.clone(),
         stop: stop.clone(),
         config: config.clone(),
         address,
@@ -96,6 +98,15 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     )
     .await;
     background.abort();
+    // An aborted task has ended when it was waited for; a panic in it was logged.
+    background.await.ok();
+    let running = running.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(running) = running
+        && let Err(error) = intake.stop(running).await
+    {
+        tracing::warn!(cause = error.cause(), "not stopped in order: the next start looks for what was under way");
+    }
+    drop(intake);
     stores.close().await;
     served?;
     tracing::info!("stopped");
@@ -124,20 +135,31 @@ fn on_signal(stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-fn checks(stores: &Stores, recovered: &Arc<AtomicBool>) -> Vec<Check> {
+fn checks(stores: &Stores, intake: &Intake, recovered: &Arc<AtomicBool>) -> Vec<Check> {
     let (db, store, recovered) = (stores.db.clone(), stores.store.clone(), recovered.clone());
+    let intake = intake.clone();
     vec![
         Check::new("postgres", move || {
             let db = db.clone();
-            async move { db.ping().await.is_ok() }
+            async move { db.ping().await.is_ok().into() }
         }),
         Check::new("clickhouse", move || {
             let store = store.clone();
-            async move { store.ping().await.is_ok() }
+            async move { store.ping().await.is_ok().into() }
         }),
         Check::new("recovery", move || {
             let recovered = recovered.load(Ordering::Acquire);
-            async move { recovered }
+            async move { recovered.into() }
+        }),
+        Check::new("quarantine", move || {
+            let intake = intake.clone();
+            async move {
+                match intake.quarantined().await {
+                    Ok(0) => Health::Ok,
+                    Ok(_) => Health::Degraded,
+                    Err(_) => Health::Down,
+                }
+            }
         }),
     ]
 }
@@ -147,6 +169,8 @@ struct Background {
     db: Db,
     intake: Intake,
     recovered: Arc<AtomicBool>,
+    /// Set once the intake is open.
+    running: Arc<Mutex<Option<Running>>>,
     stop: Stop,
     config: Config,
     address: SocketAddr,
@@ -154,20 +178,25 @@ struct Background {
 }
 
 impl Background {
-    /// Replays the journal, then opens the intake, says that all is ready, and keeps the journal tidy.
+    /// Brings the cubes up to the journal, then opens the intake, says that all is ready, and keeps the journal tidy.
     async fn run(self) {
-        while let Err(error) = self.intake.recover().await {
-            if error.code() != Code::Unavailable {
-                tracing::error!(
-                    cause = error.cause(),
-                    "the journal cannot be replayed; stopping"
-                );
-                self.stop.ask();
-                return;
+        let (running, recovered) = loop {
+            match self.intake.recover().await {
+                Ok(recovered) => break recovered,
+                Err(error) if error.code() == Code::Unavailable => {
+                    tracing::warn!(cause = error.cause(), "the journal cannot be settled yet");
+                    tokio::time::sleep(RECOVERY_PAUSE).await;
+                }
+                Err(error) => {
+                    let cause = error.cause();
+                    tracing::error!(cause, "the journal cannot be settled; stopping");
+                    self.stop.ask();
+                    return;
+                }
             }
-            tracing::warn!(cause = error.cause(), "the journal cannot be replayed yet");
-            tokio::time::sleep(RECOVERY_PAUSE).await;
-        }
+        };
+        tracing::info!(?recovered, "the journal is settled");
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         self.recovered.store(true, Ordering::Release);
         tokio::join!(self.intake.maintain(), self.announce());
     }

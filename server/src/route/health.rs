@@ -13,18 +13,45 @@ use serde_json::{Map, Value, json};
 
 use super::App;
 
-/// One thing that must be well before requests are welcome.
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Well.
+    Ok,
+    /// It works, and somebody must look at it.
+    Degraded,
+    /// It does not work.
+    Down,
+}
+
+impl Health {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        }
+    }
+}
+
+impl From<bool> for Health {
+    fn from(well: bool) -> Self {
+        if well { Self::Ok } else { Self::Down }
+    }
+}
+
+/// One thing that must not be down before requests are welcome.
 #[derive(Clone)]
 pub struct Check {
     name: &'static str,
-    run: Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
+    run: Arc<dyn Fn() -> BoxFuture<'static, Health> + Send + Sync>,
 }
 
 impl Check {
     /// A named check.
     pub fn new<F>(name: &'static str, run: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = bool> + Send + 'static,
+        F: Future<Output = Health> + Send + 'static,
     {
         Self {
             name,
@@ -38,31 +65,32 @@ pub(super) async fn live() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// `GET /health/ready`: 200 when every check is well, 503 otherwise, and which.
+/// `GET /health/ready`: 200 when no check is down, 503 otherwise, and which.
 pub(super) async fn ready(State(app): State<App>) -> Response {
     let outcomes = futures::future::join_all(app.checks().iter().map(|check| async {
         let limit = std::time::Duration::from_secs(5);
-        let well = tokio::time::timeout(limit, (check.run)())
+        let health = tokio::time::timeout(limit, (check.run)())
             .await
-            .unwrap_or(false);
-        (check.name, well)
+            .unwrap_or(Health::Down);
+        (check.name, health)
     }));
     let outcomes = outcomes.await;
-    let well = !app.stop().is_asked() && outcomes.iter().all(|(_, well)| *well);
+    let any = |health| outcomes.iter().any(|(_, found)| *found == health);
+    let well = !app.stop().is_asked() && !any(Health::Down);
+    let degraded = any(Health::Degraded);
     let checks: Map<String, Value> = outcomes
         .into_iter()
-        .map(|(name, well)| {
-            (
-                name.to_owned(),
-                Value::from(if well { "ok" } else { "down" }),
-            )
-        })
+        .map(|(name, health)| (name.to_owned(), Value::from(health.as_str())))
         .collect();
     let status = if well {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let word = if well { "ok" } else { "not ready" };
+    let word = match (well, degraded) {
+        (false, _) => "not ready",
+        (true, true) => "degraded",
+        (true, false) => "ok",
+    };
     (status, Json(json!({ "status": word, "checks": checks }))).into_response()
 }

@@ -4,12 +4,13 @@ use axum::{
     Json,
     body::Body,
     extract::{RawQuery, State},
+    response::{IntoResponse as _, Response},
 };
 use domain::{Code, Result as DomainResult, Scope, audit};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use ingest::{
     format::Format,
-    pipeline::{Intake, Reply},
+    pipeline::{Account, Intake},
     read::Encoding,
 };
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ pub(super) async fn cdrs(
     State(app): State<App>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, Failure> {
+) -> Result<Response, Failure> {
     let scope = app.authenticate(&headers).await?;
     let format = Format::of_records(text(&headers, &header::CONTENT_TYPE));
     deliver(&app, &scope, "ingest cdrs", format, &headers, body).await
@@ -33,7 +34,7 @@ pub(super) async fn data_streamer(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
     body: Body,
-) -> Result<Json<Value>, Failure> {
+) -> Result<Response, Failure> {
     let scope = app.authenticate(&headers).await?;
     let stream = stream_of(query.as_deref().unwrap_or_default())?;
     let format = Format::of_data_streamer(&stream, text(&headers, &header::CONTENT_TYPE));
@@ -66,7 +67,7 @@ async fn deliver(
     format: DomainResult<Format>,
     headers: &HeaderMap,
     body: Body,
-) -> Result<Json<Value>, Failure> {
+) -> Result<Response, Failure> {
     scope.require(domain::Permission::CdrsWrite)?;
     let format = format.map_err(unsupported)?;
     let intake = app.intake()?;
@@ -74,11 +75,30 @@ async fn deliver(
         Encoding::parse(text(headers, &header::CONTENT_ENCODING)).map_err(unsupported)?;
     audit::crossing(app.db(), scope, operation).await?;
     let body = body.into_data_stream();
-    let reply = intake
+    let account = intake
         .submit(scope, &format, encoding, body)
         .await
         .map_err(refused)?;
-    Ok(Json(shown(&reply)))
+    Ok(answer(&account))
+}
+
+/// 200 when everything is counted or refused, 202 while the usage store does not take a part of it, and 400 when nothing of
+/// the body could be read; each accounts for every record.
+fn answer(account: &Account) -> Response {
+    let mut shown = shown(account);
+    let status = match account.noise() {
+        Some((code, why)) => {
+            shown["code"] = code.as_str().into();
+            shown["message"] = format!("nothing of the body could be read: {why}").into();
+            match code {
+                Code::LimitExceeded => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => StatusCode::BAD_REQUEST,
+            }
+        }
+        None if account.pending > 0 => StatusCode::ACCEPTED,
+        None => StatusCode::OK,
+    };
+    (status, Json(shown)).into_response()
 }
 
 fn unsupported(error: domain::Error) -> Failure {
@@ -95,8 +115,8 @@ fn refused(error: domain::Error) -> Failure {
     }
 }
 
-fn shown(reply: &Reply) -> Value {
-    let rejections = reply.rejections.iter().map(|rejected| {
+fn shown(account: &Account) -> Value {
+    let rejections = account.rejections.iter().map(|rejected| {
         json!({
             "index": rejected.index,
             "code": rejected.code.as_str(),
@@ -104,12 +124,13 @@ fn shown(reply: &Reply) -> Value {
         })
     });
     json!({
-        "received": reply.received,
-        "accepted": reply.accepted,
-        "duplicate": reply.duplicate,
-        "rejected": reply.rejected,
+        "received": account.received,
+        "accepted": account.accepted,
+        "duplicate": account.duplicate,
+        "rejected": account.rejected,
+        "pending": account.pending,
         "rejections": rejections.collect::<Vec<_>>(),
-        "rejections_truncated": reply.rejections_truncated,
+        "rejections_truncated": account.rejections_truncated,
     })
 }
 

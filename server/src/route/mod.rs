@@ -34,7 +34,7 @@ use tower_http::{
 };
 
 pub use failure::Failure;
-pub use health::Check;
+pub use health::{Check, Health};
 pub use stop::Stop;
 
 use crate::{

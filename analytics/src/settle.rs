@@ -1,0 +1,365 @@
+//! What of a batch is in the records, looked up: the evidence that settling rests on.
+//!
+//! Rows are found by their own key, so a look-up reads what was in flight and no more. Whoever settles holds the apply
+//! lock, and has seen that no insert of the batch is running ([`Store::applying`]) after its deadline passed by the engine's own
+//! clock ([`Store::now`]): nothing can be added behind their back.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt::Write as _,
+};
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use clickhouse::Row;
+use domain::{
+    Error, Period, Result,
+    id::{BatchId, CustomerId, DeviceId, SimId, TenantId},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::{
+    CdrRow, Store, System,
+    cdr::{Attempt, COLUMNS},
+    cube::Level,
+    store::fault,
+};
+
+/// Rows looked up by one statement: some 100 KB of text.
+const CHUNK: usize = 1_000;
+/// Room for the text of a look-up.
+const QUERY_BYTES: &str = "1000000";
+
+/// What was found of some rows; both name them by their place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Rows that are not there, or not as they should be.
+    pub missing: Vec<usize>,
+    /// Rows of which there is more than one, or another one. They must go before the missing are added.
+    pub surplus: Vec<usize>,
+}
+
+/// What the records hold of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchCount {
+    /// Rows.
+    pub rows: u64,
+    /// Sum, modulo 2^64, of the lower halves of their identities.
+    pub checksum: u64,
+}
+
+#[derive(Row, Deserialize)]
+struct Line {
+    #[serde(with = "clickhouse::serde::uuid")]
+    customer: Uuid,
+    #[serde(with = "clickhouse::serde::uuid")]
+    sim: Uuid,
+    #[serde(with = "clickhouse::serde::uuid")]
+    device: Uuid,
+    network: String,
+    rat: String,
+    service: String,
+    source: String,
+    record_id: String,
+    #[serde(with = "clickhouse::serde::uuid")]
+    identity: Uuid,
+    start: i64,
+    end: i64,
+    bytes_up: u64,
+    bytes_down: u64,
+    units: u64,
+    sign: i8,
+    #[serde(with = "clickhouse::serde::uuid")]
+    batch: Uuid,
+    received_at: i64,
+}
+
+impl Line {
+    /// The row as it was encoded; none when it holds an impossible time.
+    fn row(self, tenant: TenantId) -> Option<CdrRow> {
+        let some = |uuid: Uuid| (!uuid.is_nil()).then_some(uuid);
+        Some(CdrRow {
+            tenant,
+            customer: some(self.customer).map(CustomerId::new),
+            sim: SimId::new(self.sim),
+            device: some(self.device).map(DeviceId::new),
+            network: self.network,
+            rat: self.rat,
+            service: self.service,
+            source: self.source,
+            record_id: self.record_id,
+            identity: self.identity,
+            start: DateTime::from_timestamp_millis(self.start)?,
+            end: DateTime::from_timestamp_millis(self.end)?,
+            bytes_up: self.bytes_up,
+            bytes_down: self.bytes_down,
+            units: self.units,
+            sign: self.sign,
+            batch: BatchId::new(self.batch),
+            received_at: DateTime::from_timestamp_millis(self.received_at)?,
+        })
+    }
+}
+
+impl Store {
+    /// The engine's clock.
+    pub async fn now(&self, _: &System) -> Result<DateTime<Utc>> {
+        let now: i64 = self
+            .query("SELECT toUnixTimestamp64Milli(now64(3))")
+            .fetch_one()
+            .await
+            .map_err(fault)?;
+        DateTime::from_timestamp_millis(now).ok_or_else(|| Error::internal("the engine's clock"))
+    }
+
+    /// Those of `batches` of which an insert is running.
+    pub async fn applying(&self, _: &System, batches: &[BatchId]) -> Result<Vec<BatchId>> {
+        let running: Vec<String> = self
+            .query("SELECT query FROM system.processes WHERE query LIKE 'INSERT INTO cdr %'")
+            .fetch_all()
+            .await
+            .map_err(fault)?;
+        let is_running = |batch: &BatchId| {
+            let mark = Attempt::mark(*batch);
+            running.iter().any(|query| query.contains(&mark))
+        };
+        Ok(batches.iter().copied().filter(is_running).collect())
+    }
+
+    /// Looks `rows` up, each by its key.
+    pub async fn look_up(&self, _: &System, rows: &[CdrRow]) -> Result<Found> {
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_unstable_by_key(|at| key(&rows[*at]));
+        let mut found = Found::default();
+        for same_tenant in order.chunk_by(|a, b| rows[*a].tenant == rows[*b].tenant) {
+            for chunk in same_tenant.chunks(CHUNK) {
+                self.look_up_chunk(rows, chunk, &mut found).await?;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn look_up_chunk(
+        &self,
+        rows: &[CdrRow],
+        chunk: &[usize],
+        found: &mut Found,
+    ) -> Result<()> {
+        let Some(tenant) = chunk.first().map(|at| rows[*at].tenant) else {
+            return Ok(());
+        };
+        let lines: Vec<Line> = self
+            .query(&look_up_sql(tenant, chunk.iter().map(|at| &rows[*at])))
+            .with_setting("max_query_size", QUERY_BYTES)
+            .fetch_all()
+            .await
+            .map_err(fault)?;
+        let mut by_identity: HashMap<Uuid, Vec<CdrRow>> = HashMap::with_capacity(lines.len());
+        for line in lines {
+            let row = line.row(tenant);
+            let row = row.ok_or_else(|| Error::internal("a record outside of time"))?;
+            by_identity.entry(row.identity).or_default().push(row);
+        }
+        for at in chunk {
+            match by_identity.get(&rows[*at].identity).map(Vec::as_slice) {
+                None => found.missing.push(*at),
+                Some([only]) if *only == rows[*at] => {}
+                Some(_) => {
+                    found.surplus.push(*at);
+                    found.missing.push(*at);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes every copy of `rows` out of the records; no cube notices. Each partition is made anew beside the old one and
+    /// put in its place at once. The caller holds the apply lock, and settles the cubes afterwards.
+    pub async fn take_out(&self, system: &System, rows: &[&CdrRow]) -> Result<()> {
+        let mut partitions: BTreeMap<String, (Period, BTreeSet<(TenantId, Uuid)>)> = BTreeMap::new();
+        for row in rows {
+            let partition = Level::Hour.partition_at(row.start);
+            let (id, period) = partition.ok_or_else(|| Error::internal("a record outside of time"))?;
+            let entry = partitions.entry(id).or_insert((period, BTreeSet::new()));
+            entry.1.insert((row.tenant, row.identity));
+        }
+        for (partition, (period, identities)) in partitions {
+            let gone = identities
+                .iter()
+                .map(|(tenant, identity)| format!("('{}','{identity}')", tenant.uuid()))
+                .collect::<Vec<_>>()
+                .join(",");
+            let keep = format!("(tenant, identity) NOT IN ({gone})");
+            self.rebuild_records(system, &partition, period, &keep)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a partition of the records anew of the rows for which `keep` holds.
+    pub(crate) async fn rebuild_records(
+        &self,
+        _: &System,
+        partition: &str,
+        period: Period,
+        keep: &str,
+    ) -> Result<()> {
+        let beside = format!("settle_{partition}");
+        let drop = format!("DROP TABLE IF EXISTS {beside} SYNC");
+        self.execute(&drop).await?;
+        self.execute(&format!("CREATE TABLE {beside} AS cdr"))
+            .await?;
+        // The rows' deadlines passed long ago.
+        self.execute(&format!(
+            "ALTER TABLE {beside} DROP CONSTRAINT cdr_apply_by_check"
+        ))
+        .await?;
+        let mut day = period.from();
+        while day < period.to() {
+            // Day by day, so that no statement runs for long however many records a month has.
+            let next = day + TimeDelta::days(1);
+            let sql = format!(
+                "INSERT INTO {beside} ({COLUMNS}) SELECT {COLUMNS} FROM cdr \
+                 WHERE start >= toDateTime({}, 'UTC') AND start < toDateTime({}, 'UTC') AND {keep}",
+                day.timestamp(),
+                next.timestamp(),
+            );
+            self.query(&sql)
+                .with_setting("insert_deduplicate", "0")
+                .with_setting("max_query_size", QUERY_BYTES)
+                .execute()
+                .await
+                .map_err(fault)?;
+            day = next;
+        }
+        let kept: u64 = self
+            .query(&format!("SELECT count() FROM {beside}"))
+            .fetch_one()
+            .await
+            .map_err(fault)?;
+        // ClickHouse refuses to replace a partition by none.
+        let swap = if kept == 0 {
+            format!("ALTER TABLE cdr DROP PARTITION ID '{partition}'")
+        } else {
+            format!("ALTER TABLE cdr REPLACE PARTITION ID '{partition}' FROM {beside}")
+        };
+        self.execute(&swap).await?;
+        self.execute(&drop).await
+    }
+
+    /// What the records hold of each of `batches`, all of which were received and used within these bounds (both ends
+    /// included). Batches without a row have no entry.
+    pub async fn count_batches(
+        &self,
+        _: &System,
+        batches: &[BatchId],
+        received: [DateTime<Utc>; 2],
+        started: [DateTime<Utc>; 2],
+    ) -> Result<HashMap<BatchId, BatchCount>> {
+        #[derive(Row, Deserialize)]
+        struct Count {
+            #[serde(with = "clickhouse::serde::uuid")]
+            batch: Uuid,
+            rows: u64,
+            checksum: u64,
+        }
+        let mut counts = HashMap::with_capacity(batches.len());
+        for chunk in batches.chunks(CHUNK) {
+            let wanted = chunk
+                .iter()
+                .map(|batch| format!("'{}'", batch.uuid()))
+                .collect::<Vec<_>>()
+                .join(",");
+            let sql = format!(
+                "SELECT batch, count() AS rows, sum({}) AS checksum FROM cdr \
+                 WHERE received_at BETWEEN {} AND {} AND start BETWEEN {} AND {} AND batch IN ({wanted}) \
+                 GROUP BY batch",
+                low_half("identity"),
+                moment(received[0]),
+                moment(received[1]),
+                moment(started[0]),
+                moment(started[1]),
+            );
+            let lines: Vec<Count> = self
+                .query(&sql)
+                .with_setting("max_query_size", QUERY_BYTES)
+                .fetch_all()
+                .await
+                .map_err(fault)?;
+            counts.extend(lines.into_iter().map(|line| {
+                let count = BatchCount {
+                    rows: line.rows,
+                    checksum: line.checksum,
+                };
+                (BatchId::new(line.batch), count)
+            }));
+        }
+        Ok(counts)
+    }
+
+    /// The mark that the last server to stop in order left; none in a new database.
+    pub async fn mark(&self, _: &System) -> Result<Option<Uuid>> {
+        let marks: Vec<String> = self
+            .query("SELECT toString(mark) FROM intake_mark ORDER BY at DESC LIMIT 1")
+            .fetch_all()
+            .await
+            .map_err(fault)?;
+        let mark = marks.first().map(|mark| Uuid::parse_str(mark));
+        mark.transpose().map_err(Error::internal)
+    }
+
+    /// Whether a mark was ever left here.
+    pub async fn has_mark(&self, _: &System, mark: Uuid) -> Result<bool> {
+        let sql = format!("SELECT count() FROM intake_mark WHERE mark = '{mark}'");
+        let marks: u64 = self.query(&sql).fetch_one().await.map_err(fault)?;
+        Ok(marks > 0)
+    }
+
+    /// Leaves a mark.
+    pub async fn set_mark(&self, _: &System, mark: Uuid) -> Result<()> {
+        self.execute(&format!("INSERT INTO intake_mark (mark) VALUES ('{mark}')"))
+            .await
+    }
+}
+
+/// The lower half of a UUID as a number, as `Uuid::as_u64_pair` gives it.
+pub(crate) fn low_half(column: &str) -> String {
+    format!("reinterpretAsUInt64(substring(reinterpretAsFixedString({column}), 9, 8))")
+}
+
+/// The key of the records' table, for looking rows up that lie together.
+fn key(row: &CdrRow) -> (TenantId, Option<CustomerId>, SimId, DateTime<Utc>, Uuid) {
+    (row.tenant, row.customer, row.sim, row.start, row.identity)
+}
+
+fn moment(at: DateTime<Utc>) -> String {
+    let text = at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    format!(
+        "toDateTime64('{}', 3, 'UTC')",
+        text.replace('T', " ").trim_end_matches('Z')
+    )
+}
+
+fn look_up_sql<'r>(tenant: TenantId, rows: impl Iterator<Item = &'r CdrRow>) -> String {
+    let mut keys = String::new();
+    for row in rows {
+        let customer = row.customer.map_or(Uuid::nil(), CustomerId::uuid);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            keys,
+            "('{customer}','{}','{}','{}'),",
+            row.sim.uuid(),
+            row.start.format("%Y-%m-%d %H:%M:%S%.3f"),
+            row.identity,
+        );
+    }
+    keys.pop();
+    format!(
+        "SELECT customer, sim, device, CAST(network, 'String') AS network, CAST(rat, 'String') AS rat, \
+         CAST(service, 'String') AS service, CAST(source, 'String') AS source, record_id, identity, \
+         toUnixTimestamp64Milli(start) AS start, toUnixTimestamp64Milli(end) AS end, bytes_up, bytes_down, units, \
+         sign, batch, toUnixTimestamp64Milli(received_at) AS received_at FROM cdr AS t \
+         WHERE t.tenant = '{}' AND (t.customer, t.sim, t.start, t.identity) IN ({keys})",
+        tenant.uuid()
+    )
+}

@@ -1,0 +1,175 @@
+//! The advisory locks of intake. Each is held until its transaction ends.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use sea_orm::FromQueryResult;
+use uuid::Uuid;
+
+use crate::{Cx, Db, Error, Result, SystemCx, db::sql_state, id::TenantId, sql::uuids};
+
+/// Around inserts into the cubes; no tenant's id ends in it.
+const APPLY_LOCK: i64 = 0x0061_7070_6c79;
+/// Around every batch of one process after the other being settled.
+const SETTLE_LOCK: i64 = 0x7365_7474_6c65;
+/// Held by every server that runs.
+const RUNNING_LOCK: i64 = 0x0072_756e_6e69_6e67;
+/// How long [`freeze_apply`] stands in line at a time; others wait behind it.
+const IN_LINE: &str = "200ms";
+/// Between two times in line.
+const OUT_OF_LINE: Duration = Duration::from_millis(100);
+
+/// Keeps assignments that reach over usage out of `tenants` until the transaction ends (many batches hold at once), and
+/// says of which tenants: an import that is under way keeps its tenant, and only that one, waiting. The locks are asked
+/// for in the order of `tenants`. Postgres ends the transaction when nothing is heard of the process for `patience`, so a
+/// process that was stopped keeps nobody waiting.
+pub async fn hold_attribution(
+    cx: &SystemCx,
+    tenants: &[TenantId],
+    patience: Duration,
+) -> Result<HashSet<TenantId>> {
+    #[derive(FromQueryResult)]
+    struct Held {
+        tenant_id: Uuid,
+        held: bool,
+    }
+    let keys: Vec<i64> = tenants.iter().map(|tenant| lock_key(*tenant)).collect();
+    let rows: Vec<Held> = cx
+        .all(
+            "SELECT wanted.tenant_id, pg_try_advisory_xact_lock_shared(wanted.key) AS held, \
+                    set_config('idle_in_transaction_session_timeout', $3, true) AS patience \
+             FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS wanted(tenant_id, key, place) \
+             ORDER BY wanted.place",
+            [
+                uuids(tenants.iter().map(|tenant| tenant.uuid())),
+                keys.into(),
+                patience.as_millis().to_string().into(),
+            ],
+        )
+        .await?;
+    let held = rows.into_iter().filter(|row| row.held);
+    Ok(held.map(|row| TenantId::new(row.tenant_id)).collect())
+}
+
+/// Waits for batches that are being attributed and keeps new ones out until the transaction ends. Taken before an
+/// assignment that may reach over usage is checked against what is counted; see [`super::unapplied_rows`].
+pub async fn freeze_attribution(cx: &Cx) -> Result<()> {
+    let sql = "SELECT pg_advisory_xact_lock($1)";
+    cx.execute(sql, [lock_key(cx.scope().tenant()).into()])
+        .await?;
+    Ok(())
+}
+
+/// Says that a batch is being applied, until the transaction ends (many at once). Postgres ends it when nothing is heard
+/// of the process for `patience`, so a process that was stopped keeps nobody waiting. The commit is not waited for on
+/// disk: if a power loss takes the note that the batch is counted, its records are looked up again.
+pub async fn hold_apply(cx: &SystemCx, patience: Duration) -> Result<()> {
+    let sql = "SELECT set_config('synchronous_commit', 'off', true), \
+                      set_config('idle_in_transaction_session_timeout', $2, true), \
+                      pg_advisory_xact_lock_shared($1)";
+    let patience = patience.as_millis().to_string();
+    cx.execute(sql, [APPLY_LOCK.into(), patience.into()])
+        .await?;
+    Ok(())
+}
+
+/// Waits for batches that are being applied, in every process, and keeps new ones out until the transaction ends: the
+/// cubes stand still. It stands in line for 200 ms at a time and lets intake pass in between.
+///
+/// # Errors
+/// `UNAVAILABLE` when the lock was not to be had within `patience`.
+pub async fn freeze_apply(cx: &SystemCx, patience: Duration) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        cx.execute("SAVEPOINT freeze", []).await?;
+        cx.execute(
+            "SELECT set_config('lock_timeout', $1, true)",
+            [IN_LINE.into()],
+        )
+        .await?;
+        let locked = cx
+            .execute("SELECT pg_advisory_xact_lock($1)", [APPLY_LOCK.into()])
+            .await;
+        match locked {
+            Ok(_) => {
+                cx.execute("SELECT set_config('lock_timeout', '0', true)", [])
+                    .await?;
+                return Ok(());
+            }
+            Err(error) if sql_state(&error).as_deref() == Some("55P03") => {
+                cx.execute("ROLLBACK TO SAVEPOINT freeze", []).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if started.elapsed() > patience {
+            return Err(Error::unavailable(
+                "intake does not stand still, try again",
+                "the apply lock was not to be had",
+            ));
+        }
+        tokio::time::sleep(OUT_OF_LINE).await;
+    }
+}
+
+/// Whether the caller settles from here on until the transaction ends: one process at a time does. Postgres ends the
+/// transaction when nothing is heard of the process for `patience`.
+pub async fn try_settle(cx: &SystemCx, patience: Duration) -> Result<bool> {
+    #[derive(FromQueryResult)]
+    struct Locked {
+        locked: bool,
+    }
+    let patience = patience.as_millis().to_string();
+    let row: Option<Locked> = cx
+        .one(
+            "SELECT pg_try_advisory_xact_lock($1) AS locked, \
+                    set_config('idle_in_transaction_session_timeout', $2, true) AS patience",
+            [SETTLE_LOCK.into(), patience.into()],
+        )
+        .await?;
+    Ok(row.is_some_and(|row| row.locked))
+}
+
+/// Says that a server runs, for as long as it lives.
+pub struct Running {
+    cx: SystemCx,
+}
+
+impl Running {
+    /// Says so from now on. It keeps a connection.
+    pub async fn start(db: &Db) -> Result<Self> {
+        let cx = db.system().await?;
+        cx.execute(
+            "SELECT pg_advisory_xact_lock_shared($1)",
+            [RUNNING_LOCK.into()],
+        )
+        .await?;
+        Ok(Self { cx })
+    }
+
+    /// Ends it, and says whether no other server runs.
+    pub async fn stop(self, db: &Db) -> Result<bool> {
+        #[derive(FromQueryResult)]
+        struct Last {
+            last: bool,
+        }
+        self.cx.commit().await?;
+        let cx = db.system().await?;
+        let sql = "SELECT pg_try_advisory_xact_lock($1) AS last";
+        let row: Option<Last> = cx.one(sql, [RUNNING_LOCK.into()]).await?;
+        Ok(row.is_some_and(|row| row.last))
+    }
+}
+
+/// The random half of a tenant's version 7 id.
+fn lock_key(tenant: TenantId) -> i64 {
+    i64::from_be_bytes(tenant.uuid().as_u64_pair().1.to_be_bytes())
+}
+
+/// One transaction at a time adds sources to a tenant.
+pub(super) async fn sources(cx: &SystemCx, tenant: TenantId) -> Result<()> {
+    let sql = "SELECT pg_advisory_xact_lock($1)";
+    cx.execute(sql, [(!lock_key(tenant)).into()]).await?;
+    Ok(())
+}

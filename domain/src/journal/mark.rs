@@ -1,0 +1,35 @@
+//! Whether the last server stopped in order.
+//!
+//! Every running server holds a lock in a session of its own. The last one to stop in order leaves a mark here and in
+//! ClickHouse; a start that finds the same mark in both stores knows that nothing was cut off and that neither store was
+//! put back to an earlier state.
+
+use sea_orm::FromQueryResult;
+use uuid::Uuid;
+
+use crate::{Result, SystemCx};
+
+/// What a start finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Mark {
+    /// Whether the last server stopped in order.
+    pub clean: bool,
+    /// The mark that ClickHouse must have as well.
+    pub mark: Uuid,
+}
+
+/// The mark, none in a new database.
+pub async fn mark(cx: &SystemCx) -> Result<Option<Mark>> {
+    cx.one("SELECT clean, mark FROM intake_mark", []).await
+}
+
+/// Sets the mark.
+pub async fn set_mark(cx: &SystemCx, mark: Mark) -> Result<()> {
+    cx.execute(
+        "INSERT INTO intake_mark (clean, mark) VALUES ($1, $2) \
+         ON CONFLICT (only_row) DO UPDATE SET clean = excluded.clean, mark = excluded.mark",
+        [mark.clean.into(), mark.mark.into()],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Step 1: records or refusals.
+
+use domain::Code;
+
+use crate::{
+    format::{self, Cdr, Refusal, Shape},
+    read::{Batch as Records, Flaw, Raw, Room},
+};
+
+/// Records decoded before other tasks get a turn.
+const DECODED_AT_ONCE: usize = 1_000;
+
+/// A record, and what it became or why it is refused.
+#[derive(Clone)]
+pub(super) struct Item<T> {
+    pub(super) raw: Raw,
+    pub(super) outcome: Result<T, Box<Refusal>>,
+}
+
+impl<T> Item<T> {
+    /// Why nothing of it could be read, if so.
+    pub(super) fn flaw(&self) -> Option<(Code, String)> {
+        let refusal = self.outcome.as_ref().err().filter(|it| it.unreadable)?;
+        let code = match self.raw.flaw {
+            Some(Flaw::Rest { code, .. }) => code,
+            Some(Flaw::TooLong) => Code::LimitExceeded,
+            None => Code::InvalidInput,
+        };
+        Some((code, refusal.message.clone()))
+    }
+}
+
+/// Decoded records and the room that they take.
+pub(super) struct Items {
+    pub(super) items: Vec<Item<Cdr>>,
+    pub(super) room: Option<Room>,
+}
+
+pub(super) async fn decode(shape: &Shape, records: Records) -> Items {
+    let flawed = |message: &str| {
+        let mut refusal = Refusal::unreadable(message);
+        shape.source().clone_into(&mut refusal.source);
+        Err(Box::new(refusal))
+    };
+    let mut items = Vec::with_capacity(records.records.len());
+    for (n, raw) in records.records.into_iter().enumerate() {
+        if n % DECODED_AT_ONCE == DECODED_AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
+        let outcome = match &raw.flaw {
+            None => format::decode(shape, &raw.bytes),
+            Some(Flaw::TooLong) => flawed("the record is too long"),
+            Some(Flaw::Rest { why, .. }) => flawed(why),
+        };
+        items.push(Item { raw, outcome });
+    }
+    Items {
+        items,
+        room: Some(records.room),
+    }
+}

@@ -1,0 +1,228 @@
+//! Step 2: deliveries of all senders travel together.
+//!
+//! Each tenant has a line of its own, and tenants take turns, a delivery each. A batch takes turns until it is full, so a
+//! tenant with one delivery is in the next batch, or in the one after it, however many others wait elsewhere.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use domain::{Error, Result, id::TenantId};
+use tokio::{
+    sync::{Notify, oneshot},
+    task::JoinHandle,
+};
+
+use super::{Inner, batch, counted::Committed, decode::Items};
+
+/// How long a tenant whose assignments are being changed is left out.
+const FROZEN: Duration = Duration::from_millis(50);
+
+/// A decoded delivery that waits for its batch.
+pub(super) struct Queued {
+    pub(super) tenant: TenantId,
+    pub(super) items: Items,
+    pub(super) reply: oneshot::Sender<Result<Committed>>,
+}
+
+impl Queued {
+    /// A delivery, and where to hear of its commit.
+    pub(super) fn new(
+        tenant: TenantId,
+        items: Items,
+    ) -> (Self, oneshot::Receiver<Result<Committed>>) {
+        let (reply, committed) = oneshot::channel();
+        let queued = Self {
+            tenant,
+            items,
+            reply,
+        };
+        (queued, committed)
+    }
+
+    fn records(&self) -> usize {
+        self.items.items.len()
+    }
+
+    /// The same once more, without the room that it takes.
+    pub(super) fn spare(&self) -> (TenantId, Items) {
+        let items = Items {
+            items: self.items.items.clone(),
+            room: None,
+        };
+        (self.tenant, items)
+    }
+}
+
+/// The lines in which deliveries wait.
+#[derive(Default)]
+pub(super) struct Lines {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    lines: HashMap<TenantId, VecDeque<Queued>>,
+    /// Tenants with a delivery in line, the next one first.
+    turns: VecDeque<TenantId>,
+    records: usize,
+    closed: bool,
+}
+
+impl Lines {
+    /// The state is queues and a sum that change together under the lock: a panic elsewhere leaves it whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a delivery at the end of its tenant's line.
+    fn push(&self, queued: Queued) -> Result<()> {
+        let mut state = self.lock();
+        if state.closed {
+            let cause = "nothing is gathered any more";
+            return Err(Error::unavailable("intake is stopping, try again", cause));
+        }
+        state.enter(queued, VecDeque::push_back);
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Puts deliveries that were taken too early back where they were.
+    fn put_back(&self, queued: Vec<Queued>) {
+        let mut state = self.lock();
+        for queued in queued.into_iter().rev() {
+            state.enter(queued, VecDeque::push_front);
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Takes deliveries by turns until they have `records`. The last one may go beyond it.
+    fn take(&self, records: usize) -> Vec<Queued> {
+        let mut state = self.lock();
+        let mut taken = Vec::new();
+        let mut sum = 0;
+        while sum < records
+            && let Some(next) = state.next()
+        {
+            sum += next.records();
+            taken.push(next);
+        }
+        taken
+    }
+
+    fn records(&self) -> usize {
+        self.lock().records
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lock().turns.is_empty()
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        // Their senders are told that nothing became of them.
+        state.lines.clear();
+        state.turns.clear();
+    }
+}
+
+impl State {
+    fn enter(&mut self, queued: Queued, at: fn(&mut VecDeque<Queued>, Queued)) {
+        self.records += queued.records();
+        let tenant = queued.tenant;
+        let line = self.lines.entry(tenant).or_default();
+        if line.is_empty() {
+            self.turns.push_back(tenant);
+        }
+        at(line, queued);
+    }
+
+    fn next(&mut self) -> Option<Queued> {
+        let tenant = self.turns.pop_front()?;
+        let line = self.lines.get_mut(&tenant)?;
+        let queued = line.pop_front()?;
+        if line.is_empty() {
+            self.lines.remove(&tenant);
+        } else {
+            self.turns.push_back(tenant);
+        }
+        self.records -= queued.records();
+        Some(queued)
+    }
+}
+
+/// The task that makes batches. Dropping it ends the task; batches under way go on.
+pub(super) struct Gatherer {
+    lines: Arc<Lines>,
+    task: JoinHandle<()>,
+}
+
+impl Gatherer {
+    pub(super) fn start(inner: &Arc<Inner>) -> Self {
+        let lines = Arc::new(Lines::default());
+        let task = tokio::spawn(gather(Arc::downgrade(inner), lines.clone()));
+        Self { lines, task }
+    }
+
+    /// # Errors
+    /// `UNAVAILABLE` when the intake is stopping.
+    pub(super) fn push(&self, queued: Queued) -> Result<()> {
+        self.lines.push(queued)
+    }
+}
+
+impl Drop for Gatherer {
+    fn drop(&mut self) {
+        self.lines.close();
+        self.task.abort();
+    }
+}
+
+/// Makes one batch after the other, as places for batches get free.
+async fn gather(inner: Weak<Inner>, lines: Arc<Lines>) {
+    let mut turn: Option<oneshot::Receiver<()>> = None;
+    loop {
+        while lines.is_empty() {
+            lines.changed.notified().await;
+        }
+        let Some(inner) = inner.upgrade() else { return };
+        let Ok(place) = inner.batches.clone().acquire_owned().await else {
+            return;
+        };
+        linger(&inner, &lines).await;
+        let deliveries = lines.take(inner.settings.limits.batch_records);
+        if deliveries.is_empty() {
+            continue;
+        }
+        let (claimed, next_turn) = oneshot::channel();
+        let before = turn.replace(next_turn);
+        let lines = lines.clone();
+        tokio::spawn(async move {
+            let left = batch::run(&inner, deliveries, before, claimed).await;
+            drop(place);
+            if !left.is_empty() {
+                tokio::time::sleep(FROZEN).await;
+                lines.put_back(left);
+            }
+        });
+    }
+}
+
+/// Waits for more while another batch is under way; a batch costs the same for one record as for a hundred.
+async fn linger(inner: &Inner, lines: &Lines) {
+    let idle = || inner.batches.available_permits() + 1 >= inner.settings.batches.max(1);
+    let full = || lines.records() >= inner.settings.limits.batch_records;
+    let until = tokio::time::Instant::now() + inner.settings.linger;
+    while !idle() && !full() {
+        let woken = tokio::time::timeout_at(until, lines.changed.notified()).await;
+        if woken.is_err() {
+            return;
+        }
+    }
+}
