@@ -1,7 +1,7 @@
 //! Configuration in one place: defaults, then the file, then the environment, then flags. Unknown keys are
 //! refused. Every knob's documentation is its doc comment, which `simcube config` prints beside the value.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use chrono::TimeDelta;
@@ -126,6 +126,14 @@ section! {
         record_bytes: usize = 256 * 1024,
         /// Records of one batch at most: what is journaled and counted together.
         batch_records: usize = 10_000,
+        /// Bytes of memory for what is being received. A tenant may use as much as is left free: half of it alone, a third
+        /// beside another. At least four times `body_bytes`; each connection may take another 64 KiB.
+        memory_bytes: u64 = 256 * 1024 * 1024,
+        /// Milliseconds that a whole line of NDJSON waits for others before it is taken.
+        linger_milliseconds: u64 = 1_000,
+        /// Bytes a second that a delivery comes with at least, over 30 seconds of waiting for it, or it is broken off. A
+        /// stream that delivers a whole line in that time may be slower.
+        least_bytes_per_second: u64 = 1_024,
         /// Deliveries read at the same time; more are answered 429.
         bodies: usize = 8,
         /// Batches of one delivery under way at the same time.
@@ -146,8 +154,11 @@ impl Intake {
                 body_bytes: self.body_bytes,
                 record_bytes: self.record_bytes,
                 batch_records: self.batch_records,
+                linger: Duration::from_millis(self.linger_milliseconds),
+                rate: self.least_bytes_per_second,
                 ..defaults.limits
             },
+            memory_bytes: self.memory_bytes,
             bodies: self.bodies,
             depth: self.depth,
             known_sims: self.known_sims,

@@ -19,7 +19,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use super::{Inner, Rejected, Reply, Settings, Step};
 use crate::{
     format::{self, Cdr, Refusal, Shape},
-    read::{Flaw, Raw},
+    read::{Flaw, Raw, Room},
 };
 
 /// Records decoded before other tasks get a turn.
@@ -36,6 +36,8 @@ pub(super) struct Work {
     pub(super) claimed: oneshot::Sender<()>,
     /// The body's place, kept until the batch is applied.
     pub(super) permit: Arc<OwnedSemaphorePermit>,
+    /// The records' memory, kept as long.
+    pub(super) room: Room,
 }
 
 /// A record, and what it became or why it is refused.
@@ -80,7 +82,7 @@ impl Work {
         if rows > 0 {
             self.inner.apply(self.tenant, batch, rows, payload).await?;
         }
-        drop(self.permit);
+        drop((self.permit, self.room));
         Ok(reply)
     }
 }

@@ -49,8 +49,9 @@ use tokio::{
 };
 
 use crate::{
+    admission::Admission,
     format::Format,
-    read::{Encoding, Limits, Reader},
+    read::{Batch, Encoding, Limits, Reader},
 };
 use backlog::Backlog;
 use batch::Work;
@@ -61,7 +62,9 @@ pub use recover::Recovered;
 pub struct Settings {
     /// Sizes of a body and its parts.
     pub limits: Limits,
-    /// Bodies read at the same time. With `depth` and [`Limits::batch_bytes`] it bounds memory.
+    /// Bytes of memory for what is being received; half of it is what one tenant may use. See [`Admission`].
+    pub memory_bytes: u64,
+    /// Bodies read at the same time.
     pub bodies: usize,
     /// Batches of one body under way at the same time.
     pub depth: usize,
@@ -89,6 +92,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            memory_bytes: 256 * 1024 * 1024,
             bodies: 8,
             depth: 3,
             applies: 4,
@@ -204,6 +208,7 @@ struct Inner {
     db: Db,
     settings: Settings,
     fault: Box<dyn Fault>,
+    admission: Admission,
     bodies: Arc<Semaphore>,
     applies: Semaphore,
     backlog: Arc<Backlog>,
@@ -253,6 +258,7 @@ impl Intake {
                 db,
                 settings,
                 fault: Box::new(fault),
+                admission: Admission::new(settings.memory_bytes, settings.admission),
                 bodies: Arc::new(Semaphore::new(settings.bodies.max(1))),
                 applies: Semaphore::new(settings.applies.max(1)),
                 backlog: Arc::new(Backlog::new(wake.clone())),
@@ -289,11 +295,14 @@ impl Intake {
             .map_err(Error::internal)?;
         // Batches that outlive a caller who went away still hold their place.
         let permit = Arc::new(permit);
-        let mut reader = Reader::new(body, format.framing, encoding, settings.limits);
+        let place = self.inner.admission.place(scope.tenant());
+        let mut reader = Reader::new(body, format.framing, encoding, settings.limits, place);
         let mut running: Running = FuturesOrdered::new();
         let mut reply = Reply::default();
         let mut turn: Option<oneshot::Receiver<()>> = None;
-        while let Some(records) = self.read(&mut reader, &mut running, &mut reply).await? {
+        while let Some(Batch { records, room }) =
+            self.read(&mut reader, &mut running, &mut reply).await?
+        {
             self.inner.backlog.admit()?;
             let (claimed, next_turn) = oneshot::channel();
             let work = Work {
@@ -303,6 +312,7 @@ impl Intake {
                 turn: turn.replace(next_turn),
                 claimed,
                 permit: permit.clone(),
+                room,
             };
             running.push_back(tokio::spawn(work.run(records)));
             while running.len() >= settings.depth.max(1) {
@@ -321,7 +331,7 @@ impl Intake {
         reader: &mut Reader,
         running: &mut Running,
         reply: &mut Reply,
-    ) -> Result<Option<Vec<crate::read::Raw>>> {
+    ) -> Result<Option<Batch>> {
         let reading = reader.next_batch();
         tokio::pin!(reading);
         loop {
