@@ -126,8 +126,14 @@ section! {
         record_bytes: usize = 256 * 1024,
         /// Records of one batch at most: what is journaled and counted together.
         batch_records: usize = 10_000,
-        /// Bytes of deliveries that are read or wait, of all tenants; each tenant has a share of it.
+        /// Bytes of memory for what is being received. A tenant may use as much as is left free: half of it alone, a third
+        /// beside another. At least four times `body_bytes`; each connection may take another 64 KiB.
         memory_bytes: u64 = 256 * 1024 * 1024,
+        /// Milliseconds that a whole line of NDJSON waits for the next ones before it is taken.
+        line_milliseconds: u64 = 1_000,
+        /// Bytes a second that a delivery comes with at least, over 30 seconds of waiting for it, or it is broken off. A
+        /// stream that delivers a whole line in that time may be slower.
+        least_bytes_per_second: u64 = 1_024,
         /// Parts of one delivery under way at the same time.
         depth: usize = 3,
         /// Batches under way at the same time, of all tenants.
@@ -157,6 +163,8 @@ impl Intake {
                 body_bytes: self.body_bytes,
                 record_bytes: self.record_bytes,
                 batch_records: self.batch_records,
+                linger: Duration::from_millis(self.line_milliseconds),
+                rate: self.least_bytes_per_second,
                 ..defaults.limits
             },
             memory: self.memory_bytes,

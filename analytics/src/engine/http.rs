@@ -274,6 +274,9 @@ fn names_and_types_length(bytes: &[u8]) -> Option<usize> {
     Some(at)
 }
 
+/// A piece of an insert's body, or its end, or why the end never comes. An insert is finished by its end only.
+type Piece = Result<Option<Bytes>, Failure>;
+
 async fn insert(
     engine: Arc<Engine>,
     ask: Ask,
@@ -284,11 +287,16 @@ async fn insert(
     let Some(permit) = engine.permit().await else {
         return closed();
     };
-    let (pieces, mut received) = mpsc::channel::<Result<Bytes, Failure>>(8);
+    let (pieces, mut received) = mpsc::channel::<Piece>(8);
     let job = tokio::task::spawn_blocking(move || {
         let outcome = prepare(&engine, &ask).and_then(|mut connection| {
             connection.insert(&sql, &format, &ask.parameters, || {
-                received.blocking_recv().transpose()
+                // Without an end, this request was dropped: its connection broke, or the listener was stopped.
+                let gone =
+                    "Code: 210. DB::Exception: the client went away before the end of the insert";
+                received
+                    .blocking_recv()
+                    .unwrap_or_else(|| Err(gone.to_owned()))
             })
         });
         drop(permit);
@@ -296,9 +304,9 @@ async fn insert(
     });
     loop {
         let piece = match tokio::time::timeout(BODY_PAUSE, body.frame()).await {
-            Ok(None) => break,
+            Ok(None) => Ok(None),
             Ok(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) => Ok(data),
+                Ok(data) => Ok(Some(data)),
                 Err(_trailer) => continue,
             },
             Ok(Some(Err(error))) => Err(format!(
@@ -308,7 +316,7 @@ async fn insert(
                 Err("Code: 209. DB::Exception: the client stopped sending the insert".to_owned())
             }
         };
-        let last = piece.is_err();
+        let last = !matches!(piece, Ok(Some(_)));
         if pieces.send(piece).await.is_err() || last {
             break;
         }

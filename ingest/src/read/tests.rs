@@ -3,11 +3,14 @@
 use std::convert::Infallible;
 
 use async_compression::tokio::write::GzipEncoder;
+use domain::id::TenantId;
 use futures::stream;
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt as _;
+use uuid::Uuid;
 
 use super::*;
+use crate::admission::{Admission, STEP};
 
 /// A body in pieces of `size` bytes.
 fn body(
@@ -31,12 +34,38 @@ fn small() -> Limits {
     }
 }
 
+/// A place of the only tenant.
+fn place() -> Place {
+    admission(1 << 30).place(tenant(1))
+}
+
+fn admission(bytes: u64) -> Admission {
+    Admission::new(bytes, Duration::ZERO)
+}
+
+fn tenant(n: u128) -> TenantId {
+    TenantId::new(Uuid::from_u128(n))
+}
+
+/// A reader of uncompressed chunks.
+fn reader<E>(
+    chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+    framing: Framing,
+    limits: Limits,
+    place: Place,
+) -> Reader
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    Reader::new(Box::pin(chunks), framing, Encoding::Identity, limits, place)
+}
+
 async fn read(bytes: &[u8], size: usize, framing: Framing, encoding: Encoding) -> Result<Vec<Raw>> {
-    let mut reader = Reader::new(body(bytes, size), framing, encoding, small());
+    let mut reader = Reader::new(body(bytes, size), framing, encoding, small(), place());
     let mut all = Vec::new();
     while let Some(batch) = reader.next_batch().await? {
-        assert!(!batch.is_empty() && batch.len() <= 3);
-        all.extend(batch);
+        assert!(!batch.records.is_empty() && batch.records.len() <= 3);
+        all.extend(batch.records);
     }
     let indexes: Vec<_> = all.iter().map(|raw| raw.index).collect();
     assert_eq!(indexes, (0..all.len() as u64).collect::<Vec<_>>());
@@ -212,32 +241,6 @@ async fn a_gzip_bomb_is_stopped_early() {
     );
 }
 
-#[tokio::test]
-async fn a_sender_who_breaks_off_gets_an_error() {
-    let chunks = [
-        Ok(Bytes::from_static(b"{}\n{")),
-        Err(io::Error::other("reset")),
-    ];
-    let mut reader = Reader::new(
-        stream::iter(chunks),
-        Framing::Lines,
-        Encoding::Identity,
-        small(),
-    );
-    assert!(reader.next_batch().await.is_err());
-}
-
-#[tokio::test]
-async fn a_silent_sender_is_not_waited_for() {
-    let limits = Limits {
-        silence: Duration::from_millis(10),
-        ..small()
-    };
-    let silent = stream::pending::<Result<Bytes, Infallible>>();
-    let mut reader = Reader::new(silent, Framing::Lines, Encoding::Identity, limits);
-    assert!(reader.next_batch().await.is_err());
-}
-
 proptest! {
     #[test]
     fn chunks_do_not_matter(
@@ -263,3 +266,5 @@ proptest! {
         });
     }
 }
+
+mod slow;

@@ -302,6 +302,46 @@ async fn too_many_bodies_at_once_are_turned_away() {
 }
 
 #[tokio::test]
+async fn a_record_counts_while_its_stream_goes_on() {
+    let world = World::new().await;
+    let limits = Limits {
+        linger: Duration::from_millis(1),
+        ..Limits::default()
+    };
+    let settings = Settings {
+        limits,
+        ..Settings::default()
+    };
+    let intake = world.intake_with(settings, NoFault);
+    let (lines, received) = futures::channel::mpsc::unbounded::<Result<Bytes, Infallible>>();
+    let alpha = world.alpha.clone();
+    let stream = tokio::spawn(async move {
+        let format = Format::of_records(Some("application/x-ndjson")).expect("a format");
+        intake
+            .submit(&alpha, &format, Encoding::Identity, received)
+            .await
+    });
+    for n in 1..=3 {
+        let line = record(n, LONG).json() + "\n{\"record_id\"";
+        let line = if n == 1 {
+            line
+        } else {
+            line.replacen("{\"record_id\"", "", 1)
+        };
+        lines.unbounded_send(Ok(line.into())).expect("read");
+        while world.ledger(&world.alpha).await[1] < n {
+            assert!(!stream.is_finished());
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(lines);
+    let reply = stream.await.expect("no panic").expect("taken");
+    // The last line was cut, and its sender ended the body himself.
+    assert_eq!(numbers(&reply), [4, 3, 0, 1]);
+    assert_eq!(world.proved(&world.alpha).await.records, 3);
+}
+
+#[tokio::test]
 async fn only_those_who_may_write_records_can() {
     let world = World::new().await;
     let intake = world.intake();
