@@ -141,7 +141,7 @@ section! {
         /// Milliseconds that a delivery waits for others to travel with while a batch is under way.
         linger_milliseconds: u64 = 10,
         /// Seconds within which an insert must begin. After them any server may settle a batch that is not counted.
-        takeover_seconds: u32 = 5,
+        takeover_seconds: u32 = 4,
         /// Sources that the records of one tenant may name, ever; a record of another one is `TOO_MANY_SOURCES`.
         sources: u32 = 1_000,
         /// SIMs whose assignments are kept in memory for attributing records, some 400 bytes each.

@@ -83,7 +83,7 @@ pub async fn hold_apply(cx: &SystemCx, patience: Duration) -> Result<()> {
 pub async fn freeze_apply(cx: &SystemCx, patience: Duration) -> Result<()> {
     let started = Instant::now();
     loop {
-        cx.execute("SAVEPOINT freeze", []).await?;
+        cx.execute("SAVEPOINT standstill", []).await?;
         cx.execute(
             "SELECT set_config('lock_timeout', $1, true)",
             [IN_LINE.into()],
@@ -99,7 +99,7 @@ pub async fn freeze_apply(cx: &SystemCx, patience: Duration) -> Result<()> {
                 return Ok(());
             }
             Err(error) if sql_state(&error).as_deref() == Some("55P03") => {
-                cx.execute("ROLLBACK TO SAVEPOINT freeze", []).await?;
+                cx.execute("ROLLBACK TO SAVEPOINT standstill", []).await?;
             }
             Err(error) => return Err(error.into()),
         }

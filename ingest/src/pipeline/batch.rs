@@ -188,6 +188,8 @@ async fn journal_and_apply(
 ) -> Result<()> {
     let tenants: BTreeSet<TenantId> = deliveries.iter().map(|(_, tenant, _)| *tenant).collect();
     let tenants: Vec<TenantId> = tenants.into_iter().collect();
+    // Before a connection is taken: whoever waits for its turn with one keeps it from those whose turn it is.
+    turn.come().await;
     let begun = begin(inner, &tenants).await?;
     let mut rooms = Vec::with_capacity(deliveries.len());
     let mut by_tenant: BTreeMap<TenantId, Vec<(usize, Item<Cdr>)>> = BTreeMap::new();
@@ -291,7 +293,6 @@ async fn write(
     }
     inner.reached(Step::Resolved)?;
     let claims: Vec<Claim> = attributed.iter().flat_map(claims_of).collect();
-    turn.come().await;
     let verdicts =
         journal::claim(cx, begun.month, &claims, &inner.older, inner.guesses.expected()).await?;
     inner.guesses.learn(&verdicts);

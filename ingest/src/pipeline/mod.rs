@@ -113,7 +113,7 @@ impl Default for Settings {
             past: TimeDelta::days(365),
             future: TimeDelta::hours(1),
             keep: TimeDelta::minutes(5),
-            takeover: TimeDelta::seconds(5),
+            takeover: TimeDelta::seconds(4),
         }
     }
 }
@@ -181,7 +181,6 @@ impl Fault for NoFault {
 }
 
 /// Records that someone hands over, to get an account of them.
-#[derive(Debug)]
 pub struct Delivery {
     /// Whose they are.
     pub tenant: TenantId,

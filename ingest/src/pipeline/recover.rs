@@ -185,7 +185,8 @@ impl Intake {
         let now = inner.db.clock().now();
         journal::open_month(&inner.db, now).await?;
         journal::drop_months(&inner.db, now, settings.past, settings.future).await?;
-        inner.older.refresh(&inner.db).await
+        inner.older.refresh(&inner.db).await?;
+        Ok(())
     }
 }
 

@@ -451,30 +451,22 @@ impl Touched {
 
     /// The cells of a level in which they lie.
     fn areas(&self, level: Level) -> Result<Vec<Area>> {
-        let mut areas: BTreeMap<(TenantId, DateTime<Utc>, DateTime<Utc>), BTreeSet<SimId>> =
+        let mut areas: BTreeMap<(TenantId, DateTime<Utc>), (Period, BTreeSet<SimId>)> =
             BTreeMap::new();
         for (tenant, days) in &self.by_tenant {
             for (day, sims) in days {
-                let period = match level {
-                    Level::Hour | Level::Day => Some((*day, *day + TimeDelta::days(1))),
-                    Level::Month | Level::Year => level.period_at(*day),
-                };
-                let outside = || Error::internal("a record outside of time");
-                let (from, to) = period.ok_or_else(outside)?;
-                let known = areas.entry((*tenant, from, to)).or_default();
-                known.extend(sims);
+                let period = level.max(Level::Day).period_at(*day);
+                let period = period.ok_or_else(|| Error::internal("a record outside of time"))?;
+                let area = areas.entry((*tenant, period.from()));
+                area.or_insert((period, BTreeSet::new())).1.extend(sims);
             }
         }
-        areas
-            .into_iter()
-            .map(|((tenant, from, to), sims)| {
-                Ok(Area {
-                    tenant,
-                    period: Period::new(from, to)?,
-                    sims: Some(sims.into_iter().collect()),
-                })
-            })
-            .collect()
+        let area = |((tenant, _), (period, sims)): (_, (_, BTreeSet<SimId>))| Area {
+            tenant,
+            period,
+            sims: Some(sims.into_iter().collect()),
+        };
+        Ok(areas.into_iter().map(area).collect())
     }
 }
 

@@ -15,7 +15,7 @@ use ingest::{
 use tokio::io::AsyncWriteExt as _;
 
 use crate::world::{
-    LONG, Record, SHORT, World, array, body, codes, lines, numbers, post_json, post_lines, record,
+    FOREIGN, LONG, Record, SHORT, World, array, body, codes, lines, numbers, post_json, post_lines, record,
     scope,
 };
 
@@ -264,17 +264,18 @@ async fn cloud_events_are_known_by_id_and_source() {
 }
 
 #[tokio::test]
-async fn too_many_bodies_at_once_are_turned_away() {
+async fn a_tenant_without_room_is_turned_away_and_no_other() {
     let world = World::new().await;
     let settings = Settings {
-        bodies: 1,
+        // Two steps, of which one tenant may hold one.
+        memory: 128 * 1024,
         admission: Duration::from_millis(20),
         ..Settings::default()
     };
     let intake = world.intake_with(settings, NoFault);
     let format = Format::of_records(Some("application/x-ndjson")).expect("a format");
-    let line = Bytes::from(record("a", LONG).json() + "\n");
-    let endless = stream::iter([Ok::<_, Infallible>(line)]).chain(stream::pending());
+    let begun = Bytes::from_static(b"{\"record_id\":");
+    let endless = stream::iter([Ok::<_, Infallible>(begun)]).chain(stream::pending());
     let slow = tokio::spawn({
         let (intake, alpha, format) = (intake.clone(), world.alpha.clone(), format.clone());
         async move {
@@ -283,22 +284,21 @@ async fn too_many_bodies_at_once_are_turned_away() {
                 .await
         }
     });
-    // The only place is taken as soon as the task has run.
+    // Its room is taken as soon as the task has run.
+    let sent = record("a", LONG).json();
     let refused = loop {
         tokio::task::yield_now().await;
-        match post_json(&intake, &world.alpha, "[]").await {
-            Err(error) => break error.code(),
-            Ok(reply) => assert_eq!(reply.received, 0),
+        if let Err(error) = post_json(&intake, &world.alpha, &sent).await {
+            break error.code();
         }
     };
     assert_eq!(refused, Code::Throttled);
+    let other = post_json(&intake, &world.beta, &record("a", FOREIGN).json()).await;
+    assert_eq!(other.expect("taken").accepted, 1);
     slow.abort();
     assert!(slow.await.is_err());
-    assert!(
-        post_json(&intake, &world.alpha, &record("b", LONG).json())
-            .await
-            .is_ok()
-    );
+    let reply = post_json(&intake, &world.alpha, &record("b", LONG).json()).await;
+    assert_eq!(reply.expect("taken").accepted, 1);
 }
 
 #[tokio::test]

@@ -271,7 +271,7 @@ async fn the_fate_of_a_record_and_the_accounting_can_be_asked_for() {
     let cx = world.db.read(&world.alpha).await.expect("a transaction");
     let fate = journal::fate(&cx, "pgw-1", "a").await.expect("a fate");
     assert_eq!(fate.state, FateState::Accepted);
-    assert!(fate.batch.is_some_and(|batch| batch.applied_at.is_some()));
+    assert!(fate.batch.is_some_and(|batch| batch.counted_at.is_some()));
     assert_eq!(fate.rejections[0].code.as_str(), "CONFLICT");
     let fate = journal::fate(&cx, "pgw-1", "b").await.expect("a fate");
     assert_eq!(

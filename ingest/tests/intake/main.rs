@@ -3,5 +3,6 @@
 mod body;
 mod counting;
 mod fault;
+mod harm;
 mod resolution;
 mod world;

@@ -6,6 +6,7 @@ use std::{
     fmt::Display,
     io::Cursor,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use analytics::Store;
@@ -15,14 +16,15 @@ use domain::{
     Clock, Db, Result, Role, Scope,
     fleet::{self, CountedUsage},
     id::{SimId, TenantId},
-    journal,
+    journal::{self, BatchFilter, BatchState},
+    paging::PageRequest,
     scope::{Segment, Visibility},
     tenant::{self, NewTenant},
 };
 use futures::{Stream, stream};
 use ingest::{
     format::Format,
-    pipeline::{Fault, Intake, NoFault, Reply, Settings},
+    pipeline::{Account, Fault, Intake, NoFault, Settings, Settled},
     read::Encoding,
 };
 use testkit::{ClickHouseDb, PostgresDb};
@@ -94,6 +96,23 @@ pub(crate) struct World {
     _postgres: PostgresDb,
 }
 
+/// Batches that fail are settled soon; answers that come late come, however busy the machine.
+pub(crate) fn patient() -> Settings {
+    Settings {
+        takeover: TimeDelta::seconds(1),
+        answer: Duration::from_secs(30),
+        ..Settings::default()
+    }
+}
+
+/// The same, but nobody waits long for an answer that does not come.
+pub(crate) fn impatient() -> Settings {
+    Settings {
+        answer: Duration::from_millis(300),
+        ..patient()
+    }
+}
+
 /// A caller of `tenant`.
 pub(crate) fn scope(tenant: TenantId, role: Role) -> Scope {
     Scope::verified(
@@ -110,7 +129,7 @@ impl World {
         let engines = tokio::task::spawn_blocking(|| (testkit::postgres(), testkit::clickhouse()));
         let (postgres, clickhouse) = engines.await.expect("engines");
         let clock = Hands(Arc::new(Mutex::new(NOW.parse().expect("a time"))));
-        let db = Db::connect(postgres.url(), 6, Arc::new(clock.clone()))
+        let db = Db::connect(postgres.url(), 10, Arc::new(clock.clone()))
             .await
             .expect("connected");
         let store = Store::remote(clickhouse.url())
@@ -143,7 +162,31 @@ impl World {
     }
 
     pub(crate) fn intake(&self) -> Intake {
-        self.intake_with(Settings::default(), NoFault)
+        self.intake_with(patient(), NoFault)
+    }
+
+    /// Settles until nothing is under way, as a process that stays does.
+    pub(crate) async fn settled(&self, intake: &Intake) -> Settled {
+        let mut sum = Settled::default();
+        let settling = async {
+            loop {
+                let settled = intake.settle().await.expect("settled");
+                sum.counted += settled.counted;
+                sum.inserted += settled.inserted;
+                sum.surplus += settled.surplus;
+                sum.corrected += settled.corrected;
+                sum.cut += settled.cut;
+                sum.quarantined += settled.quarantined;
+                if settled.waiting == 0 {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), settling)
+            .await
+            .expect("everything is settled");
+        sum
     }
 
     pub(crate) fn intake_with(&self, settings: Settings, fault: impl Fault) -> Intake {
@@ -195,6 +238,18 @@ impl World {
         assert_eq!(sum(|a| a.bytes_up), counted.up);
         assert_eq!(sum(|a| a.bytes_down), counted.down);
         counted
+    }
+
+    /// Records of a tenant in each of its batches in a state.
+    pub(crate) async fn batches(&self, scope: &Scope, state: BatchState) -> Vec<u64> {
+        let cx = self.db.read(scope).await.expect("a snapshot");
+        let filter = BatchFilter {
+            state: Some(state),
+            received: None,
+        };
+        let page = PageRequest::relay(Some(100), None, None, None).expect("a page");
+        let page = journal::batches(&cx, &filter, &page).await.expect("batches");
+        page.rows.iter().map(|(_, part)| part.records).collect()
     }
 
     /// received, accepted, duplicate, rejected of a tenant.
@@ -335,14 +390,14 @@ pub(crate) fn body(
     stream::iter(chunks)
 }
 
-pub(crate) async fn post_json(intake: &Intake, scope: &Scope, text: &str) -> Result<Reply> {
+pub(crate) async fn post_json(intake: &Intake, scope: &Scope, text: &str) -> Result<Account> {
     let format = Format::of_records(None)?;
     intake
         .submit(scope, &format, Encoding::Identity, body(text))
         .await
 }
 
-pub(crate) async fn post_lines(intake: &Intake, scope: &Scope, text: &str) -> Result<Reply> {
+pub(crate) async fn post_lines(intake: &Intake, scope: &Scope, text: &str) -> Result<Account> {
     let format = Format::of_records(Some("application/x-ndjson"))?;
     intake
         .submit(scope, &format, Encoding::Identity, body(text))
@@ -354,7 +409,7 @@ pub(crate) async fn post_stream(
     scope: &Scope,
     stream: &str,
     text: &str,
-) -> Result<Reply> {
+) -> Result<Account> {
     let format = Format::of_data_streamer(stream, Some("application/json; charset=utf-8"))?;
     intake
         .submit(scope, &format, Encoding::Identity, body(text))
@@ -362,7 +417,7 @@ pub(crate) async fn post_stream(
 }
 
 /// received, accepted, duplicate, rejected.
-pub(crate) fn numbers(reply: &Reply) -> [u64; 4] {
+pub(crate) fn numbers(reply: &Account) -> [u64; 4] {
     assert_eq!(
         reply.received,
         reply.accepted + reply.duplicate + reply.rejected
@@ -376,7 +431,7 @@ pub(crate) fn numbers(reply: &Reply) -> [u64; 4] {
 }
 
 /// Codes of the listed rejections, in order.
-pub(crate) fn codes(reply: &Reply) -> Vec<&'static str> {
+pub(crate) fn codes(reply: &Account) -> Vec<&'static str> {
     reply
         .rejections
         .iter()
