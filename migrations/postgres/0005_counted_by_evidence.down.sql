@@ -1,4 +1,4 @@
-DROP TABLE intake_mark, intake_month, intake_identity, intake_batch_tenant, intake_batch;
+DROP TABLE intake_mark, intake_filter, intake_month, intake_identity, intake_batch_tenant, intake_batch;
 DROP FUNCTION open_intake_month, drop_intake_month;
 DROP SEQUENCE intake_part_seq;
 

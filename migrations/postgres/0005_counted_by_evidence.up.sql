@@ -73,31 +73,48 @@ CREATE TABLE intake_identity (
     event_at timestamptz NOT NULL
 ) PARTITION BY RANGE (part);
 
--- The months that have a partition. Identities are claimed in the newest.
+-- The months that have a partition. Identities are claimed in the newest; the others are closed and never change again.
 CREATE TABLE intake_month (
-    month     integer     NOT NULL,    -- from January 1970
+    month     bigint      NOT NULL,    -- from January 1970
     opened_at timestamptz NOT NULL,
     CONSTRAINT intake_month_pkey PRIMARY KEY (month)
 );
 
--- Makes the partition of a month; the caller holds the lock that keeps claims out.
-CREATE FUNCTION open_intake_month(opened integer, at timestamptz) RETURNS void
+-- What a closed month may hold, in pieces: one tells of the identities after the first and up to the last that it names.
+-- A month that has the piece up to the greatest uuid is told of as a whole.
+CREATE TABLE intake_filter (
+    month  bigint   NOT NULL REFERENCES intake_month ON DELETE CASCADE,
+    format smallint NOT NULL,          -- of the filter; a program reads its own format only
+    after  uuid     NOT NULL,
+    upto   uuid     NOT NULL,
+    filter bytea    NOT NULL,
+    CONSTRAINT intake_filter_pkey PRIMARY KEY (month, format, upto)
+);
+ALTER TABLE intake_filter ALTER COLUMN filter SET STORAGE EXTERNAL;
+
+-- Makes the partition of a month; the caller holds the lock that keeps claims out. It is attached rather than made as a
+-- partition, because that would wait for everybody who reads the table. No tenant may read it but through the table,
+-- where row security is.
+CREATE FUNCTION open_intake_month(opened bigint, at timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    name text := format('intake_identity_%s', opened);
 BEGIN
     IF EXISTS (SELECT FROM intake_month WHERE month >= opened) THEN
         RETURN;
     END IF;
-    EXECUTE format('CREATE TABLE intake_identity_%s PARTITION OF intake_identity FOR VALUES FROM (%s) TO (%s)',
-        opened, opened::bigint << 40, (opened + 1)::bigint << 40);
-    EXECUTE format('ALTER TABLE intake_identity_%1$s ADD CONSTRAINT intake_identity_%1$s_key UNIQUE (identity)', opened);
+    EXECUTE format('CREATE TABLE %I (LIKE intake_identity, CONSTRAINT %I UNIQUE (identity))', name, name || '_key');
+    EXECUTE format('GRANT SELECT ON %I TO simcube_system', name);
+    EXECUTE format('ALTER TABLE intake_identity ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',
+        name, opened << 40, (opened + 1) << 40);
     INSERT INTO intake_month VALUES (opened, at);
 END $$;
 
--- Drops the partition of a month of which no record can come again.
-CREATE FUNCTION drop_intake_month(dropped integer) RETURNS void
+-- Drops the partition of a month of which no record can come again; the caller holds the same lock.
+CREATE FUNCTION drop_intake_month(dropped bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    EXECUTE format('DROP TABLE IF EXISTS intake_identity_%s', dropped);
+    EXECUTE format('DROP TABLE IF EXISTS %I', format('intake_identity_%s', dropped));
     DELETE FROM intake_month WHERE month = dropped;
 END $$;
 
@@ -123,6 +140,7 @@ CREATE POLICY intake_identity_tenant ON intake_identity TO simcube_app
 GRANT SELECT ON intake_batch_tenant, intake_identity TO simcube_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON intake_batch, intake_batch_tenant, intake_identity, intake_mark TO simcube_system;
 GRANT SELECT ON intake_month TO simcube_system;
+GRANT SELECT, INSERT ON intake_filter TO simcube_system;
 GRANT USAGE ON SEQUENCE intake_part_seq TO simcube_system;
 REVOKE EXECUTE ON FUNCTION open_intake_month, drop_intake_month FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION open_intake_month, drop_intake_month TO simcube_system;

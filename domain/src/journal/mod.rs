@@ -13,10 +13,10 @@
 //! Applying a batch is a transaction of its own that holds [`hold_apply`] and ends with [`mark_applied`], so that
 //! [`freeze_apply`] gives verifying and repairing cubes that stand still.
 //!
-//! Locks are taken in one order (identities by place and value, then accounting rows by key), so two batches wait for each
+//! Locks are taken in one order (identities by value, then accounting rows by key), so two batches wait for each
 //! other but never in a circle.
 
-mod hash;
+mod identity;
 mod packed;
 mod pending;
 mod read;
@@ -27,7 +27,10 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use hash::{Content, identity, place};
+pub use identity::{
+    Claim, Content, Expected, MONTH_LOCK, Month, Older, Verdict, claim, current_month, drop_months,
+    hold_month, identity, open_month,
+};
 pub use pending::{
     PARTS_PER_BATCH, Pending, drop_payloads, mark_applied, payload, recently_applied, unapplied,
     unapplied_rows,
@@ -37,8 +40,8 @@ pub use read::{
     RejectionFilter, accounting, fate, ledger, rejections,
 };
 pub use write::{
-    Claim, Expected, NewBatch, NewRejection, Tally, Verdict, claim, freeze_apply,
-    freeze_attribution, hold_apply, hold_attribution, record,
+    NewBatch, NewRejection, Tally, freeze_apply, freeze_attribution, hold_apply, hold_attribution,
+    record,
 };
 
 use crate::Error;

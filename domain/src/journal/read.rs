@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use super::{RejectionCode, identity, place, present};
+use super::{RejectionCode, identity, present};
 use crate::{
     Code, Cx, Error, Period, Permission, Result, SystemCx,
     id::{BatchId, TenantId},
@@ -206,15 +206,16 @@ const ACCOUNTING_SUMS: &str = "sum(received)::bigint AS received, sum(accepted):
 /// `FORBIDDEN` without `ingest:read`.
 pub async fn fate(cx: &Cx, source: &str, record_id: &str) -> Result<Fate> {
     cx.scope().require(Permission::IngestRead)?;
-    let identity = identity(source, record_id);
-    let tenant = cx.scope().tenant().uuid();
+    let tenant = cx.scope().tenant();
+    let identity = identity(tenant, source, record_id);
+    let tenant = tenant.uuid();
     let accepted: Option<IdentityRow> = cx
         .one(
-            "SELECT known.event_at, batch.batch_id, batch.created_at, batch.applied_at \
-             FROM intake_identity AS known \
-             JOIN intake_batch AS batch USING (tenant_id, batch_id) \
-             WHERE known.tenant_id = $1 AND known.place = $2 AND known.identity = $3",
-            [tenant.into(), place(record_id).into(), identity.into()],
+            "SELECT known.event_at, own.batch_id, own.received_at AS created_at, \
+                    own.counted_at AS applied_at \
+             FROM intake_identity AS known JOIN intake_batch_tenant AS own USING (part) \
+             WHERE own.tenant_id = $1 AND known.identity = $2",
+            [tenant.into(), identity.into()],
         )
         .await?;
     let mut sql = Sql::new(REJECTION_COLUMNS);

@@ -1,55 +1,18 @@
 //! The one transaction of a batch.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
-use sea_orm::{DbErr, FromQueryResult, Value};
+use sea_orm::Value;
 use uuid::Uuid;
 
 use super::{RejectionCode, packed};
 use crate::{
     Cx, Error, Result, SystemCx,
-    db::violated_constraint,
     id::{BatchId, TenantId},
     sql::{texts, uuids},
 };
 
 /// Key of the lock around applying; no tenant's id ends in it.
 const APPLY_LOCK: i64 = 0x0061_7070_6c79;
-
-/// A decoded and resolved record that asks to be counted.
-#[derive(Clone, Copy, Debug)]
-pub struct Claim {
-    /// See [`super::place`].
-    pub place: i64,
-    /// See [`super::identity`].
-    pub identity: Uuid,
-    /// See [`super::Content`].
-    pub content: Uuid,
-    /// Event time (`start`).
-    pub event_at: DateTime<Utc>,
-}
-
-/// What the caller expects of claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// None was claimed before. A plain insert does for them in three fifths of the time that one takes which is
-    /// prepared for conflicts; when it fails, Postgres logs an error and the other one follows.
-    AllNew,
-    /// Some may have been claimed before.
-    SomeKnown,
-}
-
-/// What became of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The first of its identity: it counts.
-    Accepted,
-    /// Known, with the same billing fields.
-    Duplicate,
-    /// Known, with other billing fields: the first one stands.
-    Conflict,
-}
 
 /// The accepted rows of a batch, encoded for the cubes.
 #[derive(Clone, Copy, Debug)]
@@ -138,156 +101,6 @@ pub async fn freeze_apply(cx: &SystemCx) -> Result<()> {
 /// The random half of a tenant's version 7 id.
 fn lock_key(tenant: TenantId) -> i64 {
     i64::from_be_bytes(tenant.uuid().as_u64_pair().1.to_be_bytes())
-}
-
-#[derive(FromQueryResult)]
-struct Stored {
-    identity: Uuid,
-    content: Uuid,
-}
-
-/// Claims identities for `batch`. Verdicts come in the order of `claims`; of one identity named twice the first wins.
-/// A concurrent transaction that claims the same identity is waited for. What is expected changes the time that it takes
-/// and nothing else.
-pub async fn claim(
-    cx: &SystemCx,
-    tenant: TenantId,
-    batch: BatchId,
-    claims: &[Claim],
-    expected: Expected,
-) -> Result<Vec<Verdict>> {
-    if claims.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut order: Vec<usize> = (0..claims.len()).collect();
-    // As the index is, so that two batches take their locks in one order; then by position, so that the first wins.
-    order.sort_unstable_by_key(|index| (claims[*index].place, claims[*index].identity, *index));
-    let firsts: Vec<&Claim> = order
-        .chunk_by(|a, b| claims[*a].identity == claims[*b].identity)
-        .map(|same| &claims[same[0]])
-        .collect();
-
-    let (inserted, stored) = claim_identities(cx, tenant, batch, &firsts, expected).await?;
-    let mut verdicts = vec![Verdict::Accepted; claims.len()];
-    for same in order.chunk_by(|a, b| claims[*a].identity == claims[*b].identity) {
-        let first = &claims[same[0]];
-        let (standing, rest) = match stored.get(&first.identity) {
-            Some(earlier) => (earlier.content, same),
-            None => (first.content, &same[1..]),
-        };
-        for index in rest {
-            verdicts[*index] = if claims[*index].content == standing {
-                Verdict::Duplicate
-            } else {
-                Verdict::Conflict
-            };
-        }
-    }
-    let accepted = verdicts.iter().filter(|v| **v == Verdict::Accepted).count();
-    if accepted as u64 != inserted {
-        let text = format!("{inserted} identities were inserted and {accepted} records accepted");
-        return Err(Error::internal(text));
-    }
-    Ok(verdicts)
-}
-
-/// Inserts those of `claims` that are nobody's yet. Says how many these are, and returns the others.
-async fn claim_identities(
-    cx: &SystemCx,
-    tenant: TenantId,
-    batch: BatchId,
-    claims: &[&Claim],
-    expected: Expected,
-) -> Result<(u64, HashMap<Uuid, Stored>)> {
-    if expected == Expected::AllNew
-        && let Some(inserted) = insert_as_new(cx, tenant, batch, claims).await?
-    {
-        return Ok((inserted, HashMap::new()));
-    }
-    let inserted = insert_identities(cx, tenant, batch, claims, "ON CONFLICT DO NOTHING").await?;
-    let stored = if inserted == claims.len() as u64 {
-        HashMap::new()
-    } else {
-        stored_identities(cx, tenant, batch, claims).await?
-    };
-    Ok((inserted, stored))
-}
-
-/// Inserts all of `claims` and says how many these are; inserts nothing when one of them is known.
-async fn insert_as_new(
-    cx: &SystemCx,
-    tenant: TenantId,
-    batch: BatchId,
-    claims: &[&Claim],
-) -> Result<Option<u64>> {
-    cx.execute("SAVEPOINT claims", []).await?;
-    match insert_identities(cx, tenant, batch, claims, "").await {
-        Ok(inserted) => Ok(Some(inserted)),
-        Err(error) if violated_constraint(&error).as_deref() == Some("intake_identity_pkey") => {
-            cx.execute("ROLLBACK TO SAVEPOINT claims", []).await?;
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn insert_identities(
-    cx: &SystemCx,
-    tenant: TenantId,
-    batch: BatchId,
-    claims: &[&Claim],
-    on_conflict: &str,
-) -> Result<u64, DbErr> {
-    let times: Vec<DateTime<Utc>> = claims.iter().map(|claim| claim.event_at).collect();
-    let sql = format!(
-        "INSERT INTO intake_identity (tenant_id, place, identity, content, batch_id, event_at) \
-         SELECT $1, new.place, new.identity, new.content, $2, new.event_at \
-         FROM unnest($3::bigint[], $4::uuid[], $5::uuid[], $6::timestamptz[]) \
-              AS new(place, identity, content, event_at) {on_conflict}"
-    );
-    let values = [
-        tenant.uuid().into(),
-        batch.uuid().into(),
-        places(claims),
-        uuids(claims.iter().map(|claim| claim.identity)),
-        uuids(claims.iter().map(|claim| claim.content)),
-        times.into(),
-    ];
-    cx.execute(&sql, values).await
-}
-
-fn places(claims: &[&Claim]) -> Value {
-    let places: Vec<i64> = claims.iter().map(|claim| claim.place).collect();
-    places.into()
-}
-
-/// Those of `claims` that other batches hold. Read after the insert, so a transaction that was waited for is seen.
-async fn stored_identities(
-    cx: &SystemCx,
-    tenant: TenantId,
-    batch: BatchId,
-    claims: &[&Claim],
-) -> Result<HashMap<Uuid, Stored>> {
-    let rows: Vec<Stored> = cx
-        .all(
-            // OFFSET 0 keeps this a look-up each: a join may read the whole table.
-            "SELECT stored.identity, stored.content \
-             FROM unnest($3::bigint[], $4::uuid[]) AS wanted(place, identity) \
-             CROSS JOIN LATERAL ( \
-                 SELECT known.identity, known.content, known.batch_id FROM intake_identity AS known \
-                 WHERE known.tenant_id = $1 AND known.place = wanted.place \
-                   AND known.identity = wanted.identity OFFSET 0) AS stored \
-             WHERE stored.batch_id <> $2",
-            [
-                tenant.uuid().into(),
-                batch.uuid().into(),
-                places(claims),
-                uuids(claims.iter().map(|claim| claim.identity)),
-            ],
-        )
-        .await?;
-    let by_identity = rows.into_iter().map(|row| (row.identity, row));
-    Ok(by_identity.collect())
 }
 
 /// Writes everything else that the batch changes. `batch` is none when nothing of it was accepted.
