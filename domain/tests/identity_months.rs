@@ -119,7 +119,9 @@ impl House {
             }
         };
         let minute = std::time::Duration::from_secs(60);
-        tokio::time::timeout(minute, waits).await.expect("somebody waits");
+        tokio::time::timeout(minute, waits)
+            .await
+            .expect("somebody waits");
     }
 }
 
