@@ -77,6 +77,13 @@ mod tests {
     use super::*;
     use crate::{id::TenantId, journal::identity};
 
+    /// Of the identities 0 to 11.
+    const STORED: &[u8] =
+        b"\xc1\x5c\x02\x89\xec\x2d\x0a\x91\x10\x00\x00\x00\x0f\x00\x00\x00\x10\x00\x00\x00\
+          \x00\x00\x00\x00\x00\x00\x00\x00\x76\xec\x00\x00\x97\x00\x00\x88\x00\x00\x00\x00\
+          \xf6\x00\x00\x00\x00\x00\x00\x00\x12\x00\x00\x00\x00\xed\x00\x00\x22\xff\x00\x00\
+          \x00\xc4\x00\x00\x00\x9d\x0a\x00";
+
     fn identities(from: u32, to: u32) -> Vec<Uuid> {
         let tenant = TenantId::new(Uuid::from_u128(7));
         let id = |n: u32| identity(tenant, "pgw-1", &n.to_string());
@@ -85,12 +92,12 @@ mod tests {
 
     #[test]
     fn a_filter_of_any_size_knows_all_it_was_made_of_and_little_else() {
+        let strangers = identities(1_000_000, 1_020_000);
         for size in (0..300).chain([1_000, 4_095, 30_000]) {
             let known = identities(0, size);
             let filter = Filter::of(&known).expect("a filter");
             let stored = Filter::from_bytes(&filter.to_bytes()).expect("a filter");
             assert!(known.iter().all(|id| stored.may_hold(*id)), "{size}");
-            let strangers = identities(1_000_000, 1_020_000);
             let maybe = strangers.iter().filter(|id| stored.may_hold(**id)).count();
             assert!((30..200).contains(&maybe), "{size}: {maybe} of 20,000");
         }
@@ -99,8 +106,7 @@ mod tests {
     #[test]
     fn a_stored_filter_is_read_by_newer_programs() {
         // When this fails the library has changed: raise the format, and every program makes filters of its own.
-        let golden = STORED.map(u8::to_le).to_vec();
-        let stored = Filter::from_bytes(&golden).expect("a filter");
+        let stored = Filter::from_bytes(STORED).expect("a filter");
         assert!(identities(0, 12).iter().all(|id| stored.may_hold(*id)));
         let strangers = identities(1_000, 2_000);
         assert!(strangers.iter().filter(|id| stored.may_hold(**id)).count() < 20);

@@ -134,11 +134,7 @@ pub async fn claim(
 }
 
 /// Judges `claims`, which `order` sorts by identity and position, by the records that stood before them.
-fn verdicts(
-    claims: &[Claim],
-    order: &[usize],
-    standing: &HashMap<Uuid, Standing>,
-) -> Vec<Verdict> {
+fn verdicts(claims: &[Claim], order: &[usize], standing: &HashMap<Uuid, Standing>) -> Vec<Verdict> {
     let mut verdicts = vec![Verdict::Accepted; claims.len()];
     for same in order.chunk_by(|a, b| claims[*a].identity == claims[*b].identity) {
         let first = &claims[same[0]];
@@ -180,8 +176,7 @@ async fn insert(
     struct Inserted {
         identities: Vec<Uuid>,
     }
-    if claims.is_empty()
-        || expected == Expected::AllNew && insert_as_new(cx, month, claims).await?
+    if claims.is_empty() || expected == Expected::AllNew && insert_as_new(cx, month, claims).await?
     {
         return Ok(Vec::new());
     }
