@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use domain::{
     Clock, Cx, Db, Result, Role, Scope,
-    fleet::{self, CountedUsage, Report},
+    fleet::{self, CountedUsage, Patience, Report},
     id::{SimId, TenantId},
     scope::{Segment, Visibility},
     tenant::{self, NewTenant},
@@ -137,6 +137,18 @@ impl House {
             "SELECT right(iccid, 2) AS sim, slug, valid::text FROM sim_customer
             JOIN sim USING (tenant_id, sim_id) JOIN customer ON customer.tenant_id = sim.tenant_id
                 AND customer.customer_id = sim_customer.customer_id ORDER BY iccid, valid",
+        )
+        .await
+    }
+
+    /// Whose the devices were, and who sees them now.
+    async fn owners(&self) -> Vec<String> {
+        self.text(
+            "SELECT device.name AS device, was.slug, valid::text, now.slug AS now FROM device
+            LEFT JOIN device_customer USING (tenant_id, device_id)
+            LEFT JOIN customer was ON was.tenant_id = device.tenant_id AND was.customer_id = device_customer.customer_id
+            LEFT JOIN customer now ON now.tenant_id = device.tenant_id AND now.customer_id = device.customer_id
+            ORDER BY device.name, valid",
         )
         .await
     }
@@ -313,7 +325,7 @@ async fn a_backdated_assignment_over_counted_usage_is_refused_and_before_it_is_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn usage_that_is_journaled_and_not_yet_applied_counts_as_counted() {
+async fn an_assignment_from_now_on_does_not_reach_into_usage_ahead_of_the_clock() {
     let house = House::new().await;
     let head = "iccid,state,customer,valid_from\n";
     house
@@ -321,24 +333,99 @@ async fn usage_that_is_journaled_and_not_yet_applied_counts_as_counted() {
             "{head}8944501000000000001,ACTIVE,Bosch,2026-01-01\n"
         ))
         .await;
-    let server = Database::connect(&house.url).await.expect("connected");
-    server
-        .execute_unprepared(
+    let before = house.assignments().await;
+    let counted = Counted::Everywhere(moment("2026-06-01T12:30:00Z"));
+    let undated = "iccid,state,customer\n8944501000000000001,ACTIVE,Dyer\n".to_owned();
+    let dated = format!("{head}8944501000000000001,ACTIVE,Dyer,{NOW}\n");
+    for moved in [&undated, &dated] {
+        let report = house.import_as(&house.alpha, moved, &counted).await;
+        assert_eq!(
+            errors(&report.expect("imported")),
+            [(2, "USAGE_ALREADY_COUNTED")]
+        );
+    }
+    assert_eq!(house.assignments().await, before);
+    house.set_clock("2026-06-01T12:30:00.001Z");
+    let report = house.import_as(&house.alpha, &undated, &counted).await;
+    assert_eq!(counts(&report.expect("imported")), (0, 1, 0, 0));
+}
+
+impl House {
+    async fn execute(&self, sql: &str) {
+        let server = Database::connect(&self.url).await.expect("connected");
+        server.execute_unprepared(sql).await.expect("executed");
+    }
+
+    /// A row of Alpha that is accepted and not counted, or of both tenants.
+    async fn journal(&self, slugs: &str) {
+        let sql = format!(
             "INSERT INTO intake_batch (tenant_id, batch_id, source, rows, payload, created_at)
-            SELECT tenant_id, uuidv7(), 'x', 1, 'x', now() FROM tenant",
-        )
-        .await
-        .expect("journaled");
-    let report = house
-        .import(&format!(
-            "{head}8944501000000000001,ACTIVE,Dyer,2026-05-10\n"
-        ))
+            SELECT tenant_id, uuidv7(), 'x', 1, 'x', now() FROM tenant WHERE slug IN ({slugs})"
+        );
+        self.execute(&sql).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_usage_is_accepted_and_not_counted_no_known_sim_is_reassigned() {
+    let house = House::new().await;
+    let head = "iccid,state,customer,device,valid_from\n";
+    let known = "8944501000000000001,ACTIVE,Bosch,d1,2026-01-01\n";
+    house.import(&format!("{head}{known}")).await;
+    house.journal("'beta'").await;
+    let to_dyer = "8944501000000000001,ACTIVE,Dyer,d1,\n";
+    let new = "8944501000000000002,ACTIVE,Dyer,d2,\n";
+    let report = house.import(&format!("{head}{to_dyer}")).await;
+    assert_eq!(counts(&report), (0, 1, 0, 0), "another tenant's usage");
+
+    house.set_clock("2026-06-02T00:00:00Z");
+    house.journal("'alpha'").await;
+    let (before, devices) = (house.assignments().await, house.owners().await);
+    let to_bosch = "8944501000000000001,ACTIVE,Bosch,d1,\n";
+    let elsewhere = "8944501000000000001,ACTIVE,Dyer,d3,\n";
+    let backdated = "8944501000000000001,ACTIVE,Dyer,d1,2026-05-10\n";
+    for refused in [to_bosch, elsewhere, backdated] {
+        let report = house.import(&format!("{head}{refused}")).await;
+        assert_eq!(errors(&report), [(2, "USAGE_ALREADY_COUNTED")], "{refused}");
+        let reason = &report.errors[0].reason;
+        assert!(reason.contains("not counted yet"), "{reason}");
+    }
+    assert_eq!(house.assignments().await, before);
+    assert_eq!(house.owners().await, devices);
+    // What changes no assignment goes on, and a new SIM has no usage.
+    let rest = format!("{head}8944501000000000001,SUSPENDED,Dyer,d1,\n{new}");
+    assert_eq!(counts(&house.import(&rest).await), (1, 1, 0, 0));
+
+    house
+        .execute("UPDATE intake_batch SET applied_at = now()")
         .await;
-    assert_eq!(errors(&report), [(2, "USAGE_ALREADY_COUNTED")]);
-    let now = house
-        .import("iccid,state,customer\n8944501000000000001,ACTIVE,Dyer\n")
+    let report = house.import(&format!("{head}{to_bosch}")).await;
+    assert_eq!(counts(&report), (0, 1, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_waits_for_usage_that_is_about_to_be_counted_and_keeps_more_out() {
+    let house = House::new().await;
+    let head = "iccid,state,customer\n";
+    house
+        .import(&format!("{head}8944501000000000001,ACTIVE,Bosch\n"))
         .await;
-    assert_eq!(counts(&now), (0, 1, 0, 0));
+    house.journal("'alpha'").await;
+    let counting = async {
+        let waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND (classid::bigint << 32) | objid::bigint = (SELECT ('x' || right(replace(tenant_id::text, '-', ''), 16))::bit(64)::bigint
+                FROM tenant WHERE slug = 'alpha')";
+        while house.text(waits).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        house
+            .execute("UPDATE intake_batch SET applied_at = now()")
+            .await;
+    };
+    let moved = format!("{head}8944501000000000001,ACTIVE,Dyer\n");
+    let (report, ()) = tokio::join!(house.import(&moved), counting);
+    assert_eq!(counts(&report), (0, 1, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -457,6 +544,64 @@ async fn bad_rows_are_reported_and_the_others_go_on() {
             (11, "INVALID_ICCID"),
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_moves_with_its_sim_at_valid_from_and_the_same_file_again_is_a_no_op() {
+    let house = House::new().await;
+    let csv = "iccid,state,customer,device,valid_from\n\
+        8944501000000000001,ACTIVE,Bosch,d1,2026-01-01\n\
+        8944501000000000001,ACTIVE,Dyer,d1,2026-03-01T06:30:00Z\n\
+        8944501000000000002,ACTIVE,Bosch,d2,2026-01-01\n\
+        8944501000000000002,ACTIVE,Dyer,,2026-03-01\n\
+        8944501000000000003,ACTIVE,Bosch,d3,\n\
+        8944501000000000004,ACTIVE,,d4,2026-01-01\n\
+        8944501000000000004,ACTIVE,Bosch,,2026-02-01\n";
+    assert_eq!(counts(&house.import(csv).await), (7, 0, 0, 0));
+    let owners = house.owners().await;
+    insta::assert_snapshot!(owners.join("\n"), @r##"
+    "##);
+    house.set_clock("2026-06-20T00:00:00Z");
+    assert_eq!(counts(&house.import(csv).await), (0, 0, 7, 0));
+    assert_eq!(house.owners().await, owners);
+    let touched = "SELECT name FROM device WHERE updated_at > created_at";
+    assert!(house.text(touched).await.is_empty());
+
+    // From now on, with its SIM, whether the file names the device or not; and to nobody.
+    let moved =
+        "iccid,state,customer\n8944501000000000001,ACTIVE,Bosch\n8944501000000000003,ACTIVE,\n";
+    assert_eq!(counts(&house.import(moved).await), (0, 2, 0, 0));
+    let owners = house.owners().await;
+    insta::assert_snapshot!(owners.join("\n"), @r##"
+    "##);
+    assert_eq!(counts(&house.import(moved).await), (0, 0, 2, 0));
+    assert_eq!(house.owners().await, owners);
+    assert_eq!(
+        house.text(touched).await,
+        [r#"{"name":"d1"}"#, r#"{"name":"d3"}"#]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_whose_sim_came_last_in_whatever_order_that_is_told() {
+    let head = "iccid,state,customer,device,valid_from\n";
+    let rows = [
+        "8944501000000000001,ACTIVE,Bosch,d1,2026-01-01\n",
+        "8944501000000000002,ACTIVE,Dyer,d1,2026-03-01\n",
+        "8944501000000000002,ACTIVE,Dyer,,2026-05-01\n",
+        "8944501000000000003,ACTIVE,,d1,2026-04-01\n",
+    ];
+    let house = House::new().await;
+    house.import(&format!("{head}{}", rows.concat())).await;
+    let owners = house.owners().await;
+    insta::assert_snapshot!(owners.join("\n"), @r##"
+    "##);
+    let (other, mut backwards) = (House::new().await, rows);
+    backwards.reverse();
+    for row in backwards {
+        other.import(&format!("{head}{row}")).await;
+    }
+    assert_eq!(other.owners().await, owners);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -586,7 +731,8 @@ async fn a_chunk_costs_the_same_number_of_statements_for_one_row_or_a_thousand()
             .expect("a chunk");
         let cx: Cx = house.db.write(&house.alpha).await.expect("cx");
         let system = house.db.system().await.expect("system");
-        let report = fleet::import(&cx, &system, &chunk, &Counted::Nowhere)
+        let mut patience = Patience::default();
+        let report = fleet::import(&cx, &system, &chunk, &Counted::Nowhere, &mut patience)
             .await
             .expect("imported");
         assert_eq!(report.created, count);

@@ -113,7 +113,13 @@ pub async fn status(url: &str) -> Result<Vec<Applied>, Error> {
 /// A number that changes when any migration does; names the template database of the tests.
 pub fn fingerprint() -> u64 {
     let mut hasher = DefaultHasher::new();
-    [FOUNDATION.up, FLEET_VERSION.up, IDENTITY_PLACE.up].hash(&mut hasher);
+    [
+        FOUNDATION.up,
+        FLEET_VERSION.up,
+        IDENTITY_PLACE.up,
+        DEVICE_CUSTOMER.up,
+    ]
+    .hash(&mut hasher);
     [NETWORKS_UP, network::CSV].hash(&mut hasher);
     hasher.finish()
 }
@@ -198,6 +204,7 @@ impl MigratorTrait for Migrator {
             Box::new(Networks),
             Box::new(FLEET_VERSION),
             Box::new(IDENTITY_PLACE),
+            Box::new(DEVICE_CUSTOMER),
         ]
     }
 }
@@ -228,6 +235,12 @@ const IDENTITY_PLACE: Script = Script {
     name: "m0004_identity_place",
     up: &[include_str!("../postgres/0004_identity_place.up.sql")],
     down: include_str!("../postgres/0004_identity_place.down.sql"),
+};
+
+const DEVICE_CUSTOMER: Script = Script {
+    name: "m0006_device_customer",
+    up: &[include_str!("../postgres/0006_device_customer.up.sql")],
+    down: include_str!("../postgres/0006_device_customer.down.sql"),
 };
 
 impl MigrationName for Script {
