@@ -108,6 +108,10 @@ fn inventory() -> Vec<String> {
              SELECT {tenant}, {device}, 'device-' || n, 'ACTIVE', {customer}, now(), now() FROM generate_series(0, {used}) n"
         ),
         format!(
+            "INSERT INTO device_customer (tenant_id, device_id, customer_id, valid)
+             SELECT {tenant}, {device}, {customer}, tstzrange('2020-01-01Z', NULL) FROM generate_series(0, {used}) n"
+        ),
+        format!(
             "INSERT INTO sim_customer (tenant_id, sim_id, customer_id, valid)
              SELECT {tenant}, {sim}, {customer}, tstzrange('2020-01-01Z', NULL) FROM generate_series(0, {used}) n"
         ),

@@ -118,6 +118,7 @@ pub fn fingerprint() -> u64 {
         FLEET_VERSION.up,
         IDENTITY_PLACE.up,
         COUNTED_BY_EVIDENCE.up,
+        DEVICE_CUSTOMER.up,
     ]
     .hash(&mut hasher);
     [NETWORKS_UP, network::CSV].hash(&mut hasher);
@@ -205,6 +206,7 @@ impl MigratorTrait for Migrator {
             Box::new(FLEET_VERSION),
             Box::new(IDENTITY_PLACE),
             Box::new(COUNTED_BY_EVIDENCE),
+            Box::new(DEVICE_CUSTOMER),
         ]
     }
 }
@@ -243,6 +245,12 @@ const COUNTED_BY_EVIDENCE: Script = Script {
         "../postgres/0005_counted_by_evidence.up.sql"
     )],
     down: include_str!("../postgres/0005_counted_by_evidence.down.sql"),
+};
+
+const DEVICE_CUSTOMER: Script = Script {
+    name: "m0006_device_customer",
+    up: &[include_str!("../postgres/0006_device_customer.up.sql")],
+    down: include_str!("../postgres/0006_device_customer.down.sql"),
 };
 
 impl MigrationName for Script {

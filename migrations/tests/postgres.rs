@@ -56,6 +56,14 @@ async fn contents(db: &DatabaseConnection) -> Vec<String> {
     .await
 }
 
+/// Takes back a migration and those after it.
+async fn take_back(db: &PostgresDb, first: &str) {
+    let known = migrations::status(db.url()).await.unwrap();
+    let from = known.iter().position(|m| m.name == first).unwrap();
+    let steps = u32::try_from(known.len() - from).unwrap();
+    migrations::down(db.url(), Some(steps)).await.unwrap();
+}
+
 async fn all_applied(db: &PostgresDb) -> bool {
     migrations::status(db.url())
         .await
@@ -159,7 +167,7 @@ async fn a_database_of_a_newer_program_is_refused() {
 #[tokio::test]
 async fn usage_that_an_unreleased_version_took_in_is_refused_with_a_sentence() {
     let db = postgres();
-    migrations::down(db.url(), Some(1)).await.unwrap();
+    take_back(&db, "m0005_counted_by_evidence").await;
     let old = format!(
         "INSERT INTO tenant (tenant_id, slug, name, created_at) VALUES ('{ALPHA}', 'alpha', 'alpha', now());
          INSERT INTO intake_batch (tenant_id, batch_id, source, rows, created_at)
@@ -171,6 +179,47 @@ async fn usage_that_an_unreleased_version_took_in_is_refused_with_a_sentence() {
         error.to_string(),
         "migrating Postgres failed: this database has usage that an unreleased version took in: start with an empty one"
     );
+}
+
+#[tokio::test]
+async fn a_device_that_is_there_has_belonged_to_its_customer_ever_since() {
+    let db = two_tenants().await;
+    take_back(&db, "m0006_device_customer").await;
+    let connection = connect(&db).await;
+    let devices = format!(
+        "INSERT INTO device (tenant_id, name, state, customer_id, created_at, updated_at)
+         VALUES ('{BETA}', 'owned', 'ACTIVE', '{BETA_CUSTOMER}', now(), now()),
+                ('{BETA}', 'spare', 'ACTIVE', NULL, now(), now())"
+    );
+    connection.execute_unprepared(&devices).await.unwrap();
+    migrations::up(db.url()).await.unwrap();
+    let history = "SELECT name || ' ' || h.customer_id || ' ' || valid FROM device_customer h
+                   JOIN device USING (tenant_id, device_id)";
+    let expected = format!("owned {BETA_CUSTOMER} [-infinity,)");
+    assert_eq!(strings(&connection, history).await, [expected]);
+}
+
+#[tokio::test]
+async fn a_device_belongs_to_one_customer_at_a_time() {
+    let db = two_tenants().await;
+    let connection = connect(&db).await;
+    let device = "00000000-0000-7000-8000-0000000000d1";
+    let history = format!(
+        "INSERT INTO device (tenant_id, device_id, name, state, created_at, updated_at)
+         VALUES ('{BETA}', '{device}', 'meter', 'ACTIVE', now(), now());
+         INSERT INTO device_customer VALUES ('{BETA}', '{device}', '{BETA_CUSTOMER}', '[2026-01-01,2026-02-01)')"
+    );
+    connection.execute_unprepared(&history).await.unwrap();
+    let also = |from: &str| {
+        format!(
+            "INSERT INTO device_customer VALUES ('{BETA}', '{device}', '{BETA_CUSTOMER}', '[{from},)')"
+        )
+    };
+    let twice = connection.execute_unprepared(&also("2026-01-31")).await;
+    let error = twice.unwrap_err().to_string();
+    assert!(error.contains("device_customer_pkey"), "{error}");
+    let after = connection.execute_unprepared(&also("2026-02-01")).await;
+    assert!(after.is_ok());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_graphql::parser::{
     parse_schema,
@@ -214,4 +214,76 @@ async fn a_switch_and_a_pool_take_effect_on_the_next_request() {
         world.run(dyer, sims, json!({})).await["data"]["sims"]["totalCount"],
         2
     );
+}
+
+/// The devices that a caller sees: ids by name.
+async fn devices(world: &World, caller: Caller) -> BTreeMap<String, Value> {
+    let query = "{ devices { totalCount nodes { id name } } }";
+    let answer = world.run(caller, query, json!({})).await;
+    let devices = &answer["data"]["devices"];
+    let nodes = devices["nodes"].as_array().expect("nodes");
+    assert_eq!(devices["totalCount"], nodes.len());
+    let name = |node: &Value| node["name"].as_str().expect("a name").to_owned();
+    let pairs = nodes.iter().map(|node| (name(node), node["id"].clone()));
+    pairs.collect()
+}
+
+#[tokio::test]
+async fn a_device_is_seen_by_the_customer_that_it_belongs_to_now() {
+    let world = World::new().await;
+    let admin = Caller("alpha", Role::TenantAdmin, None);
+    let (bosch, dyer) = (
+        Caller("alpha", Role::CustomerUser, Some("bosch")),
+        Caller("alpha", Role::CustomerUser, Some("dyer")),
+    );
+    let names = |devices: &BTreeMap<String, Value>| devices.keys().cloned().collect::<Vec<_>>();
+    let before = devices(&world, dyer).await;
+    assert_eq!(names(&before), ["alpha-device-3", "alpha-device-4"]);
+
+    let file = world::fleet_file("alpha", "8944501");
+    let iccid = |n: usize| {
+        file.lines()
+            .nth(n + 1)
+            .and_then(|line| line.split(',').nth(1))
+            .expect("an ICCID")
+    };
+    let moved = format!(
+        "iccid,state,customer,device,valid_from\n{},ACTIVE,Bosch,alpha-device-3,2026-11-01\n\
+         {},ACTIVE,Dyer,alpha-device-0,2026-11-01\n",
+        iccid(3),
+        iccid(0)
+    );
+    let import =
+        "mutation($csv: String!) { importFleet(input: { csv: $csv }) { updated rejected } }";
+    let report = world.run(admin, import, json!({ "csv": moved })).await;
+    assert_eq!(
+        report["data"]["importFleet"],
+        json!({ "updated": 2, "rejected": 0 })
+    );
+
+    assert_eq!(
+        names(&devices(&world, dyer).await),
+        ["alpha-device-0", "alpha-device-4"]
+    );
+    let left = &before["alpha-device-3"];
+    let node = "query($id: ID!) { node(id: $id) { id } device(id: $id) { name } }";
+    let answer = world.run(dyer, node, json!({ "id": left })).await;
+    assert_eq!(world::codes(&answer), ["NOT_FOUND", "NOT_FOUND"]);
+    let seen = devices(&world, bosch).await;
+    assert_eq!(
+        names(&seen),
+        ["alpha-device-1", "alpha-device-2", "alpha-device-3"]
+    );
+    // What it used before stays with the customer of that time.
+    let usage = "query($id: ID!, $october: UsageInput!) { device(id: $id) { usage(input: $october) { totals { records } } } }";
+    let question = json!({ "id": left, "october": world::october() });
+    for (caller, records) in [(bosch, 0), (admin, 3)] {
+        let answer = world.run(caller, usage, question.clone()).await;
+        let used = &answer["data"]["device"]["usage"]["totals"]["records"];
+        assert_eq!(
+            used.as_str().map_or(used.as_u64(), |n| n.parse().ok()),
+            Some(records),
+            "{answer}"
+        );
+    }
 }

@@ -36,6 +36,8 @@ enum Change {
     },
     /// One of Dyer's own SIMs changes its state and SIM labels: SIMs are closed to Dyer.
     OwnSim { state: &'static str, label: u8 },
+    /// A device of Bosch, with its SIM, goes to somebody else or comes back.
+    Device { customer: &'static str, day: u32 },
     /// Usage of one of the first SIMs of a tenant, Dyer's among them: usage is closed to Dyer.
     Usage {
         tenant: &'static str,
@@ -53,6 +55,7 @@ fn change() -> impl Strategy<Value = Change> {
     let tenant = prop_oneof![Just("alpha"), Just("beta")];
     let customer = prop_oneof![Just("Bosch"), Just("3M"), Just("")];
     prop_oneof![
+        (customer.clone(), 1..20_u32).prop_map(|(customer, day)| Change::Device { customer, day }),
         (tenant.clone(), customer, 0..5_000_u32, any::<u8>()).prop_map(
             |(tenant, customer, number, label)| Change::Sim {
                 tenant,
@@ -161,6 +164,17 @@ async fn happen(world: &World, change: Change) {
                 format!("iccid,state,labels\n{iccid},{state},hidden{label}=y\n"),
             )
             .await;
+        }
+        Change::Device { customer, day } => {
+            let csv = world::fleet_file("alpha", "8944501");
+            let iccid = csv
+                .lines()
+                .nth(1)
+                .and_then(|line| line.split(',').nth(1))
+                .expect("Bosch's first SIM");
+            let row = format!("{customer},{iccid},ACTIVE,alpha-device-0,2026-11-{day:02}");
+            let head = "customer,iccid,state,device,valid_from";
+            import(world, "alpha", format!("{head}\n{row}\n")).await;
         }
         Change::Usage {
             tenant,

@@ -11,6 +11,9 @@ use uuid::Uuid;
 use super::scoped::{Parameter, Scoped};
 use crate::{Store, cube::Level, store::fault};
 
+/// From the beginning of an hour to its last millisecond.
+const HOUR_END: u32 = 3_600_000 - 1;
+
 /// The last counted moment of a SIM.
 #[derive(Row, Deserialize)]
 struct Line {
@@ -22,7 +25,7 @@ struct Line {
 
 impl CountedUsage for Store {
     /// The start of each SIM's newest counted record. The hour cube says where to look, so that the records of one
-    /// recent stretch are read and not a year of them.
+    /// recent stretch are read and not a year of them. Where they have expired, it is the end of that hour.
     async fn last_counted(
         &self,
         scope: &Scope,
@@ -32,14 +35,18 @@ impl CountedUsage for Store {
         let wanted = Parameter::Uuids(sims.iter().map(|id| id.uuid()).collect());
         let wanted = format!("sim IN {}", scoped.parameters.bind(wanted));
         let hours = scoped.own(Level::Hour, 0, u32::MAX, std::slice::from_ref(&wanted));
+        let hours = format!(
+            "SELECT sim, max(period) AS begins FROM (\n{hours}\n) GROUP BY sim HAVING sum(records) > 0"
+        );
         let records = scoped.records(&[
             wanted,
-            format!(
-                "start >= (SELECT min(last) FROM (SELECT max(period) AS last FROM (\n{hours}\n) GROUP BY sim))"
-            ),
+            format!("start >= (SELECT min(begins) FROM (\n{hours}\n))"),
         ]);
+        let records = format!("SELECT sim, max(start) AS newest FROM (\n{records}\n) GROUP BY sim");
         let sql = format!(
-            "SELECT sim, toUnixTimestamp64Milli(max(start)) AS last FROM (\n{records}\n) GROUP BY sim HAVING sum(sign) > 0"
+            "SELECT sim, toUnixTimestamp64Milli(if(newest >= begins, newest, \
+             addMilliseconds(toDateTime64(begins, 3, 'UTC'), {HOUR_END}))) AS last\n\
+             FROM (\n{hours}\n) AS hours LEFT JOIN (\n{records}\n) AS records USING (sim)"
         );
         let query = scoped.parameters.attach(self.query(&sql));
         let lines: Vec<Line> = query.fetch_all().await.map_err(fault)?;

@@ -99,7 +99,7 @@ pub struct Device {
     pub state: DeviceState,
     /// How it can communicate.
     pub connectivity: Vec<Connectivity>,
-    /// The customer it is assigned to now.
+    /// The customer it belongs to now, which goes with the SIMs in it ([`crate::fleet`]).
     pub customer: Option<CustomerId>,
     /// Made by the simulator.
     pub simulated: bool,

@@ -4,16 +4,18 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
     io::{Read, Seek},
+    time::Duration,
 };
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     chunk::{Chunk, chunks},
     model::{Report, RowCode, RowError},
-    plan::{Known, Plan, SimPlan, Target, plan},
+    owner,
+    plan::{Counted, Known, Plan, SimPlan, Target, plan},
     store::{self, History, Labelled, NewDevice, SimRecord},
     timeline::{Span, Timeline},
 };
@@ -30,6 +32,37 @@ pub trait CountedUsage: Sync {
     ) -> impl Future<Output = Result<HashMap<SimId, DateTime<Utc>>>> + Send;
 }
 
+/// How long an import still waits for accepted usage to be counted. Meanwhile the tenant's intake takes no batch in, so that
+/// the batches that are under way are the last ones; a wait in vain is not repeated for every chunk of a file.
+#[derive(Debug)]
+pub struct Patience(Duration);
+
+impl Patience {
+    /// Many times what a batch takes.
+    const LONGEST: Duration = Duration::from_secs(3);
+    /// Between two looks.
+    const STEP: Duration = Duration::from_millis(20);
+
+    /// Waits until the accepted usage of the tenant is counted. False when it still is not.
+    async fn until_counted(&mut self, cx: &Cx) -> Result<bool> {
+        while journal::unapplied_rows(cx).await? > 0 {
+            let Some(left) = self.0.checked_sub(Self::STEP) else {
+                return Ok(false);
+            };
+            self.0 = left;
+            tokio::time::sleep(Self::STEP).await;
+        }
+        *self = Self::default();
+        Ok(true)
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(Self::LONGEST)
+    }
+}
+
 /// Imports a whole file, one transaction per chunk, and hands each chunk's report to `progress`.
 ///
 /// # Errors
@@ -43,10 +76,11 @@ pub async fn import_file<R: Read + Seek + Send>(
 ) -> Result<Report> {
     scope.require(Permission::InventoryWrite)?;
     let mut total = Report::default();
+    let mut patience = Patience::default();
     for chunk in chunks(reader)? {
         let cx = db.write(scope).await?;
         let system = db.system().await?;
-        let report = import(&cx, &system, &chunk, usage).await?;
+        let report = import(&cx, &system, &chunk, usage, &mut patience).await?;
         cx.commit().await?;
         progress(&report);
         total.merge(report);
@@ -64,13 +98,15 @@ pub async fn import(
     system: &SystemCx,
     chunk: &Chunk,
     usage: &impl CountedUsage,
+    patience: &mut Patience,
 ) -> Result<Report> {
     cx.scope().require(Permission::InventoryWrite)?;
     store::take_turn(cx).await?;
     let known = store::known(cx, system, &chunk.rows).await?;
-    let mut planned = plan(&chunk.rows, &known, &HashMap::new(), cx.now());
-    let counted = counted(cx, usage, &planned).await?;
-    if !counted.is_empty() {
+    let mut planned = plan(&chunk.rows, &known, &Counted::default(), cx.now());
+    let reassigned = reassigned(&planned);
+    if !reassigned.is_empty() {
+        let counted = counted(cx, usage, &reassigned, patience).await?;
         planned = plan(&chunk.rows, &known, &counted, cx.now());
     }
     let mut report = Report {
@@ -107,42 +143,29 @@ pub async fn import(
     Ok(report)
 }
 
-/// Up to when usage is counted, for known SIMs whose assignment would change.
+/// Known SIMs whose assignment would change.
+fn reassigned(planned: &Plan<'_>) -> Vec<SimId> {
+    let changed = planned.sims.iter().filter(|sim| sim.reassigned());
+    changed.filter_map(|sim| sim.id).map(SimId::new).collect()
+}
+
+/// The usage that stands in the way of other assignments of `sims`, with effect from whatever time.
 async fn counted(
     cx: &Cx,
     usage: &impl CountedUsage,
-    planned: &Plan<'_>,
-) -> Result<HashMap<Uuid, DateTime<Utc>>> {
-    let reassigned = |sim: &&SimPlan<'_>| sim.customer_changed || sim.device_changed;
-    let sims: Vec<Uuid> = planned
-        .sims
-        .iter()
-        .filter(reassigned)
-        .filter_map(|sim| sim.id)
-        .collect();
-    if sims.is_empty() {
-        return Ok(HashMap::new());
-    }
+    sims: &[SimId],
+    patience: &mut Patience,
+) -> Result<Counted> {
     // No batch is attributed from here on; those that were are in the cubes or in the journal. The journal is asked
     // first, because batches move from it to the cubes meanwhile.
     journal::freeze_attribution(cx).await?;
-    let under_way = journal::unapplied_rows(cx).await? > 0;
-    let ids: Vec<SimId> = sims.iter().map(|sim| SimId::new(*sim)).collect();
-    let mut counted: HashMap<Uuid, DateTime<Utc>> = usage
-        .last_counted(cx.scope(), &ids)
-        .await?
-        .into_iter()
-        .map(|(sim, last)| (sim.uuid(), last))
-        .collect();
-    if under_way {
-        // Whose usage it is cannot be told cheaply, so it may be anybody's until just now.
-        let just_now = cx.now() - Duration::milliseconds(1);
-        for sim in sims {
-            let last = counted.entry(sim).or_insert(just_now);
-            *last = (*last).max(just_now);
-        }
-    }
-    Ok(counted)
+    let under_way = !patience.until_counted(cx).await?;
+    let last = usage.last_counted(cx.scope(), sims).await?;
+    let last = last.into_iter().map(|(sim, last)| (sim.uuid(), last));
+    Ok(Counted {
+        last: last.collect(),
+        under_way,
+    })
 }
 
 /// Writes a plan and returns the ICCIDs that could not be taken.
@@ -178,6 +201,7 @@ async fn apply<'p>(cx: &Cx, known: &Known, planned: &'p Plan<'_>) -> Result<BTre
         .filter_map(|sim| spans(sim, &sim.device, &devices))
         .collect();
     store::replace_history(cx, History::Device, histories).await?;
+    owner::follow(cx, &moved_devices(known, &changed, &devices)).await?;
     set_labels(cx, known, &changed, id_of, &devices).await?;
     let refused = new.iter().map(|record| record.plan.row().iccid.as_str());
     Ok(refused
@@ -204,7 +228,22 @@ async fn create_customers(
         .collect())
 }
 
-/// Ids of the plan's new devices, by index. A device belongs to the present customer of the first SIM in it.
+/// Devices that a SIM whose assignment changes sits in, or once sat in.
+fn moved_devices(known: &Known, changed: &[&SimPlan<'_>], created: &[Option<Uuid>]) -> Vec<Uuid> {
+    let reassigned = changed.iter().filter(|sim| sim.reassigned());
+    let devices: BTreeSet<Uuid> = reassigned
+        .flat_map(|sim| {
+            let stored = known.sims.get(sim.row().iccid.as_str());
+            let before = stored.into_iter().flat_map(|sim| sim.device.spans());
+            before.chain(sim.device.spans())
+        })
+        .filter_map(|span| id_of(*span.value, created))
+        .collect();
+    devices.into_iter().collect()
+}
+
+/// Ids of the plan's new devices, by index. A device begins with the present customer of the first SIM in it, which
+/// nearly always stays so; its history decides in the end.
 async fn create_devices(
     cx: &Cx,
     planned: &Plan<'_>,

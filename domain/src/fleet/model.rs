@@ -160,7 +160,7 @@ pub enum RowCode {
     InvalidValidFrom,
     /// Assignments begin in the past or now.
     FutureAssignment,
-    /// The change reaches into usage that is already counted.
+    /// The change reaches into usage that is already counted, or may reach into usage that is accepted and will be.
     UsageAlreadyCounted,
     /// A second row of this SIM with the same `valid_from`.
     DuplicateRow,

@@ -70,6 +70,15 @@ pub(super) struct NewCustomer {
 /// A label, as key and value, and the device that shall carry it.
 pub(super) type DeviceLabel<'a> = (Target, &'a (String, String));
 
+/// Usage that stands in the way of changing assignments.
+#[derive(Default)]
+pub(super) struct Counted {
+    /// The last moment at which counted usage of a SIM begins, which may lie ahead of the clock.
+    pub(super) last: HashMap<Uuid, DateTime<Utc>>,
+    /// Usage of the tenant is accepted and not counted yet. Whose it is and from when cannot be told.
+    pub(super) under_way: bool,
+}
+
 /// What shall become of one SIM.
 pub(super) struct SimPlan<'a> {
     /// The rows that say so, by `valid_from`.
@@ -93,6 +102,11 @@ impl<'a> SimPlan<'a> {
     /// The row whose attributes hold.
     pub(super) fn row(&self) -> &'a FleetRow {
         self.rows[self.rows.len() - 1]
+    }
+
+    /// Whether its customers or devices change.
+    pub(super) fn reassigned(&self) -> bool {
+        self.customer_changed || self.device_changed
     }
 
     /// Whether anything is to be written.
@@ -140,11 +154,11 @@ impl Refusal {
     }
 }
 
-/// Makes the plan. `counted` says up to when usage of a SIM is already counted.
+/// Makes the plan.
 pub(super) fn plan<'a>(
     rows: &'a [FleetRow],
     known: &Known,
-    counted: &HashMap<Uuid, DateTime<Utc>>,
+    counted: &Counted,
     now: DateTime<Utc>,
 ) -> Plan<'a> {
     let mut by_iccid: BTreeMap<&str, Vec<&FleetRow>> = BTreeMap::new();
@@ -180,7 +194,7 @@ pub(super) fn plan<'a>(
 
 struct Planner<'a, 'k> {
     known: &'k Known,
-    counted: &'k HashMap<Uuid, DateTime<Utc>>,
+    counted: &'k Counted,
     now: DateTime<Utc>,
     /// ICCIDs that this plan creates, and identifiers that it gives out.
     iccids: HashSet<String>,
@@ -345,7 +359,7 @@ impl<'a> Planner<'a, '_> {
         before: &Timeline<Target>,
         said: fn(&mut Self, &FleetRow) -> Option<Option<Target>>,
     ) -> Timeline<Target> {
-        let counted = stored.is_some_and(|sim| self.counted.contains_key(&sim.id));
+        let counted = stored.is_some_and(|sim| self.counted.last.contains_key(&sim.id));
         let lone_moment = if before.is_empty() && !counted {
             None
         } else {
@@ -435,26 +449,28 @@ impl<'a> Planner<'a, '_> {
         }))
     }
 
-    /// Usage that is counted keeps the customer and the device it was counted for.
+    /// Usage that is accepted keeps the customer and the device that it was accepted for.
     fn check_usage(
         &self,
         rows: &[&FleetRow],
         stored: Option<&KnownSim>,
         changes: [Option<Moment>; 2],
     ) -> Result<(), Refusal> {
-        let Some(counted) = stored.and_then(|sim| self.counted.get(&sim.id)) else {
+        let (Some(sim), Some(first)) = (stored, changes.into_iter().flatten().min()) else {
             return Ok(());
         };
-        let first = changes.into_iter().flatten().min();
-        let Some(first) = first.filter(|first| first.is_none_or(|first| first <= *counted)) else {
+        let last = self.counted.last.get(&sim.id);
+        let reason = if last.is_some_and(|last| first.is_none_or(|first| first <= *last)) {
+            "usage of this SIM from that time on is already counted for another assignment"
+        } else if self.counted.under_way {
+            "usage that may be of this SIM is accepted and not counted yet; import the row again later"
+        } else {
             return Ok(());
         };
         let culprit = rows
             .iter()
             .find(|row| row.valid_from == first)
             .unwrap_or(&rows[0]);
-        let reason =
-            "usage of this SIM from that time on is already counted for another assignment";
         Err(Refusal::new(culprit, RowCode::UsageAlreadyCounted, reason))
     }
 }

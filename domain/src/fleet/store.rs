@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     model::{Cell, FleetRow},
+    owner::Stay,
     parse::slug,
     plan::{Known, KnownCustomer, KnownLabel, KnownSim, NewCustomer, SimPlan, Target},
     timeline::{Span, Timeline},
@@ -89,8 +90,8 @@ async fn sims(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, KnownSim>> {
         .all(sql, [texts(rows.iter().map(|row| row.iccid.as_str()))])
         .await?;
     let ids: Vec<Uuid> = found.iter().map(|row| row.sim_id).collect();
-    let mut customers = history(cx, "sim_customer", "customer_id", &ids).await?;
-    let mut devices = history(cx, "sim_device", "device_id", &ids).await?;
+    let mut customers = history(cx, History::Customer, &ids).await?;
+    let mut devices = history(cx, History::Device, &ids).await?;
     let mut labels = set_already(cx, Labelled::Sim, &ids).await?;
     let sim = |row: Row| {
         let id = row.sim_id;
@@ -100,42 +101,112 @@ async fn sims(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, KnownSim>> {
             msisdn: row.msisdn,
             state: row.state.parse()?,
             labels: labels.remove(&id).unwrap_or_default(),
-            customer: Timeline::new(customers.remove(&id).unwrap_or_default()),
-            device: Timeline::new(devices.remove(&id).unwrap_or_default()),
+            customer: known_targets(customers.remove(&id)),
+            device: known_targets(devices.remove(&id)),
         };
         Ok((row.iccid, sim))
     };
     found.into_iter().map(sim).collect()
 }
 
-async fn history(
+fn known_targets(spans: Option<Vec<Span<Uuid>>>) -> Timeline<Target> {
+    let spans = spans.into_iter().flatten().map(|span| Span {
+        from: span.from,
+        to: span.to,
+        value: Target::Known(span.value),
+    });
+    Timeline::new(spans.collect())
+}
+
+/// Which history.
+#[derive(Clone, Copy)]
+pub(super) enum History {
+    /// Customers of a SIM.
+    Customer,
+    /// Devices that a SIM sat in.
+    Device,
+    /// Customers of a device.
+    Owner,
+}
+
+impl History {
+    /// Its table, and the columns there that name what has it and what held.
+    const fn table(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Customer => ("sim_customer", "sim_id", "customer_id"),
+            Self::Device => ("sim_device", "sim_id", "device_id"),
+            Self::Owner => ("device_customer", "device_id", "customer_id"),
+        }
+    }
+}
+
+/// The histories of these SIMs or devices.
+pub(super) async fn history(
     cx: &Cx,
-    table: &str,
-    column: &str,
-    sims: &[Uuid],
-) -> Result<HashMap<Uuid, Vec<Span<Target>>>> {
+    history: History,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<Span<Uuid>>>> {
     #[derive(FromQueryResult)]
     struct Row {
-        sim_id: Uuid,
+        object: Uuid,
         target: Uuid,
         starts: Option<DateTime<Utc>>,
         ends: Option<DateTime<Utc>>,
     }
+    let (table, object, column) = history.table();
     let sql = format!(
-        "SELECT sim_id, {column} AS target, nullif(lower(valid), '-infinity') AS starts,
+        "SELECT {object} AS object, {column} AS target, nullif(lower(valid), '-infinity') AS starts,
             nullif(upper(valid), 'infinity') AS ends
-        FROM {table} WHERE tenant_id = current_tenant() AND sim_id = ANY($1)"
+        FROM {table} WHERE tenant_id = current_tenant() AND {object} = ANY($1)"
     );
-    let mut spans: HashMap<Uuid, Vec<Span<Target>>> = HashMap::new();
-    for row in cx.all::<Row>(&sql, [sims.to_vec().into()]).await? {
+    let mut spans: HashMap<Uuid, Vec<Span<Uuid>>> = HashMap::new();
+    for row in cx.all::<Row>(&sql, [ids.to_vec().into()]).await? {
         let span = Span {
             from: row.starts,
             to: row.ends,
-            value: Target::Known(row.target),
+            value: row.target,
         };
-        spans.entry(row.sim_id).or_default().push(span);
+        spans.entry(row.object).or_default().push(span);
     }
     Ok(spans)
+}
+
+/// The SIMs that sat in each of these devices, the SIM that is known for longest first.
+pub(super) async fn stays(cx: &Cx, devices: &[Uuid]) -> Result<HashMap<Uuid, Vec<Stay>>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        device_id: Uuid,
+        came: Option<DateTime<Utc>>,
+        went: Option<DateTime<Utc>>,
+        customer_id: Option<Uuid>,
+        starts: Option<DateTime<Utc>>,
+        ends: Option<DateTime<Utc>>,
+    }
+    let sql = "SELECT device_id, customer_id,
+            nullif(lower(inside.valid), '-infinity') AS came, nullif(upper(inside.valid), 'infinity') AS went,
+            nullif(lower(inside.valid * owned.valid), '-infinity') AS starts,
+            nullif(upper(inside.valid * owned.valid), 'infinity') AS ends
+        FROM sim_device AS inside
+        LEFT JOIN sim_customer AS owned ON owned.tenant_id = inside.tenant_id AND owned.sim_id = inside.sim_id
+            AND owned.valid && inside.valid
+        WHERE inside.tenant_id = current_tenant() AND device_id = ANY($1)
+        ORDER BY inside.sim_id";
+    let mut stays: HashMap<Uuid, Vec<Stay>> = HashMap::new();
+    for row in cx.all::<Row>(sql, [devices.to_vec().into()]).await? {
+        let inside = Span {
+            from: row.came,
+            to: row.went,
+            value: (),
+        };
+        let owned = row.customer_id.map(|customer| Span {
+            from: row.starts,
+            to: row.ends,
+            value: customer,
+        });
+        let stay = Stay { inside, owned };
+        stays.entry(row.device_id).or_default().push(stay);
+    }
+    Ok(stays)
 }
 
 /// What carries labels.
@@ -431,47 +502,48 @@ pub(super) async fn update_sims(cx: &Cx, changed: &[SimRecord<'_, '_>]) -> Resul
     write(cx, sql, changed.iter().map(SimRecord::json).collect()).await
 }
 
-/// Which history.
-#[derive(Clone, Copy)]
-pub(super) enum History {
-    Customer,
-    Device,
-}
-
-/// Replaces the history of SIMs by their spans.
+/// Replaces the histories of SIMs or devices by their spans.
 pub(super) async fn replace_history(
     cx: &Cx,
     history: History,
-    sims: Vec<(Uuid, Vec<Span<Uuid>>)>,
+    histories: Vec<(Uuid, Vec<Span<Uuid>>)>,
 ) -> Result<()> {
-    if sims.is_empty() {
+    if histories.is_empty() {
         return Ok(());
     }
-    let (table, column) = match history {
-        History::Customer => ("sim_customer", "customer_id"),
-        History::Device => ("sim_device", "device_id"),
-    };
-    let ids: Vec<Uuid> = sims.iter().map(|(sim, _)| *sim).collect();
+    let (table, object, column) = history.table();
+    let ids: Vec<Uuid> = histories.iter().map(|(id, _)| *id).collect();
     let delete =
-        format!("DELETE FROM {table} WHERE tenant_id = current_tenant() AND sim_id = ANY($1)");
+        format!("DELETE FROM {table} WHERE tenant_id = current_tenant() AND {object} = ANY($1)");
     cx.execute(&delete, [ids.into()]).await?;
     let insert = format!(
-        "INSERT INTO {table} (tenant_id, sim_id, {column}, valid)
-        SELECT current_tenant(), r.sim, r.target, tstzrange(r.starts, r.ends, '[)')
-        FROM jsonb_to_recordset($1) AS r(sim uuid, target uuid, starts timestamptz, ends timestamptz)
+        "INSERT INTO {table} (tenant_id, {object}, {column}, valid)
+        SELECT current_tenant(), r.object, r.target, tstzrange(r.starts, r.ends, '[)')
+        FROM jsonb_to_recordset($1) AS r(object uuid, target uuid, starts timestamptz, ends timestamptz)
         WHERE $2::timestamptz IS NOT NULL"
     );
-    let record = |sim: Uuid, span: Span<Uuid>| {
+    let record = |object: Uuid, span: Span<Uuid>| {
         let starts = span
             .from
             .map_or_else(|| "-infinity".to_owned(), |from| from.to_rfc3339());
-        json!({ "sim": sim, "target": span.value, "starts": starts,
+        json!({ "object": object, "target": span.value, "starts": starts,
             "ends": span.to.map(|to| to.to_rfc3339()) })
     };
-    let records = sims
+    let records = histories
         .into_iter()
-        .flat_map(|(sim, spans)| spans.into_iter().map(move |span| record(sim, span)));
+        .flat_map(|(object, spans)| spans.into_iter().map(move |span| record(object, span)));
     write(cx, &insert, records.collect()).await
+}
+
+/// Gives devices their present customers, the last of their histories.
+pub(super) async fn set_owners(cx: &Cx, devices: &[(Uuid, Timeline<Uuid>)]) -> Result<()> {
+    let sql = "UPDATE device SET customer_id = r.customer, updated_at = $2
+        FROM jsonb_to_recordset($1) AS r(id uuid, customer uuid)
+        WHERE device.tenant_id = current_tenant() AND device.device_id = r.id
+            AND device.customer_id IS DISTINCT FROM r.customer";
+    let record =
+        |(id, owners): &(Uuid, Timeline<Uuid>)| json!({ "id": id, "customer": owners.current() });
+    write(cx, sql, devices.iter().map(record).collect()).await
 }
 
 /// Sets labels: SIM or device, label, value. No label of one object is there twice.

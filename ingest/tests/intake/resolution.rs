@@ -1,6 +1,14 @@
 //! Whose usage it is.
 
-use ingest::pipeline::{NoFault, Settings};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use analytics::Store;
+use chrono::TimeDelta;
+use domain::fleet::Report;
+use ingest::pipeline::{Intake, NoFault, Settings};
 
 use crate::world::{
     FOREIGN, LONG, MOVED, MOVED_AT, Record, SHORT, World, array, codes, numbers, post_json, record,
@@ -136,4 +144,126 @@ async fn a_fleet_larger_than_what_is_kept_in_memory_is_resolved_all_the_same() {
         assert_eq!(numbers(&reply.expect("taken")), [3, 3, 0, 0]);
     }
     assert_eq!(world.proved(&world.alpha).await.records, 9);
+}
+
+/// Codes of the refused rows.
+fn refused(report: &Report) -> Vec<&'static str> {
+    report
+        .errors
+        .iter()
+        .map(|error| error.code.as_str())
+        .collect()
+}
+
+#[tokio::test]
+async fn usage_ahead_of_the_clock_is_not_left_behind_by_an_assignment_from_now_on() {
+    let world = World::new().await;
+    let ahead = Record {
+        start: "2026-03-20T12:30:00Z".into(),
+        end: "2026-03-20T12:31:00Z".into(),
+        ..record("ahead", SHORT)
+    };
+    let nowhere = Store::remote("http://127.0.0.1:9").expect("a URL");
+    let cut_off = Intake::new(nowhere, world.db.clone(), Settings::default(), NoFault);
+    let reply = post_json(&cut_off, &world.alpha, &ahead.json()).await;
+    assert!(reply.is_err(), "journaled, and not counted");
+
+    let moved = format!("iccid,state,customer,device\n{SHORT},ACTIVE,bosch,meter-2\n");
+    let now = world.reassign(&world.alpha, &moved).await;
+    assert_eq!(refused(&now), ["USAGE_ALREADY_COUNTED"], "journaled");
+    world.clock.pass(TimeDelta::seconds(31));
+    assert_eq!(world.intake().complete().await.expect("completed"), 1);
+    let now = world.reassign(&world.alpha, &moved).await;
+    assert_eq!(refused(&now), ["USAGE_ALREADY_COUNTED"], "counted");
+    assert_eq!(
+        refused(
+            &world
+                .reassign(
+                    &world.beta,
+                    "iccid,state,customer\n8988303000000000009,ACTIVE,x\n"
+                )
+                .await
+        ),
+        Vec::<&str>::new(),
+        "another tenant's usage"
+    );
+
+    world.clock.pass(TimeDelta::minutes(30));
+    let later = world.reassign(&world.alpha, &moved).await;
+    assert_eq!((later.updated, later.rejected), (1, 0));
+    let after = Record {
+        start: "2026-03-20T12:30:31Z".into(),
+        ..ahead.clone()
+    };
+    let reply = post_json(
+        &world.intake(),
+        &world.alpha,
+        &array(&[Record {
+            id: "after".into(),
+            ..after
+        }]),
+    )
+    .await;
+    assert_eq!(numbers(&reply.expect("taken")), [1, 1, 0, 0]);
+    let owned = "SELECT record_id, customer != toUUID('00000000-0000-0000-0000-000000000000'),
+        device != toUUID('00000000-0000-0000-0000-000000000000') FROM cdr ORDER BY start FORMAT TSV";
+    assert_eq!(world.ask(owned).await.trim(), "ahead\t0\t0\nafter\t1\t1");
+}
+
+#[tokio::test]
+async fn usage_whose_records_have_expired_keeps_its_assignment() {
+    let world = World::new().await;
+    let reply = post_json(&world.intake(), &world.alpha, &record("a", SHORT).json()).await;
+    assert_eq!(numbers(&reply.expect("taken")), [1, 1, 0, 0]);
+    world.ask("TRUNCATE TABLE cdr").await;
+    let moved =
+        |from: &str| format!("iccid,state,customer,valid_from\n{SHORT},ACTIVE,bosch,{from}\n");
+    let within = world
+        .reassign(&world.alpha, &moved("2026-03-15T10:59:59.999Z"))
+        .await;
+    assert_eq!(refused(&within), ["USAGE_ALREADY_COUNTED"]);
+    let after = world
+        .reassign(&world.alpha, &moved("2026-03-15T11:00:00Z"))
+        .await;
+    assert_eq!((after.updated, after.rejected), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fleet_is_reassigned_while_usage_comes_in_without_a_pause() {
+    let world = Arc::new(World::new().await);
+    let intake = world.intake();
+    let done = Arc::new(AtomicBool::new(false));
+    let senders: Vec<_> = (0..4)
+        .map(|sender| {
+            let (world, intake, done) = (world.clone(), intake.clone(), done.clone());
+            tokio::spawn(async move {
+                let mut sent = 0;
+                while !done.load(Ordering::SeqCst) {
+                    let records = [LONG, SHORT, MOVED]
+                        .map(|iccid| record(format!("{sender}-{sent}-{iccid}"), iccid));
+                    let reply = post_json(&intake, &world.alpha, &array(&records)).await;
+                    assert_eq!(numbers(&reply.expect("taken")), [3, 3, 0, 0]);
+                    sent += 1;
+                }
+                sent
+            })
+        })
+        .collect();
+    for n in 0..10 {
+        world.clock.pass(TimeDelta::seconds(1));
+        let customer = ["bosch", "dyer"][n % 2];
+        let report = world
+            .reassign(
+                &world.alpha,
+                &format!("iccid,state,customer\n{SHORT},ACTIVE,{customer}\n"),
+            )
+            .await;
+        assert_eq!((report.updated, refused(&report)), (1, Vec::new()), "{n}");
+    }
+    done.store(true, Ordering::SeqCst);
+    let mut sent = 0;
+    for sender in senders {
+        sent += 3 * sender.await.expect("sent");
+    }
+    assert_eq!(world.proved(&world.alpha).await.records, sent);
 }

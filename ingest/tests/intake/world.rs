@@ -14,7 +14,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Clock, Db, Result, Role, Scope,
-    fleet::{self, CountedUsage},
+    fleet::{self, CountedUsage, Report},
     id::{SimId, TenantId},
     journal::{self, BatchFilter, BatchState},
     paging::PageRequest,
@@ -159,6 +159,14 @@ impl World {
     /// Changes the fleet.
     pub(crate) async fn import(&self, scope: &Scope, csv: &str) {
         import(&self.db, scope, csv).await;
+    }
+
+    /// Changes the fleet as far as the usage that is there allows.
+    pub(crate) async fn reassign(&self, scope: &Scope, csv: &str) -> Report {
+        let file = Cursor::new(csv.as_bytes().to_vec());
+        fleet::import_file(&self.db, scope, file, &self.store, |_| ())
+            .await
+            .expect("imported")
     }
 
     pub(crate) fn intake(&self) -> Intake {

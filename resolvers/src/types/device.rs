@@ -91,7 +91,7 @@ impl Device {
         self.device.updated_at
     }
 
-    /// The customer it is assigned to now; null when unassigned or not visible to the caller.
+    /// The customer it belongs to now, which is that of the SIM in it; null when unassigned or not visible to the caller.
     async fn customer(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Customer>> {
         if let Some(customer) = &self.related.customer {
             return Ok(customer.clone());

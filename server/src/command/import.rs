@@ -14,7 +14,7 @@ use crate::{config::Config, engines::Access};
 /// Import a fleet from a CSV file
 ///
 /// Columns, by header: customer, iccid, imsi, msisdn, state, device, labels, `valid_from`. Several rows of one ICCID with
-/// other `valid_from` are its assignment history. Importing the same file again changes nothing. Bad rows are listed with
+/// other `valid_from` are its assignment history, and a device goes with the SIM in it. Importing the same file again changes nothing. Bad rows are listed with
 /// their line and do not stop the others; then the exit code is 1.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  simcube import fleet.csv --tenant alpha")]
