@@ -130,6 +130,8 @@ section! {
         bodies: usize = 8,
         /// Batches of one delivery under way at the same time.
         depth: usize = 3,
+        /// Seconds after which a batch that another process journaled and did not count is taken over.
+        takeover_seconds: u32 = 30,
         /// SIMs whose assignments are kept in memory for attributing records, some 400 bytes each.
         known_sims: u64 = 200_000,
         /// Rejections listed in a reply; the rest is counted.
@@ -154,6 +156,7 @@ impl Intake {
             listed_rejections: self.listed_rejections,
             past: TimeDelta::days(self.past_days.into()),
             future: TimeDelta::minutes(self.future_minutes.into()),
+            takeover: TimeDelta::seconds(self.takeover_seconds.into()),
             ..defaults
         }
     }

@@ -117,6 +117,7 @@ fn settings(data: &Path) -> Settings {
         engines: Some(engines_folder()),
         database_url: None,
         clickhouse_url: None,
+        postgres_port: None,
         limits: analytics::EngineLimits::default(),
         durable: true,
     }
