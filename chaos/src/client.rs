@@ -256,7 +256,10 @@ impl Target {
                 self.log.count(|tally| tally.unavailable += 1);
                 Outcome::Again(said())
             }
-            status if status.is_server_error() => Outcome::Again(said()),
+            status if status.is_server_error() => {
+                self.log.count(|tally| tally.failed += 1);
+                Outcome::Again(said())
+            }
             _ => Outcome::Refused(said()),
         })
     }

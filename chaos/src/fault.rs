@@ -13,6 +13,7 @@ use tokio::{
 };
 
 use crate::{
+    aim,
     dice::Dice,
     process::kill_postgres,
     stage::{Engines, Server, TAKEOVER_SECONDS},
@@ -24,6 +25,8 @@ const GRACE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(300);
 /// Bytes that ClickHouse must have to begin something, and a little more; Postgres goes on to the last byte.
 const ROOM: u64 = 290 << 20;
+/// How long a fault waits for its victim to write.
+const AIMING: Duration = Duration::from_secs(1);
 /// Between two looks at Postgres.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -52,7 +55,13 @@ enum EnginesFault {
 }
 
 /// Faults in order of their moments.
-pub(crate) struct Plan<F>(VecDeque<(Instant, F)>);
+pub(crate) struct Plan<F>(VecDeque<(Instant, Planned<F>)>);
+
+/// A fault, and whether it waits for a part to be written: so long after the part was seen.
+struct Planned<F> {
+    fault: F,
+    aim: Option<Duration>,
+}
 
 impl<F> Plan<F> {
     fn draw(
@@ -66,22 +75,23 @@ impl<F> Plan<F> {
             .map(|_| millis(dice, 300..as_millis(span)))
             .collect();
         moments.sort_unstable();
-        Self(
-            moments
-                .into_iter()
-                .map(|moment| (begin + moment, one(dice)))
-                .collect(),
-        )
+        let planned = |moment| {
+            let aim = dice.random_bool(0.5);
+            let aim = aim.then(|| Duration::from_micros(dice.random_range(0..5_000)));
+            let fault = one(dice);
+            (begin + moment, Planned { fault, aim })
+        };
+        Self(moments.into_iter().map(planned).collect())
     }
 
     /// Waits for the moment of the next fault; for ever if there is none.
-    async fn next(&mut self) -> F {
+    async fn next(&mut self) -> Planned<F> {
         match self.0.front() {
             Some((moment, _)) => tokio::time::sleep_until(*moment).await,
             None => std::future::pending().await,
         }
         match self.0.pop_front() {
-            Some((_, fault)) => fault,
+            Some((_, planned)) => planned,
             None => std::future::pending().await,
         }
     }
@@ -137,13 +147,17 @@ impl Server {
                     tokio::time::sleep(PAUSE).await;
                     self.process = self.launch.start()?;
                 }
-                fault = plan.next() => self.suffer(fault).await?,
+                planned = plan.next() => self.suffer(planned).await?,
                 _ = signals.over.changed() => return Ok(self),
             }
         }
     }
 
-    async fn suffer(&mut self, fault: ServerFault) -> Result<()> {
+    async fn suffer(&mut self, planned: Planned<ServerFault>) -> Result<()> {
+        let fault = planned.fault;
+        if let Some(delay) = planned.aim {
+            aim::at_a_part(&self.engines, AIMING, delay).await?;
+        }
         self.log
             .event(format_args!("server {}: {fault:?}", self.number + 1));
         match fault {
@@ -185,7 +199,7 @@ impl Engines {
         span: Duration,
         mut signals: Signals,
     ) -> Result<Self> {
-        let count = dice.random_range(2..4);
+        let count = dice.random_range(2..5);
         let mut plan = Plan::draw(&mut dice, count, span, |dice| {
             match dice.random_range(0..6) {
                 0 | 1 => EnginesFault::Crash,
@@ -208,7 +222,7 @@ impl Engines {
                     self.log_own_end(&format!("the engines ended by themselves: {}", ended?));
                     self.start_again().await?;
                 }
-                fault = plan.next() => self.suffer(fault).await?,
+                planned = plan.next() => self.suffer(planned).await?,
                 () = tokio::time::sleep(LOOK) => {
                     if !self.is_well().await {
                         // The program does not start it again; an operator does.
@@ -233,7 +247,13 @@ impl Engines {
             .is_ok()
     }
 
-    async fn suffer(&mut self, fault: EnginesFault) -> Result<()> {
+    async fn suffer(&mut self, planned: Planned<EnginesFault>) -> Result<()> {
+        let fault = planned.fault;
+        if let Some(delay) = planned.aim {
+            let hit = aim::at_a_part(&self.data, AIMING, delay).await?;
+            self.log
+                .event(format_args!("aimed {delay:?} after a part was seen: {hit}"));
+        }
         self.log.event(format_args!("engines: {fault:?}"));
         match fault {
             EnginesFault::Crash | EnginesFault::Kill => {

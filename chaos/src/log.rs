@@ -35,6 +35,8 @@ pub(crate) struct Tally {
     pub(crate) throttled: u64,
     /// Of these, answered 503.
     pub(crate) unavailable: u64,
+    /// Of these, answered with another failure of the server.
+    pub(crate) failed: u64,
     /// Records delivered.
     pub(crate) records: u64,
     /// Things that are not as promised.
@@ -53,6 +55,7 @@ impl AddAssign for Tally {
         self.retries += other.retries;
         self.throttled += other.throttled;
         self.unavailable += other.unavailable;
+        self.failed += other.failed;
         self.records += other.records;
         self.differences += other.differences;
     }
@@ -63,7 +66,7 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} records; {} kills, {} stops, {} ends, {} engine kills, {} full disks, {} ended by themselves; \
-             {} deliveries answered, {} repeated ({} for 503, {} for 429); {} differences",
+             {} deliveries answered, {} repeated ({} for 503, {} for 500, {} for 429); {} differences",
             self.records,
             self.kills,
             self.stops,
@@ -74,6 +77,7 @@ impl fmt::Display for Tally {
             self.answered,
             self.retries,
             self.unavailable,
+            self.failed,
             self.throttled,
             self.differences
         )

@@ -7,6 +7,7 @@
 //!
 //! It knows the program by its commands and its HTTP API only, and depends on none of its crates.
 
+mod aim;
 mod client;
 mod dice;
 mod disk;

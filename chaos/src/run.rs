@@ -131,7 +131,7 @@ async fn prove(
         .connect_timeout(Duration::from_secs(2))
         .build()?;
     let sides = sides(&stage, seed, now, &http, log).await?;
-    let servers = stage.serve()?;
+    let servers = stage.serve(&engines)?;
     ready(&stage, &http).await.context("at the start")?;
     log.event("everything is ready");
     let (over, all_over) = watch::channel(());

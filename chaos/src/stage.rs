@@ -55,6 +55,8 @@ pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) launch: Launch,
     pub(crate) number: usize,
+    /// Data folder of the engines that it uses.
+    pub(crate) engines: PathBuf,
     pub(crate) log: Arc<Log>,
 }
 
@@ -221,7 +223,7 @@ impl Stage {
     }
 
     /// Starts the servers, without waiting until they are ready.
-    pub(crate) fn serve(&self) -> Result<Vec<Server>> {
+    pub(crate) fn serve(&self, engines: &Engines) -> Result<Vec<Server>> {
         let server = |(number, url): (usize, &String)| {
             let address = url.trim_start_matches("http://");
             let launch = self.launch(&["serve", "--listen", address], &server_log(number));
@@ -229,6 +231,7 @@ impl Stage {
                 process: launch.start()?,
                 launch,
                 number,
+                engines: engines.data.clone(),
                 log: self.log.clone(),
             })
         };
