@@ -7,7 +7,7 @@ use std::{
     ops::AddAssign,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -39,6 +39,8 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// Records delivered.
     pub(crate) records: u64,
+    /// From the end of the last fault until every server was ready, at most.
+    pub(crate) slowest_ready: Duration,
     /// Things that are not as promised.
     pub(crate) differences: u64,
 }
@@ -57,6 +59,7 @@ impl AddAssign for Tally {
         self.unavailable += other.unavailable;
         self.failed += other.failed;
         self.records += other.records;
+        self.slowest_ready = self.slowest_ready.max(other.slowest_ready);
         self.differences += other.differences;
     }
 }
@@ -66,7 +69,7 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} records; {} kills, {} stops, {} ends, {} engine kills, {} full disks, {} ended by themselves; \
-             {} deliveries answered, {} repeated ({} for 503, {} for 500, {} for 429); {} differences",
+             {} deliveries answered, {} repeated ({} for 503, {} for 500, {} for 429); ready after {:.1} s; {} differences",
             self.records,
             self.kills,
             self.stops,
@@ -79,6 +82,7 @@ impl fmt::Display for Tally {
             self.unavailable,
             self.failed,
             self.throttled,
+            self.slowest_ready.as_secs_f64(),
             self.differences
         )
     }
