@@ -11,28 +11,44 @@ use anyhow::Result;
 /// A part on its way has such a name; it is renamed when it is whole.
 const DRAFT: &str = "tmp_insert_";
 
-/// Waits until a part is being written below `data`, at most `patience`, and then `delay`: a part takes a few
-/// milliseconds, and what matters happens at its end. Says whether there was one.
-pub(crate) async fn at_a_part(data: &Path, patience: Duration, delay: Duration) -> Result<bool> {
+/// How long to wait for a part.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Strikes: at once, or so long after a part is seen being written below `data`. A part takes a few milliseconds, and what
+/// matters happens at its end; so the blow is dealt by the thread that watches. Says whether there was a part.
+pub(crate) async fn strike(
+    data: &Path,
+    aim: Option<Duration>,
+    blow: impl FnOnce() + Send + 'static,
+) -> Result<bool> {
     let data = data.to_owned();
     let watch = move || {
-        let mut tables = Vec::new();
-        find_tables(&data, &mut tables)?;
-        let begun = Instant::now();
-        while begun.elapsed() < patience {
-            if tables.iter().any(|table| has_draft(table)) {
-                let seen = Instant::now();
-                // A timer is too coarse.
-                while seen.elapsed() < delay {
-                    std::thread::yield_now();
-                }
-                return Ok(true);
-            }
-            std::thread::yield_now();
-        }
-        Ok(false)
+        let seen = match aim {
+            Some(delay) => at_a_part(&data, delay)?,
+            None => false,
+        };
+        blow();
+        Ok(seen)
     };
     tokio::task::spawn_blocking(watch).await?
+}
+
+fn at_a_part(data: &Path, delay: Duration) -> Result<bool> {
+    let mut tables = Vec::new();
+    find_tables(data, &mut tables)?;
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if tables.iter().any(|table| has_draft(table)) {
+            let seen = Instant::now();
+            // A timer is too coarse.
+            while seen.elapsed() < delay {
+                std::thread::yield_now();
+            }
+            return Ok(true);
+        }
+        std::thread::yield_now();
+    }
+    Ok(false)
 }
 
 /// Folders of tables: those that say which format their parts have.

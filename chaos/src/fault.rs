@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use anyhow::Result;
 use rand::RngExt as _;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use tokio::{
     net::TcpStream,
     sync::{oneshot, watch},
@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     aim,
     dice::Dice,
-    process::kill_postgres,
+    process::{postgres, send},
     stage::{Engines, Server, TAKEOVER_SECONDS},
 };
 
@@ -25,8 +25,6 @@ const GRACE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(300);
 /// Bytes that ClickHouse must have to begin something, and a little more; Postgres goes on to the last byte.
 const ROOM: u64 = 290 << 20;
-/// How long a fault waits for its victim to write.
-const AIMING: Duration = Duration::from_secs(1);
 /// Between two looks at Postgres.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -155,11 +153,18 @@ impl Server {
 
     async fn suffer(&mut self, planned: Planned<ServerFault>) -> Result<()> {
         let fault = planned.fault;
-        if let Some(delay) = planned.aim {
-            aim::at_a_part(&self.engines, AIMING, delay).await?;
-        }
-        self.log
-            .event(format_args!("server {}: {fault:?}", self.number + 1));
+        let signal = match fault {
+            ServerFault::Kill(_) => Signal::KILL,
+            ServerFault::Stop(_) => Signal::STOP,
+            ServerFault::End(_) => Signal::TERM,
+        };
+        let victim = self.process.pid();
+        let blow = move || send(victim.as_slice(), signal);
+        let hit = aim::strike(&self.engines, planned.aim, blow).await?;
+        self.log.event(format_args!(
+            "server {}: {fault:?}, while a part was written: {hit}",
+            self.number + 1
+        ));
         match fault {
             ServerFault::Kill(pause) => {
                 self.log.count(|tally| tally.kills += 1);
@@ -169,13 +174,12 @@ impl Server {
             }
             ServerFault::Stop(time) => {
                 self.log.count(|tally| tally.stops += 1);
-                self.process.signal(Signal::STOP);
                 tokio::time::sleep(time).await;
                 self.process.signal(Signal::CONT);
             }
             ServerFault::End(pause) => {
                 self.log.count(|tally| tally.ends += 1);
-                if !self.process.stop(GRACE).await? {
+                if !self.process.ended(GRACE).await? {
                     self.log.event(format_args!(
                         "server {} did not end in {GRACE:?}",
                         self.number + 1
@@ -249,18 +253,19 @@ impl Engines {
 
     async fn suffer(&mut self, planned: Planned<EnginesFault>) -> Result<()> {
         let fault = planned.fault;
-        if let Some(delay) = planned.aim {
-            let hit = aim::at_a_part(&self.data, AIMING, delay).await?;
-            self.log
-                .event(format_args!("aimed {delay:?} after a part was seen: {hit}"));
-        }
         self.log.event(format_args!("engines: {fault:?}"));
         match fault {
             EnginesFault::Crash | EnginesFault::Kill => {
                 self.log.count(|tally| tally.engine_kills += 1);
+                let mut victims: Vec<Pid> = self.process.pid().into_iter().collect();
                 if matches!(fault, EnginesFault::Crash) {
-                    kill_postgres(&self.data)?;
+                    // It may be down already, because of a full disk.
+                    victims.extend(postgres(&self.data).unwrap_or_default());
                 }
+                let blow = move || send(&victims, Signal::KILL);
+                let hit = aim::strike(&self.data, planned.aim, blow).await?;
+                self.log
+                    .event(format_args!("killed while a part was written: {hit}"));
                 self.process.kill().await?;
                 self.start_again().await?;
             }

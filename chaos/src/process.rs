@@ -82,12 +82,14 @@ impl Process {
         &mut self.0
     }
 
+    /// Its id, if it has not ended already.
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        self.0.id().and_then(pid)
+    }
+
     /// Sends a signal; one that has ended already gets none.
     pub(crate) fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.0.id().and_then(pid) {
-            // It may end at this very moment.
-            kill_process(pid, signal).ok();
-        }
+        send(self.pid().as_slice(), signal);
     }
 
     /// Ends it without a chance to do anything.
@@ -98,6 +100,12 @@ impl Process {
     /// Asks it to stop and waits; kills it after `patience`. Says whether it stopped by itself.
     pub(crate) async fn stop(&mut self, patience: Duration) -> Result<bool> {
         self.signal(Signal::TERM);
+        self.ended(patience).await
+    }
+
+    /// Waits until a process that was asked to stop has done so; kills it after `patience`. Says whether it stopped by
+    /// itself.
+    pub(crate) async fn ended(&mut self, patience: Duration) -> Result<bool> {
         if let Ok(ended) = tokio::time::timeout(patience, self.0.wait()).await {
             ended?;
             return Ok(true);
@@ -111,8 +119,15 @@ fn pid(id: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(id).ok()?)
 }
 
-/// Kills the Postgres of a data folder and everything that it started, as a machine does that loses its power.
-pub(crate) fn kill_postgres(data: &Path) -> Result<()> {
+/// Sends a signal to processes, of which any may end at this very moment.
+pub(crate) fn send(pids: &[Pid], signal: Signal) {
+    for pid in pids {
+        kill_process(*pid, signal).ok();
+    }
+}
+
+/// The Postgres of a data folder and everything that it started.
+pub(crate) fn postgres(data: &Path) -> Result<Vec<Pid>> {
     #[derive(serde::Deserialize)]
     struct Record {
         cluster: PathBuf,
@@ -127,11 +142,10 @@ pub(crate) fn kill_postgres(data: &Path) -> Result<()> {
         .and_then(|line| line.trim().parse().ok());
     let postmaster: u32 = first.context("no process id in postmaster.pid")?;
     let children = children_of(postmaster)?;
-    for pid in std::iter::once(postmaster).chain(children).filter_map(pid) {
-        // Backends end by themselves when the postmaster is gone.
-        kill_process(pid, Signal::KILL).ok();
-    }
-    Ok(())
+    Ok(std::iter::once(postmaster)
+        .chain(children)
+        .filter_map(pid)
+        .collect())
 }
 
 fn children_of(parent: u32) -> Result<Vec<u32>> {
