@@ -30,9 +30,9 @@ use crate::{
 /// How long things go wrong.
 const SPAN: Duration = Duration::from_secs(7);
 /// After the last fault every server must be ready within this time, and then everything delivered.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// A run that takes longer is stuck.
-const LONGEST: Duration = Duration::from_secs(240);
+const LONGEST: Duration = Duration::from_mins(4);
 /// How long one answer may take when nothing is wrong.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -71,11 +71,8 @@ pub(crate) async fn run(ground: &Ground, seed: u64, now: DateTime<Utc>) -> Resul
     }
     fs::create_dir_all(&folder)?;
     let log = Arc::new(Log::new(&folder.join("events.log"))?);
-    let prove = prove(ground, seed, now, &folder, &log);
-    match tokio::time::timeout(LONGEST, prove).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => log.differs(format!("the run could not be finished: {error:#}")),
-        Err(_) => log.differs(format!("the run did not end in {LONGEST:?}")),
+    if let Err(error) = prove(ground, seed, now, &folder, &log).await {
+        log.differs(format!("the run could not be finished: {error:#}"));
     }
     let differences = log.differences();
     let engines = ground.disk.path().join("engines");
@@ -84,7 +81,7 @@ pub(crate) async fn run(ground: &Ground, seed: u64, now: DateTime<Utc>) -> Resul
     } else if !ground.keep {
         fs::remove_dir_all(&folder)?;
     }
-    fs::remove_dir_all(&engines).context("cannot clear the disk")?;
+    clear(&engines).await?;
     Ok(Outcome {
         tally: log.tally(),
         differences,
@@ -103,6 +100,17 @@ async fn keep(engines: &Path, folder: &Path) -> Result<()> {
         .status()
         .await?;
     ensure!(status.success(), "cannot keep {}", engines.display());
+    Ok(())
+}
+
+/// Empties the disk. After a run that could not be finished, processes may still be ending there.
+async fn clear(engines: &Path) -> Result<()> {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let begun = Instant::now();
+    while let Err(error) = fs::remove_dir_all(engines) {
+        ensure!(begun.elapsed() < PATIENCE, "cannot clear the disk: {error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     Ok(())
 }
 
@@ -136,11 +144,29 @@ async fn prove(
     log.event("everything is ready");
     let (over, all_over) = watch::channel(());
     let mut lives = Lives::begin(seed, engines, servers, &all_over);
-    let mut clients = deliver(seed, &sides);
+    let survived = survive(seed, &stage, &sides, &http, log, &mut lives);
+    let survived = tokio::time::timeout(LONGEST, survived).await;
+    // Whoever does not listen has failed, which the end of its task tells.
+    over.send(()).ok();
+    let ended = lives.end().await;
+    survived.with_context(|| format!("it did not end in {LONGEST:?}"))??;
+    ended
+}
+
+/// Deliveries while things go wrong, and the proof.
+async fn survive(
+    seed: u64,
+    stage: &Stage,
+    sides: &[Side],
+    http: &Client,
+    log: &Log,
+    lives: &mut Lives,
+) -> Result<()> {
+    let mut clients = deliver(seed, sides);
     lives.calm().await?;
     log.event("calm");
     let calm = Instant::now();
-    ready(&stage, &http).await.context("after the last fault")?;
+    ready(stage, http).await.context("after the last fault")?;
     log.count(|tally| tally.slowest_ready = calm.elapsed());
     log.event("every server is ready");
     let delivered = async { while clients.join_next().await.is_some() {} };
@@ -149,16 +175,14 @@ async fn prove(
         bail!("{open} records are not acknowledged {PATIENCE:?} after every server is ready");
     }
     log.event("all is delivered");
-    for side in &sides {
+    for side in sides {
         again(seed, &side.target).await?;
     }
-    compare(&stage, &sides, &http, log).await?;
+    compare(stage, sides, http, log).await?;
     for panic in stage.panics()? {
         log.differs(panic);
     }
-    // Whoever does not listen has failed, which the end of its task tells.
-    over.send(()).ok();
-    lives.end().await
+    Ok(())
 }
 
 /// Creates the tenants and their fleets.
@@ -236,10 +260,10 @@ impl Lives {
     ) -> Self {
         let mut calm = Vec::new();
         let mut signals = || {
-            let (send, receive) = oneshot::channel();
+            let (calmed, receive) = oneshot::channel();
             calm.push(receive);
             Signals {
-                calm: send,
+                calm: calmed,
                 over: over.clone(),
             }
         };

@@ -26,7 +26,7 @@ pub(crate) const SERVERS: usize = 2;
 /// a stopped process can't end at itself.
 const FIRST_PORT: u16 = 21_000;
 /// How long the engines may take to start after a crash.
-const ENGINES_READY: Duration = Duration::from_secs(60);
+const ENGINES_READY: Duration = Duration::from_mins(1);
 /// How often they are started until they run.
 const STARTS: u32 = 5;
 
@@ -139,8 +139,10 @@ async fn start(launch: &Launch) -> Result<(Process, Addresses)> {
     let reading = async {
         while let Some(line) = lines.next_line().await? {
             match line.split_once('=') {
-                Some(("SIMCUBE_TEST_DATABASE_URL", url)) => addresses.database = url.to_owned(),
-                Some(("SIMCUBE_TEST_CLICKHOUSE_URL", url)) => addresses.clickhouse = url.to_owned(),
+                Some(("SIMCUBE_TEST_DATABASE_URL", url)) => url.clone_into(&mut addresses.database),
+                Some(("SIMCUBE_TEST_CLICKHOUSE_URL", url)) => {
+                    url.clone_into(&mut addresses.clickhouse);
+                }
                 Some(("SIMCUBE_TEST_READY", _)) => return Ok(()),
                 _ => {}
             }
