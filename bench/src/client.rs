@@ -13,8 +13,11 @@ use hyper::{Request, Response, StatusCode, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinSet};
 
+/// The body of the `n`th request of the connection at `place`.
+pub(crate) type Bodies = Arc<dyn Fn(usize, usize) -> Bytes + Send + Sync>;
+
 /// Requests of one kind, sent in turn.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Shots {
     /// Where to.
     pub(crate) address: SocketAddr,
@@ -25,7 +28,45 @@ pub(crate) struct Shots {
     /// Bearer token.
     pub(crate) token: String,
     /// The bodies.
-    pub(crate) bodies: Arc<Vec<Bytes>>,
+    pub(crate) bodies: Bodies,
+}
+
+/// These bodies in turn, again and again; everybody begins somewhere else in the list.
+pub(crate) fn repeated(bodies: Vec<Bytes>) -> Bodies {
+    Arc::new(move |place, n| bodies[(place * 7 + n) % bodies.len()].clone())
+}
+
+/// What requests over some time came to.
+#[derive(Debug, Default)]
+pub(crate) struct Measured {
+    /// How long each took to be answered 200, with all repetitions, seconds.
+    latencies: Vec<f64>,
+    /// How long all of it took, seconds.
+    time: f64,
+}
+
+impl Measured {
+    /// Requests answered 200 per second.
+    pub(crate) fn per_second(&self) -> f64 {
+        self.count() / self.time
+    }
+
+    /// Requests answered 200.
+    pub(crate) fn count(&self) -> f64 {
+        self.latencies.iter().map(|_| 1.0).sum()
+    }
+
+    /// The time in which 95 of 100 were answered, milliseconds.
+    pub(crate) fn p95(&self) -> f64 {
+        p95(self.latencies.clone()) * 1_000.0
+    }
+}
+
+/// The value that 95 of 100 do not exceed.
+pub(crate) fn p95(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let place = (values.len() * 95).div_ceil(100).saturating_sub(1);
+    values.get(place).copied().unwrap_or(f64::NAN)
 }
 
 /// A connection that is kept open.
@@ -53,38 +94,70 @@ impl Connection {
 
     /// Sends one request and reads the whole answer, which has to be 200.
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>> {
+        let answer = self.ask(request).await?;
+        if answer.status() != StatusCode::OK {
+            bail!(
+                "answered {}: {}",
+                answer.status(),
+                String::from_utf8_lossy(answer.body())
+            );
+        }
+        Ok(answer)
+    }
+
+    /// Sends one request and reads the whole answer, whatever it is.
+    async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>> {
         self.0.ready().await?;
         let (head, body) = self.0.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
-        if head.status != StatusCode::OK {
-            bail!(
-                "answered {}: {}",
-                head.status,
-                String::from_utf8_lossy(&body)
-            );
-        }
         Ok(Response::from_parts(head, body))
     }
 
     /// Sends the `n`th request of a kind.
     pub(crate) async fn shoot(&mut self, shots: &Shots, n: usize) -> Result<Bytes> {
-        Ok(self.send(shots.request(n)?).await?.into_body())
+        Ok(self.send(shots.request(0, n)?).await?.into_body())
+    }
+
+    /// Sends the `n`th request at `place` until it is answered 200 or `deadline` has passed: a sender that is turned away
+    /// comes again. Returns how long it took, in seconds.
+    async fn insist(
+        &mut self,
+        shots: &Shots,
+        (place, n): (usize, usize),
+        deadline: Instant,
+    ) -> Result<Option<f64>> {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let started = Instant::now();
+        loop {
+            let answer = self.ask(shots.request(place, n)?).await?;
+            match answer.status() {
+                StatusCode::OK => return Ok(Some(started.elapsed().as_secs_f64())),
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {}
+                status => bail!(
+                    "answered {status}: {}",
+                    String::from_utf8_lossy(answer.body())
+                ),
+            }
+            if Instant::now() > deadline {
+                return Ok(None);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 
 impl Shots {
-    fn request(&self, n: usize) -> Result<Request<Full<Bytes>>> {
-        let body = self.bodies[n % self.bodies.len()].clone();
+    fn request(&self, place: usize, n: usize) -> Result<Request<Full<Bytes>>> {
         let request = Request::post(self.path)
             .header(header::HOST, "127.0.0.1")
             .header(header::CONTENT_TYPE, self.content_type)
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token));
-        Ok(request.body(Full::new(body))?)
+        Ok(request.body(Full::new((self.bodies)(place, n)))?)
     }
 
-    /// Requests per second over so many connections, each sending the next request when it has the last answer. The
-    /// client has a thread of its own.
-    pub(crate) async fn per_second(&self, connections: usize, time: Duration) -> Result<f64> {
+    /// Requests over so many connections for some time, each sending the next one when it has the last answer. The client
+    /// has a thread of its own.
+    pub(crate) async fn measure(&self, connections: usize, time: Duration) -> Result<Measured> {
         let shots = self.clone();
         let thread = tokio::task::spawn_blocking(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -94,32 +167,50 @@ impl Shots {
         });
         thread.await?
     }
+
+    /// Requests per second over so many connections.
+    pub(crate) async fn per_second(&self, connections: usize, time: Duration) -> Result<f64> {
+        Ok(self.measure(connections, time).await?.per_second())
+    }
 }
 
-async fn hammer(shots: &Shots, connections: usize, time: Duration) -> Result<f64> {
+async fn hammer(shots: &Shots, connections: usize, time: Duration) -> Result<Measured> {
     let mut opened = Vec::new();
     for _ in 0..connections {
         opened.push(Connection::open(shots.address).await?);
     }
     let started = Instant::now();
+    let deadline = started + time;
     let mut running = JoinSet::new();
     for (place, mut connection) in opened.into_iter().enumerate() {
         let shots = shots.clone();
         running.spawn(async move {
-            // Everybody begins somewhere else in the list.
-            let mut n = place * 7;
-            let mut sent = 0_u32;
-            while started.elapsed() < time {
-                connection.shoot(&shots, n).await?;
-                n += 1;
-                sent += 1;
+            let mut latencies = Vec::new();
+            for n in 0.. {
+                if Instant::now() > deadline {
+                    break;
+                }
+                latencies.extend(connection.insist(&shots, (place, n), deadline).await?);
             }
-            anyhow::Ok(sent)
+            anyhow::Ok(latencies)
         });
     }
-    let mut sent = 0.0;
+    let mut latencies = Vec::new();
     while let Some(finished) = running.join_next().await {
-        sent += f64::from(finished??);
+        latencies.extend(finished??);
     }
-    Ok(sent / started.elapsed().as_secs_f64())
+    let time = started.elapsed().as_secs_f64();
+    Ok(Measured { latencies, time })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ninety_five_of_a_hundred_do_not_exceed_it() {
+        let values = (1..=100).rev().map(f64::from).collect();
+        assert!((p95(values) - 95.0).abs() < 1e-9);
+        assert!((p95(vec![7.0]) - 7.0).abs() < 1e-9);
+    }
 }

@@ -10,7 +10,7 @@ use domain::Period;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Connection, Shots},
+    client::{Connection, Shots, repeated},
     engine::Raw,
     fleet,
     report::{Aim, Comparison, median},
@@ -208,6 +208,6 @@ fn shots(stage: &Stage, question: &Question) -> Shots {
         path: "/graphql",
         content_type: "application/json",
         token: stage.token.clone(),
-        bodies: vec![Bytes::from(body)].into(),
+        bodies: repeated(vec![Bytes::from(body)]),
     }
 }

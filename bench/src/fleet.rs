@@ -2,9 +2,9 @@
 //!
 //! Ids are numbers in the tail of a UUID, so that both engines make the same ones.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use domain::id::{CustomerId, DeviceId, SimId, TenantId};
-use sea_orm::ConnectionTrait as _;
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
 use uuid::Uuid;
 
 use crate::engine::Raw;
@@ -83,6 +83,24 @@ pub(crate) async fn fill_inventory(database_url: &str) -> Result<()> {
     let filled = filled.await;
     db.close().await?;
     filled
+}
+
+/// What is measured has to be durable on both sides.
+pub(crate) async fn check_durable(database_url: &str) -> Result<()> {
+    let db = sea_orm::Database::connect(database_url).await?;
+    for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
+        let row = db.query_one_raw(Statement::from_string(
+            DbBackend::Postgres,
+            format!("SHOW {setting}"),
+        ));
+        let value: Option<String> = row.await?.map(|row| row.try_get_by_index(0)).transpose()?;
+        ensure!(
+            value.as_deref() == Some("on"),
+            "Postgres has {setting} = {value:?}"
+        );
+    }
+    db.close().await?;
+    Ok(())
 }
 
 fn inventory() -> Vec<String> {

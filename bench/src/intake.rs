@@ -17,7 +17,8 @@ use ingest::{format::Format, read::Encoding};
 use uuid::Uuid;
 
 use crate::{
-    client::{Connection, Shots},
+    client::{Connection, Shots, repeated},
+    engine::Socket,
     fleet,
     report::{Aim, Comparison},
     say,
@@ -28,30 +29,30 @@ use crate::{
 /// Records that each side takes per round.
 const RECORDS: u32 = 500_000;
 /// Records of one batch, the intake's own default.
-const BATCH: usize = 10_000;
+pub(crate) const BATCH: usize = 10_000;
 /// Batches under way at the same time, the intake's own default.
 const DEPTH: usize = 3;
 const SOURCE: &str = "bench";
-const TYPE: &str = "application/x-ndjson";
+pub(crate) const TYPE: &str = "application/x-ndjson";
 
 /// In-process and over HTTP beside the raw insert; the store's insert alone to tell where the time goes.
 pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
     let name = |side: &str| format!("intake of {RECORDS} records, {side}");
     let mut comparisons = [
-        Comparison::new(name("Intake::submit"), "/s", Aim::AtLeast(0.5)),
+        Comparison::new(name("Intake::submit"), "/s", Aim::AtLeast(0.55)),
         Comparison::new(name("over HTTP"), "/s", Aim::Nothing),
         Comparison::new(name("Store::apply alone"), "/s", Aim::Nothing),
     ];
     for round in 0..=rounds {
         say(&format!("intake, round {round} of {rounds}"));
-        let rows = |side: &str| rows(&format!("{side}-{round}"), SystemClock.now());
-        rest(stage).await?;
+        let rows = |side: &str| rows(&format!("{side}-{round}"), SystemClock.now(), RECORDS);
+        rest(&stage.socket).await?;
         let raw = insert(stage, &rows("raw")).await?;
-        rest(stage).await?;
+        rest(&stage.socket).await?;
         let submitted = submit(stage, body(&rows("submit"))).await?;
-        rest(stage).await?;
+        rest(&stage.socket).await?;
         let applied = apply(stage, &rows("apply")).await?;
-        rest(stage).await?;
+        rest(&stage.socket).await?;
         let posted = post(stage, body(&rows("http"))).await?;
         // The first round only warms up.
         if round > 0 {
@@ -64,7 +65,7 @@ pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
 }
 
 /// Waits until the engine has merged what the side before left behind: it would be on the next one's clock.
-async fn rest(stage: &Stage) -> Result<()> {
+pub(crate) async fn rest(socket: &Socket) -> Result<()> {
     const PATIENCE: Duration = Duration::from_mins(2);
     let started = Instant::now();
     let mut calm = 0;
@@ -73,8 +74,7 @@ async fn rest(stage: &Stage) -> Result<()> {
             started.elapsed() < PATIENCE,
             "the engine does not come to rest"
         );
-        let merges = stage
-            .socket
+        let merges = socket
             .connect()
             .await?
             .count("SELECT count() FROM system.merges")
@@ -86,7 +86,7 @@ async fn rest(stage: &Stage) -> Result<()> {
 }
 
 /// Usage of the last hours, spread over all SIMs that have any.
-fn rows(series: &str, now: DateTime<Utc>) -> Vec<CdrRow> {
+pub(crate) fn rows(series: &str, now: DateTime<Utc>, count: u32) -> Vec<CdrRow> {
     let now = DateTime::from_timestamp(now.timestamp(), 0).unwrap_or(now);
     let row = |n: u32| {
         // A prime that goes round all SIMs before it comes back.
@@ -114,7 +114,7 @@ fn rows(series: &str, now: DateTime<Utc>) -> Vec<CdrRow> {
             received_at: now,
         }
     };
-    (0..RECORDS).map(row).collect()
+    (0..count).map(row).collect()
 }
 
 /// The same rows as a sender would describe them.
@@ -144,7 +144,7 @@ fn body(rows: &[CdrRow]) -> Bytes {
 }
 
 /// Batches with an id of their own, encoded.
-fn batches(rows: &[CdrRow]) -> Vec<(BatchId, u64, Bytes)> {
+pub(crate) fn batches(rows: &[CdrRow]) -> Vec<(BatchId, u64, Bytes)> {
     let encoded = |rows: &[CdrRow]| {
         let batch = BatchId::new(Uuid::now_v7());
         let rows: Vec<_> = rows
@@ -211,7 +211,7 @@ async fn post(stage: &Stage, body: Bytes) -> Result<f64> {
         path: "/api/v1/ingest/cdrs",
         content_type: TYPE,
         token: stage.token.clone(),
-        bodies: vec![body].into(),
+        bodies: repeated(vec![body]),
     };
     let mut connection = Connection::open(shots.address).await?;
     let started = Instant::now();

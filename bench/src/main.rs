@@ -6,12 +6,15 @@
 
 mod client;
 mod cube;
+mod deliveries;
 mod engine;
 mod fleet;
 mod intake;
 mod page;
 mod plain;
+mod program;
 mod report;
+mod sharing;
 mod stage;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
@@ -25,7 +28,7 @@ use server::{
     engines::{Engines, Settings},
 };
 
-use crate::{report::Report, stage::Stage};
+use crate::{program::Program, report::Report, stage::Stage};
 
 /// As the server has it.
 #[global_allocator]
@@ -41,7 +44,7 @@ struct Args {
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
     /// Only these workloads
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Workload::Page, Workload::Cube, Workload::Intake])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Workload::value_variants().to_vec())]
     only: Vec<Workload>,
     /// Rounds of every comparison
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
@@ -63,6 +66,17 @@ enum Workload {
     Cube,
     /// Exactly-once intake of usage records
     Intake,
+    /// One-record deliveries over many connections
+    Deliveries,
+    /// Several tenants at the same time
+    Sharing,
+}
+
+impl Workload {
+    /// Whether it is measured on a server process of its own, rather than in this one.
+    fn is_outside(self) -> bool {
+        matches!(self, Self::Deliveries | Self::Sharing)
+    }
 }
 
 fn main() -> ExitCode {
@@ -86,11 +100,15 @@ fn run(args: &Args) -> Result<()> {
             engines: Some(args.engines.clone()),
             ..Config::default()
         };
+        let mut report = Report::new(SystemClock.now());
+        let (outside, inside): (Vec<_>, Vec<_>) = args.only.iter().partition(|w| w.is_outside());
         say("starting the engines");
         let engines = Engines::open_empty(Settings::from(&config)).await?;
-        let report = measure(args, &engines, &config).await;
+        let measured = measure(args.rounds, &inside, &engines, &config, &mut report).await;
         engines.close().await;
-        report
+        measured?;
+        measure_outside(args, &outside, &mut report).await?;
+        anyhow::Ok(report)
     })?;
     print!("{}", report.text());
     for (path, content) in [
@@ -105,23 +123,52 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-async fn measure(args: &Args, engines: &Engines, config: &Config) -> Result<Report> {
+async fn measure(
+    rounds: u32,
+    workloads: &[Workload],
+    engines: &Engines,
+    config: &Config,
+    report: &mut Report,
+) -> Result<()> {
+    if workloads.is_empty() {
+        return Ok(());
+    }
     let started = Instant::now();
-    let mut report = Report::new(SystemClock.now());
     let stage = Stage::build(engines, config).await?;
-    for workload in &args.only {
+    for workload in workloads {
         let comparisons = match workload {
-            Workload::Page => page::run(&stage, args.rounds).await,
-            Workload::Cube => cube::run(&stage, args.rounds).await,
-            Workload::Intake => intake::run(&stage, args.rounds).await,
+            Workload::Page => page::run(&stage, rounds).await,
+            Workload::Cube => cube::run(&stage, rounds).await,
+            _ => intake::run(&stage, rounds).await,
         };
         report.extend(comparisons.with_context(|| format!("the workload {workload:?} failed"))?);
     }
-    say(&format!(
-        "measured in {:.0} s",
-        started.elapsed().as_secs_f64()
-    ));
-    Ok(report)
+    say_time(started);
+    Ok(())
+}
+
+/// On a server process of its own, which goes on with the data folder.
+async fn measure_outside(args: &Args, workloads: &[Workload], report: &mut Report) -> Result<()> {
+    if workloads.is_empty() {
+        return Ok(());
+    }
+    let started = Instant::now();
+    let program = Program::start(&args.engines, &args.data).await?;
+    for workload in workloads {
+        let comparisons = match workload {
+            Workload::Sharing => sharing::run(&program, args.rounds).await,
+            _ => deliveries::run(&program, args.rounds).await,
+        };
+        report.extend(comparisons.with_context(|| format!("the workload {workload:?} failed"))?);
+    }
+    program.stop().await?;
+    say_time(started);
+    Ok(())
+}
+
+fn say_time(started: Instant) {
+    let seconds = started.elapsed().as_secs_f64();
+    say(&format!("measured in {seconds:.0} s"));
 }
 
 /// Progress, for whoever waits.

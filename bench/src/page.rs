@@ -1,6 +1,6 @@
 //! A page of 50 SIMs with customer and labels, over HTTP: GraphQL beside plain handlers that run the same statements.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use domain::{
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Connection, Shots},
+    client::{Bodies, Connection, Shots, repeated},
     plain::PAGE,
     report::{Aim, Comparison},
     say,
@@ -40,7 +40,7 @@ pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
         .map(|after| json!({ "after": after }))
         .collect();
     let (graphql, plain) = (bodies(&graphql), bodies(&plain));
-    let shots = |address, path, bodies: &Arc<Vec<Bytes>>| Shots {
+    let shots = |address, path, bodies: &Bodies| Shots {
         address,
         path,
         content_type: "application/json",
@@ -62,13 +62,9 @@ pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
     Ok(comparisons)
 }
 
-fn bodies(values: &[Value]) -> Arc<Vec<Bytes>> {
-    Arc::new(
-        values
-            .iter()
-            .map(|value| Bytes::from(value.to_string()))
-            .collect(),
-    )
+fn bodies(values: &[Value]) -> Bodies {
+    let text = |value: &Value| Bytes::from(value.to_string());
+    repeated(values.iter().map(text).collect())
 }
 
 /// Where pages begin, spread over the whole fleet; the first begins at the start.

@@ -73,6 +73,7 @@ impl Stage {
         let socket = serve_engine(engines, folder.path())?;
         let store = engines.store().map_err(|error| told(&error))?;
         migrate(engines.database_url(), &store).await?;
+        fleet::check_durable(engines.database_url()).await?;
         let now = SystemClock.now();
         let month = last_month(now).context("the calendar ends here")?;
         fill(engines.database_url(), &socket, month).await?;

@@ -25,8 +25,12 @@ struct Running {
 
 impl Running {
     fn start(data: &Path) -> Self {
+        Self::of(&mut simcube(data))
+    }
+
+    fn of(command: &mut Command) -> Self {
         let mut running = Self {
-            child: simcube(data).spawn().unwrap(),
+            child: command.spawn().unwrap(),
             lines: BTreeMap::new(),
         };
         for line in BufReader::new(running.child.stdout.take().unwrap()).lines() {
@@ -117,6 +121,7 @@ fn settings(data: &Path) -> Settings {
         engines: Some(engines_folder()),
         database_url: None,
         clickhouse_url: None,
+        postgres_port: None,
         limits: analytics::EngineLimits::default(),
         durable: true,
     }
@@ -239,6 +244,26 @@ async fn a_port_that_somebody_took_meanwhile_is_replaced() {
     assert!(postgres_answers(again.database_url()).await);
     assert!(again.stop());
     drop(taken);
+}
+
+#[tokio::test]
+async fn a_port_that_is_asked_for_is_had_or_the_start_is_refused() {
+    let data = folder();
+    let other = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = other.local_addr().unwrap().port();
+    let asked = || {
+        let mut command = simcube(data.path());
+        command.arg(format!("--postgres-port={port}"));
+        command
+    };
+    let refused = asked().output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("could not bind"), "{said}");
+    drop(other);
+    let running = Running::of(&mut asked());
+    assert!(running.database_url().contains(&format!(":{port}/")));
+    assert!(postgres_answers(running.database_url()).await);
 }
 
 #[tokio::test]

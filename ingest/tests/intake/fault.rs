@@ -15,9 +15,19 @@ use crate::world::{
 };
 
 /// Stops the n-th batch that reaches a step, once.
-struct StopAt {
+pub(crate) struct StopAt {
     step: Step,
     left: AtomicU32,
+}
+
+impl StopAt {
+    /// Stops the first batch.
+    pub(crate) fn first(step: Step) -> Self {
+        Self {
+            step,
+            left: AtomicU32::new(1),
+        }
+    }
 }
 
 impl Fault for StopAt {
@@ -116,10 +126,7 @@ async fn records_are_not_taken_while_the_cubes_are_away() {
 #[tokio::test]
 async fn a_batch_of_another_process_is_settled_after_its_deadline_and_not_before() {
     let world = World::new().await;
-    let fault = StopAt {
-        step: Step::Committed,
-        left: AtomicU32::new(1),
-    };
+    let fault = StopAt::first(Step::Committed);
     let settings = Settings {
         takeover: TimeDelta::seconds(3),
         ..impatient()
@@ -138,10 +145,7 @@ async fn a_batch_of_another_process_is_settled_after_its_deadline_and_not_before
 #[tokio::test]
 async fn a_duplicate_is_answered_when_the_record_that_it_repeats_is_counted() {
     let world = World::new().await;
-    let fault = StopAt {
-        step: Step::Committed,
-        left: AtomicU32::new(1),
-    };
+    let fault = StopAt::first(Step::Committed);
     let stopped = world.intake_with(impatient(), fault);
     let sent = lines(&records(3));
     assert!(post_lines(&stopped, &world.alpha, &sent).await.is_err());

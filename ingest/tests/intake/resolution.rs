@@ -5,13 +5,15 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use analytics::Store;
-use chrono::TimeDelta;
 use domain::fleet::Report;
-use ingest::pipeline::{Intake, NoFault, Settings};
+use ingest::pipeline::Step;
 
-use crate::world::{
-    FOREIGN, LONG, MOVED, MOVED_AT, Record, SHORT, World, array, codes, numbers, post_json, record,
+use crate::{
+    fault::StopAt,
+    world::{
+        FOREIGN, LONG, MOVED, MOVED_AT, Record, SHORT, World, array, codes, impatient, numbers,
+        post_json, record,
+    },
 };
 
 #[tokio::test]
@@ -163,16 +165,14 @@ async fn usage_ahead_of_the_clock_is_not_left_behind_by_an_assignment_from_now_o
         end: "2026-03-20T12:31:00Z".into(),
         ..record("ahead", SHORT)
     };
-    let nowhere = Store::remote("http://127.0.0.1:9").expect("a URL");
-    let cut_off = Intake::new(nowhere, world.db.clone(), Settings::default(), NoFault);
-    let reply = post_json(&cut_off, &world.alpha, &ahead.json()).await;
+    let stopped = world.intake_with(impatient(), StopAt::first(Step::Committed));
+    let reply = post_json(&stopped, &world.alpha, &ahead.json()).await;
     assert!(reply.is_err(), "journaled, and not counted");
 
     let moved = format!("iccid,state,customer,device\n{SHORT},ACTIVE,bosch,meter-2\n");
     let now = world.reassign(&world.alpha, &moved).await;
     assert_eq!(refused(&now), ["USAGE_ALREADY_COUNTED"], "journaled");
-    world.clock.pass(TimeDelta::seconds(31));
-    assert_eq!(world.intake().complete().await.expect("completed"), 1);
+    assert_eq!(world.settled(&world.intake()).await.counted, 1);
     let now = world.reassign(&world.alpha, &moved).await;
     assert_eq!(refused(&now), ["USAGE_ALREADY_COUNTED"], "counted");
     assert_eq!(

@@ -26,6 +26,9 @@ pub(super) struct Args {
     /// Address to serve ClickHouse on; port 0 takes any free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     clickhouse_listen: String,
+    /// Port for Postgres on the loopback address [default: the last one, or any free one]
+    #[arg(long, value_name = "PORT")]
+    postgres_port: Option<u16>,
     /// Throw away what the data folder holds, and keep nothing safe from a power loss: several times faster
     #[arg(long)]
     empty: bool,
@@ -59,6 +62,7 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let settings = Settings {
         database_url: None,
         clickhouse_url: None,
+        postgres_port: args.postgres_port,
         durable: !args.empty,
         ..Settings::from(config)
     };

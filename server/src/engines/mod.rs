@@ -38,6 +38,8 @@ pub struct Settings {
     pub engines: Option<PathBuf>,
     /// A Postgres of the operator's; none: a private one.
     pub database_url: Option<String>,
+    /// Port of the private Postgres; none: the one that it had last, or any free one.
+    pub postgres_port: Option<u16>,
     /// A ClickHouse of the operator's; none: inside this process.
     pub clickhouse_url: Option<String>,
     /// How much of the machine the embedded ClickHouse may use.
@@ -59,6 +61,7 @@ impl From<&Config> for Settings {
                 .clickhouse_url
                 .as_ref()
                 .map(|url| url.expose().to_owned()),
+            postgres_port: None,
             limits: EngineLimits::default(),
             durable: true,
         }
@@ -266,9 +269,10 @@ impl Held {
     async fn start_postgres(&mut self, settings: &Settings) -> Result<String, Error> {
         let binaries = settings.engines_folder()?.join("postgres");
         let data = self.folder.path().to_owned();
-        let durable = settings.durable;
+        let (durable, port) = (settings.durable, settings.postgres_port);
         let postgres =
-            tokio::task::spawn_blocking(move || Postgres::start(&binaries, &data, durable)).await;
+            tokio::task::spawn_blocking(move || Postgres::start(&binaries, &data, durable, port))
+                .await;
         let postgres = postgres.map_err(|error| Error::Postgres(error.to_string()))??;
         let url = postgres.url().to_owned();
         self.postgres = Some(postgres);

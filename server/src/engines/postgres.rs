@@ -64,11 +64,17 @@ struct Record {
 }
 
 impl Postgres {
-    /// Starts the server of the data folder `data` with the programs in `binaries`. Blocks until it answers.
+    /// Starts the server of the data folder `data` with the programs in `binaries`, on `port` if given, else on the one
+    /// that it had last or any free one. Blocks until it answers.
     ///
     /// # Errors
     /// A sentence for the operator.
-    pub fn start(binaries: &Path, data: &Path, durable: bool) -> Result<Self, Error> {
+    pub fn start(
+        binaries: &Path,
+        data: &Path,
+        durable: bool,
+        port: Option<u16>,
+    ) -> Result<Self, Error> {
         if !binaries.join("bin/postgres").is_file() {
             return Err(Error::PostgresMissing(binaries.to_owned()));
         }
@@ -96,7 +102,10 @@ impl Postgres {
         }
         server.check_version(&record.cluster)?;
         end_leftover(&record.cluster)?;
-        let postgres = server.launch(&mut record)?;
+        let postgres = match port {
+            Some(port) => server.launch_at(port, &record)?,
+            None => server.launch(&mut record)?,
+        };
         write_record(data, &record)?;
         Ok(postgres)
     }
@@ -368,10 +377,9 @@ impl Server<'_> {
         })
     }
 
-    fn launch(&self, record: &mut Record) -> Result<Postgres, Error> {
-        // A backup that root copied back belongs to root.
+    /// A backup that root copied back belongs to root.
+    fn own(&self, cluster: &Path) -> Result<(), Error> {
         if let Some(account) = self.account {
-            let cluster = &record.cluster;
             let owner = fs::metadata(cluster)
                 .map_err(|error| Error::file(cluster, error))?
                 .uid();
@@ -381,6 +389,19 @@ impl Server<'_> {
                     .map_err(|error| Error::file(cluster, error))?;
             }
         }
+        Ok(())
+    }
+
+    /// On this port and no other.
+    fn launch_at(&self, port: u16, record: &Record) -> Result<Postgres, Error> {
+        self.own(&record.cluster)?;
+        self.launch_on(port, record)?
+            .map_err(|reason| self.failed(&record.cluster, &reason))
+    }
+
+    /// On the port of the last time if it is free, else on another one.
+    fn launch(&self, record: &mut Record) -> Result<Postgres, Error> {
+        self.own(&record.cluster)?;
         let mut last = String::new();
         for _ in 0..ATTEMPTS {
             let port = free_port(record.port.take())?;
@@ -398,13 +419,15 @@ impl Server<'_> {
                 }
             }
         }
-        if last.contains("No space left on device") {
-            return Err(Error::DiskFull(record.cluster.clone()));
+        Err(self.failed(&record.cluster, &last))
+    }
+
+    fn failed(&self, cluster: &Path, reason: &str) -> Error {
+        if reason.contains("No space left on device") {
+            return Error::DiskFull(cluster.to_owned());
         }
-        Err(Error::Postgres(format!(
-            "{last}; its log is {}",
-            self.log().display()
-        )))
+        let log = self.log();
+        Error::Postgres(format!("{reason}; its log is {}", log.display()))
     }
 
     /// One attempt: the server, or the reason in its log.

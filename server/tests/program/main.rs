@@ -2,5 +2,6 @@
 
 mod crash;
 mod http;
+mod starving;
 mod support;
 mod verify;

@@ -1,0 +1,108 @@
+//! One tenant takes all it can get, and another one does not notice.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use domain::{Clock as _, SystemClock};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
+
+use crate::support::{Program, Server};
+
+/// Senders that let a body trickle.
+const SLOW: usize = 8;
+/// Connections that deliver without a pause.
+const BUSY: usize = 100;
+/// Deliveries of the other tenant.
+const DELIVERIES: u64 = 20;
+
+fn fleet(program: &Program, tenant: &str, iccid: &str) -> String {
+    program.print(&["tenant", "create", tenant]);
+    let file = program.file("fleet.csv", &format!("iccid,state\n{iccid},ACTIVE\n"));
+    program.print(&["import", &file, "--tenant", tenant]);
+    program.token(tenant, "ingest")
+}
+
+fn record(id: &str, iccid: &str) -> Value {
+    let at = (SystemClock.now() - chrono::TimeDelta::hours(2)).format("%Y-%m-%dT%H:00:00Z");
+    let at = at.to_string();
+    json!([{ "record_id": id, "source": "gateway", "iccid": iccid, "mcc_mnc": "262-01", "radio_access_type": "LTE",
+             "service": "DATA", "start": at, "end": at, "bytes_up": 1, "bytes_down": 2 }])
+}
+
+/// Sends a byte of a body every three seconds, as long as the server takes them.
+async fn trickle(address: String, token: String) {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let head = format!(
+        "POST /api/v1/ingest/cdrs HTTP/1.1\r\nhost: simcube\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/x-ndjson\r\ncontent-length: 1000000\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    while stream.write_all(b" ").await.is_ok() {
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    }
+}
+
+async fn deliver(client: &Client, server: &str, token: &str, record: &Value) -> StatusCode {
+    let request = client.post(format!("{server}/api/v1/ingest/cdrs"));
+    let answer = request.bearer_auth(token).json(record).send().await;
+    answer.expect("an answer").status()
+}
+
+/// Starts everything that the first tenant does, and returns when its deliveries are being answered.
+async fn starve(server: &Server, client: &Client, token: &str, iccid: &'static str) -> JoinSet<()> {
+    let mut senders = JoinSet::new();
+    let address = server.url.trim_start_matches("http://");
+    for _ in 0..SLOW {
+        senders.spawn(trickle(address.to_owned(), token.to_owned()));
+    }
+    let answered = Arc::new(AtomicU64::new(0));
+    for place in 0..BUSY {
+        let (url, token, answered) = (server.url.clone(), token.to_owned(), answered.clone());
+        let client = client.clone();
+        senders.spawn(async move {
+            for n in 0_u64.. {
+                // It may well be turned away.
+                deliver(
+                    &client,
+                    &url,
+                    &token,
+                    &record(&format!("busy-{place}-{n}"), iccid),
+                )
+                .await;
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    while answered.load(Ordering::Relaxed) < 10 {
+        tokio::task::yield_now().await;
+    }
+    senders
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_takes_all_it_can_get_costs_another_one_no_delivery() {
+    const OURS: &str = "8988303000000000017";
+    const THEIRS: &str = "8988303000000000025";
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let program = Program::new();
+    let server = program.serve(&[]).await;
+    let theirs = fleet(&program, "acme", THEIRS);
+    let ours = fleet(&program, "birch", OURS);
+    let client = Client::new();
+    let starving = starve(&server, &client, &theirs, THEIRS).await;
+    let mut refused = Vec::new();
+    for n in 0..DELIVERIES {
+        let status = deliver(&client, &server.url, &ours, &record(&n.to_string(), OURS)).await;
+        if status != StatusCode::OK {
+            refused.push((n, status));
+        }
+    }
+    drop(starving);
+    assert!(refused.is_empty(), "turned away: {refused:?}");
+}
