@@ -108,20 +108,24 @@ async fn every_bad_record_has_its_code_and_spoils_no_other() {
 }
 
 #[tokio::test]
-async fn a_body_of_which_nothing_can_be_read_is_refused_and_leaves_no_trace() {
+async fn a_body_of_which_nothing_can_be_read_is_known_as_noise() {
     let world = World::new().await;
     let intake = world.intake();
     let alpha = &world.alpha;
     for noise in ["", "<xml/>", "{\"record_id\":\"a\"", "\u{1}\u{2}"] {
-        let refused = post_json(&intake, alpha, noise)
-            .await
-            .map_err(|error| error.code());
-        assert_eq!(refused, Err(Code::InvalidInput), "{noise}");
+        let account = post_json(&intake, alpha, noise).await.expect("accounted");
+        let code = account.noise().map(|(code, _)| code);
+        assert_eq!(code, Some(Code::InvalidInput), "{noise}");
     }
-    let refused = post_lines(&intake, alpha, "a,b\n1,2\n")
-        .await
-        .map_err(|error| error.code());
-    assert_eq!(refused, Err(Code::InvalidInput));
+    // However long the noise is, one record in it counts.
+    let noise = "a,b\n".repeat(12_000);
+    let account = post_lines(&intake, alpha, &noise).await.expect("accounted");
+    assert!(account.noise().is_some());
+    assert_eq!(numbers(&account), [12_000, 0, 0, 12_000]);
+    let good = noise + &record("good", LONG).json();
+    let account = post_lines(&intake, alpha, &good).await.expect("accounted");
+    assert!(account.noise().is_none());
+    assert_eq!(numbers(&account), [12_001, 1, 0, 12_000]);
     let many = format!("[{}]", "{},".repeat(6_000_000));
     let refused = post_json(&intake, alpha, &many)
         .await
@@ -267,8 +271,8 @@ async fn cloud_events_are_known_by_id_and_source() {
 async fn a_tenant_without_room_is_turned_away_and_no_other() {
     let world = World::new().await;
     let settings = Settings {
-        // Two steps, of which one tenant may hold one.
-        memory: 128 * 1024,
+        // Three steps, of which one tenant may hold one.
+        memory: 192 * 1024,
         admission: Duration::from_millis(20),
         ..Settings::default()
     };

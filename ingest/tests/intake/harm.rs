@@ -237,7 +237,7 @@ async fn a_store_that_refuses_everything_quarantines_nothing() {
     let world = World::new().await;
     let intake = world.intake_with(impatient(), NoFault);
     world
-        .ask("ALTER TABLE usage_day RENAME COLUMN units TO gone")
+        .ask("RENAME TABLE usage_day TO gone")
         .await;
     let sent = lines(&[record(1, LONG), record(2, SHORT)]);
     assert!(post_lines(&intake, &world.alpha, &sent).await.is_err());
@@ -246,7 +246,7 @@ async fn a_store_that_refuses_everything_quarantines_nothing() {
         assert_eq!((settled.quarantined, settled.cut), (0, 0));
     }
     world
-        .ask("ALTER TABLE usage_day RENAME COLUMN gone TO units")
+        .ask("RENAME TABLE gone TO usage_day")
         .await;
     world.settled(&intake).await;
     assert_eq!(world.proved(&world.alpha).await.records, 2);

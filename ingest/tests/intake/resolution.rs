@@ -5,8 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use chrono::TimeDelta;
 use domain::fleet::Report;
-use ingest::pipeline::Step;
+use ingest::pipeline::{NoFault, Settings, Step};
 
 use crate::{
     fault::StopAt,
@@ -188,7 +189,7 @@ async fn usage_ahead_of_the_clock_is_not_left_behind_by_an_assignment_from_now_o
         "another tenant's usage"
     );
 
-    world.clock.pass(TimeDelta::minutes(30));
+    world.clock.pass(TimeDelta::seconds(30 * 60 + 31));
     let later = world.reassign(&world.alpha, &moved).await;
     assert_eq!((later.updated, later.rejected), (1, 0));
     let after = Record {
