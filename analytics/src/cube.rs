@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, TimeZone, Timelike, Utc};
-use domain::Period;
+use chrono::{DateTime, Datelike, DurationRound as _, TimeDelta, TimeZone, Timelike, Utc};
+use domain::{Error, Period, Result};
 
 /// A cube: one table per width of its period. From fine to coarse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +65,54 @@ impl Level {
         Some((id, Period::new(from, to).ok()?))
     }
 
+    /// The period of this level around `moment`; `None` at the end of time.
+    pub fn period_at(self, moment: DateTime<Utc>) -> Option<Period> {
+        let cut = |width: TimeDelta| moment.duration_trunc(width).ok();
+        let (from, to) = match self {
+            Self::Hour => {
+                let from = cut(TimeDelta::hours(1))?;
+                (from, from.checked_add_signed(TimeDelta::hours(1))?)
+            }
+            Self::Day => {
+                let from = cut(TimeDelta::days(1))?;
+                (from, from.checked_add_signed(TimeDelta::days(1))?)
+            }
+            // The finer two are partitioned by month, the coarser two by year.
+            Self::Month => return Some(Self::Day.partition_at(moment)?.1),
+            Self::Year => return Some(Self::Year.partition_at(moment)?.1),
+        };
+        Period::new(from, to).ok()
+    }
+
+    /// All periods of this level that meet `period`, as one.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` at the end of time.
+    pub fn widened(self, period: Period) -> Result<Period> {
+        let at = |moment| {
+            self.period_at(moment)
+                .ok_or_else(|| Error::invalid("no cube holds that time"))
+        };
+        let last = period.to() - TimeDelta::nanoseconds(1);
+        Period::new(at(period.from())?.from(), at(last)?.to())
+    }
+
+    /// A period in pieces of which each holds whole periods of this level: days, months or years.
+    pub(crate) fn steps(self, period: Period) -> Vec<Period> {
+        let step = self.max(Self::Day);
+        let mut steps = Vec::new();
+        let mut from = period.from();
+        while let Some(end) = step
+            .period_at(from)
+            .map(|piece| piece.to().min(period.to()))
+            && let Ok(piece) = Period::new(from, end)
+        {
+            steps.push(piece);
+            from = end;
+        }
+        steps
+    }
+
     /// Start of the period around the column `moment`, as the views compute it.
     pub(crate) fn start_of(self, moment: &str) -> String {
         match self {
@@ -79,5 +127,40 @@ impl Level {
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.table())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn period(from: &str, to: &str) -> Period {
+        let at = |text: &str| text.parse().expect("a time");
+        Period::new(at(from), at(to)).expect("a period")
+    }
+
+    #[test]
+    fn a_period_is_widened_to_whole_ones_and_cut_into_pieces_without_a_gap() {
+        let asked = period("2025-12-31T22:30:00Z", "2026-02-01T00:00:00Z");
+        let wide = |level: Level| level.widened(asked).expect("in range");
+        assert_eq!(
+            wide(Level::Hour),
+            period("2025-12-31T22:00:00Z", "2026-02-01T00:00:00Z")
+        );
+        assert_eq!(
+            wide(Level::Month),
+            period("2025-12-01T00:00:00Z", "2026-02-01T00:00:00Z")
+        );
+        assert_eq!(
+            wide(Level::Year),
+            period("2025-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
+        );
+        for (level, pieces) in Level::ALL.into_iter().zip([32, 32, 2, 2]) {
+            let steps = level.steps(wide(level));
+            assert_eq!(steps.len(), pieces, "{level}");
+            assert!(steps.windows(2).all(|pair| pair[0].to() == pair[1].from()));
+            assert_eq!(steps[0].from(), wide(level).from());
+            assert_eq!(steps[pieces - 1].to(), wide(level).to());
+        }
     }
 }

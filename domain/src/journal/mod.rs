@@ -17,6 +17,7 @@
 //! other but never in a circle.
 
 mod hash;
+pub mod ledger;
 mod packed;
 mod pending;
 mod read;

@@ -1,0 +1,412 @@
+//! Two neighbouring tables at the full key of the coarser one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use clickhouse::Row;
+use domain::{
+    Error, Period, Result,
+    id::{CustomerId, DeviceId, SimId, TenantId},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    Count, Key, STATEMENT_BYTES, Table, Tables, moment, patient, records_are_whole_from,
+    rows::{KEY, MEASURES, PLAIN_KEY, Where, hash, rows, sides, uneven},
+    tables::around,
+};
+use crate::{System, cube::Level, store::fault};
+
+/// A tenant and a month, or a year, in which two tables do not agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The cube that differs from the table it is summed up from.
+    pub level: Level,
+    /// The part of the month, or the year, that was compared.
+    pub period: Period,
+    /// What the finer table says of all of it.
+    pub expected: Count,
+    /// What the cube says.
+    pub found: Count,
+    /// The first cells that differ.
+    pub cells: Vec<Cell>,
+    /// Whether further cells may differ.
+    pub more: bool,
+    /// Whether the cube of years knows less about receipt than the records do.
+    pub receipt: bool,
+}
+
+/// A cell that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Start of its period.
+    pub start: DateTime<Utc>,
+    /// Its key.
+    pub key: Key,
+    /// What the finer table says.
+    pub expected: Count,
+    /// What the cube says.
+    pub found: Count,
+}
+
+/// Outcome of a comparison.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Pairs of tenant and month (or year) and table that were compared.
+    pub compared: u64,
+    /// Whether some of the usage is too old to be compared with records.
+    pub without_records: bool,
+    /// What does not agree; empty when all is well.
+    pub differences: Vec<Difference>,
+}
+
+/// Sums of a tenant, and each times the hash of its key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Print {
+    count: Count,
+    hashed: [i128; 4],
+}
+
+#[derive(Row, Deserialize)]
+struct PrintLine {
+    #[serde(with = "clickhouse::serde::uuid")]
+    tenant: Uuid,
+    records: i64,
+    bytes_up: i128,
+    bytes_down: i128,
+    units: i128,
+    hashed_records: i128,
+    hashed_up: i128,
+    hashed_down: i128,
+    hashed_units: i128,
+}
+
+/// Key and both sums of a cell.
+#[derive(Row, Deserialize)]
+struct KeyLine {
+    start: u32,
+    #[serde(with = "clickhouse::serde::uuid")]
+    customer: Uuid,
+    #[serde(with = "clickhouse::serde::uuid")]
+    sim: Uuid,
+    #[serde(with = "clickhouse::serde::uuid")]
+    device: Uuid,
+    network: String,
+    rat: String,
+    service: String,
+    source: String,
+    records: i64,
+    bytes_up: i128,
+    bytes_down: i128,
+    units: i128,
+    other_records: i64,
+    other_bytes_up: i128,
+    other_bytes_down: i128,
+    other_units: i128,
+}
+
+impl KeyLine {
+    fn key(&self) -> Key {
+        Key {
+            customer: (!self.customer.is_nil()).then(|| CustomerId::new(self.customer)),
+            sim: SimId::new(self.sim),
+            device: (!self.device.is_nil()).then(|| DeviceId::new(self.device)),
+            network: self.network.clone(),
+            rat: self.rat.clone(),
+            service: self.service.clone(),
+            source: self.source.clone(),
+        }
+    }
+
+    fn count(&self) -> Count {
+        Count {
+            records: self.records,
+            bytes_up: self.bytes_up,
+            bytes_down: self.bytes_down,
+            units: self.units,
+        }
+    }
+
+    fn other(&self) -> Count {
+        Count {
+            records: self.other_records,
+            bytes_up: self.other_bytes_up,
+            bytes_down: self.other_bytes_down,
+            units: self.other_units,
+        }
+    }
+}
+
+#[derive(Row, Deserialize)]
+struct Start {
+    start: u32,
+}
+
+#[derive(Row, Deserialize)]
+struct Receipt {
+    #[serde(with = "clickhouse::serde::uuid")]
+    tenant: Uuid,
+    /// Unix milliseconds.
+    newest: i64,
+}
+
+impl Tables {
+    /// Compares every table with the next finer one. `salt` makes the hashes this run's own; at most `shown` cells are
+    /// named in all.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` and others from the engine; `LIMIT_EXCEEDED` when a month is more than one statement may read.
+    pub async fn compare(&self, system: &System, salt: u64, shown: usize) -> Result<Comparison> {
+        let months = self.months(system).await?;
+        let whole = records_are_whole_from(system.now());
+        let mut found = Comparison::default();
+        for month in &months {
+            let period = around(Level::Day, *month)?;
+            for level in [Level::Hour, Level::Day, Level::Month] {
+                let from = if level == Level::Hour {
+                    found.without_records |= period.from() < whole;
+                    whole.max(period.from())
+                } else {
+                    period.from()
+                };
+                if let Ok(period) = Period::new(from, period.to()) {
+                    self.pair(&mut found, level, period, salt, shown).await?;
+                }
+            }
+        }
+        let years: Result<BTreeSet<_>> = months
+            .iter()
+            .map(|month| around(Level::Year, *month).map(|year| (year.from(), year.to())))
+            .collect();
+        for (from, to) in years? {
+            let year = Period::new(from, to)?;
+            self.pair(&mut found, Level::Year, year, salt, shown)
+                .await?;
+            self.receipts(&mut found, year).await?;
+        }
+        Ok(found)
+    }
+
+    /// One cube and the table it is summed up from.
+    async fn pair(
+        &self,
+        found: &mut Comparison,
+        level: Level,
+        period: Period,
+        salt: u64,
+        shown: usize,
+    ) -> Result<()> {
+        let expected = self
+            .prints(Table::finer(level), level, period, salt)
+            .await?;
+        let actual = self.prints(Table::Cube(level), level, period, salt).await?;
+        let tenants: BTreeSet<TenantId> = expected.keys().chain(actual.keys()).copied().collect();
+        for tenant in tenants {
+            found.compared += 1;
+            let said = |prints: &BTreeMap<_, Print>| prints.get(&tenant).copied();
+            let (right, other) = (said(&expected), said(&actual));
+            let (right, other) = (right.unwrap_or_default(), other.unwrap_or_default());
+            if right == other {
+                continue;
+            }
+            let named: usize = found.differences.iter().map(|d| d.cells.len()).sum();
+            let room = shown.saturating_sub(named);
+            let cells = self.cells(tenant, level, period, salt, room).await?;
+            found.differences.push(Difference {
+                tenant,
+                level,
+                period,
+                expected: right.count,
+                found: other.count,
+                more: cells.len() == room,
+                cells,
+                receipt: false,
+            });
+        }
+        Ok(())
+    }
+
+    async fn prints(
+        &self,
+        table: Table,
+        level: Level,
+        period: Period,
+        salt: u64,
+    ) -> Result<BTreeMap<TenantId, Print>> {
+        let condition = Where {
+            tenant: None,
+            period,
+            sims: None,
+        };
+        let rows = rows(&self.name(table), table, level, &condition.sql(table));
+        let sql = format!(
+            "SELECT tenant, sum(count) AS records, sum(up) AS bytes_up, sum(down) AS bytes_down, sum(amount) AS units, \
+             sum(hash * count) AS hashed_records, sum(hash * up) AS hashed_up, sum(hash * down) AS hashed_down, \
+             sum(hash * amount) AS hashed_units\n\
+             FROM (SELECT *, {} AS hash FROM ({rows}))\nGROUP BY tenant",
+            hash(salt)
+        );
+        let lines: Vec<PrintLine> = patient(self.store.query(&sql))
+            .fetch_all()
+            .await
+            .map_err(fault)?;
+        let print = |line: PrintLine| {
+            let print = Print {
+                count: Count {
+                    records: line.records,
+                    bytes_up: line.bytes_up,
+                    bytes_down: line.bytes_down,
+                    units: line.units,
+                },
+                hashed: [
+                    line.hashed_records,
+                    line.hashed_up,
+                    line.hashed_down,
+                    line.hashed_units,
+                ],
+            };
+            (TenantId::new(line.tenant), print)
+        };
+        Ok(lines.into_iter().map(print).collect())
+    }
+
+    /// The first differing cells of a tenant, in order of time.
+    async fn cells(
+        &self,
+        tenant: TenantId,
+        level: Level,
+        period: Period,
+        salt: u64,
+        limit: usize,
+    ) -> Result<Vec<Cell>> {
+        let mut cells = Vec::new();
+        if limit == 0 {
+            return Ok(cells);
+        }
+        let condition = Where {
+            tenant: Some(tenant),
+            period,
+            sims: None,
+        };
+        for step in self.uneven_steps(level, &condition, salt).await? {
+            let limit = limit - cells.len();
+            if limit == 0 {
+                break;
+            }
+            let condition = Where {
+                period: step,
+                ..condition
+            };
+            let [right, other] = [Table::finer(level), Table::Cube(level)]
+                .map(|table| rows(&self.name(table), table, level, &condition.sql(table)));
+            let sums = |prefix: &str, side: i8| {
+                MEASURES
+                    .map(|(name, column)| {
+                        format!("sumIf({column}, side = {side}) AS {prefix}{name}")
+                    })
+                    .join(", ")
+            };
+            let sql = format!(
+                "SELECT cell AS start, {PLAIN_KEY}, {}, {}\nFROM ({})\nGROUP BY cell, {KEY}\nHAVING {}\n\
+                 ORDER BY cell, {KEY} LIMIT {limit}",
+                sums("", 1),
+                sums("other_", -1),
+                sides(&right, &other),
+                uneven(),
+            );
+            let lines: Vec<KeyLine> = patient(self.store.query(&sql))
+                .fetch_all()
+                .await
+                .map_err(fault)?;
+            for line in lines {
+                cells.push(Cell {
+                    start: moment(line.start)?,
+                    key: line.key(),
+                    expected: line.count(),
+                    found: line.other(),
+                });
+            }
+        }
+        Ok(cells)
+    }
+
+    /// The days (months, years) in which a cube and the finer table differ, by their fingerprints, in order.
+    pub(super) async fn uneven_steps(
+        &self,
+        level: Level,
+        condition: &Where<'_>,
+        salt: u64,
+    ) -> Result<Vec<Period>> {
+        let [right, other] = [Table::finer(level), Table::Cube(level)]
+            .map(|table| rows(&self.name(table), table, level, &condition.sql(table)));
+        let step = level.max(Level::Day);
+        let differ = MEASURES.map(|(_, column)| format!("sum(hash * {column} * side) <> 0"));
+        let sql = format!(
+            "SELECT toUnixTimestamp({}) AS start FROM (SELECT *, {} AS hash FROM ({}))\n\
+             GROUP BY start HAVING {} ORDER BY start",
+            step.start_of("toDateTime(cell, 'UTC')"),
+            hash(salt),
+            sides(&right, &other),
+            differ.join(" OR ")
+        );
+        let lines: Vec<Start> = patient(self.store.query(&sql))
+            .with_setting("max_query_size", STATEMENT_BYTES)
+            .fetch_all()
+            .await
+            .map_err(fault)?;
+        let clip = |line: &Start| {
+            let step = step.period_at(moment(line.start)?);
+            let step = step.ok_or_else(|| Error::internal("no cube holds that time"))?;
+            let within = condition.period;
+            Period::new(step.from().max(within.from()), step.to().min(within.to()))
+        };
+        lines.iter().map(clip).collect()
+    }
+
+    /// The cube of years alone carries the receipt of the newest record. It must not know less than the records that are
+    /// still there do.
+    async fn receipts(&self, found: &mut Comparison, year: Period) -> Result<()> {
+        let records = self.newest(Table::Records, year).await?;
+        let years = self.newest(Table::Cube(Level::Year), year).await?;
+        for (tenant, newest) in records {
+            // A cube without the tenant is a difference already.
+            if years.get(&tenant).is_some_and(|known| *known < newest) {
+                found.differences.push(Difference {
+                    tenant,
+                    level: Level::Year,
+                    period: year,
+                    expected: Count::default(),
+                    found: Count::default(),
+                    cells: Vec::new(),
+                    more: false,
+                    receipt: true,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn newest(&self, table: Table, year: Period) -> Result<BTreeMap<TenantId, i64>> {
+        let condition = Where {
+            tenant: None,
+            period: year,
+            sims: None,
+        };
+        let sql = format!(
+            "SELECT tenant, toUnixTimestamp64Milli(max(received_at)) AS newest FROM {} WHERE {} GROUP BY tenant",
+            self.name(table),
+            condition.sql(table)
+        );
+        let lines: Vec<Receipt> = patient(self.store.query(&sql))
+            .fetch_all()
+            .await
+            .map_err(fault)?;
+        Ok(lines
+            .into_iter()
+            .map(|line| (TenantId::new(line.tenant), line.newest))
+            .collect())
+    }
+}
