@@ -102,7 +102,9 @@ impl Level {
         let step = self.max(Self::Day);
         let mut steps = Vec::new();
         let mut from = period.from();
-        while let Some(end) = step.period_at(from).map(|piece| piece.to().min(period.to()))
+        while let Some(end) = step
+            .period_at(from)
+            .map(|piece| piece.to().min(period.to()))
             && let Ok(piece) = Period::new(from, end)
         {
             steps.push(piece);

@@ -90,6 +90,24 @@ impl Db {
         })
     }
 
+    /// A read-only view of everything as it is at this moment, for as long as it is held.
+    pub async fn snapshot(&self) -> Result<SystemCx> {
+        let tx = Tx::new(
+            self.system
+                .begin_with_config(
+                    Some(IsolationLevel::RepeatableRead),
+                    Some(AccessMode::ReadOnly),
+                )
+                .await?,
+        );
+        // The moment is that of the first statement.
+        tx.execute("SELECT", []).await?;
+        Ok(SystemCx {
+            tx,
+            clock: self.clock.clone(),
+        })
+    }
+
     /// Whether the server answers.
     pub async fn ping(&self) -> Result<()> {
         Ok(self.app.ping().await?)

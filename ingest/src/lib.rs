@@ -1,10 +1,12 @@
 //! Usage records from outside: read, decoded, resolved, counted once.
 //!
 //! [`mod@format`] turns the bytes of a record into a CDR or a refusal, [`read`] turns a body of any length into records in
-//! memory that [`admission`] shares fairly between tenants, [`pipeline`] journals and applies them exactly once. Transport (HTTP today) lives with the server.
+//! memory that [`admission`] shares fairly between tenants, [`pipeline`] journals and applies them exactly once, [`verify`]
+//! proves it. Transport (HTTP today) lives with the server.
 
 pub mod admission;
 pub mod format;
 pub mod pipeline;
 pub mod read;
 pub mod simulate;
+pub mod verify;

@@ -68,7 +68,9 @@ pub fn statements(layout: &Layout) -> Vec<Migration> {
         .map(|file| Migration {
             version: file.version,
             name: file.name,
-            sql: split(file.up).map(|sql| layout.rewrite(&durable(&sql))).collect(),
+            sql: split(file.up)
+                .map(|sql| layout.rewrite(&durable(&sql)))
+                .collect(),
             down: split(file.down).map(|sql| layout.rewrite(&sql)).collect(),
         })
         .collect()
@@ -103,7 +105,10 @@ fn durable(sql: &str) -> String {
         .iter()
         .map(|(name, value)| format!("{name} = {value}"))
         .collect();
-    sql.replace("SETTINGS DURABLE", &format!("SETTINGS {}", settings.join(", ")))
+    sql.replace(
+        "SETTINGS DURABLE",
+        &format!("SETTINGS {}", settings.join(", ")),
+    )
 }
 
 impl Layout {

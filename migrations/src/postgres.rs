@@ -241,9 +241,7 @@ const IDENTITY_PLACE: Script = Script {
 
 const COUNTED_BY_EVIDENCE: Script = Script {
     name: "m0005_counted_by_evidence",
-    up: &[include_str!(
-        "../postgres/0005_counted_by_evidence.up.sql"
-    )],
+    up: &[include_str!("../postgres/0005_counted_by_evidence.up.sql")],
     down: include_str!("../postgres/0005_counted_by_evidence.down.sql"),
 };
 

@@ -21,6 +21,15 @@ impl ClickHouseDb {
     pub fn database(&self) -> &str {
         &self.database
     }
+
+    /// Runs a statement past the program and returns what it answers.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn run(&self, statement: &str) -> String {
+        block_on(run(&self.url, &self.database, statement))
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
 }
 
 impl Drop for ClickHouseDb {
@@ -59,7 +68,7 @@ pub fn clickhouse() -> ClickHouseDb {
     db
 }
 
-async fn run(url: &str, database: &str, statement: &str) -> Result<(), String> {
+async fn run(url: &str, database: &str, statement: &str) -> Result<String, String> {
     // Needed to build a client at all, though no test speaks TLS; a second installation is refused and harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let address = Url::parse_with_params(url, [("database", database)]).map_err(text)?;
@@ -72,7 +81,7 @@ async fn run(url: &str, database: &str, statement: &str) -> Result<(), String> {
     let status = reply.status();
     let answer = reply.text().await.map_err(text)?;
     if status.is_success() {
-        Ok(())
+        Ok(answer)
     } else {
         Err(format!("{status}: {answer}: {statement}"))
     }

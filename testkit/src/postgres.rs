@@ -21,6 +21,19 @@ impl PostgresDb {
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    /// Runs statements past the program, as a superuser.
+    ///
+    /// # Panics
+    /// When one of them fails.
+    pub fn run(&self, statements: &str) {
+        let ran = block_on(async {
+            let server = connect(&self.name).await?;
+            server.execute_unprepared(statements).await?;
+            server.close().await
+        });
+        ran.unwrap_or_else(|error| panic!("{statements}: {error}"));
+    }
 }
 
 impl Drop for PostgresDb {

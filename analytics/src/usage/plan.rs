@@ -181,7 +181,8 @@ impl<'a> Planner<'a> {
         sql
     }
 
-    /// One line per group (kind 0) and one for the whole (kind 1), per parent.
+    /// One line per group (kind 0) and one for the whole (kind 1), per parent. A group whose records were all taken back is
+    /// none: cubes keep such cells, with sums of zero.
     fn grouped(&self) -> String {
         let group = self.group();
         let parent = self.parent.map(|_| "parent_key".to_owned());
@@ -239,7 +240,7 @@ impl<'a> Planner<'a> {
                 "SELECT kind, {heads}, sum(sim_up) AS up, sum(sim_down) AS down, sum(sim_records) AS total_records, \
                  countIf(sim_records > 0) AS sims\n    FROM (\n        SELECT {heading}, {up} AS sim_up, \
                  {down} AS sim_down, {records} AS sim_records\n        FROM labelled\n        GROUP BY GROUPING SETS \
-                 ({})\n    )\n    GROUP BY {}",
+                 ({})\n    )\n    GROUP BY {}\n    HAVING sum(sim_records) <> 0",
                 sets("subscriber"),
                 std::iter::once("kind")
                     .chain(columns.iter().map(String::as_str))
@@ -249,7 +250,7 @@ impl<'a> Planner<'a> {
         } else {
             format!(
                 "SELECT {kind} AS kind, {heads}, {up} AS up, {down} AS down, {records} AS total_records, \
-                 toUInt64(0) AS sims\n    FROM labelled\n    GROUP BY GROUPING SETS ({})",
+                 toUInt64(0) AS sims\n    FROM labelled\n    GROUP BY GROUPING SETS ({})\n    HAVING sum(records) <> 0",
                 sets("")
             )
         }

@@ -200,14 +200,10 @@ impl Tables {
             period,
             sims: None,
         };
-        let rows = rows(
-            &self.name(table),
-            table,
-            Level::Hour,
-            &condition.sql(table),
+        let rows = rows(&self.name(table), table, Level::Hour, &condition.sql(table));
+        let sql = format!(
+            "SELECT tenant, {LINE}, cell AS start FROM ({rows}) GROUP BY tenant, source, cell"
         );
-        let sql =
-            format!("SELECT tenant, {LINE}, cell AS start FROM ({rows}) GROUP BY tenant, source, cell");
         let lines: Vec<Line> = self.ask(&sql).fetch_all().await.map_err(fault)?;
         lines
             .into_iter()

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use clickhouse::Row;
 use domain::{
-    Period, Result,
+    Error, Period, Result,
     id::{CustomerId, DeviceId, SimId, TenantId},
 };
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Count, Key, Table, Tables, moment, patient, records_are_whole_from,
-    rows::{KEY, MEASURES, PLAIN_KEY, Where, rows, sides, uneven},
+    Count, Key, STATEMENT_BYTES, Table, Tables, moment, patient, records_are_whole_from,
+    rows::{KEY, MEASURES, PLAIN_KEY, Where, hash, rows, sides, uneven},
     tables::around,
 };
 use crate::{System, cube::Level, store::fault};
@@ -141,6 +141,11 @@ impl KeyLine {
 }
 
 #[derive(Row, Deserialize)]
+struct Start {
+    start: u32,
+}
+
+#[derive(Row, Deserialize)]
 struct Receipt {
     #[serde(with = "clickhouse::serde::uuid")]
     tenant: Uuid,
@@ -178,7 +183,8 @@ impl Tables {
             .collect();
         for (from, to) in years? {
             let year = Period::new(from, to)?;
-            self.pair(&mut found, Level::Year, year, salt, shown).await?;
+            self.pair(&mut found, Level::Year, year, salt, shown)
+                .await?;
             self.receipts(&mut found, year).await?;
         }
         Ok(found)
@@ -193,7 +199,9 @@ impl Tables {
         salt: u64,
         shown: usize,
     ) -> Result<()> {
-        let expected = self.prints(Table::finer(level), level, period, salt).await?;
+        let expected = self
+            .prints(Table::finer(level), level, period, salt)
+            .await?;
         let actual = self.prints(Table::Cube(level), level, period, salt).await?;
         let tenants: BTreeSet<TenantId> = expected.keys().chain(actual.keys()).copied().collect();
         for tenant in tenants {
@@ -206,7 +214,7 @@ impl Tables {
             }
             let named: usize = found.differences.iter().map(|d| d.cells.len()).sum();
             let room = shown.saturating_sub(named);
-            let cells = self.cells(tenant, level, period, room).await?;
+            let cells = self.cells(tenant, level, period, salt, room).await?;
             found.differences.push(Difference {
                 tenant,
                 level,
@@ -238,8 +246,8 @@ impl Tables {
             "SELECT tenant, sum(count) AS records, sum(up) AS bytes_up, sum(down) AS bytes_down, sum(amount) AS units, \
              sum(hash * count) AS hashed_records, sum(hash * up) AS hashed_up, sum(hash * down) AS hashed_down, \
              sum(hash * amount) AS hashed_units\n\
-             FROM (SELECT *, toInt128(cityHash64(toUInt64({salt}), tenant, cell, {KEY})) AS hash FROM ({rows}))\n\
-             GROUP BY tenant"
+             FROM (SELECT *, {} AS hash FROM ({rows}))\nGROUP BY tenant",
+            hash(salt)
         );
         let lines: Vec<PrintLine> = patient(self.store.query(&sql))
             .fetch_all()
@@ -271,24 +279,34 @@ impl Tables {
         tenant: TenantId,
         level: Level,
         period: Period,
+        salt: u64,
         limit: usize,
     ) -> Result<Vec<Cell>> {
         let mut cells = Vec::new();
-        for step in level.steps(period) {
+        if limit == 0 {
+            return Ok(cells);
+        }
+        let condition = Where {
+            tenant: Some(tenant),
+            period,
+            sims: None,
+        };
+        for step in self.uneven_steps(level, &condition, salt).await? {
             let limit = limit - cells.len();
             if limit == 0 {
                 break;
             }
             let condition = Where {
-                tenant: Some(tenant),
                 period: step,
-                sims: None,
+                ..condition
             };
             let [right, other] = [Table::finer(level), Table::Cube(level)]
                 .map(|table| rows(&self.name(table), table, level, &condition.sql(table)));
             let sums = |prefix: &str, side: i8| {
                 MEASURES
-                    .map(|(name, column)| format!("sumIf({column}, side = {side}) AS {prefix}{name}"))
+                    .map(|(name, column)| {
+                        format!("sumIf({column}, side = {side}) AS {prefix}{name}")
+                    })
                     .join(", ")
             };
             let sql = format!(
@@ -313,6 +331,39 @@ impl Tables {
             }
         }
         Ok(cells)
+    }
+
+    /// The days (months, years) in which a cube and the finer table differ, by their fingerprints, in order.
+    pub(super) async fn uneven_steps(
+        &self,
+        level: Level,
+        condition: &Where<'_>,
+        salt: u64,
+    ) -> Result<Vec<Period>> {
+        let [right, other] = [Table::finer(level), Table::Cube(level)]
+            .map(|table| rows(&self.name(table), table, level, &condition.sql(table)));
+        let step = level.max(Level::Day);
+        let differ = MEASURES.map(|(_, column)| format!("sum(hash * {column} * side) <> 0"));
+        let sql = format!(
+            "SELECT toUnixTimestamp({}) AS start FROM (SELECT *, {} AS hash FROM ({}))\n\
+             GROUP BY start HAVING {} ORDER BY start",
+            step.start_of("toDateTime(cell, 'UTC')"),
+            hash(salt),
+            sides(&right, &other),
+            differ.join(" OR ")
+        );
+        let lines: Vec<Start> = patient(self.store.query(&sql))
+            .with_setting("max_query_size", STATEMENT_BYTES)
+            .fetch_all()
+            .await
+            .map_err(fault)?;
+        let clip = |line: &Start| {
+            let step = step.period_at(moment(line.start)?);
+            let step = step.ok_or_else(|| Error::internal("no cube holds that time"))?;
+            let within = condition.period;
+            Period::new(step.from().max(within.from()), step.to().min(within.to()))
+        };
+        lines.iter().map(clip).collect()
     }
 
     /// The cube of years alone carries the receipt of the newest record. It must not know less than the records that are

@@ -14,13 +14,10 @@ use domain::{
 use serde::Deserialize;
 
 use super::{
-    Count, Table, records_are_whole_from,
+    Count, STATEMENT_BYTES, Table, patient, records_are_whole_from,
     rows::{KEY, MEASURES, Where, listed, rows, sides, uneven},
 };
 use crate::{Store, System, cube::Level, store::fault};
-
-/// Longest statement, bytes: it may name some 200,000 SIMs, twice or three times.
-const STATEMENT_BYTES: &str = "33554432";
 
 /// Which cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,15 +81,34 @@ impl Store {
         if sims.as_ref().is_some_and(|sims| sims.len() > 8 << 20) {
             return Err(Error::invalid("too many SIMs for one correction"));
         }
-        for step in level.steps(period) {
+        let condition = Where {
+            tenant: Some(area.tenant),
+            period,
+            sims: sims.as_deref(),
+        };
+        for step in self.steps(system, level, &condition).await? {
             let condition = Where {
-                tenant: Some(area.tenant),
                 period: step,
-                sims: sims.as_deref(),
+                ..condition
             };
             corrected += self.correct_step(level, &condition).await?;
         }
         Ok(corrected)
+    }
+
+    /// Where there may be something to correct. Years are looked at whole: their receipts are no sums.
+    async fn steps(
+        &self,
+        system: &System,
+        level: Level,
+        condition: &Where<'_>,
+    ) -> Result<Vec<Period>> {
+        if level == Level::Year {
+            return Ok(level.steps(condition.period));
+        }
+        let salt = system.now().timestamp_micros().unsigned_abs();
+        let tables = self.tables(system);
+        tables.uneven_steps(level, condition, salt).await
     }
 
     async fn correct_step(&self, level: Level, condition: &Where<'_>) -> Result<Corrected> {
@@ -101,7 +117,7 @@ impl Store {
             .map(|(name, _)| format!("sum(missing_{name}) AS {name}"))
             .join(", ");
         let sql = format!("SELECT count() AS cells, {sums} FROM ({missing})");
-        let line: Line = super::patient(self.query(&sql))
+        let line: Line = patient(self.query(&sql))
             .with_setting("max_query_size", STATEMENT_BYTES)
             .fetch_one()
             .await
@@ -123,7 +139,9 @@ impl Store {
 
     async fn enter(&self, level: Level, missing: &str) -> Result<()> {
         let columns = MEASURES.map(|(name, _)| name).join(", ");
-        let values = MEASURES.map(|(name, _)| format!("missing_{name}")).join(", ");
+        let values = MEASURES
+            .map(|(name, _)| format!("missing_{name}"))
+            .join(", ");
         let (receipt, received) = match level {
             Level::Year => (", received_at", ", newest"),
             _ => ("", ""),
@@ -133,7 +151,7 @@ impl Store {
              SELECT tenant, toDateTime(cell, 'UTC'), {KEY}, {values}{received} FROM ({missing})"
         );
         // Two corrections may look alike and are two.
-        super::patient(self.query(&sql))
+        patient(self.query(&sql))
             .with_setting("max_query_size", STATEMENT_BYTES)
             .with_setting("insert_deduplicate", "0")
             .with_setting("async_insert", "0")

@@ -10,8 +10,8 @@
 //! into its four measures and four *fingerprints*: the sum of each measure times a salted 64-bit hash of the row's key, as
 //! 128-bit integers. Rows of one cell may be split or merged; the sum stays. Two tables that differ in any cell have equal
 //! fingerprints with a chance of 2^-64, and another salt is another chance. Only where a tenant and month differ are the
-//! two grouped by key, a day at a time, spilling to disk beyond [`SPILL_BYTES`], until enough differing cells are found to
-//! be shown.
+//! days found that do, and these grouped by key, one after the other, spilling to disk beyond [`SPILL_BYTES`], until enough
+//! differing cells are found to be shown.
 //!
 //! # Without holding intake up
 //! All of it runs on clones by hard links ([`Clones`]), made in milliseconds while nothing is inserted.
@@ -54,6 +54,8 @@ use crate::cube::Level;
 pub const WHOLE_DAYS: i64 = 390;
 /// Memory of one grouping by full key; what is beyond waits on disk.
 const SPILL_BYTES: &str = "268435456";
+/// Longest text of a statement, bytes: it may name some 200,000 SIMs, twice or three times.
+const STATEMENT_BYTES: &str = "33554432";
 /// Longest statement here, seconds, where the server allows it; the embedded engine may have a lower bound.
 const SECONDS: &str = "3600";
 

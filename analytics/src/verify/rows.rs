@@ -92,6 +92,11 @@ pub(super) fn sides(right: &str, other: &str) -> String {
     )
 }
 
+/// The hash of a row's whole key as a number of 128 bits, so that its product with a measure does not wrap.
+pub(super) fn hash(salt: u64) -> String {
+    format!("toInt128(cityHash64(toUInt64({salt}), tenant, cell, {KEY}))")
+}
+
 /// Whether the two sides of a cell differ in any measure.
 pub(super) fn uneven() -> String {
     MEASURES

@@ -164,9 +164,14 @@ impl Store {
             .map(|id| format!("toUUID('{}')", id.uuid()))
             .collect();
         let during = within("start", month);
-        let affected = format!("tenant = '{}' AND batch IN ({})", tenant.uuid(), ids.join(", "));
+        let affected = format!(
+            "tenant = '{}' AND batch IN ({})",
+            tenant.uuid(),
+            ids.join(", ")
+        );
         self.drop_table(beside).await?;
-        self.execute(&format!("CREATE TABLE {beside} AS cdr")).await?;
+        self.execute(&format!("CREATE TABLE {beside} AS cdr"))
+            .await?;
         // These records were inserted in time, long ago.
         let drop = format!("ALTER TABLE {beside} DROP CONSTRAINT cdr_apply_by_check");
         self.execute(&drop).await?;
@@ -184,24 +189,25 @@ impl Store {
         }
         let before = self.rows(&format!("cdr WHERE {during}")).await?;
         let after = self.rows(beside).await?;
-        let copies = format!(
-            "(SELECT count() - uniqExact(tenant, batch, identity, sign) AS surplus FROM cdr WHERE {during} AND {affected})"
+        let sql = format!(
+            "SELECT toUInt64(count() - uniqExact(tenant, batch, identity, sign)) AS rows FROM cdr \
+             WHERE {during} AND {affected}"
         );
-        let surplus = self.number(&format!("SELECT toUInt64(surplus) AS rows FROM {copies}")).await?;
-        if before - after.min(before) != surplus {
+        let copies = self.number(&sql).await?;
+        if before.checked_sub(after) != Some(copies) {
             return Err(Error::new(
                 Code::Conflict,
                 "records changed while copies were dropped: they are left as they were",
             ));
         }
-        if after < before {
+        if copies > 0 {
             let id = month.from().format("%Y%m");
             self.execute(&format!(
                 "ALTER TABLE cdr REPLACE PARTITION ID '{id}' FROM {beside}"
             ))
             .await?;
         }
-        Ok(before - after)
+        Ok(copies)
     }
 
     async fn rows(&self, from: &str) -> Result<u64> {

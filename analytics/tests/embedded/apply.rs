@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use analytics::{CdrRow, Store, System, cdr, cube::Level, verify::Count};
+use analytics::{CdrRow, Store, cdr, cube::Level, verify::Count};
 use chrono::{Datelike, Days, TimeDelta};
 use domain::{
     Code,
@@ -10,7 +10,7 @@ use domain::{
 };
 
 use crate::{
-    fleet::{at, batch, month, now, record, tenant},
+    fleet::{at, batch, everything, month, now, record, tenant},
     migrated,
 };
 
@@ -35,25 +35,6 @@ fn rows(tenant: TenantId, batch: BatchId, count: u32, step: TimeDelta) -> Vec<Cd
             )
         })
         .collect()
-}
-
-/// The whole store counted at the width of a year: all five tables.
-async fn everything(store: &Store) -> Vec<Count> {
-    let system = System::new(now());
-    let census = store
-        .census(&system, Level::Year, None)
-        .await
-        .expect("a census");
-    let mut sums = vec![Count::default(); 5];
-    for counts in census.values() {
-        assert_eq!(counts.len(), 5, "every table has the cell");
-        for (sum, count) in sums.iter_mut().zip(counts.values()) {
-            sum.records += count.records;
-            sum.bytes_up += count.bytes_up;
-            sum.bytes_down += count.bytes_down;
-        }
-    }
-    sums
 }
 
 fn five_times(records: i64) -> Vec<Count> {

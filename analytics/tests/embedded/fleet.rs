@@ -1,10 +1,13 @@
 //! Made-up usage.
 
-use analytics::CdrRow;
+use analytics::{
+    CdrRow, Store, System,
+    verify::{Count, Table},
+};
 use chrono::{DateTime, Datelike, DurationRound, Months, TimeDelta, Utc};
 use domain::{
     Clock, SystemClock,
-    id::{BatchId, CustomerId, SimId, TenantId},
+    id::{BatchId, CustomerId, DeviceId, SimId, TenantId},
 };
 use uuid::Uuid;
 
@@ -60,4 +63,54 @@ pub(crate) fn tenant() -> TenantId {
 /// A fresh id.
 pub(crate) fn batch() -> BatchId {
     BatchId::new(Uuid::new_v4())
+}
+
+/// The sums of each of the five tables.
+pub(crate) async fn everything(store: &Store) -> Vec<Count> {
+    let system = System::new(now());
+    let totals = store.tables(&system).totals(&system).await;
+    let mut sums = vec![Count::default(); Table::ALL.len()];
+    for total in totals.expect("totals") {
+        let place = Table::ALL.iter().position(|table| *table == total.table);
+        sums[place.expect("a table")] += total.count;
+    }
+    sums
+}
+
+/// The statement that puts records into the store as an insert of a batch does, through the views.
+pub(crate) fn insert(rows: &[CdrRow]) -> String {
+    let values: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let customer = row.customer.map_or(Uuid::nil(), CustomerId::uuid);
+            let device = row.device.map_or(Uuid::nil(), DeviceId::uuid);
+            format!(
+                "('{}', '{customer}', '{}', '{device}', '{}', '{}', '{}', '{}', '{}', '{}', {}, {}, {}, {}, {}, {}, '{}', {})",
+                row.tenant.uuid(),
+                row.sim.uuid(),
+                row.network,
+                row.rat,
+                row.service,
+                row.source,
+                row.record_id,
+                row.identity,
+                row.start.timestamp_millis(),
+                row.end.timestamp_millis(),
+                row.bytes_up,
+                row.bytes_down,
+                row.units,
+                row.sign,
+                row.batch.uuid(),
+                row.received_at.timestamp_millis(),
+            )
+        })
+        .collect();
+    format!(
+        "INSERT INTO cdr SELECT * REPLACE (fromUnixTimestamp64Milli(start, 'UTC') AS start, \
+         fromUnixTimestamp64Milli(end, 'UTC') AS end, fromUnixTimestamp64Milli(received_at, 'UTC') AS received_at), \
+         now() + 3600 FROM values('tenant UUID, customer UUID, sim UUID, device UUID, network String, rat String, \
+         service String, source String, record_id String, identity UUID, start Int64, end Int64, bytes_up UInt64, \
+         bytes_down UInt64, units UInt64, sign Int8, batch UUID, received_at Int64', {})",
+        values.join(", ")
+    )
 }

@@ -82,9 +82,11 @@ pub(crate) fn answer(
         groups.entry((bucket, keys)).or_default().add(row);
         total.add(row);
     }
-    if query.dimensions.is_empty() && query.grain.is_none() {
+    let is_whole = query.dimensions.is_empty() && query.grain.is_none();
+    if is_whole {
         groups.entry((None, vec![])).or_default();
     }
+    groups.retain(|_, sum| is_whole || sum.records != 0);
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by(|a, b| compare(query, a, b));
     let rows = groups

@@ -17,6 +17,7 @@
 //! rows by tenant and key), so two batches wait for each other but never in a circle.
 
 mod identity;
+pub mod ledger;
 mod lock;
 mod mark;
 mod packed;

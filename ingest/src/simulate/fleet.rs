@@ -83,6 +83,11 @@ impl Sim {
         }
     }
 
+    /// Name of the device that it sits in, all the time; empty is none.
+    pub(super) fn device_name(&self) -> &str {
+        self.device.as_ref().map_or("", |(_, name)| name)
+    }
+
     /// The ICCID as a stream may send it: with or without the check digit when it has 20 digits.
     pub(super) fn short_iccid(&self) -> &str {
         self.iccid.get(..19).unwrap_or(&self.iccid)

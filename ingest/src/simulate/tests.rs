@@ -5,6 +5,7 @@ use std::{
     fmt::Write as _,
 };
 
+use analytics::cube::Level;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{fleet, identifier::Iccid};
 use sha2::{Digest as _, Sha256};
@@ -344,17 +345,41 @@ fn an_oracle_is_read_as_written_and_compares_exactly() {
     assert_eq!((sum, sum), (manifest.records, records(&plan).len() as u64));
     let mut actual = oracle.usage.clone();
     actual.reverse();
-    assert_eq!(oracle::compare(&oracle.usage, actual.clone()), []);
+    assert_eq!(
+        oracle::compare(&oracle.usage, Level::Day, actual.clone()),
+        []
+    );
+    // The same, as coarser cubes have it.
+    for width in [Level::Month, Level::Year] {
+        let coarse = actual.iter().map(|row| {
+            let period = width.period_at(row.day).expect("in range");
+            oracle::UsageRow {
+                day: period.from(),
+                ..row.clone()
+            }
+        });
+        assert_eq!(oracle::compare(&oracle.usage, width, coarse), []);
+    }
+    let mut swapped = actual.clone();
+    swapped[0].device = "another".into();
+    assert_eq!(
+        oracle::compare(&oracle.usage, Level::Day, swapped).len(),
+        2,
+        "a device is part of the key"
+    );
     let mut foreign = actual[0].clone();
     foreign.source = "somebody else".into();
     actual.push(foreign);
-    assert_eq!(oracle::compare(&oracle.usage, actual.clone()), []);
+    assert_eq!(
+        oracle::compare(&oracle.usage, Level::Day, actual.clone()),
+        []
+    );
     actual[0].bytes_up += 1;
     let lost = actual.swap_remove(1);
     let mut extra = actual[2].clone();
     extra.customer = "nobody".into();
     actual.push(extra);
-    let differences = oracle::compare(&oracle.usage, actual);
+    let differences = oracle::compare(&oracle.usage, Level::Day, actual);
     assert_eq!(differences.len(), 3, "{differences:?}");
     assert!(
         differences

@@ -5,6 +5,8 @@ use std::{
     fmt,
 };
 
+use analytics::cube::Level;
+
 use super::row::{AccountingRow, UsageRow, add};
 
 /// Records, bytes up, bytes down.
@@ -37,17 +39,20 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Compares expected usage with what a table of the tenant says, in any order. Rows of `actual` that share a key are
-/// added up; rows of other sources than the expected ones are somebody else's usage and are left out.
+/// Compares expected usage with what a table of the tenant says by `width`, in any order. Rows of `actual` that share a
+/// key are added up; rows of other sources than the expected ones are somebody else's usage and are left out.
 pub fn compare(
     expected: &[UsageRow],
+    width: Level,
     actual: impl IntoIterator<Item = UsageRow>,
 ) -> Vec<Difference> {
     let mut must = BTreeMap::new();
     let mut sources = BTreeSet::new();
     for row in expected {
         sources.insert(row.source.clone());
-        add(&mut must, row.clone());
+        let period = width.period_at(row.day);
+        let day = period.map_or(row.day, |period| period.from());
+        add(&mut must, UsageRow { day, ..row.clone() });
     }
     let mut is = BTreeMap::new();
     for row in actual {
@@ -63,9 +68,14 @@ pub fn compare(
             &row.customer
         };
         format!(
-            "{} {customer} {} {} {} {} {}",
+            "{} {customer} {} {} {} {} {} {}",
             row.source,
             row.iccid,
+            if row.device.is_empty() {
+                "no device"
+            } else {
+                &row.device
+            },
             row.network,
             row.rat,
             row.service,

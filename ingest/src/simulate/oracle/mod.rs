@@ -33,7 +33,7 @@ const USAGE: &str = "expected_usage.parquet";
 const ACCOUNTING: &str = "expected_accounting.parquet";
 const MANIFEST: &str = "manifest.json";
 /// Version of the files' meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why an oracle cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -234,6 +234,7 @@ fn usage_of(plan: &Plan, block: &Block) -> Vec<UsageRow> {
             },
             customer: slug(sim.customer_at(record.start)),
             iccid: sim.iccid.clone(),
+            device: sim.device_name().to_owned(),
             network: record.network(),
             rat: record.rat().to_owned(),
             service: record.service().to_owned(),

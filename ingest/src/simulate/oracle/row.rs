@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use exports::{Cell, Column, Kind, Record, Row};
 
-/// Usage of one day, by everything that the cubes can be asked for.
+/// Usage of one day, by everything that the cubes can be asked for. Compared with a coarser cube, `day` is the first day of
+/// its period.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UsageRow {
     /// Source as intake names it.
@@ -14,6 +15,8 @@ pub struct UsageRow {
     pub customer: String,
     /// ICCID as in the inventory.
     pub iccid: String,
+    /// Name of the device that the SIM sat in at event time, empty when none.
+    pub device: String,
     /// `MCC-MNC`.
     pub network: String,
     /// Radio access type, empty when unknown.
@@ -42,6 +45,10 @@ impl Record for UsageRow {
         },
         Column {
             name: "iccid",
+            kind: Kind::Text,
+        },
+        Column {
+            name: "device",
             kind: Kind::Text,
         },
         Column {
@@ -79,6 +86,7 @@ impl Record for UsageRow {
             &self.source,
             &self.customer,
             &self.iccid,
+            &self.device,
             &self.network,
             &self.rat,
             &self.service,
@@ -97,13 +105,14 @@ impl Record for UsageRow {
             source: row.text(0)?.to_owned(),
             customer: row.text(1)?.to_owned(),
             iccid: row.text(2)?.to_owned(),
-            network: row.text(3)?.to_owned(),
-            rat: row.text(4)?.to_owned(),
-            service: row.text(5)?.to_owned(),
-            day: row.moment(6)?,
-            records: row.count(7)?,
-            bytes_up: row.sum(8)?,
-            bytes_down: row.sum(9)?,
+            device: row.text(3)?.to_owned(),
+            network: row.text(4)?.to_owned(),
+            rat: row.text(5)?.to_owned(),
+            service: row.text(6)?.to_owned(),
+            day: row.moment(7)?,
+            records: row.count(8)?,
+            bytes_up: row.sum(9)?,
+            bytes_down: row.sum(10)?,
         })
     }
 }
@@ -170,27 +179,20 @@ impl Record for AccountingRow {
 }
 
 /// What makes two rows of usage the same cell.
-pub(super) type UsageKey = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    DateTime<Utc>,
-);
+pub(super) type UsageKey = ([String; 7], DateTime<Utc>);
 
 /// Adds a row to the cell it belongs to.
 pub(super) fn add(rows: &mut BTreeMap<UsageKey, UsageRow>, row: UsageRow) {
-    let key = (
-        row.source.clone(),
-        row.customer.clone(),
-        row.iccid.clone(),
-        row.network.clone(),
-        row.rat.clone(),
-        row.service.clone(),
-        row.day,
-    );
+    let texts = [
+        &row.source,
+        &row.customer,
+        &row.iccid,
+        &row.device,
+        &row.network,
+        &row.rat,
+        &row.service,
+    ];
+    let key = (texts.map(String::clone), row.day);
     match rows.get_mut(&key) {
         Some(sum) => {
             sum.records += row.records;

@@ -2,18 +2,19 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    fmt::Display,
+    hash::Hash,
     path::Path,
 };
 
 use analytics::{
     System,
-    cube::Level,
     verify::{Listed, Table},
 };
 use anyhow::{Context as _, Result};
 use domain::{
-    Clock as _, Cx, SystemClock, customer,
-    id::{CustomerId, SimId},
+    Clock as _, Cx, Period, SystemClock, customer, device,
+    id::{CustomerId, DeviceId, SimId},
     journal::{self, RejectionCode, RejectionFilter},
     paging::PageRequest,
     sim,
@@ -35,7 +36,7 @@ pub(super) fn read(folder: &Path) -> Result<Expected> {
     oracle::read(folder).with_context(|| format!("cannot read the oracle in {}", folder.display()))
 }
 
-/// Compares usage by day in the records and in both cubes that know days, and the books.
+/// Compares usage in every table by everything that it knows (by day; coarser cubes by their own period), and the books.
 pub(super) async fn compare(stores: &Stores, expected: &Expected) -> Result<Vec<String>> {
     let scope = stores.operator(&expected.manifest.tenant).await?;
     let cx = stores
@@ -47,19 +48,18 @@ pub(super) async fn compare(stores: &Stores, expected: &Expected) -> Result<Vec<
         let system = System::new(SystemClock.now());
         let mut differences = Vec::new();
         let mut names = Names::default();
-        for table in [
-            Table::Records,
-            Table::Cube(Level::Hour),
-            Table::Cube(Level::Day),
-        ] {
-            let listed = stores
-                .store
-                .list_days(&system, scope.tenant(), table)
+        let tables = stores.store.tables(&system);
+        let period = Period::new(expected.manifest.from, expected.manifest.until)?;
+        for table in Table::ALL {
+            let width = table.listed_by();
+            let tenant = scope.tenant();
+            let listed = tables
+                .list(&system, table, tenant, width.widened(period)?)
                 .await?;
             let listed = only(listed, &expected.manifest.sources);
             names.learn(&cx, &listed).await?;
             let rows = listed.iter().map(|listed| names.row(listed));
-            let found = oracle::compare(&expected.usage, rows);
+            let found = oracle::compare(&expected.usage, width, rows);
             println!(
                 "{table}: {} cells compared with the oracle",
                 expected.usage.len()
@@ -87,20 +87,21 @@ pub(super) async fn compare(stores: &Stores, expected: &Expected) -> Result<Vec<
 fn only(listed: Vec<Listed>, sources: &[String]) -> Vec<Listed> {
     listed
         .into_iter()
-        .filter(|row| sources.contains(&row.source))
+        .filter(|row| sources.contains(&row.key.source))
         .collect()
 }
 
-/// The names under which the oracle knows SIMs and customers.
+/// The names under which the oracle knows SIMs, devices and customers.
 #[derive(Default)]
 struct Names {
     sims: HashMap<SimId, String>,
+    devices: HashMap<DeviceId, String>,
     customers: HashMap<CustomerId, String>,
 }
 
 impl Names {
     async fn learn(&mut self, cx: &Cx, listed: &[Listed]) -> domain::Result<()> {
-        let sims: BTreeSet<SimId> = listed.iter().map(|row| row.sim).collect();
+        let sims: BTreeSet<SimId> = listed.iter().map(|row| row.key.sim).collect();
         let sims: Vec<SimId> = sims
             .into_iter()
             .filter(|id| !self.sims.contains_key(id))
@@ -113,8 +114,18 @@ impl Names {
                     .map(|sim| (sim.id, sim.iccid.as_str().to_owned())),
             );
         }
+        let devices: BTreeSet<DeviceId> = listed.iter().filter_map(|row| row.key.device).collect();
+        let devices: Vec<DeviceId> = devices
+            .into_iter()
+            .filter(|id| !self.devices.contains_key(id))
+            .collect();
+        for ids in devices.chunks(CHUNK) {
+            let found = device::by_ids(cx, ids).await?;
+            self.devices
+                .extend(found.into_values().map(|device| (device.id, device.name)));
+        }
         let customers: BTreeSet<CustomerId> =
-            listed.iter().filter_map(|row| row.customer).collect();
+            listed.iter().filter_map(|row| row.key.customer).collect();
         let customers: Vec<CustomerId> = customers
             .into_iter()
             .filter(|id| !self.customers.contains_key(id))
@@ -132,29 +143,28 @@ impl Names {
 
     /// Negative counts have no place in the oracle's row: they show as a difference of another kind.
     fn row(&self, listed: &Listed) -> UsageRow {
-        let customer = listed.customer.map(|id| {
-            self.customers
-                .get(&id)
-                .cloned()
-                .unwrap_or_else(|| id.to_string())
-        });
+        let (key, count) = (&listed.key, &listed.count);
+        let customer = key.customer.map(|id| named(&self.customers, id));
+        let device = key.device.map(|id| named(&self.devices, id));
         UsageRow {
-            source: listed.source.clone(),
+            source: key.source.clone(),
             customer: customer.unwrap_or_default(),
-            iccid: self
-                .sims
-                .get(&listed.sim)
-                .cloned()
-                .unwrap_or_else(|| listed.sim.to_string()),
-            network: listed.network.clone(),
-            rat: listed.rat.clone(),
-            service: listed.service.clone(),
-            day: listed.day,
-            records: u64::try_from(listed.records).unwrap_or(u64::MAX),
-            bytes_up: listed.bytes_up,
-            bytes_down: listed.bytes_down,
+            iccid: named(&self.sims, key.sim),
+            device: device.unwrap_or_default(),
+            network: key.network.clone(),
+            rat: key.rat.clone(),
+            service: key.service.clone(),
+            day: listed.start,
+            records: u64::try_from(count.records).unwrap_or(u64::MAX),
+            bytes_up: count.bytes_up,
+            bytes_down: count.bytes_down,
         }
     }
+}
+
+/// The name of an object, or its id if it has none here.
+fn named<Id: Copy + Eq + Hash + Display>(names: &HashMap<Id, String>, id: Id) -> String {
+    names.get(&id).cloned().unwrap_or_else(|| id.to_string())
 }
 
 /// Accepted records from the ledger, and how many were refused for which reason.

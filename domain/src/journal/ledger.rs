@@ -1,0 +1,327 @@
+//! What verifying reads: the ledger of the intake, by batch, by hour and in all, and the locks under which it is read.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use sea_orm::FromQueryResult;
+use uuid::Uuid;
+
+use super::freeze_apply;
+use crate::{
+    Db, Error, Period, Result, SystemCx,
+    db::sql_state,
+    id::{BatchId, TenantId},
+};
+
+/// Held by whoever verifies.
+const VERIFY_LOCK: i64 = 0x0076_6572_6966;
+/// SQLSTATE of a lock that was not given in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// Where a part of a batch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartState {
+    /// On its way.
+    Journaled,
+    /// In the records and in every cube.
+    Counted,
+    /// Refused by ClickHouse; kept and not counted.
+    Quarantined,
+}
+
+impl FromStr for PartState {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "JOURNALED" => Ok(Self::Journaled),
+            "COUNTED" => Ok(Self::Counted),
+            "QUARANTINED" => Ok(Self::Quarantined),
+            _ => Err(Error::internal("an unknown state of a batch")),
+        }
+    }
+}
+
+/// What was accepted, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Records.
+    pub rows: i64,
+    /// Bytes from devices.
+    pub bytes_up: i128,
+    /// Bytes to devices.
+    pub bytes_down: i128,
+    /// Messages or seconds; 0 where the ledger does not know them.
+    pub units: i128,
+}
+
+/// What a tenant has in a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub batch: BatchId,
+    /// Where it stands.
+    pub state: PartState,
+    /// Its sums.
+    pub sums: Sums,
+    /// Sum, modulo 2^64, of the lower halves of its identities.
+    pub checksum: i64,
+    /// Earliest event.
+    pub first_at: DateTime<Utc>,
+    /// Latest event.
+    pub last_at: DateTime<Utc>,
+}
+
+/// What the two books of a tenant say; they must agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balance {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Accepted by the accounting.
+    pub accounting: Sums,
+    /// Sum of all parts of batches.
+    pub parts: Sums,
+}
+
+/// Accepted records of a source, of one event hour or of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedOf {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Source.
+    pub source: String,
+    /// Begin of the hour; of a sum over all hours, the first one.
+    pub hour: DateTime<Utc>,
+    /// Its sums, without units.
+    pub sums: Sums,
+}
+
+#[derive(FromQueryResult)]
+struct PartRow {
+    tenant_id: Uuid,
+    batch_id: Uuid,
+    state: String,
+    rows: i64,
+    bytes_up: String,
+    bytes_down: String,
+    units: String,
+    checksum: i64,
+    first_at: DateTime<Utc>,
+    last_at: DateTime<Utc>,
+}
+
+impl TryFrom<PartRow> for Part {
+    type Error = Error;
+
+    fn try_from(row: PartRow) -> Result<Self> {
+        Ok(Self {
+            tenant: TenantId::new(row.tenant_id),
+            batch: BatchId::new(row.batch_id),
+            state: row.state.parse()?,
+            sums: sums(row.rows, [&row.bytes_up, &row.bytes_down, &row.units])?,
+            checksum: row.checksum,
+            first_at: row.first_at,
+            last_at: row.last_at,
+        })
+    }
+}
+
+#[derive(FromQueryResult)]
+struct AcceptedRow {
+    tenant_id: Uuid,
+    source: String,
+    hour: DateTime<Utc>,
+    rows: i64,
+    bytes_up: String,
+    bytes_down: String,
+}
+
+impl TryFrom<AcceptedRow> for AcceptedOf {
+    type Error = Error;
+
+    fn try_from(row: AcceptedRow) -> Result<Self> {
+        Ok(Self {
+            tenant: TenantId::new(row.tenant_id),
+            source: row.source,
+            hour: row.hour,
+            sums: sums(row.rows, [&row.bytes_up, &row.bytes_down, "0"])?,
+        })
+    }
+}
+
+#[derive(FromQueryResult)]
+struct BalanceRow {
+    tenant_id: Uuid,
+    accepted: i64,
+    accepted_up: String,
+    accepted_down: String,
+    rows: i64,
+    bytes_up: String,
+    bytes_down: String,
+}
+
+#[derive(FromQueryResult)]
+struct MonthRow {
+    tenant_id: Uuid,
+    month: DateTime<Utc>,
+}
+
+#[derive(FromQueryResult)]
+struct Taken {
+    taken: bool,
+}
+
+fn sums(rows: i64, [up, down, units]: [&str; 3]) -> Result<Sums> {
+    let number = |text: &str| text.parse::<i128>().map_err(Error::internal);
+    Ok(Sums {
+        rows,
+        bytes_up: number(up)?,
+        bytes_down: number(down)?,
+        units: number(units)?,
+    })
+}
+
+const PART: &str = "SELECT tenant_id, batch_id, state, rows, bytes_up::text, bytes_down::text, units::text, checksum, \
+                    first_at, last_at FROM intake_batch_tenant";
+const ACCEPTED: &str = "sum(accepted)::bigint AS rows, sum(bytes_up)::text AS bytes_up, sum(bytes_down)::text AS bytes_down \
+                        FROM intake_accounting";
+
+/// A transaction that keeps other verifications out while it is open; none when one is under way, here or in another
+/// process.
+pub async fn try_verify(db: &Db) -> Result<Option<SystemCx>> {
+    let cx = db.system().await?;
+    let sql = "SELECT pg_try_advisory_xact_lock($1) AS taken";
+    let row: Option<Taken> = cx.one(sql, [VERIFY_LOCK.into()]).await?;
+    Ok(row.is_some_and(|row| row.taken).then_some(cx))
+}
+
+/// A transaction that holds [`freeze_apply`], if it is given within 200 ms; none if not. While it waits, batches that come
+/// later wait behind it, which is why it does not wait long: the caller tries again after a pause, in which intake goes on.
+pub async fn try_freeze_apply(db: &Db) -> Result<Option<SystemCx>> {
+    let cx = db.system().await?;
+    cx.execute("SET LOCAL lock_timeout = '200ms'", []).await?;
+    let frozen = freeze_apply(&cx).await;
+    match frozen {
+        Ok(()) => {
+            cx.execute("SET LOCAL lock_timeout = 0", []).await?;
+            Ok(Some(cx))
+        }
+        Err(error) if is_timeout(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_timeout(error: &Error) -> bool {
+    use std::error::Error as _;
+    error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<sea_orm::DbErr>())
+        .and_then(sql_state)
+        .is_some_and(|state| state == LOCK_NOT_AVAILABLE)
+}
+
+/// The next parts in order of batch and tenant, as bytes.
+pub async fn parts(
+    cx: &SystemCx,
+    after: Option<(BatchId, TenantId)>,
+    limit: u32,
+) -> Result<Vec<Part>> {
+    let (batch, tenant) = after.map_or((Uuid::nil(), Uuid::nil()), |(batch, tenant)| {
+        (batch.uuid(), tenant.uuid())
+    });
+    let rows: Vec<PartRow> = cx
+        .all(
+            &format!(
+                "{PART} WHERE (batch_id, tenant_id) > ($1, $2) ORDER BY batch_id, tenant_id LIMIT $3"
+            ),
+            [batch.into(), tenant.into(), i64::from(limit).into()],
+        )
+        .await?;
+    rows.into_iter().map(Part::try_from).collect()
+}
+
+/// The parts of a tenant that are not counted, at most `limit`.
+pub async fn open_parts(cx: &SystemCx, tenant: TenantId, limit: u32) -> Result<Vec<Part>> {
+    let rows: Vec<PartRow> = cx
+        .all(
+            &format!(
+                "{PART} WHERE tenant_id = $1 AND state <> 'COUNTED' ORDER BY tenant_id, part LIMIT $2"
+            ),
+            [tenant.uuid().into(), i64::from(limit).into()],
+        )
+        .await?;
+    rows.into_iter().map(Part::try_from).collect()
+}
+
+/// The sums of both books, by tenant.
+pub async fn balances(cx: &SystemCx) -> Result<Vec<Balance>> {
+    let rows: Vec<BalanceRow> = cx
+        .all(
+            "SELECT tenant_id, coalesce(accepted, 0) AS accepted, coalesce(accepted_up, 0)::text AS accepted_up, \
+                    coalesce(accepted_down, 0)::text AS accepted_down, coalesce(rows, 0) AS rows, \
+                    coalesce(bytes_up, 0)::text AS bytes_up, coalesce(bytes_down, 0)::text AS bytes_down \
+             FROM (SELECT tenant_id, sum(accepted)::bigint AS accepted, sum(bytes_up) AS accepted_up, \
+                          sum(bytes_down) AS accepted_down FROM intake_accounting GROUP BY tenant_id) AS accounting \
+             FULL JOIN (SELECT tenant_id, sum(rows)::bigint AS rows, sum(bytes_up) AS bytes_up, \
+                               sum(bytes_down) AS bytes_down FROM intake_batch_tenant GROUP BY tenant_id) AS parts \
+             USING (tenant_id) ORDER BY tenant_id",
+            [],
+        )
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Balance {
+                tenant: TenantId::new(row.tenant_id),
+                accounting: sums(row.accepted, [&row.accepted_up, &row.accepted_down, "0"])?,
+                parts: sums(row.rows, [&row.bytes_up, &row.bytes_down, "0"])?,
+            })
+        })
+        .collect()
+}
+
+/// What the accounting accepted, by tenant and source.
+pub async fn accepted_by_source(cx: &SystemCx) -> Result<Vec<AcceptedOf>> {
+    let sql = format!(
+        "SELECT tenant_id, source, min(event_hour) AS hour, {ACCEPTED} GROUP BY tenant_id, source \
+         HAVING sum(accepted) > 0"
+    );
+    let rows: Vec<AcceptedRow> = cx.all(&sql, []).await?;
+    rows.into_iter().map(AcceptedOf::try_from).collect()
+}
+
+/// What the accounting accepted of a tenant, by source and event hour.
+pub async fn accepted_by_hour(
+    cx: &SystemCx,
+    tenant: TenantId,
+    period: Period,
+) -> Result<Vec<AcceptedOf>> {
+    let sql = format!(
+        "SELECT tenant_id, source, event_hour AS hour, {ACCEPTED} \
+         WHERE tenant_id = $1 AND event_hour >= $2 AND event_hour < $3 \
+         GROUP BY tenant_id, source, event_hour HAVING sum(accepted) > 0"
+    );
+    let values = [
+        tenant.uuid().into(),
+        period.from().into(),
+        period.to().into(),
+    ];
+    let rows: Vec<AcceptedRow> = cx.all(&sql, values).await?;
+    rows.into_iter().map(AcceptedOf::try_from).collect()
+}
+
+/// The months of which the accounting accepted anything: their first moments, by tenant.
+pub async fn accepted_months(cx: &SystemCx) -> Result<Vec<(TenantId, DateTime<Utc>)>> {
+    let rows: Vec<MonthRow> = cx
+        .all(
+            "SELECT DISTINCT tenant_id, date_trunc('month', event_hour, 'UTC') AS month FROM intake_accounting \
+             WHERE accepted > 0 ORDER BY tenant_id, month",
+            [],
+        )
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (TenantId::new(row.tenant_id), row.month))
+        .collect())
+}

@@ -1,0 +1,194 @@
+//! Ledger = records = every cube: looked at without holding intake up, and mended.
+//!
+//! # A look
+//! For a moment, tried for 200 ms at a time so that intake goes on between the tries, no batch is applied: the five tables
+//! are cloned by hard links and a snapshot of Postgres is opened ([`Report::stood_still`] says how long that took). Everything
+//! else is compared on these two while intake goes on:
+//!
+//! 1. each tenant's part of each batch with the records, by number, sums and checksum of identities; records of batches that
+//!    the ledger does not know; identities that two records have;
+//! 2. the two books, accounting and batches, with each other, and the accounting with the cube of hours;
+//! 3. each cube with the next finer table at the full key ([`analytics::verify`]).
+//!
+//! What is journaled and not counted yet is no difference: hours may lack exactly what is on its way.
+//!
+//! # A repair
+//! It goes up the chain. First the journal brings back records ([`RecordsFromJournal`]) and copies of records are dropped.
+//! Then, for each tenant and month that differs, hours are corrected from records if the ledger finds these whole, and days,
+//! months and years each from the next finer cube if the ledger finds the hours whole. A table that is itself short corrects
+//! nothing: what cannot be healed is said in a sentence ([`Repaired::refused`]).
+
+mod batches;
+mod books;
+mod repair;
+mod report;
+
+use std::time::{Duration, Instant};
+
+use analytics::{
+    Store, System,
+    verify::{Clones, Count, Tables, records_are_whole_from},
+};
+use chrono::{DateTime, Datelike as _, Months, TimeZone as _, Utc};
+use domain::{
+    Code, Db, Error, Result, SystemCx,
+    journal::ledger::{self, Sums},
+    tenant,
+};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+pub use repair::{RecordsFromJournal, Repaired};
+pub use report::{Line, Report, Verdict, Waiting};
+
+/// Between two tries to hold intake back.
+const PAUSE: Duration = Duration::from_millis(300);
+/// Tries, each of at most 200 ms: a minute in all.
+const TRIES: u32 = 120;
+/// A batch whose fate is uncertain may be in some tables and not in others until it is settled: then a difference must
+/// outlast this many looks.
+const LOOKS: u32 = 4;
+/// Between two looks.
+const REST: Duration = Duration::from_secs(1);
+/// Most differing cells, and most identities that are there twice, that one look names.
+const SHOWN: usize = 200;
+
+/// Verifies one installation.
+#[derive(Clone)]
+pub struct Verifier {
+    store: Store,
+    db: Db,
+}
+
+/// One moment of both stores.
+struct Still {
+    tables: Tables,
+    ledger: SystemCx,
+    system: System,
+}
+
+impl Verifier {
+    /// Needs three connections of the platform's pool.
+    pub fn new(store: Store, db: Db) -> Self {
+        Self { store, db }
+    }
+
+    /// Compares everything. `run` is random: it names the clones and salts the hashes.
+    ///
+    /// # Errors
+    /// `CONFLICT` when somebody else verifies; `UNAVAILABLE` when an engine does not answer, or intake could not be held
+    /// back within a minute.
+    pub async fn look(&self, run: Uuid) -> Result<Report> {
+        let alone = self.alone().await?;
+        let report = self.look_again(run).await?;
+        alone.commit().await?;
+        Ok(report)
+    }
+
+    /// Keeps other verifications out; they would take each other's clones for leftovers.
+    async fn alone(&self) -> Result<SystemCx> {
+        ledger::try_verify(&self.db)
+            .await?
+            .ok_or_else(|| Error::new(Code::Conflict, "another verification is under way"))
+    }
+
+    async fn look_again(&self, run: Uuid) -> Result<Report> {
+        let mut report = self.look_once(run).await?;
+        for _ in 1..LOOKS {
+            if report.count() == 0 || report.uncertain == 0 {
+                break;
+            }
+            sleep(REST).await;
+            report = self.look_once(run).await?;
+        }
+        Ok(report)
+    }
+
+    async fn look_once(&self, run: Uuid) -> Result<Report> {
+        let system = System::new(self.db.clock().now());
+        let clones = self.store.clones(&system, run).await?;
+        let (still, stood_still) = self.stand_still(system, clones).await?;
+        let looked = still.look(run).await;
+        // The clones go whatever happened; a failure before this one matters more.
+        let gone = still.tables.thaw().await;
+        let mut report = looked?;
+        report.stood_still = stood_still;
+        gone.map(|()| report)
+    }
+
+    /// Takes both stores at one moment, and says how long intake was held back for it.
+    async fn stand_still(&self, system: System, clones: Clones) -> Result<(Still, Duration)> {
+        let (frozen, since) = self.hold_back().await?;
+        let tables = clones.fill().await?;
+        let ledger = self.db.snapshot().await?;
+        frozen.commit().await?;
+        let still = Still {
+            tables,
+            ledger,
+            system,
+        };
+        Ok((still, since.elapsed()))
+    }
+
+    /// Holds back every batch that would be applied, in every process, until the transaction ends; and since when.
+    async fn hold_back(&self) -> Result<(SystemCx, Instant)> {
+        for _ in 0..TRIES {
+            let since = Instant::now();
+            if let Some(frozen) = ledger::try_freeze_apply(&self.db).await? {
+                return Ok((frozen, since));
+            }
+            sleep(PAUSE).await;
+        }
+        Err(Error::new(
+            Code::Unavailable,
+            "no moment was found within a minute in which no batch is being applied; try again",
+        ))
+    }
+}
+
+impl Still {
+    async fn look(&self, run: Uuid) -> Result<Report> {
+        let tenants = tenant::list(&self.ledger).await?;
+        let mut report = Report::new(tenants.into_iter().map(|known| (known.id, known.slug)));
+        self.batches(&mut report).await?;
+        self.books(&mut report).await?;
+        let copies = self.tables.twice(&self.system, SHOWN).await?;
+        report.add_copies(copies);
+        let (_, salt) = run.as_u64_pair();
+        let compared = self.tables.compare(&self.system, salt, SHOWN).await?;
+        report.add_cubes(compared);
+        let totals = self.tables.totals(&self.system).await?;
+        let accepted = ledger::accepted_by_source(&self.ledger).await?;
+        report.add_lines(totals, accepted);
+        Ok(report)
+    }
+
+    fn whole_from(&self) -> DateTime<Utc> {
+        records_are_whole_from(self.system.now())
+    }
+}
+
+/// Sums of the ledger as the tables have them.
+fn count(sums: Sums) -> Count {
+    Count {
+        records: sums.rows,
+        bytes_up: sums.bytes_up,
+        bytes_down: sums.bytes_down,
+        units: sums.units,
+    }
+}
+
+/// First moment of the month around `moment`.
+fn month_of(moment: DateTime<Utc>) -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(moment.year(), moment.month(), 1, 0, 0, 0)
+        .single()
+        .unwrap_or(moment)
+}
+
+/// First moments of all months from one moment to another, both included.
+fn months(first: DateTime<Utc>, last: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+    std::iter::successors(Some(month_of(first)), |month| {
+        month.checked_add_months(Months::new(1))
+    })
+    .take_while(move |month| *month <= last)
+}

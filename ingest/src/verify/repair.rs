@@ -1,0 +1,332 @@
+//! Mending what differs, from the records up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use analytics::{
+    System,
+    cube::Level,
+    verify::{Area, Table, records_are_whole_from},
+};
+use chrono::{DateTime, Utc};
+use domain::{
+    Code, Error, Period, Result, SystemCx,
+    id::{BatchId, TenantId},
+    journal::ledger,
+};
+use uuid::Uuid;
+
+use super::{
+    Verifier,
+    books::{HourDifference, Open, month, uneven_hours, unexplained},
+    month_of,
+    report::{Report, Unsound},
+};
+
+/// Times that copies are looked for: each look names some.
+const ROUNDS: u32 = 10;
+/// Most batches of a tenant on their way with which a month is still judged.
+const OPEN_PARTS: u32 = 10_000;
+
+/// Brings records back that the journal still has.
+pub trait RecordsFromJournal {
+    /// Settles every batch of which the journal has the payload: its missing records are inserted, surplus ones dropped, and
+    /// the cells that it touches corrected. Says how many batches that changed. Takes the apply lock itself.
+    fn settle_all(&self) -> impl Future<Output = Result<u64>> + Send;
+}
+
+/// What a repair did.
+#[derive(Clone, Debug)]
+pub struct Repaired {
+    /// What was mended, each a sentence.
+    pub done: Vec<String>,
+    /// What could not be, and why, each a sentence.
+    pub refused: Vec<String>,
+    /// The look afterwards.
+    pub report: Report,
+}
+
+/// A repair under way.
+struct Repair<'a> {
+    verifier: &'a Verifier,
+    seen: Report,
+    done: Vec<String>,
+    refused: Vec<String>,
+    /// Months whose hours are not known to be right.
+    left: BTreeSet<(TenantId, DateTime<Utc>)>,
+}
+
+impl Verifier {
+    /// Mends what it can and looks again. Intake goes on: it is held back for one tenant and month at a time. A repair that
+    /// was cut short is finished by the next one; one that finds nothing changes nothing.
+    ///
+    /// # Errors
+    /// As [`Verifier::look`].
+    pub async fn repair(&self, run: Uuid, journal: &impl RecordsFromJournal) -> Result<Repaired> {
+        let alone = self.alone().await?;
+        let mut done = Vec::new();
+        let settled = journal.settle_all().await?;
+        if settled > 0 {
+            done.push(format!("settled {settled} batches from the journal"));
+        }
+        let mut seen = self.look_again(run).await?;
+        for _ in 0..ROUNDS {
+            let dropped = self.drop_copies(&seen).await?;
+            if dropped.is_empty() {
+                break;
+            }
+            done.extend(dropped);
+            seen = self.look_again(run).await?;
+        }
+        if seen.count() == 0 {
+            alone.commit().await?;
+            return Ok(Repaired {
+                done,
+                refused: Vec::new(),
+                report: seen,
+            });
+        }
+        let mut repair = Repair {
+            verifier: self,
+            seen,
+            done,
+            refused: Vec::new(),
+            left: BTreeSet::new(),
+        };
+        repair.mend().await?;
+        let report = self.look_again(run).await?;
+        alone.commit().await?;
+        Ok(Repaired {
+            done: repair.done,
+            refused: repair.refused,
+            report,
+        })
+    }
+
+    /// Drops copies: records of one identity and one batch beyond the first. An identity in two batches was accepted twice,
+    /// by both books; which one counts is not for a repair to say.
+    async fn drop_copies(&self, seen: &Report) -> Result<Vec<String>> {
+        let mut batches: BTreeMap<(TenantId, DateTime<Utc>), BTreeSet<BatchId>> = BTreeMap::new();
+        for copy in &seen.copies {
+            if let [batch] = copy.batches[..] {
+                for month in [month_of(copy.first), month_of(copy.last)] {
+                    batches
+                        .entry((copy.tenant, month))
+                        .or_default()
+                        .insert(batch);
+                }
+            }
+        }
+        let mut sentences = Vec::new();
+        for ((tenant, from), batches) in batches {
+            let batches: Vec<BatchId> = batches.into_iter().collect();
+            let (frozen, _) = self.hold_back().await?;
+            let system = System::new(frozen.now());
+            let dropped = self
+                .store
+                .drop_copies(&system, tenant, &batches, month(from)?)
+                .await?;
+            frozen.commit().await?;
+            if dropped > 0 {
+                sentences.push(format!(
+                    "dropped {dropped} copies of records of {} in {}",
+                    seen.name(tenant),
+                    from.format("%Y-%m")
+                ));
+            }
+        }
+        Ok(sentences)
+    }
+}
+
+impl Repair<'_> {
+    async fn mend(&mut self) -> Result<()> {
+        let differing = self.seen.cubes.iter();
+        let months: BTreeSet<(TenantId, DateTime<Utc>)> = differing
+            .filter(|difference| difference.level < Level::Year)
+            .map(|difference| (difference.tenant, month_of(difference.period.from())))
+            .chain(self.seen.hours.iter().copied())
+            .chain(self.seen.unsound.keys().copied())
+            .collect();
+        let mut years: BTreeSet<(TenantId, DateTime<Utc>)> = BTreeSet::new();
+        for difference in &self.seen.cubes {
+            let year = Level::Year.period_at(difference.period.from());
+            years.extend(year.map(|year| (difference.tenant, year.from())));
+        }
+        for (tenant, month) in months {
+            self.mend_month(tenant, month).await?;
+        }
+        for (tenant, year) in years {
+            self.mend_year(tenant, year).await?;
+        }
+        Ok(())
+    }
+
+    /// Hours from records, days from hours, the month from days: each only if the ledger finds the finer one whole.
+    async fn mend_month(&mut self, tenant: TenantId, from: DateTime<Utc>) -> Result<()> {
+        let (frozen, _) = self.verifier.hold_back().await?;
+        let system = System::new(frozen.now());
+        let period = month(from)?;
+        let open = self.open(&frozen, &system, tenant).await?;
+        let unsound = self.seen.unsound.get(&(tenant, from)).copied();
+        if let Some(unsound) = unsound {
+            self.refuse_records(tenant, from, &unsound);
+        }
+        let whole = records_are_whole_from(system.now());
+        if let Ok(recent) = Period::new(whole.max(period.from()), period.to())
+            && unsound.is_none()
+        {
+            let uneven = self
+                .uneven(&frozen, &system, Table::Records, tenant, recent, &open)
+                .await?;
+            match uneven.first() {
+                None => self.correct(&system, Level::Hour, tenant, recent).await?,
+                Some(hour) => self.refuse_hours(Table::Records, tenant, from, &uneven, hour),
+            }
+        }
+        let hours = Table::Cube(Level::Hour);
+        let uneven = self
+            .uneven(&frozen, &system, hours, tenant, period, &open)
+            .await?;
+        if let Some(hour) = uneven.first() {
+            self.left.insert((tenant, from));
+            self.refuse_hours(hours, tenant, from, &uneven, hour);
+        } else {
+            self.correct(&system, Level::Day, tenant, period).await?;
+            self.correct(&system, Level::Month, tenant, period).await?;
+        }
+        frozen.commit().await
+    }
+
+    /// The year from its months, if each of them is right.
+    async fn mend_year(&mut self, tenant: TenantId, from: DateTime<Utc>) -> Result<()> {
+        let year = Level::Year
+            .period_at(from)
+            .ok_or_else(|| Error::internal("a year outside of time"))?;
+        let mut left = self.left.range((tenant, year.from())..(tenant, year.to()));
+        if let Some((_, month)) = left.next() {
+            let sentence = format!(
+                "usage_year of {} in {} is left as it is, because {} is not whole",
+                self.seen.name(tenant),
+                from.format("%Y"),
+                month.format("%Y-%m")
+            );
+            self.refused.push(sentence);
+            return Ok(());
+        }
+        let (frozen, _) = self.verifier.hold_back().await?;
+        let system = System::new(frozen.now());
+        self.correct(&system, Level::Year, tenant, year).await?;
+        frozen.commit().await
+    }
+
+    async fn correct(
+        &mut self,
+        system: &System,
+        level: Level,
+        tenant: TenantId,
+        period: Period,
+    ) -> Result<()> {
+        let area = Area {
+            tenant,
+            period,
+            sims: None,
+        };
+        let corrected = self.verifier.store.correct(system, level, &area).await?;
+        if corrected.cells > 0 {
+            let span = match level {
+                Level::Year => period.from().format("%Y"),
+                _ => period.from().format("%Y-%m"),
+            };
+            self.done.push(format!(
+                "corrected {} cells of {level} of {} in {span}: {} in all",
+                corrected.cells,
+                self.seen.name(tenant),
+                corrected.added
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the tenant has on its way now.
+    async fn open(&self, cx: &SystemCx, system: &System, tenant: TenantId) -> Result<Open> {
+        let parts = ledger::open_parts(cx, tenant, OPEN_PARTS).await?;
+        if parts.len() == OPEN_PARTS as usize {
+            return Err(Error::new(
+                Code::Conflict,
+                "too many batches are on their way to tell what is missing: try again when they are counted",
+            ));
+        }
+        let ids: Vec<BatchId> = parts.iter().map(|part| part.batch).collect();
+        let tables = self.verifier.store.tables(system);
+        let counted = tables.batches_of(system, tenant, &ids).await?;
+        let mut open = Open::default();
+        for part in &parts {
+            let found = counted.iter().find(|found| found.batch == part.batch);
+            open.add(part, found.map(|found| found.count).unwrap_or_default());
+        }
+        Ok(open)
+    }
+
+    /// Hours in which ledger and table do not agree, and nothing on its way explains it.
+    async fn uneven(
+        &self,
+        cx: &SystemCx,
+        system: &System,
+        table: Table,
+        tenant: TenantId,
+        period: Period,
+        open: &Open,
+    ) -> Result<Vec<HourDifference>> {
+        let tables = self.verifier.store.tables(system);
+        let uneven = uneven_hours(cx, &tables, system, table, tenant, period).await?;
+        Ok(unexplained(open, uneven))
+    }
+
+    fn refuse_records(&mut self, tenant: TenantId, from: DateTime<Utc>, unsound: &Unsound) {
+        let Unsound {
+            batch,
+            batches,
+            lacks,
+        } = *unsound;
+        let others = match batches {
+            1 => String::new(),
+            more => format!(" and {} others", more - 1),
+        };
+        let what = match lacks {
+            1.. => format!("short by {lacks} of batch {batch}{others} whose payload is gone"),
+            0 => format!("not those that the ledger has of batch {batch}{others}"),
+            _ => format!("too many by {} of batch {batch}{others}", -lacks),
+        };
+        let sentence = format!(
+            "records of {} in {} are {what}: usage_hour is left as it is",
+            self.seen.name(tenant),
+            from.format("%Y-%m")
+        );
+        self.refused.push(sentence);
+    }
+
+    fn refuse_hours(
+        &mut self,
+        table: Table,
+        tenant: TenantId,
+        from: DateTime<Utc>,
+        uneven: &[HourDifference],
+        first: &HourDifference,
+    ) {
+        let coarser = match table {
+            Table::Records => "usage_hour is left as it is",
+            Table::Cube(_) => "days, months and years are left as they are",
+        };
+        let sentence = format!(
+            "{table} of {} in {} does not agree with the ledger in {} hours, first {} {} ({} instead of {}): {coarser}",
+            self.seen.name(tenant),
+            from.format("%Y-%m"),
+            uneven.len(),
+            first.source,
+            first.hour.format("%Y-%m-%dT%H:00Z"),
+            first.found,
+            first.expected
+        );
+        self.refused.push(sentence);
+    }
+}

@@ -1,0 +1,316 @@
+//! What a look found, in words for the operator and in places for the repair.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use analytics::verify::{BatchCount, Comparison, Count, Difference, Table, Total, Twice};
+use chrono::{DateTime, Utc};
+use domain::{
+    id::{BatchId, TenantId},
+    journal::ledger::{AcceptedOf, Balance, Part, PartState},
+};
+
+use super::{
+    books::{HourDifference, Open},
+    count, month_of, months,
+};
+
+/// Differences that are kept in words; further ones are counted.
+const KEPT: usize = 1_000;
+
+/// Batches that are not counted yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Tenants' parts of batches.
+    pub parts: u64,
+    /// Their records.
+    pub records: i64,
+}
+
+/// A tenant and source over all time, by who says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Slug of the tenant.
+    pub tenant: String,
+    /// Source.
+    pub source: String,
+    /// The ledger's sums, then those of each table from fine to coarse, all without units.
+    pub counts: [Count; 6],
+    /// What to think of it.
+    pub verdict: Verdict,
+}
+
+/// What to think of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All agree.
+    Equal,
+    /// The ledger is ahead by what is on its way, or by what is quarantined.
+    Waiting,
+    /// Records have expired; all others agree.
+    Expired,
+    /// Something of this tenant differs.
+    Differ,
+}
+
+/// Months of which a tenant's records cannot be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unsound {
+    /// The first batch that is to blame.
+    pub(super) batch: BatchId,
+    /// How many are.
+    pub(super) batches: u64,
+    /// Records that the ledger has and `cdr` lacks, of all these batches; below zero when it has too many.
+    pub(super) lacks: i64,
+}
+
+/// What a look found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// How long intake was held back.
+    pub stood_still: Duration,
+    /// One line per tenant and source.
+    pub lines: Vec<Line>,
+    /// Journaled and on its way: no difference.
+    pub on_the_way: Waiting,
+    /// Refused by ClickHouse and kept: no difference.
+    pub quarantined: Waiting,
+    /// Parts of batches of which records may have expired; they are not compared.
+    pub expired: u64,
+    /// Whether some usage is too old to be compared with records.
+    pub without_records: bool,
+    /// The first differences, each a sentence.
+    pub differences: Vec<String>,
+    /// Journaled parts of which records are there already: their fate is uncertain until they are settled.
+    pub(super) uncertain: u64,
+    pub(super) cubes: Vec<Difference>,
+    pub(super) copies: Vec<Twice>,
+    pub(super) hours: BTreeSet<(TenantId, DateTime<Utc>)>,
+    pub(super) unsound: BTreeMap<(TenantId, DateTime<Utc>), Unsound>,
+    total: u64,
+    differing: BTreeSet<TenantId>,
+    names: BTreeMap<TenantId, String>,
+    open: BTreeMap<TenantId, Open>,
+}
+
+impl Report {
+    pub(super) fn new(names: impl Iterator<Item = (TenantId, String)>) -> Self {
+        Self {
+            names: names.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// How many differences there are, those included that are not in words.
+    pub fn count(&self) -> u64 {
+        self.total
+    }
+
+    /// Slug of a tenant, or its id if the inventory does not know it.
+    pub(super) fn name(&self, tenant: TenantId) -> String {
+        self.names
+            .get(&tenant)
+            .cloned()
+            .unwrap_or_else(|| tenant.to_string())
+    }
+
+    pub(super) fn open(&self, tenant: TenantId) -> Open {
+        self.open.get(&tenant).copied().unwrap_or_default()
+    }
+
+    fn differ(&mut self, tenant: TenantId, sentence: &str) {
+        self.total += 1;
+        self.differing.insert(tenant);
+        if self.differences.len() < KEPT {
+            let name = self.name(tenant);
+            self.differences.push(format!("{name}: {sentence}"));
+        }
+    }
+
+    pub(super) fn add_open(&mut self, part: &Part, there: Count) {
+        let waiting = match part.state {
+            PartState::Quarantined => &mut self.quarantined,
+            _ => &mut self.on_the_way,
+        };
+        waiting.parts += 1;
+        waiting.records += part.sums.rows;
+        if part.state == PartState::Journaled && there.records > 0 {
+            self.uncertain += 1;
+        }
+        self.open.entry(part.tenant).or_default().add(part, there);
+    }
+
+    pub(super) fn add_part(&mut self, part: &Part, there: Count, what: &str) {
+        let days = days(part.first_at, part.last_at);
+        let sentence = format!(
+            "{} of {days} {what} {there}; the ledger says {}",
+            part.batch,
+            count(part.sums)
+        );
+        self.differ(part.tenant, &sentence);
+        let lacks = part.sums.rows - there.records;
+        self.distrust(part.tenant, part.batch, lacks, part.first_at, part.last_at);
+    }
+
+    pub(super) fn add_stranger(&mut self, found: &BatchCount) {
+        let days = days(found.first, found.last);
+        let sentence = format!(
+            "the ledger does not know {} of {days}, of which cdr has {}",
+            found.batch, found.count
+        );
+        self.differ(found.tenant, &sentence);
+        self.distrust(
+            found.tenant,
+            found.batch,
+            -found.count.records,
+            found.first,
+            found.last,
+        );
+    }
+
+    fn distrust(
+        &mut self,
+        tenant: TenantId,
+        batch: BatchId,
+        lacks: i64,
+        first: DateTime<Utc>,
+        last: DateTime<Utc>,
+    ) {
+        for month in months(first, last) {
+            let unsound = self.unsound.entry((tenant, month)).or_insert(Unsound {
+                batch,
+                batches: 0,
+                lacks: 0,
+            });
+            unsound.batches += 1;
+            unsound.lacks += lacks;
+        }
+    }
+
+    pub(super) fn add_balance(&mut self, balance: &Balance) {
+        let sentence = format!(
+            "the accounting accepted {}, its batches hold {}",
+            count(balance.accounting),
+            count(balance.parts)
+        );
+        self.differ(balance.tenant, &sentence);
+    }
+
+    pub(super) fn add_hour(&mut self, tenant: TenantId, hour: &HourDifference) {
+        let sentence = format!(
+            "{} {}: the ledger says {}, usage_hour says {}",
+            hour.source,
+            hour.hour.format("%Y-%m-%dT%H:00Z"),
+            hour.expected,
+            hour.found
+        );
+        self.differ(tenant, &sentence);
+        self.hours.insert((tenant, month_of(hour.hour)));
+    }
+
+    pub(super) fn add_copies(&mut self, copies: Vec<Twice>) {
+        for copy in &copies {
+            let batches: Vec<String> = copy.batches.iter().map(BatchId::to_string).collect();
+            let sentence = format!(
+                "cdr has {} records of the identity {} in {}: {}",
+                copy.records,
+                copy.identity,
+                days(copy.first, copy.last),
+                batches.join(", ")
+            );
+            self.differ(copy.tenant, &sentence);
+        }
+        self.copies = copies;
+    }
+
+    pub(super) fn add_cubes(&mut self, compared: Comparison) {
+        self.without_records = compared.without_records;
+        for difference in &compared.differences {
+            let finer = Table::finer(difference.level);
+            let (level, tenant) = (difference.level, difference.tenant);
+            let days = days(difference.period.from(), difference.period.to());
+            if difference.receipt {
+                let sentence = format!("{days}: {level} does not know the newest receipt");
+                self.differ(tenant, &sentence);
+                continue;
+            }
+            for cell in &difference.cells {
+                let sentence = format!(
+                    "{} {}: {finer} says {}, {level} says {}",
+                    cell.start.format("%Y-%m-%dT%H:00Z"),
+                    cell.key,
+                    cell.expected,
+                    cell.found
+                );
+                self.differ(tenant, &sentence);
+            }
+            if difference.cells.is_empty() || difference.more {
+                let sentence = format!(
+                    "{days}: {finer} says {}, {level} says {}; more cells differ than are shown",
+                    difference.expected, difference.found
+                );
+                self.differ(tenant, &sentence);
+            }
+        }
+        self.cubes = compared.differences;
+    }
+
+    pub(super) fn add_lines(&mut self, totals: Vec<Total>, accepted: Vec<AcceptedOf>) {
+        let mut lines: BTreeMap<(TenantId, String), [Count; 6]> = BTreeMap::new();
+        for row in accepted {
+            let counts = lines.entry((row.tenant, row.source)).or_default();
+            counts[0] += count(row.sums);
+        }
+        for total in totals {
+            let counts = lines.entry((total.tenant, total.source)).or_default();
+            let column = match total.table {
+                Table::Records => 1,
+                Table::Cube(level) => 2 + level as usize,
+            };
+            counts[column] += Count {
+                units: 0,
+                ..total.count
+            };
+        }
+        for ((tenant, source), counts) in lines {
+            let line = Line {
+                tenant: self.name(tenant),
+                source,
+                counts,
+                verdict: self.verdict(tenant, &counts),
+            };
+            self.lines.push(line);
+        }
+        self.lines
+            .sort_by(|a, b| (&a.tenant, &a.source).cmp(&(&b.tenant, &b.source)));
+    }
+
+    fn verdict(&self, tenant: TenantId, counts: &[Count; 6]) -> Verdict {
+        if self.differing.contains(&tenant) {
+            Verdict::Differ
+        } else if counts.iter().all(|count| *count == counts[0]) {
+            Verdict::Equal
+        } else if counts[0] == counts[2] {
+            Verdict::Expired
+        } else {
+            Verdict::Waiting
+        }
+    }
+}
+
+/// The days of a span, in words. A span that ends with a day does not name the next one.
+fn days(first: DateTime<Utc>, last: DateTime<Utc>) -> String {
+    let last = if last > first {
+        last - chrono::TimeDelta::nanoseconds(1)
+    } else {
+        last
+    };
+    let (first, last) = (first.date_naive(), last.date_naive());
+    if first == last {
+        first.to_string()
+    } else {
+        format!("{first} to {last}")
+    }
+}

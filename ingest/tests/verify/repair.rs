@@ -1,0 +1,161 @@
+//! What a repair heals, and what it leaves alone and says so.
+
+use analytics::cube::Level;
+use chrono::{Datelike as _, TimeDelta};
+use ingest::verify::RecordsFromJournal;
+
+use crate::world::{Delivered, Empty, World, day, month};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cubes_are_healed_up_the_chain_and_a_second_repair_changes_nothing() {
+    let (world, _) = World::sound().await;
+    let sound = world.cubes().await;
+    let (hours, _) = Level::Hour.partition_at(month(2)).expect("a partition");
+    world.cubes.run(&format!(
+        "ALTER TABLE usage_hour DROP PARTITION ID '{hours}'"
+    ));
+    world.swap(
+        Level::Day,
+        "toUUID('00000000-0000-0000-0000-00000000000c') AS customer",
+        "toUInt128(sim) % 2 = 0",
+    );
+    world
+        .cubes
+        .run("INSERT INTO usage_month SELECT * FROM usage_month");
+    world.swap(
+        Level::Year,
+        "toUUID('00000000-0000-0000-0000-0000000000dd') AS device",
+        "toUInt128(sim) % 3 = 0",
+    );
+    assert!(world.look().await.count() > 0);
+    let repaired = world.repair(&Empty).await;
+    assert_eq!(repaired.refused, [""; 0]);
+    assert_eq!(repaired.report.differences, [""; 0]);
+    for cube in Level::ALL {
+        let named = format!("cells of {cube} of alpha in ");
+        assert!(
+            repaired.done.iter().any(|text| text.contains(&named)),
+            "{:?}",
+            repaired.done
+        );
+    }
+    assert_eq!(world.cubes().await, sound);
+    world.agrees().await;
+    let again = world.repair(&Empty).await;
+    assert_eq!((again.done, again.refused), (vec![], vec![]));
+    assert_eq!(world.cubes().await, sound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_went_in_twice_is_there_once_again() {
+    let (world, _) = World::sound().await;
+    let sound = world.cubes().await;
+    // Records and cubes alike.
+    world.cubes.run(&format!(
+        "INSERT INTO cdr SELECT * REPLACE (now() + 60 AS apply_by) FROM cdr WHERE start >= toDateTime({}, 'UTC')",
+        month(1).timestamp()
+    ));
+    let repaired = world.repair(&Empty).await;
+    assert_eq!(repaired.report.differences, [""; 0]);
+    assert!(
+        repaired.done[0].contains("dropped 1000 copies"),
+        "{:?}",
+        repaired.done
+    );
+    assert_eq!(world.cubes().await, sound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cubes_are_not_made_to_forget_what_records_lack() {
+    let (world, batches) = World::sound().await;
+    let sound = world.cubes().await;
+    let short = batches[0];
+    world.lose(&format!(
+        "batch = '{}' AND start < toDateTime({}, 'UTC')",
+        short.batch.uuid(),
+        (day(short.from) + TimeDelta::days(2)).timestamp()
+    ));
+    // Days broke too: they can be healed, since hours agree with the ledger.
+    let (days, _) = Level::Day.partition_at(short.from).expect("a partition");
+    world
+        .cubes
+        .run(&format!("ALTER TABLE usage_day DROP PARTITION ID '{days}'"));
+    let repaired = world.repair(&Empty).await;
+    assert_eq!(
+        world.cubes().await,
+        sound,
+        "nothing was forgotten, days are back"
+    );
+    let [sentence] = &repaired.refused[..] else {
+        panic!("{:?}", repaired.refused)
+    };
+    let records = short.rows - short.rows_after(day(short.from) + TimeDelta::days(2));
+    let expected = format!(
+        "records of alpha in {}-{:02} are short by {records} of batch {} whose payload is gone: usage_hour is left as it is",
+        short.from.year(),
+        short.from.month(),
+        short.batch
+    );
+    assert_eq!(*sentence, expected);
+    assert!(repaired.report.count() > 0, "it still differs, and says so");
+    let again = world.repair(&Empty).await;
+    assert_eq!(again.done, [""; 0]);
+    assert_eq!(again.refused, repaired.refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_corrected_from_a_cube_that_is_itself_short() {
+    let (world, batches) = World::sound().await;
+    let sound = world.cubes().await;
+    let short = batches[1];
+    let (partition, _) = Level::Hour.partition_at(short.from).expect("a partition");
+    for table in ["cdr", "usage_hour"] {
+        world.cubes.run(&format!(
+            "ALTER TABLE {table} DROP PARTITION ID '{partition}'"
+        ));
+    }
+    let repaired = world.repair(&Empty).await;
+    let left = world.cubes().await;
+    assert_eq!(left[1..], sound[1..], "days, months and years still know");
+    assert!(
+        repaired
+            .refused
+            .iter()
+            .any(|text| text.contains("days, months and years are left as they are")),
+        "{:?}",
+        repaired.refused
+    );
+}
+
+/// A journal that still has one batch.
+struct Journal<'a> {
+    world: &'a World,
+    batch: Delivered,
+}
+
+impl RecordsFromJournal for Journal<'_> {
+    async fn settle_all(&self) -> domain::Result<u64> {
+        self.world.insert(&self.batch);
+        Ok(1)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_gives_first() {
+    let (world, _) = World::sound().await;
+    let batch = Delivered::new(month(1) + TimeDelta::days(20), 60);
+    world.insert(&batch);
+    world.book(&batch, "COUNTED").await;
+    let sound = world.cubes().await;
+    world.lose(&format!("batch = '{}'", batch.batch.uuid()));
+    let journal = Journal {
+        world: &world,
+        batch,
+    };
+    // It brings the records back through the views, so cubes have them twice until they are corrected.
+    let repaired = world.repair(&journal).await;
+    assert_eq!(repaired.done[0], "settled 1 batches from the journal");
+    assert_eq!(repaired.refused, [""; 0]);
+    assert_eq!(repaired.report.differences, [""; 0]);
+    assert_eq!(world.cubes().await, sound);
+}
