@@ -237,9 +237,8 @@ fn due(payload: &Bytes, apply_by: DateTime<Utc>) -> Option<(u64, Bytes)> {
     let apply_by = u32::try_from(apply_by.timestamp()).ok()?.to_le_bytes();
     let mut out = BytesMut::from(payload.as_ref());
     let mut rest = payload.clone();
-    let skip = |rest: &mut Bytes, bytes: usize| {
-        (rest.remaining() >= bytes).then(|| rest.advance(bytes))
-    };
+    let skip =
+        |rest: &mut Bytes, bytes: usize| (rest.remaining() >= bytes).then(|| rest.advance(bytes));
     let mut rows = 0;
     while rest.has_remaining() {
         skip(&mut rest, 4 * UUID)?;

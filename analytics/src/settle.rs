@@ -176,10 +176,12 @@ impl Store {
     /// Takes every copy of `rows` out of the records; no cube notices. Each partition is made anew beside the old one and
     /// put in its place at once. The caller holds the apply lock, and settles the cubes afterwards.
     pub async fn take_out(&self, system: &System, rows: &[&CdrRow]) -> Result<()> {
-        let mut partitions: BTreeMap<String, (Period, BTreeSet<(TenantId, Uuid)>)> = BTreeMap::new();
+        let mut partitions: BTreeMap<String, (Period, BTreeSet<(TenantId, Uuid)>)> =
+            BTreeMap::new();
         for row in rows {
             let partition = Level::Hour.partition_at(row.start);
-            let (id, period) = partition.ok_or_else(|| Error::internal("a record outside of time"))?;
+            let (id, period) =
+                partition.ok_or_else(|| Error::internal("a record outside of time"))?;
             let entry = partitions.entry(id).or_insert((period, BTreeSet::new()));
             entry.1.insert((row.tenant, row.identity));
         }

@@ -178,7 +178,6 @@ impl Intake {
             listed_rejections: self.listed_rejections,
             past: TimeDelta::days(self.past_days.into()),
             future: TimeDelta::minutes(self.future_minutes.into()),
-            takeover: TimeDelta::seconds(self.takeover_seconds.into()),
             ..defaults
         }
     }

@@ -1,47 +1,17 @@
 //! What verifying reads: the ledger of the intake, by batch, by hour and in all, and the locks under which it is read.
 
-use std::str::FromStr;
-
 use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use super::freeze_apply;
+use super::BatchState;
 use crate::{
     Db, Error, Period, Result, SystemCx,
-    db::sql_state,
     id::{BatchId, TenantId},
 };
 
 /// Held by whoever verifies.
 const VERIFY_LOCK: i64 = 0x0076_6572_6966;
-/// SQLSTATE of a lock that was not given in time.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
-
-/// Where a part of a batch stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartState {
-    /// On its way.
-    Journaled,
-    /// In the records and in every cube.
-    Counted,
-    /// Refused by ClickHouse; kept and not counted.
-    Quarantined,
-}
-
-impl FromStr for PartState {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "JOURNALED" => Ok(Self::Journaled),
-            "COUNTED" => Ok(Self::Counted),
-            "QUARANTINED" => Ok(Self::Quarantined),
-            _ => Err(Error::internal("an unknown state of a batch")),
-        }
-    }
-}
-
 /// What was accepted, added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
@@ -63,7 +33,7 @@ pub struct Part {
     /// Which.
     pub batch: BatchId,
     /// Where it stands.
-    pub state: PartState,
+    pub state: BatchState,
     /// Its sums.
     pub sums: Sums,
     /// Sum, modulo 2^64, of the lower halves of its identities.
@@ -195,31 +165,6 @@ pub async fn try_verify(db: &Db) -> Result<Option<SystemCx>> {
     let sql = "SELECT pg_try_advisory_xact_lock($1) AS taken";
     let row: Option<Taken> = cx.one(sql, [VERIFY_LOCK.into()]).await?;
     Ok(row.is_some_and(|row| row.taken).then_some(cx))
-}
-
-/// A transaction that holds [`freeze_apply`], if it is given within 200 ms; none if not. While it waits, batches that come
-/// later wait behind it, which is why it does not wait long: the caller tries again after a pause, in which intake goes on.
-pub async fn try_freeze_apply(db: &Db) -> Result<Option<SystemCx>> {
-    let cx = db.system().await?;
-    cx.execute("SET LOCAL lock_timeout = '200ms'", []).await?;
-    let frozen = freeze_apply(&cx).await;
-    match frozen {
-        Ok(()) => {
-            cx.execute("SET LOCAL lock_timeout = 0", []).await?;
-            Ok(Some(cx))
-        }
-        Err(error) if is_timeout(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn is_timeout(error: &Error) -> bool {
-    use std::error::Error as _;
-    error
-        .source()
-        .and_then(|cause| cause.downcast_ref::<sea_orm::DbErr>())
-        .and_then(sql_state)
-        .is_some_and(|state| state == LOCK_NOT_AVAILABLE)
 }
 
 /// The next parts in order of batch and tenant, as bytes.

@@ -1,14 +1,11 @@
 //! The advisory locks of intake. Each is held until its transaction ends.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, time::Duration};
 
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use crate::{Cx, Db, Error, Result, SystemCx, db::sql_state, id::TenantId, sql::uuids};
+use crate::{Cx, Db, Result, SystemCx, db::sql_state, id::TenantId, sql::uuids};
 
 /// Around inserts into the cubes; no tenant's id ends in it.
 const APPLY_LOCK: i64 = 0x0061_7070_6c79;
@@ -16,10 +13,8 @@ const APPLY_LOCK: i64 = 0x0061_7070_6c79;
 const SETTLE_LOCK: i64 = 0x7365_7474_6c65;
 /// Held by every server that runs.
 const RUNNING_LOCK: i64 = 0x0072_756e_6e69_6e67;
-/// How long [`freeze_apply`] stands in line at a time; others wait behind it.
-const IN_LINE: &str = "200ms";
-/// Between two times in line.
-const OUT_OF_LINE: Duration = Duration::from_millis(100);
+/// What Postgres says when a lock was waited for too long.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Keeps assignments that reach over usage out of `tenants` until the transaction ends (many batches hold at once), and
 /// says of which tenants: an import that is under way keeps its tenant, and only that one, waiting. The locks are asked
@@ -76,40 +71,24 @@ pub async fn hold_apply(cx: &SystemCx, patience: Duration) -> Result<()> {
 }
 
 /// Waits for batches that are being applied, in every process, and keeps new ones out until the transaction ends: the
-/// cubes stand still. It stands in line for 200 ms at a time and lets intake pass in between.
-///
-/// # Errors
-/// `UNAVAILABLE` when the lock was not to be had within `patience`.
-pub async fn freeze_apply(cx: &SystemCx, patience: Duration) -> Result<()> {
-    let started = Instant::now();
-    loop {
-        cx.execute("SAVEPOINT standstill", []).await?;
-        cx.execute(
-            "SELECT set_config('lock_timeout', $1, true)",
-            [IN_LINE.into()],
-        )
-        .await?;
-        let locked = cx
-            .execute("SELECT pg_advisory_xact_lock($1)", [APPLY_LOCK.into()])
-            .await;
-        match locked {
-            Ok(_) => {
-                cx.execute("SELECT set_config('lock_timeout', '0', true)", [])
-                    .await?;
-                return Ok(());
-            }
-            Err(error) if sql_state(&error).as_deref() == Some("55P03") => {
-                cx.execute("ROLLBACK TO SAVEPOINT standstill", []).await?;
-            }
-            Err(error) => return Err(error.into()),
+/// cubes stand still. It stands in line for 200 ms at most, because batches that come later wait behind it, and says whether
+/// it got there: the caller tries again after a pause, in which intake goes on.
+pub async fn try_freeze_apply(cx: &SystemCx) -> Result<bool> {
+    cx.execute("SAVEPOINT standstill", []).await?;
+    cx.execute("SET LOCAL lock_timeout = '200ms'", []).await?;
+    let locked = cx
+        .execute("SELECT pg_advisory_xact_lock($1)", [APPLY_LOCK.into()])
+        .await;
+    match locked {
+        Ok(_) => {
+            cx.execute("SET LOCAL lock_timeout = 0", []).await?;
+            Ok(true)
         }
-        if started.elapsed() > patience {
-            return Err(Error::unavailable(
-                "intake does not stand still, try again",
-                "the apply lock was not to be had",
-            ));
+        Err(error) if sql_state(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) => {
+            cx.execute("ROLLBACK TO SAVEPOINT standstill", []).await?;
+            Ok(false)
         }
-        tokio::time::sleep(OUT_OF_LINE).await;
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -11,7 +11,7 @@
 //!    that finds it left behind ([`pending`]).
 //!
 //! Applying a batch is a transaction of its own that holds [`hold_apply`] and ends with [`mark_counted`], so that
-//! [`freeze_apply`] gives settling, verifying and repairing cubes that stand still.
+//! [`try_freeze_apply`] gives settling, verifying and repairing cubes that stand still.
 //!
 //! Locks are taken in one order (attribution by tenant, the month, sources by tenant, identities by value, then accounting
 //! rows by tenant and key), so two batches wait for each other but never in a circle.
@@ -33,11 +33,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use identity::{
-    Claim, Content, Expected, Month, Older, Verdict, claim, current_month, drop_months,
-    hold_month, identity, open_month,
+    Claim, Content, Expected, Month, Older, Verdict, claim, current_month, drop_months, hold_month,
+    identity, open_month,
 };
 pub use lock::{
-    Running, freeze_apply, freeze_attribution, hold_apply, hold_attribution, try_settle,
+    Running, freeze_attribution, hold_apply, hold_attribution, try_freeze_apply, try_settle,
 };
 pub use mark::{Mark, mark, set_mark};
 pub use parts::{BatchFilter, BatchPart, batches};

@@ -79,11 +79,7 @@ impl TryFrom<PartRow> for BatchPart {
 ///
 /// # Errors
 /// `FORBIDDEN` without `ingest:read`, `INVALID_CURSOR`.
-pub async fn batches(
-    cx: &Cx,
-    filter: &BatchFilter,
-    page: &PageRequest,
-) -> Result<Page<BatchPart>> {
+pub async fn batches(cx: &Cx, filter: &BatchFilter, page: &PageRequest) -> Result<Page<BatchPart>> {
     cx.scope().require(Permission::IngestRead)?;
     let keyset = Keyset::new(
         "received_at",

@@ -388,10 +388,7 @@ pub async fn months_of(cx: &SystemCx, batch: BatchId) -> Result<HashMap<TenantId
 }
 
 /// Rows of batches and the checksum of their identities, by the ledger.
-pub async fn sums_of(
-    cx: &SystemCx,
-    batches: &[BatchId],
-) -> Result<HashMap<BatchId, (u64, u64)>> {
+pub async fn sums_of(cx: &SystemCx, batches: &[BatchId]) -> Result<HashMap<BatchId, (u64, u64)>> {
     #[derive(FromQueryResult)]
     struct Sums {
         batch_id: Uuid,

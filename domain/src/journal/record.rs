@@ -68,12 +68,7 @@ impl Part {
     }
 
     /// Adds a record.
-    pub fn add(
-        &mut self,
-        identity: Uuid,
-        event_at: DateTime<Utc>,
-        [up, down, units]: [u64; 3],
-    ) {
+    pub fn add(&mut self, identity: Uuid, event_at: DateTime<Utc>, [up, down, units]: [u64; 3]) {
         self.rows += 1;
         self.bytes_up += u128::from(up);
         self.bytes_down += u128::from(down);
@@ -211,7 +206,8 @@ pub(super) async fn insert_parts(
     let times = |of: fn(&Part) -> DateTime<Utc>| -> Value {
         parts.iter().map(of).collect::<Vec<_>>().into()
     };
-    let numbers = |of: fn(&Part) -> i64| -> Value { parts.iter().map(of).collect::<Vec<_>>().into() };
+    let numbers =
+        |of: fn(&Part) -> i64| -> Value { parts.iter().map(of).collect::<Vec<_>>().into() };
     cx.execute(
         "INSERT INTO intake_batch_tenant \
              (tenant_id, part, batch_id, state, rows, bytes_up, bytes_down, units, checksum, \

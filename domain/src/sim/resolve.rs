@@ -134,10 +134,7 @@ impl Resolver {
 
 /// Versions of fleets. Read at the beginning of what follows: SIMs that are fetched later are of this version or of a
 /// newer one. A tenant that does not exist has none.
-pub async fn fleet_versions(
-    cx: &SystemCx,
-    tenants: &[TenantId],
-) -> Result<HashMap<TenantId, i64>> {
+pub async fn fleet_versions(cx: &SystemCx, tenants: &[TenantId]) -> Result<HashMap<TenantId, i64>> {
     #[derive(FromQueryResult)]
     struct Version {
         tenant_id: Uuid,

@@ -12,9 +12,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Code, Error, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::{
-        self, Claim, Content, Expected, Month, NewBatch, RejectionCode, Verdict, identity,
-    },
+    journal::{self, Claim, Content, Expected, Month, NewBatch, RejectionCode, Verdict, identity},
     sim::resolve::{self, Resolved, Unresolved},
 };
 use tokio::{
@@ -146,7 +144,10 @@ pub(super) async fn run(
     }
     // What is wrong with one delivery must not be held against the others.
     let cause = error.cause();
-    tracing::warn!(cause, "a batch cannot be journaled; its deliveries are tried one by one");
+    tracing::warn!(
+        cause,
+        "a batch cannot be journaled; its deliveries are tried one by one"
+    );
     for (spare, reply) in spare.into_iter().zip(replies) {
         let (tenant, items) = spare;
         let mut replies = vec![reply];
@@ -293,8 +294,14 @@ async fn write(
     }
     inner.reached(Step::Resolved)?;
     let claims: Vec<Claim> = attributed.iter().flat_map(claims_of).collect();
-    let verdicts =
-        journal::claim(cx, begun.month, &claims, &inner.older, inner.guesses.expected()).await?;
+    let verdicts = journal::claim(
+        cx,
+        begun.month,
+        &claims,
+        &inner.older,
+        inner.guesses.expected(),
+    )
+    .await?;
     inner.guesses.learn(&verdicts);
     inner.reached(Step::Claimed)?;
     // A record of this batch that comes again in the next one waits there for the commit.
@@ -342,11 +349,7 @@ async fn write(
 }
 
 /// Tells every sender what was journaled, then applies it.
-async fn finish(
-    inner: &Arc<Inner>,
-    written: Written,
-    replies: Replies,
-) {
+async fn finish(inner: &Arc<Inner>, written: Written, replies: Replies) {
     let Written {
         mut books,
         batch,
@@ -401,7 +404,9 @@ async fn attribute(
     } = share;
     let version = begun.versions.get(&tenant).copied();
     let version = version.ok_or_else(|| Error::not_found("tenant"))?;
-    let decoded = items.iter().filter_map(|(_, item)| item.outcome.as_ref().ok());
+    let decoded = items
+        .iter()
+        .filter_map(|(_, item)| item.outcome.as_ref().ok());
     let wanted: Vec<_> = decoded.map(|cdr| (&cdr.iccid, cdr.start)).collect();
     let outcomes = inner.resolver.resolve(&begun.cx, tenant, version, &wanted);
     let mut outcomes = outcomes.await?.into_iter();
@@ -473,8 +478,7 @@ async fn with_known_source(
     if inner.guesses.knows(share.tenant, &named) {
         return Ok(share);
     }
-    let known =
-        journal::known_sources(cx, share.tenant, &named, inner.settings.sources).await?;
+    let known = journal::known_sources(cx, share.tenant, &named, inner.settings.sources).await?;
     for (_, item) in &mut share.items {
         let source = source_of(item);
         if source.is_empty() || known.contains(source) {

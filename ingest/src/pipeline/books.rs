@@ -86,12 +86,7 @@ pub(super) struct Books {
 
 impl Books {
     /// The books of so many `deliveries` with at most so many accepted `records`.
-    pub(super) fn new(
-        batch: BatchId,
-        horizon: Horizon,
-        deliveries: usize,
-        records: usize,
-    ) -> Self {
+    pub(super) fn new(batch: BatchId, horizon: Horizon, deliveries: usize, records: usize) -> Self {
         Self {
             batch,
             horizon,
@@ -120,7 +115,12 @@ impl Books {
     }
 
     /// Counts a record as received and hands out its account.
-    fn receive(&mut self, tenant: TenantId, source: &str, event_at: Option<DateTime<Utc>>) -> &mut Tally {
+    fn receive(
+        &mut self,
+        tenant: TenantId,
+        source: &str,
+        event_at: Option<DateTime<Utc>>,
+    ) -> &mut Tally {
         let event_hour = self.horizon.hour(event_at);
         let new = || Tally {
             tenant,
@@ -133,7 +133,10 @@ impl Books {
             bytes_up: 0,
             bytes_down: 0,
         };
-        let hours = self.by_source.entry((tenant, source.to_owned())).or_default();
+        let hours = self
+            .by_source
+            .entry((tenant, source.to_owned()))
+            .or_default();
         let tally = hours.entry(event_hour).or_insert_with(new);
         tally.received += 1;
         tally
@@ -232,7 +235,8 @@ impl Books {
         refusal: Refusal,
         flaw: Option<(domain::Code, String)>,
     ) {
-        self.receive(tenant, &refusal.source, refusal.event_at).rejected += 1;
+        self.receive(tenant, &refusal.source, refusal.event_at)
+            .rejected += 1;
         let account = &mut self.pages[delivery].account;
         account.received += 1;
         account.rejected += 1;

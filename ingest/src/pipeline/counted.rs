@@ -62,10 +62,7 @@ pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account>
     Ok(account)
 }
 
-async fn uncounted(
-    inner: &Inner,
-    parts: &BTreeMap<i64, u64>,
-) -> Result<BTreeMap<i64, BatchState>> {
+async fn uncounted(inner: &Inner, parts: &BTreeMap<i64, u64>) -> Result<BTreeMap<i64, BatchState>> {
     let cx = inner.db.system().await?;
     let parts: Vec<i64> = parts.keys().copied().collect();
     let open = journal::uncounted_parts(&cx, &parts).await?;

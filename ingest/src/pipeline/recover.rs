@@ -11,6 +11,7 @@ use domain::{
 use uuid::Uuid;
 
 use super::{Inner, Intake, Settled};
+use crate::verify::RecordsFromJournal;
 
 /// Batches looked at together.
 const PAGE: u32 = 500;
@@ -34,6 +35,22 @@ pub struct Recovered {
     pub looked_at: u64,
     /// What settling did.
     pub settled: Settled,
+}
+
+impl RecordsFromJournal for Intake {
+    async fn settle_all(&self) -> Result<u64> {
+        self.look_for(TimeDelta::zero()).await?;
+        let mut changed = 0;
+        let begun = std::time::Instant::now();
+        loop {
+            let settled = self.settle().await?;
+            changed += settled.counted;
+            if settled.waiting == 0 || begun.elapsed() > START {
+                return Ok(changed);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
 }
 
 /// A server that takes usage in. Stopped in order, the next start has nothing to look for.
@@ -125,7 +142,10 @@ impl Intake {
                 batches.iter().partition(|batch| is_whole(batch));
             if !broken.is_empty() {
                 let batches = broken.len();
-                tracing::error!(batches, "counted batches are not whole in the usage store: settling them");
+                tracing::error!(
+                    batches,
+                    "counted batches are not whole in the usage store: settling them"
+                );
                 inner.reopen(&broken).await?;
             }
             let cx = inner.db.system().await?;
@@ -165,7 +185,12 @@ impl Intake {
                 () = tokio::time::sleep(REST) => {}
             }
             match self.settle().await {
-                Ok(settled) if settled == Settled { waiting: settled.waiting, ..Settled::default() } => {}
+                Ok(settled)
+                    if settled
+                        == Settled {
+                            waiting: settled.waiting,
+                            ..Settled::default()
+                        } => {}
                 Ok(settled) => tracing::info!(?settled, "settled batches"),
                 Err(error) => complain("settling", &error),
             }

@@ -46,6 +46,8 @@ const PAGE: u32 = 500;
 const ROWS_AT_ONCE: u64 = 50_000;
 /// How long settling tries to make intake stand still.
 const FREEZE: Duration = Duration::from_secs(30);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
 /// Inserts that the engine refuses before a batch is cut, if no code says earlier that the rows are at fault.
 const TRIES: u16 = 5;
 
@@ -111,7 +113,11 @@ struct Case {
 enum Verdict {
     Whole,
     /// The engine refused the missing rows.
-    Refused { missing: Vec<usize>, for_good: bool, reason: String },
+    Refused {
+        missing: Vec<usize>,
+        for_good: bool,
+        reason: String,
+    },
     /// It may still be at it.
     Uncertain,
 }
@@ -158,7 +164,16 @@ impl Inner {
                 ..Settled::default()
             });
         }
-        journal::freeze_apply(&cx, FREEZE).await?;
+        let begun = Instant::now();
+        while !journal::try_freeze_apply(&cx).await? {
+            if begun.elapsed() > FREEZE {
+                return Err(Error::unavailable(
+                    "intake does not stand still",
+                    "the apply lock",
+                ));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
         // Under the lock, because some may have been marked meanwhile, or be at it after all.
         let pending = journal::pending(&cx, BatchState::Journaled, PAGE).await?;
         let (due, waiting) = self.due(pending).await?;
@@ -242,7 +257,11 @@ impl Inner {
         if found.missing.is_empty() {
             return Ok(Verdict::Whole);
         }
-        let missing: Vec<CdrRow> = found.missing.iter().map(|at| case.rows[*at].clone()).collect();
+        let missing: Vec<CdrRow> = found
+            .missing
+            .iter()
+            .map(|at| case.rows[*at].clone())
+            .collect();
         let batch = case.pending.batch;
         let apply_by = self.deadline().await?;
         // Before the insert, and whatever becomes of the transaction that holds the locks.
@@ -406,7 +425,11 @@ impl Draft {
         let mut identities = Vec::with_capacity(rows.len());
         for row in &rows {
             if let Some(part) = parts.get_mut(&row.tenant) {
-                part.add(row.identity, row.start, [row.bytes_up, row.bytes_down, row.units]);
+                part.add(
+                    row.identity,
+                    row.start,
+                    [row.bytes_up, row.bytes_down, row.units],
+                );
                 identities.push((row.identity, part.number));
             }
         }

@@ -6,7 +6,10 @@ use analytics::verify::{BatchCount, Count};
 use domain::{
     Result,
     id::{BatchId, TenantId},
-    journal::ledger::{self, Part, PartState},
+    journal::{
+        BatchState,
+        ledger::{self, Part},
+    },
 };
 
 use super::{Still, count, report::Report};
@@ -52,14 +55,14 @@ impl Still {
     fn part(&self, report: &mut Report, part: &Part, found: Option<BatchCount>) {
         let there = found.map_or_else(Count::default, |found| found.count);
         match part.state {
-            PartState::Journaled => report.add_open(part, there),
-            PartState::Quarantined => {
+            BatchState::Journaled => report.add_open(part, there),
+            BatchState::Quarantined => {
                 report.add_open(part, there);
                 if found.is_some() {
                     report.add_part(part, there, "is quarantined, and yet cdr has");
                 }
             }
-            PartState::Counted => {
+            BatchState::Counted => {
                 let checksum = found.map_or(0, |found| found.checksum);
                 let is_whole = part.first_at >= self.whole_from();
                 if count(part.sums) == there && part.checksum == checksum {

@@ -32,7 +32,10 @@ use analytics::{
 use chrono::{DateTime, Datelike as _, Months, TimeZone as _, Utc};
 use domain::{
     Code, Db, Error, Result, SystemCx,
-    journal::ledger::{self, Sums},
+    journal::{
+        self,
+        ledger::{self, Sums},
+    },
     tenant,
 };
 use tokio::time::sleep;
@@ -133,8 +136,9 @@ impl Verifier {
     /// Holds back every batch that would be applied, in every process, until the transaction ends; and since when.
     async fn hold_back(&self) -> Result<(SystemCx, Instant)> {
         for _ in 0..TRIES {
+            let frozen = self.db.system().await?;
             let since = Instant::now();
-            if let Some(frozen) = ledger::try_freeze_apply(&self.db).await? {
+            if journal::try_freeze_apply(&frozen).await? {
                 return Ok((frozen, since));
             }
             sleep(PAUSE).await;

@@ -9,7 +9,10 @@ use analytics::verify::{BatchCount, Comparison, Count, Difference, Table, Total,
 use chrono::{DateTime, Utc};
 use domain::{
     id::{BatchId, TenantId},
-    journal::ledger::{AcceptedOf, Balance, Part, PartState},
+    journal::{
+        BatchState,
+        ledger::{AcceptedOf, Balance, Part},
+    },
 };
 
 use super::{
@@ -131,12 +134,12 @@ impl Report {
 
     pub(super) fn add_open(&mut self, part: &Part, there: Count) {
         let waiting = match part.state {
-            PartState::Quarantined => &mut self.quarantined,
+            BatchState::Quarantined => &mut self.quarantined,
             _ => &mut self.on_the_way,
         };
         waiting.parts += 1;
         waiting.records += part.sums.rows;
-        if part.state == PartState::Journaled && there.records > 0 {
+        if part.state == BatchState::Journaled && there.records > 0 {
             self.uncertain += 1;
         }
         self.open.entry(part.tenant).or_default().add(part, there);

@@ -15,8 +15,8 @@ use ingest::{
 use tokio::io::AsyncWriteExt as _;
 
 use crate::world::{
-    FOREIGN, LONG, Record, SHORT, World, array, body, codes, lines, numbers, post_json, post_lines, record,
-    scope,
+    FOREIGN, LONG, Record, SHORT, World, array, body, codes, lines, numbers, post_json, post_lines,
+    record, scope,
 };
 
 async fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -1,11 +1,16 @@
 //! States of the usage store that no order of events should leave behind, put there by hand, and what a start makes of them.
 
 use domain::journal::BatchState;
-use ingest::pipeline::{Intake, NoFault, Settings};
+use ingest::{
+    pipeline::{Intake, NoFault, Settings},
+    verify::Verifier,
+};
 use proptest::{prelude::*, test_runner::TestRunner};
+use uuid::Uuid;
 
 use crate::world::{
-    FOREIGN, LONG, Record, SHORT, Totals, World, impatient, lines, numbers, patient, post_lines, record,
+    FOREIGN, LONG, Record, SHORT, Totals, World, impatient, lines, numbers, patient, post_lines,
+    record,
 };
 
 /// What can be wrong with one of the tables.
@@ -45,7 +50,8 @@ impl Harm {
                     .ask(&format!("INSERT INTO copy SELECT {columns} FROM cdr"))
                     .await;
                 for partition in ["202602", "202603"] {
-                    let sql = format!("ALTER TABLE cdr ATTACH PARTITION ID '{partition}' FROM copy");
+                    let sql =
+                        format!("ALTER TABLE cdr ATTACH PARTITION ID '{partition}' FROM copy");
                     world.ask(&sql).await;
                 }
                 world.ask("DROP TABLE copy SYNC").await
@@ -138,33 +144,30 @@ fn any_harm_to_any_tables_in_any_order_is_healed_by_a_start() {
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    let outcome = TestRunner::new(cases).run(
-        &proptest::collection::vec(harm(), 1..4),
-        |harms| {
-            runtime.block_on(async {
-                let world = World::new().await;
-                let intake = world.intake_with(cut(), NoFault);
-                let (killed, _) = intake.recover().await.expect("recovered");
-                post_lines(&intake, &world.alpha, &lines(&sent()))
-                    .await
-                    .expect("taken");
-                let expected = world.proved(&world.alpha).await;
-                drop((killed, intake));
-                for harm in &harms {
-                    harm.strike(&world).await;
-                }
-                let intake = world.intake_with(cut(), NoFault);
-                heal(&world, &intake).await;
-                assert_eq!(world.proved(&world.alpha).await, expected, "{harms:?}");
-                every_cell_agrees(&world).await;
-                let again = post_lines(&intake, &world.alpha, &lines(&sent()))
-                    .await
-                    .expect("taken");
-                assert_eq!(numbers(&again), [60, 0, 60, 0]);
-            });
-            Ok(())
-        },
-    );
+    let outcome = TestRunner::new(cases).run(&proptest::collection::vec(harm(), 1..4), |harms| {
+        runtime.block_on(async {
+            let world = World::new().await;
+            let intake = world.intake_with(cut(), NoFault);
+            let (killed, _) = intake.recover().await.expect("recovered");
+            post_lines(&intake, &world.alpha, &lines(&sent()))
+                .await
+                .expect("taken");
+            let expected = world.proved(&world.alpha).await;
+            drop((killed, intake));
+            for harm in &harms {
+                harm.strike(&world).await;
+            }
+            let intake = world.intake_with(cut(), NoFault);
+            heal(&world, &intake).await;
+            assert_eq!(world.proved(&world.alpha).await, expected, "{harms:?}");
+            every_cell_agrees(&world).await;
+            let again = post_lines(&intake, &world.alpha, &lines(&sent()))
+                .await
+                .expect("taken");
+            assert_eq!(numbers(&again), [60, 0, 60, 0]);
+        });
+        Ok(())
+    });
     outcome.expect("every state is healed");
 }
 
@@ -178,6 +181,12 @@ fn cut() -> Settings {
 async fn heal(world: &World, intake: &Intake) {
     let _running = intake.recover().await.expect("recovered");
     world.settled(intake).await;
+    let verifier = Verifier::new(world.store.clone(), world.db.clone());
+    let repaired = verifier
+        .repair(Uuid::new_v4(), intake)
+        .await
+        .expect("repaired");
+    assert_eq!(repaired.report.count(), 0, "{repaired:?}");
 }
 
 #[tokio::test]
@@ -236,18 +245,14 @@ async fn a_refused_record_is_quarantined_alone_and_counted_when_it_is_mended() {
 async fn a_store_that_refuses_everything_quarantines_nothing() {
     let world = World::new().await;
     let intake = world.intake_with(impatient(), NoFault);
-    world
-        .ask("RENAME TABLE usage_day TO gone")
-        .await;
+    world.ask("RENAME TABLE usage_day TO gone").await;
     let sent = lines(&[record(1, LONG), record(2, SHORT)]);
     assert!(post_lines(&intake, &world.alpha, &sent).await.is_err());
     for _ in 0..8 {
         let settled = intake.settle().await.expect("tried");
         assert_eq!((settled.quarantined, settled.cut), (0, 0));
     }
-    world
-        .ask("RENAME TABLE gone TO usage_day")
-        .await;
+    world.ask("RENAME TABLE gone TO usage_day").await;
     world.settled(&intake).await;
     assert_eq!(world.proved(&world.alpha).await.records, 2);
 }

@@ -256,7 +256,9 @@ impl World {
             received: None,
         };
         let page = PageRequest::relay(Some(100), None, None, None).expect("a page");
-        let page = journal::batches(&cx, &filter, &page).await.expect("batches");
+        let page = journal::batches(&cx, &filter, &page)
+            .await
+            .expect("batches");
         page.rows.iter().map(|(_, part)| part.records).collect()
     }
 

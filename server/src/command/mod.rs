@@ -8,6 +8,7 @@ mod demo;
 mod engines;
 mod import;
 mod migrate;
+mod quarantine;
 mod sdl;
 mod serve;
 mod simulate;
@@ -51,6 +52,7 @@ enum Command {
     Import(import::Args),
     Simulate(simulate::Args),
     Verify(verify::Args),
+    Quarantine(quarantine::Args),
     Migrate(migrate::Args),
     Config(config::Args),
     Sdl(sdl::Args),
@@ -110,6 +112,7 @@ impl Command {
             Self::Import(args) => import::run(args, &config).await,
             Self::Simulate(args) => simulate::run(args, &config).await,
             Self::Verify(args) => verify::run(args, &config).await,
+            Self::Quarantine(args) => quarantine::run(args, &config).await,
             Self::Migrate(args) => migrate::run(args, &config).await,
             Self::Config(args) => config::run(&args, &config),
             Self::Sdl(args) => Ok(sdl::run(&args)),

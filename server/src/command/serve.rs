@@ -11,11 +11,16 @@ use std::{
     time::Duration,
 };
 
+use analytics::Store;
 use anyhow::{Context as _, Result};
 use domain::{Code, Db, SystemClock};
-use ingest::pipeline::{Intake, NoFault, Running};
+use ingest::{
+    pipeline::{Intake, NoFault, Running},
+    verify::{self, Repaired},
+};
 use resolvers::Api;
 use tokio::signal::unix::{SignalKind, signal};
+use uuid::Uuid;
 
 use super::{demo, stores::Stores};
 use crate::{
@@ -28,6 +33,9 @@ use crate::{
 
 /// Between two attempts to settle the journal while an engine does not answer.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(2);
+
+/// Between two attempts to verify.
+const VERIFY_PAUSE: Duration = Duration::from_secs(10);
 
 /// Serve the API
 ///
@@ -65,13 +73,14 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         NoFault,
     );
     let recovered = Arc::new(AtomicBool::new(false));
+    let differs = Arc::new(AtomicBool::new(false));
     let parts = Parts {
         verifier,
         db: stores.db.clone(),
         store: stores.store.clone(),
         api: Api::new(config.graphql),
         intake: intake.clone(),
-        checks: checks(&stores, &intake, &recovered),
+        checks: checks(&stores, &intake, &recovered, &differs),
         recovered: recovered.clone(),
         http: config.http.clone(),
         stop: stop.clone(),
@@ -81,6 +90,8 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         db: stores.db.clone(),
         intake: intake.clone(),
         recovered,
+        differs,
+        store: stores.store.clone(),
         running: running.clone(),
         stop: stop.clone(),
         config: config.clone(),
@@ -100,11 +111,17 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     background.abort();
     // An aborted task has ended when it was waited for; a panic in it was logged.
     background.await.ok();
-    let running = running.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let running = running
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
     if let Some(running) = running
         && let Err(error) = intake.stop(running).await
     {
-        tracing::warn!(cause = error.cause(), "not stopped in order: the next start looks for what was under way");
+        tracing::warn!(
+            cause = error.cause(),
+            "not stopped in order: the next start looks for what was under way"
+        );
     }
     drop(intake);
     stores.close().await;
@@ -135,9 +152,14 @@ fn on_signal(stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-fn checks(stores: &Stores, intake: &Intake, recovered: &Arc<AtomicBool>) -> Vec<Check> {
+fn checks(
+    stores: &Stores,
+    intake: &Intake,
+    recovered: &Arc<AtomicBool>,
+    differs: &Arc<AtomicBool>,
+) -> Vec<Check> {
     let (db, store, recovered) = (stores.db.clone(), stores.store.clone(), recovered.clone());
-    let intake = intake.clone();
+    let (intake, differs) = (intake.clone(), differs.clone());
     vec![
         Check::new("postgres", move || {
             let db = db.clone();
@@ -150,6 +172,16 @@ fn checks(stores: &Stores, intake: &Intake, recovered: &Arc<AtomicBool>) -> Vec<
         Check::new("recovery", move || {
             let recovered = recovered.load(Ordering::Acquire);
             async move { recovered.into() }
+        }),
+        Check::new("ledger", move || {
+            let differs = differs.load(Ordering::Acquire);
+            async move {
+                if differs {
+                    Health::Degraded
+                } else {
+                    Health::Ok
+                }
+            }
         }),
         Check::new("quarantine", move || {
             let intake = intake.clone();
@@ -169,6 +201,9 @@ struct Background {
     db: Db,
     intake: Intake,
     recovered: Arc<AtomicBool>,
+    /// Whether something was found that could not be mended.
+    differs: Arc<AtomicBool>,
+    store: Store,
     /// Set once the intake is open.
     running: Arc<Mutex<Option<Running>>>,
     stop: Stop,
@@ -198,7 +233,45 @@ impl Background {
         tracing::info!(?recovered, "the journal is settled");
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         self.recovered.store(true, Ordering::Release);
-        tokio::join!(self.intake.maintain(), self.announce());
+        let proved = async {
+            if !recovered.clean {
+                self.prove().await;
+            }
+        };
+        tokio::join!(self.intake.maintain(), self.announce(), proved);
+    }
+
+    /// Compares everything with everything after a start that did not follow a stop in order, and mends what can be mended.
+    async fn prove(&self) {
+        let verifier = verify::Verifier::new(self.store.clone(), self.db.clone());
+        loop {
+            match verifier.repair(Uuid::new_v4(), &self.intake).await {
+                Ok(repaired) => return self.tell(&repaired),
+                Err(error) => {
+                    tracing::warn!(cause = error.cause(), %error, "the usage store cannot be verified yet");
+                    tokio::time::sleep(VERIFY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn tell(&self, repaired: &Repaired) {
+        for sentence in &repaired.done {
+            tracing::warn!("mended after a start that did not follow a stop in order: {sentence}");
+        }
+        for sentence in &repaired.refused {
+            tracing::error!("not mended: {sentence}");
+        }
+        let differences = repaired.report.count();
+        if differences > 0 {
+            tracing::error!(
+                differences,
+                "ledger, records and cubes differ: see `simcube verify`"
+            );
+        } else {
+            tracing::info!("ledger, records and every cube agree");
+        }
+        self.differs.store(differences > 0, Ordering::Release);
     }
 
     async fn announce(&self) {

@@ -7,7 +7,7 @@ use crate::{Db, Result, SystemCx, db::sql_state};
 
 /// Key of the lock around claiming: shared by claims until their transaction ends, exclusive while a month is opened or
 /// dropped. No tenant's id ends in it.
-pub const MONTH_LOCK: i64 = 0x006d_6f6e_7468;
+const MONTH_LOCK: i64 = 0x006d_6f6e_7468;
 /// Bits of a part that number it within its month: more parts than a month can bring.
 const SEQUENCE_BITS: u32 = 40;
 /// What Postgres says when a lock was waited for too long.

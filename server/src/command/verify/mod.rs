@@ -34,15 +34,6 @@ pub(super) struct Args {
     repair: bool,
 }
 
-/// The journal of this installation.
-struct Journal(Intake);
-
-impl RecordsFromJournal for Journal {
-    async fn settle_all(&self) -> domain::Result<u64> {
-        Ok(self.0.recover().await?.completed)
-    }
-}
-
 pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let expected = args.oracle.as_deref().map(oracle::read).transpose()?;
     let stores = Stores::open(config, Access::Beside).await?;
@@ -76,13 +67,13 @@ async fn verify(
     let run = Uuid::new_v4();
     let looked = async {
         if args.repair {
-            let repaired = verifier.repair(run, &Journal(intake)).await?;
+            let repaired = verifier.repair(run, &intake).await?;
             print_repair(&repaired);
             return Ok(repaired.report);
         }
         if stores.is_holder() {
             // No server runs: what a crash left in the journal is counted now, as a server's start would.
-            intake.recover().await?;
+            intake.settle_all().await?;
         }
         verifier.look(run).await
     };
