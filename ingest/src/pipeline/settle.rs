@@ -216,7 +216,21 @@ impl Inner {
             let Some(payload) = journal::payload(cx, pending.batch).await? else {
                 continue;
             };
-            let rows = cdr::decode(payload.encoding, Bytes::from(payload.bytes))?;
+            let rows = match cdr::decode(payload.encoding, Bytes::from(payload.bytes)) {
+                Ok(rows) => rows,
+                // Written by a newer program, which will settle it.
+                Err(_) if payload.encoding > cdr::ENCODING => {
+                    settled.waiting += 1;
+                    continue;
+                }
+                Err(error) => {
+                    let reason = error.cause().unwrap_or_default();
+                    tracing::error!(batch = %pending.batch, reason, "a batch is quarantined");
+                    journal::quarantine(cx, pending.batch, &reason).await?;
+                    settled.quarantined += 1;
+                    continue;
+                }
+            };
             let case = Case { pending, rows };
             let verdict = self.complete(&case, &mut settled).await?;
             match verdict {
