@@ -56,8 +56,8 @@ struct Line {
 }
 
 impl Store {
-    /// Makes the cells of a cube equal to what the next finer table sums up to, a day (a month, a year) at a time, and says
-    /// what it took. Doing it again corrects nothing.
+    /// Makes the cells of a cube equal to what the next finer table sums up to, one after the other of the days (months, years)
+    /// that differ, and says what it took. Doing it again corrects nothing.
     ///
     /// The caller holds the exclusive apply lock, and knows that the finer table is whole there: a cube that knows more
     /// would be made to forget it. Hours of which records may have expired are left alone.
@@ -108,7 +108,12 @@ impl Store {
         }
         let salt = system.now().timestamp_micros().unsigned_abs();
         let tables = self.tables(system);
-        tables.uneven_steps(level, condition, salt).await
+        let steps = tables.uneven_steps(level, condition, salt).await?;
+        match (&steps[..], condition.sims) {
+            // Named SIMs are few, and naming them is what takes time: all their days at once.
+            ([first, .., last], Some(_)) => Ok(vec![Period::new(first.from(), last.to())?]),
+            _ => Ok(steps),
+        }
     }
 
     async fn correct_step(&self, level: Level, condition: &Where<'_>) -> Result<Corrected> {

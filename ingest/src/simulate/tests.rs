@@ -98,9 +98,9 @@ fn the_same_seed_is_the_same_bytes() {
     assert_eq!(hash(&sent(&plan)), hash(&sent(&plan)));
     insta::assert_snapshot!(hash(&sent(&plan)), @"d5c7b5ec3e6f1426a657ffce509aac33ca0f5f17bebf037fb52f022389c500e0");
     insta::assert_snapshot!(oracle_hashes(&plan).join("\n"), @r"
-    b98a87d6d8eb53de7c0f323fee2e2365781565248e21eb5c1583480003601ee2
+    c6089f605097fa146a938a2ae77d3ac94453165dbf3dbb20eea9bffd92415ff7
     564a088dbd655431414523d990387b8b7e9f48cd79679faef84c4c499180c927
-    1a22180056997398b9453f93aa615576488ec66e3541b1dc2ddbff3ebf97614d
+    a460cd9dbf890f296f169322e79cd1e9e107b83c9b1af7914b2e19e5895ff3df
     ");
     let other = Plan {
         seed: 8,
