@@ -282,6 +282,20 @@ fn refusal(error: &DbErr) -> Option<&dyn sea_orm::sqlx::error::DatabaseError> {
     }
 }
 
+/// Whether a statement failed because the connection did.
+pub(crate) fn is_cut_off(error: &DbErr) -> bool {
+    use sea_orm::{RuntimeErr, sqlx};
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return false;
+    };
+    matches!(
+        error.as_ref(),
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed
+    )
+}
+
 /// The SQLSTATE of a failed statement.
 pub(crate) fn sql_state(error: &DbErr) -> Option<String> {
     refusal(error)?.code().map(Into::into)

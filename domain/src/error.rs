@@ -144,6 +144,7 @@ impl From<sea_orm::DbErr> for Error {
         use sea_orm::DbErr;
         let passing = match &error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+            other if crate::db::is_cut_off(other) => true,
             other => crate::db::sql_state(other).is_some_and(|state| passes(&state)),
         };
         if passing {

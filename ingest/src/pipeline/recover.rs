@@ -1,6 +1,6 @@
 //! What a start, a stop and the time between them do for batches whose request did not see their end.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -71,13 +71,14 @@ impl Intake {
         if !recovered.clean {
             recovered.looked_at = self.look_for(TimeDelta::zero()).await?;
         }
+        // What other servers journal from now on is their business.
+        let mut left: HashSet<BatchId> = inner.journaled().await?;
         let begun = std::time::Instant::now();
         loop {
-            recovered.settled = self.settle().await?;
-            let cx = inner.db.system().await?;
-            let open = journal::count(&cx, BatchState::Journaled).await?;
-            // What other servers have under way is their business.
-            if open == 0 || recovered.clean || begun.elapsed() > START {
+            recovered.settled.add(self.settle().await?);
+            let open = inner.journaled().await?;
+            left.retain(|batch| open.contains(batch));
+            if left.is_empty() || begun.elapsed() > START {
                 break;
             }
             tokio::time::sleep(PAUSE).await;
@@ -216,6 +217,13 @@ impl Intake {
 }
 
 impl Inner {
+    /// Batches that are journaled and not known to be counted.
+    async fn journaled(&self) -> Result<HashSet<BatchId>> {
+        let cx = self.db.system().await?;
+        let pending = journal::pending(&cx, BatchState::Journaled, PAGE).await?;
+        Ok(pending.into_iter().map(|pending| pending.batch).collect())
+    }
+
     /// Whether both stores have the mark of the last stop in order.
     async fn compare_marks(&self) -> Result<Recovered> {
         let cx = self.db.system().await?;

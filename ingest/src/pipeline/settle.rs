@@ -29,7 +29,7 @@ use analytics::{
     verify::Area,
 };
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use domain::{
     Error, Period, Result, SystemCx,
     id::{BatchId, SimId, TenantId},
@@ -71,7 +71,7 @@ pub struct Settled {
 }
 
 impl Settled {
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.counted += other.counted;
         self.inserted += other.inserted;
         self.surplus += other.surplus;
@@ -379,9 +379,10 @@ impl Inner {
     async fn correct(&self, touched: &Touched) -> Result<u64> {
         let system = self.system();
         let mut corrected = 0;
+        let areas = touched.areas()?;
         for level in Level::ALL {
-            for area in touched.areas(level)? {
-                let outcome = self.store.correct(&system, level, &area).await?;
+            for area in &areas {
+                let outcome = self.store.correct(&system, level, area).await?;
                 corrected += outcome.cells;
             }
         }
@@ -486,24 +487,28 @@ impl Touched {
         }
     }
 
-    /// The cells of a level in which they lie.
-    fn areas(&self, level: Level) -> Result<Vec<Area>> {
-        let mut areas: BTreeMap<(TenantId, DateTime<Utc>), (Period, BTreeSet<SimId>)> =
-            BTreeMap::new();
+    /// What a level has to be looked at for: at most a month at a time, from the first to the last day touched in it. Levels
+    /// above it take in the whole of their periods.
+    fn areas(&self) -> Result<Vec<Area>> {
+        let mut months: BTreeMap<(TenantId, i32, u32), (Period, BTreeSet<SimId>)> = BTreeMap::new();
         for (tenant, days) in &self.by_tenant {
             for (day, sims) in days {
-                let period = level.max(Level::Day).period_at(*day);
-                let period = period.ok_or_else(|| Error::internal("a record outside of time"))?;
-                let area = areas.entry((*tenant, period.from()));
-                area.or_insert((period, BTreeSet::new())).1.extend(sims);
+                let end = *day + TimeDelta::days(1);
+                let month = (*tenant, day.year(), day.month());
+                let (period, known) = match months.remove(&month) {
+                    Some((period, known)) => (Period::new(period.from(), end)?, known),
+                    None => (Period::new(*day, end)?, BTreeSet::new()),
+                };
+                let known = known.into_iter().chain(sims.iter().copied()).collect();
+                months.insert(month, (period, known));
             }
         }
-        let area = |((tenant, _), (period, sims)): (_, (_, BTreeSet<SimId>))| Area {
+        let area = |((tenant, ..), (period, sims)): ((TenantId, i32, u32), (Period, BTreeSet<SimId>))| Area {
             tenant,
             period,
             sims: Some(sims.into_iter().collect()),
         };
-        Ok(areas.into_iter().map(area).collect())
+        Ok(months.into_iter().map(area).collect())
     }
 }
 

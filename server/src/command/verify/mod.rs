@@ -3,9 +3,14 @@
 mod oracle;
 mod table;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
+use domain::Code;
 use ingest::{
     pipeline::{Intake, NoFault, Settings},
     verify::{RecordsFromJournal, Repaired, Report, Verifier, Waiting},
@@ -15,6 +20,10 @@ use uuid::Uuid;
 use super::stores::{Stores, explain};
 use crate::{config::Config, engines::Access};
 
+/// How long another verification is waited for.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Differences printed; the rest is counted.
 const SHOWN: usize = 50;
 
@@ -67,7 +76,7 @@ async fn verify(
     let run = Uuid::new_v4();
     let looked = async {
         if args.repair {
-            let repaired = verifier.repair(run, &intake).await?;
+            let repaired = patiently(|| verifier.repair(run, &intake)).await?;
             print_repair(&repaired);
             return Ok(repaired.report);
         }
@@ -75,7 +84,7 @@ async fn verify(
             // No server runs: what a crash left in the journal is counted now, as a server's start would.
             intake.settle_all().await?;
         }
-        verifier.look(run).await
+        patiently(|| verifier.look(run)).await
     };
     let report = looked
         .await
@@ -89,6 +98,22 @@ async fn verify(
         differences.extend(found);
     }
     Ok((differences, count))
+}
+
+/// Waits for a verification that is under way elsewhere: a server verifies after a start that follows no stop in order.
+async fn patiently<T, F>(verify: impl Fn() -> F) -> domain::Result<T>
+where
+    F: Future<Output = domain::Result<T>>,
+{
+    let started = Instant::now();
+    loop {
+        match verify().await {
+            Err(error) if error.code() == Code::Conflict && started.elapsed() < PATIENCE => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 fn print_repair(repaired: &Repaired) {
