@@ -87,15 +87,11 @@ impl Tables {
     ///
     /// # Errors
     /// `UNAVAILABLE` and others from the engine.
-    pub async fn twice(&self, system: &System, limit: usize) -> Result<Vec<Twice>> {
-        self.twice_in(system, limit, SLICE).await
-    }
-
-    async fn twice_in(&self, _: &System, limit: usize, slice: u64) -> Result<Vec<Twice>> {
+    pub async fn twice(&self, _: &System, limit: usize) -> Result<Vec<Twice>> {
         let cdr = self.name(Table::Records);
         let sql = format!("SELECT count() AS rows FROM {cdr}");
         let total: Rows = self.ask(&sql).fetch_one().await.map_err(fault)?;
-        let slices = total.rows.div_ceil(slice).max(1);
+        let slices = total.rows.div_ceil(SLICE).max(1);
         let mut found: Vec<Line> = Vec::new();
         for place in 0..slices {
             let room = limit - found.len();

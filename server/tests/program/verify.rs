@@ -29,6 +29,28 @@ async fn the_oracle_agrees_whatever_the_order_and_a_broken_cube_is_found_and_men
     assert!(again.contains(" 0 accepted"), "{again}");
     let proved = program.print(&["verify", "--oracle", "oracle"]);
     assert!(proved.ends_with("0 differences"), "{proved}");
+    assert!(proved.contains("intake stood still for "), "{proved}");
+
+    // Totals that agree are no proof: another device, and the oracle knows it too.
+    let key = "tenant, period, customer, sim, device, network, rat, service, source";
+    let columns = format!("{key}, bytes_up, bytes_down, units, records, received_at");
+    let some = "(SELECT min(sim) FROM usage_year)";
+    let swap = format!(
+        "INSERT INTO usage_year ({columns}) SELECT {columns} FROM (\
+         SELECT * REPLACE (-bytes_up AS bytes_up, -bytes_down AS bytes_down, -units AS units, -records AS records) \
+         FROM usage_year FINAL WHERE sim = {some} UNION ALL \
+         SELECT * REPLACE (toUUID('00000000-0000-0000-0000-0000000000dd') AS device) FROM usage_year FINAL \
+         WHERE sim = {some})"
+    );
+    program.on_cubes(&swap).await;
+    let swapped = program.run(&["verify", "--oracle", "oracle"]);
+    let shown = String::from_utf8_lossy(&swapped.stdout);
+    assert_eq!(swapped.status.code(), Some(1), "{shown}");
+    assert!(
+        shown.contains("dev_000000000000000000000000000000dd")
+            && shown.contains("differs: usage_year:"),
+        "{shown}"
+    );
 
     for cube in ["usage_hour", "usage_day", "usage_month", "usage_year"] {
         program.on_cubes(&format!("TRUNCATE TABLE {cube}")).await;
@@ -42,9 +64,11 @@ async fn the_oracle_agrees_whatever_the_order_and_a_broken_cube_is_found_and_men
     );
     let mended = program.print(&["verify", "--oracle", "oracle", "--repair"]);
     assert!(
-        mended.contains("repaired usage_day") && mended.ends_with("0 differences"),
+        mended.contains("cells of usage_day of acme") && mended.ends_with("0 differences"),
         "{mended}"
     );
+    let again = program.print(&["verify", "--repair"]);
+    assert!(!again.contains("repaired"), "{again}");
     // What a repair leaves behind still counts once.
     let later = simulate(&program, &server, &[]);
     assert!(later.contains(" 0 accepted"), "{later}");
