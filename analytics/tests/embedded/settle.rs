@@ -177,8 +177,9 @@ async fn batches_are_counted_within_their_bounds() {
         let (received, started) = ([from.received_at, to.received_at], [from.start, to.start]);
         let (db, asked) = (&db, [a, b, absent]);
         async move {
-            let counts = db.count_batches(&system(), &asked, received, started);
-            counts.await.expect("counted")
+            db.count_batches(&system(), &asked, received, started)
+                .await
+                .expect("counted")
         }
     };
     let all = HashMap::from([(a, of(&first)), (b, of(&second))]);
