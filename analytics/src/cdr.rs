@@ -229,8 +229,8 @@ fn take_length(from: &mut Bytes) -> Option<usize> {
     None
 }
 
-/// The payload with `apply_by` in each of its rows, and how many these are; none when it is damaged.
-fn due(payload: &Bytes, apply_by: DateTime<Utc>) -> Option<(u64, Bytes)> {
+/// The payload with `apply_by` in each of its rows, as it is sent, and how many these are; none when it is damaged.
+pub fn due(payload: &Bytes, apply_by: DateTime<Utc>) -> Option<(u64, Bytes)> {
     const UUID: usize = 16;
     // Identity, start, end, two byte counts, units, sign, batch, received_at.
     const TAIL: usize = UUID + 5 * 8 + 1 + UUID + 8;
@@ -372,10 +372,10 @@ mod tests {
     #[test]
     fn payloads_of_every_version_are_read() {
         let first = "\
-            0000000000000000010000000000000000000000000000000200000000000000000000000000000003000000000000000000000000\
-            0000000400000000000000063236322d3031034c5445044441544102677702723100000000000000000500000000000000e8030000\
-            00000000d007000000000000070000000000000008000000000000000900000000000000010000000000000000060000000000\
-            0000b80b00000000000000000000";
+            00000000000000000100000000000000000000000000000002000000000000000000000000000000030000000000000000000000\
+            000000000400000000000000063236322d3031034c5445044441544102677702723100000000000000000500000000000000e803\
+            000000000000d0070000000000000700000000000000080000000000000009000000000000000100000000000000000600000000\
+            000000b80b00000000000000000000";
         let bytes: Vec<u8> = (0..first.len())
             .step_by(2)
             .map(|at| u8::from_str_radix(&first[at..at + 2], 16).expect("hex"))

@@ -365,3 +365,79 @@ fn look_up_sql<'r>(tenant: TenantId, rows: impl Iterator<Item = &'r CdrRow>) -> 
         tenant.uuid()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cdr;
+
+    /// The `n`th of the tenant's records; SIMs take turns.
+    fn row(tenant: TenantId, batch: BatchId, n: u32) -> CdrRow {
+        let start = moment_of(n);
+        CdrRow {
+            tenant,
+            customer: Some(CustomerId::new(Uuid::from_u128(u128::from(n % 7) + 1))),
+            sim: SimId::new(Uuid::from_u128(u128::from(n % 1_000) + 1)),
+            device: None,
+            network: "262-02".into(),
+            rat: "LTE".into(),
+            service: "DATA".into(),
+            source: "test".into(),
+            record_id: n.to_string(),
+            identity: Uuid::from_u128(u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            start,
+            end: start,
+            bytes_up: 1,
+            bytes_down: 2,
+            units: 0,
+            sign: 1,
+            batch,
+            received_at: start,
+        }
+    }
+
+    /// In one month of a year that no clock lets expire.
+    fn moment_of(n: u32) -> DateTime<Utc> {
+        DateTime::from_timestamp(3_800_000_000 + i64::from(n), 0).expect("a time")
+    }
+
+    #[tokio::test]
+    async fn a_look_up_goes_by_the_whole_key_and_reads_few_granules() {
+        let server = testkit::clickhouse();
+        let store = Store::remote(server.url())
+            .expect("a URL")
+            .with_database(server.database());
+        let (tenant, batch) = (TenantId::new(Uuid::new_v4()), BatchId::new(Uuid::new_v4()));
+        let rows: Vec<CdrRow> = (0..300_000).map(|n| row(tenant, batch, n)).collect();
+        let attempt = Attempt {
+            batch,
+            apply_by: moment_of(0),
+        };
+        let applied = store.apply(&attempt, 300_000, &cdr::encode(&rows)).await;
+        applied.expect("applied");
+
+        let wanted = [5, 70_000, 299_999].map(|n: usize| &rows[n]);
+        let sql = look_up_sql(tenant, wanted.into_iter());
+        let plan: Vec<String> = store
+            .query(&format!("EXPLAIN indexes = 1 {sql}"))
+            .fetch_all()
+            .await
+            .expect("a plan");
+        let plan = plan.join("\n");
+        let (_, by_key) = plan.split_once("PrimaryKey").expect("the primary key");
+        let (keys, rest) = by_key.split_once("Condition:").expect("a condition");
+        for column in ["tenant", "customer", "sim", "start", "identity"] {
+            assert!(keys.contains(column), "{column}: {plan}");
+        }
+        let (_, granules) = rest.split_once("Granules: ").expect("granules");
+        let (read, all) = granules
+            .lines()
+            .next()
+            .expect("a line")
+            .split_once('/')
+            .expect("two");
+        let [read, all] = [read, all].map(|n| n.trim().parse::<u32>().expect("a number"));
+        assert!(all > 30, "a table of some size: {plan}");
+        assert!(read <= 6, "two granules a row at most: {plan}");
+    }
+}

@@ -7,7 +7,7 @@ use domain::{Clock as _, SystemClock};
 
 use crate::{
     client::p95,
-    intake::{BATCH, batches, rest, rows},
+    intake::{BATCH, batches, due, rest, rows},
     program::{Program, fresh},
     report::{Aim, Comparison},
     say,
@@ -60,6 +60,7 @@ async fn insert(program: &Program, round: u32) -> Result<f64> {
     let mut raw = program.socket.connect().await?;
     let mut times = Vec::new();
     for (_, _, payload) in batches(&rows) {
+        let payload = due(&payload)?;
         let started = Instant::now();
         raw.insert(payload).await?;
         times.push(started.elapsed().as_secs_f64() * 1_000.0);

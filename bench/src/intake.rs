@@ -7,8 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use analytics::{CdrRow, cdr};
-use anyhow::{Result, ensure};
+use analytics::{
+    CdrRow,
+    cdr::{self, Attempt},
+};
+use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use domain::{Clock as _, SystemClock, id::BatchId, journal};
@@ -102,7 +105,7 @@ pub(crate) fn rows(series: &str, now: DateTime<Utc>, count: u32) -> Vec<CdrRow> 
             rat: "LTE".into(),
             service: "DATA".into(),
             source: SOURCE.into(),
-            identity: journal::identity(SOURCE, &record_id),
+            identity: journal::identity(fleet::tenant(), SOURCE, &record_id),
             record_id,
             start,
             end: start + TimeDelta::minutes(5),
@@ -159,16 +162,30 @@ pub(crate) fn batches(rows: &[CdrRow]) -> Vec<(BatchId, u64, Bytes)> {
     rows.chunks(BATCH).map(encoded).collect()
 }
 
+/// When an insert of this run must have begun.
+fn deadline() -> DateTime<Utc> {
+    SystemClock.now() + TimeDelta::hours(1)
+}
+
+/// A payload as `Store::apply` sends it.
+pub(crate) fn due(payload: &Bytes) -> Result<Bytes> {
+    let (_, due) = cdr::due(payload, deadline()).context("a damaged payload")?;
+    Ok(due)
+}
+
 fn per_second(started: Instant) -> f64 {
     f64::from(RECORDS) / started.elapsed().as_secs_f64()
 }
 
 /// The floor: the engine alone, as many inserts at the same time as the intake has.
 async fn insert(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
-    let batches = batches(rows);
+    let batches: Vec<Bytes> = batches(rows)
+        .into_iter()
+        .map(|(_, _, payload)| due(&payload))
+        .collect::<Result<_>>()?;
     let started = Instant::now();
     let inserts = stream::iter(batches)
-        .map(|(_, _, payload)| async { stage.socket.connect().await?.insert(payload).await });
+        .map(|payload| async { stage.socket.connect().await?.insert(payload).await });
     inserts.buffer_unordered(DEPTH).try_collect::<()>().await?;
     Ok(per_second(started))
 }
@@ -176,10 +193,12 @@ async fn insert(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
 async fn apply(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
     let batches = batches(rows);
     let started = Instant::now();
-    let running =
-        stream::iter(batches).map(|(batch, rows, payload)| stage.store.apply(batch, rows, payload));
-    let applied = running.buffer_unordered(DEPTH).try_collect::<()>().await;
-    applied.map_err(|error| told(&error))?;
+    let apply_by = deadline();
+    let running = stream::iter(batches).map(|(batch, rows, payload)| async move {
+        let attempt = Attempt { batch, apply_by };
+        stage.store.apply(&attempt, rows, &payload).await
+    });
+    running.buffer_unordered(DEPTH).try_collect::<()>().await?;
     Ok(per_second(started))
 }
 

@@ -247,11 +247,7 @@ async fn usage(world: &World, tenant: &'static str, sim: usize, bytes: u32, day:
         batch,
         received_at: world.now,
     };
-    world
-        .store
-        .apply(batch, 1, analytics::cdr::encode(&[row]))
-        .await
-        .expect("apply");
+    world.apply(batch, &[row]).await;
 }
 
 #[tokio::test]

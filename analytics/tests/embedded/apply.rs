@@ -1,26 +1,24 @@
-//! One batch, one effect.
+//! An insert, and what it leaves.
 
 use std::collections::BTreeSet;
 
-use analytics::{CdrRow, Store, cdr, cube::Level, verify::Count};
+use analytics::{
+    CdrRow, System,
+    cdr::{self, Attempt, Unapplied},
+    cube::Level,
+    verify::{Area, Count},
+};
 use chrono::{Datelike, Days, TimeDelta};
 use domain::{
-    Code,
+    Code, Period,
     id::{BatchId, TenantId},
 };
+use migrations::clickhouse::DURABLE;
 
 use crate::{
-    fleet::{at, batch, everything, month, now, record, tenant},
+    fleet::{apply, at, attempt, batch, everything, month, now, record, tenant},
     migrated,
 };
-
-async fn apply(store: &Store, batch: BatchId, rows: &[CdrRow]) {
-    let payload = cdr::encode(rows);
-    store
-        .apply(batch, rows.len() as u64, payload)
-        .await
-        .unwrap_or_else(|error| panic!("{error}: {:?}", error.cause()));
-}
 
 /// `count` records, `step` apart, from the first of the month before last.
 fn rows(tenant: TenantId, batch: BatchId, count: u32, step: TimeDelta) -> Vec<CdrRow> {
@@ -51,55 +49,44 @@ fn five_times(records: i64) -> Vec<Count> {
 }
 
 #[tokio::test]
-async fn a_resent_batch_is_a_no_op_for_records_and_cubes() {
+async fn whatever_is_inserted_again_counts_again() {
     let store = migrated().await;
     let (tenant, first) = (tenant(), batch());
     let rows = rows(tenant, first, 1_000, TimeDelta::hours(5));
     apply(&store, first, &rows).await;
-    apply(&store, first, &rows).await;
     assert_eq!(everything(&store).await, five_times(1_000));
-
-    // Far more batches than are ever in flight come in between.
-    for n in 0..200 {
-        let batch = batch();
-        apply(
-            &store,
-            batch,
-            &[record(tenant, batch, 10_000 + n, month(4))],
-        )
-        .await;
-    }
     apply(&store, first, &rows).await;
-    assert_eq!(everything(&store).await, five_times(1_200));
-}
-
-#[tokio::test]
-async fn equal_content_in_two_batches_counts_twice() {
-    let store = migrated().await;
-    let rows = rows(tenant(), batch(), 10, TimeDelta::hours(1));
-    apply(&store, batch(), &rows).await;
-    apply(&store, batch(), &rows).await;
     assert_eq!(
         everything(&store).await,
-        five_times(20),
-        "only the token decides"
+        five_times(2_000),
+        "the same batch"
     );
+    apply(&store, batch(), &rows).await;
+    assert_eq!(everything(&store).await, five_times(3_000), "another batch");
 }
 
 #[tokio::test]
-async fn what_a_crash_left_out_of_a_cube_is_healed_by_sending_again() {
+async fn what_a_crash_left_out_of_the_cubes_is_corrected_from_the_records() {
     let store = migrated().await;
     let (tenant, batch) = (tenant(), batch());
     let rows = rows(tenant, batch, 100, TimeDelta::hours(1));
-    // As after a kill between the records and the views: the cube's part, and with it its token, never came to be.
+    // As after a kill between the records and the views.
     apply(&store, batch, &rows).await;
-    let (partition, _) = Level::Day.partition_at(rows[0].start).expect("a partition");
-    store
-        .run(&format!(
-            "ALTER TABLE usage_day DROP PARTITION ID '{partition}'"
-        ))
-        .await;
-    apply(&store, batch, &rows).await;
+    for level in Level::ALL {
+        let (partition, _) = level.partition_at(rows[0].start).expect("a partition");
+        let table = level.table();
+        let sql = format!("ALTER TABLE {table} DROP PARTITION ID '{partition}'");
+        store.run(&sql).await;
+    }
+    let area = Area {
+        tenant,
+        period: Period::new(month(2), now()).expect("a period"),
+        sims: None,
+    };
+    for level in Level::ALL {
+        let corrected = store.correct(&System::new(now()), level, &area).await;
+        assert!(corrected.expect("corrected").cells > 0, "{level}");
+    }
     assert_eq!(everything(&store).await, five_times(100));
 }
 
@@ -132,8 +119,6 @@ async fn a_batch_of_400_days_is_one_block_in_fewer_partitions_than_the_engine_al
         [months, months, months, years, years],
         "{partitions:?}"
     );
-    apply(&store, batch, &rows).await;
-    assert_eq!(everything(&store).await, five_times(400));
 }
 
 #[tokio::test]
@@ -150,7 +135,6 @@ async fn a_large_batch_is_one_block() {
         .expect("parts");
     let (partition, _) = Level::Day.partition_at(rows[0].start).expect("a partition");
     assert_eq!(parts, [format!("{partition}_1_1_0")]);
-    apply(&store, batch, &rows).await;
     assert_eq!(everything(&store).await, five_times(150_000));
 }
 
@@ -182,11 +166,11 @@ async fn a_batch_that_is_not_what_it_says_is_refused_before_it_is_sent() {
         (0, bytes::Bytes::new()),
         (3, payload.slice(1..)),
     ] {
-        let refused = store
-            .apply(batch, count, payload)
-            .await
-            .expect_err("refused");
-        assert_eq!(refused.code(), Code::Internal);
+        let refused = store.apply(&attempt(batch), count, &payload).await;
+        assert!(
+            matches!(&refused, Err(Unapplied::Unknown(error)) if error.code() == Code::Internal),
+            "{refused:?}"
+        );
     }
     assert_eq!(everything(&store).await, five_times(0));
 }
@@ -196,22 +180,74 @@ async fn a_time_that_the_cubes_cannot_hold_fails_loudly() {
     let store = migrated().await;
     let (tenant, batch) = (tenant(), batch());
     let rows = [record(tenant, batch, 1, at("2199-01-01T00:00:00Z"))];
-    assert!(store.apply(batch, 1, cdr::encode(&rows)).await.is_err());
+    let refused = store.apply(&attempt(batch), 1, &cdr::encode(&rows)).await;
+    assert!(
+        matches!(
+            &refused,
+            Err(Unapplied::Refused { for_good: true, reason }) if reason.contains("cdr_start_check")
+        ),
+        "{refused:?}"
+    );
     assert_eq!(everything(&store).await, five_times(0));
 }
 
 #[tokio::test]
-async fn fsync_can_be_switched() {
+async fn an_insert_after_its_deadline_is_late_and_leaves_nothing() {
     let store = migrated().await;
-    store.set_fsync(true).await.expect("on");
-    store.set_fsync(true).await.expect("on again");
-    let batch = batch();
-    apply(
-        &store,
+    let (tenant, batch) = (tenant(), batch());
+    let rows = rows(tenant, batch, 1_000, TimeDelta::hours(1));
+    let clock = store.now(&System::new(now())).await.expect("the clock");
+    let late = Attempt {
         batch,
-        &rows(tenant(), batch, 10, TimeDelta::hours(1)),
-    )
-    .await;
-    store.set_fsync(false).await.expect("off");
-    assert_eq!(everything(&store).await, five_times(10));
+        apply_by: clock - TimeDelta::seconds(2),
+    };
+    let refused = store.apply(&late, 1_000, &cdr::encode(&rows)).await;
+    assert!(matches!(refused, Err(Unapplied::Late)), "{refused:?}");
+    assert_eq!(everything(&store).await, five_times(0));
+    let parts: u64 = store
+        .raw()
+        .query_raw(
+            "SELECT count() FROM system.parts WHERE database = currentDatabase() \
+             AND (table = 'cdr' OR table LIKE 'usage%')",
+        )
+        .fetch_one()
+        .await
+        .expect("parts");
+    assert_eq!(parts, 0, "not even a part that is out of use");
+}
+
+#[tokio::test]
+async fn every_table_is_made_to_survive_a_power_loss() {
+    let store = migrated().await;
+    let tables: Vec<(String, String)> = store
+        .raw()
+        .query_raw(
+            "SELECT name, engine_full FROM system.tables \
+             WHERE database = currentDatabase() AND engine != 'MaterializedView' ORDER BY name",
+        )
+        .fetch_all()
+        .await
+        .expect("tables");
+    let names: Vec<&str> = tables.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "cdr",
+            "intake_mark",
+            "migration",
+            "network",
+            "usage_day",
+            "usage_hour",
+            "usage_month",
+            "usage_year"
+        ]
+    );
+    for (name, engine) in &tables {
+        let (_, settings) = engine.split_once(" SETTINGS ").expect("settings");
+        let settings: Vec<&str> = settings.split(", ").collect();
+        for (setting, value) in DURABLE {
+            let wanted = format!("{setting} = {value}");
+            assert!(settings.contains(&wanted.as_str()), "{name}: {settings:?}");
+        }
+    }
 }

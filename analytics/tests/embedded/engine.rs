@@ -2,13 +2,13 @@
 
 use std::{os::unix::fs::PermissionsExt, process::Command, sync::Arc};
 
-use analytics::{Engine, EngineError, EngineLimits, Store, System, cdr};
+use analytics::{Engine, EngineError, EngineLimits, Store, System};
 use clickhouse::error::Error;
 use tokio::net::TcpListener;
 
 use crate::{
     empty,
-    fleet::{batch, everything, month, now, record, tenant},
+    fleet::{apply, batch, everything, month, now, record, tenant},
     schema,
     shared::{library, shared},
 };
@@ -68,11 +68,7 @@ async fn whole_path(store: &Store) {
     store.ping().await.expect("an answer");
     assert_eq!(store.migrate(&schema()).await.expect("up"), [0, 1]);
     let batch = batch();
-    let row = record(tenant(), batch, 1, month(1));
-    store
-        .apply(batch, 1, cdr::encode(&[row]))
-        .await
-        .expect("applied");
+    apply(store, batch, &[record(tenant(), batch, 1, month(1))]).await;
     let counts = everything(store).await;
     assert!(counts.iter().all(|count| count.records == 1), "{counts:?}");
     assert_eq!(

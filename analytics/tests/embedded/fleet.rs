@@ -2,6 +2,7 @@
 
 use analytics::{
     CdrRow, Store, System,
+    cdr::{self, Attempt},
     verify::{Count, Table},
 };
 use chrono::{DateTime, Datelike, DurationRound, Months, TimeDelta, Utc};
@@ -63,6 +64,21 @@ pub(crate) fn tenant() -> TenantId {
 /// A fresh id.
 pub(crate) fn batch() -> BatchId {
     BatchId::new(Uuid::new_v4())
+}
+
+/// An attempt that has more time than it needs.
+pub(crate) fn attempt(batch: BatchId) -> Attempt {
+    Attempt {
+        batch,
+        apply_by: now() + TimeDelta::hours(2),
+    }
+}
+
+/// Inserts a batch.
+pub(crate) async fn apply(store: &Store, batch: BatchId, rows: &[CdrRow]) {
+    let (attempt, payload) = (attempt(batch), cdr::encode(rows));
+    let applied = store.apply(&attempt, rows.len() as u64, &payload);
+    applied.await.expect("applied");
 }
 
 /// The sums of each of the five tables.

@@ -6,6 +6,7 @@ mod fleet;
 mod insert;
 mod migration;
 mod oracle;
+mod settle;
 mod shared;
 mod usage;
 mod verify;

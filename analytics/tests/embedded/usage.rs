@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use analytics::{
-    CdrRow, Store, cdr,
+    CdrRow, Store,
     cube::Level,
     network::Network,
     usage::{Dimension, Filter, Grain, Key, Measure, Order, OrderBy, UsageQuery},
@@ -23,7 +23,7 @@ use proptest::{
 use uuid::Uuid;
 
 use crate::{
-    fleet::{at, batch, record, tenant},
+    fleet::{apply, at, batch, record, tenant},
     migrated, oracle,
 };
 
@@ -120,10 +120,7 @@ async fn load(store: &Store, rows: &[CdrRow]) {
         0
     );
     for rows in rows.chunks(700) {
-        store
-            .apply(batch(), rows.len() as u64, cdr::encode(rows))
-            .await
-            .expect("applied");
+        apply(store, batch(), rows).await;
     }
 }
 
@@ -387,10 +384,7 @@ async fn an_answer_says_where_it_comes_from() {
         record(other, batch, 2, at("2026-12-02T00:00:00Z")),
     ];
     rows[0].received_at = at("2026-10-31T12:00:00.250Z");
-    store
-        .apply(batch, 2, cdr::encode(&rows))
-        .await
-        .expect("applied");
+    apply(&store, batch, &rows).await;
     let early = store
         .usage(&scope, &october)
         .await
@@ -406,10 +400,7 @@ async fn an_answer_says_where_it_comes_from() {
 
     let batch = crate::fleet::batch();
     let late = record(tenant, batch, 3, at("2026-11-01T00:00:00Z"));
-    store
-        .apply(batch, 1, cdr::encode(&[late]))
-        .await
-        .expect("applied");
+    apply(&store, batch, &[late]).await;
     let later = store.usage(&scope, &october).await.expect("an answer");
     assert!(later.provenance.complete && later.provenance.reason.is_none());
     assert_eq!(later.totals.records, Some(1));

@@ -152,7 +152,17 @@ pub(crate) const REACH: &[(&str, Open, &str)] = &[
     (
         "IngestBatch",
         Open::Staff,
-        "{ ingestRecord(source: \"alpha-gateway\", recordId: \"x\") { batch { % } } }",
+        "{ ingestBatches(first: 1) { nodes { % } } }",
+    ),
+    (
+        "IngestBatchConnection",
+        Open::Staff,
+        "{ ingestBatches(first: 1) { % } }",
+    ),
+    (
+        "IngestBatchEdge",
+        Open::Staff,
+        "{ ingestBatches(first: 1) { edges { % } } }",
     ),
     ("Mutation", Open::All, "mutation { % }"),
     (
@@ -225,6 +235,11 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
         "Query.ingestAccounting",
         Open::Staff,
         "ingestAccounting(from: $from, to: $to) { received }",
+    ),
+    (
+        "Query.ingestBatches",
+        Open::Staff,
+        "ingestBatches { nodes { state } }",
     ),
     (
         "Query.ingestRejections",
@@ -445,8 +460,27 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
         "rejections { code }",
     ),
     ("IngestBatch.id", Open::Staff, ""),
+    ("IngestBatch.state", Open::Staff, ""),
+    ("IngestBatch.records", Open::Staff, ""),
+    ("IngestBatch.bytesUp", Open::Staff, ""),
+    ("IngestBatch.bytesDown", Open::Staff, ""),
     ("IngestBatch.receivedAt", Open::Staff, ""),
-    ("IngestBatch.appliedAt", Open::Staff, ""),
+    ("IngestBatch.countedAt", Open::Staff, ""),
+    ("IngestBatch.reason", Open::Staff, ""),
+    (
+        "IngestBatchConnection.edges",
+        Open::Staff,
+        "edges { cursor }",
+    ),
+    ("IngestBatchConnection.nodes", Open::Staff, "nodes { id }"),
+    (
+        "IngestBatchConnection.pageInfo",
+        Open::Staff,
+        "pageInfo { endCursor }",
+    ),
+    ("IngestBatchConnection.totalCount", Open::Staff, ""),
+    ("IngestBatchEdge.cursor", Open::Staff, ""),
+    ("IngestBatchEdge.node", Open::Staff, "node { id }"),
     (
         "Mutation.importFleet",
         Open::Admins,

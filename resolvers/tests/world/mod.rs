@@ -7,12 +7,16 @@ pub(crate) mod fields;
 
 use std::{collections::HashMap, io::Cursor, sync::Arc};
 
-use analytics::{CdrRow, Store};
+use analytics::{
+    CdrRow, Store,
+    cdr::{self, Attempt},
+};
 use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use domain::{
-    Db, FixedClock, Role, Scope, customer, device, fleet,
+    Clock as _, Db, FixedClock, Role, Scope, SystemClock, customer, device, fleet,
     id::BatchId,
     identity::{self, VerifiedClaims},
+    journal,
     paging::{Direction, PageRequest},
     scope::Visibility,
     sim,
@@ -165,6 +169,7 @@ impl World {
         let ids: Vec<_> = sims.iter().map(|sim| sim.id).collect();
         let devices: HashMap<_, device::Device> =
             device::by_sims(&cx, &ids).await.expect("devices");
+        let source = format!("{slug}-gateway");
         let batch = BatchId::new(Uuid::now_v7());
         let mut rows = Vec::new();
         for (n, sim) in (1_u64..).zip(&sims) {
@@ -179,8 +184,8 @@ impl World {
                     network: if day == 1 { "262-01" } else { "238-01" }.into(),
                     rat: "LTE".into(),
                     service: "DATA".into(),
-                    source: format!("{slug}-gateway"),
-                    identity: domain::journal::identity("gateway", &record_id),
+                    source: source.clone(),
+                    identity: journal::identity(admin.tenant(), &source, &record_id),
                     record_id,
                     start,
                     end: start + TimeDelta::minutes(5),
@@ -193,11 +198,18 @@ impl World {
                 });
             }
         }
-        let payload = analytics::cdr::encode(&rows);
-        self.store
-            .apply(batch, rows.len() as u64, payload)
-            .await
-            .expect("apply");
+        self.apply(batch, &rows).await;
+    }
+
+    /// Inserts records; the deadline is by the engine's clock, which is the real one.
+    pub(crate) async fn apply(&self, batch: BatchId, rows: &[CdrRow]) {
+        let attempt = Attempt {
+            batch,
+            apply_by: SystemClock.now() + TimeDelta::hours(1),
+        };
+        let payload = cdr::encode(rows);
+        let applied = self.store.apply(&attempt, rows.len() as u64, &payload);
+        applied.await.expect("applied");
     }
 }
 
