@@ -1,62 +1,91 @@
-//! The journal on a real Postgres: one identity, one acceptance; nothing that does not add up.
+//! The journal on a real Postgres: nothing that does not add up, and every step of a batch's way to the cubes.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Db, FixedClock,
+    Code, Db, FixedClock, Role, Scope, SystemCx,
     id::{BatchId, TenantId},
-    journal::{self, Claim, Expected, NewBatch, NewRejection, RejectionCode, Tally, Verdict},
+    journal::{
+        self, BatchState, Claim, Expected, Mark, Month, NewBatch, NewRejection, Older, Part, Piece,
+        RejectionCode, Running, Tally, Verdict,
+    },
+    scope::{Segment, Visibility},
     tenant::{self, NewTenant},
 };
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
 use testkit::PostgresDb;
 use uuid::Uuid;
 
+/// Longer than any test.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_780_000_000, 0).expect("a time")
+}
+
+fn after(seconds: i64) -> DateTime<Utc> {
+    now() + TimeDelta::seconds(seconds)
 }
 
 fn batch(n: u128) -> BatchId {
     BatchId::new(Uuid::from_u128(n))
 }
 
-fn claim(identity: u128, content: u128) -> Claim {
-    Claim {
-        place: 7,
-        identity: Uuid::from_u128(identity),
-        content: Uuid::from_u128(content),
-        event_at: now(),
+/// A part of `identities`, each of three bytes up and one down.
+fn part(tenant: TenantId, sequence: i64, identities: &[u128]) -> Part {
+    let mut part = Part::new(tenant, Month::of(now()).part(sequence));
+    for identity in identities {
+        part.add(Uuid::from_u128(*identity), now(), [3, 1, 0]);
     }
+    part
 }
 
-fn tally(received: u64, accepted: u64, rejected: u64) -> Tally {
+/// What the accounting says of `accepted` such records and some refused ones.
+fn tally(tenant: TenantId, accepted: u64, rejected: u64) -> Tally {
     Tally {
+        tenant,
         source: "pgw-1".into(),
         event_hour: journal::hour_of(now()),
-        received,
+        received: accepted + rejected,
         accepted,
         duplicate: 0,
         rejected,
-        bytes_up: u128::from(u64::MAX) * 3,
-        bytes_down: 0,
+        bytes_up: u128::from(accepted) * 3,
+        bytes_down: u128::from(accepted),
     }
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the journal takes a batch or none"
-)]
-fn rows(id: BatchId, rows: u64) -> Option<NewBatch<'static>> {
-    Some(NewBatch {
+fn refused(tenant: TenantId) -> NewRejection {
+    NewRejection {
+        tenant,
+        source: String::new(),
+        identity: None,
+        record_id: None,
+        code: RejectionCode::Malformed,
+        message: "no".into(),
+        raw: "x".into(),
+    }
+}
+
+fn new_batch(id: BatchId, parts: &[Part]) -> NewBatch<'_> {
+    NewBatch {
         id,
-        source: "pgw-1",
-        rows,
+        rows: parts.iter().map(|part| part.rows).sum(),
+        encoding: 7,
         payload: b"rows",
-    })
+        apply_by: after(4),
+        parts,
+    }
 }
 
 struct House {
     db: Db,
+    owner: DatabaseConnection,
     alpha: TenantId,
     beta: TenantId,
     _postgres: PostgresDb,
@@ -68,6 +97,7 @@ impl House {
         let postgres = postgres.expect("a test database");
         let db = Db::connect(postgres.url(), 4, Arc::new(FixedClock(now()))).await;
         let db = db.expect("connected");
+        let owner = Database::connect(postgres.url()).await.expect("connected");
         let mut tenants = Vec::new();
         for slug in ["alpha", "beta"] {
             let cx = db.system().await.expect("system");
@@ -81,208 +111,541 @@ impl House {
         }
         Self {
             db,
+            owner,
             alpha: tenants[0],
             beta: tenants[1],
             _postgres: postgres,
         }
     }
 
-    /// Claims and commits, having seen that the other expectation gives the same verdicts.
-    async fn claim(&self, tenant: TenantId, id: BatchId, claims: &[Claim]) -> Vec<Verdict> {
-        let cx = self.db.system().await.expect("system");
-        let surprised = journal::claim(&cx, tenant, id, claims, Expected::AllNew).await;
-        drop(cx);
-        let verdicts = self
-            .claim_expecting(Expected::SomeKnown, tenant, id, claims)
-            .await;
-        assert_eq!(surprised.expect("verdicts"), verdicts);
-        verdicts
+    async fn system(&self) -> SystemCx {
+        self.db.system().await.expect("system")
     }
 
-    async fn claim_expecting(
-        &self,
-        expected: Expected,
-        tenant: TenantId,
-        id: BatchId,
-        claims: &[Claim],
-    ) -> Vec<Verdict> {
-        let cx = self.db.system().await.expect("system");
-        let verdicts = journal::claim(&cx, tenant, id, claims, expected).await;
+    /// Journals a batch of these parts.
+    async fn journal(&self, id: BatchId, parts: &[Part]) {
+        let cx = self.system().await;
+        let tallies: Vec<Tally> = parts
+            .iter()
+            .map(|part| tally(part.tenant, part.rows, 0))
+            .collect();
+        let recorded = journal::record(&cx, Some(new_batch(id, parts)), &tallies, &[], now()).await;
+        recorded.expect("recorded");
         cx.commit().await.expect("committed");
-        verdicts.expect("verdicts")
+    }
+
+    /// Batches in a state, by number.
+    async fn in_state(&self, state: BatchState) -> Vec<u128> {
+        let cx = self.system().await;
+        let pending = journal::pending(&cx, state, 9).await.expect("a list");
+        assert_eq!(
+            journal::count(&cx, state).await.expect("a count"),
+            pending.len() as u64
+        );
+        let ids = pending.iter().map(|pending| pending.batch.uuid().as_u128());
+        ids.collect()
+    }
+
+    /// Waits until somebody waits for an advisory lock.
+    async fn until_somebody_waits(&self) {
+        let sql = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        let waits = async {
+            loop {
+                let sql = Statement::from_string(DbBackend::Postgres, sql);
+                let row = self.owner.query_one_raw(sql).await.expect("an answer");
+                if row.is_some() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waits).await;
+        waited.expect("somebody waits");
     }
 }
 
 #[tokio::test]
-async fn the_first_of_an_identity_is_accepted_in_each_tenant() {
-    use Verdict::{Accepted, Conflict, Duplicate};
+async fn accounts_that_do_not_add_up_in_each_tenant_are_refused() {
     let house = House::new().await;
-    let first = [claim(2, 1), claim(1, 1), claim(2, 9), claim(2, 1)];
-    let verdicts = house.claim(house.alpha, batch(1), &first).await;
-    assert_eq!(verdicts, [Accepted, Accepted, Conflict, Duplicate]);
-    let second = [claim(3, 1), claim(2, 9), claim(1, 1), claim(2, 9)];
-    let verdicts = house.claim(house.alpha, batch(2), &second).await;
-    assert_eq!(verdicts, [Accepted, Conflict, Duplicate, Conflict]);
-    let verdicts = house.claim(house.beta, batch(3), &second).await;
-    assert_eq!(verdicts, [Accepted, Accepted, Accepted, Duplicate]);
+    let (alpha, beta) = (house.alpha, house.beta);
+    let parts = [part(alpha, 1, &[1, 2]), part(beta, 2, &[3])];
+    let good = [tally(alpha, 2, 1), tally(beta, 1, 0)];
+    let of_alpha = [refused(alpha)];
+    let more = |change: fn(&mut Tally)| {
+        let mut tallies = good.to_vec();
+        change(&mut tallies[0]);
+        tallies
+    };
+    let crossed = [tally(alpha, 1, 1), tally(beta, 2, 0)].to_vec();
+    let wrong: [(&str, Vec<Tally>, Vec<NewRejection>); 7] = [
+        ("received", more(|t| t.received += 1), of_alpha.to_vec()),
+        ("another tenant's rows", crossed, of_alpha.to_vec()),
+        (
+            "another tenant's refusal",
+            good.to_vec(),
+            vec![refused(beta)],
+        ),
+        ("no refusal", good.to_vec(), Vec::new()),
+        ("bytes up", more(|t| t.bytes_up += 1), of_alpha.to_vec()),
+        ("bytes down", more(|t| t.bytes_down += 1), of_alpha.to_vec()),
+        ("a tenant less", good[..1].to_vec(), of_alpha.to_vec()),
+    ];
+    for (why, tallies, rejections) in wrong {
+        let cx = house.system().await;
+        let new = Some(new_batch(batch(1), &parts));
+        let recorded = journal::record(&cx, new, &tallies, &rejections, now()).await;
+        assert_eq!(recorded.expect_err(why).code(), Code::Internal, "{why}");
+    }
+    for (why, new) in [
+        ("no batch", None),
+        (
+            "more rows than its parts have",
+            Some(NewBatch {
+                rows: 4,
+                ..new_batch(batch(1), &parts)
+            }),
+        ),
+    ] {
+        let cx = house.system().await;
+        let recorded = journal::record(&cx, new, &good, &of_alpha, now()).await;
+        assert!(recorded.is_err(), "{why}");
+    }
+    let cx = house.system().await;
+    let new = Some(new_batch(batch(1), &parts));
+    let recorded = journal::record(&cx, new, &good, &of_alpha, now()).await;
+    recorded.expect("recorded");
+    cx.commit().await.expect("committed");
+    let cx = house.system().await;
+    for (tenant, expected) in [(alpha, (3, 2, 1, 6)), (beta, (1, 1, 0, 3))] {
+        let ledger = journal::ledger(&cx, tenant).await.expect("a ledger");
+        let row = &ledger[0];
+        assert_eq!(ledger.len(), 1);
+        assert_eq!(
+            (row.received, row.accepted, row.rejected, row.bytes_up),
+            expected
+        );
+    }
 }
 
 #[tokio::test]
-async fn what_is_rolled_back_was_never_claimed() {
+async fn sums_beyond_64_bits_are_kept() {
     let house = House::new().await;
-    let cx = house.db.system().await.expect("system");
-    let claims = [claim(1, 1)];
-    journal::claim(&cx, house.alpha, batch(1), &claims, Expected::AllNew)
+    let mut large = Part::new(house.alpha, Month::of(now()).part(1));
+    for n in 0..3 {
+        large.add(Uuid::from_u128(n), now(), [u64::MAX, 0, u64::MAX]);
+    }
+    let bytes = u128::from(u64::MAX) * 3;
+    let tallies = [Tally {
+        bytes_up: bytes,
+        bytes_down: 0,
+        ..tally(house.alpha, 3, 0)
+    }];
+    let (cx, parts) = (house.system().await, [large]);
+    let new = Some(new_batch(batch(1), &parts));
+    let recorded = journal::record(&cx, new, &tallies, &[], now()).await;
+    recorded.expect("recorded");
+    let ledger = journal::ledger(&cx, house.alpha).await.expect("a ledger");
+    assert_eq!(ledger[0].bytes_up, bytes);
+}
+
+#[tokio::test]
+async fn a_batch_is_pending_until_it_is_counted_and_kept_until_it_is_forgotten() {
+    let house = House::new().await;
+    for n in [3, 1, 2] {
+        let (sequence, identities) = (i64::try_from(n).expect("small"), [n, 10 + n]);
+        let parts = [
+            part(house.alpha, sequence, &identities),
+            part(house.beta, 10 + sequence, &identities),
+        ];
+        house.journal(batch(n), &parts).await;
+    }
+    // In the order of journaling, whatever their ids are.
+    assert_eq!(house.in_state(BatchState::Journaled).await, [3, 1, 2]);
+    let cx = house.system().await;
+    let first = journal::pending(&cx, BatchState::Journaled, 1).await;
+    let first = first.expect("a list");
+    assert_eq!(
+        (first.len(), first[0].batch, first[0].rows),
+        (1, batch(3), 4)
+    );
+    assert_eq!((first[0].apply_by, first[0].attempts), (after(4), 0));
+
+    let sums = journal::sums_of(&cx, &[batch(1), batch(3), batch(9)]).await;
+    let expected = HashMap::from([(batch(1), (4, 24)), (batch(3), (4, 32))]);
+    assert_eq!(sums.expect("sums"), expected);
+    let months = journal::months_of(&cx, batch(1)).await.expect("months");
+    let month = Month::of(now());
+    assert_eq!(
+        months,
+        HashMap::from([(house.alpha, month), (house.beta, month)])
+    );
+
+    journal::mark_counted(&cx, &[batch(3), batch(1)], after(1))
         .await
-        .expect("verdicts");
-    drop(cx);
-    let verdicts = house.claim(house.alpha, batch(2), &claims).await;
-    assert_eq!(verdicts, [Verdict::Accepted]);
+        .expect("marked");
+    cx.commit().await.expect("committed");
+    assert_eq!(house.in_state(BatchState::Journaled).await, [2]);
+    assert_eq!(house.in_state(BatchState::Counted).await, [3, 1]);
+    let cx = house.system().await;
+    let asked: Vec<i64> = [1, 2, 3, 11, 12, 13, 99].map(|n| month.part(n)).to_vec();
+    let mut open = journal::uncounted_parts(&cx, &asked).await.expect("parts");
+    open.sort_unstable_by_key(|(part, _)| *part);
+    let journaled = |n| (month.part(n), BatchState::Journaled);
+    assert_eq!(open, [journaled(2), journaled(12)]);
+
+    // What is not counted cannot be forgotten.
+    let forgotten = journal::forget(&cx, &[batch(3), batch(2)]).await;
+    assert_eq!(forgotten.expect("forgotten"), 1);
+    for (n, kept) in [(1, true), (2, true), (3, false)] {
+        let payload = journal::payload(&cx, batch(n)).await.expect("an answer");
+        let expected = kept.then(|| (7, b"rows".to_vec()));
+        let found = payload.map(|payload| (payload.encoding, payload.bytes));
+        assert_eq!(found, expected, "{n}");
+    }
+    let parts = journal::sums_of(&cx, &[batch(3)]).await.expect("sums");
+    assert_eq!(parts[&batch(3)], (4, 32), "the parts outlive the payload");
+    journal::reopen(&cx, &[batch(1)]).await.expect("reopened");
+    cx.commit().await.expect("committed");
+    assert_eq!(house.in_state(BatchState::Journaled).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn only_the_attempt_that_is_the_last_one_can_be_ended() {
+    let house = House::new().await;
+    let parts = [part(house.alpha, 1, &[1])];
+    house.journal(batch(1), &parts).await;
+    let cx = house.system().await;
+    let state = async |cx: &SystemCx| {
+        let pending = journal::pending(cx, BatchState::Journaled, 1).await;
+        let pending = pending.expect("a list").remove(0);
+        (pending.apply_by, pending.attempts, pending.reason)
+    };
+    let end = async |apply_by, reason| {
+        let ended = journal::end_attempt(&cx, batch(1), apply_by, after(0), reason).await;
+        ended.expect("ended");
+    };
+    journal::begin_attempt(&cx, &[batch(1)], after(20))
+        .await
+        .expect("begun");
+    end(after(4), Some("of an attempt before")).await;
+    assert_eq!(state(&cx).await, (after(20), 0, None));
+    end(after(20), Some("no disk")).await;
+    assert_eq!(state(&cx).await, (after(0), 1, Some("no disk".into())));
+    end(after(20), Some("twice")).await;
+    assert_eq!(state(&cx).await, (after(0), 1, Some("no disk".into())));
+    // An attempt that was broken off is none that was refused.
+    end(after(0), None).await;
+    assert_eq!(state(&cx).await, (after(0), 1, Some("no disk".into())));
+    journal::mark_counted(&cx, &[batch(1)], now())
+        .await
+        .expect("marked");
+    end(after(0), Some("late")).await;
+    let counted = journal::pending(&cx, BatchState::Counted, 1).await;
+    let counted = &counted.expect("a list")[0];
+    assert_eq!((counted.attempts, counted.reason.as_deref()), (1, None));
+}
+
+#[tokio::test]
+async fn a_quarantined_batch_keeps_its_reason_until_it_is_released() {
+    let house = House::new().await;
+    for n in [1, 2] {
+        let sequence = i64::try_from(n).expect("small");
+        house
+            .journal(batch(n), &[part(house.alpha, sequence, &[n])])
+            .await;
+    }
+    let cx = house.system().await;
+    let ended = journal::end_attempt(&cx, batch(1), after(4), now(), Some("no")).await;
+    ended.expect("ended");
+    journal::quarantine(&cx, batch(1), "no such column")
+        .await
+        .expect("quarantined");
+    cx.commit().await.expect("committed");
+    assert_eq!(house.in_state(BatchState::Journaled).await, [2]);
+    let cx = house.system().await;
+    let kept = journal::pending(&cx, BatchState::Quarantined, 9).await;
+    let kept = kept.expect("a list");
+    assert_eq!(
+        (kept.len(), kept[0].batch, kept[0].reason.as_deref()),
+        (1, batch(1), Some("no such column"))
+    );
+    let asked = [1, 2].map(|n| Month::of(now()).part(n));
+    let mut open = journal::uncounted_parts(&cx, &asked).await.expect("parts");
+    open.sort_unstable_by_key(|(part, _)| *part);
+    let states: Vec<BatchState> = open.into_iter().map(|(_, state)| state).collect();
+    assert_eq!(states, [BatchState::Quarantined, BatchState::Journaled]);
+
+    assert_eq!(journal::release(&cx).await.expect("released"), 1);
+    assert_eq!(journal::release(&cx).await.expect("released"), 0);
+    let tried = journal::pending(&cx, BatchState::Journaled, 9).await;
+    let tried = tried.expect("a list");
+    assert_eq!((tried.len(), tried[0].batch), (2, batch(1)));
+    assert_eq!((tried[0].attempts, &tried[0].reason), (0, &None));
+}
+
+/// Claims identities for the parts that shall have them.
+async fn claim(house: &House, owned: &[(u128, i64)]) {
+    journal::open_month(&house.db, now()).await.expect("opened");
+    let cx = house.system().await;
+    let month = journal::hold_month(&cx).await.expect("held");
+    let month = month.expect("a month");
+    let claims: Vec<Claim> = owned
+        .iter()
+        .map(|(identity, sequence)| Claim {
+            identity: Uuid::from_u128(*identity),
+            content: 1,
+            part: month.part(*sequence),
+            event_at: now(),
+        })
+        .collect();
+    let verdicts = journal::claim(&cx, month, &claims, &Older::new(0), Expected::AllNew).await;
+    let accepted = vec![Verdict::Accepted; owned.len()];
+    assert_eq!(verdicts.expect("verdicts"), accepted);
+    cx.commit().await.expect("committed");
+}
+
+/// A piece with the only part `own`, into which its identities move.
+fn piece<'a>(id: BatchId, own: &'a [Part], identities: &[u128]) -> Piece<'a> {
+    let moved = |identity: &u128| (Uuid::from_u128(*identity), own[0].number);
+    Piece {
+        batch: new_batch(id, own),
+        identities: identities.iter().map(moved).collect(),
+        received_at: now(),
+    }
+}
+
+#[tokio::test]
+async fn the_pieces_of_a_batch_take_its_identities_over() {
+    let house = House::new().await;
+    claim(&house, &[(1, 1), (2, 1), (3, 1), (9, 5)]).await;
+    house
+        .journal(batch(1), &[part(house.alpha, 1, &[1, 2, 3])])
+        .await;
+    let (same, other) = (
+        [part(house.alpha, 2, &[1, 2])],
+        [part(house.alpha, 3, &[3])],
+    );
+    let pieces = [
+        piece(batch(1), &same, &[1, 2]),
+        piece(batch(2), &other, &[3]),
+    ];
+    let cx = house.system().await;
+    let replaced = journal::replace(&cx, batch(1), &pieces).await;
+    replaced.expect("replaced");
+    cx.commit().await.expect("committed");
+    assert_eq!(house.in_state(BatchState::Journaled).await, [1, 2]);
+    let cx = house.system().await;
+    let sums = journal::sums_of(&cx, &[batch(1), batch(2)]).await;
+    let expected = HashMap::from([(batch(1), (2, 3)), (batch(2), (1, 3))]);
+    assert_eq!(sums.expect("sums"), expected);
+    // Each identity stands for its new part.
+    let month = journal::hold_month(&cx).await.expect("held");
+    let month = month.expect("a month");
+    let again: Vec<Claim> = [1, 2, 3, 9]
+        .map(|identity| Claim {
+            identity: Uuid::from_u128(identity),
+            content: 1,
+            part: month.part(20 + i64::try_from(identity).expect("small")),
+            event_at: now(),
+        })
+        .to_vec();
+    let verdicts = journal::claim(&cx, month, &again, &Older::new(0), Expected::SomeKnown).await;
+    let of = [2, 2, 3, 5].map(|n| Verdict::Duplicate { of: month.part(n) });
+    assert_eq!(verdicts.expect("verdicts"), of);
+}
+
+#[tokio::test]
+async fn an_identity_of_another_batch_is_in_no_piece() {
+    let house = House::new().await;
+    claim(&house, &[(1, 1), (9, 5)]).await;
+    house.journal(batch(1), &[part(house.alpha, 1, &[1])]).await;
+    for foreign in [9, 10] {
+        let own = [part(house.alpha, 2, &[foreign])];
+        let pieces = [piece(batch(2), &own, &[foreign])];
+        let cx = house.system().await;
+        let replaced = journal::replace(&cx, batch(1), &pieces).await;
+        assert_eq!(replaced.expect_err("not its own").code(), Code::Internal);
+        drop(cx);
+        assert_eq!(house.in_state(BatchState::Journaled).await, [1]);
+    }
+}
+
+/// Takes sources down in a transaction that stays open.
+async fn know(
+    house: &House,
+    tenant: TenantId,
+    named: &[&str],
+    limit: u32,
+) -> (SystemCx, BTreeSet<String>) {
+    let cx = house.system().await;
+    let named: BTreeSet<&str> = named.iter().copied().collect();
+    let known = journal::known_sources(&cx, tenant, &named, limit).await;
+    (cx, known.expect("sources").into_iter().collect())
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_tenant_has_as_many_sources_as_it_may_and_keeps_them() {
+    let house = House::new().await;
+    let (cx, known) = know(&house, house.alpha, &["c", "a"], 3).await;
+    assert_eq!(known, set(&["a", "c"]));
+    cx.commit().await.expect("committed");
+    let (cx, known) = know(&house, house.alpha, &["e", "d", "a", "B"], 3).await;
+    assert_eq!(known, set(&["B", "a"]), "the first by name");
+    cx.commit().await.expect("committed");
+    let (_, known) = know(&house, house.alpha, &["B", "a", "c", "d"], 1).await;
+    assert_eq!(
+        known,
+        set(&["B", "a", "c"]),
+        "a lower limit takes none away"
+    );
+    let (_, known) = know(&house, house.beta, &["d"], 1).await;
+    assert_eq!(known, set(&["d"]), "each tenant has its own");
+}
+
+/// What one transaction gets that asks for "b" and "c" after one that took "a" and "b", of three.
+async fn second_of_two(commit: bool) -> BTreeSet<String> {
+    let house = Arc::new(House::new().await);
+    let (first, known) = know(&house, house.alpha, &["a", "b"], 3).await;
+    assert_eq!(known, set(&["a", "b"]));
+    let second = tokio::spawn({
+        let house = house.clone();
+        async move { know(&house, house.alpha, &["b", "c", "d"], 3).await.1 }
+    });
+    house.until_somebody_waits().await;
+    assert!(!second.is_finished());
+    if commit {
+        first.commit().await.expect("committed");
+    } else {
+        drop(first);
+    }
+    second.await.expect("known")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn batches_that_share_records_wait_for_each_other_and_never_in_a_circle() {
+async fn of_two_transactions_at_once_the_second_gets_what_the_first_left() {
+    assert_eq!(second_of_two(true).await, set(&["b", "c"]));
+    assert_eq!(second_of_two(false).await, set(&["b", "c", "d"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_keeps_its_own_tenant_waiting_and_no_other() {
     let house = Arc::new(House::new().await);
-    let up: Vec<Claim> = (0..2_000).map(|n| claim(n, 1)).collect();
-    let down: Vec<Claim> = up.iter().rev().copied().collect();
-    let claims = [
-        (1, Expected::AllNew, up.clone()),
-        (2, Expected::SomeKnown, down.clone()),
-        (3, Expected::SomeKnown, up),
-        (4, Expected::AllNew, down),
-    ];
-    let running = claims.map(|(n, expected, claims)| {
-        let house = house.clone();
-        tokio::spawn(async move {
-            house
-                .claim_expecting(expected, house.alpha, batch(n), &claims)
-                .await
-        })
-    });
-    let mut accepted = 0;
-    for verdicts in running {
-        let verdicts = verdicts.await.expect("no deadlock");
-        accepted += verdicts
-            .iter()
-            .filter(|verdict| **verdict == Verdict::Accepted)
-            .count();
-    }
-    assert_eq!(accepted, 2_000);
-}
-
-#[tokio::test]
-async fn accounts_that_do_not_add_up_are_refused() {
-    let house = House::new().await;
-    let refused = NewRejection {
-        source: String::new(),
-        identity: None,
-        record_id: None,
-        code: RejectionCode::Malformed,
-        message: "no".into(),
-        raw: "x".into(),
-    };
-    let one = [refused];
-    let cases: [(Option<NewBatch<'_>>, Tally, &[NewRejection]); 4] = [
-        (rows(batch(1), 1), tally(2, 1, 0), &[]),
-        (rows(batch(1), 2), tally(1, 1, 0), &[]),
-        (None, tally(1, 1, 0), &[]),
-        (None, tally(1, 0, 1), &[]),
-    ];
-    for (new, tally, rejections) in cases {
-        let cx = house.db.system().await.expect("system");
-        let tallies = [tally];
-        let recorded = journal::record(&cx, house.alpha, new, &tallies, rejections, now()).await;
-        assert!(recorded.is_err(), "{tallies:?}");
-    }
-    let cx = house.db.system().await.expect("system");
-    let tallies = [tally(3, 2, 1)];
-    let recorded =
-        journal::record(&cx, house.alpha, rows(batch(1), 2), &tallies, &one, now()).await;
-    recorded.expect("recorded");
-    cx.commit().await.expect("committed");
-    let cx = house.db.system().await.expect("system");
-    let ledger = journal::ledger(&cx, house.alpha).await.expect("a ledger");
-    assert_eq!(
-        (ledger[0].received, ledger[0].accepted, ledger[0].rejected),
-        (3, 2, 1)
+    let tenants = [house.alpha, house.beta];
+    let open = Visibility::ALL;
+    let scope = Scope::verified(
+        house.alpha,
+        "ada".into(),
+        Role::TenantAdmin,
+        Segment::default(),
+        open,
     );
-    assert_eq!(ledger[0].bytes_up, u128::from(u64::MAX) * 3);
-    assert!(
-        journal::ledger(&cx, house.beta)
-            .await
-            .expect("a ledger")
-            .is_empty()
-    );
-}
-
-#[tokio::test]
-async fn a_batch_is_open_until_it_is_marked_and_repeatable_until_it_is_dropped() {
-    let house = House::new().await;
-    for n in 1..=3 {
-        let cx = house.db.system().await.expect("system");
-        let tallies = [tally(100, 100, 0)];
-        let new = rows(batch(n), 100);
-        journal::record(&cx, house.alpha, new, &tallies, &[], now())
-            .await
-            .expect("recorded");
-        cx.commit().await.expect("committed");
-    }
-    let cx = house.db.system().await.expect("system");
-    assert_eq!(
-        journal::unapplied(&cx, now(), 2)
-            .await
-            .expect("a list")
-            .len(),
-        2
-    );
-    let before = now() - TimeDelta::seconds(1);
-    assert!(
-        journal::unapplied(&cx, before, 9)
-            .await
-            .expect("a list")
-            .is_empty()
-    );
-    for n in 1..=2_u32 {
-        let at = now() + TimeDelta::seconds(n.into());
-        journal::mark_applied(&cx, house.alpha, batch(n.into()), at)
-            .await
-            .expect("marked");
-    }
-    let open = journal::unapplied(&cx, now(), 9).await.expect("a list");
-    assert_eq!(
-        open.iter().map(|pending| pending.batch).collect::<Vec<_>>(),
-        [batch(3)]
-    );
-
-    // Two batches of 15 parts; room for one, the newest.
-    let recent = |parts| journal::recently_applied(&cx, now(), parts);
-    assert_eq!(recent(30).await.expect("a list").len(), 2);
-    let newest = recent(29).await.expect("a list");
-    assert_eq!(
-        newest
-            .iter()
-            .map(|pending| pending.batch)
-            .collect::<Vec<_>>(),
-        [batch(2)]
-    );
-    let payload = journal::payload(&cx, house.alpha, batch(2))
+    let importing = house.db.write(&scope).await.expect("write");
+    journal::freeze_attribution(&importing)
         .await
-        .expect("a payload");
-    assert_eq!(payload.as_deref(), Some(&b"rows"[..]));
+        .expect("frozen");
+    let first = house.system().await;
+    let held = journal::hold_attribution(&first, &tenants, PATIENCE).await;
+    assert_eq!(held.expect("held"), HashSet::from([house.beta]));
+    importing.commit().await.expect("committed");
+    let second = house.system().await;
+    let held = journal::hold_attribution(&second, &tenants, PATIENCE).await;
+    assert_eq!(held.expect("held"), HashSet::from(tenants));
 
-    let later = now() + TimeDelta::hours(1);
-    assert_eq!(
-        journal::drop_payloads(&cx, later, 9)
-            .await
-            .expect("dropped"),
-        2
-    );
-    assert!(recent(1_000).await.expect("a list").is_empty());
-    assert_eq!(
-        journal::unapplied(&cx, now(), 9)
-            .await
-            .expect("a list")
-            .len(),
-        1
-    );
+    // The next import waits for the batches that are being attributed.
+    let next = tokio::spawn({
+        let house = house.clone();
+        async move {
+            let cx = house.db.write(&scope).await.expect("write");
+            journal::freeze_attribution(&cx).await.expect("frozen");
+        }
+    });
+    house.until_somebody_waits().await;
+    assert!(!next.is_finished());
+    second.commit().await.expect("committed");
+    next.await.expect("frozen");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cubes_stand_still_when_nothing_is_being_applied() {
+    let house = Arc::new(House::new().await);
+    let applying = house.system().await;
+    journal::hold_apply(&applying, PATIENCE)
+        .await
+        .expect("held");
+    let also = house.system().await;
+    journal::hold_apply(&also, PATIENCE).await.expect("held");
+    also.commit().await.expect("committed");
+    let still = house.system().await;
+    assert!(!journal::try_freeze_apply(&still).await.expect("tried"));
+    // The transaction goes on.
+    assert!(!journal::try_freeze_apply(&still).await.expect("tried"));
+    applying.commit().await.expect("committed");
+    assert!(journal::try_freeze_apply(&still).await.expect("tried"));
+    let next = tokio::spawn({
+        let house = house.clone();
+        async move {
+            let cx = house.system().await;
+            journal::hold_apply(&cx, PATIENCE).await.expect("held");
+        }
+    });
+    house.until_somebody_waits().await;
+    assert!(!next.is_finished());
+    drop(still);
+    next.await.expect("held");
+}
+
+#[tokio::test]
+async fn a_process_that_went_silent_keeps_nobody_waiting() {
+    let house = House::new().await;
+    let silent = house.system().await;
+    journal::hold_apply(&silent, Duration::from_millis(50))
+        .await
+        .expect("held");
+    let cx = house.system().await;
+    let freezing = async { while !journal::try_freeze_apply(&cx).await.expect("tried") {} };
+    let frozen = tokio::time::timeout(PATIENCE, freezing).await;
+    frozen.expect("Postgres ended the transaction");
+    assert!(silent.commit().await.is_err());
+}
+
+#[tokio::test]
+async fn one_process_settles_at_a_time() {
+    let house = House::new().await;
+    let (first, second) = (house.system().await, house.system().await);
+    for (cx, settles) in [(&first, true), (&second, false)] {
+        let tried = journal::try_settle(cx, PATIENCE).await;
+        assert_eq!(tried.expect("tried"), settles);
+    }
+    first.commit().await.expect("committed");
+    let tried = journal::try_settle(&second, PATIENCE).await;
+    assert!(tried.expect("tried"));
+}
+
+#[tokio::test]
+async fn the_last_server_to_stop_is_told_so() {
+    let house = House::new().await;
+    let first = Running::start(&house.db).await.expect("running");
+    let second = Running::start(&house.db).await.expect("running");
+    assert!(!first.stop(&house.db).await.expect("stopped"));
+    assert!(second.stop(&house.db).await.expect("stopped"));
+}
+
+#[tokio::test]
+async fn there_is_one_mark_and_it_is_the_last_one() {
+    let house = House::new().await;
+    let cx = house.system().await;
+    assert_eq!(journal::mark(&cx).await.expect("none"), None);
+    for (clean, n) in [(true, 1), (false, 2)] {
+        let mark = Mark {
+            clean,
+            mark: Uuid::from_u128(n),
+        };
+        journal::set_mark(&cx, mark).await.expect("set");
+        assert_eq!(journal::mark(&cx).await.expect("a mark"), Some(mark));
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use analytics::verify::WHOLE_DAYS;
 use anyhow::{Context as _, Result, bail};
 use chrono::TimeDelta;
 use figment::{
@@ -54,6 +55,9 @@ section! {
         database_url: Option<Secret> = None,
         /// ClickHouse HTTP URL, also from `CLICKHOUSE_URL`. Not set: ClickHouse inside this process.
         clickhouse_url: Option<Secret> = None,
+        /// Name of the cluster behind `clickhouse_url`, of one shard, all of whose replicas shall have the tables. Not set: one
+        /// server. No cluster has run this yet.
+        clickhouse_cluster: Option<String> = None,
         /// Who signs tokens.
         oidc: Oidc = Oidc::default(),
         /// Connections to Postgres.
@@ -92,8 +96,25 @@ section! {
 section! {
     /// Connections to Postgres.
     Pool {
-        /// Connections at most, for each of the two database roles.
+        /// Connections at most, for each of the two database roles. At least 8.
         connections: u32 = 10,
+    }
+}
+
+impl Pool {
+    /// What one server holds at the same time: four batches being applied, one being journaled, two transactions of
+    /// settling, and the one that says that it runs.
+    const LEAST: u32 = 8;
+
+    /// What cannot work.
+    fn fault(&self) -> Option<String> {
+        (self.connections < Self::LEAST).then(|| {
+            format!(
+                "pool.connections is {}: a server needs {} at least",
+                self.connections,
+                Self::LEAST
+            )
+        })
     }
 }
 
@@ -116,7 +137,7 @@ section! {
 section! {
     /// The way in for usage records.
     Intake {
-        /// Days: a usage record that began earlier is `TOO_OLD`. Less than the 400 days that raw records are kept.
+        /// Days: a usage record that began earlier is `TOO_OLD`. At most 390, because raw records are kept for 400.
         past_days: u32 = 365,
         /// Minutes: a usage record that begins later from now is `IN_FUTURE`.
         future_minutes: u32 = 60,
@@ -140,7 +161,7 @@ section! {
         batches: usize = 6,
         /// Milliseconds that a delivery waits for others to travel with while a batch is under way.
         linger_milliseconds: u64 = 10,
-        /// Seconds within which an insert must begin. After them any server may settle a batch that is not counted.
+        /// Seconds within which an insert must begin, at least 1. After them any server may settle a batch that is not counted.
         takeover_seconds: u32 = 4,
         /// Sources that the records of one tenant may name, ever; a record of another one is `TOO_MANY_SOURCES`.
         sources: u32 = 1_000,
@@ -155,6 +176,29 @@ section! {
 }
 
 impl Intake {
+    /// Room for bodies in memory, by the largest of them.
+    const BODIES_IN_MEMORY: u64 = 4;
+
+    /// What cannot work.
+    fn fault(&self) -> Option<String> {
+        let least = (self.body_bytes as u64).saturating_mul(Self::BODIES_IN_MEMORY);
+        if i64::from(self.past_days) > WHOLE_DAYS {
+            Some(format!(
+                "intake.past_days is {}: records of more than {WHOLE_DAYS} days ago could not be verified",
+                self.past_days
+            ))
+        } else if self.memory_bytes < least {
+            Some(format!(
+                "intake.memory_bytes is {}: with intake.body_bytes = {} it must be {least} at least",
+                self.memory_bytes, self.body_bytes
+            ))
+        } else if self.takeover_seconds == 0 {
+            Some("intake.takeover_seconds is 0: no insert could begin in time".into())
+        } else {
+            None
+        }
+    }
+
     /// As the pipeline wants them.
     pub fn settings(&self) -> Settings {
         let defaults = Settings::default();
@@ -171,7 +215,7 @@ impl Intake {
             depth: self.depth,
             batches: self.batches,
             linger: Duration::from_millis(self.linger_milliseconds),
-            takeover: TimeDelta::seconds(self.takeover_seconds.max(1).into()),
+            takeover: TimeDelta::seconds(self.takeover_seconds.into()),
             sources: self.sources,
             known_sims: self.known_sims,
             filter_bytes: self.filter_bytes,
@@ -332,7 +376,18 @@ impl Config {
             .oidc
             .issuer
             .map(|issuer| issuer.trim_end_matches('/').into());
-        Ok(config)
+        match config.fault() {
+            Some(fault) => bail!("the configuration cannot work: {fault}"),
+            None => Ok(config),
+        }
+    }
+
+    /// The first thing that cannot work, as a sentence that names the knob.
+    fn fault(&self) -> Option<String> {
+        if self.clickhouse_cluster.is_some() && self.clickhouse_url.is_none() {
+            return Some("clickhouse_cluster is set and clickhouse_url is not".into());
+        }
+        self.pool.fault().or_else(|| self.intake.fault())
     }
 
     /// The effective configuration as TOML, each knob with its documentation, secrets masked.
@@ -421,8 +476,11 @@ mod tests {
     fn stronger_layers_win() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("simcube.toml");
-        std::fs::write(&file, "listen = \"127.0.0.1:1\"\n[pool]\nconnections = 3\n")
-            .expect("written");
+        std::fs::write(
+            &file,
+            "listen = \"127.0.0.1:1\"\n[pool]\nconnections = 30\n",
+        )
+        .expect("written");
         let flags = Flags {
             config: Some(file),
             data: Some("elsewhere".into()),
@@ -431,7 +489,7 @@ mod tests {
         let environment = [("SIMCUBE_LISTEN".to_owned(), "127.0.0.1:2".to_owned())];
         let config = Config::load(&flags, environment).expect("valid");
         assert_eq!(config.listen, "127.0.0.1:2");
-        assert_eq!(config.pool.connections, 3);
+        assert_eq!(config.pool.connections, 30);
         assert_eq!(config.data, PathBuf::from("elsewhere"));
         assert_eq!(config.http.request_seconds, 30);
     }
@@ -442,6 +500,43 @@ mod tests {
         assert!(error.to_string().contains("listne"), "{error}");
         assert!(load(&[("SIMCUBE_OIDC__ISSUR", "x")]).is_err());
         assert!(load(&[("SIMCUBE_TEST_DATABASE_URL", "x")]).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_the_knob_named() {
+        let cases = [
+            ("SIMCUBE_INTAKE__PAST_DAYS", "391", "intake.past_days"),
+            ("SIMCUBE_POOL__CONNECTIONS", "7", "pool.connections"),
+            (
+                "SIMCUBE_INTAKE__MEMORY_BYTES",
+                "41943039",
+                "intake.memory_bytes",
+            ),
+            (
+                "SIMCUBE_INTAKE__BODY_BYTES",
+                "67108865",
+                "intake.body_bytes",
+            ),
+            (
+                "SIMCUBE_INTAKE__TAKEOVER_SECONDS",
+                "0",
+                "intake.takeover_seconds",
+            ),
+            ("SIMCUBE_CLICKHOUSE_CLUSTER", "cubes", "clickhouse_cluster"),
+        ];
+        for (variable, value, knob) in cases {
+            let error = load(&[(variable, value)]).expect_err(knob).to_string();
+            assert!(error.contains(knob), "{error}");
+        }
+        let limits = [
+            ("SIMCUBE_INTAKE__PAST_DAYS", "390"),
+            ("SIMCUBE_POOL__CONNECTIONS", "8"),
+            ("SIMCUBE_INTAKE__MEMORY_BYTES", "41943040"),
+            ("SIMCUBE_INTAKE__TAKEOVER_SECONDS", "1"),
+            ("SIMCUBE_CLICKHOUSE_CLUSTER", "cubes"),
+            ("CLICKHOUSE_URL", "http://cubes:8123"),
+        ];
+        load(&limits).expect("valid");
     }
 
     #[test]

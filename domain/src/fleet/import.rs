@@ -15,11 +15,15 @@ use super::{
     chunk::{Chunk, chunks},
     model::{Report, RowCode, RowError},
     owner,
-    plan::{Counted, Known, Plan, SimPlan, Target, plan},
+    plan::{Counted, Known, Plan, SimPlan, Target, plan, reaches},
     store::{self, History, Labelled, NewDevice, SimRecord},
-    timeline::{Span, Timeline},
+    timeline::{Moment, Span, Timeline},
 };
-use crate::{Cx, Db, Permission, Result, Scope, SystemCx, audit, id::SimId, journal};
+use crate::{
+    Cx, Db, Permission, Result, Scope, SystemCx, audit,
+    id::SimId,
+    journal::{self, Uncounted},
+};
 
 /// Knows which usage is counted. The cubes know; this crate cannot ask them itself.
 pub trait CountedUsage: Sync {
@@ -43,17 +47,20 @@ impl Patience {
     /// Between two looks.
     const STEP: Duration = Duration::from_millis(20);
 
-    /// Waits until the accepted usage of the tenant is counted. False when it still is not.
-    async fn until_counted(&mut self, cx: &Cx) -> Result<bool> {
-        while journal::unapplied_rows(cx).await? > 0 {
+    /// Waits until the accepted usage of the tenant from `first` on is counted or quarantined, and says what is left.
+    async fn until_counted(&mut self, cx: &Cx, first: Moment) -> Result<Uncounted> {
+        loop {
+            let uncounted = journal::uncounted(cx).await?;
+            if !reaches(first, uncounted.journaled) {
+                *self = Self::default();
+                return Ok(uncounted);
+            }
             let Some(left) = self.0.checked_sub(Self::STEP) else {
-                return Ok(false);
+                return Ok(uncounted);
             };
             self.0 = left;
             tokio::time::sleep(Self::STEP).await;
         }
-        *self = Self::default();
-        Ok(true)
     }
 }
 
@@ -104,9 +111,9 @@ pub async fn import(
     store::take_turn(cx).await?;
     let known = store::known(cx, system, &chunk.rows).await?;
     let mut planned = plan(&chunk.rows, &known, &Counted::default(), cx.now());
-    let reassigned = reassigned(&planned);
-    if !reassigned.is_empty() {
-        let counted = counted(cx, usage, &reassigned, patience).await?;
+    let (sims, first) = reassigned(&planned);
+    if let Some(first) = first {
+        let counted = counted(cx, usage, &sims, first, patience).await?;
         planned = plan(&chunk.rows, &known, &counted, cx.now());
     }
     let mut report = Report {
@@ -143,28 +150,30 @@ pub async fn import(
     Ok(report)
 }
 
-/// Known SIMs whose assignment would change.
-fn reassigned(planned: &Plan<'_>) -> Vec<SimId> {
-    let changed = planned.sims.iter().filter(|sim| sim.reassigned());
-    changed.filter_map(|sim| sim.id).map(SimId::new).collect()
+/// Known SIMs whose assignment would change, and from when on the first of them would.
+fn reassigned(planned: &Plan<'_>) -> (Vec<SimId>, Option<Moment>) {
+    let known = |sim: &SimPlan<'_>| Some((SimId::new(sim.id?), sim.first_change()?));
+    let (sims, moments): (_, Vec<Moment>) = planned.sims.iter().filter_map(known).unzip();
+    (sims, moments.into_iter().min())
 }
 
-/// The usage that stands in the way of other assignments of `sims`, with effect from whatever time.
+/// The usage that stands in the way of other assignments of `sims`, with effect from `first` or any later time.
 async fn counted(
     cx: &Cx,
     usage: &impl CountedUsage,
     sims: &[SimId],
+    first: Moment,
     patience: &mut Patience,
 ) -> Result<Counted> {
     // No batch is attributed from here on; those that were are in the cubes or in the journal. The journal is asked
     // first, because batches move from it to the cubes meanwhile.
     journal::freeze_attribution(cx).await?;
-    let under_way = !patience.until_counted(cx).await?;
+    let uncounted = patience.until_counted(cx, first).await?;
     let last = usage.last_counted(cx.scope(), sims).await?;
     let last = last.into_iter().map(|(sim, last)| (sim.uuid(), last));
     Ok(Counted {
         last: last.collect(),
-        under_way,
+        uncounted,
     })
 }
 
@@ -191,12 +200,12 @@ async fn apply<'p>(cx: &Cx, known: &Known, planned: &'p Plan<'_>) -> Result<BTre
     let spans = |sim: &SimPlan<'_>, timeline: &Timeline<Target>, ids: &[Option<Uuid>]| {
         id_of(sim).map(|id| (id, resolve(timeline, ids)))
     };
-    let histories = changed.iter().filter(|sim| sim.customer_changed);
+    let histories = changed.iter().filter(|sim| sim.customer_change.is_some());
     let histories = histories
         .filter_map(|sim| spans(sim, &sim.customer, &customers))
         .collect();
     store::replace_history(cx, History::Customer, histories).await?;
-    let histories = changed.iter().filter(|sim| sim.device_changed);
+    let histories = changed.iter().filter(|sim| sim.device_change.is_some());
     let histories = histories
         .filter_map(|sim| spans(sim, &sim.device, &devices))
         .collect();

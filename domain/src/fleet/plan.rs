@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     identifier::{Imsi, Msisdn},
+    journal::Uncounted,
     sim::SimState,
 };
 
@@ -75,8 +76,8 @@ pub(super) type DeviceLabel<'a> = (Target, &'a (String, String));
 pub(super) struct Counted {
     /// The last moment at which counted usage of a SIM begins, which may lie ahead of the clock.
     pub(super) last: HashMap<Uuid, DateTime<Utc>>,
-    /// Usage of the tenant is accepted and not counted yet. Whose it is and from when cannot be told.
-    pub(super) under_way: bool,
+    /// Until when the tenant has usage that is accepted and not counted yet. Whose it is cannot be told.
+    pub(super) uncounted: Uncounted,
 }
 
 /// What shall become of one SIM.
@@ -89,9 +90,11 @@ pub(super) struct SimPlan<'a> {
     pub(super) state: SimState,
     pub(super) labels: Vec<&'a (String, String)>,
     pub(super) customer: Timeline<Target>,
-    pub(super) customer_changed: bool,
+    /// From when on it has other customers than before.
+    pub(super) customer_change: Option<Moment>,
     pub(super) device: Timeline<Target>,
-    pub(super) device_changed: bool,
+    /// From when on it is in other devices than before.
+    pub(super) device_change: Option<Moment>,
     /// Labels of its devices that are not set like this yet.
     pub(super) device_labels: Vec<DeviceLabel<'a>>,
     /// Whether the SIM itself is to be written.
@@ -106,7 +109,13 @@ impl<'a> SimPlan<'a> {
 
     /// Whether its customers or devices change.
     pub(super) fn reassigned(&self) -> bool {
-        self.customer_changed || self.device_changed
+        self.first_change().is_some()
+    }
+
+    /// From when on its customers or devices change.
+    pub(super) fn first_change(&self) -> Option<Moment> {
+        let changes = [self.customer_change, self.device_change];
+        changes.into_iter().flatten().min()
     }
 
     /// Whether anything is to be written.
@@ -258,9 +267,9 @@ impl<'a> Planner<'a, '_> {
             state,
             labels,
             customer,
-            customer_changed: changes[0].is_some(),
+            customer_change: changes[0],
             device,
-            device_changed: changes[1].is_some(),
+            device_change: changes[1],
             device_labels,
             sim_changed: differs,
         })
@@ -459,10 +468,12 @@ impl<'a> Planner<'a, '_> {
         let (Some(sim), Some(first)) = (stored, changes.into_iter().flatten().min()) else {
             return Ok(());
         };
-        let last = self.counted.last.get(&sim.id);
-        let reason = if last.is_some_and(|last| first.is_none_or(|first| first <= *last)) {
+        let uncounted = self.counted.uncounted;
+        let reason = if reaches(first, self.counted.last.get(&sim.id).copied()) {
             "usage of this SIM from that time on is already counted for another assignment"
-        } else if self.counted.under_way {
+        } else if reaches(first, uncounted.quarantined) {
+            "usage that may be of this SIM is quarantined: import the row again when it is counted"
+        } else if reaches(first, uncounted.journaled) {
             "usage that may be of this SIM is accepted and not counted yet; import the row again later"
         } else {
             return Ok(());
@@ -473,6 +484,11 @@ impl<'a> Planner<'a, '_> {
             .unwrap_or(&rows[0]);
         Err(Refusal::new(culprit, RowCode::UsageAlreadyCounted, reason))
     }
+}
+
+/// Whether a change from `first` on reaches usage that ends with `last`.
+pub(super) fn reaches(first: Moment, last: Option<DateTime<Utc>>) -> bool {
+    last.is_some_and(|last| first.is_none_or(|first| first <= last))
 }
 
 /// Leaves the device labels whose last word differs from what is stored. Several SIMs may speak of one device.

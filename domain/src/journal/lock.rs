@@ -49,7 +49,7 @@ pub async fn hold_attribution(
 }
 
 /// Waits for batches that are being attributed and keeps new ones out until the transaction ends. Taken before an
-/// assignment that may reach over usage is checked against what is counted; see [`super::unapplied_rows`].
+/// assignment that may reach over usage is checked against what is counted; see [`super::uncounted`].
 pub async fn freeze_attribution(cx: &Cx) -> Result<()> {
     let sql = "SELECT pg_advisory_xact_lock($1)";
     cx.execute(sql, [lock_key(cx.scope().tenant()).into()])

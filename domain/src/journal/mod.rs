@@ -42,9 +42,9 @@ pub use lock::{
 pub use mark::{Mark, mark, set_mark};
 pub use parts::{BatchFilter, BatchPart, batches};
 pub use pending::{
-    BatchState, Payload, Pending, Piece, begin_attempt, count, end_attempt, forget, mark_counted,
-    months_of, part_sequences, payload, pending, quarantine, release, reopen, replace, sums_of,
-    unapplied_rows, uncounted_parts,
+    BatchState, Payload, Pending, Piece, Uncounted, begin_attempt, count, end_attempt, forget,
+    mark_counted, months_of, part_sequences, payload, pending, quarantine, release, reopen,
+    replace, sums_of, uncounted, uncounted_parts,
 };
 pub use read::{
     Accounting, AccountingQuery, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,

@@ -149,20 +149,26 @@ pub async fn count(cx: &SystemCx, state: BatchState) -> Result<u64> {
     u64::try_from(count.map_or(0, |count| count.batches)).map_err(Error::internal)
 }
 
-/// Rows of the caller's tenant that are accepted and not known to be in the cubes: on their way, or quarantined.
-pub async fn unapplied_rows(cx: &Cx) -> Result<u64> {
-    #[derive(FromQueryResult)]
-    struct Sum {
-        rows: i64,
-    }
-    let sum: Option<Sum> = cx
+/// The latest event times of accepted records that are not known to be in the cubes; none where there are no such.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
+pub struct Uncounted {
+    /// Of those on their way.
+    pub journaled: Option<DateTime<Utc>>,
+    /// Of those that the usage store refused.
+    pub quarantined: Option<DateTime<Utc>>,
+}
+
+/// What the caller's tenant has that is accepted and not known to be in the cubes.
+pub async fn uncounted(cx: &Cx) -> Result<Uncounted> {
+    let latest: Option<Uncounted> = cx
         .one(
-            "SELECT coalesce(sum(rows), 0)::bigint AS rows FROM intake_batch_tenant \
-             WHERE tenant_id = $1 AND state <> 'COUNTED'",
+            "SELECT max(last_at) FILTER (WHERE state = 'JOURNALED') AS journaled, \
+                    max(last_at) FILTER (WHERE state = 'QUARANTINED') AS quarantined \
+             FROM intake_batch_tenant WHERE tenant_id = $1 AND state <> 'COUNTED'",
             [cx.scope().tenant().uuid().into()],
         )
         .await?;
-    u64::try_from(sum.map_or(0, |sum| sum.rows)).map_err(Error::internal)
+    Ok(latest.unwrap_or_default())
 }
 
 /// The encoded rows of a batch, while they are kept.

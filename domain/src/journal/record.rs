@@ -1,5 +1,7 @@
 //! Everything that one batch writes besides identities.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
 use uuid::Uuid;
@@ -147,27 +149,61 @@ pub async fn record(
     add_accounting(cx, tallies, received_at).await
 }
 
-/// Nothing is refused, or counted, silently.
+/// Nothing is refused, or counted, silently, of no tenant.
 fn balance(
     batch: Option<&NewBatch<'_>>,
     tallies: &[Tally],
     rejections: &[NewRejection],
 ) -> Result<()> {
-    let sum = |of: fn(&Tally) -> u64| tallies.iter().map(of).sum::<u64>();
-    let accepted = batch.map_or(0, |batch| batch.rows);
-    let parts = batch.map_or(0, |batch| batch.parts.iter().map(|part| part.rows).sum());
+    let parts = batch.map_or(&[][..], |batch| batch.parts);
+    let rows: u64 = parts.iter().map(|part| part.rows).sum();
     let even = tallies
         .iter()
         .all(|tally| tally.received == tally.accepted + tally.duplicate + tally.rejected);
     if even
-        && parts == accepted
-        && sum(|t| t.accepted) == accepted
-        && sum(|t| t.rejected) == rejections.len() as u64
+        && rows == batch.map_or(0, |batch| batch.rows)
+        && told(tallies) == kept(parts, rejections)
     {
         Ok(())
     } else {
         Err(Error::internal("a batch's accounting does not add up"))
     }
+}
+
+/// What both books must say of each tenant.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sums {
+    accepted: u64,
+    rejected: u64,
+    bytes_up: u128,
+    bytes_down: u128,
+}
+
+fn told(tallies: &[Tally]) -> HashMap<TenantId, Sums> {
+    let mut told: HashMap<TenantId, Sums> = HashMap::new();
+    for tally in tallies {
+        let sums = told.entry(tally.tenant).or_default();
+        sums.accepted += tally.accepted;
+        sums.rejected += tally.rejected;
+        sums.bytes_up += tally.bytes_up;
+        sums.bytes_down += tally.bytes_down;
+    }
+    told.retain(|_, sums| *sums != Sums::default());
+    told
+}
+
+fn kept(parts: &[Part], rejections: &[NewRejection]) -> HashMap<TenantId, Sums> {
+    let mut kept: HashMap<TenantId, Sums> = HashMap::new();
+    for part in parts {
+        let sums = kept.entry(part.tenant).or_default();
+        sums.accepted += part.rows;
+        sums.bytes_up += part.bytes_up;
+        sums.bytes_down += part.bytes_down;
+    }
+    for rejection in rejections {
+        kept.entry(rejection.tenant).or_default().rejected += 1;
+    }
+    kept
 }
 
 pub(super) async fn insert_batch(

@@ -30,9 +30,10 @@ pub async fn known_sources(
         .all(
             "INSERT INTO intake_source (tenant_id, source) \
              SELECT $1, new.source FROM unnest($2::text[]) AS new(source) \
+             WHERE NOT EXISTS (SELECT FROM intake_source AS own WHERE own.tenant_id = $1 AND own.source = new.source) \
              ORDER BY new.source COLLATE \"C\" \
              LIMIT greatest(0, $3 - (SELECT count(*) FROM intake_source WHERE tenant_id = $1)) \
-             ON CONFLICT DO NOTHING RETURNING source",
+             RETURNING source",
             [
                 tenant.uuid().into(),
                 texts(missing.copied()),

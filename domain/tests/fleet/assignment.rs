@@ -1,6 +1,8 @@
 //! Who has what from when on: histories of SIMs and devices, and the usage that stands in their way.
 
-use std::cell::Cell;
+use std::{cell::Cell, io::Cursor};
+
+use domain::fleet::{self, Patience};
 
 use crate::house::{Counted, House, NOW, counts, errors, moment};
 
@@ -109,14 +111,14 @@ async fn while_usage_is_accepted_and_not_counted_no_known_sim_is_reassigned() {
     let head = "iccid,state,customer,device,valid_from\n";
     let known = "8944501000000000001,ACTIVE,Bosch,d1,2026-01-01\n";
     house.import(&format!("{head}{known}")).await;
-    house.journal("'beta'").await;
+    house.journal("beta", "2026-06-02T00:00:00Z").await;
     let to_dyer = "8944501000000000001,ACTIVE,Dyer,d1,\n";
     let new = "8944501000000000002,ACTIVE,Dyer,d2,\n";
     let report = house.import(&format!("{head}{to_dyer}")).await;
     assert_eq!(counts(&report), (0, 1, 0, 0), "another tenant's usage");
 
     house.set_clock("2026-06-02T00:00:00Z");
-    house.journal("'alpha'").await;
+    house.journal("alpha", "2026-06-02T00:00:00Z").await;
     let (before, devices) = (house.assignments().await, house.owners().await);
     let to_bosch = "8944501000000000001,ACTIVE,Bosch,d1,\n";
     let elsewhere = "8944501000000000001,ACTIVE,Dyer,d3,\n";
@@ -133,11 +135,61 @@ async fn while_usage_is_accepted_and_not_counted_no_known_sim_is_reassigned() {
     let rest = format!("{head}8944501000000000001,SUSPENDED,Dyer,d1,\n{new}");
     assert_eq!(counts(&house.import(&rest).await), (1, 1, 0, 0));
 
-    house
-        .execute("UPDATE intake_batch SET applied_at = now()")
-        .await;
+    house.set_state("COUNTED").await;
     let report = house.import(&format!("{head}{to_bosch}")).await;
     assert_eq!(counts(&report), (0, 1, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_under_way_is_in_the_way_of_changes_that_begin_before_its_end_only() {
+    let house = House::new().await;
+    let head = "iccid,state,customer,valid_from\n";
+    let row = |customer: &str, from: &str| {
+        format!("{head}8944501000000000001,ACTIVE,{customer},{from}\n")
+    };
+    house.import(&row("Bosch", "2026-01-01")).await;
+    house.journal("alpha", "2026-05-10T00:00:00Z").await;
+    for state in ["JOURNALED", "QUARANTINED"] {
+        house.set_state(state).await;
+        let report = house.import(&row("Dyer", "2026-05-10T00:00:00Z")).await;
+        assert_eq!(errors(&report), [(2, "USAGE_ALREADY_COUNTED")], "{state}");
+    }
+    let report = house.import(&row("Dyer", "2026-05-10T00:00:00.001Z")).await;
+    assert_eq!(counts(&report), (0, 1, 0, 0));
+    house.set_state("JOURNALED").await;
+    assert_eq!(counts(&house.import(&row("", "")).await), (0, 1, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quarantined_usage_is_not_waited_for_and_has_its_own_sentence() {
+    let house = House::new().await;
+    let head = "iccid,state,customer\n";
+    let file = |customer: &str| format!("{head}8944501000000000001,ACTIVE,{customer}\n");
+    house.import(&file("Bosch")).await;
+    house.journal("alpha", NOW).await;
+    house.set_state("QUARANTINED").await;
+    let reader = Cursor::new(file("Dyer"));
+    let chunk = fleet::chunks(reader).expect("header").next();
+    let chunk = chunk.expect("a chunk");
+    let cx = house.db.write(&house.alpha).await.expect("write");
+    let system = house.db.system().await.expect("system");
+    let (counted, mut patience) = (Counted::Nowhere, Patience::default());
+    let report = fleet::import(&cx, &system, &chunk, &counted, &mut patience).await;
+    let report = report.expect("imported");
+    assert!(cx.statements() < 30, "{} statements", cx.statements());
+    drop((cx, system));
+    assert_eq!(errors(&report), [(2, "USAGE_ALREADY_COUNTED")]);
+    let reason = &report.errors[0].reason;
+    assert!(reason.contains("is quarantined"), "{reason}");
+    // Another tenant's stands in nobody's way.
+    let beta = "iccid,state,customer\n8944501000000000002,ACTIVE,Bosch\n";
+    let moved = "iccid,state,customer\n8944501000000000002,ACTIVE,Dyer\n";
+    for file in [beta, moved] {
+        let report = house.import_as(&house.beta, file, &Counted::Nowhere).await;
+        assert_eq!(report.expect("imported").rejected, 0);
+    }
+    house.set_state("COUNTED").await;
+    assert_eq!(counts(&house.import(&file("Dyer")).await), (0, 1, 0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +199,7 @@ async fn an_import_waits_for_usage_that_is_about_to_be_counted_and_keeps_more_ou
     house
         .import(&format!("{head}8944501000000000001,ACTIVE,Bosch\n"))
         .await;
-    house.journal("'alpha'").await;
+    house.journal("alpha", NOW).await;
     let done = Cell::new(false);
     let counting = async {
         let waits = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted
@@ -157,9 +209,7 @@ async fn an_import_waits_for_usage_that_is_about_to_be_counted_and_keeps_more_ou
         while !done.get() && house.text(waits).await.is_empty() {
             tokio::task::yield_now().await;
         }
-        house
-            .execute("UPDATE intake_batch SET applied_at = now()")
-            .await;
+        house.set_state("COUNTED").await;
     };
     let moved = format!("{head}8944501000000000001,ACTIVE,Dyer\n");
     let importing = async {

@@ -172,12 +172,20 @@ impl House {
         server.execute_unprepared(sql).await.expect("executed");
     }
 
-    /// Takes in a row of each of these tenants that is not counted yet.
-    pub(crate) async fn journal(&self, slugs: &str) {
+    /// Takes in a row of this tenant, of an event at this moment, that is not counted yet.
+    pub(crate) async fn journal(&self, slug: &str, event_at: &str) {
         let sql = format!(
-            "INSERT INTO intake_batch (tenant_id, batch_id, source, rows, payload, created_at)
-            SELECT tenant_id, uuidv7(), 'x', 1, 'x', now() FROM tenant WHERE slug IN ({slugs})"
+            "INSERT INTO intake_batch_tenant (tenant_id, part, batch_id, state, rows, bytes_up, bytes_down, units, checksum,
+                                              first_at, last_at, received_at)
+            SELECT tenant_id, nextval('intake_part_seq'), uuidv7(), 'JOURNALED', 1, 0, 0, 0, 0,
+                   '{event_at}', '{event_at}', '{event_at}' FROM tenant WHERE slug = '{slug}'"
         );
+        self.execute(&sql).await;
+    }
+
+    /// Says of all that was taken in where it stands.
+    pub(crate) async fn set_state(&self, state: &str) {
+        let sql = format!("UPDATE intake_batch_tenant SET state = '{state}'");
         self.execute(&sql).await;
     }
 

@@ -45,7 +45,7 @@ impl Stores {
         let store = engines
             .store()
             .map_err(|error| Refused(error.to_string()))?;
-        migrate(engines.database_url(), &store).await?;
+        migrate(engines.database_url(), &store, &layout(config)).await?;
         let clock = Arc::new(SystemClock);
         let db = Db::connect(engines.database_url(), config.pool.connections, clock).await;
         Ok((db.map_err(|error| explain(&error))?, store))
@@ -93,10 +93,18 @@ pub(super) fn explain(error: &domain::Error) -> anyhow::Error {
     }
 }
 
+/// Where the tables of ClickHouse live.
+fn layout(config: &Config) -> Layout {
+    match config.clickhouse_cluster.clone() {
+        Some(cluster) => Layout::Replicated { cluster },
+        None => Layout::Single,
+    }
+}
+
 /// Applies what is missing in both stores. Doing it again, or twice at once, changes nothing.
-async fn migrate(database: &str, store: &Store) -> Result<()> {
+async fn migrate(database: &str, store: &Store, layout: &Layout) -> Result<()> {
     migrations::up(database).await?;
-    let steps: Vec<Step> = migrations::clickhouse::statements(&Layout::Single)
+    let steps: Vec<Step> = migrations::clickhouse::statements(layout)
         .into_iter()
         .map(|migration| Step {
             version: migration.version,

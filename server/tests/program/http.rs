@@ -12,7 +12,7 @@ use crate::support::{Program, Server};
 
 const ICCID: &str = "8988303000000000017";
 
-fn client() -> Client {
+pub(crate) fn client() -> Client {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
@@ -23,7 +23,7 @@ fn client() -> Client {
 }
 
 /// An answer, with the promises that hold for every answer already checked.
-async fn answer(request: RequestBuilder) -> (StatusCode, HeaderMap, Value) {
+pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, HeaderMap, Value) {
     let response: Response = request.send().await.expect("an answer");
     let (status, headers) = (response.status(), response.headers().clone());
     for name in [
@@ -66,7 +66,7 @@ fn code(value: &Value) -> &str {
         .unwrap_or("none")
 }
 
-fn fleet(program: &Program, tenant: &str) {
+pub(crate) fn fleet(program: &Program, tenant: &str) {
     program.print(&["tenant", "create", tenant, "--name", tenant]);
     let csv = format!(
         "iccid,state,customer,device,valid_from\n{ICCID},ACTIVE,Bosch,Tracker,2024-01-01\n"
@@ -75,7 +75,7 @@ fn fleet(program: &Program, tenant: &str) {
     program.print(&["import", &file, "--tenant", tenant]);
 }
 
-fn record(id: &str, bytes: u64) -> Value {
+pub(crate) fn record(id: &str, bytes: u64) -> Value {
     let at = SystemClock.now() - chrono::TimeDelta::hours(2);
     let at = at.format("%Y-%m-%dT%H:00:00Z").to_string();
     json!({
@@ -324,6 +324,35 @@ async fn a_change_takes_effect_with_the_next_request() {
     assert_eq!(code(&sims), "FORBIDDEN");
 }
 
+/// The account of a delivery.
+pub(crate) fn counts(reply: &Value) -> [u64; 5] {
+    ["received", "accepted", "duplicate", "rejected", "pending"]
+        .map(|name| reply[name].as_u64().expect("a number"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_nothing_but_noise_is_refused_and_accounted_for() {
+    let program = Program::new();
+    let server = program.serve(&[]).await;
+    fleet(&program, "alpha");
+    let sender = program.token("alpha", "ingest");
+    let deliver = |body: String| {
+        let request = client().post(format!("{}/api/v1/ingest/cdrs", server.url));
+        let request = request.header("content-type", "application/x-ndjson");
+        answer(request.bearer_auth(&sender).body(body))
+    };
+    let (status, _, reply) = deliver("hello\nworld\n".into()).await;
+    assert_eq!((status.as_u16(), code(&reply)), (400, "INVALID_INPUT"));
+    assert_eq!(counts(&reply), [2, 0, 0, 2, 0], "{reply}");
+    let message = reply["message"].as_str().expect("a message");
+    assert!(message.contains("nothing of the body"), "{message}");
+    // Noise around a record is refused, and the record is not.
+    let (status, _, reply) = deliver(format!("hello\n{}\n", record("1", 5))).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(counts(&reply), [2, 1, 0, 1, 0], "{reply}");
+    assert!(reply.get("code").is_none(), "{reply}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_is_counted_once_and_its_sender_told() {
     let program = Program::new();
@@ -335,11 +364,7 @@ async fn a_delivery_is_counted_once_and_its_sender_told() {
     let first = json!([record("1", 100), record("2", 200), { "record_id": "3" }]);
     let (status, _, reply) = answer(deliver(first)).await;
     assert_eq!(status, StatusCode::OK);
-    let counts = |reply: &Value| {
-        ["received", "accepted", "duplicate", "rejected"]
-            .map(|name| reply[name].as_u64().expect("a number"))
-    };
-    assert_eq!(counts(&reply), [3, 2, 0, 1], "{reply}");
+    assert_eq!(counts(&reply), [3, 2, 0, 1, 0], "{reply}");
     assert_eq!(reply.pointer("/rejections/0/index"), Some(&json!(2)));
     let (_, _, again) = answer(deliver(json!([
         record("2", 200),
@@ -347,7 +372,7 @@ async fn a_delivery_is_counted_once_and_its_sender_told() {
         record("1", 101)
     ])))
     .await;
-    assert_eq!(counts(&again), [3, 0, 2, 1], "{again}");
+    assert_eq!(counts(&again), [3, 0, 2, 1, 0], "{again}");
     assert_eq!(
         again.pointer("/rejections/0/code"),
         Some(&json!("CONFLICT"))
@@ -489,7 +514,8 @@ fn what_cannot_begin_says_so_in_a_sentence_and_exits_with_2() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();
     let unknown = program.file("unknown.toml", "lisen = \"x\"\n");
-    let cases: [(&[&str], &str); 6] = [
+    let narrow = program.file("narrow.toml", "[pool]\nconnections = 7\n");
+    let cases: [(&[&str], &str); 7] = [
         (&["serve", "--listen", &address], "is in use"),
         (
             &["serve", "--listen", "nonsense"],
@@ -497,6 +523,7 @@ fn what_cannot_begin_says_so_in_a_sentence_and_exits_with_2() {
         ),
         (&["config", "--config", "/nowhere.toml"], "does not exist"),
         (&["config", "--config", &unknown], "lisen"),
+        (&["serve", "--config", &narrow], "pool.connections is 7"),
         (
             &["token", "--tenant", "alpha", "--role", "customer_user"],
             "names a customer",

@@ -2,6 +2,7 @@
 
 mod crash;
 mod http;
+mod quarantine;
 mod starving;
 mod support;
 mod verify;
