@@ -5,25 +5,20 @@
 //! clock ([`Store::now`]): nothing can be added behind their back.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     fmt::Write as _,
 };
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use clickhouse::Row;
 use domain::{
-    Error, Period, Result,
+    Error, Result,
     id::{BatchId, CustomerId, DeviceId, SimId, TenantId},
 };
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{
-    CdrRow, Store, System,
-    cdr::{Attempt, COLUMNS},
-    cube::Level,
-    store::fault,
-};
+use crate::{CdrRow, Store, System, cdr::Attempt, cube::Level, store::fault};
 
 /// Rows looked up by one statement: some 100 KB of text.
 const CHUNK: usize = 1_000;
@@ -37,6 +32,8 @@ pub struct Found {
     pub missing: Vec<usize>,
     /// Rows of which there is more than one, or another one. They must go before the missing are added.
     pub surplus: Vec<usize>,
+    /// The latest deadline of what is there.
+    pub apply_by: DateTime<Utc>,
 }
 
 /// What the records hold of a batch.
@@ -72,6 +69,7 @@ struct Line {
     #[serde(with = "clickhouse::serde::uuid")]
     batch: Uuid,
     received_at: i64,
+    apply_by: u32,
 }
 
 impl Line {
@@ -156,6 +154,8 @@ impl Store {
             .map_err(fault)?;
         let mut by_identity: HashMap<Uuid, Vec<CdrRow>> = HashMap::with_capacity(lines.len());
         for line in lines {
+            let apply_by = DateTime::from_timestamp(line.apply_by.into(), 0).unwrap_or_default();
+            found.apply_by = found.apply_by.max(apply_by);
             let row = line.row(tenant);
             let row = row.ok_or_else(|| Error::internal("a record outside of time"))?;
             by_identity.entry(row.identity).or_default().push(row);
@@ -173,80 +173,39 @@ impl Store {
         Ok(())
     }
 
-    /// Takes every copy of `rows` out of the records; no cube notices. Each partition is made anew beside the old one and
-    /// put in its place at once. The caller holds the apply lock, and settles the cubes afterwards.
-    pub async fn take_out(&self, system: &System, rows: &[&CdrRow]) -> Result<()> {
-        let mut partitions: BTreeMap<String, (Period, BTreeSet<(TenantId, Uuid)>)> =
-            BTreeMap::new();
-        for row in rows {
-            let partition = Level::Hour.partition_at(row.start);
-            let (id, period) =
-                partition.ok_or_else(|| Error::internal("a record outside of time"))?;
-            let entry = partitions.entry(id).or_insert((period, BTreeSet::new()));
-            entry.1.insert((row.tenant, row.identity));
-        }
-        for (partition, (period, identities)) in partitions {
-            let gone = identities
-                .iter()
-                .map(|(tenant, identity)| format!("('{}','{identity}')", tenant.uuid()))
-                .collect::<Vec<_>>()
-                .join(",");
-            let keep = format!("(tenant, identity) NOT IN ({gone})");
-            self.rebuild_records(system, &partition, period, &keep)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Makes a partition of the records anew of the rows for which `keep` holds.
-    pub(crate) async fn rebuild_records(
+    /// Takes every copy of `rows` that had to begin before `before` out of the records; no cube notices. What is inserted
+    /// again has a later deadline, so a statement that comes late takes nothing of it. The caller holds the apply lock, and
+    /// settles the cubes afterwards.
+    pub async fn take_out(
         &self,
         _: &System,
-        partition: &str,
-        period: Period,
-        keep: &str,
+        rows: &[&CdrRow],
+        before: DateTime<Utc>,
     ) -> Result<()> {
-        let beside = format!("settle_{partition}");
-        let drop = format!("DROP TABLE IF EXISTS {beside} SYNC");
-        self.execute(&drop).await?;
-        self.execute(&format!("CREATE TABLE {beside} AS cdr"))
-            .await?;
-        // The rows' deadlines passed long ago.
-        self.execute(&format!(
-            "ALTER TABLE {beside} DROP CONSTRAINT cdr_apply_by_check"
-        ))
-        .await?;
-        let mut day = period.from();
-        while day < period.to() {
-            // Day by day, so that no statement runs for long however many records a month has.
-            let next = day + TimeDelta::days(1);
-            let sql = format!(
-                "INSERT INTO {beside} ({COLUMNS}) SELECT {COLUMNS} FROM cdr \
-                 WHERE start >= toDateTime({}, 'UTC') AND start < toDateTime({}, 'UTC') AND {keep}",
-                day.timestamp(),
-                next.timestamp(),
-            );
-            self.query(&sql)
-                .with_setting("insert_deduplicate", "0")
-                .with_setting("max_query_size", QUERY_BYTES)
-                .execute()
-                .await
-                .map_err(fault)?;
-            day = next;
+        let mut partitions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in rows {
+            let partition = Level::Hour.partition_at(row.start);
+            let (id, _) = partition.ok_or_else(|| Error::internal("a record outside of time"))?;
+            let name = format!("('{}','{}')", row.tenant.uuid(), row.identity);
+            partitions.entry(id).or_default().push(name);
         }
-        let kept: u64 = self
-            .query(&format!("SELECT count() FROM {beside}"))
-            .fetch_one()
-            .await
-            .map_err(fault)?;
-        // ClickHouse refuses to replace a partition by none.
-        let swap = if kept == 0 {
-            format!("ALTER TABLE cdr DROP PARTITION ID '{partition}'")
-        } else {
-            format!("ALTER TABLE cdr REPLACE PARTITION ID '{partition}' FROM {beside}")
-        };
-        self.execute(&swap).await?;
-        self.execute(&drop).await
+        for (partition, names) in partitions {
+            for names in names.chunks(CHUNK) {
+                let sql = format!(
+                    "ALTER TABLE cdr DELETE IN PARTITION ID '{partition}' \
+                     WHERE apply_by < toDateTime({}, 'UTC') AND (tenant, identity) IN ({})",
+                    before.timestamp(),
+                    names.join(",")
+                );
+                self.query(&sql)
+                    .with_setting("mutations_sync", "2")
+                    .with_setting("max_query_size", QUERY_BYTES)
+                    .execute()
+                    .await
+                    .map_err(fault)?;
+            }
+        }
+        Ok(())
     }
 
     /// What the records hold of each of `batches`, all of which were received and used within these bounds (both ends
@@ -310,13 +269,6 @@ impl Store {
         mark.transpose().map_err(Error::internal)
     }
 
-    /// Whether a mark was ever left here.
-    pub async fn has_mark(&self, _: &System, mark: Uuid) -> Result<bool> {
-        let sql = format!("SELECT count() FROM intake_mark WHERE mark = '{mark}'");
-        let marks: u64 = self.query(&sql).fetch_one().await.map_err(fault)?;
-        Ok(marks > 0)
-    }
-
     /// Leaves a mark.
     pub async fn set_mark(&self, _: &System, mark: Uuid) -> Result<()> {
         self.execute(&format!("INSERT INTO intake_mark (mark) VALUES ('{mark}')"))
@@ -360,7 +312,7 @@ fn look_up_sql<'r>(tenant: TenantId, rows: impl Iterator<Item = &'r CdrRow>) -> 
         "SELECT customer, sim, device, CAST(network, 'String') AS network, CAST(rat, 'String') AS rat, \
          CAST(service, 'String') AS service, CAST(source, 'String') AS source, record_id, identity, \
          toUnixTimestamp64Milli(start) AS start, toUnixTimestamp64Milli(end) AS end, bytes_up, bytes_down, units, \
-         sign, batch, toUnixTimestamp64Milli(received_at) AS received_at FROM cdr AS t \
+         sign, batch, toUnixTimestamp64Milli(received_at) AS received_at, toUnixTimestamp(apply_by) AS apply_by FROM cdr AS t \
          WHERE t.tenant = '{}' AND (t.customer, t.sim, t.start, t.identity) IN ({keys})",
         tenant.uuid()
     )

@@ -6,6 +6,7 @@
 
 use std::ops::AddAssign;
 
+use chrono::{DateTime, Utc};
 use clickhouse::Row;
 use domain::{
     Error, Period, Result,
@@ -28,6 +29,9 @@ pub struct Area {
     pub period: Period,
     /// Of these SIMs, or of all.
     pub sims: Option<Vec<SimId>>,
+    /// Nothing is entered by a statement that begins later, by the engine's clock: until then the caller is known to hold
+    /// the apply lock.
+    pub begin_by: DateTime<Utc>,
 }
 
 /// What a correction entered.
@@ -91,7 +95,7 @@ impl Store {
                 period: step,
                 ..condition
             };
-            corrected += self.correct_step(level, &condition).await?;
+            corrected += self.correct_step(level, &condition, area.begin_by).await?;
         }
         Ok(corrected)
     }
@@ -116,7 +120,12 @@ impl Store {
         }
     }
 
-    async fn correct_step(&self, level: Level, condition: &Where<'_>) -> Result<Corrected> {
+    async fn correct_step(
+        &self,
+        level: Level,
+        condition: &Where<'_>,
+        begin_by: DateTime<Utc>,
+    ) -> Result<Corrected> {
         let missing = missing(level, condition);
         let sums = MEASURES
             .map(|(name, _)| format!("sum(missing_{name}) AS {name}"))
@@ -137,12 +146,14 @@ impl Store {
             },
         };
         if corrected.cells > 0 {
-            self.enter(level, &missing).await?;
+            self.enter(level, &missing, begin_by).await?;
         }
         Ok(corrected)
     }
 
-    async fn enter(&self, level: Level, missing: &str) -> Result<()> {
+    /// # Errors
+    /// `UNAVAILABLE` when it came too late; nothing was entered then.
+    async fn enter(&self, level: Level, missing: &str, begin_by: DateTime<Utc>) -> Result<()> {
         let columns = MEASURES.map(|(name, _)| name).join(", ");
         let values = MEASURES
             .map(|(name, _)| format!("missing_{name}"))
@@ -153,7 +164,9 @@ impl Store {
         };
         let sql = format!(
             "INSERT INTO {level} (tenant, period, {KEY}, {columns}{receipt})\n\
-             SELECT tenant, toDateTime(cell, 'UTC'), {KEY}, {values}{received} FROM ({missing})"
+             SELECT tenant, toDateTime(cell, 'UTC'), {KEY}, {values}{received} FROM ({missing}) \
+             WHERE throwIf(now() > toDateTime({}, 'UTC'), 'the apply lock may be lost') = 0",
+            begin_by.timestamp()
         );
         // Two corrections may look alike and are two.
         patient(self.query(&sql))

@@ -73,7 +73,13 @@ pub async fn hold_apply(cx: &SystemCx, patience: Duration) -> Result<()> {
 /// Waits for batches that are being applied, in every process, and keeps new ones out until the transaction ends: the
 /// cubes stand still. It stands in line for 200 ms at most, because batches that come later wait behind it, and says whether
 /// it got there: the caller tries again after a pause, in which intake goes on.
+///
+/// Postgres ends the transaction when nothing is heard of the process for longer than the longest statement of the cubes
+/// takes, so a process that was stopped does not stop intake for good. It must know that it still holds the lock
+/// ([`still_held`]) before it changes the cubes.
 pub async fn try_freeze_apply(cx: &SystemCx) -> Result<bool> {
+    let sql = "SELECT set_config('idle_in_transaction_session_timeout', '70s', true)";
+    cx.execute(sql, []).await?;
     cx.execute("SAVEPOINT standstill", []).await?;
     cx.execute("SET LOCAL lock_timeout = '200ms'", []).await?;
     let locked = cx
@@ -92,21 +98,20 @@ pub async fn try_freeze_apply(cx: &SystemCx) -> Result<bool> {
     }
 }
 
-/// Whether the caller settles from here on until the transaction ends: one process at a time does. Postgres ends the
-/// transaction when nothing is heard of the process for `patience`.
-pub async fn try_settle(cx: &SystemCx, patience: Duration) -> Result<bool> {
+/// Fails when the transaction is over, and with it the locks that it held.
+pub async fn still_held(cx: &SystemCx) -> Result<()> {
+    cx.execute("SELECT 1", []).await?;
+    Ok(())
+}
+
+/// Whether the caller settles from here on until the transaction ends: one process at a time does.
+pub async fn try_settle(cx: &SystemCx) -> Result<bool> {
     #[derive(FromQueryResult)]
     struct Locked {
         locked: bool,
     }
-    let patience = patience.as_millis().to_string();
-    let row: Option<Locked> = cx
-        .one(
-            "SELECT pg_try_advisory_xact_lock($1) AS locked, \
-                    set_config('idle_in_transaction_session_timeout', $2, true) AS patience",
-            [SETTLE_LOCK.into(), patience.into()],
-        )
-        .await?;
+    let sql = "SELECT pg_try_advisory_xact_lock($1) AS locked";
+    let row: Option<Locked> = cx.one(sql, [SETTLE_LOCK.into()]).await?;
     Ok(row.is_some_and(|row| row.locked))
 }
 
@@ -127,8 +132,8 @@ impl Running {
         Ok(Self { cx })
     }
 
-    /// Ends it, and says whether no other server runs.
-    pub async fn stop(self, db: &Db) -> Result<bool> {
+    /// Ends it. If no other server runs, the transaction that is returned keeps any from starting until it ends.
+    pub async fn stop(self, db: &Db) -> Result<Option<SystemCx>> {
         #[derive(FromQueryResult)]
         struct Last {
             last: bool,
@@ -137,7 +142,7 @@ impl Running {
         let cx = db.system().await?;
         let sql = "SELECT pg_try_advisory_xact_lock($1) AS last";
         let row: Option<Last> = cx.one(sql, [RUNNING_LOCK.into()]).await?;
-        Ok(row.is_some_and(|row| row.last))
+        Ok(row.is_some_and(|row| row.last).then_some(cx))
     }
 }
 

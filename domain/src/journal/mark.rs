@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use crate::{Result, SystemCx};
 
+/// Held while a mark is left.
+const MARK_LOCK: i64 = 0x6d61_726b;
+
 /// What a start finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Mark {
@@ -16,6 +19,13 @@ pub struct Mark {
     pub clean: bool,
     /// The mark that ClickHouse must have as well.
     pub mark: Uuid,
+}
+
+/// Keeps others from leaving a mark until the transaction ends, so that both stores get them in one order.
+pub async fn hold_marks(cx: &SystemCx) -> Result<()> {
+    cx.execute("SELECT pg_advisory_xact_lock($1)", [MARK_LOCK.into()])
+        .await?;
+    Ok(())
 }
 
 /// The mark, none in a new database.

@@ -37,9 +37,10 @@ pub use identity::{
     identity, open_month,
 };
 pub use lock::{
-    Running, freeze_attribution, hold_apply, hold_attribution, try_freeze_apply, try_settle,
+    Running, freeze_attribution, hold_apply, hold_attribution, still_held, try_freeze_apply,
+    try_settle,
 };
-pub use mark::{Mark, mark, set_mark};
+pub use mark::{Mark, hold_marks, mark, set_mark};
 pub use parts::{BatchFilter, BatchPart, batches};
 pub use pending::{
     BatchState, Payload, Pending, Piece, Uncounted, begin_attempt, count, end_attempt, forget,

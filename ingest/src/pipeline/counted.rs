@@ -49,7 +49,9 @@ pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account>
     while !waits_for.is_empty() {
         let open = uncounted(inner, &waits_for).await?;
         waits_for.retain(|part, _| open.contains_key(part));
-        if open.values().all(|state| *state == BatchState::Quarantined) {
+        // A part that was cut into pieces tells nothing: the sender asks again by sending again.
+        let quarantined = Some(BatchState::Quarantined);
+        if open.values().all(|state| *state == quarantined) {
             account.pending = waits_for.values().sum();
             return Ok(account);
         }
@@ -62,7 +64,10 @@ pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account>
     Ok(account)
 }
 
-async fn uncounted(inner: &Inner, parts: &BTreeMap<i64, u64>) -> Result<BTreeMap<i64, BatchState>> {
+async fn uncounted(
+    inner: &Inner,
+    parts: &BTreeMap<i64, u64>,
+) -> Result<BTreeMap<i64, Option<BatchState>>> {
     let cx = inner.db.system().await?;
     let parts: Vec<i64> = parts.keys().copied().collect();
     let open = journal::uncounted_parts(&cx, &parts).await?;

@@ -78,6 +78,8 @@ pub struct Settings {
     pub filter_bytes: u64,
     /// How long a body waits for room before it is turned away.
     pub admission: Duration,
+    /// How long a reply waits for its records to be journaled.
+    pub journal: Duration,
     /// How long a reply waits, from its commit, for its records to be counted.
     pub answer: Duration,
     /// Refused rejections listed in a reply; the rest is counted.
@@ -107,6 +109,7 @@ impl Default for Settings {
             known_sims: 200_000,
             filter_bytes: 256 << 20,
             admission: Duration::from_secs(2),
+            journal: Duration::from_secs(15),
             answer: Duration::from_secs(5),
             listed_rejections: 1_000,
             sources: 1_000,
@@ -304,7 +307,9 @@ impl Intake {
         self.gatherer.push(queued)?;
         let inner = self.inner.clone();
         Ok(tokio::spawn(async move {
-            let committed = committed.await.map_err(|_| {
+            let journaled = tokio::time::timeout(inner.settings.journal, committed).await;
+            let late = |_| Error::unavailable("intake is busy, try again", "not journaled in time");
+            let committed = journaled.map_err(late)?.map_err(|_| {
                 Error::unavailable("intake is stopping, try again", "a batch was dropped")
             })??;
             counted::wait(&inner, committed).await

@@ -87,11 +87,12 @@ impl Intake {
         Ok((Running { running }, recovered))
     }
 
-    /// Ends the taking in: waits for batches under way, and leaves a mark if no other server runs.
+    /// Ends the taking in: waits for batches under way, and leaves a mark if no other server runs and the stores are known
+    /// to be `sound`.
     ///
     /// # Errors
     /// `UNAVAILABLE` when an engine does not answer; the next start looks for batches then.
-    pub async fn stop(&self, running: Running) -> Result<()> {
+    pub async fn stop(&self, running: Running, sound: bool) -> Result<()> {
         let inner = &self.inner;
         let all = u32::try_from(inner.settings.batches.max(1)).map_err(Error::internal)?;
         let idle = inner.batches.acquire_many(all).await;
@@ -99,11 +100,12 @@ impl Intake {
         let cx = inner.db.system().await?;
         let open = journal::count(&cx, BatchState::Journaled).await?;
         drop(cx);
+        // Held until the mark is left: a server that starts meanwhile comes after it.
         let last = running.running.stop(&inner.db).await?;
-        if last && open == 0 {
+        if last.is_some() && open == 0 && sound {
             inner.set_mark(true).await?;
         }
-        drop(idle);
+        drop((last, idle));
         Ok(())
     }
 
@@ -231,10 +233,7 @@ impl Inner {
         drop(cx);
         let system = self.system();
         let theirs = self.store.mark(&system).await?;
-        let apart = match ours {
-            Some(ours) => !self.store.has_mark(&system, ours.mark).await?,
-            None => theirs.is_some(),
-        };
+        let apart = ours.map(|ours| ours.mark) != theirs;
         if apart {
             tracing::error!(
                 "the journal and the usage store are of different moments: one of them was put back. \
@@ -242,7 +241,7 @@ impl Inner {
             );
         }
         Ok(Recovered {
-            clean: ours.is_none_or(|ours| ours.clean) && ours.map(|ours| ours.mark) == theirs,
+            clean: ours.is_none_or(|ours| ours.clean) && !apart,
             apart,
             ..Recovered::default()
         })
@@ -251,8 +250,9 @@ impl Inner {
     /// Leaves a new mark in both stores, in the usage store first.
     async fn set_mark(&self, clean: bool) -> Result<()> {
         let mark = Uuid::now_v7();
-        self.store.set_mark(&self.system(), mark).await?;
         let cx = self.db.system().await?;
+        journal::hold_marks(&cx).await?;
+        self.store.set_mark(&self.system(), mark).await?;
         journal::set_mark(&cx, Mark { clean, mark }).await?;
         cx.commit().await
     }

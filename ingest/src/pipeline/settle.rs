@@ -37,6 +37,7 @@ use domain::{
 };
 
 use super::{Inner, Intake, batch::batch_id};
+use crate::verify;
 
 /// A deadline has passed when the engine's clock, read to whole seconds in its own check, is beyond it.
 const MARGIN: TimeDelta = TimeDelta::seconds(2);
@@ -44,6 +45,8 @@ const MARGIN: TimeDelta = TimeDelta::seconds(2);
 const PAGE: u32 = 500;
 /// Rows settled in one go, while inserts wait; at least one batch.
 const ROWS_AT_ONCE: u64 = 50_000;
+/// How long batches are settled while inserts wait.
+const AT_ONCE: Duration = Duration::from_millis(700);
 /// How long settling tries to make intake stand still.
 const FREEZE: Duration = Duration::from_secs(30);
 /// Between two tries.
@@ -136,6 +139,8 @@ impl Intake {
             if !step.moved() {
                 return Ok(settled);
             }
+            // Whoever waits for the cubes comes first.
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
@@ -158,7 +163,7 @@ impl Inner {
         }
         drop(cx);
         let cx = self.db.system().await?;
-        if !journal::try_settle(&cx, self.patience()).await? {
+        if !journal::try_settle(&cx).await? {
             return Ok(Settled {
                 waiting: all,
                 ..Settled::default()
@@ -212,7 +217,13 @@ impl Inner {
         let mut settled = Settled::default();
         let mut counted = Vec::new();
         let mut touched = Touched::default();
+        let begun = Instant::now();
         for pending in due {
+            // Others wait meanwhile; the rest comes after they had their turn.
+            if begun.elapsed() > AT_ONCE {
+                settled.waiting += 1;
+                continue;
+            }
             let Some(payload) = journal::payload(cx, pending.batch).await? else {
                 continue;
             };
@@ -232,7 +243,7 @@ impl Inner {
                 }
             };
             let case = Case { pending, rows };
-            let verdict = self.complete(&case, &mut settled).await?;
+            let verdict = self.complete(cx, &case, &mut settled).await?;
             match verdict {
                 Verdict::Uncertain => settled.waiting += 1,
                 Verdict::Whole => {
@@ -252,7 +263,7 @@ impl Inner {
                 }
             }
         }
-        settled.corrected += self.correct(&touched).await?;
+        settled.corrected += self.correct(cx, &touched, &counted).await?;
         settled.counted += counted.len() as u64;
         journal::mark_counted(cx, &counted, cx.now()).await?;
         self.refused.forget(&counted);
@@ -260,12 +271,15 @@ impl Inner {
     }
 
     /// Step 3: looks the rows up, takes surplus ones out and inserts the missing.
-    async fn complete(&self, case: &Case, settled: &mut Settled) -> Result<Verdict> {
+    async fn complete(&self, cx: &SystemCx, case: &Case, settled: &mut Settled) -> Result<Verdict> {
         let system = self.system();
         let found = self.store.look_up(&system, &case.rows).await?;
+        // What is inserted again has a later deadline than anything that is taken out.
+        let before = found.apply_by + TimeDelta::seconds(1);
         if !found.surplus.is_empty() {
             let surplus: Vec<&CdrRow> = found.surplus.iter().map(|at| &case.rows[*at]).collect();
-            self.store.take_out(&system, &surplus).await?;
+            journal::still_held(cx).await?;
+            self.store.take_out(&system, &surplus, before).await?;
             settled.surplus += surplus.len() as u64;
         }
         if found.missing.is_empty() {
@@ -277,7 +291,8 @@ impl Inner {
             .map(|at| case.rows[*at].clone())
             .collect();
         let batch = case.pending.batch;
-        let apply_by = self.deadline().await?;
+        let apply_by = self.deadline().await?.max(before);
+        journal::still_held(cx).await?;
         // Before the insert, and whatever becomes of the transaction that holds the locks.
         let cx = self.db.system().await?;
         journal::begin_attempt(&cx, &[batch], apply_by).await?;
@@ -375,14 +390,32 @@ impl Inner {
         journal::replace(cx, case.pending.batch, &pieces).await
     }
 
-    /// Step 4.
-    async fn correct(&self, touched: &Touched) -> Result<u64> {
+    /// Step 4. Where the ledger says that the records are short, the cubes may be all that is left of them: nothing is
+    /// corrected there.
+    async fn correct(&self, cx: &SystemCx, touched: &Touched, settled: &[BatchId]) -> Result<u64> {
         let system = self.system();
+        let mut areas = Vec::new();
+        for (tenant, period, sims) in touched.areas()? {
+            if let Some(hour) = verify::short_hour(cx, &self.store, tenant, period, settled).await?
+            {
+                tracing::error!(
+                    %tenant, %hour,
+                    "records that were counted are missing: the cubes are left as they are. Run `simcube verify`"
+                );
+            } else {
+                areas.push((tenant, period, sims));
+            }
+        }
         let mut corrected = 0;
-        let areas = touched.areas()?;
         for level in Level::ALL {
-            for area in &areas {
-                let outcome = self.store.correct(&system, level, area).await?;
+            for (tenant, period, sims) in &areas {
+                let area = Area {
+                    tenant: *tenant,
+                    period: *period,
+                    sims: Some(sims.clone()),
+                    begin_by: verify::begin_by(cx, &self.store).await?,
+                };
+                let outcome = self.store.correct(&system, level, &area).await?;
                 corrected += outcome.cells;
             }
         }
@@ -489,7 +522,7 @@ impl Touched {
 
     /// What a level has to be looked at for: at most a month at a time, from the first to the last day touched in it. Levels
     /// above it take in the whole of their periods.
-    fn areas(&self) -> Result<Vec<Area>> {
+    fn areas(&self) -> Result<Vec<(TenantId, Period, Vec<SimId>)>> {
         let mut months: BTreeMap<(TenantId, i32, u32), (Period, BTreeSet<SimId>)> = BTreeMap::new();
         for (tenant, days) in &self.by_tenant {
             for (day, sims) in days {
@@ -503,12 +536,10 @@ impl Touched {
                 months.insert(month, (period, known));
             }
         }
-        let area = |((tenant, ..), (period, sims)): ((TenantId, i32, u32), (Period, BTreeSet<SimId>))| Area {
-            tenant,
-            period,
-            sims: Some(sims.into_iter().collect()),
-        };
-        Ok(months.into_iter().map(area).collect())
+        let areas = months.into_iter();
+        Ok(areas
+            .map(|((tenant, ..), (period, sims))| (tenant, period, sims.into_iter().collect()))
+            .collect())
     }
 }
 

@@ -57,6 +57,11 @@ impl HourDifference {
     fn lacks(&self) -> Count {
         self.expected - self.found
     }
+
+    /// Whether the table has less than the accounting.
+    pub(super) fn is_short(&self) -> bool {
+        self.lacks().records > 0
+    }
 }
 
 /// Hours in which the accounting of a tenant and a table do not agree. The accounting does not know units.

@@ -27,11 +27,12 @@ use std::time::{Duration, Instant};
 
 use analytics::{
     Store, System,
-    verify::{Clones, Count, Tables, records_are_whole_from},
+    verify::{Clones, Count, Table, Tables, records_are_whole_from},
 };
-use chrono::{DateTime, Datelike as _, Months, TimeZone as _, Utc};
+use chrono::{DateTime, Datelike as _, Months, TimeDelta, TimeZone as _, Utc};
 use domain::{
-    Code, Db, Error, Result, SystemCx,
+    Code, Db, Error, Period, Result, SystemCx,
+    id::{BatchId, TenantId},
     journal::{
         self,
         ledger::{self, Sums},
@@ -41,9 +42,14 @@ use domain::{
 use tokio::time::sleep;
 use uuid::Uuid;
 
+use books::{Open, uneven_hours, unexplained};
 pub use repair::{RecordsFromJournal, Repaired};
 pub use report::{Line, Report, Verdict, Waiting};
 
+/// How long after its locks were seen a statement may begin; Postgres keeps them longer than this and the statement take.
+const BEGIN_WITHIN: TimeDelta = TimeDelta::seconds(5);
+/// Most batches of a tenant on their way with which its records are still judged.
+const OPEN_PARTS: u32 = 10_000;
 /// Between two tries to hold intake back.
 const PAUSE: Duration = Duration::from_millis(300);
 /// Tries, each of at most 200 ms: a minute in all.
@@ -195,4 +201,46 @@ fn months(first: DateTime<Utc>, last: DateTime<Utc>) -> impl Iterator<Item = Dat
         month.checked_add_months(Months::new(1))
     })
     .take_while(move |month| *month <= last)
+}
+
+/// Until when, by the engine's clock, a statement may begin that needs the locks which `cx` holds: Postgres waits longer than
+/// that for a process that says nothing.
+///
+/// # Errors
+/// `UNAVAILABLE` when the locks are lost.
+pub(crate) async fn begin_by(cx: &SystemCx, store: &Store) -> Result<DateTime<Utc>> {
+    let now = store.now(&System::new(cx.now())).await?;
+    // After the clock was read.
+    journal::still_held(cx).await?;
+    Ok(now + BEGIN_WITHIN)
+}
+
+/// The first hour in which the records lack something that the ledger counts and that is not on its way, if any. Batches in
+/// `settled` are in the records already.
+pub(crate) async fn short_hour(
+    cx: &SystemCx,
+    store: &Store,
+    tenant: TenantId,
+    period: Period,
+    settled: &[BatchId],
+) -> Result<Option<DateTime<Utc>>> {
+    let system = System::new(cx.now());
+    let Ok(period) = Period::new(
+        period.from().max(records_are_whole_from(system.now())),
+        period.to(),
+    ) else {
+        return Ok(None);
+    };
+    let mut open = Open::default();
+    for part in ledger::open_parts(cx, tenant, OPEN_PARTS).await? {
+        if !settled.contains(&part.batch) {
+            open.add(&part, Count::default());
+        }
+    }
+    let tables = store.tables(&system);
+    let uneven = uneven_hours(cx, &tables, &system, Table::Records, tenant, period).await?;
+    let short = unexplained(&open, uneven)
+        .into_iter()
+        .find(books::HourDifference::is_short);
+    Ok(short.map(|hour| hour.hour))
 }

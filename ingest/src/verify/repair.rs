@@ -16,7 +16,7 @@ use domain::{
 use uuid::Uuid;
 
 use super::{
-    Verifier,
+    OPEN_PARTS, Verifier, begin_by,
     books::{HourDifference, Open, month, uneven_hours, unexplained},
     month_of,
     report::{Report, Unsound},
@@ -24,8 +24,6 @@ use super::{
 
 /// Times that copies are looked for: each look names some.
 const ROUNDS: u32 = 10;
-/// Most batches of a tenant on their way with which a month is still judged.
-const OPEN_PARTS: u32 = 10_000;
 
 /// Brings records back that the journal still has.
 pub trait RecordsFromJournal {
@@ -179,7 +177,7 @@ impl Repair<'_> {
                 .uneven(&frozen, &system, Table::Records, tenant, recent, &open)
                 .await?;
             match uneven.first() {
-                None => self.correct(&system, Level::Hour, tenant, recent).await?,
+                None => self.correct(&frozen, Level::Hour, tenant, recent).await?,
                 Some(hour) => self.refuse_hours(Table::Records, tenant, from, &uneven, hour),
             }
         }
@@ -191,8 +189,8 @@ impl Repair<'_> {
             self.left.insert((tenant, from));
             self.refuse_hours(hours, tenant, from, &uneven, hour);
         } else {
-            self.correct(&system, Level::Day, tenant, period).await?;
-            self.correct(&system, Level::Month, tenant, period).await?;
+            self.correct(&frozen, Level::Day, tenant, period).await?;
+            self.correct(&frozen, Level::Month, tenant, period).await?;
         }
         frozen.commit().await
     }
@@ -214,24 +212,26 @@ impl Repair<'_> {
             return Ok(());
         }
         let (frozen, _) = self.verifier.hold_back().await?;
-        let system = System::new(frozen.now());
-        self.correct(&system, Level::Year, tenant, year).await?;
+        self.correct(&frozen, Level::Year, tenant, year).await?;
         frozen.commit().await
     }
 
     async fn correct(
         &mut self,
-        system: &System,
+        frozen: &SystemCx,
         level: Level,
         tenant: TenantId,
         period: Period,
     ) -> Result<()> {
+        let store = &self.verifier.store;
         let area = Area {
             tenant,
             period,
             sims: None,
+            begin_by: begin_by(frozen, store).await?,
         };
-        let corrected = self.verifier.store.correct(system, level, &area).await?;
+        let system = System::new(frozen.now());
+        let corrected = store.correct(&system, level, &area).await?;
         if corrected.cells > 0 {
             let span = match level {
                 Level::Year => period.from().format("%Y"),

@@ -86,11 +86,13 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         stop: stop.clone(),
     };
     let running = Arc::new(Mutex::new(None));
+    let sound = Arc::new(AtomicBool::new(false));
     let background = Background {
         db: stores.db.clone(),
         intake: intake.clone(),
         recovered,
         differs,
+        sound: sound.clone(),
         store: stores.store.clone(),
         running: running.clone(),
         stop: stop.clone(),
@@ -116,7 +118,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         .unwrap_or_else(PoisonError::into_inner)
         .take();
     if let Some(running) = running
-        && let Err(error) = intake.stop(running).await
+        && let Err(error) = intake.stop(running, sound.load(Ordering::Acquire)).await
     {
         tracing::warn!(
             cause = error.cause(),
@@ -203,6 +205,8 @@ struct Background {
     recovered: Arc<AtomicBool>,
     /// Whether something was found that could not be mended.
     differs: Arc<AtomicBool>,
+    /// Whether ledger, records and cubes are known to agree but for what intake did since.
+    sound: Arc<AtomicBool>,
     store: Store,
     /// Set once the intake is open.
     running: Arc<Mutex<Option<Running>>>,
@@ -234,7 +238,9 @@ impl Background {
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         self.recovered.store(true, Ordering::Release);
         let proved = async {
-            if !recovered.clean {
+            if recovered.clean {
+                self.sound.store(true, Ordering::Release);
+            } else {
                 self.prove().await;
             }
         };
@@ -272,6 +278,7 @@ impl Background {
             tracing::info!("ledger, records and every cube agree");
         }
         self.differs.store(differences > 0, Ordering::Release);
+        self.sound.store(differences == 0, Ordering::Release);
     }
 
     async fn announce(&self) {
