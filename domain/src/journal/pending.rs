@@ -193,22 +193,30 @@ pub async fn payload(cx: &SystemCx, batch: BatchId) -> Result<Option<Payload>> {
     .transpose()
 }
 
-/// Parts of `parts` that are not counted, with their state.
-pub async fn uncounted_parts(cx: &SystemCx, parts: &[i64]) -> Result<Vec<(i64, BatchState)>> {
+/// Parts of `parts` that are not known to be counted, with their state: none when other parts have taken the place of one
+/// ([`replace`]), and only an identity tells in which of them its record is.
+pub async fn uncounted_parts(
+    cx: &SystemCx,
+    parts: &[i64],
+) -> Result<Vec<(i64, Option<BatchState>)>> {
     #[derive(FromQueryResult)]
     struct Open {
         part: i64,
-        state: String,
+        state: Option<String>,
     }
     let rows: Vec<Open> = cx
         .all(
-            "SELECT part, state FROM intake_batch_tenant \
-             WHERE part = ANY($1::bigint[]) AND state <> 'COUNTED'",
+            "SELECT wanted.part, known.state FROM unnest($1::bigint[]) AS wanted (part) \
+             LEFT JOIN intake_batch_tenant AS known USING (part) \
+             WHERE known.state IS DISTINCT FROM 'COUNTED'",
             [parts.to_vec().into()],
         )
         .await?;
     rows.into_iter()
-        .map(|row| Ok((row.part, row.state.parse().map_err(Error::internal)?)))
+        .map(|row| {
+            let state = row.state.map(|state| state.parse()).transpose();
+            Ok((row.part, state.map_err(Error::internal)?))
+        })
         .collect()
 }
 

@@ -29,7 +29,8 @@ pub(super) struct Committed {
 /// Waits until every record of the account is counted, or known to be quarantined.
 ///
 /// # Errors
-/// `UNAVAILABLE` when that takes longer than [`super::Settings::answer`]: the records are kept, and will be counted.
+/// `UNAVAILABLE` when that takes longer than [`super::Settings::answer`], or when a batch was cut into pieces: the records
+/// are kept, and will be counted.
 pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account> {
     let Committed {
         mut account,
@@ -49,7 +50,13 @@ pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account>
     while !waits_for.is_empty() {
         let open = uncounted(inner, &waits_for).await?;
         waits_for.retain(|part, _| open.contains_key(part));
-        if open.values().all(|state| *state == BatchState::Quarantined) {
+        if open.values().any(Option::is_none) {
+            return Err(late("a batch was cut into pieces"));
+        }
+        if open
+            .values()
+            .all(|state| *state == Some(BatchState::Quarantined))
+        {
             account.pending = waits_for.values().sum();
             return Ok(account);
         }
@@ -62,7 +69,10 @@ pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account>
     Ok(account)
 }
 
-async fn uncounted(inner: &Inner, parts: &BTreeMap<i64, u64>) -> Result<BTreeMap<i64, BatchState>> {
+async fn uncounted(
+    inner: &Inner,
+    parts: &BTreeMap<i64, u64>,
+) -> Result<BTreeMap<i64, Option<BatchState>>> {
     let cx = inner.db.system().await?;
     let parts: Vec<i64> = parts.keys().copied().collect();
     let open = journal::uncounted_parts(&cx, &parts).await?;
