@@ -193,7 +193,8 @@ pub async fn payload(cx: &SystemCx, batch: BatchId) -> Result<Option<Payload>> {
     .transpose()
 }
 
-/// Parts of `parts` that are not counted, with their state; one that was cut into pieces has none.
+/// Parts of `parts` that are not known to be counted, with their state: none when other parts have taken the place of one
+/// ([`replace`]), and only an identity tells in which of them its record is.
 pub async fn uncounted_parts(
     cx: &SystemCx,
     parts: &[i64],
@@ -205,7 +206,7 @@ pub async fn uncounted_parts(
     }
     let rows: Vec<Open> = cx
         .all(
-            "SELECT asked.part, known.state FROM unnest($1::bigint[]) AS asked(part) \
+            "SELECT wanted.part, known.state FROM unnest($1::bigint[]) AS wanted (part) \
              LEFT JOIN intake_batch_tenant AS known USING (part) \
              WHERE known.state IS DISTINCT FROM 'COUNTED'",
             [parts.to_vec().into()],

@@ -29,7 +29,8 @@ pub(super) struct Committed {
 /// Waits until every record of the account is counted, or known to be quarantined.
 ///
 /// # Errors
-/// `UNAVAILABLE` when that takes longer than [`super::Settings::answer`]: the records are kept, and will be counted.
+/// `UNAVAILABLE` when that takes longer than [`super::Settings::answer`], or when a batch was cut into pieces: the records
+/// are kept, and will be counted.
 pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account> {
     let Committed {
         mut account,
@@ -49,9 +50,13 @@ pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account>
     while !waits_for.is_empty() {
         let open = uncounted(inner, &waits_for).await?;
         waits_for.retain(|part, _| open.contains_key(part));
-        // A part that was cut into pieces tells nothing: the sender asks again by sending again.
-        let quarantined = Some(BatchState::Quarantined);
-        if open.values().all(|state| *state == quarantined) {
+        if open.values().any(Option::is_none) {
+            return Err(late("a batch was cut into pieces"));
+        }
+        if open
+            .values()
+            .all(|state| *state == Some(BatchState::Quarantined))
+        {
             account.pending = waits_for.values().sum();
             return Ok(account);
         }
