@@ -16,7 +16,7 @@ use domain::{
 use migrations::clickhouse::DURABLE;
 
 use crate::{
-    fleet::{apply, at, attempt, batch, everything, month, now, record, tenant},
+    fleet::{self, apply, at, attempt, batch, everything, month, now, record, tenant},
     migrated,
 };
 
@@ -82,6 +82,7 @@ async fn what_a_crash_left_out_of_the_cubes_is_corrected_from_the_records() {
         tenant,
         period: Period::new(month(2), now()).expect("a period"),
         sims: None,
+        begin_by: fleet::later(),
     };
     for level in Level::ALL {
         let corrected = store.correct(&System::new(now()), level, &area).await;

@@ -130,3 +130,8 @@ pub(crate) fn insert(rows: &[CdrRow]) -> String {
         values.join(", ")
     )
 }
+
+/// A deadline that no test reaches.
+pub(crate) fn later() -> DateTime<Utc> {
+    DateTime::from_timestamp(4_000_000_000, 0).expect("a time")
+}

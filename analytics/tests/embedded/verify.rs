@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     Db,
-    fleet::{batch, everything, insert, month, now, record, tenant},
+    fleet::{self, batch, everything, insert, month, now, record, tenant},
     migrated,
 };
 
@@ -93,6 +93,7 @@ impl World {
             tenant: self.tenant,
             period: Period::new(month(6), now()).expect("a period"),
             sims: None,
+            begin_by: fleet::later(),
         }
     }
 

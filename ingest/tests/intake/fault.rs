@@ -170,7 +170,7 @@ async fn after_a_stop_in_order_there_is_nothing_to_look_for() {
     post_lines(&intake, &world.alpha, &lines(&records(30)))
         .await
         .expect("taken");
-    intake.stop(running).await.expect("stopped");
+    intake.stop(running, true).await.expect("stopped");
     let (killed, second) = world.intake().recover().await.expect("recovered");
     assert_eq!((second.clean, second.looked_at), (true, 0));
     // Killed, and not stopped.
@@ -189,7 +189,7 @@ async fn a_usage_store_that_was_put_back_is_noticed_and_healed_from_the_journal(
     post_lines(&intake, &world.alpha, &sent)
         .await
         .expect("taken");
-    intake.stop(running).await.expect("stopped");
+    intake.stop(running, true).await.expect("stopped");
     // The state of another moment: neither rows nor the mark of the stop.
     for table in ["cdr", "usage_day", "usage_year", "intake_mark"] {
         world.ask(&format!("TRUNCATE TABLE {table}")).await;

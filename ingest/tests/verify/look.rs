@@ -208,17 +208,22 @@ async fn only_one_verifies_at_a_time() {
 async fn a_look_waits_only_a_moment_for_the_lock_and_intake_goes_on() {
     let (world, _) = World::sound().await;
     let cx = world.db.system().await.expect("a transaction");
-    journal::hold_apply(&cx).await.expect("held");
+    journal::hold_apply(&cx, Duration::from_secs(60))
+        .await
+        .expect("held");
     let began = Instant::now();
-    let tried = journal::ledger::try_freeze_apply(&world.db).await;
-    assert!(tried.expect("no failure").is_none());
+    let asks = world.db.system().await.expect("a transaction");
+    let tried = journal::try_freeze_apply(&asks).await;
+    assert!(!tried.expect("no failure"));
     assert!(began.elapsed() < Duration::from_secs(1));
     // Nothing is left of the try: others are not held up.
     let other = world.db.system().await.expect("a transaction");
-    journal::hold_apply(&other).await.expect("held");
+    journal::hold_apply(&other, Duration::from_secs(60))
+        .await
+        .expect("held");
     drop((cx, other));
-    let frozen = journal::ledger::try_freeze_apply(&world.db).await;
-    assert!(frozen.expect("no failure").is_some());
+    let frozen = journal::try_freeze_apply(&asks).await;
+    assert!(frozen.expect("no failure"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,7 +262,9 @@ async fn count_until(world: Arc<World>, stop: Arc<AtomicBool>) -> (u32, Duration
         batch.batch = BatchId::new(Uuid::new_v4());
         let cx = world.db.system().await.expect("a transaction");
         let began = Instant::now();
-        journal::hold_apply(&cx).await.expect("held");
+        journal::hold_apply(&cx, Duration::from_secs(60))
+            .await
+            .expect("held");
         longest = longest.max(began.elapsed());
         world.insert(&batch);
         world.book(&batch, "COUNTED").await;
