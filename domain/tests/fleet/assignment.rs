@@ -275,7 +275,7 @@ async fn a_device_moves_with_its_sim_at_valid_from_and_the_same_file_again_is_a_
     house.set_clock("2026-06-20T00:00:00Z");
     assert_eq!(counts(&house.import(csv).await), (0, 0, 7, 0));
     assert_eq!(house.owners().await, owners);
-    let touched = "SELECT name FROM device WHERE updated_at > created_at";
+    let touched = "SELECT name FROM device WHERE updated_at > created_at ORDER BY name";
     assert!(house.text(touched).await.is_empty());
 
     // From now on, with its SIM, whether the file names the device or not; and to nobody.
