@@ -108,10 +108,10 @@ pub async fn claim(
     }
     let closed: Vec<Month> = months.collect();
 
-    let mut order: Vec<usize> = (0..claims.len()).collect();
+    let mut sorted: Vec<usize> = (0..claims.len()).collect();
     // As the index is, so that two transactions take their locks in one order; then by position, so that the first wins.
-    order.sort_unstable_by_key(|index| (claims[*index].identity, *index));
-    let firsts: Vec<&Claim> = order
+    sorted.sort_unstable_by_key(|index| (claims[*index].identity, *index));
+    let firsts: Vec<&Claim> = sorted
         .chunk_by(|a, b| claims[*a].identity == claims[*b].identity)
         .map(|same| &claims[same[0]])
         .collect();
@@ -123,7 +123,7 @@ pub async fn claim(
     let taken = insert(cx, month, &new, expected).await?;
     standing.extend(look_up(cx, &taken).await?);
 
-    let verdicts = verdicts(claims, &order, &standing);
+    let verdicts = verdicts(claims, &sorted, &standing);
     let accepted = verdicts.iter().filter(|v| **v == Verdict::Accepted).count();
     let inserted = new.len() - taken.len();
     if accepted != inserted {
@@ -133,10 +133,10 @@ pub async fn claim(
     Ok(verdicts)
 }
 
-/// Judges `claims`, which `order` sorts by identity and position, by the records that stood before them.
-fn verdicts(claims: &[Claim], order: &[usize], standing: &HashMap<Uuid, Standing>) -> Vec<Verdict> {
+/// Judges `claims`, which `sorted` sorts by identity and position, by the records that stood before them.
+fn verdicts(claims: &[Claim], sorted: &[usize], standing: &HashMap<Uuid, Standing>) -> Vec<Verdict> {
     let mut verdicts = vec![Verdict::Accepted; claims.len()];
-    for same in order.chunk_by(|a, b| claims[*a].identity == claims[*b].identity) {
+    for same in sorted.chunk_by(|a, b| claims[*a].identity == claims[*b].identity) {
         let first = &claims[same[0]];
         let (content, part, rest) = match standing.get(&first.identity) {
             Some(earlier) => (earlier.content, earlier.part, same),
