@@ -118,7 +118,7 @@ impl House {
                 tokio::task::yield_now().await;
             }
         };
-        let minute = std::time::Duration::from_secs(60);
+        let minute = std::time::Duration::from_mins(1);
         tokio::time::timeout(minute, waits)
             .await
             .expect("somebody waits");

@@ -328,6 +328,7 @@ impl Place {
     }
 
     /// Cuts off a place with room for `bytes`, or as much as there is.
+    #[must_use]
     pub fn split(&mut self, bytes: u64) -> Self {
         let steps = bytes.div_ceil(STEP).min(self.steps);
         self.steps -= steps;

@@ -229,7 +229,7 @@ async fn a_running_insert_is_seen_until_it_is_over() {
     }
     go.send(()).expect("it waits");
     insert.await.expect("no panic").expect("applied");
-    while seen().await != [] {
+    while !seen().await.is_empty() {
         tokio::task::yield_now().await;
     }
     assert_eq!(look_up(&db, &rows).await, Default::default());

@@ -20,7 +20,7 @@ const REST: Duration = Duration::from_secs(1);
 /// How often payloads are looked through, and filters and months.
 const SWEEP: Duration = Duration::from_mins(1);
 /// How long a start waits for batches that were journaled right before it.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// Between two looks of a start.
 const PAUSE: Duration = Duration::from_millis(200);
 

@@ -375,7 +375,9 @@ impl Inner {
         }
         for mut rows in halves(out) {
             let id = batch_id(case.pending.created_at);
-            rows.iter_mut().for_each(|row| row.batch = id);
+            for row in &mut rows {
+                row.batch = id;
+            }
             rows_of.push((id, rows));
         }
         let months = journal::months_of(cx, case.pending.batch).await?;

@@ -208,7 +208,7 @@ async fn only_one_verifies_at_a_time() {
 async fn a_look_waits_only_a_moment_for_the_lock_and_intake_goes_on() {
     let (world, _) = World::sound().await;
     let cx = world.db.system().await.expect("a transaction");
-    journal::hold_apply(&cx, Duration::from_secs(60))
+    journal::hold_apply(&cx, Duration::from_mins(1))
         .await
         .expect("held");
     let began = Instant::now();
@@ -218,7 +218,7 @@ async fn a_look_waits_only_a_moment_for_the_lock_and_intake_goes_on() {
     assert!(began.elapsed() < Duration::from_secs(1));
     // Nothing is left of the try: others are not held up.
     let other = world.db.system().await.expect("a transaction");
-    journal::hold_apply(&other, Duration::from_secs(60))
+    journal::hold_apply(&other, Duration::from_mins(1))
         .await
         .expect("held");
     drop((cx, other));
@@ -262,7 +262,7 @@ async fn count_until(world: Arc<World>, stop: Arc<AtomicBool>) -> (u32, Duration
         batch.batch = BatchId::new(Uuid::new_v4());
         let cx = world.db.system().await.expect("a transaction");
         let began = Instant::now();
-        journal::hold_apply(&cx, Duration::from_secs(60))
+        journal::hold_apply(&cx, Duration::from_mins(1))
             .await
             .expect("held");
         longest = longest.max(began.elapsed());

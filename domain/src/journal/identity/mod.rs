@@ -134,7 +134,11 @@ pub async fn claim(
 }
 
 /// Judges `claims`, which `sorted` sorts by identity and position, by the records that stood before them.
-fn verdicts(claims: &[Claim], sorted: &[usize], standing: &HashMap<Uuid, Standing>) -> Vec<Verdict> {
+fn verdicts(
+    claims: &[Claim],
+    sorted: &[usize],
+    standing: &HashMap<Uuid, Standing>,
+) -> Vec<Verdict> {
     let mut verdicts = vec![Verdict::Accepted; claims.len()];
     for same in sorted.chunk_by(|a, b| claims[*a].identity == claims[*b].identity) {
         let first = &claims[same[0]];

@@ -46,7 +46,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let expected = args.oracle.as_deref().map(oracle::read).transpose()?;
     let stores = Stores::open(config, Access::Beside).await?;
-    let outcome = verify(&stores, &args, config.intake.settings(), expected.as_ref()).await;
+    let outcome = verify(&stores, &args, &config.intake.settings(), expected.as_ref()).await;
     stores.close().await;
     let (differences, count) = outcome?;
     for line in differences.iter().take(SHOWN) {
@@ -67,10 +67,10 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
 async fn verify(
     stores: &Stores,
     args: &Args,
-    settings: Settings,
+    settings: &Settings,
     expected: Option<&oracle::Expected>,
 ) -> Result<(Vec<String>, u64)> {
-    let intake = Intake::new(stores.store.clone(), stores.db.clone(), settings, NoFault);
+    let intake = Intake::new(stores.store.clone(), stores.db.clone(), *settings, NoFault);
     let verifier = Verifier::new(stores.store.clone(), stores.db.clone());
     // A table's name and a hash's salt: nothing that anybody could have foreseen.
     let run = Uuid::new_v4();
