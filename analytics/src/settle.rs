@@ -235,7 +235,7 @@ impl Store {
                 "SELECT batch, count() AS rows, sum({}) AS checksum FROM cdr \
                  WHERE received_at BETWEEN {} AND {} AND start BETWEEN {} AND {} AND batch IN ({wanted}) \
                  GROUP BY batch",
-                low_half("identity"),
+                LOW_HALF,
                 moment(received[0]),
                 moment(received[1]),
                 moment(started[0]),
@@ -276,10 +276,8 @@ impl Store {
     }
 }
 
-/// The lower half of a UUID as a number, as `Uuid::as_u64_pair` gives it.
-pub(crate) fn low_half(column: &str) -> String {
-    format!("reinterpretAsUInt64(substring(reinterpretAsFixedString({column}), 9, 8))")
-}
+/// The lower half of a record's identity as a number, as `Uuid::as_u64_pair` gives it.
+pub(crate) const LOW_HALF: &str = "toUInt64(toUInt128(identity))";
 
 /// The key of the records' table, for looking rows up that lie together.
 fn key(row: &CdrRow) -> (TenantId, Option<CustomerId>, SimId, DateTime<Utc>, Uuid) {

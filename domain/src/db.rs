@@ -299,6 +299,11 @@ pub(crate) fn is_cut_off(error: &DbErr) -> bool {
     )
 }
 
+/// Whether a lock was waited for longer than `lock_timeout` allows.
+pub(crate) fn is_lock_timeout(error: &DbErr) -> bool {
+    sql_state(error).as_deref() == Some("55P03")
+}
+
 /// The SQLSTATE of a failed statement.
 pub(crate) fn sql_state(error: &DbErr) -> Option<String> {
     refusal(error)?.code().map(Into::into)

@@ -15,7 +15,7 @@ use super::{
     Count, Table, Tables, moment, patient,
     rows::{Where, rows},
 };
-use crate::{System, cube::Level, store::fault};
+use crate::{System, cube::Level, settle::LOW_HALF, store::fault};
 
 /// The records of one tenant in one batch, corrections left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +171,7 @@ impl Tables {
         let sql = format!(
             "SELECT tenant, batch, toInt64(count()) AS records, sum(toInt128(bytes_up)) AS bytes_up, \
              sum(toInt128(bytes_down)) AS bytes_down, sum(toInt128(units)) AS units, \
-             reinterpretAsInt64(sum(toUInt64(toUInt128(identity)))) AS checksum, \
+             reinterpretAsInt64(sum({LOW_HALF})) AS checksum, \
              toUnixTimestamp64Milli(min(start)) AS first, toUnixTimestamp64Milli(max(start)) AS last\n\
              FROM {} WHERE sign > 0{conditions}\n\
              GROUP BY tenant, batch ORDER BY toUInt128(batch), toUInt128(tenant)",

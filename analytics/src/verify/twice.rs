@@ -10,7 +10,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{Table, Tables, patient, rows::within, tables::CLONE};
-use crate::{Store, System, store::fault};
+use crate::{Store, System, settle::LOW_HALF, store::fault};
 
 /// Identities looked at together: some hundred megabytes.
 const SLICE: u64 = 4_000_000;
@@ -100,7 +100,7 @@ impl Tables {
             }
             let sql = format!(
                 "SELECT tenant, identity FROM {cdr} \
-                 WHERE sign > 0 AND toUInt64(toUInt128(identity)) % {slices} = {place}\n\
+                 WHERE sign > 0 AND {LOW_HALF} % {slices} = {place}\n\
                  GROUP BY tenant, identity HAVING count() > 1 LIMIT {room}"
             );
             let lines: Vec<Line> = self.ask(&sql).fetch_all().await.map_err(fault)?;

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use crate::{Cx, Db, Result, SystemCx, db::sql_state, id::TenantId, sql::uuids};
+use crate::{Cx, Db, Result, SystemCx, db::is_lock_timeout, id::TenantId, sql::uuids};
 
 /// Around inserts into the cubes; no tenant's id ends in it.
 const APPLY_LOCK: i64 = 0x0061_7070_6c79;
@@ -13,8 +13,6 @@ const APPLY_LOCK: i64 = 0x0061_7070_6c79;
 const SETTLE_LOCK: i64 = 0x7365_7474_6c65;
 /// Held by every server that runs.
 const RUNNING_LOCK: i64 = 0x0072_756e_6e69_6e67;
-/// What Postgres says when a lock was waited for too long.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Keeps assignments that reach over usage out of `tenants` until the transaction ends (many batches hold at once), and
 /// says of which tenants: an import that is under way keeps its tenant, and only that one, waiting. The locks are asked
@@ -90,7 +88,7 @@ pub async fn try_freeze_apply(cx: &SystemCx) -> Result<bool> {
             cx.execute("SET LOCAL lock_timeout = 0", []).await?;
             Ok(true)
         }
-        Err(error) if sql_state(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) => {
+        Err(error) if is_lock_timeout(&error) => {
             cx.execute("ROLLBACK TO SAVEPOINT standstill", []).await?;
             Ok(false)
         }

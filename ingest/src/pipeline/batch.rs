@@ -235,9 +235,8 @@ async fn begin(inner: &Inner, tenants: &[TenantId]) -> Result<Begun> {
     loop {
         let cx = inner.db.system().await?;
         let held = journal::hold_attribution(&cx, tenants, inner.patience()).await?;
-        journal::hold_month(&cx).await?;
         let now = cx.now();
-        let Some(month) = journal::current_month(&cx)
+        let Some(month) = journal::hold_month(&cx)
             .await?
             .filter(|month| *month >= Month::of(now))
         else {

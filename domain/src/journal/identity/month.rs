@@ -3,15 +3,13 @@
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use sea_orm::{DbErr, FromQueryResult};
 
-use crate::{Db, Result, SystemCx, db::sql_state};
+use crate::{Db, Result, SystemCx, db::is_lock_timeout};
 
 /// Key of the lock around claiming: shared by claims until their transaction ends, exclusive while a month is opened or
 /// dropped. No tenant's id ends in it.
 const MONTH_LOCK: i64 = 0x006d_6f6e_7468;
 /// Bits of a part that number it within its month: more parts than a month can bring.
 const SEQUENCE_BITS: u32 = 40;
-/// What Postgres says when a lock was waited for too long.
-const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// A calendar month in UTC, in which records are received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -115,7 +113,7 @@ pub async fn drop_months(
         let cx = db.system().await?;
         match drop_month(&cx, oldest).await {
             Ok(()) => cx.commit().await?,
-            Err(error) if sql_state(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) => break,
+            Err(error) if is_lock_timeout(&error) => break,
             Err(error) => return Err(error.into()),
         }
         dropped += 1;
