@@ -110,6 +110,27 @@ impl Store {
         DateTime::from_timestamp_millis(now).ok_or_else(|| Error::internal("the engine's clock"))
     }
 
+    /// On a cluster, waits until the replica that answers here has everything that any of them took in. The caller holds the
+    /// apply lock, so that nothing is added meanwhile. A single server has nothing to wait for.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when the replica does not get there: what it says now is no evidence.
+    pub async fn catch_up(&self, _: &System) -> Result<()> {
+        let replicated: Vec<String> = self
+            .query(
+                "SELECT name FROM system.tables WHERE database = currentDatabase() \
+                 AND (name = 'cdr' OR startsWith(name, 'usage_')) AND startsWith(engine, 'Replicated') ORDER BY name",
+            )
+            .fetch_all()
+            .await
+            .map_err(fault)?;
+        for table in replicated {
+            self.execute(&format!("SYSTEM SYNC REPLICA {table} LIGHTWEIGHT"))
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Those of `batches` of which an insert is running.
     pub async fn applying(&self, _: &System, batches: &[BatchId]) -> Result<Vec<BatchId>> {
         let running: Vec<String> = self

@@ -165,7 +165,7 @@ pub(crate) async fn fill_cubes(raw: &mut Raw, from: i64, to: i64) -> Result<()> 
             "INSERT INTO cdr SELECT {tenant}, {customer}, {sim}, {device}, [{networks}][1 + h % 8],
                     ['LTE', '5G NR'][1 + h % 2], 'DATA', 'bench', concat('fill-', toString(number)), generateUUIDv4(number),
                     toDateTime64({from} + h % {length}, 3, 'UTC') AS start, start + 60, h % 100000, h % 1000000, 0, 1,
-                    toUUID('00000000-0000-7000-8005-{block:012}'), now64(3)
+                    toUUID('00000000-0000-7000-8005-{block:012}'), now64(3), now() + 60
                FROM (SELECT number, cityHash64(number) AS h, bitShiftRight(h, 20) % {USED_SIMS} AS s FROM numbers({first}, {BLOCK}))",
             length = to - from,
         );

@@ -1,6 +1,6 @@
 //! Breaks the running program and proves that every acknowledged record is counted once.
 //!
-//! A run starts the engines in one process on a small disk and two servers beside it, lets clients deliver the records of
+//! A run starts the engines in one process on a small disk and two or five servers beside it, lets clients deliver the records of
 //! two tenants, and meanwhile kills, stops and ends the servers, kills the engines and fills their disk. At the end the
 //! ledger, the records, all cubes and an oracle of the harness must agree. Every decision comes from the run's seed; what
 //! real time makes of the decisions is not the same twice.

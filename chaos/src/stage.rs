@@ -1,4 +1,4 @@
-//! The program under test: one process with both engines, two servers, and commands beside them.
+//! The program under test: one process with both engines, two or five servers, and commands beside them.
 
 use std::{
     fs::{self, DirBuilder},
@@ -20,8 +20,6 @@ use crate::{
 
 /// After so many seconds a server takes over what another one journaled and did not count.
 pub(crate) const TAKEOVER_SECONDS: u64 = 2;
-/// Servers on one pair of engines.
-pub(crate) const SERVERS: usize = 2;
 /// Ports are looked for from here: below those that the system gives to outgoing connections, so that a connection to
 /// a stopped process can't end at itself.
 const FIRST_PORT: u16 = 21_000;
@@ -156,12 +154,13 @@ async fn start(launch: &Launch) -> Result<(Process, Addresses)> {
 }
 
 impl Stage {
-    /// Starts fresh engines on `disk`; logs go to `folder`.
+    /// Starts fresh engines on `disk` for so many servers; logs go to `folder`.
     pub(crate) async fn open(
         program: &Path,
         library: &Path,
         folder: &Path,
         disk: Disk,
+        servers: usize,
         log: Arc<Log>,
     ) -> Result<(Self, Engines)> {
         let (engines, addresses) =
@@ -177,7 +176,7 @@ impl Stage {
                 TAKEOVER_SECONDS.to_string(),
             ),
         ];
-        let urls = free_ports(SERVERS)?
+        let urls = free_ports(servers)?
             .into_iter()
             .map(|port| format!("http://127.0.0.1:{port}"));
         let stage = Self {

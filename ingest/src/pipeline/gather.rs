@@ -226,3 +226,100 @@ async fn linger(inner: &Inner, lines: &Lines) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{format::Refusal, pipeline::decode::Item, read::Raw};
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Arrives(u128),
+        /// A batch of so many records.
+        Leaves(usize),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            3 => (0..4_u128).prop_map(Event::Arrives),
+            1 => (1..6_usize).prop_map(Event::Leaves),
+        ]
+    }
+
+    /// A delivery of one record, which carries a number.
+    fn delivery(tenant: u128, number: u64) -> Queued {
+        let raw = Raw {
+            index: number,
+            bytes: Bytes::new(),
+            flaw: None,
+        };
+        let outcome = Err(Box::new(Refusal::unreadable("not looked at")));
+        let items = Items {
+            items: vec![Item { raw, outcome }],
+            room: None,
+        };
+        Queued::new(TenantId::new(Uuid::from_u128(tenant + 1)), items).0
+    }
+
+    fn number(queued: &Queued) -> u64 {
+        queued.items.items[0].raw.index
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_waits_for_more_than_one_turn_of_the_others(events in proptest::collection::vec(event(), 1..120)) {
+            let lines = Lines::default();
+            let mut left: Vec<Queued> = Vec::new();
+            // How many of the same tenant were in line before it, and how many had left.
+            let mut arrived: Vec<(usize, usize)> = Vec::new();
+            for event in events.into_iter().chain([Event::Leaves(usize::MAX)]) {
+                match event {
+                    Event::Leaves(records) => left.extend(lines.take(records)),
+                    Event::Arrives(tenant) => {
+                        let queued = delivery(tenant, arrived.len() as u64);
+                        let before = lines.lock().lines.get(&queued.tenant).map_or(0, VecDeque::len);
+                        arrived.push((before, left.len()));
+                        lines.push(queued).expect("open");
+                    }
+                }
+            }
+            prop_assert_eq!(left.len(), arrived.len());
+            prop_assert_eq!(lines.records(), 0);
+            for (at, queued) in left.iter().enumerate() {
+                let (before, since) = arrived[usize::try_from(number(queued)).expect("small")];
+                let meanwhile = &left[since..at];
+                let of = |tenant: TenantId| meanwhile.iter().filter(|other| other.tenant == tenant).count();
+                prop_assert_eq!(of(queued.tenant), before);
+                for other in meanwhile.iter().filter(|other| other.tenant != queued.tenant) {
+                    prop_assert!(of(other.tenant) <= before + 1);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_put_back_leaves_before_what_came_later(tenants in proptest::collection::vec(0..3_u128, 2..40), early in 1..10_usize) {
+            let lines = Lines::default();
+            let (first, later) = tenants.split_at(tenants.len() / 2);
+            let enter = |tenants: &[u128], from: usize| {
+                for (number, tenant) in (from as u64..).zip(tenants) {
+                    lines.push(delivery(*tenant, number)).expect("open");
+                }
+            };
+            enter(first, 0);
+            let taken = lines.take(early);
+            enter(later, first.len());
+            lines.put_back(taken);
+            let left = lines.take(usize::MAX);
+            prop_assert_eq!(left.len(), tenants.len());
+            for tenant in 0..3 {
+                let tenant = TenantId::new(Uuid::from_u128(tenant + 1));
+                let numbers = left.iter().filter(|queued| queued.tenant == tenant).map(number);
+                prop_assert!(numbers.is_sorted());
+            }
+        }
+    }
+}

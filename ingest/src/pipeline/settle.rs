@@ -179,6 +179,7 @@ impl Inner {
             }
             tokio::time::sleep(PAUSE).await;
         }
+        self.store.catch_up(&self.system()).await?;
         // Under the lock, because some may have been marked meanwhile, or be at it after all.
         let pending = journal::pending(&cx, BatchState::Journaled, PAGE).await?;
         let (due, waiting) = self.due(pending).await?;

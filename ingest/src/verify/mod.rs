@@ -145,6 +145,7 @@ impl Verifier {
             let frozen = self.db.system().await?;
             let since = Instant::now();
             if journal::try_freeze_apply(&frozen).await? {
+                self.store.catch_up(&System::new(frozen.now())).await?;
                 return Ok((frozen, since));
             }
             sleep(PAUSE).await;

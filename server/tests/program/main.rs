@@ -1,6 +1,7 @@
 //! The program as its users meet it: started as a process on real engines, spoken to over HTTP and by commands.
 
 mod crash;
+mod folder;
 mod http;
 mod quarantine;
 mod starving;

@@ -16,8 +16,10 @@ use crate::support::{Program, Server};
 const SLOW: usize = 8;
 /// Connections that deliver without a pause.
 const BUSY: usize = 100;
+/// Records whose ids begin like this are refused by the usage store, so that every batch with one of them is cut.
+const POISON: &str = "poison";
 /// Deliveries of the other tenant.
-const DELIVERIES: u64 = 20;
+const DELIVERIES: u64 = 40;
 
 fn fleet(program: &Program, tenant: &str, iccid: &str) -> String {
     program.print(&["tenant", "create", tenant]);
@@ -60,19 +62,15 @@ async fn starve(server: &Server, client: &Client, token: &str, iccid: &'static s
         senders.spawn(trickle(address.to_owned(), token.to_owned()));
     }
     let answered = Arc::new(AtomicU64::new(0));
-    for place in 0..BUSY {
+    let busy = (0..BUSY).map(|place| format!("busy-{place}"));
+    for name in busy.chain([POISON.to_owned()]) {
         let (url, token, answered) = (server.url.clone(), token.to_owned(), answered.clone());
         let client = client.clone();
         senders.spawn(async move {
             for n in 0_u64.. {
                 // It may well be turned away.
-                deliver(
-                    &client,
-                    &url,
-                    &token,
-                    &record(&format!("busy-{place}-{n}"), iccid),
-                )
-                .await;
+                let record = record(&format!("{name}-{n}"), iccid);
+                deliver(&client, &url, &token, &record).await;
                 answered.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -92,6 +90,10 @@ async fn a_tenant_that_takes_all_it_can_get_costs_another_one_no_delivery() {
         .ok();
     let program = Program::new();
     let server = program.serve(&[]).await;
+    let poison = format!(
+        "ALTER TABLE cdr ADD CONSTRAINT poison CHECK NOT startsWith(record_id, '{POISON}')"
+    );
+    program.on_cubes(&poison).await;
     let theirs = fleet(&program, "acme", THEIRS);
     let ours = fleet(&program, "birch", OURS);
     let client = Client::new();
@@ -105,4 +107,6 @@ async fn a_tenant_that_takes_all_it_can_get_costs_another_one_no_delivery() {
     }
     drop(starving);
     assert!(refused.is_empty(), "turned away: {refused:?}");
+    let quarantined = program.print(&["quarantine"]);
+    assert!(quarantined.contains(" 1 records"), "{quarantined}");
 }

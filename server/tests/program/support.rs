@@ -1,7 +1,9 @@
 //! A real server of the program on fresh databases.
 
 use std::{
-    fs::File,
+    fs::{self, File, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
     process::{Command, Output, Stdio},
     time::Duration,
 };
@@ -13,21 +15,52 @@ use tokio::{
     process::Child,
 };
 
-/// The program with the tests' stores and nothing else of this environment.
+/// The program with stores of its own and nothing else of this environment.
 pub(crate) struct Program {
     data: TempDir,
-    database: PostgresDb,
-    cubes: ClickHouseDb,
+    stores: Stores,
+}
+
+/// Where the program keeps what it knows.
+enum Stores {
+    /// On the tests' servers.
+    Shared {
+        database: PostgresDb,
+        cubes: ClickHouseDb,
+    },
+    /// On private engines, as a user who names no server has them.
+    Private { engines: PathBuf },
 }
 
 impl Program {
+    /// On the tests' servers.
     pub(crate) fn new() -> Self {
-        let data = tempfile::tempdir().expect("a temporary folder");
-        Self {
-            data,
+        Self::on(Stores::Shared {
             database: testkit::postgres(),
             cubes: testkit::clickhouse(),
-        }
+        })
+    }
+
+    /// On private engines.
+    #[expect(clippy::disallowed_methods, reason = "`./dev test` names the folder")]
+    pub(crate) fn private() -> Self {
+        let engines = std::env::var_os("SIMCUBE_ENGINES")
+            .expect("SIMCUBE_ENGINES is not set: run ./dev test, which fetches the engines");
+        Self::on(Stores::Private {
+            engines: engines.into(),
+        })
+    }
+
+    fn on(stores: Stores) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        // As root, Postgres runs as somebody else, who must be able to pass.
+        fs::set_permissions(data.path(), Permissions::from_mode(0o711)).expect("permissions");
+        Self { data, stores }
+    }
+
+    /// Where private engines keep their files.
+    pub(crate) fn engines_data(&self) -> PathBuf {
+        self.data.path().join("data")
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
@@ -35,13 +68,19 @@ impl Program {
         command
             .args(arguments)
             .current_dir(self.data.path())
-            .env_clear()
-            .env("DATABASE_URL", self.database.url())
-            .env(
-                "CLICKHOUSE_URL",
-                format!("{}/{}", self.cubes.url(), self.cubes.database()),
-            )
-            .env("SIMCUBE_DATA", self.data.path());
+            .env_clear();
+        match &self.stores {
+            Stores::Shared { database, cubes } => command
+                .env("DATABASE_URL", database.url())
+                .env(
+                    "CLICKHOUSE_URL",
+                    format!("{}/{}", cubes.url(), cubes.database()),
+                )
+                .env("SIMCUBE_DATA", self.data.path()),
+            Stores::Private { engines } => command
+                .env("SIMCUBE_ENGINES", engines)
+                .env("SIMCUBE_DATA", self.engines_data()),
+        };
         command
     }
 
@@ -80,7 +119,10 @@ impl Program {
 
     /// Runs a statement on the cubes, past the program.
     pub(crate) async fn on_cubes(&self, statement: &str) {
-        let url = format!("{}/?database={}", self.cubes.url(), self.cubes.database());
+        let Stores::Shared { cubes, .. } = &self.stores else {
+            panic!("the cubes are private");
+        };
+        let url = format!("{}/?database={}", cubes.url(), cubes.database());
         let request = reqwest::Client::new().post(url).body(statement.to_owned());
         let response = request.send().await.expect("ClickHouse answers");
         assert!(
@@ -93,12 +135,12 @@ impl Program {
     /// A file of the data folder.
     pub(crate) fn file(&self, name: &str, text: &str) -> String {
         let path = self.data.path().join(name);
-        std::fs::write(&path, text).expect("written");
+        fs::write(&path, text).expect("written");
         path.to_string_lossy().into_owned()
     }
 
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.data.path().join("log")).expect("a log")
+        fs::read_to_string(self.data.path().join("log")).expect("a log")
     }
 
     /// Starts a server and waits until it says that it is ready.
