@@ -18,7 +18,13 @@ use domain::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{CdrRow, Store, System, cdr::Attempt, cube::Level, store::fault};
+use crate::{
+    CdrRow, Store, System,
+    cdr::Attempt,
+    cube::Level,
+    store::fault,
+    verify::{Count, Permit, patient},
+};
 
 /// Rows looked up by one statement: some 100 KB of text.
 const CHUNK: usize = 1_000;
@@ -34,15 +40,6 @@ pub struct Found {
     pub surplus: Vec<usize>,
     /// The latest deadline of what is there.
     pub apply_by: DateTime<Utc>,
-}
-
-/// What the records hold of a batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BatchCount {
-    /// Rows.
-    pub rows: u64,
-    /// Sum, modulo 2^64, of the lower halves of their identities.
-    pub checksum: u64,
 }
 
 #[derive(Row, Deserialize)]
@@ -131,6 +128,27 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a statement is running that changes records or cubes beside an insert. The caller holds the apply lock, so
+    /// such a statement is of a process that has lost it.
+    pub async fn is_correcting(&self, _: &System) -> Result<bool> {
+        let running: u64 = self
+            .query(&format!(
+                "SELECT count() FROM (SELECT 1 FROM system.processes WHERE {CORRECTING} UNION ALL \
+                 SELECT 1 FROM system.mutations \
+                 WHERE database = currentDatabase() AND table = 'cdr' AND NOT is_done)"
+            ))
+            .fetch_one()
+            .await
+            .map_err(fault)?;
+        Ok(running > 0)
+    }
+
+    /// Asks the engine to break off what [`Store::is_correcting`] sees. A mutation goes on.
+    pub async fn stop_correcting(&self, _: &System) -> Result<()> {
+        self.execute(&format!("KILL QUERY WHERE {CORRECTING} ASYNC"))
+            .await
+    }
+
     /// Those of `batches` of which an insert is running.
     pub async fn applying(&self, _: &System, batches: &[BatchId]) -> Result<Vec<BatchId>> {
         let running: Vec<String> = self
@@ -195,13 +213,14 @@ impl Store {
     }
 
     /// Takes every copy of `rows` that had to begin before `before` out of the records; no cube notices. What is inserted
-    /// again has a later deadline, so a statement that comes late takes nothing of it. The caller holds the apply lock, and
-    /// settles the cubes afterwards.
+    /// again has a later deadline, so a statement that comes late takes nothing of it. The caller settles the cubes
+    /// afterwards.
     pub async fn take_out(
         &self,
         _: &System,
         rows: &[&CdrRow],
         before: DateTime<Utc>,
+        permit: &impl Permit,
     ) -> Result<()> {
         let mut partitions: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for row in rows {
@@ -218,6 +237,7 @@ impl Store {
                     before.timestamp(),
                     names.join(",")
                 );
+                permit.begin_by().await?;
                 self.query(&sql)
                     .with_setting("mutations_sync", "2")
                     .with_setting("max_query_size", QUERY_BYTES)
@@ -229,6 +249,29 @@ impl Store {
         Ok(())
     }
 
+    /// One row for each record of a tenant in a batch that is there more than once; two where the copies are not alike.
+    pub async fn doubled(
+        &self,
+        _: &System,
+        tenant: TenantId,
+        batch: BatchId,
+    ) -> Result<Vec<CdrRow>> {
+        let sql = format!(
+            "SELECT DISTINCT {COLUMNS}, toUInt32(0) AS apply_by FROM cdr AS t \
+             WHERE t.tenant = '{tenant}' AND t.batch = '{batch}' AND t.sign > 0 AND t.identity IN \
+             (SELECT identity FROM cdr WHERE tenant = '{tenant}' AND batch = '{batch}' AND sign > 0 \
+              GROUP BY identity HAVING count() > 1) LIMIT 2 BY identity",
+            tenant = tenant.uuid(),
+            batch = batch.uuid(),
+        );
+        let lines: Vec<Line> = patient(self.query(&sql)).fetch_all().await.map_err(fault)?;
+        let row = |line: Line| {
+            line.row(tenant)
+                .ok_or_else(|| Error::internal("a record outside of time"))
+        };
+        lines.into_iter().map(row).collect()
+    }
+
     /// What the records hold of each of `batches`, all of which were received and used within these bounds (both ends
     /// included). Batches without a row have no entry.
     pub async fn count_batches(
@@ -237,13 +280,16 @@ impl Store {
         batches: &[BatchId],
         received: [DateTime<Utc>; 2],
         started: [DateTime<Utc>; 2],
-    ) -> Result<HashMap<BatchId, BatchCount>> {
+    ) -> Result<HashMap<BatchId, (Count, i64)>> {
         #[derive(Row, Deserialize)]
-        struct Count {
+        struct Line {
             #[serde(with = "clickhouse::serde::uuid")]
             batch: Uuid,
-            rows: u64,
-            checksum: u64,
+            records: i64,
+            bytes_up: i128,
+            bytes_down: i128,
+            units: i128,
+            checksum: i64,
         }
         let mut counts = HashMap::with_capacity(batches.len());
         for chunk in batches.chunks(CHUNK) {
@@ -253,7 +299,9 @@ impl Store {
                 .collect::<Vec<_>>()
                 .join(",");
             let sql = format!(
-                "SELECT batch, count() AS rows, sum({}) AS checksum FROM cdr \
+                "SELECT batch, toInt64(count()) AS records, sum(toInt128(bytes_up)) AS bytes_up, \
+                 sum(toInt128(bytes_down)) AS bytes_down, sum(toInt128(units)) AS units, \
+                 reinterpretAsInt64(sum({})) AS checksum FROM cdr \
                  WHERE received_at BETWEEN {} AND {} AND start BETWEEN {} AND {} AND batch IN ({wanted}) \
                  GROUP BY batch",
                 LOW_HALF,
@@ -262,18 +310,20 @@ impl Store {
                 moment(started[0]),
                 moment(started[1]),
             );
-            let lines: Vec<Count> = self
+            let lines: Vec<Line> = self
                 .query(&sql)
                 .with_setting("max_query_size", QUERY_BYTES)
                 .fetch_all()
                 .await
                 .map_err(fault)?;
             counts.extend(lines.into_iter().map(|line| {
-                let count = BatchCount {
-                    rows: line.rows,
-                    checksum: line.checksum,
+                let count = Count {
+                    records: line.records,
+                    bytes_up: line.bytes_up,
+                    bytes_down: line.bytes_down,
+                    units: line.units,
                 };
-                (BatchId::new(line.batch), count)
+                (BatchId::new(line.batch), (count, line.checksum))
             }));
         }
         Ok(counts)
@@ -305,6 +355,16 @@ fn key(row: &CdrRow) -> (TenantId, Option<CustomerId>, SimId, DateTime<Utc>, Uui
     (row.tenant, row.customer, row.sim, row.start, row.identity)
 }
 
+/// The columns of a [`Line`] but the deadline.
+const COLUMNS: &str = "customer, sim, device, CAST(network, 'String') AS network, CAST(rat, 'String') AS rat, \
+    CAST(service, 'String') AS service, CAST(source, 'String') AS source, record_id, identity, \
+    toUnixTimestamp64Milli(start) AS start, toUnixTimestamp64Milli(end) AS end, bytes_up, bytes_down, units, \
+    sign, batch, toUnixTimestamp64Milli(received_at) AS received_at";
+
+/// Which of the running statements correct something here.
+const CORRECTING: &str = "current_database = currentDatabase() \
+    AND (query LIKE 'INSERT INTO usage\\_%' OR query LIKE 'ALTER TABLE cdr DELETE %')";
+
 fn moment(at: DateTime<Utc>) -> String {
     let text = at.to_rfc3339_opts(SecondsFormat::Millis, true);
     format!(
@@ -328,10 +388,7 @@ fn look_up_sql<'r>(tenant: TenantId, rows: impl Iterator<Item = &'r CdrRow>) -> 
     }
     keys.pop();
     format!(
-        "SELECT customer, sim, device, CAST(network, 'String') AS network, CAST(rat, 'String') AS rat, \
-         CAST(service, 'String') AS service, CAST(source, 'String') AS source, record_id, identity, \
-         toUnixTimestamp64Milli(start) AS start, toUnixTimestamp64Milli(end) AS end, bytes_up, bytes_down, units, \
-         sign, batch, toUnixTimestamp64Milli(received_at) AS received_at, toUnixTimestamp(apply_by) AS apply_by FROM cdr AS t \
+        "SELECT {COLUMNS}, toUnixTimestamp(apply_by) AS apply_by FROM cdr AS t \
          WHERE t.tenant = '{}' AND (t.customer, t.sim, t.start, t.identity) IN ({keys})",
         tenant.uuid()
     )

@@ -13,6 +13,7 @@ use domain::{
     journal::{
         self, BatchState, Claim, Expected, Mark, Month, NewBatch, NewRejection, Older, Part, Piece,
         RejectionCode, Running, Tally, Verdict,
+        ledger::{self, Sums},
     },
     scope::{Segment, Visibility},
     tenant::{self, NewTenant},
@@ -43,6 +44,17 @@ fn part(tenant: TenantId, sequence: i64, identities: &[u128]) -> Part {
         part.add(Uuid::from_u128(*identity), now(), [3, 1, 0]);
     }
     part
+}
+
+/// What the ledger says of so many such records.
+fn sums_of(rows: i64, checksum: i64) -> (Sums, i64) {
+    let sums = Sums {
+        rows,
+        bytes_up: i128::from(rows) * 3,
+        bytes_down: i128::from(rows),
+        units: 0,
+    };
+    (sums, checksum)
 }
 
 /// What the accounting says of `accepted` such records and some refused ones.
@@ -137,7 +149,7 @@ impl House {
     /// Batches in a state, by number.
     async fn in_state(&self, state: BatchState) -> Vec<u128> {
         let cx = self.system().await;
-        let pending = journal::pending(&cx, state, 9).await.expect("a list");
+        let pending = journal::pending(&cx, state, None, 9).await.expect("a list");
         assert_eq!(
             journal::count(&cx, state).await.expect("a count"),
             pending.len() as u64
@@ -263,7 +275,7 @@ async fn a_batch_is_pending_until_it_is_counted_and_kept_until_it_is_forgotten()
     // In the order of journaling, whatever their ids are.
     assert_eq!(house.in_state(BatchState::Journaled).await, [3, 1, 2]);
     let cx = house.system().await;
-    let first = journal::pending(&cx, BatchState::Journaled, 1).await;
+    let first = journal::pending(&cx, BatchState::Journaled, None, 1).await;
     let first = first.expect("a list");
     assert_eq!(
         (first.len(), first[0].batch, first[0].rows),
@@ -271,8 +283,8 @@ async fn a_batch_is_pending_until_it_is_counted_and_kept_until_it_is_forgotten()
     );
     assert_eq!((first[0].apply_by, first[0].attempts), (after(4), 0));
 
-    let sums = journal::sums_of(&cx, &[batch(1), batch(3), batch(9)]).await;
-    let expected = HashMap::from([(batch(1), (4, 24)), (batch(3), (4, 32))]);
+    let sums = ledger::sums_of(&cx, &[batch(1), batch(3), batch(9)]).await;
+    let expected = HashMap::from([(batch(1), sums_of(4, 24)), (batch(3), sums_of(4, 32))]);
     assert_eq!(sums.expect("sums"), expected);
     let months = journal::months_of(&cx, batch(1)).await.expect("months");
     let month = Month::of(now());
@@ -303,8 +315,12 @@ async fn a_batch_is_pending_until_it_is_counted_and_kept_until_it_is_forgotten()
         let found = payload.map(|payload| (payload.encoding, payload.bytes));
         assert_eq!(found, expected, "{n}");
     }
-    let parts = journal::sums_of(&cx, &[batch(3)]).await.expect("sums");
-    assert_eq!(parts[&batch(3)], (4, 32), "the parts outlive the payload");
+    let parts = ledger::sums_of(&cx, &[batch(3)]).await.expect("sums");
+    assert_eq!(
+        parts[&batch(3)],
+        sums_of(4, 32),
+        "the parts outlive the payload"
+    );
     journal::reopen(&cx, &[batch(1)]).await.expect("reopened");
     cx.commit().await.expect("committed");
     assert_eq!(house.in_state(BatchState::Journaled).await, [1, 2]);
@@ -317,7 +333,7 @@ async fn only_the_attempt_that_is_the_last_one_can_be_ended() {
     house.journal(batch(1), &parts).await;
     let cx = house.system().await;
     let state = async |cx: &SystemCx| {
-        let pending = journal::pending(cx, BatchState::Journaled, 1).await;
+        let pending = journal::pending(cx, BatchState::Journaled, None, 1).await;
         let pending = pending.expect("a list").remove(0);
         (pending.apply_by, pending.attempts, pending.reason)
     };
@@ -325,9 +341,12 @@ async fn only_the_attempt_that_is_the_last_one_can_be_ended() {
         let ended = journal::end_attempt(&cx, batch(1), apply_by, after(0), reason).await;
         ended.expect("ended");
     };
-    journal::begin_attempt(&cx, &[batch(1)], after(20))
-        .await
-        .expect("begun");
+    let begin = async |apply_by| {
+        let begun = journal::begin_attempt(&cx, batch(1), apply_by).await;
+        begun.expect("asked")
+    };
+    assert!(begin(after(20)).await);
+    assert!(!begin(after(19)).await, "somebody else has begun since");
     end(after(4), Some("of an attempt before")).await;
     assert_eq!(state(&cx).await, (after(20), 0, None));
     end(after(20), Some("no disk")).await;
@@ -341,7 +360,8 @@ async fn only_the_attempt_that_is_the_last_one_can_be_ended() {
         .await
         .expect("marked");
     end(after(0), Some("late")).await;
-    let counted = journal::pending(&cx, BatchState::Counted, 1).await;
+    assert!(!begin(after(30)).await, "it is counted");
+    let counted = journal::pending(&cx, BatchState::Counted, None, 1).await;
     let counted = &counted.expect("a list")[0];
     assert_eq!((counted.attempts, counted.reason.as_deref()), (1, None));
 }
@@ -364,7 +384,7 @@ async fn a_quarantined_batch_keeps_its_reason_until_it_is_released() {
     cx.commit().await.expect("committed");
     assert_eq!(house.in_state(BatchState::Journaled).await, [2]);
     let cx = house.system().await;
-    let kept = journal::pending(&cx, BatchState::Quarantined, 9).await;
+    let kept = journal::pending(&cx, BatchState::Quarantined, None, 9).await;
     let kept = kept.expect("a list");
     assert_eq!(
         (kept.len(), kept[0].batch, kept[0].reason.as_deref()),
@@ -378,7 +398,7 @@ async fn a_quarantined_batch_keeps_its_reason_until_it_is_released() {
 
     assert_eq!(journal::release(&cx).await.expect("released"), 1);
     assert_eq!(journal::release(&cx).await.expect("released"), 0);
-    let tried = journal::pending(&cx, BatchState::Journaled, 9).await;
+    let tried = journal::pending(&cx, BatchState::Journaled, None, 9).await;
     let tried = tried.expect("a list");
     assert_eq!((tried.len(), tried[0].batch), (2, batch(1)));
     assert_eq!((tried[0].attempts, &tried[0].reason), (0, &None));
@@ -436,8 +456,8 @@ async fn the_pieces_of_a_batch_take_its_identities_over() {
     cx.commit().await.expect("committed");
     assert_eq!(house.in_state(BatchState::Journaled).await, [1, 2]);
     let cx = house.system().await;
-    let sums = journal::sums_of(&cx, &[batch(1), batch(2)]).await;
-    let expected = HashMap::from([(batch(1), (2, 3)), (batch(2), (1, 3))]);
+    let sums = ledger::sums_of(&cx, &[batch(1), batch(2)]).await;
+    let expected = HashMap::from([(batch(1), sums_of(2, 3)), (batch(2), sums_of(1, 3))]);
     assert_eq!(sums.expect("sums"), expected);
     // Each identity stands for its new part, and nobody takes the part that is gone for counted.
     let month = journal::hold_month(&cx).await.expect("held");

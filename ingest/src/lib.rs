@@ -9,4 +9,5 @@ pub mod format;
 pub mod pipeline;
 pub mod read;
 pub mod simulate;
+mod standstill;
 pub mod verify;

@@ -119,6 +119,7 @@ pub fn fingerprint() -> u64 {
         IDENTITY_PLACE.up,
         COUNTED_BY_EVIDENCE.up,
         DEVICE_CUSTOMER.up,
+        CORRECTION.up,
     ]
     .hash(&mut hasher);
     [NETWORKS_UP, network::CSV].hash(&mut hasher);
@@ -207,6 +208,7 @@ impl MigratorTrait for Migrator {
             Box::new(IDENTITY_PLACE),
             Box::new(COUNTED_BY_EVIDENCE),
             Box::new(DEVICE_CUSTOMER),
+            Box::new(CORRECTION),
         ]
     }
 }
@@ -249,6 +251,12 @@ const DEVICE_CUSTOMER: Script = Script {
     name: "m0006_device_customer",
     up: &[include_str!("../postgres/0006_device_customer.up.sql")],
     down: include_str!("../postgres/0006_device_customer.down.sql"),
+};
+
+const CORRECTION: Script = Script {
+    name: "m0008_correction",
+    up: &[include_str!("../postgres/0008_correction.up.sql")],
+    down: include_str!("../postgres/0008_correction.down.sql"),
 };
 
 impl MigrationName for Script {

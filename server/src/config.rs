@@ -102,8 +102,8 @@ section! {
 }
 
 impl Pool {
-    /// What one server holds at the same time: four batches being applied, one being journaled, two transactions of
-    /// settling, and the one that says that it runs.
+    /// What one server holds at the same time: three batches being applied, one being journaled, three transactions of
+    /// settling or verifying, and the one that says that it runs.
     const LEAST: u32 = 8;
 
     /// What cannot work.
@@ -158,7 +158,7 @@ section! {
         /// Parts of one delivery under way at the same time.
         depth: usize = 3,
         /// Batches under way at the same time, of all tenants.
-        batches: usize = 6,
+        batches: usize = 3,
         /// Milliseconds that a delivery waits for others to travel with while a batch is under way.
         linger_milliseconds: u64 = 10,
         /// Seconds within which an insert must begin, at least 1. After them any server may settle a batch that is not counted.

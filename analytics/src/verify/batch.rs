@@ -173,7 +173,7 @@ impl Tables {
              sum(toInt128(bytes_down)) AS bytes_down, sum(toInt128(units)) AS units, \
              reinterpretAsInt64(sum({LOW_HALF})) AS checksum, \
              toUnixTimestamp64Milli(min(start)) AS first, toUnixTimestamp64Milli(max(start)) AS last\n\
-             FROM {} WHERE sign > 0{conditions}\n\
+             FROM {} WHERE sign >= 0{conditions}\n\
              GROUP BY tenant, batch ORDER BY toUInt128(batch), toUInt128(tenant)",
             self.name(Table::Records)
         );

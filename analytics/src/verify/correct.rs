@@ -29,9 +29,16 @@ pub struct Area {
     pub period: Period,
     /// Of these SIMs, or of all.
     pub sims: Option<Vec<SimId>>,
-    /// Nothing is entered by a statement that begins later, by the engine's clock: until then the caller is known to hold
-    /// the apply lock.
-    pub begin_by: DateTime<Utc>,
+}
+
+/// Leave to change records or cubes beside an insert: whoever has it holds the exclusive apply lock.
+pub trait Permit: Sync {
+    /// Until when the next statement may begin, by the engine's clock. Asked for before each statement; the answer is known to
+    /// whoever holds the lock next before it is given.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when the lock is lost.
+    fn begin_by(&self) -> impl Future<Output = Result<DateTime<Utc>>> + Send;
 }
 
 /// What a correction entered.
@@ -63,15 +70,21 @@ impl Store {
     /// Makes the cells of a cube equal to what the next finer table sums up to, one after the other of the days (months, years)
     /// that differ, and says what it took. Doing it again corrects nothing.
     ///
-    /// The caller holds the exclusive apply lock, and knows that the finer table is whole there: a cube that knows more
-    /// would be made to forget it. Hours of which records may have expired are left alone.
+    /// The caller knows that the finer table is whole there: a cube that knows more would be made to forget it. Hours of which
+    /// records may have expired are left alone.
     ///
     /// Of years the receipt of the newest record is corrected too, upwards, from the records that are still there.
     ///
     /// # Errors
     /// `INVALID_INPUT` for more SIMs than a statement can name (200,000); `UNAVAILABLE` and others from the engine, with a
     /// part corrected.
-    pub async fn correct(&self, system: &System, level: Level, area: &Area) -> Result<Corrected> {
+    pub async fn correct(
+        &self,
+        system: &System,
+        level: Level,
+        area: &Area,
+        permit: &impl Permit,
+    ) -> Result<Corrected> {
         let period = level.widened(area.period)?;
         let from = match level {
             Level::Hour => period.from().max(records_are_whole_from(system.now())),
@@ -95,7 +108,7 @@ impl Store {
                 period: step,
                 ..condition
             };
-            corrected += self.correct_step(level, &condition, area.begin_by).await?;
+            corrected += self.correct_step(level, &condition, permit).await?;
         }
         Ok(corrected)
     }
@@ -124,7 +137,7 @@ impl Store {
         &self,
         level: Level,
         condition: &Where<'_>,
-        begin_by: DateTime<Utc>,
+        permit: &impl Permit,
     ) -> Result<Corrected> {
         let missing = missing(level, condition);
         let sums = MEASURES
@@ -146,6 +159,7 @@ impl Store {
             },
         };
         if corrected.cells > 0 {
+            let begin_by = permit.begin_by().await?;
             self.enter(level, &missing, begin_by).await?;
         }
         Ok(corrected)

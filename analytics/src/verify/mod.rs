@@ -42,7 +42,7 @@ use domain::{
 
 pub use batch::{BatchCount, Total};
 pub use compare::{Cell, Comparison, Difference};
-pub use correct::{Area, Corrected};
+pub use correct::{Area, Corrected, Permit};
 pub use listing::Listed;
 pub use tables::{Clones, Tables};
 pub use twice::Twice;
@@ -222,7 +222,7 @@ fn moment(seconds: u32) -> Result<DateTime<Utc>> {
 }
 
 /// A statement that may take long and must not take much memory.
-fn patient(query: Query) -> Query {
+pub(crate) fn patient(query: Query) -> Query {
     query
         .with_setting("max_execution_time", SECONDS)
         .with_setting("max_bytes_before_external_group_by", SPILL_BYTES)

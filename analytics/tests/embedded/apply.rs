@@ -82,10 +82,11 @@ async fn what_a_crash_left_out_of_the_cubes_is_corrected_from_the_records() {
         tenant,
         period: Period::new(month(2), now()).expect("a period"),
         sims: None,
-        begin_by: fleet::later(),
     };
     for level in Level::ALL {
-        let corrected = store.correct(&System::new(now()), level, &area).await;
+        let corrected = store
+            .correct(&System::new(now()), level, &area, &fleet::leave())
+            .await;
         assert!(corrected.expect("corrected").cells > 0, "{level}");
     }
     assert_eq!(everything(&store).await, five_times(100));

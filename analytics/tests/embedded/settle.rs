@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use analytics::{CdrRow, Store, System, cdr, settle::BatchCount};
+use analytics::{CdrRow, Store, System, cdr, verify::Count};
 use chrono::TimeDelta;
 use domain::id::{CustomerId, TenantId};
 use tokio::{
@@ -126,7 +126,7 @@ async fn taking_out_takes_every_copy_and_nothing_else() {
     let gone: Vec<&CdrRow> = rows[10..15].iter().chain([&alone]).collect();
     let others = records_but(&db, &gone).await;
     assert_eq!(others.lines().count(), 50 - 5 + 5 + 1);
-    db.take_out(&system(), &gone, fleet::later())
+    db.take_out(&system(), &gone, fleet::later(), &fleet::leave())
         .await
         .expect("taken out");
 
@@ -139,7 +139,7 @@ async fn taking_out_takes_every_copy_and_nothing_else() {
     assert_eq!(missing, (10..20).chain([51]).collect());
     assert_eq!(surplus, (15..20).collect());
     // And doing it again takes nothing.
-    db.take_out(&system(), &gone, fleet::later())
+    db.take_out(&system(), &gone, fleet::later(), &fleet::leave())
         .await
         .expect("taken out");
     assert_eq!(everything(&db).await, after);
@@ -158,11 +158,19 @@ async fn batches_are_counted_within_their_bounds() {
     for rows in [&first, &second] {
         apply(&db, rows[0].batch, rows).await;
     }
-    let of = |rows: &[CdrRow]| BatchCount {
-        rows: rows.len() as u64,
-        checksum: rows.iter().fold(0, |sum: u64, row| {
-            sum.wrapping_add(row.identity.as_u64_pair().1)
-        }),
+    let of = |rows: &[CdrRow]| {
+        let mut count = Count::default();
+        let mut checksum = 0_u64;
+        for row in rows {
+            count += Count {
+                records: 1,
+                bytes_up: row.bytes_up.into(),
+                bytes_down: row.bytes_down.into(),
+                units: row.units.into(),
+            };
+            checksum = checksum.wrapping_add(row.identity.as_u64_pair().1);
+        }
+        (count, checksum.cast_signed())
     };
     let absent = batch();
     let (a, b) = (first[0].batch, second[0].batch);

@@ -1,5 +1,7 @@
 //! What verifying reads: the ledger of the intake, by batch, by hour and in all, and the locks under which it is read.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
@@ -8,6 +10,7 @@ use super::BatchState;
 use crate::{
     Db, Error, Period, Result, SystemCx,
     id::{BatchId, TenantId},
+    sql::uuids,
 };
 
 /// Held by whoever verifies.
@@ -185,6 +188,28 @@ pub async fn parts(
         )
         .await?;
     rows.into_iter().map(Part::try_from).collect()
+}
+
+/// What batches hold of all tenants together, and the sum of the checksums of their parts. Batches that the ledger does not
+/// know have no entry.
+pub async fn sums_of(cx: &SystemCx, batches: &[BatchId]) -> Result<HashMap<BatchId, (Sums, i64)>> {
+    let rows: Vec<PartRow> = cx
+        .all(
+            &format!("{PART} WHERE batch_id = ANY($1)"),
+            [uuids(batches.iter().map(|batch| batch.uuid()))],
+        )
+        .await?;
+    let mut known: HashMap<BatchId, (Sums, i64)> = HashMap::new();
+    for row in rows {
+        let part = Part::try_from(row)?;
+        let (sums, checksum) = known.entry(part.batch).or_default();
+        sums.rows += part.sums.rows;
+        sums.bytes_up += part.sums.bytes_up;
+        sums.bytes_down += part.sums.bytes_down;
+        sums.units += part.sums.units;
+        *checksum = checksum.wrapping_add(part.checksum);
+    }
+    Ok(known)
 }
 
 /// The parts of a tenant that are not counted, at most `limit`.

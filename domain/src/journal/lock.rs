@@ -2,10 +2,11 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use crate::{Cx, Db, Result, SystemCx, db::is_lock_timeout, id::TenantId, sql::uuids};
+use crate::{Cx, Db, Error, Result, SystemCx, db::is_lock_timeout, id::TenantId, sql::uuids};
 
 /// Around inserts into the cubes; no tenant's id ends in it.
 const APPLY_LOCK: i64 = 0x0061_7070_6c79;
@@ -58,6 +59,9 @@ pub async fn freeze_attribution(cx: &Cx) -> Result<()> {
 /// Says that a batch is being applied, until the transaction ends (many at once). Postgres ends it when nothing is heard
 /// of the process for `patience`, so a process that was stopped keeps nobody waiting. The commit is not waited for on
 /// disk: if a power loss takes the note that the batch is counted, its records are looked up again.
+///
+/// # Errors
+/// `UNAVAILABLE` when a correction of a process that is gone may still run: whoever freezes next sees to it.
 pub async fn hold_apply(cx: &SystemCx, patience: Duration) -> Result<()> {
     let sql = "SELECT set_config('synchronous_commit', 'off', true), \
                       set_config('idle_in_transaction_session_timeout', $2, true), \
@@ -65,7 +69,14 @@ pub async fn hold_apply(cx: &SystemCx, patience: Duration) -> Result<()> {
     let patience = patience.as_millis().to_string();
     cx.execute(sql, [APPLY_LOCK.into(), patience.into()])
         .await?;
-    Ok(())
+    // A statement of its own, which sees what was committed while this one waited for the lock.
+    match correction(cx).await? {
+        None => Ok(()),
+        Some(_) => Err(Error::unavailable(
+            "the usage store is being corrected, try again",
+            "a correction was left behind",
+        )),
+    }
 }
 
 /// Waits for batches that are being applied, in every process, and keeps new ones out until the transaction ends: the
@@ -94,6 +105,35 @@ pub async fn try_freeze_apply(cx: &SystemCx) -> Result<bool> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Says, whatever becomes of the transaction that froze the cubes, that a statement may begin until `begin_by` that changes
+/// them or the records.
+pub async fn begin_correction(db: &Db, begin_by: DateTime<Utc>) -> Result<()> {
+    let cx = db.system().await?;
+    cx.execute(
+        "INSERT INTO intake_correction (begin_by) VALUES ($1) \
+         ON CONFLICT (only_row) DO UPDATE SET begin_by = greatest(intake_correction.begin_by, excluded.begin_by)",
+        [begin_by.into()],
+    )
+    .await?;
+    cx.commit().await
+}
+
+/// Until when a statement of somebody's correction may begin, if one is under way or was left behind.
+pub async fn correction(cx: &SystemCx) -> Result<Option<DateTime<Utc>>> {
+    #[derive(FromQueryResult)]
+    struct Left {
+        begin_by: DateTime<Utc>,
+    }
+    let left: Option<Left> = cx.one("SELECT begin_by FROM intake_correction", []).await?;
+    Ok(left.map(|left| left.begin_by))
+}
+
+/// Says that every statement of the correction is over, when the transaction that froze the cubes commits.
+pub async fn end_correction(cx: &SystemCx) -> Result<()> {
+    cx.execute("DELETE FROM intake_correction", []).await?;
+    Ok(())
 }
 
 /// Fails when the transaction is over, and with it the locks that it held.

@@ -37,15 +37,15 @@ pub use identity::{
     identity, open_month,
 };
 pub use lock::{
-    Running, freeze_attribution, hold_apply, hold_attribution, still_held, try_freeze_apply,
-    try_settle,
+    Running, begin_correction, correction, end_correction, freeze_attribution, hold_apply,
+    hold_attribution, still_held, try_freeze_apply, try_settle,
 };
 pub use mark::{Mark, hold_marks, mark, set_mark};
 pub use parts::{BatchFilter, BatchPart, batches};
 pub use pending::{
     BatchState, Payload, Pending, Piece, Uncounted, begin_attempt, count, end_attempt, forget,
-    mark_counted, months_of, part_sequences, payload, pending, quarantine, release, reopen,
-    replace, sums_of, uncounted, uncounted_parts,
+    mark_counted, months_of, part_sequences, payload, pending, put_back, quarantine, release,
+    reopen, replace, uncounted, uncounted_parts,
 };
 pub use read::{
     Accounting, AccountingQuery, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,

@@ -67,6 +67,8 @@ impl FromStr for BatchState {
 pub struct Pending {
     /// Which.
     pub batch: BatchId,
+    /// Its place in the order of journaling.
+    pub sequence: i64,
     /// How many rows.
     pub rows: u64,
     /// Earliest event time of its rows.
@@ -95,6 +97,7 @@ pub struct Payload {
 #[derive(FromQueryResult)]
 struct Row {
     batch_id: Uuid,
+    sequence: i64,
     rows: i64,
     first_at: DateTime<Utc>,
     last_at: DateTime<Utc>,
@@ -110,6 +113,7 @@ impl TryFrom<Row> for Pending {
     fn try_from(row: Row) -> Result<Self> {
         Ok(Self {
             batch: BatchId::new(row.batch_id),
+            sequence: row.sequence,
             rows: u64::try_from(row.rows).map_err(Error::internal)?,
             first_at: row.first_at,
             last_at: row.last_at,
@@ -121,14 +125,24 @@ impl TryFrom<Row> for Pending {
     }
 }
 
-/// Batches in `state`, in the order in which they were journaled, at most `limit`.
-pub async fn pending(cx: &SystemCx, state: BatchState, limit: u32) -> Result<Vec<Pending>> {
+/// Batches in `state` after the place `after` (none: from the first one), in the order in which they were journaled, at most
+/// `limit`.
+pub async fn pending(
+    cx: &SystemCx,
+    state: BatchState,
+    after: Option<i64>,
+    limit: u32,
+) -> Result<Vec<Pending>> {
     let rows: Vec<Row> = cx
         .all(
-            "SELECT batch_id, rows, first_at, last_at, apply_by, attempts, reason, created_at \
+            "SELECT batch_id, sequence, rows, first_at, last_at, apply_by, attempts, reason, created_at \
              FROM intake_batch \
-             WHERE state = $1 ORDER BY sequence LIMIT $2",
-            [state.as_str().into(), i64::from(limit).into()],
+             WHERE state = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+            [
+                state.as_str().into(),
+                after.unwrap_or(i64::MIN).into(),
+                i64::from(limit).into(),
+            ],
         )
         .await?;
     rows.into_iter().map(Pending::try_from).collect()
@@ -225,9 +239,38 @@ pub async fn mark_counted(cx: &SystemCx, batches: &[BatchId], at: DateTime<Utc>)
     set_state(cx, batches, BatchState::Counted, None, Some(at)).await
 }
 
-/// Notes that the engine refuses a batch for good.
+/// Notes that a batch cannot be counted, and why.
 pub async fn quarantine(cx: &SystemCx, batch: BatchId, reason: &str) -> Result<()> {
     set_state(cx, &[batch], BatchState::Quarantined, Some(reason), None).await
+}
+
+/// Puts rows of a counted batch back into the journal, so that they are settled once more. A batch whose payload is kept
+/// stays as it is.
+pub async fn put_back(
+    cx: &SystemCx,
+    batch: BatchId,
+    rows: u64,
+    payload: &Payload,
+    event: [DateTime<Utc>; 2],
+    received_at: DateTime<Utc>,
+) -> Result<()> {
+    let [first_at, last_at] = event;
+    cx.execute(
+        "INSERT INTO intake_batch \
+             (batch_id, state, encoding, rows, payload, first_at, last_at, apply_by, created_at) \
+         VALUES ($1, 'JOURNALED', $2, $3, $4, $5, $6, 'epoch', $7) ON CONFLICT (batch_id) DO NOTHING",
+        [
+            batch.uuid().into(),
+            payload.encoding.into(),
+            bigint(rows)?.into(),
+            packed::pack(&payload.bytes)?.into(),
+            first_at.into(),
+            last_at.into(),
+            received_at.into(),
+        ],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Lets quarantined batches be tried again, and says how many.
@@ -282,21 +325,17 @@ async fn set_state(
     Ok(())
 }
 
-/// Says until when the next insert of a batch may begin.
-pub async fn begin_attempt(
-    cx: &SystemCx,
-    batches: &[BatchId],
-    apply_by: DateTime<Utc>,
-) -> Result<()> {
-    cx.execute(
-        "UPDATE intake_batch SET apply_by = $2 WHERE batch_id = ANY($1)",
-        [
-            uuids(batches.iter().map(|batch| batch.uuid())),
-            apply_by.into(),
-        ],
-    )
-    .await?;
-    Ok(())
+/// Says until when the next insert of a batch may begin, and whether it may: not once it is counted or quarantined, and not
+/// when somebody else has begun a later attempt.
+pub async fn begin_attempt(cx: &SystemCx, batch: BatchId, apply_by: DateTime<Utc>) -> Result<bool> {
+    let begun = cx
+        .execute(
+            "UPDATE intake_batch SET apply_by = $2 \
+             WHERE batch_id = $1 AND state = 'JOURNALED' AND apply_by <= $2",
+            [batch.uuid().into(), apply_by.into()],
+        )
+        .await?;
+    Ok(begun > 0)
 }
 
 /// Notes that the attempt which had to begin by `apply_by` is over, for `reason` if the engine refused it. If another
@@ -399,29 +438,6 @@ pub async fn months_of(cx: &SystemCx, batch: BatchId) -> Result<HashMap<TenantId
         .into_iter()
         .map(|row| (TenantId::new(row.tenant_id), Month::of_part(row.part)));
     Ok(months.collect())
-}
-
-/// Rows of batches and the checksum of their identities, by the ledger.
-pub async fn sums_of(cx: &SystemCx, batches: &[BatchId]) -> Result<HashMap<BatchId, (u64, u64)>> {
-    #[derive(FromQueryResult)]
-    struct Sums {
-        batch_id: Uuid,
-        rows: i64,
-        checksum: i64,
-    }
-    let parts: Vec<Sums> = cx
-        .all(
-            "SELECT batch_id, rows, checksum FROM intake_batch_tenant WHERE batch_id = ANY($1)",
-            [uuids(batches.iter().map(|batch| batch.uuid()))],
-        )
-        .await?;
-    let mut sums: HashMap<BatchId, (u64, u64)> = HashMap::new();
-    for part in parts {
-        let sum = sums.entry(BatchId::new(part.batch_id)).or_default();
-        sum.0 += u64::try_from(part.rows).map_err(Error::internal)?;
-        sum.1 = sum.1.wrapping_add(part.checksum.cast_unsigned());
-    }
-    Ok(sums)
 }
 
 /// Drops the payloads of batches whose rows were all seen in the records, and says of how many.

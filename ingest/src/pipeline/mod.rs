@@ -52,7 +52,7 @@ pub use account::{Account, Rejected};
 use apply::Engine;
 use batch::Guesses;
 use gather::{Gatherer, Queued};
-pub use recover::{Recovered, Running};
+pub use recover::{Of, Recovered, Running};
 use settle::Refused;
 pub use settle::Settled;
 
@@ -103,8 +103,8 @@ impl Default for Settings {
             limits: Limits::default(),
             memory: 256 << 20,
             depth: 3,
-            batches: 6,
-            applies: 4,
+            batches: 3,
+            applies: 3,
             linger: Duration::from_millis(10),
             known_sims: 200_000,
             filter_bytes: 256 << 20,

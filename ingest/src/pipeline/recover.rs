@@ -2,16 +2,17 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use analytics::verify::Count;
+use chrono::{DateTime, Utc};
 use domain::{
     Code, Error, Result,
     id::BatchId,
-    journal::{self, BatchState, Mark, Pending},
+    journal::{self, BatchState, Mark, Pending, ledger},
 };
 use uuid::Uuid;
 
 use super::{Inner, Intake, Settled};
-use crate::verify::RecordsFromJournal;
+use crate::verify::{self, RecordsFromJournal};
 
 /// Batches looked at together.
 const PAGE: u32 = 500;
@@ -37,9 +38,19 @@ pub struct Recovered {
     pub settled: Settled,
 }
 
+/// Which payloads are looked through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// All that are kept.
+    All,
+    /// Those that have been kept long enough ([`super::Settings::keep`]).
+    Old,
+}
+
 impl RecordsFromJournal for Intake {
     async fn settle_all(&self) -> Result<u64> {
-        self.look_for(TimeDelta::zero()).await?;
+        self.release().await?;
+        self.look_for(Of::All).await?;
         let mut changed = 0;
         let begun = std::time::Instant::now();
         loop {
@@ -69,7 +80,7 @@ impl Intake {
         let running = journal::Running::start(&inner.db).await?;
         let mut recovered = self.inner.compare_marks().await?;
         if !recovered.clean {
-            recovered.looked_at = self.look_for(TimeDelta::zero()).await?;
+            recovered.looked_at = self.look_for(Of::All).await?;
         }
         // What other servers journal from now on is their business.
         let mut left: HashSet<BatchId> = inner.journaled().await?;
@@ -109,40 +120,31 @@ impl Intake {
         Ok(())
     }
 
-    /// Looks through the payloads of batches that were counted at least `age` ago: those whose rows are all there are
-    /// dropped, the others are left to be settled. Says how many it looked at.
+    /// Looks through the payloads of counted batches, holding sums and checksums of their identities against the records. Those
+    /// that are not whole are left to be settled; whole ones that have been kept long enough are dropped. Says how many it
+    /// looked at.
     ///
     /// # Errors
     /// `UNAVAILABLE` when an engine does not answer.
-    pub async fn look_for(&self, age: TimeDelta) -> Result<u64> {
+    pub async fn look_for(&self, of: Of) -> Result<u64> {
         let inner = &self.inner;
         let mut looked_at = 0;
+        let mut after = None;
         loop {
             let cx = inner.db.system().await?;
-            let before = cx.now() - age;
-            let pending = journal::pending(&cx, BatchState::Counted, PAGE).await?;
-            let pending: Vec<Pending> = pending
-                .into_iter()
-                .filter(|pending| pending.created_at <= before)
-                .collect();
-            let batches: Vec<BatchId> = pending.iter().map(|pending| pending.batch).collect();
-            let expected = journal::sums_of(&cx, &batches).await?;
-            drop(cx);
-            if pending.is_empty() {
+            let old = cx.now() - inner.settings.keep;
+            let pending = journal::pending(&cx, BatchState::Counted, after, PAGE).await?;
+            let Some(last) = pending.last() else {
                 return Ok(looked_at);
-            }
-            let spans = Spans::of(&pending);
-            let system = inner.system();
-            let found = inner
-                .store
-                .count_batches(&system, &batches, spans.received, spans.started)
-                .await?;
-            let is_whole = |batch: &BatchId| {
-                let found = found.get(batch).copied().unwrap_or_default();
-                expected.get(batch).copied() == Some((found.rows, found.checksum))
             };
-            let (whole, broken): (Vec<BatchId>, Vec<BatchId>) =
-                batches.iter().partition(|batch| is_whole(batch));
+            after = Some(last.sequence);
+            let is_old = |pending: &&Pending| pending.created_at <= old;
+            let looked: Vec<Pending> = pending
+                .iter()
+                .filter(|pending| of == Of::All || is_old(pending))
+                .cloned()
+                .collect();
+            let broken = inner.broken(&looked).await?;
             if !broken.is_empty() {
                 let batches = broken.len();
                 tracing::error!(
@@ -151,10 +153,16 @@ impl Intake {
                 );
                 inner.reopen(&broken).await?;
             }
+            let done: Vec<BatchId> = looked
+                .iter()
+                .filter(is_old)
+                .map(|pending| pending.batch)
+                .filter(|batch| !broken.contains(batch))
+                .collect();
             let cx = inner.db.system().await?;
-            journal::forget(&cx, &whole).await?;
+            journal::forget(&cx, &done).await?;
             cx.commit().await?;
-            looked_at += pending.len() as u64;
+            looked_at += looked.len() as u64;
         }
     }
 
@@ -209,7 +217,7 @@ impl Intake {
     async fn sweep(&self) -> Result<()> {
         let inner = &self.inner;
         let settings = inner.settings;
-        self.look_for(settings.keep).await?;
+        self.look_for(Of::Old).await?;
         let now = inner.db.clock().now();
         journal::open_month(&inner.db, now).await?;
         journal::drop_months(&inner.db, now, settings.past, settings.future).await?;
@@ -222,8 +230,30 @@ impl Inner {
     /// Batches that are journaled and not known to be counted.
     async fn journaled(&self) -> Result<HashSet<BatchId>> {
         let cx = self.db.system().await?;
-        let pending = journal::pending(&cx, BatchState::Journaled, PAGE).await?;
+        let pending = journal::pending(&cx, BatchState::Journaled, None, PAGE).await?;
         Ok(pending.into_iter().map(|pending| pending.batch).collect())
+    }
+
+    /// Those of which the records do not have what the ledger has.
+    async fn broken(&self, pending: &[Pending]) -> Result<Vec<BatchId>> {
+        let batches: Vec<BatchId> = pending.iter().map(|pending| pending.batch).collect();
+        let cx = self.db.system().await?;
+        let expected = ledger::sums_of(&cx, &batches).await?;
+        drop(cx);
+        let spans = Spans::of(pending);
+        let found = self
+            .store
+            .count_batches(&self.system(), &batches, spans.received, spans.started)
+            .await?;
+        let is_whole = |batch: &BatchId| {
+            let found: (Count, i64) = found.get(batch).copied().unwrap_or_default();
+            let expected = expected.get(batch).copied();
+            expected.is_some_and(|(sums, checksum)| (verify::count(sums), checksum) == found)
+        };
+        Ok(batches
+            .into_iter()
+            .filter(|batch| !is_whole(batch))
+            .collect())
     }
 
     /// Whether both stores have the mark of the last stop in order.

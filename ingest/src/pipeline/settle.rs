@@ -5,16 +5,19 @@
 //!
 //! 1. Wait until no insert of it can write any more: its deadline has passed by the engine's clock, so that none begins,
 //!    and the engine shows none that has begun.
-//! 2. Hold back every insert of every process (the apply lock), and be the only one to settle.
-//! 3. Look its rows up by their keys. Surplus copies are taken out; what is missing is inserted, with a deadline that the
-//!    journal knows first.
-//! 4. Compare the cells that its rows touch, hours with records, each coarser cube with the next finer one, and enter the
+//! 2. Hold back every insert of every process ([`StandStill`]), and be the only one to settle.
+//! 3. Look its rows up by their keys and take surplus copies out.
+//! 4. Where ledger and records would not agree even with the missing rows, stop: the cubes may be all that is left of other
+//!    records, and nobody can tell whether they have these rows. The batch is quarantined with that reason.
+//! 5. Insert what is missing, with a deadline that the journal knows first.
+//! 6. Compare the cells that its rows touch, hours with records, each coarser cube with the next finer one, and enter the
 //!    differences as signed rows.
-//! 5. Mark it as counted.
+//! 7. Mark it as counted.
 //!
 //! Each step finds out for itself what there is to do, so settling may be cut off anywhere and be done again, and costs what
-//! was in flight. A batch that the engine refuses is cut into pieces, by tenant and then by halves, until what remains
-//! is quarantined with the engine's reason; the rest is counted.
+//! was in flight. A batch that the engine refuses, in the records or in a cube, leaves nothing behind: its rows are taken out
+//! and it is cut into pieces, by tenant and then by halves, until what remains is quarantined with the engine's reason; the
+//! rest is counted.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -26,18 +29,19 @@ use analytics::{
     CdrRow,
     cdr::{self, Attempt, Unapplied},
     cube::Level,
-    verify::Area,
+    settle::Found,
+    verify::{Area, Count},
 };
 use bytes::Bytes;
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use domain::{
-    Error, Period, Result, SystemCx,
+    Code, Error, Period, Result, SystemCx,
     id::{BatchId, SimId, TenantId},
     journal::{self, BatchState, NewBatch, Part, Pending, Piece},
 };
 
 use super::{Inner, Intake, batch::batch_id};
-use crate::verify;
+use crate::{standstill::StandStill, verify};
 
 /// A deadline has passed when the engine's clock, read to whole seconds in its own check, is beyond it.
 const MARGIN: TimeDelta = TimeDelta::seconds(2);
@@ -110,14 +114,17 @@ impl Refused {
 struct Case {
     pending: Pending,
     rows: Vec<CdrRow>,
+    /// Rows that are not in the records, by their places.
+    missing: Vec<usize>,
+    /// What is inserted again has at least this deadline: later than anything that was taken out.
+    not_before: DateTime<Utc>,
 }
 
-/// What became of the rows of a case.
+/// What became of the missing rows of a case.
 enum Verdict {
     Whole,
-    /// The engine refused the missing rows.
+    /// The engine refuses them.
     Refused {
-        missing: Vec<usize>,
         for_good: bool,
         reason: String,
     },
@@ -149,19 +156,17 @@ impl Inner {
     /// Settles as many of the due batches as go together.
     async fn settle_some(self: &Arc<Self>) -> Result<Settled> {
         let cx = self.db.system().await?;
-        let pending = journal::pending(&cx, BatchState::Journaled, PAGE).await?;
-        if pending.is_empty() {
-            return Ok(Settled::default());
-        }
+        let pending = journal::pending(&cx, BatchState::Journaled, None, PAGE).await?;
+        let is_left_behind = journal::correction(&cx).await?.is_some();
+        drop(cx);
         let all = pending.len() as u64;
         let (due, waiting) = self.due(pending).await?;
-        if due.is_empty() {
+        if due.is_empty() && !is_left_behind {
             return Ok(Settled {
                 waiting,
                 ..Settled::default()
             });
         }
-        drop(cx);
         let cx = self.db.system().await?;
         if !journal::try_settle(&cx).await? {
             return Ok(Settled {
@@ -169,28 +174,21 @@ impl Inner {
                 ..Settled::default()
             });
         }
-        let begun = Instant::now();
-        while !journal::try_freeze_apply(&cx).await? {
-            if begun.elapsed() > FREEZE {
-                return Err(Error::unavailable(
-                    "intake does not stand still",
-                    "the apply lock",
-                ));
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        self.store.catch_up(&self.system()).await?;
+        let still = StandStill::take(cx, &self.db, &self.store, FREEZE).await?;
         // Under the lock, because some may have been marked meanwhile, or be at it after all.
-        let pending = journal::pending(&cx, BatchState::Journaled, PAGE).await?;
+        let pending = journal::pending(still.cx(), BatchState::Journaled, None, PAGE).await?;
         let (due, waiting) = self.due(pending).await?;
-        let mut settled = self.settle_cases(&cx, due).await?;
+        let mut settled = self.settle_cases(&still, due).await?;
         settled.waiting += waiting;
-        cx.commit().await?;
+        still.end().await?;
         Ok(settled)
     }
 
     /// Those of which no insert can write any more, as many as go together, and how many others there are.
     async fn due(&self, pending: Vec<Pending>) -> Result<(Vec<Pending>, u64)> {
+        if pending.is_empty() {
+            return Ok((Vec::new(), 0));
+        }
         let system = self.system();
         let now = self.store.now(&system).await?;
         let all = pending.len();
@@ -214,10 +212,13 @@ impl Inner {
         Ok((due, waiting))
     }
 
-    async fn settle_cases(self: &Arc<Self>, cx: &SystemCx, due: Vec<Pending>) -> Result<Settled> {
+    async fn settle_cases(
+        self: &Arc<Self>,
+        still: &StandStill,
+        due: Vec<Pending>,
+    ) -> Result<Settled> {
         let mut settled = Settled::default();
-        let mut counted = Vec::new();
-        let mut touched = Touched::default();
+        let mut cases = Vec::new();
         let begun = Instant::now();
         for pending in due {
             // Others wait meanwhile; the rest comes after they had their turn.
@@ -225,79 +226,177 @@ impl Inner {
                 settled.waiting += 1;
                 continue;
             }
-            let Some(payload) = journal::payload(cx, pending.batch).await? else {
-                continue;
-            };
-            let rows = match cdr::decode(payload.encoding, Bytes::from(payload.bytes)) {
-                Ok(rows) => rows,
-                // Written by a newer program, which will settle it.
-                Err(_) if payload.encoding > cdr::ENCODING => {
-                    settled.waiting += 1;
-                    continue;
-                }
-                Err(error) => {
-                    let reason = error.cause().unwrap_or_default();
-                    tracing::error!(batch = %pending.batch, reason, "a batch is quarantined");
-                    journal::quarantine(cx, pending.batch, &reason).await?;
-                    settled.quarantined += 1;
-                    continue;
-                }
-            };
-            let case = Case { pending, rows };
-            let verdict = self.complete(cx, &case, &mut settled).await?;
-            match verdict {
+            if let Some(rows) = self.load(still.cx(), &pending, &mut settled).await? {
+                cases.push(self.look_up(still, pending, rows, &mut settled).await?);
+            }
+        }
+        let cases = self.withhold(still, cases, &mut settled).await?;
+        let mut whole = Vec::with_capacity(cases.len());
+        for case in cases {
+            match self.complete(still.cx(), &case, &mut settled).await? {
                 Verdict::Uncertain => settled.waiting += 1,
-                Verdict::Whole => {
-                    touched.add(&case.rows);
-                    counted.push(case.pending.batch);
-                }
-                Verdict::Refused {
-                    missing,
-                    for_good,
-                    reason,
-                } => {
-                    // Parts of it may be in some tables all the same.
-                    touched.add(&case.rows);
-                    let for_good = for_good || self.is_hopeless(&case.pending);
-                    self.refused(&case, &missing, for_good, &reason, &mut settled)
-                        .await?;
+                Verdict::Whole => whole.push(case),
+                Verdict::Refused { for_good, reason } => {
+                    if for_good || self.is_hopeless(&case.pending) {
+                        self.refuse(still, case, &reason, &mut settled).await?;
+                    } else {
+                        settled.waiting += 1;
+                    }
                 }
             }
         }
-        settled.corrected += self.correct(cx, &touched, &counted).await?;
-        settled.counted += counted.len() as u64;
-        journal::mark_counted(cx, &counted, cx.now()).await?;
-        self.refused.forget(&counted);
+        let corrected = self.correct(still, &whole).await;
+        match corrected {
+            Ok(cells) => {
+                settled.corrected += cells;
+                self.mark(still.cx(), &whole, &mut settled).await?;
+            }
+            Err(error) if error.code() == Code::Internal => {
+                tracing::warn!(
+                    cause = error.cause(),
+                    "a cube refuses a correction: one batch at a time"
+                );
+                self.settle_apart(still, whole, &mut settled).await?;
+            }
+            Err(error) => return Err(error),
+        }
         Ok(settled)
     }
 
-    /// Step 3: looks the rows up, takes surplus ones out and inserts the missing.
-    async fn complete(&self, cx: &SystemCx, case: &Case, settled: &mut Settled) -> Result<Verdict> {
-        let system = self.system();
-        let found = self.store.look_up(&system, &case.rows).await?;
-        // What is inserted again has a later deadline than anything that is taken out.
-        let before = found.apply_by + TimeDelta::seconds(1);
-        if !found.surplus.is_empty() {
-            let surplus: Vec<&CdrRow> = found.surplus.iter().map(|at| &case.rows[*at]).collect();
-            journal::still_held(cx).await?;
-            self.store.take_out(&system, &surplus, before).await?;
+    /// The rows of a batch; none of one that cannot be settled here.
+    async fn load(
+        &self,
+        cx: &SystemCx,
+        pending: &Pending,
+        settled: &mut Settled,
+    ) -> Result<Option<Vec<CdrRow>>> {
+        let Some(payload) = journal::payload(cx, pending.batch).await? else {
+            return Ok(None);
+        };
+        match cdr::decode(payload.encoding, Bytes::from(payload.bytes)) {
+            Ok(rows) => Ok(Some(rows)),
+            // Written by a newer program, which will settle it.
+            Err(_) if payload.encoding > cdr::ENCODING => {
+                settled.waiting += 1;
+                Ok(None)
+            }
+            Err(error) => {
+                let reason = error.cause().unwrap_or_default();
+                tracing::error!(batch = %pending.batch, reason, "a batch is quarantined");
+                journal::quarantine(cx, pending.batch, &reason).await?;
+                settled.quarantined += 1;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Step 3.
+    async fn look_up(
+        &self,
+        still: &StandStill,
+        pending: Pending,
+        rows: Vec<CdrRow>,
+        settled: &mut Settled,
+    ) -> Result<Case> {
+        let Found {
+            missing,
+            surplus,
+            apply_by,
+        } = self.store.look_up(&still.system(), &rows).await?;
+        let case = Case {
+            pending,
+            rows,
+            missing,
+            not_before: apply_by + TimeDelta::seconds(1),
+        };
+        if !surplus.is_empty() {
+            self.take_out(still, &case, surplus.iter()).await?;
             settled.surplus += surplus.len() as u64;
         }
-        if found.missing.is_empty() {
+        Ok(case)
+    }
+
+    async fn take_out(
+        &self,
+        still: &StandStill,
+        case: &Case,
+        places: impl Iterator<Item = &usize>,
+    ) -> Result<()> {
+        let rows: Vec<&CdrRow> = places.map(|at| &case.rows[*at]).collect();
+        self.store
+            .take_out(&still.system(), &rows, case.not_before, still)
+            .await
+    }
+
+    /// Step 4. Says which cases may go on.
+    async fn withhold(
+        &self,
+        still: &StandStill,
+        cases: Vec<Case>,
+        settled: &mut Settled,
+    ) -> Result<Vec<Case>> {
+        let batches: Vec<BatchId> = cases.iter().map(|case| case.pending.batch).collect();
+        let mut missing = Missing::default();
+        for case in &cases {
+            missing.add(case);
+        }
+        let mut unsound = Vec::new();
+        for (tenant, period, _) in Touched::of(&cases).areas()? {
+            let missing = missing.of(tenant);
+            let hour = verify::unexplained_hour(
+                still.cx(),
+                &self.store,
+                tenant,
+                period,
+                &missing,
+                &batches,
+            );
+            unsound.extend(hour.await?.map(|hour| (tenant, period, hour)));
+        }
+        let mut sound = Vec::with_capacity(cases.len());
+        for case in cases {
+            let touched = unsound.iter().find(|(tenant, period, _)| {
+                let within = |row: &CdrRow| {
+                    row.tenant == *tenant && period.from() <= row.start && row.start < period.to()
+                };
+                case.rows.iter().any(within)
+            });
+            let Some((tenant, _, hour)) = touched else {
+                sound.push(case);
+                continue;
+            };
+            let batch = case.pending.batch;
+            let hour = hour.format("%Y-%m-%dT%H:00Z");
+            tracing::error!(%batch, %tenant, %hour, "records are not those of the ledger: a batch is quarantined");
+            let reason = format!(
+                "the records of {hour} are not those that the ledger has, so nobody can tell whether the cubes have these \
+                 rows: see simcube verify"
+            );
+            journal::quarantine(still.cx(), batch, &reason).await?;
+            settled.quarantined += 1;
+        }
+        Ok(sound)
+    }
+
+    /// Step 5.
+    async fn complete(&self, cx: &SystemCx, case: &Case, settled: &mut Settled) -> Result<Verdict> {
+        if case.missing.is_empty() {
             return Ok(Verdict::Whole);
         }
-        let missing: Vec<CdrRow> = found
+        let missing: Vec<CdrRow> = case
             .missing
             .iter()
             .map(|at| case.rows[*at].clone())
             .collect();
         let batch = case.pending.batch;
-        let apply_by = self.deadline().await?.max(before);
+        let apply_by = self.deadline().await?.max(case.not_before);
         journal::still_held(cx).await?;
         // Before the insert, and whatever becomes of the transaction that holds the locks.
-        let cx = self.db.system().await?;
-        journal::begin_attempt(&cx, &[batch], apply_by).await?;
-        cx.commit().await?;
+        let other = self.db.system().await?;
+        if !journal::begin_attempt(&other, batch, apply_by).await? {
+            return Ok(Verdict::Uncertain);
+        }
+        other.commit().await?;
         let attempt = Attempt { batch, apply_by };
         let rows = missing.len() as u64;
         let payload = cdr::encode(&missing);
@@ -311,11 +410,9 @@ impl Inner {
                 self.note_failure(&attempt, &error).await?;
                 tracing::warn!(%batch, %error, "a batch is refused");
                 Ok(match error {
-                    Unapplied::Refused { reason, for_good } => Verdict::Refused {
-                        missing: found.missing,
-                        for_good,
-                        reason,
-                    },
+                    Unapplied::Refused { reason, for_good } => {
+                        Verdict::Refused { for_good, reason }
+                    }
                     Unapplied::Late | Unapplied::Unknown(_) => Verdict::Uncertain,
                 })
             }
@@ -329,61 +426,87 @@ impl Inner {
         pending.attempts + 1 >= TRIES && takes_others
     }
 
-    /// What becomes of a batch some of whose rows the engine does not take.
-    async fn refused(
+    /// Takes out what there may be of a batch that the engine refuses for good, puts its cells right, and cuts it.
+    async fn refuse(
         &self,
-        case: &Case,
-        missing: &[usize],
-        for_good: bool,
+        still: &StandStill,
+        mut case: Case,
         reason: &str,
         settled: &mut Settled,
     ) -> Result<()> {
-        if !for_good {
-            settled.waiting += 1;
-            return Ok(());
+        let system = still.system();
+        let found = self.store.look_up(&system, &case.rows).await?;
+        case.not_before = case.not_before.max(found.apply_by + TimeDelta::seconds(1));
+        let all: Vec<usize> = (0..case.rows.len()).collect();
+        if found.missing.len() < all.len() || !found.surplus.is_empty() {
+            self.take_out(still, &case, all.iter()).await?;
         }
-        let cx = self.db.system().await?;
-        let batch = case.pending.batch;
+        settled.corrected += self.correct(still, std::slice::from_ref(&case)).await?;
+        let (cx, batch) = (still.cx(), case.pending.batch);
         if case.rows.len() == 1 {
             tracing::error!(%batch, reason, "a record is quarantined");
-            journal::quarantine(&cx, batch, reason).await?;
+            journal::quarantine(cx, batch, reason).await?;
             settled.quarantined += 1;
         } else {
-            self.cut(&cx, case, missing).await?;
+            self.cut(cx, &case).await?;
             settled.cut += 1;
         }
-        cx.commit().await?;
         self.refused.forget(&[batch]);
         Ok(())
     }
 
-    /// Puts pieces in the place of a batch: the rows that are there, and the missing ones by tenant or by halves.
-    async fn cut(&self, cx: &SystemCx, case: &Case, missing: &[usize]) -> Result<()> {
-        let over = case.pending.apply_by;
-        let missing: BTreeSet<usize> = missing.iter().copied().collect();
-        let (out, present): (Vec<_>, Vec<_>) = case
-            .rows
-            .iter()
-            .cloned()
-            .enumerate()
-            .partition(|(at, _)| missing.contains(at));
-        let bare = |rows: Vec<(usize, CdrRow)>| rows.into_iter().map(|(_, row)| row).collect();
-        let (out, present): (Vec<CdrRow>, Vec<CdrRow>) = (bare(out), bare(present));
-        let mut rows_of: Vec<(BatchId, Vec<CdrRow>)> = Vec::new();
-        if !present.is_empty() {
-            // What is in the records says that it is of this batch.
-            rows_of.push((case.pending.batch, present));
+    /// Steps 6 and 7 for one case after the other: of those that touch what a cube refuses, the first goes and the others are
+    /// tried again.
+    async fn settle_apart(
+        &self,
+        still: &StandStill,
+        mut cases: Vec<Case>,
+        settled: &mut Settled,
+    ) -> Result<()> {
+        while !cases.is_empty() {
+            let mut refused: Option<(Case, String)> = None;
+            let mut again = Vec::new();
+            for case in cases {
+                match self.correct(still, std::slice::from_ref(&case)).await {
+                    Ok(cells) => {
+                        settled.corrected += cells;
+                        self.mark(still.cx(), &[case], settled).await?;
+                    }
+                    Err(error) if error.code() != Code::Internal => return Err(error),
+                    Err(error) if refused.is_none() => {
+                        let reason = error.cause().unwrap_or_default();
+                        refused = Some((case, reason));
+                    }
+                    Err(_) => again.push(case),
+                }
+            }
+            if let Some((case, reason)) = refused {
+                self.refuse(still, case, &reason, settled).await?;
+            }
+            cases = again;
         }
-        for mut rows in halves(out) {
+        Ok(())
+    }
+
+    async fn mark(&self, cx: &SystemCx, cases: &[Case], settled: &mut Settled) -> Result<()> {
+        let counted: Vec<BatchId> = cases.iter().map(|case| case.pending.batch).collect();
+        journal::mark_counted(cx, &counted, cx.now()).await?;
+        self.refused.forget(&counted);
+        settled.counted += counted.len() as u64;
+        Ok(())
+    }
+
+    /// Puts pieces in the place of a batch of which nothing is in the records, by tenant or by halves.
+    async fn cut(&self, cx: &SystemCx, case: &Case) -> Result<()> {
+        // No insert of a piece has begun.
+        let over = case.pending.apply_by;
+        let months = journal::months_of(cx, case.pending.batch).await?;
+        let mut drafts = Vec::new();
+        for mut rows in halves(case.rows.clone()) {
             let id = batch_id(case.pending.created_at);
             for row in &mut rows {
                 row.batch = id;
             }
-            rows_of.push((id, rows));
-        }
-        let months = journal::months_of(cx, case.pending.batch).await?;
-        let mut drafts = Vec::with_capacity(rows_of.len());
-        for (id, rows) in rows_of {
             drafts.push(Draft::new(cx, id, rows, &months).await?);
         }
         let pieces: Vec<Piece<'_>> = drafts
@@ -393,22 +516,10 @@ impl Inner {
         journal::replace(cx, case.pending.batch, &pieces).await
     }
 
-    /// Step 4. Where the ledger says that the records are short, the cubes may be all that is left of them: nothing is
-    /// corrected there.
-    async fn correct(&self, cx: &SystemCx, touched: &Touched, settled: &[BatchId]) -> Result<u64> {
-        let system = self.system();
-        let mut areas = Vec::new();
-        for (tenant, period, sims) in touched.areas()? {
-            if let Some(hour) = verify::short_hour(cx, &self.store, tenant, period, settled).await?
-            {
-                tracing::error!(
-                    %tenant, %hour,
-                    "records that were counted are missing: the cubes are left as they are. Run `simcube verify`"
-                );
-            } else {
-                areas.push((tenant, period, sims));
-            }
-        }
+    /// Step 6. Says how many cells it took.
+    async fn correct(&self, still: &StandStill, cases: &[Case]) -> Result<u64> {
+        let areas = Touched::of(cases).areas()?;
+        let system = still.system();
         let mut corrected = 0;
         for level in Level::ALL {
             for (tenant, period, sims) in &areas {
@@ -416,9 +527,8 @@ impl Inner {
                     tenant: *tenant,
                     period: *period,
                     sims: Some(sims.clone()),
-                    begin_by: verify::begin_by(cx, &self.store).await?,
                 };
-                let outcome = self.store.correct(&system, level, &area).await?;
+                let outcome = self.store.correct(&system, level, &area, still).await?;
                 corrected += outcome.cells;
             }
         }
@@ -509,6 +619,31 @@ impl Draft {
     }
 }
 
+/// What is missing in the records, by source and hour, as the accounting has it.
+#[derive(Default)]
+struct Missing {
+    by_tenant: BTreeMap<TenantId, BTreeMap<(String, DateTime<Utc>), Count>>,
+}
+
+impl Missing {
+    fn add(&mut self, case: &Case) {
+        for row in case.missing.iter().map(|at| &case.rows[*at]) {
+            let hours = self.by_tenant.entry(row.tenant).or_default();
+            let hour = (row.source.clone(), journal::hour_of(row.start));
+            *hours.entry(hour).or_default() += Count {
+                records: 1,
+                bytes_up: row.bytes_up.into(),
+                bytes_down: row.bytes_down.into(),
+                units: 0,
+            };
+        }
+    }
+
+    fn of(&self, tenant: TenantId) -> BTreeMap<(String, DateTime<Utc>), Count> {
+        self.by_tenant.get(&tenant).cloned().unwrap_or_default()
+    }
+}
+
 /// SIMs and days whose cells may be wrong.
 #[derive(Default)]
 struct Touched {
@@ -516,11 +651,13 @@ struct Touched {
 }
 
 impl Touched {
-    fn add(&mut self, rows: &[CdrRow]) {
-        for row in rows {
-            let days = self.by_tenant.entry(row.tenant).or_default();
+    fn of(cases: &[Case]) -> Self {
+        let mut touched = Self::default();
+        for row in cases.iter().flat_map(|case| &case.rows) {
+            let days = touched.by_tenant.entry(row.tenant).or_default();
             days.entry(day_of(row.start)).or_default().insert(row.sim);
         }
+        touched
     }
 
     /// What a level has to be looked at for: at most a month at a time, from the first to the last day touched in it. Levels

@@ -32,7 +32,7 @@ impl Open {
     }
 
     /// Whether the hour may lack this much because it is on its way.
-    fn explains(&self, hour: DateTime<Utc>, lacks: Count) -> bool {
+    pub(super) fn explains(&self, hour: DateTime<Utc>, lacks: Count) -> bool {
         let within = |(first, last): (DateTime<Utc>, DateTime<Utc>)| {
             domain::journal::hour_of(first) <= hour && hour <= last
         };
@@ -54,13 +54,8 @@ pub(super) struct HourDifference {
 }
 
 impl HourDifference {
-    fn lacks(&self) -> Count {
+    pub(super) fn lacks(&self) -> Count {
         self.expected - self.found
-    }
-
-    /// Whether the table has less than the accounting.
-    pub(super) fn is_short(&self) -> bool {
-        self.lacks().records > 0
     }
 }
 

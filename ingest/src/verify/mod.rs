@@ -23,37 +23,32 @@ mod books;
 mod repair;
 mod report;
 
-use std::time::{Duration, Instant};
+use std::{collections::BTreeMap, time::Duration};
 
 use analytics::{
     Store, System,
     verify::{Clones, Count, Table, Tables, records_are_whole_from},
 };
-use chrono::{DateTime, Datelike as _, Months, TimeDelta, TimeZone as _, Utc};
+use chrono::{DateTime, Datelike as _, Months, TimeZone as _, Utc};
 use domain::{
     Code, Db, Error, Period, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::{
-        self,
-        ledger::{self, Sums},
-    },
+    journal::ledger::{self, Sums},
     tenant,
 };
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use books::{Open, uneven_hours, unexplained};
+use books::{Open, uneven_hours};
 pub use repair::{RecordsFromJournal, Repaired};
 pub use report::{Line, Report, Verdict, Waiting};
 
-/// How long after its locks were seen a statement may begin; Postgres keeps them longer than this and the statement take.
-const BEGIN_WITHIN: TimeDelta = TimeDelta::seconds(5);
+use crate::standstill::StandStill;
+
 /// Most batches of a tenant on their way with which its records are still judged.
 const OPEN_PARTS: u32 = 10_000;
-/// Between two tries to hold intake back.
-const PAUSE: Duration = Duration::from_millis(300);
-/// Tries, each of at most 200 ms: a minute in all.
-const TRIES: u32 = 120;
+/// How long a moment is looked for in which no batch is being applied.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// A batch whose fate is uncertain may be in some tables and not in others until it is settled: then a difference must
 /// outlast this many looks.
 const LOOKS: u32 = 4;
@@ -127,10 +122,11 @@ impl Verifier {
 
     /// Takes both stores at one moment, and says how long intake was held back for it.
     async fn stand_still(&self, system: System, clones: Clones) -> Result<(Still, Duration)> {
-        let (frozen, since) = self.hold_back().await?;
+        let frozen = self.stand().await?;
         let tables = clones.fill().await?;
         let ledger = self.db.snapshot().await?;
-        frozen.commit().await?;
+        let since = frozen.since();
+        frozen.end().await?;
         let still = Still {
             tables,
             ledger,
@@ -139,21 +135,9 @@ impl Verifier {
         Ok((still, since.elapsed()))
     }
 
-    /// Holds back every batch that would be applied, in every process, until the transaction ends; and since when.
-    async fn hold_back(&self) -> Result<(SystemCx, Instant)> {
-        for _ in 0..TRIES {
-            let frozen = self.db.system().await?;
-            let since = Instant::now();
-            if journal::try_freeze_apply(&frozen).await? {
-                self.store.catch_up(&System::new(frozen.now())).await?;
-                return Ok((frozen, since));
-            }
-            sleep(PAUSE).await;
-        }
-        Err(Error::new(
-            Code::Unavailable,
-            "no moment was found within a minute in which no batch is being applied; try again",
-        ))
+    async fn stand(&self) -> Result<StandStill> {
+        let cx = self.db.system().await?;
+        StandStill::take(cx, &self.db, &self.store, PATIENCE).await
     }
 }
 
@@ -180,7 +164,7 @@ impl Still {
 }
 
 /// Sums of the ledger as the tables have them.
-fn count(sums: Sums) -> Count {
+pub(crate) fn count(sums: Sums) -> Count {
     Count {
         records: sums.rows,
         bytes_up: sums.bytes_up,
@@ -204,25 +188,14 @@ fn months(first: DateTime<Utc>, last: DateTime<Utc>) -> impl Iterator<Item = Dat
     .take_while(move |month| *month <= last)
 }
 
-/// Until when, by the engine's clock, a statement may begin that needs the locks which `cx` holds: Postgres waits longer than
-/// that for a process that says nothing.
-///
-/// # Errors
-/// `UNAVAILABLE` when the locks are lost.
-pub(crate) async fn begin_by(cx: &SystemCx, store: &Store) -> Result<DateTime<Utc>> {
-    let now = store.now(&System::new(cx.now())).await?;
-    // After the clock was read.
-    journal::still_held(cx).await?;
-    Ok(now + BEGIN_WITHIN)
-}
-
-/// The first hour in which the records lack something that the ledger counts and that is not on its way, if any. Batches in
-/// `settled` are in the records already.
-pub(crate) async fn short_hour(
+/// The first hour in which ledger and records do not agree once `missing` is put in, and nothing else on its way explains it.
+/// Batches in `settled` are those that `missing` is of.
+pub(crate) async fn unexplained_hour(
     cx: &SystemCx,
     store: &Store,
     tenant: TenantId,
     period: Period,
+    missing: &BTreeMap<(String, DateTime<Utc>), Count>,
     settled: &[BatchId],
 ) -> Result<Option<DateTime<Utc>>> {
     let system = System::new(cx.now());
@@ -232,16 +205,51 @@ pub(crate) async fn short_hour(
     ) else {
         return Ok(None);
     };
-    let mut open = Open::default();
-    for part in ledger::open_parts(cx, tenant, OPEN_PARTS).await? {
-        if !settled.contains(&part.batch) {
-            open.add(&part, Count::default());
+    let tables = store.tables(&system);
+    let open = open(cx, &tables, &system, tenant, settled).await?;
+    let uneven = uneven_hours(cx, &tables, &system, Table::Records, tenant, period).await?;
+    let mut lacks: BTreeMap<(String, DateTime<Utc>), Count> = uneven
+        .into_iter()
+        .map(|hour| ((hour.source.clone(), hour.hour), hour.lacks()))
+        .collect();
+    for (key, count) in missing {
+        if period.from() <= key.1 && key.1 < period.to() {
+            let rest = lacks.entry(key.clone()).or_default();
+            *rest = *rest - *count;
         }
     }
-    let tables = store.tables(&system);
-    let uneven = uneven_hours(cx, &tables, &system, Table::Records, tenant, period).await?;
-    let short = unexplained(&open, uneven)
+    let nothing = Count::default();
+    let found = lacks
         .into_iter()
-        .find(books::HourDifference::is_short);
-    Ok(short.map(|hour| hour.hour))
+        .find(|((_, hour), rest)| *rest != nothing && !open.explains(*hour, *rest));
+    Ok(found.map(|((_, hour), _)| hour))
+}
+
+/// What a tenant has on its way, but for batches in `but`.
+async fn open(
+    cx: &SystemCx,
+    tables: &Tables,
+    system: &System,
+    tenant: TenantId,
+    but: &[BatchId],
+) -> Result<Open> {
+    let parts = ledger::open_parts(cx, tenant, OPEN_PARTS).await?;
+    if parts.len() == OPEN_PARTS as usize {
+        return Err(Error::new(
+            Code::Unavailable,
+            "too many batches are on their way to tell what is missing: try again when they are counted",
+        ));
+    }
+    let ids: Vec<BatchId> = parts
+        .iter()
+        .map(|part| part.batch)
+        .filter(|batch| !but.contains(batch))
+        .collect();
+    let counted = tables.batches_of(system, tenant, &ids).await?;
+    let mut open = Open::default();
+    for part in parts.iter().filter(|part| !but.contains(&part.batch)) {
+        let found = counted.iter().find(|found| found.batch == part.batch);
+        open.add(part, found.map(|found| found.count).unwrap_or_default());
+    }
+    Ok(open)
 }

@@ -4,31 +4,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use analytics::{
     System,
+    cdr::{self, CdrRow},
     cube::Level,
     verify::{Area, Table, records_are_whole_from},
 };
 use chrono::{DateTime, Utc};
 use domain::{
-    Code, Error, Period, Result, SystemCx,
+    Error, Period, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::ledger,
+    journal::{self, Payload},
 };
 use uuid::Uuid;
 
 use super::{
-    OPEN_PARTS, Verifier, begin_by,
+    Verifier,
     books::{HourDifference, Open, month, uneven_hours, unexplained},
-    month_of,
+    month_of, open,
     report::{Report, Unsound},
 };
+use crate::standstill::StandStill;
 
 /// Times that copies are looked for: each look names some.
 const ROUNDS: u32 = 10;
 
 /// Brings records back that the journal still has.
 pub trait RecordsFromJournal {
-    /// Settles every batch of which the journal has the payload: its missing records are inserted, surplus ones dropped, and
-    /// the cells that it touches corrected. Says how many batches that changed. Takes the apply lock itself.
+    /// Settles every batch of which the journal has the payload, quarantined ones included: its missing records are inserted,
+    /// surplus ones dropped, and the cells that it touches corrected. Says how many batches that changed. Takes the apply
+    /// lock itself.
     fn settle_all(&self) -> impl Future<Output = Result<u64>> + Send;
 }
 
@@ -67,19 +70,23 @@ impl Verifier {
             done.push(format!("settled {settled} batches from the journal"));
         }
         let mut seen = self.look_again(run).await?;
+        let mut refused = BTreeSet::new();
         for _ in 0..ROUNDS {
-            let dropped = self.drop_copies(&seen).await?;
-            if dropped.is_empty() {
+            let doubled = self.put_back_doubled(&seen, &mut refused).await?;
+            // What did not help once does not help twice.
+            if doubled.iter().all(|sentence| done.contains(sentence)) {
                 break;
             }
-            done.extend(dropped);
+            done.extend(doubled);
+            journal.settle_all().await?;
             seen = self.look_again(run).await?;
         }
+        let refused: Vec<String> = refused.into_iter().collect();
         if seen.count() == 0 {
             alone.commit().await?;
             return Ok(Repaired {
                 done,
-                refused: Vec::new(),
+                refused,
                 report: seen,
             });
         }
@@ -87,7 +94,7 @@ impl Verifier {
             verifier: self,
             seen,
             done,
-            refused: Vec::new(),
+            refused,
             left: BTreeSet::new(),
         };
         repair.mend().await?;
@@ -100,40 +107,72 @@ impl Verifier {
         })
     }
 
-    /// Drops copies: records of one identity and one batch beyond the first. An identity in two batches was accepted twice,
-    /// by both books; which one counts is not for a repair to say.
-    async fn drop_copies(&self, seen: &Report) -> Result<Vec<String>> {
-        let mut batches: BTreeMap<(TenantId, DateTime<Utc>), BTreeSet<BatchId>> = BTreeMap::new();
-        for copy in &seen.copies {
-            if let [batch] = copy.batches[..] {
-                for month in [month_of(copy.first), month_of(copy.last)] {
-                    batches
-                        .entry((copy.tenant, month))
-                        .or_default()
-                        .insert(batch);
-                }
-            }
-        }
+    /// Puts records that are there more than once back into the journal, whose next settling leaves one of each. An identity
+    /// in two batches was accepted twice, by both books; which one counts is not for a repair to say, and neither is it
+    /// when the copies are not alike.
+    async fn put_back_doubled(
+        &self,
+        seen: &Report,
+        refused: &mut BTreeSet<String>,
+    ) -> Result<Vec<String>> {
+        let doubled = seen
+            .copies
+            .iter()
+            .filter_map(|copy| match copy.batches[..] {
+                [batch] => Some((copy.tenant, batch)),
+                _ => None,
+            });
+        let batches: BTreeSet<(TenantId, BatchId)> =
+            doubled.chain(seen.crowded.iter().copied()).collect();
         let mut sentences = Vec::new();
-        for ((tenant, from), batches) in batches {
-            let batches: Vec<BatchId> = batches.into_iter().collect();
-            let (frozen, _) = self.hold_back().await?;
-            let system = System::new(frozen.now());
-            let dropped = self
-                .store
-                .drop_copies(&system, tenant, &batches, month(from)?)
-                .await?;
-            frozen.commit().await?;
-            if dropped > 0 {
-                sentences.push(format!(
-                    "dropped {dropped} copies of records of {} in {}",
-                    seen.name(tenant),
-                    from.format("%Y-%m")
+        for (tenant, batch) in batches {
+            let system = System::new(self.db.clock().now());
+            let rows = self.store.doubled(&system, tenant, batch).await?;
+            let (alike, unlike) = tell_apart(rows);
+            if unlike > 0 {
+                refused.insert(format!(
+                    "{unlike} records of {batch} of {} are there more than once and not alike: they are left as they are",
+                    seen.name(tenant)
                 ));
             }
+            let (Some(first), Some(last)) = (
+                alike.iter().map(|row| row.start).min(),
+                alike.iter().map(|row| row.start).max(),
+            ) else {
+                continue;
+            };
+            let payload = Payload {
+                encoding: cdr::ENCODING,
+                bytes: cdr::encode(&alike).to_vec(),
+            };
+            let received_at = alike.first().map_or(first, |row| row.received_at);
+            let rows = alike.len() as u64;
+            let cx = self.db.system().await?;
+            journal::put_back(&cx, batch, rows, &payload, [first, last], received_at).await?;
+            cx.commit().await?;
+            sentences.push(format!(
+                "dropped copies of {rows} records of {batch} of {}",
+                seen.name(tenant)
+            ));
         }
         Ok(sentences)
     }
+}
+
+/// Records whose copies are alike, and how many identities have others.
+fn tell_apart(rows: Vec<CdrRow>) -> (Vec<CdrRow>, usize) {
+    let mut by_identity: BTreeMap<Uuid, Vec<CdrRow>> = BTreeMap::new();
+    for row in rows {
+        by_identity.entry(row.identity).or_default().push(row);
+    }
+    let all = by_identity.len();
+    let alike: Vec<CdrRow> = by_identity
+        .into_values()
+        .filter_map(|rows| <[CdrRow; 1]>::try_from(rows).ok())
+        .map(|[row]| row)
+        .collect();
+    let unlike = all - alike.len();
+    (alike, unlike)
 }
 
 impl Repair<'_> {
@@ -161,10 +200,10 @@ impl Repair<'_> {
 
     /// Hours from records, days from hours, the month from days: each only if the ledger finds the finer one whole.
     async fn mend_month(&mut self, tenant: TenantId, from: DateTime<Utc>) -> Result<()> {
-        let (frozen, _) = self.verifier.hold_back().await?;
-        let system = System::new(frozen.now());
+        let still = self.verifier.stand().await?;
+        let (frozen, system) = (still.cx(), still.system());
         let period = month(from)?;
-        let open = self.open(&frozen, &system, tenant).await?;
+        let open = self.open(frozen, &system, tenant).await?;
         let unsound = self.seen.unsound.get(&(tenant, from)).copied();
         if let Some(unsound) = unsound {
             self.refuse_records(tenant, from, &unsound);
@@ -174,25 +213,25 @@ impl Repair<'_> {
             && unsound.is_none()
         {
             let uneven = self
-                .uneven(&frozen, &system, Table::Records, tenant, recent, &open)
+                .uneven(frozen, &system, Table::Records, tenant, recent, &open)
                 .await?;
             match uneven.first() {
-                None => self.correct(&frozen, Level::Hour, tenant, recent).await?,
+                None => self.correct(&still, Level::Hour, tenant, recent).await?,
                 Some(hour) => self.refuse_hours(Table::Records, tenant, from, &uneven, hour),
             }
         }
         let hours = Table::Cube(Level::Hour);
         let uneven = self
-            .uneven(&frozen, &system, hours, tenant, period, &open)
+            .uneven(frozen, &system, hours, tenant, period, &open)
             .await?;
         if let Some(hour) = uneven.first() {
             self.left.insert((tenant, from));
             self.refuse_hours(hours, tenant, from, &uneven, hour);
         } else {
-            self.correct(&frozen, Level::Day, tenant, period).await?;
-            self.correct(&frozen, Level::Month, tenant, period).await?;
+            self.correct(&still, Level::Day, tenant, period).await?;
+            self.correct(&still, Level::Month, tenant, period).await?;
         }
-        frozen.commit().await
+        still.end().await
     }
 
     /// The year from its months, if each of them is right.
@@ -211,14 +250,14 @@ impl Repair<'_> {
             self.refused.push(sentence);
             return Ok(());
         }
-        let (frozen, _) = self.verifier.hold_back().await?;
-        self.correct(&frozen, Level::Year, tenant, year).await?;
-        frozen.commit().await
+        let still = self.verifier.stand().await?;
+        self.correct(&still, Level::Year, tenant, year).await?;
+        still.end().await
     }
 
     async fn correct(
         &mut self,
-        frozen: &SystemCx,
+        still: &StandStill,
         level: Level,
         tenant: TenantId,
         period: Period,
@@ -228,10 +267,8 @@ impl Repair<'_> {
             tenant,
             period,
             sims: None,
-            begin_by: begin_by(frozen, store).await?,
         };
-        let system = System::new(frozen.now());
-        let corrected = store.correct(&system, level, &area).await?;
+        let corrected = store.correct(&still.system(), level, &area, still).await?;
         if corrected.cells > 0 {
             let span = match level {
                 Level::Year => period.from().format("%Y"),
@@ -249,22 +286,8 @@ impl Repair<'_> {
 
     /// What the tenant has on its way now.
     async fn open(&self, cx: &SystemCx, system: &System, tenant: TenantId) -> Result<Open> {
-        let parts = ledger::open_parts(cx, tenant, OPEN_PARTS).await?;
-        if parts.len() == OPEN_PARTS as usize {
-            return Err(Error::new(
-                Code::Conflict,
-                "too many batches are on their way to tell what is missing: try again when they are counted",
-            ));
-        }
-        let ids: Vec<BatchId> = parts.iter().map(|part| part.batch).collect();
         let tables = self.verifier.store.tables(system);
-        let counted = tables.batches_of(system, tenant, &ids).await?;
-        let mut open = Open::default();
-        for part in &parts {
-            let found = counted.iter().find(|found| found.batch == part.batch);
-            open.add(part, found.map(|found| found.count).unwrap_or_default());
-        }
-        Ok(open)
+        open(cx, &tables, system, tenant, &[]).await
     }
 
     /// Hours in which ledger and table do not agree, and nothing on its way explains it.

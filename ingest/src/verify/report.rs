@@ -90,6 +90,8 @@ pub struct Report {
     pub(super) uncertain: u64,
     pub(super) cubes: Vec<Difference>,
     pub(super) copies: Vec<Twice>,
+    /// Tenants' parts of batches of which there are more records than the ledger has.
+    pub(super) crowded: BTreeSet<(TenantId, BatchId)>,
     pub(super) hours: BTreeSet<(TenantId, DateTime<Utc>)>,
     pub(super) unsound: BTreeMap<(TenantId, DateTime<Utc>), Unsound>,
     total: u64,
@@ -154,6 +156,9 @@ impl Report {
         );
         self.differ(part.tenant, &sentence);
         let lacks = part.sums.rows - there.records;
+        if lacks < 0 && self.crowded.len() < KEPT {
+            self.crowded.insert((part.tenant, part.batch));
+        }
         self.distrust(part.tenant, part.batch, lacks, part.first_at, part.last_at);
     }
 

@@ -2,6 +2,7 @@
 
 mod body;
 mod counting;
+mod evidence;
 mod fault;
 mod harm;
 mod resolution;

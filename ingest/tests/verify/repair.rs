@@ -2,7 +2,10 @@
 
 use analytics::cube::Level;
 use chrono::{Datelike as _, TimeDelta};
-use ingest::verify::RecordsFromJournal;
+use ingest::{
+    pipeline::{Intake, NoFault, Settings},
+    verify::RecordsFromJournal,
+};
 
 use crate::world::{Delivered, Empty, World, day, month};
 
@@ -55,10 +58,12 @@ async fn a_batch_that_went_in_twice_is_there_once_again() {
         "INSERT INTO cdr SELECT * REPLACE (now() + 60 AS apply_by) FROM cdr WHERE start >= toDateTime({}, 'UTC')",
         month(1).timestamp()
     ));
-    let repaired = world.repair(&Empty).await;
+    let (store, db) = (world.store.clone(), world.db.clone());
+    let intake = Intake::new(store, db, Settings::default(), NoFault);
+    let repaired = world.repair(&intake).await;
     assert_eq!(repaired.report.differences, [""; 0]);
     assert!(
-        repaired.done[0].contains("dropped 1000 copies"),
+        repaired.done[0].contains("dropped copies of 1000 records"),
         "{:?}",
         repaired.done
     );

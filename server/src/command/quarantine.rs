@@ -38,7 +38,7 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
 
 async fn list(stores: &Stores) -> domain::Result<()> {
     let cx = stores.db.system().await?;
-    let batches = journal::pending(&cx, BatchState::Quarantined, LISTED).await?;
+    let batches = journal::pending(&cx, BatchState::Quarantined, None, LISTED).await?;
     for Pending {
         batch,
         rows,

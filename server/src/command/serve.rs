@@ -95,7 +95,6 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         sound: sound.clone(),
         store: stores.store.clone(),
         running: running.clone(),
-        stop: stop.clone(),
         config: config.clone(),
         address,
         demo: args.demo,
@@ -210,7 +209,6 @@ struct Background {
     store: Store,
     /// Set once the intake is open.
     running: Arc<Mutex<Option<Running>>>,
-    stop: Stop,
     config: Config,
     address: SocketAddr,
     demo: bool,
@@ -222,15 +220,17 @@ impl Background {
         let (running, recovered) = loop {
             match self.intake.recover().await {
                 Ok(recovered) => break recovered,
-                Err(error) if error.code() == Code::Unavailable => {
-                    tracing::warn!(cause = error.cause(), "the journal cannot be settled yet");
-                    tokio::time::sleep(RECOVERY_PAUSE).await;
-                }
                 Err(error) => {
                     let cause = error.cause();
-                    tracing::error!(cause, "the journal cannot be settled; stopping");
-                    self.stop.ask();
-                    return;
+                    if error.code() == Code::Unavailable {
+                        tracing::warn!(cause, "the journal cannot be settled yet");
+                    } else {
+                        tracing::error!(
+                            cause,
+                            "the journal cannot be settled: not ready until it is"
+                        );
+                    }
+                    tokio::time::sleep(RECOVERY_PAUSE).await;
                 }
             }
         };
