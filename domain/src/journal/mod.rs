@@ -37,8 +37,8 @@ pub use identity::{
     identity, open_month,
 };
 pub use lock::{
-    Running, freeze_attribution, hold_apply, hold_attribution, still_held, try_freeze_apply,
-    try_settle,
+    Running, bound_waits, freeze_attribution, hold_apply, hold_attribution, still_held,
+    try_freeze_apply, try_settle,
 };
 pub use mark::{Mark, hold_marks, mark, set_mark};
 pub use parts::{BatchFilter, BatchPart, batches};
