@@ -34,7 +34,7 @@ use uuid::Uuid;
 
 pub use identity::{
     Claim, Content, Expected, Month, Older, Verdict, claim, current_month, drop_months, hold_month,
-    identity, open_month,
+    identity, open_month, parts_of,
 };
 pub use lock::{
     Running, bound_waits, freeze_attribution, hold_apply, hold_attribution, still_held,

@@ -157,6 +157,17 @@ fn verdicts(
     verdicts
 }
 
+/// The parts that these identities, which were claimed in `month`, belong to now: cutting a batch moves them.
+pub async fn parts_of(
+    cx: &SystemCx,
+    month: Month,
+    identities: &[Uuid],
+) -> Result<HashMap<Uuid, i64>> {
+    let wanted: Vec<(Month, Uuid)> = identities.iter().map(|id| (month, *id)).collect();
+    let standing = look_up(cx, &wanted).await?.into_values();
+    Ok(standing.map(|known| (known.identity, known.part)).collect())
+}
+
 /// The records that stand for these identities in these months. A transaction that was waited for is seen.
 async fn look_up(cx: &SystemCx, wanted: &[(Month, Uuid)]) -> Result<HashMap<Uuid, Standing>> {
     if wanted.is_empty() {
