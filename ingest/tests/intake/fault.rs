@@ -5,14 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use analytics::Store;
+use analytics::{Store, System};
 use chrono::TimeDelta;
 use domain::{
     Clock as _, Code, Error, Result, SystemCx,
     journal::{self, Claim, Expected, Older, Tally},
 };
 use ingest::{
-    pipeline::{Fault, Intake, NoFault, Settings, Step},
+    pipeline::{Fault, Intake, NoFault, Recovered, Settings, Step},
     read::Limits,
 };
 
@@ -185,6 +185,88 @@ async fn after_a_stop_in_order_there_is_nothing_to_look_for() {
     let (_running, third) = world.intake().recover().await.expect("recovered");
     assert_eq!((third.clean, third.looked_at), (false, 3));
     assert_eq!(world.proved(&world.alpha).await.records, 30);
+}
+
+#[tokio::test]
+async fn usage_that_comes_after_a_stop_in_order_is_looked_for_at_the_next_start() {
+    let world = World::new().await;
+    // Its session was ended, and with it its lock; it goes on.
+    let cut_off = world.intake_with(cut(10), NoFault);
+    let (lost, _) = cut_off.recover().await.expect("recovered");
+    drop(lost);
+    let other = world.intake_with(cut(10), NoFault);
+    let (running, _) = other.recover().await.expect("recovered");
+    other.stop(running, true).await.expect("stopped");
+    post_lines(&cut_off, &world.alpha, &lines(&records(30)))
+        .await
+        .expect("taken");
+    drop(cut_off);
+    world.ask("TRUNCATE TABLE usage_day").await;
+    let (_running, found) = world.intake().recover().await.expect("recovered");
+    assert!(!found.clean && !found.apart, "{found:?}");
+    assert_eq!(found.looked_at, 3);
+}
+
+#[tokio::test]
+async fn a_stop_beside_a_batch_that_is_being_journaled_is_not_clean() {
+    let world = World::new().await;
+    let intake = world.intake();
+    let (running, _) = intake.recover().await.expect("recovered");
+    post_lines(&intake, &world.alpha, &lines(&records(1)))
+        .await
+        .expect("taken");
+    let underway = Holds::Identity.write(&world).await;
+    intake.stop(running, true).await.expect("stopped");
+    underway.commit().await.expect("committed");
+    let (_running, found) = world.intake().recover().await.expect("recovered");
+    assert!(!found.clean && !found.apart, "{found:?}");
+}
+
+/// Stops in order, and returns what the next start finds after `meanwhile`.
+async fn found_after(meanwhile: impl AsyncFnOnce(&World)) -> [Recovered; 2] {
+    let world = World::new().await;
+    let intake = world.intake();
+    let (running, _) = intake.recover().await.expect("recovered");
+    intake.stop(running, true).await.expect("stopped");
+    meanwhile(&world).await;
+    let (running, next) = intake.recover().await.expect("recovered");
+    intake.stop(running, true).await.expect("stopped");
+    let (_running, last) = intake.recover().await.expect("recovered");
+    [next, last]
+}
+
+#[tokio::test]
+async fn a_server_that_ends_while_it_leaves_a_mark_puts_nothing_apart() {
+    for left in [false, true] {
+        let [next, last] = found_after(async |world: &World| {
+            let system = System::new(world.clock.now());
+            let theirs = world.store.mark(&system).await.expect("a mark");
+            let cx = world.db.system().await.expect("system");
+            let ours = journal::mark(&cx).await.expect("a mark");
+            let mark = ours.next(theirs, 7);
+            let announced = journal::announce_mark(&cx, theirs, mark).await;
+            announced.expect("announced");
+            cx.commit().await.expect("committed");
+            if left {
+                world.store.set_mark(&system, mark).await.expect("left");
+            }
+        })
+        .await;
+        assert_eq!((next.apart, next.clean), (false, false), "{left}");
+        assert_eq!((last.apart, last.clean), (false, true), "{left}");
+    }
+}
+
+#[tokio::test]
+async fn a_mark_from_before_the_clock_was_put_back_counts_no_longer() {
+    let found = found_after(async |world: &World| {
+        let sql = "INSERT INTO intake_mark SELECT mark, at + INTERVAL 1 HOUR FROM intake_mark";
+        world.ask(sql).await;
+    })
+    .await;
+    for found in found {
+        assert_eq!((found.apart, found.clean), (false, true));
+    }
 }
 
 #[tokio::test]

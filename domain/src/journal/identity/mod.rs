@@ -23,7 +23,7 @@ use sea_orm::{DbErr, FromQueryResult, Value};
 use uuid::Uuid;
 
 pub use hash::{Content, identity};
-pub use month::{Month, current_month, drop_months, hold_month, open_month};
+pub use month::{Month, current_month, drop_months, hold_month, open_month, try_freeze_claims};
 pub use older::Older;
 
 use crate::{Error, Result, SystemCx, db::violated_constraint, sql::uuids};
