@@ -329,10 +329,10 @@ impl Store {
         Ok(counts)
     }
 
-    /// The mark that the last server to stop in order left; none in a new database.
+    /// The mark that was left last, by the number in its upper half; none in a new database.
     pub async fn mark(&self, _: &System) -> Result<Option<Uuid>> {
         let marks: Vec<String> = self
-            .query("SELECT toString(mark) FROM intake_mark ORDER BY at DESC LIMIT 1")
+            .query("SELECT toString(mark) FROM intake_mark ORDER BY toUInt128(mark) DESC LIMIT 1")
             .fetch_all()
             .await
             .map_err(fault)?;

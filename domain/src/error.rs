@@ -137,6 +137,13 @@ impl Error {
             text
         })
     }
+
+    /// Whether a lock was waited for longer than [`crate::journal::bound_waits`] allows.
+    pub fn is_lock_timeout(&self) -> bool {
+        let source = self.source.as_ref();
+        let cause = source.and_then(|source| source.downcast_ref::<sea_orm::DbErr>());
+        cause.is_some_and(crate::db::is_lock_timeout)
+    }
 }
 
 impl From<sea_orm::DbErr> for Error {
@@ -156,9 +163,10 @@ impl From<sea_orm::DbErr> for Error {
 }
 
 /// Whether a failure is the server's condition and not the statement's fault: lost connections (08), conflicts between
-/// transactions (40), no disk, memory or connections (53), shutting down (57), system errors (58).
+/// transactions (40), no disk, memory or connections (53), a lock that others keep (55P03), shutting down (57), system
+/// errors (58).
 fn passes(sql_state: &str) -> bool {
-    ["08", "40", "53", "57", "58"]
+    ["08", "40", "53", "55P03", "57", "58"]
         .iter()
         .any(|class| sql_state.starts_with(class))
 }

@@ -119,6 +119,7 @@ pub fn fingerprint() -> u64 {
         IDENTITY_PLACE.up,
         COUNTED_BY_EVIDENCE.up,
         DEVICE_CUSTOMER.up,
+        ANNOUNCED_MARK.up,
         CORRECTION.up,
     ]
     .hash(&mut hasher);
@@ -208,6 +209,7 @@ impl MigratorTrait for Migrator {
             Box::new(IDENTITY_PLACE),
             Box::new(COUNTED_BY_EVIDENCE),
             Box::new(DEVICE_CUSTOMER),
+            Box::new(ANNOUNCED_MARK),
             Box::new(CORRECTION),
         ]
     }
@@ -251,6 +253,12 @@ const DEVICE_CUSTOMER: Script = Script {
     name: "m0006_device_customer",
     up: &[include_str!("../postgres/0006_device_customer.up.sql")],
     down: include_str!("../postgres/0006_device_customer.down.sql"),
+};
+
+const ANNOUNCED_MARK: Script = Script {
+    name: "m0007_announced_mark",
+    up: &[include_str!("../postgres/0007_announced_mark.up.sql")],
+    down: include_str!("../postgres/0007_announced_mark.down.sql"),
 };
 
 const CORRECTION: Script = Script {

@@ -244,11 +244,12 @@ async fn a_running_insert_is_seen_until_it_is_over() {
 }
 
 #[tokio::test]
-async fn the_newest_mark_counts() {
+async fn the_mark_with_the_highest_number_counts_whatever_the_clock_said() {
     let db = migrated().await;
     assert_eq!(db.mark(&system()).await.expect("read"), None);
-    for mark in [(); 2].map(|()| Uuid::new_v4()) {
-        db.set_mark(&system(), mark).await.expect("left");
-        assert_eq!(db.mark(&system()).await.expect("read"), Some(mark));
+    for (number, newest) in [(2, 2), (3, 3), (1, 3), (1 << 63, 1 << 63)] {
+        let mark = |number: u64| Uuid::from_u64_pair(number, !number);
+        db.set_mark(&system(), mark(number)).await.expect("left");
+        assert_eq!(db.mark(&system()).await.expect("read"), Some(mark(newest)));
     }
 }

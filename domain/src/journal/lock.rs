@@ -47,6 +47,16 @@ pub async fn hold_attribution(
     Ok(held.map(|row| TenantId::new(row.tenant_id)).collect())
 }
 
+/// Lets the transaction wait for `patience` at most, from here on, for each lock that another one holds: a process that was
+/// stopped keeps its identities, sources and accounts until Postgres ends its transaction. What waits longer fails with
+/// [`crate::Error::is_lock_timeout`].
+pub async fn bound_waits(cx: &SystemCx, patience: Duration) -> Result<()> {
+    let sql = "SELECT set_config('lock_timeout', $1, true)";
+    cx.execute(sql, [patience.as_millis().to_string().into()])
+        .await?;
+    Ok(())
+}
+
 /// Waits for batches that are being attributed and keeps new ones out until the transaction ends. Taken before an
 /// assignment that may reach over usage is checked against what is counted; see [`super::uncounted`].
 pub async fn freeze_attribution(cx: &Cx) -> Result<()> {

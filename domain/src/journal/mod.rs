@@ -34,13 +34,13 @@ use uuid::Uuid;
 
 pub use identity::{
     Claim, Content, Expected, Month, Older, Verdict, claim, current_month, drop_months, hold_month,
-    identity, open_month,
+    identity, open_month, parts_of, try_freeze_claims,
 };
 pub use lock::{
-    Running, begin_correction, correction, end_correction, freeze_attribution, hold_apply,
-    hold_attribution, still_held, try_freeze_apply, try_settle,
+    Running, begin_correction, bound_waits, correction, end_correction, freeze_attribution,
+    hold_apply, hold_attribution, still_held, try_freeze_apply, try_settle,
 };
-pub use mark::{Mark, hold_marks, mark, set_mark};
+pub use mark::{Mark, announce_mark, confirm_mark, hold_marks, mark};
 pub use parts::{BatchFilter, BatchPart, batches};
 pub use pending::{
     BatchState, Payload, Pending, Piece, Uncounted, begin_attempt, count, end_attempt, forget,

@@ -208,7 +208,7 @@ pub async fn payload(cx: &SystemCx, batch: BatchId) -> Result<Option<Payload>> {
 }
 
 /// Parts of `parts` that are not known to be counted, with their state: none when other parts have taken the place of one
-/// ([`replace`]), and only an identity tells in which of them its record is.
+/// ([`replace`]), and only an identity tells in which of them its record is ([`super::parts_of`]).
 pub async fn uncounted_parts(
     cx: &SystemCx,
     parts: &[i64],

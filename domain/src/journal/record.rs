@@ -213,8 +213,10 @@ pub(super) async fn insert_batch(
 ) -> Result<()> {
     let first_at = batch.parts.iter().map(|part| part.first_at).min();
     let last_at = batch.parts.iter().map(|part| part.last_at).max();
+    // Whoever left a mark as the last one was not.
     cx.execute(
-        "INSERT INTO intake_batch \
+        "WITH unclean AS (UPDATE intake_mark SET clean = false WHERE clean) \
+         INSERT INTO intake_batch \
              (batch_id, state, encoding, rows, payload, first_at, last_at, apply_by, created_at) \
          VALUES ($1, 'JOURNALED', $2, $3, $4, $5, $6, $7, $8)",
         [

@@ -1,11 +1,12 @@
 //! Steps 3 to 7: what a batch of deliveries goes through.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -26,7 +27,7 @@ use super::{
     apply::Journaled,
     books::{Books, Horizon, refusal},
     counted::{Committed, late},
-    decode::{Item, Items},
+    decode::Item,
     gather::Queued,
 };
 use crate::format::{Cdr, Refusal};
@@ -34,6 +35,10 @@ use crate::format::{Cdr, Refusal};
 /// Batches in a row in which all was new, after which the next one is expected to be all new, too: a wrong guess costs
 /// time.
 const ALL_NEW_STREAK: u32 = 20;
+/// How long a batch waits for what another one holds and has not committed: the next batch waits with it.
+const TOGETHER: Duration = Duration::from_secs(1);
+/// How long the pieces of a batch wait that waited for too long.
+const APART: Duration = Duration::from_millis(100);
 
 /// What earlier batches let expect of the next one.
 #[derive(Default)]
@@ -113,8 +118,8 @@ struct Share<T> {
     items: Vec<(usize, Item<T>)>,
 }
 
-/// Takes deliveries through the journal into the cubes. Returns those that have to wait, because the assignments of their
-/// tenant are being changed.
+/// Takes deliveries through the journal into the cubes. Returns those that have to wait: because the assignments of their
+/// tenant are being changed, or because another process, which may have been stopped, holds what they need.
 pub(super) async fn run(
     inner: &Arc<Inner>,
     deliveries: Vec<Queued>,
@@ -125,86 +130,127 @@ pub(super) async fn run(
         before,
         claimed: Some(claimed),
     };
-    let spare = match deliveries.as_slice() {
-        [_] => Vec::new(),
-        several => several.iter().map(Queued::spare).collect(),
-    };
-    let mut replies = Vec::with_capacity(deliveries.len());
-    let mut open = Vec::with_capacity(deliveries.len());
-    for (place, delivery) in deliveries.into_iter().enumerate() {
-        replies.push(Some(delivery.reply));
-        open.push((place, delivery.tenant, delivery.items));
-    }
-    let mut left = Vec::new();
-    let failed = journal_and_apply(inner, open, &mut replies, &mut turn, &mut left).await;
-    let Err(error) = failed else { return left };
-    if error.code() != Code::Internal || spare.is_empty() {
-        tell(&error, replies);
-        return left;
-    }
-    // What is wrong with one delivery must not be held against the others.
-    let cause = error.cause();
-    tracing::warn!(
-        cause,
-        "a batch cannot be journaled; its deliveries are tried one by one"
-    );
-    for (spare, reply) in spare.into_iter().zip(replies) {
-        let (tenant, items) = spare;
-        let mut replies = vec![reply];
-        if replies[0].is_none() {
+    // Before a connection is taken: whoever waits for its turn with one keeps it from those whose turn it is.
+    turn.come().await;
+    let (mut left, deliveries): (Vec<_>, Vec<_>) = deliveries
+        .into_iter()
+        .partition(|queued| inner.sitting_out.has(queued.tenant));
+    let mut tries = VecDeque::from([(deliveries, TOGETHER)]);
+    while let Some((deliveries, patience)) = tries.pop_front() {
+        if deliveries.is_empty() {
             continue;
         }
-        let alone = vec![(0, tenant, items)];
-        let failed = journal_and_apply(inner, alone, &mut replies, &mut turn, &mut left).await;
-        if let Err(error) = failed {
-            tell(&error, replies);
+        let tried = journal_and_apply(inner, deliveries, patience, &mut turn).await;
+        let Failed { deliveries, error } = match tried {
+            Ok(frozen) => {
+                left.extend(frozen);
+                continue;
+            }
+            Err(failed) => failed,
+        };
+        let waited = error.is_lock_timeout();
+        if waited {
+            turn.pass();
+        }
+        let mut groups = groups(deliveries, &error);
+        let cause = error.cause();
+        if groups.len() > 1 {
+            // What is wrong with one of them must not be held against the others.
+            tracing::warn!(cause, "a batch cannot be journaled; it is tried in pieces");
+            tries.extend(groups.into_iter().map(|group| (group, APART)));
+        } else if waited {
+            let group = groups.pop().unwrap_or_default();
+            let tenant = group.first().map(|queued| queued.tenant);
+            tracing::warn!(?tenant, cause, "another process holds what a tenant needs");
+            tenant.inspect(|tenant| inner.sitting_out.send(*tenant));
+            left.extend(group);
+        } else {
+            tell(&error, groups);
         }
     }
     left
 }
 
-type Replies = Vec<Option<oneshot::Sender<Result<Committed>>>>;
+/// Deliveries that left nothing in the journal, and why.
+struct Failed {
+    deliveries: Vec<Queued>,
+    error: Error,
+}
+
+/// Deliveries that are to be tried without each other after `error`.
+fn groups(deliveries: Vec<Queued>, error: &Error) -> Vec<Vec<Queued>> {
+    if error.is_lock_timeout() {
+        let mut by_tenant: BTreeMap<TenantId, Vec<Queued>> = BTreeMap::new();
+        for queued in deliveries {
+            by_tenant.entry(queued.tenant).or_default().push(queued);
+        }
+        by_tenant.into_values().collect()
+    } else if error.code() == Code::Internal {
+        deliveries.into_iter().map(|queued| vec![queued]).collect()
+    } else {
+        vec![deliveries]
+    }
+}
 
 /// Tells senders that their deliveries left nothing in the journal.
-fn tell(error: &Error, replies: Replies) {
+fn tell(error: &Error, groups: Vec<Vec<Queued>>) {
     let cause = error.cause().unwrap_or_default();
-    for reply in replies.into_iter().flatten() {
+    for queued in groups.into_iter().flatten() {
         let error = match error.code() {
             Code::Internal => Error::internal(cause.clone()),
             Code::Unavailable => Error::unavailable(error.to_string(), cause.clone()),
             code => Error::new(code, error.to_string()),
         };
         // Its sender may be gone.
-        reply.send(Err(error)).ok();
+        queued.reply.send(Err(error)).ok();
     }
 }
 
-/// Journals deliveries, tells their senders, and applies the batch. Those that have to wait go to `left`.
+/// Journals deliveries, tells their senders, and applies the batch. Returns those whose tenant's assignments are being
+/// changed.
 async fn journal_and_apply(
     inner: &Arc<Inner>,
-    deliveries: Vec<(usize, TenantId, Items)>,
-    replies: &mut Replies,
+    deliveries: Vec<Queued>,
+    patience: Duration,
     turn: &mut Turn,
-    left: &mut Vec<Queued>,
-) -> Result<()> {
-    let tenants: BTreeSet<TenantId> = deliveries.iter().map(|(_, tenant, _)| *tenant).collect();
+) -> Result<Vec<Queued>, Failed> {
+    let written = match journal(inner, &deliveries, patience, turn).await {
+        Ok(written) => written,
+        Err(error) => return Err(Failed { deliveries, error }),
+    };
+    let mut frozen = Vec::new();
+    let mut replies = Vec::with_capacity(deliveries.len());
+    for queued in deliveries {
+        if written.tenants.contains(&queued.tenant) {
+            // What comes now holds no room.
+            drop(queued.items.room);
+            replies.push(Some(queued.reply));
+        } else {
+            frozen.push(queued);
+            replies.push(None);
+        }
+    }
+    finish(inner, written, replies).await;
+    Ok(frozen)
+}
+
+type Replies = Vec<Option<oneshot::Sender<Result<Committed>>>>;
+
+/// Steps 3 to 5, with copies of the deliveries: when they fail, the deliveries are tried again.
+async fn journal(
+    inner: &Inner,
+    deliveries: &[Queued],
+    patience: Duration,
+    turn: &mut Turn,
+) -> Result<Written> {
+    let tenants: BTreeSet<TenantId> = deliveries.iter().map(|queued| queued.tenant).collect();
     let tenants: Vec<TenantId> = tenants.into_iter().collect();
-    // Before a connection is taken: whoever waits for its turn with one keeps it from those whose turn it is.
-    turn.come().await;
-    let begun = begin(inner, &tenants).await?;
-    let mut rooms = Vec::with_capacity(deliveries.len());
+    let begun = begin(inner, &tenants, patience).await?;
     let mut by_tenant: BTreeMap<TenantId, Vec<(usize, Item<Cdr>)>> = BTreeMap::new();
-    for (place, tenant, items) in deliveries {
-        if begun.parts.contains_key(&tenant) {
-            let line = by_tenant.entry(tenant).or_default();
-            line.extend(items.items.into_iter().map(|item| (place, item)));
-            rooms.push(items.room);
-        } else if let Some(reply) = replies[place].take() {
-            left.push(Queued {
-                tenant,
-                items,
-                reply,
-            });
+    for (place, queued) in deliveries.iter().enumerate() {
+        if begun.parts.contains_key(&queued.tenant) {
+            let line = by_tenant.entry(queued.tenant).or_default();
+            line.extend(queued.items.items.iter().map(|item| (place, item.clone())));
         }
     }
     let share = |(tenant, items)| Share {
@@ -213,11 +259,7 @@ async fn journal_and_apply(
         items,
     };
     let shares = by_tenant.into_iter().map(share).collect();
-    let written = write(inner, begun, shares, replies.len(), turn).await?;
-    // What comes now holds no room.
-    drop(rooms);
-    finish(inner, written, std::mem::take(replies)).await;
-    Ok(())
+    write(inner, begun, shares, deliveries.len(), turn).await
 }
 
 /// A transaction that has begun to journal.
@@ -230,7 +272,7 @@ struct Begun {
     apply_by: DateTime<Utc>,
 }
 
-async fn begin(inner: &Inner, tenants: &[TenantId]) -> Result<Begun> {
+async fn begin(inner: &Inner, tenants: &[TenantId], patience: Duration) -> Result<Begun> {
     let apply_by = inner.deadline().await?;
     loop {
         let cx = inner.db.system().await?;
@@ -244,6 +286,7 @@ async fn begin(inner: &Inner, tenants: &[TenantId]) -> Result<Begun> {
             journal::open_month(&inner.db, now).await?;
             continue;
         };
+        journal::bound_waits(&cx, patience).await?;
         let held: Vec<TenantId> = tenants
             .iter()
             .copied()
@@ -267,6 +310,8 @@ async fn begin(inner: &Inner, tenants: &[TenantId]) -> Result<Begun> {
 
 /// What the transaction came to.
 struct Written {
+    /// Those whose deliveries it holds.
+    tenants: BTreeSet<TenantId>,
     books: Books,
     batch: Option<Journaled>,
     /// Parts that are repeated and not known to be counted.
@@ -344,7 +389,12 @@ async fn write(
         payload,
         apply_by: begun.apply_by,
     });
-    Ok(Written { books, batch, open })
+    Ok(Written {
+        tenants: begun.parts.into_keys().collect(),
+        books,
+        batch,
+        open,
+    })
 }
 
 /// Tells every sender what was journaled, then applies it.
@@ -353,6 +403,7 @@ async fn finish(inner: &Arc<Inner>, written: Written, replies: Replies) {
         mut books,
         batch,
         open,
+        ..
     } = written;
     let (counted, applied) = watch::channel(None);
     let at = Instant::now();

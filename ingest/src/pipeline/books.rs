@@ -11,7 +11,7 @@ use domain::{
     journal::{self, NewRejection, Part, RAW_BYTES, RejectionCode, Tally, Verdict},
 };
 
-use super::{Account, Rejected, Settings, batch::Attributed, decode::Item};
+use super::{Account, Rejected, Settings, batch::Attributed, counted::ByPart, decode::Item};
 use crate::{
     format::{Cdr, Refusal},
     read::Raw,
@@ -61,8 +61,8 @@ struct Page {
     account: Account,
     /// Accepted records' part, if any was accepted.
     own: Option<i64>,
-    /// Records that are counted by a part, this batch's or an earlier one's.
-    counted_by: BTreeMap<i64, u64>,
+    /// Identities of records that are counted by a part, this batch's or an earlier one's.
+    counted_by: ByPart,
 }
 
 /// The tenant whose records are entered.
@@ -155,6 +155,7 @@ impl Books {
             let present = self.present()?;
             (present.tenant, present.part.number)
         };
+        let identity = attributed.identity;
         let cdr = &attributed.cdr;
         let of = match verdict {
             Verdict::Conflict => {
@@ -174,7 +175,7 @@ impl Books {
                 tally.bytes_up += u128::from(cdr.bytes_up);
                 tally.bytes_down += u128::from(cdr.bytes_down);
                 let volume = [cdr.bytes_up, cdr.bytes_down, cdr.units];
-                let (identity, start) = (attributed.identity, cdr.start);
+                let start = cdr.start;
                 self.present()?.part.add(identity, start, volume);
                 let row = self.row(tenant, attributed);
                 self.rows.push(row);
@@ -186,7 +187,7 @@ impl Books {
         };
         let page = &mut self.pages[delivery];
         page.account.received += 1;
-        *page.counted_by.entry(of).or_default() += 1;
+        page.counted_by.entry(of).or_default().push(identity);
         Ok(())
     }
 
@@ -298,12 +299,12 @@ impl Books {
         repeated.difference(&own).copied().collect()
     }
 
-    /// The account of a delivery, the part of what was accepted of it, and how many of its records each part counts.
+    /// The account of a delivery, the part of what was accepted of it, and its records by the part that counts them.
     pub(super) fn account(
         &mut self,
         delivery: usize,
         listed: usize,
-    ) -> (Account, Option<i64>, BTreeMap<i64, u64>) {
+    ) -> (Account, Option<i64>, ByPart) {
         let Page {
             mut account,
             own,

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use domain::{
     Error, Result,
-    journal::{self, BatchState},
+    journal::{self, BatchState, Month},
 };
 use tokio::{sync::watch, time::Instant};
+use uuid::Uuid;
 
 use super::{Account, Inner};
 
@@ -14,11 +15,14 @@ use super::{Account, Inner};
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_millis(250);
 
+/// Identities of records by the part that counts them.
+pub(super) type ByPart = BTreeMap<i64, Vec<Uuid>>;
+
 /// What became of a delivery in the journal.
 pub(super) struct Committed {
     pub(super) account: Account,
-    /// Records of it by the part that counts them: its own, and those that it repeats and that are not known to be counted.
-    pub(super) waits_for: BTreeMap<i64, u64>,
+    /// Its records in its own part, and those that it repeats and that are not known to be counted.
+    pub(super) waits_for: ByPart,
     /// The part of its own batch, if anything of it was accepted.
     pub(super) own: Option<i64>,
     /// Whether the batch was counted, once that is known.
@@ -26,11 +30,11 @@ pub(super) struct Committed {
     pub(super) at: Instant,
 }
 
-/// Waits until every record of the account is counted, or known to be quarantined.
+/// Waits until every record of the account is counted, or known to be quarantined. Where a batch was cut, it waits for the
+/// pieces that have the delivery's own records and for no others.
 ///
 /// # Errors
-/// `UNAVAILABLE` when that takes longer than [`super::Settings::answer`], or when a batch was cut into pieces: the records
-/// are kept, and will be counted.
+/// `UNAVAILABLE` when that takes longer than [`super::Settings::answer`]: the records are kept, and will be counted.
 pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account> {
     let Committed {
         mut account,
@@ -47,17 +51,13 @@ pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account>
         }
     }
     let mut pause = FIRST_PAUSE;
-    while !waits_for.is_empty() {
-        let open = uncounted(inner, &waits_for).await?;
-        waits_for.retain(|part, _| open.contains_key(part));
-        if open.values().any(Option::is_none) {
-            return Err(late("a batch was cut into pieces"));
-        }
+    loop {
+        let open = look(inner, &mut waits_for).await?;
         if open
-            .values()
+            .iter()
             .all(|state| *state == Some(BatchState::Quarantined))
         {
-            account.pending = waits_for.values().sum();
+            account.pending = waits_for.values().map(|records| records.len() as u64).sum();
             return Ok(account);
         }
         if Instant::now() >= deadline {
@@ -66,17 +66,29 @@ pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account>
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LAST_PAUSE);
     }
-    Ok(account)
 }
 
-async fn uncounted(
-    inner: &Inner,
-    parts: &BTreeMap<i64, u64>,
-) -> Result<BTreeMap<i64, Option<BatchState>>> {
+/// Takes out what is counted, lets records that were moved wait for the parts that have them now, and says how the parts
+/// stood: none was cut.
+async fn look(inner: &Inner, waits_for: &mut ByPart) -> Result<Vec<Option<BatchState>>> {
+    if waits_for.is_empty() {
+        return Ok(Vec::new());
+    }
     let cx = inner.db.system().await?;
-    let parts: Vec<i64> = parts.keys().copied().collect();
+    let parts: Vec<i64> = waits_for.keys().copied().collect();
     let open = journal::uncounted_parts(&cx, &parts).await?;
-    Ok(open.into_iter().collect())
+    let open: BTreeMap<i64, Option<BatchState>> = open.into_iter().collect();
+    waits_for.retain(|part, _| open.contains_key(part));
+    for (part, _) in open.iter().filter(|(_, state)| state.is_none()) {
+        let records = waits_for.remove(part).unwrap_or_default();
+        let now = journal::parts_of(&cx, Month::of_part(*part), &records).await?;
+        for identity in records {
+            let part = now.get(&identity).copied();
+            let part = part.ok_or_else(|| late("an accepted record has no identity"))?;
+            waits_for.entry(part).or_default().push(identity);
+        }
+    }
+    Ok(open.into_values().collect())
 }
 
 /// The batch is safe in the journal; only its counting is late.

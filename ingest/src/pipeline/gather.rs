@@ -17,8 +17,8 @@ use tokio::{
 
 use super::{Inner, batch, counted::Committed, decode::Items};
 
-/// How long a tenant whose assignments are being changed is left out.
-const FROZEN: Duration = Duration::from_millis(50);
+/// How long deliveries that have to wait are left out.
+const REST: Duration = Duration::from_millis(50);
 
 /// A decoded delivery that waits for its batch.
 pub(super) struct Queued {
@@ -44,15 +44,6 @@ impl Queued {
 
     fn records(&self) -> usize {
         self.items.items.len()
-    }
-
-    /// The same once more, without the room that it takes.
-    pub(super) fn spare(&self) -> (TenantId, Items) {
-        let items = Items {
-            items: self.items.items.clone(),
-            room: None,
-        };
-        (self.tenant, items)
     }
 }
 
@@ -207,7 +198,7 @@ async fn gather(inner: Weak<Inner>, lines: Arc<Lines>) {
             let left = batch::run(&inner, deliveries, before, claimed).await;
             drop(place);
             if !left.is_empty() {
-                tokio::time::sleep(FROZEN).await;
+                tokio::time::sleep(REST).await;
                 lines.put_back(left);
             }
         });

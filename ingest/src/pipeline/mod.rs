@@ -28,6 +28,7 @@ mod engine_clock;
 mod gather;
 mod recover;
 mod settle;
+mod sitting_out;
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,6 +56,7 @@ use gather::{Gatherer, Queued};
 pub use recover::{Of, Recovered, Running};
 use settle::Refused;
 pub use settle::Settled;
+use sitting_out::SittingOut;
 
 /// What intake may use, and how far from now a record may be.
 #[derive(Clone, Copy, Debug)]
@@ -213,6 +215,7 @@ struct Inner {
     older: Older,
     guesses: Guesses,
     refused: Refused,
+    sitting_out: SittingOut,
     /// Something waits to be settled.
     wake: Notify,
 }
@@ -244,6 +247,7 @@ impl Intake {
             older: Older::new(settings.filter_bytes),
             guesses: Guesses::default(),
             refused: Refused::default(),
+            sitting_out: SittingOut::default(),
             wake: Notify::new(),
         });
         let gatherer = Arc::new(Gatherer::start(&inner));

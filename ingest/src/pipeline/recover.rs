@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Code, Error, Result,
     id::BatchId,
-    journal::{self, BatchState, Mark, Pending, ledger},
+    journal::{self, BatchState, Pending, ledger},
 };
 use uuid::Uuid;
 
@@ -108,12 +108,9 @@ impl Intake {
         let all = u32::try_from(inner.settings.batches.max(1)).map_err(Error::internal)?;
         let idle = inner.batches.acquire_many(all).await;
         let idle = idle.map_err(Error::internal)?;
-        let cx = inner.db.system().await?;
-        let open = journal::count(&cx, BatchState::Journaled).await?;
-        drop(cx);
         // Held until the mark is left: a server that starts meanwhile comes after it.
         let last = running.running.stop(&inner.db).await?;
-        if last.is_some() && open == 0 && sound {
+        if last.is_some() && sound {
             inner.set_mark(true).await?;
         }
         drop((last, idle));
@@ -263,7 +260,7 @@ impl Inner {
         drop(cx);
         let system = self.system();
         let theirs = self.store.mark(&system).await?;
-        let apart = ours.map(|ours| ours.mark) != theirs;
+        let apart = !ours.goes_with(theirs);
         if apart {
             tracing::error!(
                 "the journal and the usage store are of different moments: one of them was put back. \
@@ -271,20 +268,30 @@ impl Inner {
             );
         }
         Ok(Recovered {
-            clean: ours.is_none_or(|ours| ours.clean) && !apart,
+            clean: ours.clean && !apart,
             apart,
             ..Recovered::default()
         })
     }
 
-    /// Leaves a new mark in both stores, in the usage store first.
+    /// Leaves a new mark in both stores. The journal says first which one it will be, so that this may end anywhere. The mark
+    /// is clean only if nothing is journaled, or about to be.
     async fn set_mark(&self, clean: bool) -> Result<()> {
-        let mark = Uuid::now_v7();
+        let system = self.system();
+        let held = self.db.system().await?;
+        journal::hold_marks(&held).await?;
+        let theirs = self.store.mark(&system).await?;
+        let unique = Uuid::now_v7().as_u64_pair().1;
+        let next = journal::mark(&held).await?.next(theirs, unique);
         let cx = self.db.system().await?;
-        journal::hold_marks(&cx).await?;
-        self.store.set_mark(&self.system(), mark).await?;
-        journal::set_mark(&cx, Mark { clean, mark }).await?;
-        cx.commit().await
+        journal::announce_mark(&cx, theirs, next).await?;
+        cx.commit().await?;
+        self.store.set_mark(&system, next).await?;
+        let clean = clean
+            && journal::try_freeze_claims(&held).await?
+            && journal::count(&held, BatchState::Journaled).await? == 0;
+        journal::confirm_mark(&held, next, clean).await?;
+        held.commit().await
     }
 }
 

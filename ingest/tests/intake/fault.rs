@@ -1,17 +1,24 @@
 //! Stops at every moment, and engines that go away.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
 
-use analytics::Store;
+use analytics::{Store, System};
 use chrono::TimeDelta;
-use domain::{Code, Error, Result, journal};
+use domain::{
+    Clock as _, Code, Error, Result, SystemCx,
+    journal::{self, Claim, Expected, Older, Tally},
+};
 use ingest::{
-    pipeline::{Fault, Intake, NoFault, Of, Settings, Step},
+    pipeline::{Fault, Intake, NoFault, Of, Recovered, Settings, Step},
     read::Limits,
 };
 
 use crate::world::{
-    LONG, Record, SHORT, Totals, World, impatient, lines, numbers, patient, post_lines, record,
+    FOREIGN, LONG, Record, SHORT, Totals, World, impatient, lines, numbers, patient, post_lines,
+    record,
 };
 
 /// Stops the n-th batch that reaches a step, once.
@@ -181,6 +188,88 @@ async fn after_a_stop_in_order_there_is_nothing_to_look_for() {
 }
 
 #[tokio::test]
+async fn usage_that_comes_after_a_stop_in_order_is_looked_for_at_the_next_start() {
+    let world = World::new().await;
+    // Its session was ended, and with it its lock; it goes on.
+    let cut_off = world.intake_with(cut(10), NoFault);
+    let (lost, _) = cut_off.recover().await.expect("recovered");
+    drop(lost);
+    let other = world.intake_with(cut(10), NoFault);
+    let (running, _) = other.recover().await.expect("recovered");
+    other.stop(running, true).await.expect("stopped");
+    post_lines(&cut_off, &world.alpha, &lines(&records(30)))
+        .await
+        .expect("taken");
+    drop(cut_off);
+    world.ask("TRUNCATE TABLE usage_day").await;
+    let (_running, found) = world.intake().recover().await.expect("recovered");
+    assert!(!found.clean && !found.apart, "{found:?}");
+    assert_eq!(found.looked_at, 3);
+}
+
+#[tokio::test]
+async fn a_stop_beside_a_batch_that_is_being_journaled_is_not_clean() {
+    let world = World::new().await;
+    let intake = world.intake();
+    let (running, _) = intake.recover().await.expect("recovered");
+    post_lines(&intake, &world.alpha, &lines(&records(1)))
+        .await
+        .expect("taken");
+    let underway = Holds::Identity.write(&world).await;
+    intake.stop(running, true).await.expect("stopped");
+    underway.commit().await.expect("committed");
+    let (_running, found) = world.intake().recover().await.expect("recovered");
+    assert!(!found.clean && !found.apart, "{found:?}");
+}
+
+/// Stops in order, and returns what the next start finds after `meanwhile`.
+async fn found_after(meanwhile: impl AsyncFnOnce(&World)) -> [Recovered; 2] {
+    let world = World::new().await;
+    let intake = world.intake();
+    let (running, _) = intake.recover().await.expect("recovered");
+    intake.stop(running, true).await.expect("stopped");
+    meanwhile(&world).await;
+    let (running, next) = intake.recover().await.expect("recovered");
+    intake.stop(running, true).await.expect("stopped");
+    let (_running, last) = intake.recover().await.expect("recovered");
+    [next, last]
+}
+
+#[tokio::test]
+async fn a_server_that_ends_while_it_leaves_a_mark_puts_nothing_apart() {
+    for left in [false, true] {
+        let [next, last] = found_after(async |world: &World| {
+            let system = System::new(world.clock.now());
+            let theirs = world.store.mark(&system).await.expect("a mark");
+            let cx = world.db.system().await.expect("system");
+            let ours = journal::mark(&cx).await.expect("a mark");
+            let mark = ours.next(theirs, 7);
+            let announced = journal::announce_mark(&cx, theirs, mark).await;
+            announced.expect("announced");
+            cx.commit().await.expect("committed");
+            if left {
+                world.store.set_mark(&system, mark).await.expect("left");
+            }
+        })
+        .await;
+        assert_eq!((next.apart, next.clean), (false, false), "{left}");
+        assert_eq!((last.apart, last.clean), (false, true), "{left}");
+    }
+}
+
+#[tokio::test]
+async fn a_mark_from_before_the_clock_was_put_back_counts_no_longer() {
+    let found = found_after(async |world: &World| {
+        let sql = "INSERT INTO intake_mark SELECT mark, at + INTERVAL 1 HOUR FROM intake_mark";
+        world.ask(sql).await;
+    })
+    .await;
+    for found in found {
+        assert_eq!((found.apart, found.clean), (false, true));
+    }
+}
+
+#[tokio::test]
 async fn a_usage_store_that_was_put_back_is_noticed_and_healed_from_the_journal() {
     let world = World::new().await;
     let intake = world.intake_with(cut(10), NoFault);
@@ -248,4 +337,111 @@ async fn payloads_are_dropped_when_their_rows_were_seen() {
     assert_eq!(world.proved(&world.alpha).await.records, 4);
     assert_eq!(look(Of::Old).await, 1);
     assert_eq!(look(Of::Old).await, 0);
+}
+
+/// What another process wrote before it was stopped: one identity of Alpha, or accounts of Alpha.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Identity,
+    Accounts,
+}
+
+impl Holds {
+    async fn write(self, world: &World) -> SystemCx {
+        let cx = world.db.system().await.expect("system");
+        let tenant = world.alpha.tenant();
+        let event_at = "2026-03-15T10:00:00Z".parse().expect("a time");
+        let month = journal::hold_month(&cx).await.expect("held");
+        let month = month.expect("a month");
+        match self {
+            Self::Identity => {
+                let claims = [Claim {
+                    identity: journal::identity(tenant, "pgw-1", "held-0"),
+                    content: 1,
+                    part: month.part(1 << 30),
+                    event_at,
+                }];
+                let older = Older::new(0);
+                let claimed = journal::claim(&cx, month, &claims, &older, Expected::SomeKnown);
+                claimed.await.expect("claimed");
+            }
+            Self::Accounts => {
+                let tallies = [Tally {
+                    tenant,
+                    source: "pgw-1".into(),
+                    event_hour: journal::hour_of(event_at),
+                    received: 1,
+                    accepted: 0,
+                    duplicate: 1,
+                    rejected: 0,
+                    bytes_up: 0,
+                    bytes_down: 0,
+                }];
+                let now = world.clock.now();
+                let recorded = journal::record(&cx, None, &tallies, &[], now);
+                recorded.await.expect("recorded");
+            }
+        }
+        cx
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stopped_before_its_commit_keeps_nobody_waiting_but_its_tenant() {
+    const FEW_SECONDS: Duration = Duration::from_secs(5);
+    for holds in [Holds::Identity, Holds::Accounts] {
+        let world = World::new().await;
+        let intake = world.intake();
+        let before = post_lines(&intake, &world.alpha, &lines(&[record("first", LONG)])).await;
+        assert_eq!(numbers(&before.expect("taken")), [1, 1, 0, 0]);
+        let stopped = holds.write(&world).await;
+        let waiting: Vec<_> = (0..8)
+            .map(|n| {
+                let (intake, alpha) = (intake.clone(), world.alpha.clone());
+                let sent = lines(&[record("held-0", LONG), record(format!("own-{n}"), LONG)]);
+                tokio::spawn(async move { post_lines(&intake, &alpha, &sent).await })
+            })
+            .collect();
+        for n in 0..6 {
+            let begun = Instant::now();
+            let reply = post_lines(&intake, &world.beta, &lines(&[record(n, FOREIGN)])).await;
+            assert_eq!(numbers(&reply.expect("taken")), [1, 1, 0, 0], "{holds:?}");
+            let taken = begun.elapsed();
+            assert!(taken < FEW_SECONDS, "{holds:?} {n}: {taken:?}");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        assert!(!waiting.iter().any(tokio::task::JoinHandle::is_finished));
+        drop(stopped);
+        let mut accepted = 0;
+        for reply in waiting {
+            let reply = reply.await.expect("finished").expect("taken");
+            assert_eq!((reply.received, reply.rejected), (2, 0), "{holds:?}");
+            accepted += reply.accepted;
+        }
+        assert_eq!(accepted, 9, "{holds:?}");
+        assert_eq!(world.proved(&world.alpha).await.records, 10, "{holds:?}");
+        assert_eq!(world.proved(&world.beta).await.records, 6, "{holds:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_whose_records_another_process_keeps_is_answered_503_in_the_end() {
+    let world = World::new().await;
+    let settings = Settings {
+        journal: Duration::from_secs(3),
+        ..patient()
+    };
+    let intake = world.intake_with(settings, NoFault);
+    post_lines(&intake, &world.alpha, &lines(&[record("first", LONG)]))
+        .await
+        .expect("taken");
+    let stopped = Holds::Identity.write(&world).await;
+    let sent = lines(&[record("held-0", LONG)]);
+    let reply = post_lines(&intake, &world.alpha, &sent).await;
+    assert_eq!(reply.map_err(|error| error.code()), Err(Code::Unavailable));
+    drop(stopped);
+    let reply = post_lines(&intake, &world.alpha, &sent).await;
+    let reply = reply.expect("taken");
+    assert_eq!((reply.received, reply.rejected), (1, 0));
+    assert_eq!(world.proved(&world.alpha).await.records, 2);
 }

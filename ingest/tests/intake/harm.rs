@@ -241,6 +241,41 @@ async fn a_refused_record_is_quarantined_alone_and_counted_when_it_is_mended() {
     assert_eq!(again.pending, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_travelled_with_a_refused_record_is_answered_as_if_it_had_not() {
+    let world = World::new().await;
+    let intake = world.intake();
+    world
+        .ask("ALTER TABLE cdr ADD CONSTRAINT poison CHECK record_id != '7'")
+        .await;
+    // Nothing is under way when the first delivery comes, so it travels alone; the others wait for it, and travel together.
+    let settler = intake.clone();
+    let settling = tokio::spawn(async move { settler.maintain().await });
+    let first = lines(&[record("first", LONG)]);
+    let poisoned: Vec<Record> = (0..40).map(|n| record(n, LONG)).collect();
+    let neighbour = [record("a1", LONG), record("a2", SHORT)];
+    let theirs = [record("b1", FOREIGN), record("b2", FOREIGN)];
+    let [poisoned, neighbour, theirs] = [&poisoned[..], &neighbour, &theirs].map(lines);
+    let (_, mine, beside, other) = tokio::join!(
+        post_lines(&intake, &world.alpha, &first),
+        post_lines(&intake, &world.alpha, &poisoned),
+        post_lines(&intake, &world.alpha, &neighbour),
+        post_lines(&intake, &world.beta, &theirs),
+    );
+    settling.abort();
+    for (reply, records, pending) in [(mine, 40, 1), (beside, 2, 0), (other, 2, 0)] {
+        let reply = reply.expect("taken");
+        assert_eq!(numbers(&reply), [records, records, 0, 0]);
+        assert_eq!(reply.pending, pending);
+    }
+    assert_eq!(world.counted(&world.alpha).await.records, 42);
+    assert_eq!(world.counted(&world.beta).await.records, 2);
+    assert_eq!(
+        world.batches(&world.alpha, BatchState::Quarantined).await,
+        [1]
+    );
+}
+
 #[tokio::test]
 async fn a_store_that_refuses_everything_quarantines_nothing() {
     let world = World::new().await;

@@ -23,7 +23,7 @@ use sea_orm::{DbErr, FromQueryResult, Value};
 use uuid::Uuid;
 
 pub use hash::{Content, identity};
-pub use month::{Month, current_month, drop_months, hold_month, open_month};
+pub use month::{Month, current_month, drop_months, hold_month, open_month, try_freeze_claims};
 pub use older::Older;
 
 use crate::{Error, Result, SystemCx, db::violated_constraint, sql::uuids};
@@ -155,6 +155,17 @@ fn verdicts(
         }
     }
     verdicts
+}
+
+/// The parts that these identities, which were claimed in `month`, belong to now: cutting a batch moves them.
+pub async fn parts_of(
+    cx: &SystemCx,
+    month: Month,
+    identities: &[Uuid],
+) -> Result<HashMap<Uuid, i64>> {
+    let wanted: Vec<(Month, Uuid)> = identities.iter().map(|id| (month, *id)).collect();
+    let standing = look_up(cx, &wanted).await?.into_values();
+    Ok(standing.map(|known| (known.identity, known.part)).collect())
 }
 
 /// The records that stand for these identities in these months. A transaction that was waited for is seen.

@@ -49,6 +49,22 @@ pub async fn hold_month(cx: &SystemCx) -> Result<Option<Month>> {
     current_month(cx).await
 }
 
+/// Waits for claims under way and keeps new ones out until the transaction ends, so that nothing is being journaled. It
+/// waits for a second at most, and says whether it got there.
+pub async fn try_freeze_claims(cx: &SystemCx) -> Result<bool> {
+    cx.execute("SAVEPOINT claims", []).await?;
+    cx.execute("SET LOCAL lock_timeout = '1s'", []).await?;
+    let sql = "SELECT pg_advisory_xact_lock($1)";
+    match cx.execute(sql, [MONTH_LOCK.into()]).await {
+        Ok(_) => Ok(true),
+        Err(error) if is_lock_timeout(&error) => {
+            cx.execute("ROLLBACK TO SAVEPOINT claims", []).await?;
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The newest month that was opened, if any was: the one to claim in. It stays so until the transaction ends if that
 /// holds [`MONTH_LOCK`] since an earlier statement.
 ///
