@@ -92,7 +92,7 @@ pub struct Settings {
     pub past: TimeDelta,
     /// Records that start further ahead are in the future; clocks differ a little.
     pub future: TimeDelta,
-    /// How long a payload is kept after its batch was counted, at least. Then its rows are looked up, and it is dropped if
+    /// How long a payload is kept after its batch was received, at least. Then its rows are looked up, and it is dropped if
     /// they are all there.
     pub keep: TimeDelta,
     /// How long an insert may take to begin. After it a batch that is not counted is settled, by any process.
