@@ -152,18 +152,19 @@ pub(super) async fn run(
         if waited {
             turn.pass();
         }
-        let mut groups = groups(deliveries, &error);
+        let groups = groups(deliveries, &error);
         let cause = error.cause();
         if groups.len() > 1 {
             // What is wrong with one of them must not be held against the others.
             tracing::warn!(cause, "a batch cannot be journaled; it is tried in pieces");
             tries.extend(groups.into_iter().map(|group| (group, APART)));
         } else if waited {
-            let group = groups.pop().unwrap_or_default();
-            let tenant = group.first().map(|queued| queued.tenant);
-            tracing::warn!(?tenant, cause, "another process holds what a tenant needs");
-            tenant.inspect(|tenant| inner.sitting_out.send(*tenant));
-            left.extend(group);
+            for queued in groups.into_iter().flatten() {
+                let tenant = queued.tenant;
+                tracing::warn!(%tenant, cause, "another process holds what a delivery needs");
+                inner.sitting_out.send(tenant);
+                left.push(queued);
+            }
         } else {
             tell(&error, groups);
         }
