@@ -552,13 +552,13 @@ fn permuted_repeated_and_batched_anew_each_record_is_accepted_once() {
     });
     let life = (proptest::collection::vec(event(), 1..25), any::<bool>());
     let lives = AtomicI64::new(0);
-    let lived = runner.run(&life, |(events, filtered)| {
+    let outcome = runner.run(&life, |(events, filtered)| {
         // Each life has records and months of its own.
         let life = lives.fetch_add(1, Ordering::Relaxed);
         runtime.block_on(live(&house, life, &events, filtered));
         Ok(())
     });
-    lived.expect("each record once");
+    outcome.expect("each record once");
 }
 
 async fn live(house: &House, life: i64, events: &[Event], filtered: bool) {

@@ -8,8 +8,9 @@ use sea_orm_migration::sea_orm::{
 use testkit::{PostgresDb, empty_postgres, postgres};
 
 /// Tables that belong to no tenant. Every other table must be a tenant's.
-const SHARED: [&str; 7] = [
+const SHARED: [&str; 8] = [
     "intake_batch",
+    "intake_correction",
     "intake_filter",
     "intake_identity",
     "intake_mark",

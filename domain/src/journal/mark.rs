@@ -90,6 +90,7 @@ pub async fn confirm_mark(cx: &SystemCx, announced: Uuid, clean: bool) -> Result
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "a mark may be missing")]
     const fn mark(count: u64) -> Option<Uuid> {
         Some(Uuid::from_u64_pair(count, 9))
     }

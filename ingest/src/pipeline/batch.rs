@@ -140,8 +140,8 @@ pub(super) async fn run(
         if deliveries.is_empty() {
             continue;
         }
-        let tried = journal_and_apply(inner, deliveries, patience, &mut turn).await;
-        let Failed { deliveries, error } = match tried {
+        let outcome = journal_and_apply(inner, deliveries, patience, &mut turn).await;
+        let Failed { deliveries, error } = match outcome {
             Ok(frozen) => {
                 left.extend(frozen);
                 continue;

@@ -197,6 +197,10 @@ impl World {
         sum
     }
 
+    #[expect(
+        clippy::large_types_passed_by_value,
+        reason = "settings are made for one intake"
+    )]
     pub(crate) fn intake_with(&self, settings: Settings, fault: impl Fault) -> Intake {
         Intake::new(self.store.clone(), self.db.clone(), settings, fault)
     }

@@ -165,7 +165,7 @@ impl World {
     }
 
     async fn checksum(&self, delivered: &Delivered) -> i64 {
-        let system = self.system();
+        let system = System::new(SystemClock.now());
         let tables = self.store.tables(&system);
         let counted = tables
             .batches_of(&system, self.tenant, &[delivered.batch])
@@ -194,13 +194,9 @@ impl World {
         assert_eq!(report.count(), 0);
     }
 
-    pub(crate) fn system(&self) -> System {
-        System::new(SystemClock.now())
-    }
-
     /// Sums of each cube.
     pub(crate) async fn cubes(&self) -> [Count; 4] {
-        let system = self.system();
+        let system = System::new(SystemClock.now());
         let totals = self.store.tables(&system).totals(&system).await;
         let mut sums = [Count::default(); 4];
         for total in totals.expect("totals") {

@@ -148,13 +148,13 @@ impl World {
         kept
     }
 
-    fn harm(&self, table: &str, harm: Harm, kept: &Path, round: usize, earlier: DateTime<Utc>) {
+    fn harm(&self, table: &str, harm: Harm, kept: &Path, round: u32, earlier: DateTime<Utc>) {
         let folder = self.table(table);
         match harm {
             Kept => {}
             Gone if table == "cdr" => remove(&folder, &earlier.format("%Y%m").to_string()),
             Gone => remove(&folder, ""),
-            Twice => double(&folder, (round as u64 + 1) * 1_000_000),
+            Twice => double(&folder, u64::from(round + 1) * 1_000_000),
             Earlier => {
                 fs::remove_dir_all(&folder).expect("removed");
                 copy(&kept.join(table), &folder).expect("put back");
@@ -231,14 +231,14 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// A moment of a month that no other round uses.
-fn month_of(round: usize) -> DateTime<Utc> {
-    SystemClock.now() - TimeDelta::days(31 * (round as i64 + 1))
+fn month_of(round: u32) -> DateTime<Utc> {
+    SystemClock.now() - TimeDelta::days(31 * i64::from(round + 1))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_became_of_the_folder_a_start_heals_it() {
     let (mut world, mut server) = World::new().await;
-    for (round, harms) in ROUNDS.into_iter().enumerate() {
+    for (round, harms) in (0..).zip(ROUNDS) {
         let kept = world.keep();
         let earlier = month_of(round);
         world.deliver(&server, 40, earlier).await;
