@@ -439,7 +439,7 @@ async fn a_copy_in_the_place_of_a_missing_record_is_seen_and_dropped() {
     for sql in [
         "CREATE TABLE beside AS cdr".to_owned(),
         format!(
-            "INSERT INTO beside SELECT * REPLACE (now() + 3600 AS apply_by) FROM cdr WHERE identity = '{}'",
+            "INSERT INTO beside SELECT * REPLACE (now() + 1800 AS apply_by) FROM cdr WHERE identity = '{}'",
             first.identity
         ),
         format!(
@@ -484,7 +484,7 @@ async fn a_copy_in_the_place_of_a_missing_record_is_seen_and_dropped() {
     world
         .db
         .run(&format!(
-            "ALTER TABLE cdr UPDATE bytes_up = bytes_up + 1 WHERE identity = '{}' AND apply_by < now() + 7200 \
+            "ALTER TABLE cdr UPDATE bytes_up = bytes_up + 1 WHERE identity = '{}' AND apply_by < now() + 2000 \
              SETTINGS mutations_sync = 1",
             first.identity
         ))

@@ -17,6 +17,8 @@ use tokio::{
 
 use super::{Inner, batch, counted::Committed, decode::Items};
 
+/// A batch that tenants share is this much smaller: the time that it takes is what those with little to say wait for.
+const SHARED: usize = 4;
 /// How long deliveries that have to wait are left out.
 const REST: Duration = Duration::from_millis(50);
 
@@ -92,12 +94,17 @@ impl Lines {
         self.changed.notify_one();
     }
 
-    /// Takes deliveries by turns until they have `records`. The last one may go beyond it.
+    /// Takes deliveries by turns until they have `records`, or a part of that where tenants share. The last one may go beyond
+    /// it.
     fn take(&self, records: usize) -> Vec<Queued> {
         let mut state = self.lock();
+        let records = match state.turns.len() {
+            0 | 1 => records,
+            _ => records / SHARED,
+        };
         let mut taken = Vec::new();
         let mut sum = 0;
-        while sum < records
+        while sum < records.max(1)
             && let Some(next) = state.next()
         {
             sum += next.records();
