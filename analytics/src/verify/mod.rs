@@ -10,7 +10,7 @@
 //! into its four measures and four *fingerprints*: the sum of each measure times a salted 64-bit hash of the row's key, as
 //! 128-bit integers. Rows of one cell may be split or merged; the sum stays. Two tables that differ in any cell have equal
 //! fingerprints with a chance of 2^-64, and another salt is another chance. Only where a tenant and month differ are the
-//! days found that do, and these grouped by key, one after the other, spilling to disk beyond [`SPILL_BYTES`], until enough
+//! days found that do, and these grouped by key, one after the other, spilling to disk beyond 256 MB, until enough
 //! differing cells are found to be shown.
 //!
 //! # Without holding intake up

@@ -12,7 +12,7 @@
 //!    journaled batch that step 8 is for.
 //! 6. **Apply**: one insert, which begins before the deadline that the journal has, or never.
 //! 7. **Mark** the batch as counted, if the insert was answered well. It is then in the records and in every cube, on disk.
-//! 8. **Settle** ([`settle`]) whatever is not marked after its deadline: look up what is there, and mend by evidence.
+//! 8. **Settle** (`settle`) whatever is not marked after its deadline: look up what is there, and mend by evidence.
 //! 9. **Reply**: a record is answered as accepted or duplicate when it is counted, and not before.
 //!
 //! Memory is bounded by [`Settings::memory`] for what is read and waits, and by [`Settings::batches`] under way of at most

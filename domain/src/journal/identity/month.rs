@@ -66,7 +66,7 @@ pub async fn try_freeze_claims(cx: &SystemCx) -> Result<bool> {
 }
 
 /// The newest month that was opened, if any was: the one to claim in. It stays so until the transaction ends if that
-/// holds [`MONTH_LOCK`] since an earlier statement.
+/// holds the month lock since an earlier statement.
 ///
 /// A record that is received at `now` is claimed in the month of `now` or a newer one; while this is an older one, end
 /// the transaction, [`open_month`] and begin again. [`drop_months`] relies on it.
