@@ -14,8 +14,8 @@ use tokio::time::sleep;
 
 /// How long after the lock was seen a statement may begin; Postgres keeps the lock longer.
 const BEGIN_WITHIN: TimeDelta = TimeDelta::seconds(5);
-/// A deadline has passed when the engine's clock, read to whole seconds in its own check, is beyond it.
-const MARGIN: TimeDelta = TimeDelta::seconds(2);
+/// A deadline has passed when the engine's clock, read to whole seconds in its own check, is beyond it by this much.
+pub(crate) const MARGIN: TimeDelta = TimeDelta::seconds(2);
 /// Between two tries to hold intake back, and between two looks at what was left behind.
 const PAUSE: Duration = Duration::from_millis(300);
 /// How long a statement that was left behind may go on before the engine is asked to break it off.

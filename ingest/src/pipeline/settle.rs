@@ -41,10 +41,11 @@ use domain::{
 };
 
 use super::{Inner, Intake, batch::batch_id};
-use crate::{standstill::StandStill, verify};
+use crate::{
+    standstill::{MARGIN, StandStill},
+    verify,
+};
 
-/// A deadline has passed when the engine's clock, read to whole seconds in its own check, is beyond it.
-const MARGIN: TimeDelta = TimeDelta::seconds(2);
 /// Batches looked at together.
 const PAGE: u32 = 500;
 /// Rows settled in one go, while inserts wait; at least one batch.
