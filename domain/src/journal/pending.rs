@@ -148,6 +148,25 @@ pub async fn pending(
     rows.into_iter().map(Pending::try_from).collect()
 }
 
+/// Journaled batches by turns of their tenants, at most `limit`: the first one of each, then the second ones. Batches that
+/// several tenants share take turns as if they were their first tenant's.
+pub async fn journaled_by_turns(cx: &SystemCx, limit: u32) -> Result<Vec<Pending>> {
+    let rows: Vec<Row> = cx
+        .all(
+            "SELECT batch_id, sequence, rows, first_at, last_at, apply_by, attempts, reason, created_at \
+             FROM (SELECT batch_id, sequence, rows, first_at, last_at, apply_by, attempts, reason, created_at, \
+                          row_number() OVER (PARTITION BY owner.tenant_id ORDER BY sequence) AS turn \
+                   FROM intake_batch AS batch \
+                   LEFT JOIN LATERAL (SELECT tenant_id FROM intake_batch_tenant AS part \
+                                      WHERE part.batch_id = batch.batch_id ORDER BY tenant_id LIMIT 1) AS owner ON true \
+                   WHERE batch.state = 'JOURNALED') AS waiting \
+             ORDER BY turn, sequence LIMIT $1",
+            [i64::from(limit).into()],
+        )
+        .await?;
+    rows.into_iter().map(Pending::try_from).collect()
+}
+
 /// How many batches are in `state`.
 pub async fn count(cx: &SystemCx, state: BatchState) -> Result<u64> {
     #[derive(FromQueryResult)]

@@ -1,7 +1,9 @@
 //! Step 2: deliveries of all senders travel together.
 //!
 //! Each tenant has a line of its own, and tenants take turns, a delivery each. A batch takes turns until it is full, so a
-//! tenant with one delivery is in the next batch, or in the one after it, however many others wait elsewhere.
+//! tenant with one delivery is in the next batch, or in the one after it, however many others wait elsewhere. As long as more
+//! than one tenant delivers, batches are smaller and the last place is kept for whoever comes next, so that a tenant with
+//! little to say does not wait for what a tenant with much to say sent before.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -19,6 +21,10 @@ use super::{Inner, batch, counted::Committed, decode::Items};
 
 /// A batch that tenants share is this much smaller: the time that it takes is what those with little to say wait for.
 const SHARED: usize = 4;
+/// Tenants share for as long as one of so many batches was not only one's own.
+const RECENT: usize = 8;
+/// How long the last place is kept for another tenant.
+const KEPT_FREE: Duration = Duration::from_millis(200);
 /// How long deliveries that have to wait are left out.
 const REST: Duration = Duration::from_millis(50);
 
@@ -61,6 +67,8 @@ struct State {
     lines: HashMap<TenantId, VecDeque<Queued>>,
     /// Tenants with a delivery in line, the next one first.
     turns: VecDeque<TenantId>,
+    /// Whose the last batches were; none of those that had several tenants.
+    recent: VecDeque<Option<TenantId>>,
     records: usize,
     closed: bool,
 }
@@ -98,9 +106,10 @@ impl Lines {
     /// it.
     fn take(&self, records: usize) -> Vec<Queued> {
         let mut state = self.lock();
-        let records = match state.turns.len() {
-            0 | 1 => records,
-            _ => records / SHARED,
+        let records = if state.is_shared() {
+            records / SHARED
+        } else {
+            records
         };
         let mut taken = Vec::new();
         let mut sum = 0;
@@ -110,11 +119,18 @@ impl Lines {
             sum += next.records();
             taken.push(next);
         }
+        state.remember(&taken);
         taken
     }
 
     fn records(&self) -> usize {
         self.lock().records
+    }
+
+    /// Whether all that waits is one tenant's while others deliver, too.
+    fn has_one_of_several(&self) -> bool {
+        let state = self.lock();
+        state.turns.len() == 1 && state.is_shared()
     }
 
     fn is_empty(&self) -> bool {
@@ -152,6 +168,22 @@ impl State {
         }
         self.records -= queued.records();
         Some(queued)
+    }
+
+    fn is_shared(&self) -> bool {
+        let Some(first) = self.turns.front() else {
+            return false;
+        };
+        self.turns.len() > 1 || self.recent.iter().any(|only| only.as_ref() != Some(first))
+    }
+
+    fn remember(&mut self, batch: &[Queued]) {
+        let Some(first) = batch.first() else { return };
+        let is_alone = batch.iter().all(|queued| queued.tenant == first.tenant);
+        self.recent.push_back(is_alone.then_some(first.tenant));
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
     }
 }
 
@@ -193,6 +225,7 @@ async fn gather(inner: Weak<Inner>, lines: Arc<Lines>) {
         let Ok(place) = inner.batches.clone().acquire_owned().await else {
             return;
         };
+        keep_free(&inner, &lines).await;
         linger(&inner, &lines).await;
         let deliveries = lines.take(inner.settings.limits.batch_records);
         if deliveries.is_empty() {
@@ -209,6 +242,20 @@ async fn gather(inner: Weak<Inner>, lines: Arc<Lines>) {
                 lines.put_back(left);
             }
         });
+    }
+}
+
+/// Keeps the last place free for a while if all that waits is one tenant's and others deliver, too.
+async fn keep_free(inner: &Inner, lines: &Lines) {
+    let is_last = || inner.settings.batches > 1 && inner.batches.available_permits() == 0;
+    let until = tokio::time::Instant::now() + KEPT_FREE;
+    while is_last() && lines.has_one_of_several() {
+        tokio::select! {
+            () = lines.changed.notified() => {}
+            another = inner.batches.acquire() => drop(another),
+            // A stop waits for all places.
+            () = tokio::time::sleep_until(until) => return,
+        }
     }
 }
 
@@ -295,6 +342,25 @@ mod tests {
                 for other in meanwhile.iter().filter(|other| other.tenant != queued.tenant) {
                     prop_assert!(of(other.tenant) <= before + 1);
                 }
+            }
+        }
+
+        #[test]
+        fn batches_are_smaller_while_others_deliver(tenants in proptest::collection::vec(0..3_u128, 1..60)) {
+            let lines = Lines::default();
+            let mut taken: Vec<u128> = Vec::new();
+            for tenant in tenants {
+                for number in 0..12 {
+                    lines.push(delivery(tenant, number)).expect("open");
+                }
+                let others = taken.iter().rev().take(RECENT).any(|other| *other != tenant);
+                prop_assert_eq!(lines.has_one_of_several(), others);
+                let batch = lines.take(8);
+                prop_assert_eq!(batch.len(), if others { 8 / SHARED } else { 8 });
+                taken.push(tenant);
+                // The rest of it leaves without being a batch.
+                let mut state = lines.lock();
+                while state.next().is_some() {}
             }
         }
 

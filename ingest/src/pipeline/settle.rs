@@ -157,7 +157,7 @@ impl Inner {
     /// Settles as many of the due batches as go together.
     async fn settle_some(self: &Arc<Self>) -> Result<Settled> {
         let cx = self.db.system().await?;
-        let pending = journal::pending(&cx, BatchState::Journaled, None, PAGE).await?;
+        let pending = journal::journaled_by_turns(&cx, PAGE).await?;
         let is_left_behind = journal::correction(&cx).await?.is_some();
         drop(cx);
         let all = pending.len() as u64;
@@ -177,7 +177,7 @@ impl Inner {
         }
         let still = StandStill::take(cx, &self.db, &self.store, FREEZE).await?;
         // Under the lock, because some may have been marked meanwhile, or be at it after all.
-        let pending = journal::pending(still.cx(), BatchState::Journaled, None, PAGE).await?;
+        let pending = journal::journaled_by_turns(still.cx(), PAGE).await?;
         let (due, waiting) = self.due(pending).await?;
         let mut settled = self.settle_cases(&still, due).await?;
         settled.waiting += waiting;
@@ -221,9 +221,10 @@ impl Inner {
         let mut settled = Settled::default();
         let mut cases = Vec::new();
         let begun = Instant::now();
+        // Others wait meanwhile; the rest comes after they had their turn.
+        let is_over = |stages: u32| begun.elapsed() > AT_ONCE * stages;
         for pending in due {
-            // Others wait meanwhile; the rest comes after they had their turn.
-            if begun.elapsed() > AT_ONCE {
+            if is_over(1) {
                 settled.waiting += 1;
                 continue;
             }
@@ -234,6 +235,10 @@ impl Inner {
         let cases = self.withhold(still, cases, &mut settled).await?;
         let mut whole = Vec::with_capacity(cases.len());
         for case in cases {
+            if is_over(2) && (settled.moved() || !whole.is_empty()) {
+                settled.waiting += 1;
+                continue;
+            }
             match self.complete(still.cx(), &case, &mut settled).await? {
                 Verdict::Uncertain => settled.waiting += 1,
                 Verdict::Whole => whole.push(case),
