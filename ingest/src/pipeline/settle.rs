@@ -37,7 +37,7 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use domain::{
     Code, Error, Period, Result, SystemCx,
     id::{BatchId, SimId, TenantId},
-    journal::{self, BatchState, NewBatch, Part, Pending, Piece},
+    journal::{self, NewBatch, Part, Pending, Piece},
 };
 
 use super::{Inner, Intake, batch::batch_id};
