@@ -8,6 +8,5 @@ pub mod admission;
 pub mod format;
 pub mod pipeline;
 pub mod read;
-pub mod simulate;
 mod standstill;
 pub mod verify;

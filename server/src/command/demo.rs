@@ -9,7 +9,7 @@ use domain::{
     scope::Visibility,
     tenant::{self, NewTenant, Tenant},
 };
-use ingest::simulate::{self, Target};
+use simulator::Target;
 
 use super::{simulate::administrator, stores::explain, token};
 use crate::{auth::development::Claims, config::Config};
@@ -57,14 +57,14 @@ async fn load_tenant(config: &Config, db: &Db, url: &str, index: usize, slug: &s
             "a tenant `{slug}` exists that is not the demo's; use another data folder for the demo"
         );
     }
-    let plan = &simulate::demo(tenant.created_at)[index];
+    let plan = &simulator::demo(tenant.created_at)[index];
     eprintln!(
         "loading the demo fleet of {slug}: {} SIMs, {} days of usage",
         plan.sims, plan.days
     );
     let target = Target::new(url, &administrator(config, slug)?)?;
-    let progress = simulate::progress_bar();
-    let summary = simulate::run(plan, &target, SystemClock.now(), &progress).await?;
+    let progress = simulator::progress_bar();
+    let summary = simulator::run(plan, &target, SystemClock.now(), &progress).await?;
     eprintln!("{slug}: {summary}");
     open(db, slug).await.map_err(|error| explain(&error))
 }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::{Result, bail};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use domain::{Clock as _, Role, SystemClock};
-use ingest::simulate::{self, Faults, Plan, Target, oracle};
+use simulator::{Faults, Plan, Target, oracle};
 
 use super::{Refused, token};
 use crate::{auth::development::Claims, config::Config};
@@ -97,7 +97,7 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
         );
     }
     let target = Target::new(&to, &token)?;
-    let summary = simulate::run(&plan, &target, now, &simulate::progress_bar()).await;
+    let summary = simulator::run(&plan, &target, now, &simulator::progress_bar()).await;
     match summary {
         Ok(summary) => println!("{summary}"),
         Err(error) => bail!(error),

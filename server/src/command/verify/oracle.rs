@@ -19,7 +19,7 @@ use domain::{
     paging::PageRequest,
     sim,
 };
-use ingest::simulate::oracle::{self, AccountingRow, Oracle, UsageRow};
+use simulator::oracle::{self, AccountingRow, Oracle, UsageRow};
 
 use crate::command::stores::{Stores, explain};
 
@@ -59,7 +59,8 @@ pub(super) async fn compare(stores: &Stores, expected: &Expected) -> Result<Vec<
             let listed = only(listed, &expected.manifest.sources);
             names.learn(&cx, &listed).await?;
             let rows = listed.iter().map(|listed| names.row(listed));
-            let found = oracle::compare(&expected.usage, width, rows);
+            let start_of = |day| width.period_at(day).map_or(day, |period| period.from());
+            let found = oracle::compare(&expected.usage, start_of, rows);
             println!(
                 "{table}: {} cells compared with the oracle",
                 expected.usage.len()

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 
-use super::{
+use crate::{
     dice::Dice,
     fault::Fault,
     fleet::{Sim, unknown_iccid},
@@ -24,58 +24,58 @@ const BROKEN_NUMBERS: u32 = 500_000;
 const UNKNOWN_NUMBERS: u32 = 600_000;
 
 /// Something to send.
-pub(super) struct Delivery {
-    pub(super) feed: Feed,
-    pub(super) json: String,
+pub(crate) struct Delivery {
+    pub(crate) feed: Feed,
+    pub(crate) json: String,
 }
 
 /// A delivery that must be refused.
-pub(super) struct Broken {
-    pub(super) delivery: Delivery,
+pub(crate) struct Broken {
+    pub(crate) delivery: Delivery,
     /// The source that the refusal is booked under.
-    pub(super) source: String,
-    pub(super) code: &'static str,
+    pub(crate) source: String,
+    pub(crate) code: &'static str,
 }
 
 /// A record and what happens to it on the way.
-pub(super) struct Journey {
-    pub(super) record: Record,
+pub(crate) struct Journey {
+    pub(crate) record: Record,
     /// Index into the block's SIMs.
-    pub(super) sim: usize,
+    pub(crate) sim: usize,
     is_late: bool,
     /// In which wave it is delivered again.
     again: Option<usize>,
-    pub(super) is_disputed: bool,
+    pub(crate) is_disputed: bool,
 }
 
 /// One block, complete.
-pub(super) struct Block {
+pub(crate) struct Block {
     number: u32,
-    pub(super) sims: Vec<Sim>,
-    pub(super) journeys: Vec<Journey>,
-    pub(super) broken: Vec<Broken>,
+    pub(crate) sims: Vec<Sim>,
+    pub(crate) journeys: Vec<Journey>,
+    pub(crate) broken: Vec<Broken>,
 }
 
 /// How many blocks a plan has.
-pub(super) fn count(plan: &Plan) -> u32 {
+pub(crate) fn count(plan: &Plan) -> u32 {
     plan.sims.div_ceil(BLOCK_SIMS)
 }
 
 /// The SIM numbers of a block.
-pub(super) fn sims(plan: &Plan, number: u32) -> Range<u32> {
+pub(crate) fn sims(plan: &Plan, number: u32) -> Range<u32> {
     let first = number * BLOCK_SIMS;
     first..plan.sims.min(first + BLOCK_SIMS)
 }
 
 /// Sources of a plan as intake names them: gateway, streamer.
-pub(super) fn sources(plan: &Plan) -> [String; 2] {
+pub(crate) fn sources(plan: &Plan) -> [String; 2] {
     [plan.gateway(), format!("data-streamer/{}", plan.stream())]
 }
 
 impl Block {
     /// Block `number` of the plan. It does not depend on the others, and what it draws not on the faults asked for, so
     /// the truth is the same with and without them.
-    pub(super) fn new(plan: &Plan, number: u32) -> Self {
+    pub(crate) fn new(plan: &Plan, number: u32) -> Self {
         let mut dice = plan.dice(STREAM + u64::from(number));
         let mut block = Self {
             number,
@@ -114,7 +114,7 @@ impl Block {
     }
 
     /// How many deliveries the block makes.
-    pub(super) fn deliveries(&self) -> u64 {
+    pub(crate) fn deliveries(&self) -> u64 {
         let journey = |journey: &Journey| {
             1 + u64::from(journey.again.is_some()) + u64::from(journey.is_disputed)
         };
@@ -122,7 +122,7 @@ impl Block {
     }
 
     /// What is sent, wave after wave. A wave begins when the one before it is acknowledged.
-    pub(super) fn waves(self, plan: &Plan) -> [Vec<Delivery>; 3] {
+    pub(crate) fn waves(self, plan: &Plan) -> [Vec<Delivery>; 3] {
         let mut waves: [Vec<(DateTime<Utc>, Delivery)>; 3] = Default::default();
         for Journey {
             record,

@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use analytics::cube::Level;
+use chrono::{DateTime, Utc};
 
 use super::row::{AccountingRow, UsageRow, add};
 
@@ -39,19 +39,19 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Compares expected usage with what a table of the tenant says by `width`, in any order. Rows of `actual` that share a
-/// key are added up; rows of other sources than the expected ones are somebody else's usage and are left out.
+/// Compares expected usage with what a table of the tenant says, in any order; `start_of` tells when the table's period
+/// around a day begins. Rows of `actual` that share a key are added up; rows of other sources than the expected ones are
+/// somebody else's usage and are left out.
 pub fn compare(
     expected: &[UsageRow],
-    width: Level,
+    start_of: impl Fn(DateTime<Utc>) -> DateTime<Utc>,
     actual: impl IntoIterator<Item = UsageRow>,
 ) -> Vec<Difference> {
     let mut must = BTreeMap::new();
     let mut sources = BTreeSet::new();
     for row in expected {
         sources.insert(row.source.clone());
-        let period = width.period_at(row.day);
-        let day = period.map_or(row.day, |period| period.from());
+        let day = start_of(row.day);
         add(&mut must, UsageRow { day, ..row.clone() });
     }
     let mut is = BTreeMap::new();

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{
+use crate::{
     block::{self, Block, Delivery},
     fleet::{HEADER, Sim},
     oracle,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use super::{
+use crate::{
     dice::Dice,
     fleet::Sim,
     plan::Plan,
@@ -11,7 +11,7 @@ use super::{
 
 /// Who delivers a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Feed {
+pub(crate) enum Feed {
     /// A packet gateway, in our own shape.
     Gateway,
     /// A Data Streamer.
@@ -20,29 +20,29 @@ pub(super) enum Feed {
 
 /// One true record.
 #[derive(Clone, Debug)]
-pub(super) struct Record {
-    pub(super) feed: Feed,
+pub(crate) struct Record {
+    pub(crate) feed: Feed,
     /// Position among the SIM's records.
-    pub(super) number: u32,
-    pub(super) sim: u32,
-    pub(super) iccid: String,
-    pub(super) mcc: &'static str,
-    pub(super) mnc: &'static str,
+    pub(crate) number: u32,
+    pub(crate) sim: u32,
+    pub(crate) iccid: String,
+    pub(crate) mcc: &'static str,
+    pub(crate) mnc: &'static str,
     operator: &'static str,
     /// Index into [`RATS`].
     rat: usize,
     /// Whether the gateway sends the access type as its code.
     coded: bool,
-    pub(super) is_sms: bool,
-    pub(super) start: DateTime<Utc>,
-    pub(super) end: DateTime<Utc>,
-    pub(super) up: u64,
-    pub(super) down: u64,
+    pub(crate) is_sms: bool,
+    pub(crate) start: DateTime<Utc>,
+    pub(crate) end: DateTime<Utc>,
+    pub(crate) up: u64,
+    pub(crate) down: u64,
     units: u64,
 }
 
 /// Every record of one SIM, in order of time.
-pub(super) fn records(plan: &Plan, sim: &Sim) -> Vec<Record> {
+pub(crate) fn records(plan: &Plan, sim: &Sim) -> Vec<Record> {
     let mut dice = plan.dice(u64::from(sim.index) * 2 + 1);
     let mut records = Vec::new();
     for day in 0..plan.days {
@@ -139,12 +139,12 @@ fn megabytes(bytes: u64) -> String {
 
 impl Record {
     /// The network's code in answers.
-    pub(super) fn network(&self) -> String {
+    pub(crate) fn network(&self) -> String {
         format!("{}-{}", self.mcc, self.mnc)
     }
 
     /// The access type in answers: the streamer does not say.
-    pub(super) fn rat(&self) -> &'static str {
+    pub(crate) fn rat(&self) -> &'static str {
         match self.feed {
             Feed::Gateway => RATS[self.rat].0,
             Feed::Streamer => "",
@@ -152,12 +152,12 @@ impl Record {
     }
 
     /// The service in answers.
-    pub(super) fn service(&self) -> &'static str {
+    pub(crate) fn service(&self) -> &'static str {
         if self.is_sms { "SMS" } else { "DATA" }
     }
 
     /// The record with other volumes: a conflict.
-    pub(super) fn altered(&self) -> Self {
+    pub(crate) fn altered(&self) -> Self {
         let mut altered = self.clone();
         if altered.is_sms {
             altered.units += 1;
@@ -168,7 +168,7 @@ impl Record {
     }
 
     /// Its JSON. `again` spells the same content in another way, as a vendor's retry may.
-    pub(super) fn json(&self, plan: &Plan, again: bool) -> String {
+    pub(crate) fn json(&self, plan: &Plan, again: bool) -> String {
         match self.feed {
             Feed::Gateway => self.gateway_json(&plan.gateway(), again),
             Feed::Streamer => self.streamer_json(again),

@@ -6,23 +6,23 @@ use rand_chacha::{
 };
 
 /// A source of numbers. Only raw 64-bit words of the cipher are used, so no library update changes what is drawn.
-pub(super) struct Dice(ChaCha8Rng);
+pub(crate) struct Dice(ChaCha8Rng);
 
 impl Dice {
     /// Streams of one seed are independent of each other.
-    pub(super) fn new(seed: [u8; 32], stream: u64) -> Self {
+    pub(crate) fn new(seed: [u8; 32], stream: u64) -> Self {
         let mut cipher = ChaCha8Rng::from_seed(seed);
         cipher.set_stream(stream);
         Self(cipher)
     }
 
     /// A number of `0..end`.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.within(0, end.saturating_sub(1))
     }
 
     /// A number of `low..=high`.
-    pub(super) fn within(&mut self, low: u64, high: u64) -> u64 {
+    pub(crate) fn within(&mut self, low: u64, high: u64) -> u64 {
         let span = u128::from(high - low) + 1;
         // Less than `span`, so the sum is at most `high`.
         let offset = (u128::from(self.0.next_u64()) * span) >> 64;
@@ -30,18 +30,18 @@ impl Dice {
     }
 
     /// True once in `n` times.
-    pub(super) fn one_in(&mut self, n: u64) -> bool {
+    pub(crate) fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
     /// One of several.
-    pub(super) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         let index = self.below(items.len() as u64);
         &items[usize::try_from(index).unwrap_or_default()]
     }
 
     /// Every order is as likely.
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = usize::try_from(self.below(last as u64 + 1)).unwrap_or_default();
             items.swap(last, other);

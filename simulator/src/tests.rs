@@ -5,12 +5,12 @@ use std::{
     fmt::Write as _,
 };
 
-use analytics::cube::Level;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use domain::{fleet, identifier::Iccid};
+use ingest::format::{self, Shape};
 use sha2::{Digest as _, Sha256};
 
-use super::{
+use crate::{
     Faults, Plan,
     block::{self, Block},
     demo,
@@ -18,7 +18,6 @@ use super::{
     oracle,
     record::{Feed, Record},
 };
-use crate::format::{self, Shape};
 
 fn moment(text: &str) -> DateTime<Utc> {
     text.parse().expect("a moment")
@@ -333,6 +332,21 @@ fn every_record_decodes_to_its_truth_and_every_broken_one_to_its_code() {
     assert_eq!(codes.len(), 11, "{codes:?}");
 }
 
+/// A table of days.
+fn day(day: DateTime<Utc>) -> DateTime<Utc> {
+    day
+}
+
+/// A table of months.
+fn month(day: DateTime<Utc>) -> DateTime<Utc> {
+    day.with_day(1).expect("a day")
+}
+
+/// A table of years.
+fn year(day: DateTime<Utc>) -> DateTime<Utc> {
+    day.with_ordinal(1).expect("a day")
+}
+
 #[test]
 fn an_oracle_is_read_as_written_and_compares_exactly() {
     let plan = plan();
@@ -345,41 +359,32 @@ fn an_oracle_is_read_as_written_and_compares_exactly() {
     assert_eq!((sum, sum), (manifest.records, records(&plan).len() as u64));
     let mut actual = oracle.usage.clone();
     actual.reverse();
-    assert_eq!(
-        oracle::compare(&oracle.usage, Level::Day, actual.clone()),
-        []
-    );
+    assert_eq!(oracle::compare(&oracle.usage, day, actual.clone()), []);
     // The same, as coarser cubes have it.
-    for width in [Level::Month, Level::Year] {
-        let coarse = actual.iter().map(|row| {
-            let period = width.period_at(row.day).expect("in range");
-            oracle::UsageRow {
-                day: period.from(),
-                ..row.clone()
-            }
+    for start_of in [month, year] {
+        let coarse = actual.iter().map(|row| oracle::UsageRow {
+            day: start_of(row.day),
+            ..row.clone()
         });
-        assert_eq!(oracle::compare(&oracle.usage, width, coarse), []);
+        assert_eq!(oracle::compare(&oracle.usage, start_of, coarse), []);
     }
     let mut swapped = actual.clone();
     swapped[0].device = "another".into();
     assert_eq!(
-        oracle::compare(&oracle.usage, Level::Day, swapped).len(),
+        oracle::compare(&oracle.usage, day, swapped).len(),
         2,
         "a device is part of the key"
     );
     let mut foreign = actual[0].clone();
     foreign.source = "somebody else".into();
     actual.push(foreign);
-    assert_eq!(
-        oracle::compare(&oracle.usage, Level::Day, actual.clone()),
-        []
-    );
+    assert_eq!(oracle::compare(&oracle.usage, day, actual.clone()), []);
     actual[0].bytes_up += 1;
     let lost = actual.swap_remove(1);
     let mut extra = actual[2].clone();
     extra.customer = "nobody".into();
     actual.push(extra);
-    let differences = oracle::compare(&oracle.usage, Level::Day, actual);
+    let differences = oracle::compare(&oracle.usage, day, actual);
     assert_eq!(differences.len(), 3, "{differences:?}");
     assert!(
         differences

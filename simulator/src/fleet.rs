@@ -5,26 +5,26 @@ use std::fmt::Write as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::identifier::Iccid;
 
-use super::{
+use crate::{
     plan::{Plan, Profile},
     terrain::{COUNTRIES, Country, DEVICES},
 };
 
 /// Header of the fleet's CSV.
-pub(super) const HEADER: &str = "iccid,imsi,msisdn,state,customer,device,device_kind,labels,device_labels,simulated,valid_from\n";
+pub(crate) const HEADER: &str = "iccid,imsi,msisdn,state,customer,device,device_kind,labels,device_labels,simulated,valid_from\n";
 
 /// Digits of a JT ICCID before the account number.
 const ISSUER: &str = "8944501";
 
 /// One SIM of the fleet.
-pub(super) struct Sim {
-    pub(super) index: u32,
-    pub(super) iccid: String,
+pub(crate) struct Sim {
+    pub(crate) index: u32,
+    pub(crate) iccid: String,
     imsi: String,
     msisdn: String,
     state: &'static str,
-    pub(super) country: &'static Country,
-    pub(super) rat: usize,
+    pub(crate) country: &'static Country,
+    pub(crate) rat: usize,
     /// Customer at first.
     customer: Option<&'static str>,
     /// Since when it belongs to somebody else, and to whom.
@@ -36,7 +36,7 @@ pub(super) struct Sim {
 
 impl Sim {
     /// SIM number `index` of the plan. It does not depend on the others.
-    pub(super) fn new(plan: &Plan, index: u32) -> Self {
+    pub(crate) fn new(plan: &Plan, index: u32) -> Self {
         let mut dice = plan.dice(u64::from(index) * 2);
         let account = Account::new(plan, index);
         let mut ticket = dice.below(COUNTRIES.iter().map(|country| country.weight).sum());
@@ -76,7 +76,7 @@ impl Sim {
     }
 
     /// Name of the customer that usage at `moment` belongs to; empty is unassigned.
-    pub(super) fn customer_at(&self, moment: DateTime<Utc>) -> &'static str {
+    pub(crate) fn customer_at(&self, moment: DateTime<Utc>) -> &'static str {
         match self.moved {
             Some((since, to)) if moment >= since => to.unwrap_or_default(),
             _ => self.customer.unwrap_or_default(),
@@ -84,17 +84,17 @@ impl Sim {
     }
 
     /// Name of the device that it sits in, all the time; empty is none.
-    pub(super) fn device_name(&self) -> &str {
+    pub(crate) fn device_name(&self) -> &str {
         self.device.as_ref().map_or("", |(_, name)| name)
     }
 
     /// The ICCID as a stream may send it: with or without the check digit when it has 20 digits.
-    pub(super) fn short_iccid(&self) -> &str {
+    pub(crate) fn short_iccid(&self) -> &str {
         self.iccid.get(..19).unwrap_or(&self.iccid)
     }
 
     /// Its rows of the fleet file, one per assignment.
-    pub(super) fn rows(&self, plan: &Plan, csv: &mut String) {
+    pub(crate) fn rows(&self, plan: &Plan, csv: &mut String) {
         let mut row = |customer: Option<&str>, since: Option<DateTime<Utc>>| {
             // A device is where its SIM is.
             let (kind, device, device_labels) =
@@ -124,13 +124,13 @@ impl Sim {
     }
 
     /// How many rows that is.
-    pub(super) fn row_count(&self) -> usize {
+    pub(crate) fn row_count(&self) -> usize {
         1 + usize::from(self.moved.is_some())
     }
 }
 
 /// An ICCID that no SIM of any fleet has.
-pub(super) fn unknown_iccid(plan: &Plan, number: u32) -> String {
+pub(crate) fn unknown_iccid(plan: &Plan, number: u32) -> String {
     Account::with_kind(plan, number, 9).iccid
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, time::Instant};
 
-use super::{block::Delivery, oracle, record::Feed};
+use crate::{block::Delivery, oracle, record::Feed};
 
 /// How long a server may stay away.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -63,11 +63,11 @@ pub struct Target {
 
 /// What a server made of a delivery.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(super) struct Reply {
-    pub(super) received: u64,
-    pub(super) accepted: u64,
-    pub(super) duplicate: u64,
-    pub(super) rejected: u64,
+pub(crate) struct Reply {
+    pub(crate) received: u64,
+    pub(crate) accepted: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) rejected: u64,
 }
 
 /// What became of an attempt.
@@ -97,7 +97,7 @@ impl Target {
     }
 
     /// Imports rows of the fleet, again and again until the server answers.
-    pub(super) async fn import(&self, csv: &str) -> Result<Fleet, Error> {
+    pub(crate) async fn import(&self, csv: &str) -> Result<Fleet, Error> {
         let query = "mutation($input: ImportFleetInput!) { importFleet(input: $input) \
                      { rows created updated unchanged rejected errors { line code reason } } }";
         let body = json!({ "query": query, "variables": { "input": { "csv": csv } } });
@@ -120,7 +120,7 @@ impl Target {
 
     /// Delivers records of one feed until every one is acknowledged. After a failure it goes on with smaller
     /// deliveries, because a server may not rely on the cut of a retry.
-    pub(super) async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         stream: &str,
         batch: Vec<Delivery>,
@@ -274,10 +274,10 @@ impl Patience {
 
 /// What a server made of fleet rows.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Fleet {
-    pub(super) created: u64,
-    pub(super) updated: u64,
-    pub(super) unchanged: u64,
+pub(crate) struct Fleet {
+    pub(crate) created: u64,
+    pub(crate) updated: u64,
+    pub(crate) unchanged: u64,
 }
 
 /// Reads the answer to `importFleet`; the inner error is a reason to try again.

@@ -1,16 +1,16 @@
 //! Where the fleet lives: five countries and their real networks (ITU-T E.212), for SMT-09.
 
 /// A country and its networks, the biggest first.
-pub(super) struct Country {
+pub(crate) struct Country {
     /// Relative share of the fleet.
-    pub(super) weight: u64,
+    pub(crate) weight: u64,
     /// MCC, and each MNC as text with its operator.
-    pub(super) mcc: &'static str,
-    pub(super) mncs: &'static [(&'static str, &'static str)],
+    pub(crate) mcc: &'static str,
+    pub(crate) mncs: &'static [(&'static str, &'static str)],
 }
 
 /// Denmark, Norway, Sweden, the Netherlands, Germany.
-pub(super) const COUNTRIES: [Country; 5] = [
+pub(crate) const COUNTRIES: [Country; 5] = [
     Country {
         weight: 15,
         mcc: "238",
@@ -49,7 +49,7 @@ pub(super) const COUNTRIES: [Country; 5] = [
 ];
 
 /// Radio access types in readable words, with their 3GPP TS 29.274 code.
-pub(super) const RATS: [(&str, &str); 5] = [
+pub(crate) const RATS: [(&str, &str); 5] = [
     ("LTE", "6"),
     ("LTE-M", "9"),
     ("NB-IoT", "8"),
@@ -58,7 +58,7 @@ pub(super) const RATS: [(&str, &str); 5] = [
 ];
 
 /// Customers of a simulated fleet.
-pub(super) const CUSTOMERS: [&str; 8] = [
+pub(crate) const CUSTOMERS: [&str; 8] = [
     "Nordwind Logistik",
     "Fjord Energi",
     "Kanaal Mobiliteit",
@@ -70,10 +70,10 @@ pub(super) const CUSTOMERS: [&str; 8] = [
 ];
 
 /// Customers of the demo fleet.
-pub(super) const DEMO_CUSTOMERS: [&str; 3] = ["Bosch", "Dyer", "3M"];
+pub(crate) const DEMO_CUSTOMERS: [&str; 3] = ["Bosch", "Dyer", "3M"];
 
 /// Kinds of devices and the word their names begin with.
-pub(super) const DEVICES: [(&str, &str); 5] = [
+pub(crate) const DEVICES: [(&str, &str); 5] = [
     ("TRACKER", "tracker"),
     ("METER", "meter"),
     ("GATEWAY", "gateway"),

@@ -19,7 +19,7 @@ use domain::fleet::slug;
 use exports::{Record, Writer};
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     block::{self, Block, sources},
     plan::Plan,
     record::Feed,

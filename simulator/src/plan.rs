@@ -5,7 +5,7 @@ use domain::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{dice::Dice, fault::Faults, terrain};
+use crate::{dice::Dice, fault::Faults, terrain};
 
 /// Most SIMs of one plan.
 const MAX_SIMS: u32 = 1_000_000;
@@ -15,7 +15,7 @@ const MAX_DAYS: u32 = 364;
 /// Who the SIMs belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Profile {
+pub(crate) enum Profile {
     /// Eight customers; some SIMs move between them.
     Simulated,
     /// Bosch, Dyer and 3M; one SIM moves.
@@ -45,7 +45,7 @@ pub struct Plan {
     pub batch: usize,
     /// Order of sending; the content does not depend on it.
     pub order_seed: u64,
-    pub(super) profile: Profile,
+    pub(crate) profile: Profile,
 }
 
 impl Plan {
@@ -98,7 +98,7 @@ impl Plan {
     }
 
     /// Names everything that decides on fleet and records. Faults, batches and order do not.
-    pub(super) fn fingerprint(&self) -> [u8; 32] {
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
         let until = match self.profile {
             Profile::Simulated => self.until.timestamp_millis(),
             // Demo SIMs stay the same SIMs whenever the demo begins.
@@ -118,12 +118,12 @@ impl Plan {
     }
 
     /// Chance for content: the same for the same plan.
-    pub(super) fn dice(&self, stream: u64) -> Dice {
+    pub(crate) fn dice(&self, stream: u64) -> Dice {
         Dice::new(self.fingerprint(), stream)
     }
 
     /// Chance for the order of sending.
-    pub(super) fn order(&self, stream: u64) -> Dice {
+    pub(crate) fn order(&self, stream: u64) -> Dice {
         Dice::new(Sha256::digest(self.order_seed.to_be_bytes()).into(), stream)
     }
 
@@ -141,16 +141,16 @@ impl Plan {
     }
 
     /// Source of the native records.
-    pub(super) fn gateway(&self) -> String {
+    pub(crate) fn gateway(&self) -> String {
         format!("pgw-{}", self.mark())
     }
 
     /// Name of the Data Streamer stream.
-    pub(super) fn stream(&self) -> String {
+    pub(crate) fn stream(&self) -> String {
         format!("sim-{}", self.mark())
     }
 
-    pub(super) fn customers(&self) -> &'static [&'static str] {
+    pub(crate) fn customers(&self) -> &'static [&'static str] {
         match self.profile {
             Profile::Simulated => &terrain::CUSTOMERS,
             Profile::Demo => &terrain::DEMO_CUSTOMERS,
@@ -158,7 +158,7 @@ impl Plan {
     }
 
     /// Records of one SIM and day are fewer than this.
-    pub(super) fn daily(&self) -> u64 {
+    pub(crate) fn daily(&self) -> u64 {
         match self.profile {
             Profile::Simulated => 7,
             Profile::Demo => 4,
