@@ -1,6 +1,6 @@
-//! Usage records and their cubes in ClickHouse: the engine, what is written, what is asked.
+//! Usage records and their cubes in ClickHouse: what is written, what is asked.
 //!
-//! - [`engine`] runs ClickHouse inside this process; a server elsewhere serves as well. [`Store`] hides which.
+//! - [`Store`] is a ClickHouse database, on a server or in an embedded engine, and hides which.
 //! - [`migration`] brings the schema up, [`network`] loads reference data, [`cdr`] writes usage records.
 //! - [`cube`] names the levels at which usage is summed up.
 //! - [`usage`] answers questions to the cubes. It holds the one builder of tenant-facing statements.
@@ -12,7 +12,6 @@
 pub mod cdr;
 mod checksum;
 pub mod cube;
-pub mod engine;
 pub mod migration;
 pub mod network;
 pub mod settle;
@@ -21,5 +20,4 @@ pub mod usage;
 pub mod verify;
 
 pub use cdr::CdrRow;
-pub use engine::{Engine, EngineError, EngineLimits};
 pub use store::{Store, System};

@@ -1,16 +1,17 @@
 //! The connection to ClickHouse, wherever it runs.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clickhouse::{Client, Compression, query::Query};
 use domain::{Code, Error, Result};
-use hyper_util::rt::TokioExecutor;
+use hyper_util::{
+    client::legacy::{Client as Http, connect::Connect},
+    rt::TokioExecutor,
+};
 use url::Url;
 
-use crate::engine::{Engine, InProcess, UnixSocket};
-
-/// How long an unused connection to another process is kept.
+/// How long an unused connection to an embedded engine is kept.
 const IDLE: Duration = Duration::from_secs(30);
 /// Longest running time of a statement, seconds. A server applies it too; the embedded engine may have a lower one.
 const EXECUTION_SECONDS: &str = "60";
@@ -43,18 +44,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// The engine inside this process.
-    pub fn embedded(engine: &Arc<Engine>) -> Self {
-        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-            .build(InProcess(engine.clone()));
-        Self::new(Client::with_http_client(http).with_url("http://embedded"))
-    }
-
-    /// The engine inside another process on this machine, through the socket that it serves.
-    pub fn unix(socket: &Path) -> Self {
-        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+    /// An engine inside this process, or inside another one on this machine: wherever the connector leads.
+    pub fn embedded(connector: impl Connect + Clone + Send + Sync + 'static) -> Self {
+        let http = Http::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
-            .build(UnixSocket(socket.into()));
+            .build(connector);
         Self::new(Client::with_http_client(http).with_url("http://embedded"))
     }
 
@@ -105,7 +99,7 @@ impl Store {
         Ok(Self::new(client))
     }
 
-    /// What all three have in common.
+    /// What both have in common.
     fn new(client: Client) -> Self {
         Self {
             client: client

@@ -22,11 +22,9 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use anyhow::{Context as _, Result};
 use clap::{Parser, ValueEnum};
 use domain::{Clock as _, SystemClock};
+use engines::{Engines, Settings};
 use mimalloc::MiMalloc;
-use server::{
-    config::Config,
-    engines::{Engines, Settings},
-};
+use server::config::Config;
 
 use crate::{program::Program, report::Report, stage::Stage};
 

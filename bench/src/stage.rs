@@ -16,13 +16,16 @@ use domain::{
     identifier::Plmn,
     scope::{Segment, Visibility},
 };
+use engines::{
+    ClickHouseAddress, Engines,
+    clickhouse::{Engine, InProcess},
+};
 use ingest::pipeline::{Intake, NoFault};
 use migrations::clickhouse::Layout;
 use resolvers::Api;
 use server::{
     auth::{DevelopmentKey, Verifier, development::Claims},
     config::Config,
-    engines::{ClickHouseAddress, Engines},
     listener,
     route::{self, Parts, Stop},
 };
@@ -70,8 +73,11 @@ impl Stage {
     /// Fills empty engines and serves on them.
     pub(crate) async fn build(engines: &Engines, config: &Config) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let socket = serve_engine(engines, folder.path())?;
-        let store = engines.store().map_err(|error| told(&error))?;
+        let ClickHouseAddress::Embedded(engine) = engines.clickhouse() else {
+            bail!("the engine is not in this process");
+        };
+        let socket = serve_engine(engine.clone(), folder.path());
+        let store = Store::embedded(InProcess(engine.clone()));
         migrate(engines.database_url(), &store).await?;
         fleet::check_durable(engines.database_url()).await?;
         let now = SystemClock.now();
@@ -150,14 +156,11 @@ fn token(config: &Config, now: DateTime<Utc>) -> Result<String> {
 }
 
 /// Serves the engine itself, for whoever is to be compared with.
-fn serve_engine(engines: &Engines, folder: &Path) -> Result<Socket> {
-    let ClickHouseAddress::Embedded(engine) = engines.clickhouse() else {
-        bail!("the engine is not in this process");
-    };
+fn serve_engine(engine: Arc<Engine>, folder: &Path) -> Socket {
     let path = folder.join("engine.sock");
-    let (engine, served) = (engine.clone(), path.clone());
+    let served = path.clone();
     tokio::spawn(async move { engine.serve_unix(&served, std::future::pending()).await });
-    Ok(Socket::new(&path))
+    Socket::new(&path)
 }
 
 /// Both sides are served by the product's own listener.

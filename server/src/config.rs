@@ -6,6 +6,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use analytics::verify::WHOLE_DAYS;
 use anyhow::{Context as _, Result, bail};
 use chrono::TimeDelta;
+use engines::clickhouse::EngineLimits;
 use figment::{
     Figment,
     providers::{Format as _, Serialized, Toml},
@@ -326,6 +327,21 @@ pub struct Flags {
     pub data: Option<PathBuf>,
     /// `--listen`.
     pub listen: Option<String>,
+}
+
+impl From<&Config> for engines::Settings {
+    fn from(config: &Config) -> Self {
+        let exposed = |url: Option<&Secret>| url.map(|url| url.expose().to_owned());
+        Self {
+            data: config.data.clone(),
+            engines: config.engines.clone(),
+            database_url: exposed(config.database_url.as_ref()),
+            clickhouse_url: exposed(config.clickhouse_url.as_ref()),
+            postgres_port: None,
+            limits: EngineLimits::default(),
+            durable: true,
+        }
+    }
 }
 
 /// Variables without our prefix, and the knob each sets.

@@ -13,8 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use analytics::Store;
+use engines::{
+    Access, ClickHouseAddress, Engines, Settings,
+    clickhouse::{EngineLimits, UnixSocket},
+};
 use serde_json::Value;
-use server::engines::{Access, ClickHouseAddress, Engines, Error, Settings};
 use tempfile::TempDir;
 
 /// A running `simcube engines`, killed without mercy at the end.
@@ -122,7 +126,7 @@ fn settings(data: &Path) -> Settings {
         database_url: None,
         clickhouse_url: None,
         postgres_port: None,
-        limits: analytics::EngineLimits::default(),
+        limits: EngineLimits::default(),
         durable: true,
     }
 }
@@ -283,8 +287,11 @@ async fn a_data_folder_in_use_is_refused_to_a_server_and_shared_with_a_command()
         .unwrap();
     assert!(!beside.is_holder());
     assert_eq!(beside.database_url(), running.database_url());
-    assert!(matches!(beside.clickhouse(), ClickHouseAddress::Unix(_)));
-    beside.store().unwrap().ping().await.unwrap();
+    let ClickHouseAddress::Unix(socket) = beside.clickhouse() else {
+        panic!("ClickHouse is not in the process that holds the folder")
+    };
+    let store = Store::embedded(UnixSocket(socket.as_path().into()));
+    store.ping().await.unwrap();
     beside.close().await;
     assert!(
         postgres_answers(running.database_url()).await,
@@ -319,48 +326,4 @@ async fn a_cluster_of_another_postgres_is_refused() {
         "{said}"
     );
     assert_eq!(code, Some(2));
-}
-
-#[tokio::test]
-async fn missing_engines_are_a_sentence_that_says_what_to_do() {
-    let (data, empty) = (folder(), folder());
-    let unknown = Settings {
-        engines: None,
-        ..settings(data.path())
-    };
-    let Err(error) = Engines::open(unknown, Access::Alone).await else {
-        panic!("opened")
-    };
-    assert!(matches!(error, Error::EnginesUnknown), "{error}");
-    let missing = Settings {
-        engines: Some(empty.path().into()),
-        ..settings(data.path())
-    };
-    let Err(error) = Engines::open(missing, Access::Alone).await else {
-        panic!("opened")
-    };
-    assert!(
-        error
-            .to_string()
-            .contains("run engines/fetch, or set DATABASE_URL"),
-        "{error}"
-    );
-}
-
-#[tokio::test]
-async fn servers_of_the_operators_need_no_data_folder() {
-    let parent = folder();
-    let data = parent.path().join("never-made");
-    let remote = Settings {
-        database_url: Some("postgres://db/simcube".into()),
-        clickhouse_url: Some("http://cubes:8123".into()),
-        engines: None,
-        ..settings(&data)
-    };
-    let engines = Engines::open(remote, Access::Alone).await.unwrap();
-    assert_eq!(engines.database_url(), "postgres://db/simcube");
-    assert!(
-        matches!(engines.clickhouse(), ClickHouseAddress::Url(url) if url == "http://cubes:8123")
-    );
-    assert!(!data.exists());
 }

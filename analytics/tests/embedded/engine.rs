@@ -2,8 +2,9 @@
 
 use std::{os::unix::fs::PermissionsExt, process::Command, sync::Arc};
 
-use analytics::{Engine, EngineError, EngineLimits, Store, System};
+use analytics::{Store, System};
 use clickhouse::error::Error;
+use engines::clickhouse::{Engine, EngineError, EngineLimits, InProcess, UnixSocket};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -47,18 +48,17 @@ async fn the_engine_answers_in_process_over_a_socket_and_over_tcp() {
     assert_eq!(mode & 0o777, 0o600, "only the owner may connect");
 
     let database = empty().await.database().to_owned();
-    whole_path(&Store::embedded(&shared).with_database(&database)).await;
-    whole_path(&Store::unix(&socket).with_database(&database)).await;
+    let here = Store::embedded(InProcess(Arc::clone(&shared)));
+    whole_path(&here.with_database(&database)).await;
+    let beside = || Store::embedded(UnixSocket(socket.as_path().into()));
+    whole_path(&beside().with_database(&database)).await;
     whole_path(&Store::remote(&format!("{url}/{database}")).expect("a URL")).await;
 
     stop.send(true).expect("listeners");
     tcp.await.expect("no panic");
     unix.await.expect("no panic").expect("a clean end");
     assert!(!socket.exists(), "the socket is removed");
-    let gone = Store::unix(&socket)
-        .ping()
-        .await
-        .expect_err("nobody listens");
+    let gone = beside().ping().await.expect_err("nobody listens");
     assert_eq!(gone.code(), domain::Code::Unavailable);
 }
 
@@ -284,7 +284,7 @@ fn second_process() {
         Ok(engine) => {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             runtime.block_on(async {
-                let store = Store::embedded(&engine).with_database("default");
+                let store = Store::embedded(InProcess(engine.clone())).with_database("default");
                 store.migrate(&schema()).await.expect("the schema");
                 println!("opened");
                 engine.close().await;

@@ -11,9 +11,10 @@ mod shared;
 mod usage;
 mod verify;
 
-use std::ops::Deref;
+use std::{ops::Deref, sync::Arc};
 
 use analytics::{Store, migration::Step};
+use engines::clickhouse::InProcess;
 use migrations::clickhouse::Layout;
 use shared::{Shared, shared};
 
@@ -63,7 +64,7 @@ fn schema() -> Vec<Step> {
 async fn empty() -> Db {
     let shared = shared();
     let name = format!("t{}", uuid::Uuid::new_v4().simple());
-    let store = Store::embedded(&shared).with_database(&name);
+    let store = Store::embedded(InProcess(Arc::clone(&shared))).with_database(&name);
     store.create_database().await.expect("a database");
     Db { store, shared }
 }

@@ -13,7 +13,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use analytics::{Engine, EngineLimits};
+use engines::clickhouse::{Engine, EngineLimits};
 use tokio::{runtime::Runtime, sync::oneshot};
 
 /// The engine's library, as `./dev test` names it.

@@ -3,6 +3,7 @@
 use std::{io::Write as _, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
+use engines::{Access, ClickHouseAddress, Engines, Settings};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -10,11 +11,7 @@ use tokio::{
 };
 
 use super::Refused;
-use crate::{
-    config::Config,
-    engines::{Access, ClickHouseAddress, Engines, Settings},
-    listener,
-};
+use crate::{config::Config, listener};
 
 /// Run the private engines alone, for tests
 ///

@@ -4,12 +4,13 @@ use std::{fs::File, io::BufReader, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use domain::fleet::{self, Report};
+use engines::Access;
 
 use super::{
     Refused,
     stores::{Stores, explain},
 };
-use crate::{config::Config, engines::Access};
+use crate::config::Config;
 
 /// Import a fleet from a CSV file
 ///

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use engines::Access;
 
 use super::stores::Stores;
-use crate::{config::Config, engines::Access};
+use crate::config::Config;
 
 /// Bring the schemas of Postgres and ClickHouse up to date
 ///

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use domain::journal::{self, BatchState, Pending};
+use engines::Access;
 use ingest::pipeline::{Intake, NoFault};
 
 use super::stores::{Stores, explain};
-use crate::{config::Config, engines::Access};
+use crate::config::Config;
 
 /// Batches listed.
 const LISTED: u32 = 1_000;

@@ -14,6 +14,7 @@ use std::{
 use analytics::Store;
 use anyhow::{Context as _, Result};
 use domain::{Code, Db, SystemClock};
+use engines::Access;
 use ingest::{
     pipeline::{Intake, NoFault, Running},
     verify::{self, Repaired},
@@ -26,7 +27,6 @@ use super::{demo, stores::Stores};
 use crate::{
     auth::Verifier,
     config::Config,
-    engines::Access,
     listener,
     route::{Check, Health, Parts, Stop, router},
 };

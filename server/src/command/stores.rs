@@ -9,13 +9,14 @@ use domain::{
     identifier::Plmn,
     identity::{self, VerifiedClaims},
 };
+use engines::{
+    Access, ClickHouseAddress, Engines, Settings,
+    clickhouse::{InProcess, UnixSocket},
+};
 use migrations::clickhouse::Layout;
 
 use super::Refused;
-use crate::{
-    config::Config,
-    engines::{self, Access, Engines, Settings},
-};
+use crate::config::Config;
 
 /// The two stores of this installation.
 pub(super) struct Stores {
@@ -42,9 +43,7 @@ impl Stores {
     }
 
     async fn connect(config: &Config, engines: &Engines) -> Result<(Db, Store)> {
-        let store = engines
-            .store()
-            .map_err(|error| Refused(error.to_string()))?;
+        let store = store(engines.clickhouse()).map_err(|error| Refused(error.to_string()))?;
         migrate(engines.database_url(), &store, &layout(config)).await?;
         let clock = Arc::new(SystemClock);
         let db = Db::connect(engines.database_url(), config.pool.connections, clock).await;
@@ -77,6 +76,15 @@ impl Stores {
     pub(super) async fn close(self) {
         drop((self.db, self.store));
         self.engines.close().await;
+    }
+}
+
+/// The cubes, wherever they are.
+fn store(address: &ClickHouseAddress) -> domain::Result<Store> {
+    match address {
+        ClickHouseAddress::Embedded(engine) => Ok(Store::embedded(InProcess(engine.clone()))),
+        ClickHouseAddress::Unix(socket) => Ok(Store::embedded(UnixSocket(socket.as_path().into()))),
+        ClickHouseAddress::Url(url) => Store::remote(url),
     }
 }
 

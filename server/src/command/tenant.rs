@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use domain::tenant::{self, NewTenant};
+use engines::Access;
 
 use super::stores::{Stores, explain};
-use crate::{config::Config, engines::Access};
+use crate::config::Config;
 
 /// Manage tenants
 #[derive(clap::Args)]

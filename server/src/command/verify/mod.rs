@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::Result;
 use domain::Code;
+use engines::Access;
 use ingest::{
     pipeline::{Intake, NoFault, Settings},
     verify::{RecordsFromJournal, Repaired, Report, Verifier, Waiting},
@@ -18,7 +19,7 @@ use ingest::{
 use uuid::Uuid;
 
 use super::stores::{Stores, explain};
-use crate::{config::Config, engines::Access};
+use crate::config::Config;
 
 /// How long another verification is waited for.
 const PATIENCE: Duration = Duration::from_mins(10);

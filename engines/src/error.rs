@@ -90,12 +90,12 @@ pub enum Error {
     Postgres(String),
     /// ClickHouse did not open.
     #[error(transparent)]
-    ClickHouse(#[from] analytics::EngineError),
+    ClickHouse(#[from] crate::clickhouse::EngineError),
 }
 
 impl Error {
     /// Sorts what the system says about a path.
-    pub(super) fn file(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn file(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull(path),

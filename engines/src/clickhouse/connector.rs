@@ -1,4 +1,4 @@
-//! How the ClickHouse client reaches an engine without TCP: through memory, or through a Unix socket.
+//! How a ClickHouse client reaches an engine without TCP: through memory, or through a Unix socket.
 
 use std::{
     future::Future,
@@ -24,7 +24,7 @@ const PIPE_BYTES: usize = 512 * 1024;
 
 /// Connects to the engine in this process.
 #[derive(Clone)]
-pub(crate) struct InProcess(pub(crate) Arc<Engine>);
+pub struct InProcess(pub Arc<Engine>);
 
 impl Service<Uri> for InProcess {
     type Response = Stream<DuplexStream>;
@@ -45,9 +45,9 @@ impl Service<Uri> for InProcess {
     }
 }
 
-/// Connects to the process that holds the engine.
+/// Connects to the process that holds the engine, by the path of its socket.
 #[derive(Clone)]
-pub(crate) struct UnixSocket(pub(crate) Arc<Path>);
+pub struct UnixSocket(pub Arc<Path>);
 
 impl Service<Uri> for UnixSocket {
     type Response = Stream<UnixStream>;
@@ -65,7 +65,7 @@ impl Service<Uri> for UnixSocket {
 }
 
 /// A byte stream that the HTTP client accepts as a connection.
-pub(crate) struct Stream<T>(TokioIo<T>);
+pub struct Stream<T>(TokioIo<T>);
 
 impl<T> Connection for Stream<T> {
     fn connected(&self) -> Connected {

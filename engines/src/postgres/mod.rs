@@ -5,6 +5,9 @@
 //! it lies in a home of mode 0700, the cluster is placed under `/var/lib/simcube` and `postgres.json` in the data
 //! folder remembers where; binaries that the user cannot read are copied there too.
 
+mod account;
+mod process;
+
 use std::{
     fs::{self, DirBuilder, OpenOptions, Permissions},
     io,
@@ -27,12 +30,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
     Error,
-    account::{Account, copy},
     data::{digest, write_private},
-    process,
 };
+use account::{Account, copy};
 
 /// Where root keeps clusters that cannot lie in the data folder.
 const OUTSIDE: &str = "/var/lib/simcube";
@@ -45,7 +47,7 @@ const READY: Duration = Duration::from_mins(5);
 
 /// The running server. Dropping it stops it.
 #[derive(Debug)]
-pub struct Postgres {
+pub(crate) struct Postgres {
     url: String,
     cluster: PathBuf,
     pid: Pid,
@@ -69,7 +71,7 @@ impl Postgres {
     ///
     /// # Errors
     /// A sentence for the operator.
-    pub fn start(
+    pub(crate) fn start(
         binaries: &Path,
         data: &Path,
         durable: bool,
@@ -111,7 +113,7 @@ impl Postgres {
     }
 
     /// Connection string, password included.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 }
@@ -138,7 +140,7 @@ impl Drop for Postgres {
 }
 
 /// Removes the cluster of a data folder that this process holds, wherever it lies.
-pub(super) fn remove(data: &Path) -> Result<(), Error> {
+pub(crate) fn remove(data: &Path) -> Result<(), Error> {
     let Some(record) = read_record(data)? else {
         return Ok(());
     };

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use super::Error;
+use crate::Error;
 
 /// Users to become, the first that exists.
 const NAMES: [&str; 2] = ["postgres", "nobody"];

@@ -1,10 +1,10 @@
 //! The ClickHouse engine inside this process (`libchdb`), behind the HTTP protocol of a ClickHouse server.
 //!
-//! [`Engine::open`] takes a library and a data folder. The [`Store`](crate::Store) then speaks ClickHouse's HTTP
-//! protocol to it through an in-memory pipe, so the same client, the same SQL and the same row types serve both
-//! the embedded engine and a server. [`Engine::serve_unix`] and [`Engine::serve_tcp`] offer the same protocol to
-//! other processes; anyone who can connect may run any statement, so the socket is for its owner only and a TCP
-//! listener belongs on a loopback address in tests.
+//! [`Engine::open`] takes a library and a data folder. A client then speaks ClickHouse's HTTP protocol to it through
+//! an in-memory pipe ([`InProcess`]), so the same client, the same SQL and the same row types serve both the embedded
+//! engine and a server. [`Engine::serve_unix`] and [`Engine::serve_tcp`] offer the same protocol to other processes,
+//! which connect with [`UnixSocket`] or as to any server; anyone who can connect may run any statement, so the socket
+//! is for its owner only and a TCP listener belongs on a loopback address in tests.
 //!
 //! Rules kept here, each learned from a failure of the engine: one engine and one data folder per process; a
 //! keeper connection holds the engine open while every request gets a connection of its own, because a failed
@@ -31,7 +31,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub(crate) use connector::{InProcess, UnixSocket};
+pub use connector::{InProcess, Stream, UnixSocket};
 use ffi::{Connection, Library};
 
 /// Oldest engine whose interface and behaviour this program knows.

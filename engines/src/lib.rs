@@ -3,12 +3,14 @@
 //! [`Engines::open`] starts what no URL is given for. One process holds a data folder; a command that runs beside it
 //! uses that process's engines, which it finds through the run file. Rule: lock free means open, lock held means
 //! attach (or refuse, when the caller wants the folder for itself).
+//!
+//! What is stored in them is not known here: an open [`Engines`] says where Postgres is, by a URL, and where ClickHouse
+//! is, by a [`ClickHouseAddress`]. [`clickhouse`] is the ClickHouse of this process, and what a client connects to it with.
 
-mod account;
+pub mod clickhouse;
 mod data;
 mod error;
 mod postgres;
-mod process;
 
 use std::{
     path::{Path, PathBuf},
@@ -16,15 +18,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use analytics::{Engine, EngineLimits, Store};
 use tokio::{sync::oneshot, task::JoinHandle};
 
-pub use data::DataFolder;
-use data::{Claim, Run};
+use clickhouse::{Engine, EngineLimits};
+use data::{Claim, DataFolder, Run};
 pub use error::Error;
-pub use postgres::Postgres;
-
-use crate::config::Config;
+use postgres::Postgres;
 
 /// How long a command waits for the process that holds the data folder to become ready.
 const ATTACH_WAIT: Duration = Duration::from_mins(1);
@@ -46,26 +45,6 @@ pub struct Settings {
     pub limits: EngineLimits,
     /// Whether a power loss may cost nothing. Only throw-away data is better without.
     pub durable: bool,
-}
-
-impl From<&Config> for Settings {
-    fn from(config: &Config) -> Self {
-        Self {
-            data: config.data.clone(),
-            engines: config.engines.clone(),
-            database_url: config
-                .database_url
-                .as_ref()
-                .map(|url| url.expose().to_owned()),
-            clickhouse_url: config
-                .clickhouse_url
-                .as_ref()
-                .map(|url| url.expose().to_owned()),
-            postgres_port: None,
-            limits: EngineLimits::default(),
-            durable: true,
-        }
-    }
 }
 
 impl Settings {
@@ -90,9 +69,9 @@ pub enum Access {
 /// Where ClickHouse is.
 #[derive(Clone)]
 pub enum ClickHouseAddress {
-    /// In this process.
+    /// In this process; [`clickhouse::InProcess`] leads there.
     Embedded(Arc<Engine>),
-    /// In the process that holds the data folder.
+    /// In the process that holds the data folder, by its socket; [`clickhouse::UnixSocket`] leads there.
     Unix(PathBuf),
     /// On a server.
     Url(String),
@@ -232,18 +211,6 @@ impl Engines {
     /// Where ClickHouse is.
     pub fn clickhouse(&self) -> &ClickHouseAddress {
         &self.clickhouse
-    }
-
-    /// The cubes, wherever they are.
-    ///
-    /// # Errors
-    /// When the configured URL is none.
-    pub fn store(&self) -> domain::Result<Store> {
-        match &self.clickhouse {
-            ClickHouseAddress::Embedded(engine) => Ok(Store::embedded(engine)),
-            ClickHouseAddress::Unix(socket) => Ok(Store::unix(socket)),
-            ClickHouseAddress::Url(url) => Store::remote(url),
-        }
     }
 
     /// Whether this process holds the data folder, rather than working beside the one that does.

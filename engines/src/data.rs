@@ -26,7 +26,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use crate::Error;
 
 /// Format of the folder. It changes when an older program could no longer read a folder, or the reverse.
 const FORMAT: &str = "1";
@@ -39,13 +39,13 @@ const LONGEST_SOCKET: usize = 100;
 
 /// The folder, held by this process until dropped.
 #[derive(Debug)]
-pub struct DataFolder {
+pub(crate) struct DataFolder {
     path: PathBuf,
     _lock: File,
 }
 
 /// Whether the folder could be had.
-pub(super) enum Claim {
+pub(crate) enum Claim {
     /// It is held by this process now.
     Free(DataFolder),
     /// Another process holds the folder of this path.
@@ -54,20 +54,20 @@ pub(super) enum Claim {
 
 /// What the run file says.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Run {
+pub(crate) struct Run {
     /// The process that holds the engines.
-    pub(super) pid: u32,
+    pub(crate) pid: u32,
     /// Postgres, private or not.
-    pub(super) database_url: String,
+    pub(crate) database_url: String,
     /// ClickHouse on a server.
-    pub(super) clickhouse_url: Option<String>,
+    pub(crate) clickhouse_url: Option<String>,
     /// ClickHouse inside that process.
-    pub(super) clickhouse_socket: Option<PathBuf>,
+    pub(crate) clickhouse_socket: Option<PathBuf>,
 }
 
 impl Run {
     /// Whether somebody answers: the file of a crashed run stays until the next start.
-    pub(super) fn is_reachable(&self) -> bool {
+    pub(crate) fn is_reachable(&self) -> bool {
         if let Some(socket) = &self.clickhouse_socket
             && UnixStream::connect(socket).is_err()
         {
@@ -85,7 +85,7 @@ impl Run {
 }
 
 /// Takes the folder if nobody has it; makes it if missing.
-pub(super) fn claim(path: &Path) -> Result<Claim, Error> {
+pub(crate) fn claim(path: &Path) -> Result<Claim, Error> {
     // Root's Postgres runs as another user, who must be able to pass through; everything secret in it is 0600.
     let mode = if rustix::process::geteuid().is_root() {
         0o711
@@ -121,7 +121,7 @@ pub(super) fn claim(path: &Path) -> Result<Claim, Error> {
 }
 
 /// The run file of whoever holds the folder; none while that process is starting or stopping.
-pub(super) fn read_run(folder: &Path) -> Result<Option<Run>, Error> {
+pub(crate) fn read_run(folder: &Path) -> Result<Option<Run>, Error> {
     let path = folder.join("run.json");
     match fs::read(&path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
@@ -131,7 +131,7 @@ pub(super) fn read_run(folder: &Path) -> Result<Option<Run>, Error> {
 }
 
 /// Writes a file that only its owner may read, whole or not at all.
-pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".draft");
     let draft = PathBuf::from(draft);
@@ -150,7 +150,7 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// A short name for a path, the same at every start.
-pub(super) fn digest(path: &Path) -> String {
+pub(crate) fn digest(path: &Path) -> String {
     let mut hasher = DefaultHasher::new();
     path.as_os_str().as_bytes().hash(&mut hasher);
     format!("{:016x}", hasher.finish())
@@ -158,12 +158,12 @@ pub(super) fn digest(path: &Path) -> String {
 
 impl DataFolder {
     /// Its absolute path.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Where commands beside this process find ClickHouse. A path too long for a socket gets a short one.
-    pub(super) fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         let path = self.path.join("clickhouse.sock");
         if path.as_os_str().len() <= LONGEST_SOCKET {
             return path;
@@ -171,13 +171,13 @@ impl DataFolder {
         std::env::temp_dir().join(format!("simcube-{}.sock", digest(&self.path)))
     }
 
-    pub(super) fn write_run(&self, run: &Run) -> Result<(), Error> {
+    pub(crate) fn write_run(&self, run: &Run) -> Result<(), Error> {
         let bytes = serde_json::to_vec_pretty(run)
             .map_err(|error| Error::file(&self.path, error.into()))?;
         write_private(&self.path.join("run.json"), &bytes)
     }
 
-    pub(super) fn remove_run(&self) {
+    pub(crate) fn remove_run(&self) {
         match fs::remove_file(self.path.join("run.json")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 tracing::warn!(%error, "the run file stays behind");
@@ -187,7 +187,7 @@ impl DataFolder {
     }
 
     /// Removes a folder in it.
-    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.path.join(name);
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(&path, error)),
