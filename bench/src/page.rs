@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use domain::{
-    paging::{Direction, PageRequest},
-    sim::{self, SimFilter, SimOrderField},
+    list::{List as _, Order},
+    paging::PageRequest,
+    sim::{Sim, SimFilter},
 };
 use serde_json::{Value, json};
 
@@ -75,8 +76,7 @@ async fn cursors(stage: &Stage) -> Result<Vec<Option<String>>> {
         for _ in 1..PAGES {
             let after = cursors.last().cloned().flatten();
             let request = PageRequest::relay(Some(200), after, None, None)?;
-            let order = (SimOrderField::Iccid, Direction::Asc);
-            let page = sim::list(&cx, &SimFilter::default(), order, &request).await?;
+            let page = Sim::page(&cx, &SimFilter::default(), Order::default(), &request).await?;
             cursors.push(page.rows.last().map(|(cursor, _)| cursor.clone()));
         }
         Ok(cursors)

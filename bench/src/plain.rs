@@ -7,12 +7,14 @@ use analytics::Store;
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
 use domain::{
     Db, Scope, customer, identity, label,
-    paging::{Direction, PageRequest},
-    sim::{self, SimFilter, SimOrderField},
+    list::{List as _, Order},
+    paging::PageRequest,
+    sim::{Sim, SimFilter},
 };
 use resolvers::Api;
 use serde::{Deserialize, Serialize};
 use server::auth::{self, Verifier};
+use service::Entry;
 
 /// Rows of a page.
 pub(crate) const PAGE: i32 = 50;
@@ -80,9 +82,14 @@ async fn bare_graphql(
     if let Err(refused) = plain.api.admit(&mut request) {
         return Json(*refused);
     }
-    let caller =
-        resolvers::Request::new(plain.scope.clone(), plain.db.clone(), plain.store.clone());
-    Json(plain.api.execute(caller, request).await)
+    let entry = Entry::new(plain.db.clone(), plain.store.clone());
+    match entry.enter(plain.scope.clone(), "bench").await {
+        Ok(session) => Json(plain.api.execute(session, request).await),
+        Err(error) => {
+            let error = async_graphql::ServerError::new(error.to_string(), None);
+            Json(async_graphql::Response::from_errors(vec![error]))
+        }
+    }
 }
 
 fn failed(error: &domain::Error) -> (axum::http::StatusCode, String) {
@@ -96,8 +103,7 @@ fn failed(error: &domain::Error) -> (axum::http::StatusCode, String) {
 async fn page(db: &Db, scope: &Scope, ask: Ask) -> domain::Result<Data> {
     let cx = db.read(scope).await?;
     let request = PageRequest::relay(Some(PAGE), ask.after, None, None)?;
-    let order = (SimOrderField::Iccid, Direction::Asc);
-    let page = sim::list(&cx, &SimFilter::default(), order, &request).await?;
+    let page = Sim::page(&cx, &SimFilter::default(), Order::default(), &request).await?;
     let mut customers: Vec<_> = page
         .rows
         .iter()
@@ -133,7 +139,7 @@ async fn page(db: &Db, scope: &Scope, ask: Ask) -> domain::Result<Data> {
         iccid: sim.iccid,
         imsi: sim.imsi,
         msisdn: sim.msisdn,
-        state: sim.state.as_str(),
+        state: sim.state.into(),
     });
     Ok(Data {
         data: Sims {

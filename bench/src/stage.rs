@@ -29,6 +29,7 @@ use server::{
     listener,
     route::{self, Parts, Stop},
 };
+use service::Entry;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -97,8 +98,7 @@ impl Stage {
         let stop = Stop::default();
         let parts = Parts {
             verifier: verifier(config)?,
-            db: db.clone(),
-            store: store.clone(),
+            entry: Entry::new(db.clone(), store.clone()),
             api: Api::new(config.graphql),
             intake: intake.clone(),
             checks: Vec::new(),

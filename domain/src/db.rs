@@ -5,6 +5,7 @@
 //! [`SystemCx`], so cross-tenant work can be searched for.
 
 use std::{
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,11 +15,16 @@ use std::{
 
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, ExecResult, FromQueryResult, IsolationLevel, Statement, TransactionTrait,
-    Value,
+    DbBackend, DbErr, ExecResult, FromQueryResult, IsolationLevel, QueryResult, Statement,
+    TransactionTrait, Value,
 };
 
-use crate::{Clock, Error, Result, Scope, sql::Sql};
+use crate::{
+    Clock, Error, Result, Scope, audit,
+    change::Change,
+    row::{Columns, Decode},
+    sql::Sql,
+};
 
 /// Settings of a connection that serves callers.
 const APP: &[(&str, &str)] = &[("role", "simcube_app")];
@@ -65,7 +71,7 @@ impl Db {
     }
 
     /// A read-only snapshot of one tenant. It ends when dropped.
-    pub async fn read(&self, scope: &Scope) -> Result<Cx> {
+    pub async fn read(&self, scope: &Scope) -> Result<ReadCx> {
         let tx = self
             .app
             .begin_with_config(
@@ -73,12 +79,13 @@ impl Db {
                 Some(AccessMode::ReadOnly),
             )
             .await?;
-        Cx::open(tx, scope, self.clock.clone()).await
+        ReadCx::open(tx, scope, self.clock.clone()).await
     }
 
-    /// A read-write transaction in one tenant. Nothing is kept unless [`Cx::commit`] is called.
-    pub async fn write(&self, scope: &Scope) -> Result<Cx> {
-        Cx::open(self.app.begin().await?, scope, self.clock.clone()).await
+    /// A read-write transaction in one tenant.
+    pub async fn write(&self, scope: &Scope) -> Result<WriteCx> {
+        let tx = self.app.begin().await?;
+        Ok(WriteCx(ReadCx::open(tx, scope, self.clock.clone()).await?))
     }
 
     /// A transaction of the platform itself.
@@ -133,15 +140,20 @@ impl Tx {
         Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
     }
 
+    async fn rows(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        self.inner.query_all_raw(self.statement(sql, values)).await
+    }
+
     async fn all<T: FromQueryResult>(
         &self,
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<T>, DbErr> {
-        let rows = self
-            .inner
-            .query_all_raw(self.statement(sql, values))
-            .await?;
+        let rows = self.rows(sql, values).await?;
         rows.iter()
             .map(|row| T::from_query_result(row, ""))
             .collect()
@@ -170,10 +182,10 @@ impl Tx {
     }
 }
 
-macro_rules! transaction {
+macro_rules! reads {
     ($type:ty) => {
         impl $type {
-            /// Runs a statement and reads its rows.
+            /// Runs a statement and reads its rows by the names of their columns.
             pub(crate) async fn all<T: FromQueryResult>(
                 &self,
                 sql: &str,
@@ -182,23 +194,13 @@ macro_rules! transaction {
                 Ok(self.tx.all(sql, values).await?)
             }
 
-            /// Runs a statement and reads its only row, if any.
+            /// Runs a statement and reads its only row, if any, by the names of its columns.
             pub(crate) async fn one<T: FromQueryResult>(
                 &self,
                 sql: &str,
                 values: impl IntoIterator<Item = Value>,
             ) -> Result<Option<T>> {
                 Ok(self.tx.one(sql, values).await?)
-            }
-
-            /// Runs a statement for its effect and returns how many rows it touched. The raw error is returned so
-            /// that constraint names can be matched.
-            pub(crate) async fn execute(
-                &self,
-                sql: &str,
-                values: impl IntoIterator<Item = Value>,
-            ) -> Result<u64, DbErr> {
-                Ok(self.tx.execute(sql, values).await?.rows_affected())
             }
 
             /// The present moment of this transaction's clock.
@@ -210,23 +212,18 @@ macro_rules! transaction {
             pub fn statements(&self) -> u64 {
                 self.tx.statements.load(Ordering::Relaxed)
             }
-
-            /// Makes everything durable.
-            pub async fn commit(self) -> Result<()> {
-                Ok(self.tx.inner.commit().await?)
-            }
         }
     };
 }
 
-/// One caller's transaction in one tenant: the first argument of every tenant-facing function.
-pub struct Cx {
+/// One caller's view of one tenant: the first argument of every function that reads tenant data.
+pub struct ReadCx {
     tx: Tx,
     scope: Scope,
     clock: Arc<dyn Clock>,
 }
 
-impl Cx {
+impl ReadCx {
     async fn open(tx: DatabaseTransaction, scope: &Scope, clock: Arc<dyn Clock>) -> Result<Self> {
         let tx = Tx::new(tx);
         tx.execute(
@@ -242,20 +239,52 @@ impl Cx {
     }
 
     /// Runs a built statement and reads its rows.
-    pub(crate) async fn select<T: FromQueryResult>(&self, sql: Sql) -> Result<Vec<T>> {
+    pub(crate) async fn select<T: Decode>(&self, sql: Sql) -> Result<Vec<T>> {
         let (text, values) = sql.into_parts();
-        self.all(&text, values).await
+        let rows = self.tx.rows(&text, values).await?;
+        rows.iter()
+            .map(|row| T::decode(&mut Columns::of(row)))
+            .collect()
     }
 
-    /// Runs a built statement and reads its only row, if any.
-    pub(crate) async fn select_one<T: FromQueryResult>(&self, sql: Sql) -> Result<Option<T>> {
-        let (text, values) = sql.into_parts();
-        self.one(&text, values).await
+    /// Runs a built statement and reads its first row, if any.
+    pub(crate) async fn select_one<T: Decode>(&self, sql: Sql) -> Result<Option<T>> {
+        Ok(self.select(sql).await?.into_iter().next())
     }
 
     /// Who asks.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+}
+
+/// One caller's change of one tenant: the first argument of every function that changes tenant data. Nothing is kept unless
+/// it ends in [`WriteCx::commit`].
+pub struct WriteCx(ReadCx);
+
+impl Deref for WriteCx {
+    type Target = ReadCx;
+
+    fn deref(&self) -> &ReadCx {
+        &self.0
+    }
+}
+
+impl WriteCx {
+    /// Runs a statement for its effect and returns how many rows it touched. The raw error is returned so that constraint
+    /// names can be matched.
+    pub(crate) async fn execute(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<u64, DbErr> {
+        Ok(self.0.tx.execute(sql, values).await?.rows_affected())
+    }
+
+    /// Writes the change to the audit log and makes everything durable.
+    pub(crate) async fn commit(self, change: Change) -> Result<()> {
+        audit::record(&self, &change.entry()).await?;
+        Ok(self.0.tx.inner.commit().await?)
     }
 }
 
@@ -265,8 +294,25 @@ pub struct SystemCx {
     clock: Arc<dyn Clock>,
 }
 
-transaction!(Cx);
-transaction!(SystemCx);
+impl SystemCx {
+    /// Runs a statement for its effect and returns how many rows it touched. The raw error is returned so that constraint
+    /// names can be matched.
+    pub(crate) async fn execute(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<u64, DbErr> {
+        Ok(self.tx.execute(sql, values).await?.rows_affected())
+    }
+
+    /// Makes everything durable.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.tx.inner.commit().await?)
+    }
+}
+
+reads!(ReadCx);
+reads!(SystemCx);
 
 /// What the server itself said about a failed statement.
 fn refusal(error: &DbErr) -> Option<&dyn sea_orm::sqlx::error::DatabaseError> {

@@ -6,9 +6,13 @@
 
 use std::fmt;
 
-/// Stable machine code of a failure (PLT-12).
+/// Stable machine code of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
+    /// The document is not GraphQL.
+    ParseFailed,
+    /// The document does not fit the contract.
+    ValidationFailed,
     /// The input is malformed: wrong type, impossible value, unknown enum word.
     InvalidInput,
     /// A cursor is damaged, or belongs to another list, filter or order.
@@ -21,7 +25,7 @@ pub enum Code {
     NotFound,
     /// The request contradicts what is stored: a duplicate name, an overlapping validity.
     Conflict,
-    /// A backdated assignment reaches into usage that is already counted (COUNTING: refused for now).
+    /// A backdated assignment reaches into usage that is already counted.
     UsageAlreadyCounted,
     /// A documented limit on depth, breadth, cost, size or time was exceeded.
     LimitExceeded,
@@ -39,6 +43,8 @@ impl Code {
     /// The contract text, for example `NOT_FOUND`.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::ParseFailed => "PARSE_FAILED",
+            Self::ValidationFailed => "VALIDATION_FAILED",
             Self::InvalidInput => "INVALID_INPUT",
             Self::InvalidCursor => "INVALID_CURSOR",
             Self::Unauthenticated => "UNAUTHENTICATED",
@@ -67,7 +73,21 @@ impl fmt::Display for Code {
 pub struct Error {
     code: Code,
     message: String,
+    details: Option<Box<Details>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What a client's program can do something with, besides the code.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// The input field that is wrong, with its parents, as the domain spells it: `filter.iccids`.
+    pub field: Option<String>,
+    /// The limit that was exceeded.
+    pub limit: Option<u64>,
+    /// What there was instead.
+    pub actual: Option<u64>,
+    /// What would do instead.
+    pub suggestion: Option<String>,
 }
 
 /// Result of every fallible domain function.
@@ -79,6 +99,7 @@ impl Error {
         Self {
             code,
             message: message.into(),
+            details: None,
             source: None,
         }
     }
@@ -103,6 +124,7 @@ impl Error {
         Self {
             code: Code::Internal,
             message: "internal error".into(),
+            details: None,
             source: Some(source.into()),
         }
     }
@@ -115,8 +137,45 @@ impl Error {
         Self {
             code: Code::Unavailable,
             message: message.into(),
+            details: None,
             source: Some(source.into()),
         }
+    }
+
+    /// Shorthand for [`Code::LimitExceeded`].
+    pub fn limit(message: impl Into<String>, limit: u64, actual: u64) -> Self {
+        let mut error = Self::new(Code::LimitExceeded, message);
+        let details = error.details_mut();
+        details.limit = Some(limit);
+        details.actual = Some(actual);
+        error
+    }
+
+    /// Says which input field is wrong; called from the inside out, so that parents come before.
+    #[must_use]
+    pub fn at(mut self, field: &str) -> Self {
+        let details = self.details_mut();
+        details.field = Some(match details.field.take() {
+            Some(within) => format!("{field}.{within}"),
+            None => field.to_owned(),
+        });
+        self
+    }
+
+    /// Says what would do instead.
+    #[must_use]
+    pub fn suggest(mut self, suggestion: impl Into<String>) -> Self {
+        self.details_mut().suggestion = Some(suggestion.into());
+        self
+    }
+
+    fn details_mut(&mut self) -> &mut Details {
+        self.details.get_or_insert_default()
+    }
+
+    /// What else a client's program is told.
+    pub fn details(&self) -> Option<&Details> {
+        self.details.as_deref()
     }
 
     /// The stable code.

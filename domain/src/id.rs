@@ -1,11 +1,19 @@
 //! Typed identifiers. Every id prints with a prefix that names its kind (`sim_0190f3…`), so an id pasted into
 //! the wrong place is refused instead of looked up. The printed form is also the Relay global id.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, hash::Hash, str::FromStr};
 
 use uuid::Uuid;
 
 use crate::Error;
+
+/// What every identifier can do.
+pub(crate) trait Id: Copy + Eq + Hash {
+    /// Wraps a stored value.
+    fn new(uuid: Uuid) -> Self;
+    /// The stored value.
+    fn uuid(self) -> Uuid;
+}
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal, $what:literal;)*) => {$(
@@ -24,6 +32,16 @@ macro_rules! ids {
 
             /// The stored value.
             pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl Id for $name {
+            fn new(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            fn uuid(self) -> Uuid {
                 self.0
             }
         }

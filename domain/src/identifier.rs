@@ -171,6 +171,28 @@ impl fmt::Debug for Msisdn {
 pub struct Plmn(String);
 
 impl Plmn {
+    /// Prefix of the printed id, without the underscore.
+    pub const PREFIX: &'static str = "net";
+
+    /// The printed id, `net_262-02`.
+    pub fn id(&self) -> String {
+        format!("{}_{}", Self::PREFIX, self.0)
+    }
+
+    /// Parses a printed id.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` for any other text.
+    pub fn of_id(text: &str) -> Result<Self> {
+        let code = text
+            .strip_prefix(Self::PREFIX)
+            .and_then(|rest| rest.strip_prefix('_'));
+        let parsed = code.map(Self::parse).transpose()?;
+        parsed
+            .filter(|plmn| plmn.id() == text)
+            .ok_or_else(|| Error::invalid("not a network id: expected net_MCC-MNC"))
+    }
+
     /// # Errors
     /// `INVALID_INPUT` unless the MCC has three and the MNC two or three digits.
     pub fn new(mcc: &str, mnc: &str) -> Result<Self> {

@@ -2,14 +2,17 @@
 //! and one module per aggregate that owns its Postgres statements.
 //!
 //! Nothing here knows GraphQL, HTTP or ClickHouse. The first argument of every function that touches
-//! tenant data is a [`Cx`] (one tenant, one caller) or a [`SystemCx`] (the platform itself).
+//! tenant data is a [`ReadCx`] or [`WriteCx`] (one tenant, one caller) or a [`SystemCx`] (the platform itself).
 
+pub mod assignment;
 pub mod audit;
+pub mod change;
 pub mod clock;
 pub mod customer;
 pub mod db;
 pub mod device;
 pub mod error;
+pub mod filter;
 pub mod fleet;
 pub mod grant;
 pub mod id;
@@ -17,16 +20,18 @@ pub mod identifier;
 pub mod identity;
 pub mod journal;
 pub mod label;
+pub mod list;
 pub mod network;
 pub mod paging;
 pub mod period;
+mod row;
 pub mod scope;
 pub mod sim;
 mod sql;
 pub mod tenant;
 
 pub use clock::{Clock, FixedClock, SystemClock};
-pub use db::{Cx, Db, SystemCx};
-pub use error::{Code, Error, Result};
+pub use db::{Db, ReadCx, SystemCx, WriteCx};
+pub use error::{Code, Details, Error, Result};
 pub use period::Period;
 pub use scope::{Area, Permission, Role, Scope};

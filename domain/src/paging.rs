@@ -1,4 +1,4 @@
-//! Keyset paging (PLT-09): every list uses these types, and this is the only code that reads or writes cursors.
+//! Keyset paging: every list uses these types, and this is the only code that reads or writes cursors.
 //!
 //! A cursor names the position of a row: the value it is sorted by and its id. It is bound to the list, filter and
 //! order it came from by a fingerprint, so a cursor of another question is refused instead of answering wrongly.
@@ -29,7 +29,7 @@ pub enum Direction {
 }
 
 /// Which rows of a list: `first … after` or `last … before`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PageRequest {
     limit: u32,
     backward: bool,

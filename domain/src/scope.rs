@@ -143,20 +143,20 @@ impl Permission {
         Self::IngestRead,
     ];
 
-    /// The public name, `noun:verb`.
+    /// The public name.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::TenantRead => "tenant:read",
-            Self::CustomersRead => "customers:read",
-            Self::CustomersWrite => "customers:write",
-            Self::SimsRead => "sims:read",
-            Self::DevicesRead => "devices:read",
-            Self::InventoryWrite => "inventory:write",
-            Self::LabelsRead => "labels:read",
-            Self::NetworksRead => "networks:read",
-            Self::UsageRead => "usage:read",
-            Self::CdrsWrite => "cdrs:write",
-            Self::IngestRead => "ingest:read",
+            Self::TenantRead => "TENANT_READ",
+            Self::CustomersRead => "CUSTOMERS_READ",
+            Self::CustomersWrite => "CUSTOMERS_WRITE",
+            Self::SimsRead => "SIMS_READ",
+            Self::DevicesRead => "DEVICES_READ",
+            Self::InventoryWrite => "INVENTORY_WRITE",
+            Self::LabelsRead => "LABELS_READ",
+            Self::NetworksRead => "NETWORKS_READ",
+            Self::UsageRead => "USAGE_READ",
+            Self::CdrsWrite => "CDRS_WRITE",
+            Self::IngestRead => "INGEST_READ",
         }
     }
 

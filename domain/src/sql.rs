@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use sea_orm::{Value, sea_query::ArrayType};
 use uuid::Uuid;
 
-use crate::scope::{Scope, Segments};
+use crate::{
+    Period,
+    scope::{Scope, Segments},
+};
 
 /// SQL text with `$n` placeholders and the values they stand for.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +31,19 @@ impl Sql {
         self
     }
 
+    /// A placeholder for `value`, to be put somewhere else.
+    pub(crate) fn placeholder(&mut self, value: Value) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    /// The statement within a larger one.
+    pub(crate) fn wrapped(mut self, before: &str, after: &str) -> Self {
+        self.text.insert_str(0, before);
+        self.text.push_str(after);
+        self
+    }
+
     /// Appends a placeholder for `value`.
     pub(crate) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.values.push(value.into());
@@ -35,6 +51,27 @@ impl Sql {
         // Writing to a String cannot fail.
         let _ = write!(self.text, "${n}");
         self
+    }
+
+    /// Appends the term that `column` is one of `values`, an array.
+    pub(crate) fn push_any(&mut self, column: &str, values: Value) {
+        self.push(column).push(" = ANY(").bind(values).push(")");
+    }
+
+    /// Appends the term that `column` is null, or is not.
+    pub(crate) fn push_is_null(&mut self, column: &str, yes: bool) {
+        let term = if yes { " IS NULL" } else { " IS NOT NULL" };
+        self.push(column).push(term);
+    }
+
+    /// Appends the term that `column` is in a period.
+    pub(crate) fn push_within(&mut self, column: &str, period: Period) {
+        self.push("(").push(column).push(" >= ").bind(period.from());
+        self.push(" AND ")
+            .push(column)
+            .push(" < ")
+            .bind(period.to());
+        self.push(")");
     }
 
     /// The text and its values, in order.
@@ -56,6 +93,24 @@ pub(crate) fn texts<S: Into<String>>(texts: impl IntoIterator<Item = S>) -> Valu
         .map(|text| Value::from(text.into()))
         .collect::<Vec<_>>();
     Value::Array(ArrayType::String, Some(Box::new(values)))
+}
+
+/// Appends the term that one of `columns` contains `text`, in any case.
+pub(crate) fn contains(sql: &mut Sql, columns: &[&str], text: &str) {
+    // What means something in a pattern stands for itself.
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
+    let pattern = format!("%{escaped}%");
+    for (place, column) in columns.iter().enumerate() {
+        let before = if place == 0 { "(" } else { " OR " };
+        sql.push(before)
+            .push(column)
+            .push(" ILIKE ")
+            .bind(pattern.clone());
+    }
+    sql.push(")");
 }
 
 /// The kind of row that a segment predicate is written for.

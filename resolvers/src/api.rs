@@ -3,13 +3,16 @@
 use async_graphql::{ErrorExtensionValues, Response, ServerError, parser::parse_query};
 use domain::Code;
 
-use crate::{Limits, Request, Schema, error, order};
+use service::Session;
+
+use crate::{Limits, Schema, error, limits::Contract, order, request};
 
 /// The schema with its limits: what the server calls.
 #[derive(Clone)]
 pub struct Api {
     schema: Schema,
     limits: Limits,
+    contract: Contract,
 }
 
 impl Api {
@@ -18,6 +21,7 @@ impl Api {
         Self {
             schema: crate::schema(),
             limits,
+            contract: Contract::of(&crate::sdl()),
         }
     }
 
@@ -25,14 +29,14 @@ impl Api {
     /// Nothing has run yet.
     ///
     /// # Errors
-    /// The answer that refuses the document: `LIMIT_EXCEEDED`, or `INVALID_INPUT` when it does not parse.
+    /// The answer that refuses the document: `LIMIT_EXCEEDED`, or `PARSE_FAILED`.
     pub fn admit(&self, document: &mut async_graphql::Request) -> Result<(), Box<Response>> {
         self.limits
             .check_text(&document.query)
             .map_err(|error| refused(&error))?;
         let parsed = parse_query(&document.query).map_err(|error| unreadable(error.into()))?;
         self.limits
-            .check(&parsed, &document.variables)
+            .check(&self.contract, &parsed, &document.variables)
             .map_err(|error| refused(&error))?;
         document.set_parsed_query(parsed);
         Ok(())
@@ -42,12 +46,15 @@ impl Api {
     /// path, so that the same question has the same bytes. Every error of the answer has a code, and their number is bounded.
     pub async fn execute(
         &self,
-        request: Request,
+        session: Session,
         mut admitted: async_graphql::Request,
     ) -> Response {
         let operation = admitted.operation_name.clone();
         let parsed = admitted.parsed_query().cloned();
-        let mut response = self.schema.execute(request.attach(admitted)).await;
+        let mut response = self
+            .schema
+            .execute(request::attach(session, admitted))
+            .await;
         for error in &response.errors {
             order::put_null(&mut response.data, &error.path);
         }
@@ -57,7 +64,7 @@ impl Api {
         self.finish(response)
     }
 
-    /// Errors without a code come from parsing and validation: the document is at fault.
+    /// Every error gets a code; their number is bounded.
     fn finish(&self, mut response: Response) -> Response {
         response
             .errors
@@ -71,9 +78,14 @@ impl Api {
             ));
         }
         for error in &mut response.errors {
+            // Without a path, nothing has run: the document is at fault. With one, a value in it is.
+            let code = match error.path.is_empty() {
+                true => Code::ValidationFailed,
+                false => Code::InvalidInput,
+            };
             let extensions = error.extensions.get_or_insert_default();
             if extensions.get("code").is_none() {
-                extensions.set("code", Code::InvalidInput.as_str());
+                extensions.set("code", code.as_str());
             }
         }
         response
@@ -100,7 +112,7 @@ fn unreadable(mut error: ServerError) -> Box<Response> {
         .collect();
     error.message = format!("the document does not parse: {expected}");
     let mut extensions = ErrorExtensionValues::default();
-    extensions.set("code", Code::InvalidInput.as_str());
+    extensions.set("code", Code::ParseFailed.as_str());
     error.extensions = Some(extensions);
     Box::new(Response::from_errors(vec![error]))
 }

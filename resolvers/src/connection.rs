@@ -3,7 +3,15 @@
 use std::borrow::Cow;
 
 use async_graphql::{Context, Lookahead, Object, OutputType, SimpleObject, TypeName};
-use domain::paging::Page;
+use domain::{
+    filter::Filter,
+    list::{self, List, Order, Question},
+    paging::PageRequest,
+};
+use schema::scalar::int;
+use service::Session;
+
+use crate::{error::IntoGraphql as _, request::session};
 
 /// Where a page lies in its list.
 #[derive(SimpleObject)]
@@ -32,7 +40,7 @@ pub(crate) struct Edge<T: OutputType> {
 pub(crate) struct Connection<T: OutputType> {
     edges: Vec<Edge<T>>,
     page_info: PageInfo,
-    total_count: Option<u64>,
+    total_count: Option<i32>,
 }
 
 /// One page of a list.
@@ -53,8 +61,8 @@ impl<T: OutputType> Connection<T> {
         &self.page_info
     }
 
-    /// How many rows the whole list has; counted only when selected.
-    async fn total_count(&self) -> Option<u64> {
+    /// How many rows the whole list has; counted only when selected. A list of 2^31 rows or more says 2,147,483,647.
+    async fn total_count(&self) -> Option<i32> {
         self.total_count
     }
 }
@@ -71,27 +79,116 @@ impl<T: OutputType> TypeName for Connection<T> {
     }
 }
 
+/// A node of lists: what a page of rows of the domain is turned into.
+pub(crate) trait Listing: OutputType + Sized {
+    /// The row.
+    type Row: List;
+    /// What is fetched for all rows of a page at once.
+    type Related: Send;
+
+    /// Fetches what is selected of the rows.
+    fn related(
+        session: &Session,
+        rows: &[(String, Self::Row)],
+        wanted: &Wanted<'_>,
+    ) -> impl Future<Output = domain::Result<Self::Related>> + Send;
+
+    /// A row with what was fetched for it.
+    fn node(row: Self::Row, related: &Self::Related) -> Self;
+}
+
+/// A node that needs nothing but its row.
+macro_rules! plain {
+    ($node:ty: $row:ty) => {
+        impl crate::connection::Listing for $node {
+            type Row = $row;
+            type Related = ();
+
+            async fn related(
+                _: &service::Session,
+                _: &[(String, $row)],
+                _: &crate::connection::Wanted<'_>,
+            ) -> domain::Result<()> {
+                Ok(())
+            }
+
+            fn node(row: $row, (): &()) -> Self {
+                row.into()
+            }
+        }
+    };
+}
+pub(crate) use plain;
+
+type Condition<T> = <<T as Listing>::Row as List>::Condition;
+type Field<T> = <<T as Listing>::Row as List>::Field;
+
+/// Relay's page arguments: `first` and `after`, or `last` and `before`.
+pub(crate) type PageArguments = (Option<i32>, Option<String>, Option<i32>, Option<String>);
+
+/// The filter of a list's argument.
+pub(crate) fn filter<I, C>(input: Option<I>) -> domain::Result<Filter<C>>
+where
+    Filter<C>: TryFrom<I, Error = domain::Error>,
+{
+    let filter = input.map(Filter::try_from).transpose();
+    Ok(filter
+        .map_err(|error| error.at("filter"))?
+        .unwrap_or_default())
+}
+
+/// What a list's arguments and selection ask of it.
+///
+/// # Errors
+/// What the filter or the page arguments are refused for.
+pub(crate) fn question<C, F>(
+    ctx: &Context<'_>,
+    filter: domain::Result<Filter<C>>,
+    order: impl Into<Order<F>>,
+    (first, after, last, before): PageArguments,
+) -> domain::Result<Question<C, F>> {
+    Ok(Question {
+        filter: filter?,
+        order: order.into(),
+        page: PageRequest::relay(first, after, last, before)?,
+        with_total: Wanted::of(ctx).total(),
+    })
+}
+
+/// One page of a list, with its total and its rows' relations as far as they are selected.
+pub(crate) async fn paginate<T: Listing>(
+    ctx: &Context<'_>,
+    filter: domain::Result<Filter<Condition<T>>>,
+    order: impl Into<Order<Field<T>>>,
+    page: PageArguments,
+) -> async_graphql::Result<Option<Connection<T>>> {
+    let (question, session) = (question(ctx, filter, order, page).gql()?, session(ctx)?);
+    let listing = service::list::<T::Row>(session, &question).await.gql()?;
+    let wanted = Wanted::of(ctx);
+    let related = T::related(session, &listing.page.rows, &wanted)
+        .await
+        .gql()?;
+    Ok(Some(Connection::new(listing, |row| T::node(row, &related))))
+}
+
 impl<T: OutputType> Connection<T> {
-    /// A page whose rows are turned into nodes by `node`, once.
-    pub(crate) fn new<M>(page: Page<M>, total_count: Option<u64>, node: impl Fn(M) -> T) -> Self {
+    /// A page whose rows are turned into nodes by `node`.
+    pub(crate) fn new<R>(listing: list::Listing<R>, node: impl Fn(R) -> T) -> Self {
+        let list::Listing { page, total } = listing;
         let page_info = PageInfo {
             has_next_page: page.has_next,
             has_previous_page: page.has_previous,
             start_cursor: page.rows.first().map(|(cursor, _)| cursor.clone()),
             end_cursor: page.rows.last().map(|(cursor, _)| cursor.clone()),
         };
-        let edges = page
-            .rows
-            .into_iter()
-            .map(|(cursor, row)| Edge {
-                cursor,
-                node: node(row),
-            })
-            .collect();
+        let edge = |(cursor, row)| Edge {
+            cursor,
+            node: node(row),
+        };
         Self {
-            edges,
+            edges: page.rows.into_iter().map(edge).collect(),
             page_info,
-            total_count,
+            total_count: total.map(int),
         }
     }
 }

@@ -1,31 +1,63 @@
-//! The GraphQL schema: roots, one file per object type, loaders, limits, and the map from domain errors to codes.
+//! The GraphQL schema: one folder per aggregate, loaders, limits, and the map from domain errors to codes.
 //!
-//! Resolvers parse, call one function of `domain` or `analytics`, and wrap. No SQL, no rule about who may see what.
+//! Resolvers parse, call one function of `service` or `domain`, and wrap. No SQL, no rule about who may see what.
 
 mod api;
+mod assignment;
 mod connection;
+mod customer;
+mod device;
 mod error;
+mod fleet;
+mod grant;
+mod ingest;
+mod label;
 mod limits;
 mod loader;
-mod mutation;
+mod network;
+mod node;
 mod order;
-mod query;
-mod question;
 mod request;
-mod types;
+mod sim;
+mod tenant;
+mod usage;
+mod user_error;
 
-use async_graphql::{EmptySubscription, SDLExportOptions};
+use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
 
 pub use api::Api;
 pub use limits::Limits;
-pub use request::Request;
+
+/// Everything that can be read. Lists are Relay connections: `first` and `after`, or `last` and `before`; 20 rows
+/// unless said otherwise, 200 at most.
+#[derive(MergedObject, Default)]
+pub(crate) struct Query(
+    customer::CustomerQuery,
+    device::DeviceQuery,
+    grant::GrantQuery,
+    ingest::IngestQuery,
+    label::LabelQuery,
+    network::NetworkQuery,
+    node::NodeQuery,
+    sim::SimQuery,
+    tenant::TenantQuery,
+    usage::UsageQuery,
+);
+
+/// Everything that can be changed. Every change is written to the audit log.
+#[derive(MergedObject, Default)]
+pub(crate) struct Mutation(
+    customer::CustomerMutation,
+    fleet::FleetMutation,
+    grant::GrantMutation,
+);
 
 /// The executable schema.
-pub(crate) type Schema = async_graphql::Schema<query::Query, mutation::Mutation, EmptySubscription>;
+pub(crate) type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 
 /// Builds the schema.
 pub(crate) fn schema() -> Schema {
-    async_graphql::Schema::build(query::Query, mutation::Mutation, EmptySubscription).finish()
+    async_graphql::Schema::build(Query::default(), Mutation::default(), EmptySubscription).finish()
 }
 
 /// The published contract, as committed in `schema/schema.graphql`.

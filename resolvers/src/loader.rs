@@ -1,4 +1,4 @@
-//! Batch loading of single objects (PLT-08). Lists prefetch by look-ahead instead, which is cheaper; both end in the
+//! Batch loading of single objects. Lists prefetch by look-ahead instead, which is cheaper; both end in the
 //! same `by_<key>s` functions of the domain.
 
 use std::{
@@ -11,18 +11,19 @@ use analytics::usage::{Dimension, Key, UsageAnswer, UsageQuery};
 use async_graphql::dataloader::Loader;
 use domain::{
     Error,
+    assignment::{self, Assignment},
     customer::{self, Customer},
-    device::{self, Device},
+    device::{self, Device, DeviceCondition, DeviceOrderField},
     id::{CustomerId, DeviceId, SimId},
     label::{self, Label},
+    list::{Listing, Question},
     network::{self, Network},
-    sim::{self, Sim, SimState},
+    sim::{self, Sim, SimCondition, SimOrderField, SimState},
 };
-
-use crate::request::Request;
+use service::Session;
 
 /// Loads by key through the request's transaction.
-pub(crate) struct Batch(pub(crate) Request);
+pub(crate) struct Batch(pub(crate) Session);
 
 /// A key: the field's name says what is loaded for the id.
 macro_rules! keys {
@@ -37,7 +38,7 @@ macro_rules! keys {
 
             async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>, Arc<Error>> {
                 let ids: Vec<$id> = keys.iter().map(|key| key.0.clone()).collect();
-                let cx = self.0.cx().await?;
+                let cx = self.0.read().await?;
                 let found = $load(cx, &ids).await?;
                 Ok(found.into_iter().map(|(id, value)| ($key(id), value)).collect())
             }
@@ -46,6 +47,10 @@ macro_rules! keys {
 }
 
 keys! {
+    /// The assignments of a device.
+    AssignmentsOfDevice(DeviceId) -> Vec<Assignment> = assignment::by_devices;
+    /// The assignments of a SIM.
+    AssignmentsOfSim(SimId) -> Vec<Assignment> = assignment::by_sims;
     /// A customer.
     CustomerKey(CustomerId) -> Customer = customer::by_ids;
     /// A customer's SIMs by state.
@@ -64,6 +69,57 @@ keys! {
     SimLabels(SimId) -> Vec<Label> = label::by_sims;
     /// The SIMs in a device.
     SimsOfDevice(DeviceId) -> Vec<Sim> = sim::by_devices;
+}
+
+/// A question about a list of one customer's.
+macro_rules! lists {
+    ($($(#[$doc:meta])* $key:ident($question:ty) -> $row:ty = $load:path;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub(crate) struct $key {
+            pub(crate) customer: CustomerId,
+            pub(crate) question: Arc<$question>,
+        }
+
+        impl Hash for $key {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                // Requests ask few different questions about many customers.
+                self.customer.hash(state);
+            }
+        }
+
+        impl Loader<$key> for Batch {
+            type Value = Listing<$row>;
+            type Error = Arc<Error>;
+
+            async fn load(
+                &self,
+                keys: &[$key],
+            ) -> Result<HashMap<$key, Listing<$row>>, Arc<Error>> {
+                let cx = self.0.read().await?;
+                let mut questions: HashMap<&$question, Vec<CustomerId>> = HashMap::new();
+                for key in keys {
+                    questions.entry(&key.question).or_default().push(key.customer);
+                }
+                let mut listings = HashMap::new();
+                for (question, customers) in questions {
+                    let question = Arc::new(question.clone());
+                    for (customer, listing) in $load(cx, &customers, &question).await? {
+                        let question = question.clone();
+                        listings.insert($key { customer, question }, listing);
+                    }
+                }
+                Ok(listings)
+            }
+        }
+    )*};
+}
+
+lists! {
+    /// Devices of a customer.
+    DevicesOf(Question<DeviceCondition, DeviceOrderField>) -> Device = device::by_customers;
+    /// SIMs of a customer.
+    SimsOf(Question<SimCondition, SimOrderField>) -> Sim = sim::by_customers;
 }
 
 /// A question about one object.
@@ -108,11 +164,7 @@ impl Loader<UsageKey> for Batch {
         }
         let mut answers = HashMap::new();
         for (key, ids) in questions {
-            let found = self
-                .0
-                .store()
-                .usage_by(self.0.scope(), &key.query, key.parent, &ids)
-                .await?;
+            let found = self.0.usage_by(&key.query, key.parent, &ids).await?;
             answers.extend(found.into_iter().map(|(id, answer)| {
                 (
                     UsageKey {

@@ -1,75 +1,31 @@
-//! What one GraphQL request carries: the caller, the stores, one lazily opened read transaction, and loaders that live
-//! and die with it, so nothing can leak from one tenant's request into another's.
+//! What one GraphQL request carries: the caller's session, and loaders that live and die with it.
 
-use std::sync::Arc;
+use async_graphql::{
+    Context,
+    dataloader::{DataLoader, Loader},
+};
+use service::Session;
 
-use analytics::Store;
-use async_graphql::{Context, dataloader::DataLoader};
-use domain::{Cx, Db, Scope};
-use tokio::sync::OnceCell;
+use crate::{error::IntoGraphql as _, loader::Batch};
 
-use crate::loader::Batch;
-
-/// The data of one request. The server makes one per request and puts it into the request's data.
-#[derive(Clone)]
-pub struct Request(Arc<Inner>);
-
-struct Inner {
-    scope: Scope,
-    db: Db,
-    store: Store,
-    cx: OnceCell<Cx>,
+/// The data that resolvers expect on a request.
+pub(crate) fn attach(session: Session, request: async_graphql::Request) -> async_graphql::Request {
+    let loader = DataLoader::new(Batch(session.clone()), tokio::spawn);
+    request.data(session).data(loader)
 }
 
-impl Request {
-    /// A request of `scope`.
-    pub fn new(scope: Scope, db: Db, store: Store) -> Self {
-        Self(Arc::new(Inner {
-            scope,
-            db,
-            store,
-            cx: OnceCell::new(),
-        }))
-    }
-
-    /// The data that resolvers expect on the request.
-    pub fn attach(self, request: async_graphql::Request) -> async_graphql::Request {
-        let loader = DataLoader::new(Batch(self.clone()), tokio::spawn);
-        request.data(self).data(loader)
-    }
-
-    pub(crate) fn of<'a>(ctx: &Context<'a>) -> async_graphql::Result<&'a Self> {
-        ctx.data::<Self>()
-    }
-
-    /// Who asks.
-    pub fn scope(&self) -> &Scope {
-        &self.0.scope
-    }
-
-    pub(crate) fn db(&self) -> &Db {
-        &self.0.db
-    }
-
-    pub(crate) fn store(&self) -> &Store {
-        &self.0.store
-    }
-
-    /// The request's snapshot of Postgres: opened by the first field that needs it, shared by all.
-    pub(crate) async fn cx(&self) -> domain::Result<&Cx> {
-        self.0
-            .cx
-            .get_or_try_init(|| self.0.db.read(&self.0.scope))
-            .await
-    }
-
-    /// Postgres statements sent so far by reads of this request.
-    pub fn statements(&self) -> u64 {
-        self.0.cx.get().map_or(0, Cx::statements)
-    }
+/// The caller's session.
+pub(crate) fn session<'a>(ctx: &Context<'a>) -> async_graphql::Result<&'a Session> {
+    ctx.data::<Session>()
 }
 
-/// The loaders of this request.
-pub(crate) fn loader<'a>(ctx: &Context<'a>) -> async_graphql::Result<&'a DataLoader<Batch>> {
-    ctx.data::<DataLoader<Batch>>()
+/// What `key` stands for, loaded together with what other fields want at this moment.
+pub(crate) async fn load<K, V>(ctx: &Context<'_>, key: K) -> async_graphql::Result<Option<V>>
+where
+    K: Clone + Eq + std::hash::Hash + Send + Sync + 'static,
+    Batch: Loader<K, Error = std::sync::Arc<domain::Error>>,
+    <Batch as Loader<K>>::Value: Into<V>,
+{
+    let found = ctx.data::<DataLoader<Batch>>()?.load_one(key).await.gql()?;
+    Ok(found.map(Into::into))
 }

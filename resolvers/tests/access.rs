@@ -149,7 +149,7 @@ async fn objects_out_of_reach_do_not_exist() {
         .await;
     assert_eq!(world::codes(&tenant), ["NOT_FOUND"]);
     let iccid = &beta["sims"]["nodes"][0]["iccid"];
-    let by_iccid = "query($iccid: String!) { sim(iccid: $iccid) { id } }";
+    let by_iccid = "query($iccid: String!) { sim(by: { iccid: $iccid }) { id } }";
     let foreign = world
         .run(admin("alpha"), by_iccid, json!({ "iccid": iccid }))
         .await;
@@ -180,7 +180,11 @@ async fn a_switch_and_a_pool_take_effect_on_the_next_request() {
         ["FORBIDDEN"]
     );
     let id = world
-        .run(admin, "{ customer(slug: \"dyer\") { id } }", json!({}))
+        .run(
+            admin,
+            "{ customer(by: { slug: \"dyer\" }) { id } }",
+            json!({}),
+        )
         .await["data"]["customer"]["id"]
         .clone();
     let open = "mutation($id: ID!) { setCustomerVisibility(input: { customerId: $id, visibility: { devices: true, sims: true, sessions: false, usage: false, billing: false } }) { customer { visibility { sims } } } }";
@@ -253,11 +257,10 @@ async fn a_device_is_seen_by_the_customer_that_it_belongs_to_now() {
         iccid(3),
         iccid(0)
     );
-    let import =
-        "mutation($csv: String!) { importFleet(input: { csv: $csv }) { updated rejected } }";
+    let import = "mutation($csv: String!) { importFleet(input: { csv: $csv }) { report { updated rejected } } }";
     let report = world.run(admin, import, json!({ "csv": moved })).await;
     assert_eq!(
-        report["data"]["importFleet"],
+        report["data"]["importFleet"]["report"],
         json!({ "updated": 2, "rejected": 0 })
     );
 

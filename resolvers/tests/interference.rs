@@ -8,7 +8,8 @@ use std::io::Cursor;
 use analytics::CdrRow;
 use chrono::{TimeDelta, TimeZone as _, Utc};
 use domain::{
-    Role, customer, fleet, grant,
+    Role, customer, fleet,
+    grant::{self, GrantTarget},
     id::{BatchId, CustomerId, SimId},
     identifier::Iccid,
     scope::Visibility,
@@ -91,16 +92,16 @@ async fn battery(world: &World) -> Vec<String> {
     documents.extend(
         [
             "{ devices(filter: { search: \"device\" }) { totalCount nodes { id name labels { key value } } } }",
-            "{ devices(filter: { labels: [{ key: \"secret\" }] }) { totalCount } }",
+            "{ devices(filter: { label: { key: \"secret\" } }) { totalCount } }",
             "{ devices(filter: { unassigned: true }) { totalCount nodes { id } } }",
             "{ devices(orderBy: { field: CREATED_AT, direction: DESC }) { nodes { name updatedAt } pageInfo { startCursor } } }",
             "{ devices(last: 2) { edges { cursor node { name customer { name slug } } } } }",
             "{ customers(filter: { search: \"o\" }) { totalCount nodes { name } } }",
-            "{ customer(slug: \"bosch\") { name } }",
-            "{ sim(iccid: \"8944501000000000000\") { id } }",
+            "{ customer(by: { slug: \"bosch\" }) { name } }",
+            "{ sim(by: { iccid: \"8944501000000000000\" }) { id } }",
             "{ sims(filter: { search: \"89\" }) { totalCount } }",
             "{ node(id: \"sim_00000000000000000000000000000000\") { id } }",
-            "{ labels { key options } }",
+            "{ labelDefinitions { nodes { key options } totalCount } }",
             "{ me { permissions visibility { usage } tenant { name } customer { name } } }",
             "{ networks(first: 3) { nodes { name usage(input: $october) { totals { records } } } } }",
             "{ devices { nodes { sims { iccid } usage(input: $october) { totals { bytesTotal } } } } }",
@@ -191,20 +192,18 @@ async fn happen(world: &World, change: Change) {
                 usage,
                 ..Visibility::ALL
             };
-            customer::set_visibility(&cx, bosch.id, visibility)
+            customer::set_visibility(cx, bosch.id, visibility)
                 .await
                 .expect("switches");
-            cx.commit().await.expect("commit");
         }
         Change::Grant { subject } => {
             let admin = world.scope(Caller("alpha", Role::TenantAdmin, None)).await;
             let cx = world.db.write(&admin).await.expect("write");
             let bosch = customer::get_by_slug(&cx, "bosch").await.expect("bosch");
-            let target = grant::Target::Customer(bosch.id);
-            grant::add(&cx, &format!("somebody-{subject}"), &[target])
+            let target = GrantTarget::Customer(bosch.id);
+            grant::add(cx, &format!("somebody-{subject}"), vec![target])
                 .await
                 .expect("grant");
-            cx.commit().await.expect("commit");
         }
     }
 }

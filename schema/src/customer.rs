@@ -1,25 +1,76 @@
 //! Words about customers, their visibility switches and segment grants.
 
-use async_graphql::{ID, InputObject};
-use domain::{Error, Result, customer, grant::Target, scope::Visibility};
+use async_graphql::{Enum, ID, InputObject, OneofObject};
+use domain::{
+    Result,
+    customer::{self, CustomerCondition},
+    grant::GrantTarget,
+    scope::Visibility,
+};
 
-use crate::{parse_id, parse_ids, text};
+use crate::{
+    filter::conditions,
+    order::{OrderDirection, order},
+    parse_id, parse_ids, text, texts,
+};
 
-/// Which customers.
-#[derive(InputObject, Clone, Debug, Default)]
-pub struct CustomerFilter {
-    /// Part of the name, slug or contact's mail address, in any case.
-    pub search: Option<String>,
+/// What names a customer.
+#[derive(OneofObject, Clone, Debug)]
+pub enum CustomerBy {
+    /// Global id.
+    Id(ID),
+    /// Short name.
+    Slug(String),
 }
 
-impl TryFrom<CustomerFilter> for customer::CustomerFilter {
-    type Error = Error;
+impl TryFrom<CustomerBy> for customer::CustomerBy {
+    type Error = domain::Error;
 
-    fn try_from(filter: CustomerFilter) -> Result<Self> {
-        Ok(Self {
-            search: filter.search.map(text).transpose()?,
+    fn try_from(by: CustomerBy) -> Result<Self> {
+        Ok(match by {
+            CustomerBy::Id(id) => Self::Id(parse_id(&id)?),
+            CustomerBy::Slug(slug) => Self::Slug(text(slug)?),
         })
     }
+}
+
+/// Which customers. All given conditions must hold.
+#[derive(InputObject, Clone, Debug, Default)]
+pub struct CustomerFilter {
+    /// All of these hold.
+    pub and: Option<Vec<CustomerFilter>>,
+    /// At least one of these holds.
+    pub or: Option<Vec<CustomerFilter>>,
+    /// This does not hold.
+    pub not: Option<Box<CustomerFilter>>,
+    /// Part of the name, slug or contact's mail address, in any case.
+    pub search: Option<String>,
+    /// One of these.
+    pub ids: Option<Vec<ID>>,
+    /// With one of these short names.
+    pub slugs: Option<Vec<String>>,
+}
+
+conditions!(CustomerFilter => CustomerCondition {
+    search: |part| text(part).map(CustomerCondition::Search),
+    ids: |ids: Vec<ID>| parse_ids(&ids).map(CustomerCondition::Ids),
+    slugs: |slugs| texts(slugs).map(CustomerCondition::Slugs),
+});
+
+/// What customers can be sorted by.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[graphql(remote = "customer::CustomerOrderField")]
+pub enum CustomerOrderField {
+    /// Organisation name.
+    #[default]
+    Name,
+    /// Short name.
+    Slug,
+}
+
+order! {
+    /// Sort of a customer list; ties are broken by id.
+    CustomerOrder by CustomerOrderField, OrderDirection::Asc, "OrderDirection::Asc"
 }
 
 /// The five visibility switches of a customer. All are given, so that what is not named is not opened by accident.
@@ -86,15 +137,19 @@ impl GrantSegmentInput {
     ///
     /// # Errors
     /// `INVALID_INPUT` for an id of another kind, `LIMIT_EXCEEDED` for too many.
-    pub fn targets(&self) -> Result<Vec<Target>> {
+    pub fn targets(&self) -> Result<Vec<GrantTarget>> {
         let mut targets = Vec::new();
         targets.extend(
             parse_ids(&self.customer_ids)?
                 .into_iter()
-                .map(Target::Customer),
+                .map(GrantTarget::Customer),
         );
-        targets.extend(parse_ids(&self.sim_ids)?.into_iter().map(Target::Sim));
-        targets.extend(parse_ids(&self.device_ids)?.into_iter().map(Target::Device));
+        targets.extend(parse_ids(&self.sim_ids)?.into_iter().map(GrantTarget::Sim));
+        targets.extend(
+            parse_ids(&self.device_ids)?
+                .into_iter()
+                .map(GrantTarget::Device),
+        );
         Ok(targets)
     }
 }

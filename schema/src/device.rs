@@ -1,9 +1,14 @@
 //! Words about devices.
 
 use async_graphql::{Enum, ID, InputObject};
-use domain::{Error, Result, device, paging::Direction};
+use domain::device::{self, DeviceCondition};
 
-use crate::{bounded, label::LabelFilter, order::OrderDirection, parse_ids, text};
+use crate::{
+    filter::conditions,
+    label::LabelFilter,
+    order::{OrderDirection, order},
+    parse_ids, text, texts, words,
+};
 
 /// Lifecycle state of a device; independent of any SIM inside and of whether it is online.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,40 +39,46 @@ pub enum Connectivity {
 /// Which devices. All given conditions must hold.
 #[derive(InputObject, Clone, Debug, Default)]
 pub struct DeviceFilter {
+    /// All of these hold.
+    pub and: Option<Vec<DeviceFilter>>,
+    /// At least one of these holds.
+    pub or: Option<Vec<DeviceFilter>>,
+    /// This does not hold.
+    pub not: Option<Box<DeviceFilter>>,
     /// Part of the name or kind, in any case.
     pub search: Option<String>,
-    /// In any of these states.
+    /// One of these.
+    pub ids: Option<Vec<ID>>,
+    /// With one of these names.
+    pub names: Option<Vec<String>>,
+    /// Of one of these kinds.
+    pub kinds: Option<Vec<String>>,
+    /// In one of these states.
     pub states: Option<Vec<DeviceState>>,
-    /// Assigned now to any of these customers.
+    /// Belonging now to one of these customers.
     pub customers: Option<Vec<ID>>,
-    /// True: assigned to no customer. False: assigned to one.
+    /// True: belonging to no customer. False: belonging to one.
     pub unassigned: Option<bool>,
-    /// Able to communicate in all of these ways.
+    /// Able to communicate in one of these ways.
     pub connectivity: Option<Vec<Connectivity>>,
-    /// Carrying all of these labels.
-    pub labels: Option<Vec<LabelFilter>>,
+    /// Carrying this label.
+    pub label: Option<LabelFilter>,
+    /// True: made by the simulator. False: real.
+    pub simulated: Option<bool>,
 }
 
-impl TryFrom<DeviceFilter> for device::DeviceFilter {
-    type Error = Error;
-
-    fn try_from(filter: DeviceFilter) -> Result<Self> {
-        let (states, ways) = (
-            filter.states.unwrap_or_default(),
-            filter.connectivity.unwrap_or_default(),
-        );
-        bounded(states.len())?;
-        bounded(ways.len())?;
-        Ok(Self {
-            search: filter.search.map(text).transpose()?,
-            states: states.into_iter().map(Into::into).collect(),
-            customers: filter.customers.as_deref().map(parse_ids).transpose()?,
-            unassigned: filter.unassigned,
-            connectivity: ways.into_iter().map(Into::into).collect(),
-            labels: crate::label::filters(filter.labels.unwrap_or_default())?,
-        })
-    }
-}
+conditions!(DeviceFilter => DeviceCondition {
+    search: |part| text(part).map(DeviceCondition::Search),
+    ids: |ids: Vec<ID>| parse_ids(&ids).map(DeviceCondition::Ids),
+    names: |names| texts(names).map(DeviceCondition::Names),
+    kinds: |kinds| texts(kinds).map(DeviceCondition::Kinds),
+    states: |states: Vec<DeviceState>| words(states).map(DeviceCondition::States),
+    customers: |ids: Vec<ID>| parse_ids(&ids).map(DeviceCondition::Customers),
+    unassigned: |yes| Ok(DeviceCondition::Unassigned(yes)),
+    connectivity: |ways: Vec<Connectivity>| words(ways).map(DeviceCondition::Connectivity),
+    label: |label: LabelFilter| label.try_into().map(DeviceCondition::Label),
+    simulated: |yes| Ok(DeviceCondition::Simulated(yes)),
+});
 
 /// What devices can be sorted by.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -80,19 +91,7 @@ pub enum DeviceOrderField {
     CreatedAt,
 }
 
-/// Sort of a device list; ties are broken by id.
-#[derive(InputObject, Clone, Copy, Debug, Default)]
-pub struct DeviceOrder {
-    /// Sorted by this.
-    #[graphql(default)]
-    pub field: DeviceOrderField,
-    /// In this direction.
-    #[graphql(default)]
-    pub direction: OrderDirection,
-}
-
-impl From<DeviceOrder> for (device::DeviceOrderField, Direction) {
-    fn from(order: DeviceOrder) -> Self {
-        (order.field.into(), order.direction.into())
-    }
+order! {
+    /// Sort of a device list; ties are broken by id.
+    DeviceOrder by DeviceOrderField, OrderDirection::Asc, "OrderDirection::Asc"
 }

@@ -1,10 +1,17 @@
 //! Words about intake.
 
-use async_graphql::{Enum, InputObject};
+use async_graphql::{Enum, ID, InputObject};
 use chrono::{DateTime, Utc};
-use domain::{Error, Period, Result, journal};
+use domain::{
+    Error, Period, Result,
+    journal::{self, BatchCondition, RejectionCondition},
+};
 
-use crate::text;
+use crate::{
+    filter::conditions,
+    order::{OrderDirection, order},
+    parse_ids, texts, words,
+};
 
 /// Why a record was refused.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,33 +70,96 @@ pub enum HourOf {
     Event,
 }
 
+/// A half-open span of time.
+#[derive(InputObject, Clone, Copy, Debug)]
+pub struct PeriodInput {
+    /// At or after this moment.
+    pub from: DateTime<Utc>,
+    /// Before this moment.
+    pub to: DateTime<Utc>,
+}
+
+impl TryFrom<PeriodInput> for Period {
+    type Error = Error;
+
+    fn try_from(period: PeriodInput) -> Result<Self> {
+        Self::new(period.from, period.to)
+    }
+}
+
 /// Which refused records. All given conditions must hold.
 #[derive(InputObject, Clone, Debug, Default)]
 pub struct RejectionFilter {
-    /// Received at or after this moment; goes with `receivedTo`.
-    pub received_from: Option<DateTime<Utc>>,
-    /// Received before this moment; goes with `receivedFrom`.
-    pub received_to: Option<DateTime<Utc>>,
-    /// Of this source.
-    pub source: Option<String>,
-    /// Refused for this reason.
-    pub code: Option<RejectionCode>,
+    /// All of these hold.
+    pub and: Option<Vec<RejectionFilter>>,
+    /// At least one of these holds.
+    pub or: Option<Vec<RejectionFilter>>,
+    /// This does not hold.
+    pub not: Option<Box<RejectionFilter>>,
+    /// Received within this period.
+    pub received: Option<PeriodInput>,
+    /// Of one of these sources.
+    pub sources: Option<Vec<String>>,
+    /// Refused for one of these reasons.
+    pub codes: Option<Vec<RejectionCode>>,
+    /// With one of these record ids.
+    pub record_ids: Option<Vec<String>>,
 }
 
-impl TryFrom<RejectionFilter> for journal::RejectionFilter {
-    type Error = Error;
+conditions!(RejectionFilter => RejectionCondition {
+    received: |period: PeriodInput| period.try_into().map(RejectionCondition::Received),
+    sources: |sources| texts(sources).map(RejectionCondition::Sources),
+    codes: |codes: Vec<RejectionCode>| words(codes).map(RejectionCondition::Codes),
+    record_ids: |ids| texts(ids).map(RejectionCondition::RecordIds),
+});
 
-    fn try_from(filter: RejectionFilter) -> Result<Self> {
-        let received = match (filter.received_from, filter.received_to) {
-            (Some(from), Some(to)) => Some(Period::new(from, to)?),
-            (None, None) => None,
-            _ => return Err(Error::invalid("receivedFrom and receivedTo go together")),
-        };
-        let source = filter.source.map(text).transpose()?;
-        Ok(Self {
-            received,
-            source,
-            code: filter.code.map(Into::into),
-        })
-    }
+/// What refused records can be sorted by.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[graphql(remote = "journal::RejectionOrderField")]
+pub enum RejectionOrderField {
+    /// Time of receipt.
+    #[default]
+    ReceivedAt,
+}
+
+order! {
+    /// Sort of refused records, newest first unless said otherwise; ties are broken by id.
+    RejectionOrder by RejectionOrderField, OrderDirection::Desc, "OrderDirection::Desc"
+}
+
+/// Which batches. All given conditions must hold.
+#[derive(InputObject, Clone, Debug, Default)]
+pub struct IngestBatchFilter {
+    /// All of these hold.
+    pub and: Option<Vec<IngestBatchFilter>>,
+    /// At least one of these holds.
+    pub or: Option<Vec<IngestBatchFilter>>,
+    /// This does not hold.
+    pub not: Option<Box<IngestBatchFilter>>,
+    /// One of these.
+    pub ids: Option<Vec<ID>>,
+    /// In one of these states.
+    pub states: Option<Vec<IngestBatchState>>,
+    /// Received within this period.
+    pub received: Option<PeriodInput>,
+}
+
+conditions!(IngestBatchFilter => BatchCondition {
+    ids: |ids: Vec<ID>| parse_ids(&ids).map(BatchCondition::Ids),
+    states: |states: Vec<IngestBatchState>| words(states).map(BatchCondition::States),
+    received: |period: PeriodInput| period.try_into().map(BatchCondition::Received),
+});
+
+/// What batches can be sorted by.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[graphql(remote = "journal::BatchOrderField")]
+pub enum IngestBatchOrderField {
+    /// Time of receipt.
+    #[default]
+    ReceivedAt,
+}
+
+order! {
+    /// Sort of batches, newest first unless said otherwise; ties are broken by id.
+    IngestBatchOrder by IngestBatchOrderField, OrderDirection::Desc, "OrderDirection::Desc"
 }

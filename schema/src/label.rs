@@ -1,39 +1,70 @@
-//! Inputs about labels.
+//! Words about labels.
 
-use async_graphql::InputObject;
-use domain::{Error, Result, label};
+use async_graphql::{Enum, ID, InputObject};
+use domain::{
+    Error, Result,
+    label::{self, LabelDefinitionCondition},
+};
 
-use crate::{bounded, text};
+use crate::{
+    filter::conditions,
+    order::{OrderDirection, order},
+    parse_ids, text, texts,
+};
 
-/// A condition on labels: the object carries `key` with one of `values`, or with any value when no values are given.
+/// A condition on what carries labels: it carries `key`, with one of `values` if values are given.
 #[derive(InputObject, Clone, Debug)]
 pub struct LabelFilter {
     /// Key of the label, for example `location`.
     pub key: String,
-    /// Accepted values; empty accepts any value.
-    #[graphql(default)]
-    pub values: Vec<String>,
+    /// Accepted values; null accepts any value, an empty list none.
+    pub values: Option<Vec<String>>,
 }
 
 impl TryFrom<LabelFilter> for label::LabelFilter {
     type Error = Error;
 
     fn try_from(filter: LabelFilter) -> Result<Self> {
-        bounded(filter.values.len())?;
-        let values = filter.values.into_iter().map(text).collect::<Result<_>>()?;
         Ok(Self {
             key: text(filter.key)?,
-            values,
+            values: filter.values.map(texts).transpose()?,
         })
     }
 }
 
-pub(crate) fn filters(filters: Vec<LabelFilter>) -> Result<Vec<label::LabelFilter>> {
-    if filters.len() > 10 {
-        return Err(Error::new(
-            domain::Code::LimitExceeded,
-            "a filter has at most 10 label conditions",
-        ));
-    }
-    filters.into_iter().map(TryInto::try_into).collect()
+/// Which label definitions. All given conditions must hold.
+#[derive(InputObject, Clone, Debug, Default)]
+pub struct LabelDefinitionFilter {
+    /// All of these hold.
+    pub and: Option<Vec<LabelDefinitionFilter>>,
+    /// At least one of these holds.
+    pub or: Option<Vec<LabelDefinitionFilter>>,
+    /// This does not hold.
+    pub not: Option<Box<LabelDefinitionFilter>>,
+    /// Part of the key, in any case.
+    pub search: Option<String>,
+    /// One of these.
+    pub ids: Option<Vec<ID>>,
+    /// With one of these keys.
+    pub keys: Option<Vec<String>>,
+}
+
+conditions!(LabelDefinitionFilter => LabelDefinitionCondition {
+    search: |part| text(part).map(LabelDefinitionCondition::Search),
+    ids: |ids: Vec<ID>| parse_ids(&ids).map(LabelDefinitionCondition::Ids),
+    keys: |keys| texts(keys).map(LabelDefinitionCondition::Keys),
+});
+
+/// What label definitions can be sorted by.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[graphql(remote = "label::LabelDefinitionOrderField")]
+pub enum LabelDefinitionOrderField {
+    /// Key.
+    #[default]
+    Key,
+}
+
+order! {
+    /// Sort of a list of label definitions.
+    LabelDefinitionOrder by LabelDefinitionOrderField, OrderDirection::Asc, "OrderDirection::Asc"
 }

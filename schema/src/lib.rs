@@ -4,6 +4,8 @@
 
 pub mod customer;
 pub mod device;
+pub mod error;
+pub mod filter;
 pub mod fleet;
 pub mod ingest;
 pub mod label;
@@ -45,21 +47,34 @@ pub(crate) fn text(text: String) -> Result<String> {
     if text.contains('\0') {
         return Err(Error::invalid("a text cannot contain NUL"));
     }
-    if text.chars().count() > MAX_FILTER_TEXT {
-        return Err(Error::new(
-            domain::Code::LimitExceeded,
-            format!("a filter text has at most {MAX_FILTER_TEXT} characters"),
-        ));
+    let length = text.chars().count();
+    if length > MAX_FILTER_TEXT {
+        let message = format!("a filter text has at most {MAX_FILTER_TEXT} characters");
+        return Err(Error::limit(message, MAX_FILTER_TEXT as u64, length as u64));
     }
     Ok(text)
+}
+
+/// Filter texts, no more than [`MAX_FILTER_VALUES`].
+pub(crate) fn texts(texts: Vec<String>) -> Result<Vec<String>> {
+    bounded(texts.len())?;
+    texts.into_iter().map(text).collect()
+}
+
+/// Words of a closed set, as the domain has them, no more than [`MAX_FILTER_VALUES`].
+pub(crate) fn words<W: Into<D>, D>(words: Vec<W>) -> Result<Vec<D>> {
+    bounded(words.len())?;
+    Ok(words.into_iter().map(Into::into).collect())
 }
 
 pub(crate) fn bounded(values: usize) -> Result<()> {
     if values <= MAX_FILTER_VALUES {
         return Ok(());
     }
-    Err(Error::new(
-        domain::Code::LimitExceeded,
-        format!("a filter list has at most {MAX_FILTER_VALUES} values"),
+    let message = format!("a filter list has at most {MAX_FILTER_VALUES} values");
+    Err(Error::limit(
+        message,
+        MAX_FILTER_VALUES as u64,
+        values as u64,
     ))
 }

@@ -1,36 +1,59 @@
 //! Words about networks.
 
-use async_graphql::InputObject;
-use domain::{Error, Result, network};
+use async_graphql::{Enum, InputObject};
+use domain::{
+    Result,
+    identifier::Plmn,
+    network::{self, NetworkCondition},
+};
 
-use crate::{bounded, text};
+use crate::{
+    bounded,
+    filter::conditions,
+    order::{OrderDirection, order},
+    text, texts,
+};
 
 /// Which networks. All given conditions must hold.
 #[derive(InputObject, Clone, Debug, Default)]
 pub struct NetworkFilter {
+    /// All of these hold.
+    pub and: Option<Vec<NetworkFilter>>,
+    /// At least one of these holds.
+    pub or: Option<Vec<NetworkFilter>>,
+    /// This does not hold.
+    pub not: Option<Box<NetworkFilter>>,
     /// Part of the name or operator, in any case.
     pub search: Option<String>,
-    /// In any of these countries, ISO 3166-1 alpha-2.
+    /// One of these, as `MCC-MNC`.
+    pub codes: Option<Vec<String>>,
+    /// In one of these countries, ISO 3166-1 alpha-2.
     pub countries: Option<Vec<String>>,
 }
 
-impl TryFrom<NetworkFilter> for network::NetworkFilter {
-    type Error = Error;
+conditions!(NetworkFilter => NetworkCondition {
+    search: |part| text(part).map(NetworkCondition::Search),
+    codes: |codes: Vec<String>| {
+        bounded(codes.len())?;
+        let codes = codes.iter().map(|text| Plmn::parse(text));
+        Ok(NetworkCondition::Codes(codes.collect::<Result<_>>()?))
+    },
+    countries: |codes| {
+        let codes = texts(codes)?.into_iter().map(|code| code.to_uppercase());
+        Ok(NetworkCondition::Countries(codes.collect()))
+    },
+});
 
-    fn try_from(filter: NetworkFilter) -> Result<Self> {
-        let countries = filter
-            .countries
-            .map(|countries| {
-                bounded(countries.len())?;
-                countries
-                    .into_iter()
-                    .map(|code| Ok(text(code)?.to_uppercase()))
-                    .collect::<Result<_>>()
-            })
-            .transpose()?;
-        Ok(Self {
-            search: filter.search.map(text).transpose()?,
-            countries,
-        })
-    }
+/// What networks can be sorted by.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[graphql(remote = "network::NetworkOrderField")]
+pub enum NetworkOrderField {
+    /// MCC-MNC.
+    #[default]
+    Code,
+}
+
+order! {
+    /// Sort of a network list.
+    NetworkOrder by NetworkOrderField, OrderDirection::Asc, "OrderDirection::Asc"
 }

@@ -2,8 +2,13 @@
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
+/// A count of what there are fewer than 2^31 of, as `Int`; more than that shows as the largest one.
+pub fn int(count: u64) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
 /// An integer of up to 128 bits, written as a decimal string because JSON numbers lose digits above 2^53. Byte
-/// counters are of this type (PLT-14). Input may also be a JSON integer.
+/// counters are of this type. Input may also be a JSON integer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BigInt(pub i128);
 

@@ -1,9 +1,19 @@
 //! Words about SIMs.
 
-use async_graphql::{Enum, ID, InputObject};
-use domain::{Error, Result, paging::Direction, sim};
+use async_graphql::{Enum, ID, InputObject, OneofObject};
+use domain::{
+    Result,
+    identifier::Iccid,
+    sim::{self, SimCondition},
+};
 
-use crate::{bounded, label::LabelFilter, order::OrderDirection, parse_ids, text};
+use crate::{
+    bounded,
+    filter::conditions,
+    label::LabelFilter,
+    order::{OrderDirection, order},
+    parse_id, parse_ids, text, words,
+};
 
 /// State of a SIM. Where it lies and what it is used for are labels, not states.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,39 +29,67 @@ pub enum SimState {
     Terminated,
 }
 
+/// What names a SIM.
+#[derive(OneofObject, Clone, Debug)]
+pub enum SimBy {
+    /// Global id.
+    Id(ID),
+    /// Serial number, with or without its check digit.
+    Iccid(String),
+}
+
+impl TryFrom<SimBy> for sim::SimBy {
+    type Error = domain::Error;
+
+    fn try_from(by: SimBy) -> Result<Self> {
+        Ok(match by {
+            SimBy::Id(id) => Self::Id(parse_id(&id)?),
+            SimBy::Iccid(text) => Self::Iccid(Iccid::parse(&text)?),
+        })
+    }
+}
+
 /// Which SIMs. All given conditions must hold.
 #[derive(InputObject, Clone, Debug, Default)]
 pub struct SimFilter {
+    /// All of these hold.
+    pub and: Option<Vec<SimFilter>>,
+    /// At least one of these holds.
+    pub or: Option<Vec<SimFilter>>,
+    /// This does not hold.
+    pub not: Option<Box<SimFilter>>,
     /// Part of the ICCID or MSISDN.
     pub search: Option<String>,
-    /// In any of these states.
+    /// One of these.
+    pub ids: Option<Vec<ID>>,
+    /// With one of these ICCIDs, with or without the check digit.
+    pub iccids: Option<Vec<String>>,
+    /// In one of these states.
     pub states: Option<Vec<SimState>>,
-    /// Assigned now to any of these customers.
+    /// Assigned now to one of these customers.
     pub customers: Option<Vec<ID>>,
     /// True: assigned to no customer. False: assigned to one.
     pub unassigned: Option<bool>,
-    /// Carrying all of these labels.
-    pub labels: Option<Vec<LabelFilter>>,
+    /// Carrying this label.
+    pub label: Option<LabelFilter>,
     /// True: made by the simulator. False: real.
     pub simulated: Option<bool>,
 }
 
-impl TryFrom<SimFilter> for sim::SimFilter {
-    type Error = Error;
-
-    fn try_from(filter: SimFilter) -> Result<Self> {
-        let states = filter.states.unwrap_or_default();
-        bounded(states.len())?;
-        Ok(Self {
-            search: filter.search.map(text).transpose()?,
-            states: states.into_iter().map(Into::into).collect(),
-            customers: filter.customers.as_deref().map(parse_ids).transpose()?,
-            unassigned: filter.unassigned,
-            labels: crate::label::filters(filter.labels.unwrap_or_default())?,
-            simulated: filter.simulated,
-        })
-    }
-}
+conditions!(SimFilter => SimCondition {
+    search: |part| text(part).map(SimCondition::Search),
+    ids: |ids: Vec<ID>| parse_ids(&ids).map(SimCondition::Ids),
+    iccids: |iccids: Vec<String>| {
+        bounded(iccids.len())?;
+        let iccids = iccids.iter().map(|text| Iccid::parse(text));
+        Ok(SimCondition::Iccids(iccids.collect::<Result<_>>()?))
+    },
+    states: |states: Vec<SimState>| words(states).map(SimCondition::States),
+    customers: |ids: Vec<ID>| parse_ids(&ids).map(SimCondition::Customers),
+    unassigned: |yes| Ok(SimCondition::Unassigned(yes)),
+    label: |label: LabelFilter| label.try_into().map(SimCondition::Label),
+    simulated: |yes| Ok(SimCondition::Simulated(yes)),
+});
 
 /// What SIMs can be sorted by.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -64,19 +102,7 @@ pub enum SimOrderField {
     CreatedAt,
 }
 
-/// Sort of a SIM list; ties are broken by id.
-#[derive(InputObject, Clone, Copy, Debug, Default)]
-pub struct SimOrder {
-    /// Sorted by this.
-    #[graphql(default)]
-    pub field: SimOrderField,
-    /// In this direction.
-    #[graphql(default)]
-    pub direction: OrderDirection,
-}
-
-impl From<SimOrder> for (sim::SimOrderField, Direction) {
-    fn from(order: SimOrder) -> Self {
-        (order.field.into(), order.direction.into())
-    }
+order! {
+    /// Sort of a SIM list; ties are broken by id.
+    SimOrder by SimOrderField, OrderDirection::Asc, "OrderDirection::Asc"
 }

@@ -53,7 +53,7 @@ pub enum Error {
     },
 }
 
-/// A running server and a token of the tenant, with the permissions `inventory:write` and `cdrs:write`.
+/// A running server and a token of the tenant, with the permissions `INVENTORY_WRITE` and `CDRS_WRITE`.
 #[derive(Clone)]
 pub struct Target {
     client: Client,
@@ -99,7 +99,7 @@ impl Target {
     /// Imports rows of the fleet, again and again until the server answers.
     pub(crate) async fn import(&self, csv: &str) -> Result<Fleet, Error> {
         let query = "mutation($input: ImportFleetInput!) { importFleet(input: $input) \
-                     { rows created updated unchanged rejected errors { line code reason } } }";
+                     { report { rows created updated unchanged rejected errors { line code reason } } userErrors { code message } } }";
         let body = json!({ "query": query, "variables": { "input": { "csv": csv } } });
         let mut patience = Patience::new();
         loop {
@@ -290,7 +290,7 @@ fn fleet(bytes: &[u8]) -> Result<Result<Fleet, String>, Error> {
         return Ok(Err(code.to_owned()));
     }
     let report = answer
-        .pointer("/data/importFleet")
+        .pointer("/data/importFleet/report")
         .filter(|report| report.is_object());
     let report = report.ok_or_else(|| refused(200, bytes))?;
     let number = |name: &str| report.get(name).and_then(number).unwrap_or_default();
@@ -336,10 +336,10 @@ mod tests {
     #[test]
     fn a_fleet_that_is_not_taken_whole_is_an_error() {
         let whole =
-            br#"{"data":{"importFleet":{"created":3,"unchanged":"2","rejected":0,"errors":[]}}}"#;
+            br#"{"data":{"importFleet":{"report":{"created":3,"unchanged":"2","rejected":0,"errors":[]}}}}"#;
         let taken = fleet(whole).expect("an answer").expect("taken");
         assert_eq!((taken.created, taken.updated, taken.unchanged), (3, 0, 2));
-        let part = br#"{"data":{"importFleet":{"rejected":1,"errors":[{"code":"IMSI_TAKEN","reason":"r"}]}}}"#;
+        let part = br#"{"data":{"importFleet":{"report":{"rejected":1,"errors":[{"code":"IMSI_TAKEN","reason":"r"}]}}}}"#;
         let error = fleet(part).map(|_| ()).map_err(|error| error.to_string());
         assert_eq!(
             error,

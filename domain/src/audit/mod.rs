@@ -1,10 +1,9 @@
 //! The audit log: who changed or crossed what, and when. Rows can be added and never changed or removed, which
 //! the database itself enforces.
 
-use sea_orm::DbErr;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{Cx, Db, Error, Result, Role, Scope, SystemCx, id::TenantId};
+use crate::{Db, Result, Role, Scope, SystemCx, WriteCx, change::Change, id::TenantId};
 
 /// One line of the log. Actor, role and time come from the transaction it is written in.
 #[derive(Clone, Debug)]
@@ -21,7 +20,7 @@ const INSERT: &str = "INSERT INTO audit (tenant_id, at, actor, role, action, sub
                       VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 /// Writes an entry in the caller's transaction, so that a change and its trace are kept or lost together.
-pub async fn record(cx: &Cx, entry: &Entry) -> Result<()> {
+pub(crate) async fn record(cx: &WriteCx, entry: &Entry) -> Result<()> {
     let scope = cx.scope();
     let values = [
         scope.tenant().uuid().into(),
@@ -32,11 +31,12 @@ pub async fn record(cx: &Cx, entry: &Entry) -> Result<()> {
         entry.subject.as_str().into(),
         entry.detail.clone().into(),
     ];
-    written(cx.execute(INSERT, values).await)
+    cx.execute(INSERT, values).await?;
+    Ok(())
 }
 
 /// Writes an entry for work of the platform itself on one tenant; `actor` names the program part.
-pub async fn record_platform(
+pub(crate) async fn record_platform(
     cx: &SystemCx,
     tenant: TenantId,
     actor: &str,
@@ -51,11 +51,12 @@ pub async fn record_platform(
         entry.subject.as_str().into(),
         entry.detail.clone().into(),
     ];
-    written(cx.execute(INSERT, values).await)
+    cx.execute(INSERT, values).await?;
+    Ok(())
 }
 
-/// Notes that platform staff entered a tenant (TEN-17), in a transaction of its own that is durable before the
-/// request is carried out. Callers of other roles are at home in their tenant: nothing is written.
+/// Notes that platform staff entered a tenant, in a transaction of its own that is durable before the request is carried
+/// out. Callers of other roles are at home in their tenant: nothing is written.
 ///
 /// # Errors
 /// `UNAVAILABLE` or `INTERNAL` when it could not be written: then the request must not run.
@@ -63,16 +64,9 @@ pub async fn crossing(db: &Db, scope: &Scope, operation: &str) -> Result<()> {
     if scope.role() != Role::PlatformAdmin {
         return Ok(());
     }
-    let cx = db.write(scope).await?;
-    let entry = Entry {
-        action: "tenant.cross",
-        subject: scope.tenant().to_string(),
-        detail: json!({ "operation": operation }),
+    let change = Change::TenantEntered {
+        tenant: scope.tenant(),
+        operation: operation.to_owned(),
     };
-    record(&cx, &entry).await?;
-    cx.commit().await
-}
-
-fn written(result: Result<u64, DbErr>) -> Result<()> {
-    result.map(|_| ()).map_err(Error::from)
+    db.write(scope).await?.commit(change).await
 }

@@ -8,7 +8,6 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -16,13 +15,14 @@ use super::{
     model::{Report, RowCode, RowError},
     owner,
     plan::{Counted, Known, Plan, SimPlan, Target, plan, reaches},
-    store::{self, History, Labelled, NewDevice, SimRecord},
+    store::{self, History, NewDevice, SimRecord},
     timeline::{Moment, Span, Timeline},
 };
 use crate::{
-    Cx, Db, Permission, Result, Scope, SystemCx, audit,
+    Db, Permission, ReadCx, Result, Scope, SystemCx, WriteCx,
     id::SimId,
     journal::{self, Uncounted},
+    label::Labelled,
 };
 
 /// Knows which usage is counted. The cubes know; this crate cannot ask them itself.
@@ -48,7 +48,7 @@ impl Patience {
     const STEP: Duration = Duration::from_millis(20);
 
     /// Waits until the accepted usage of the tenant from `first` on is counted or quarantined, and says what is left.
-    async fn until_counted(&mut self, cx: &Cx, first: Moment) -> Result<Uncounted> {
+    async fn until_counted(&mut self, cx: &ReadCx, first: Moment) -> Result<Uncounted> {
         loop {
             let uncounted = journal::uncounted(cx).await?;
             if !reaches(first, uncounted.journaled) {
@@ -88,7 +88,7 @@ pub async fn import_file<R: Read + Seek + Send>(
         let cx = db.write(scope).await?;
         let system = db.system().await?;
         let report = import(&cx, &system, &chunk, usage, &mut patience).await?;
-        cx.commit().await?;
+        cx.commit(report.change()).await?;
         progress(&report);
         total.merge(report);
     }
@@ -98,10 +98,10 @@ pub async fn import_file<R: Read + Seek + Send>(
 /// Imports one chunk. The caller commits.
 ///
 /// # Errors
-/// `FORBIDDEN` without `inventory:write`, `CONFLICT` when the fleet changed meanwhile, or a failing store. Bad rows
+/// `FORBIDDEN` without `INVENTORY_WRITE`, `CONFLICT` when the fleet changed meanwhile, or a failing store. Bad rows
 /// are no error: they are in the report.
 pub async fn import(
-    cx: &Cx,
+    cx: &WriteCx,
     system: &SystemCx,
     chunk: &Chunk,
     usage: &impl CountedUsage,
@@ -139,14 +139,6 @@ pub async fn import(
     report.errors.sort_by_key(|error| error.line);
     report.rejected = report.errors.len() as u64;
     report.rows = report.created + report.updated + report.unchanged + report.rejected;
-    let detail = json!({ "rows": report.rows, "created": report.created, "updated": report.updated,
-        "unchanged": report.unchanged, "rejected": report.rejected });
-    let entry = audit::Entry {
-        action: "fleet.import",
-        subject: "fleet".to_owned(),
-        detail,
-    };
-    audit::record(cx, &entry).await?;
     Ok(report)
 }
 
@@ -159,7 +151,7 @@ fn reassigned(planned: &Plan<'_>) -> (Vec<SimId>, Option<Moment>) {
 
 /// The usage that stands in the way of other assignments of `sims`, with effect from `first` or any later time.
 async fn counted(
-    cx: &Cx,
+    cx: &WriteCx,
     usage: &impl CountedUsage,
     sims: &[SimId],
     first: Moment,
@@ -178,7 +170,11 @@ async fn counted(
 }
 
 /// Writes a plan and returns the ICCIDs that could not be taken.
-async fn apply<'p>(cx: &Cx, known: &Known, planned: &'p Plan<'_>) -> Result<BTreeSet<&'p str>> {
+async fn apply<'p>(
+    cx: &WriteCx,
+    known: &Known,
+    planned: &'p Plan<'_>,
+) -> Result<BTreeSet<&'p str>> {
     let changed: Vec<&SimPlan<'_>> = planned.sims.iter().filter(|sim| sim.changed()).collect();
     let customers = create_customers(cx, planned, &changed).await?;
     let devices = create_devices(cx, planned, &changed, &customers).await?;
@@ -220,7 +216,7 @@ async fn apply<'p>(cx: &Cx, known: &Known, planned: &'p Plan<'_>) -> Result<BTre
 
 /// Ids of the plan's new customers, by index; only those that a changed SIM needs are created.
 async fn create_customers(
-    cx: &Cx,
+    cx: &WriteCx,
     planned: &Plan<'_>,
     changed: &[&SimPlan<'_>],
 ) -> Result<Vec<Option<Uuid>>> {
@@ -254,7 +250,7 @@ fn moved_devices(known: &Known, changed: &[&SimPlan<'_>], created: &[Option<Uuid
 /// Ids of the plan's new devices, by index. A device begins with the present customer of the first SIM in it, which
 /// nearly always stays so; its history decides in the end.
 async fn create_devices(
-    cx: &Cx,
+    cx: &WriteCx,
     planned: &Plan<'_>,
     changed: &[&SimPlan<'_>],
     customers: &[Option<Uuid>],
@@ -282,7 +278,7 @@ async fn create_devices(
 }
 
 async fn set_labels(
-    cx: &Cx,
+    cx: &WriteCx,
     known: &Known,
     changed: &[&SimPlan<'_>],
     sim_id: impl Fn(&SimPlan<'_>) -> Option<Uuid>,

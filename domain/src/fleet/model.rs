@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
+    change::Change,
     identifier::{Iccid, Imsi, Msisdn},
     sim::SimState,
 };
@@ -242,6 +243,17 @@ pub struct Report {
 }
 
 impl Report {
+    /// What it comes to, for the audit log.
+    pub(super) fn change(&self) -> Change {
+        Change::FleetImported {
+            rows: self.rows,
+            created: self.created,
+            updated: self.updated,
+            unchanged: self.unchanged,
+            rejected: self.rejected,
+        }
+    }
+
     /// Adds another part's figures.
     pub fn merge(&mut self, part: Self) {
         self.rows += part.rows;

@@ -12,7 +12,7 @@ use super::{
     store::{self, History},
     timeline::{Moment, Span, Timeline},
 };
-use crate::{Cx, Result};
+use crate::{Result, WriteCx};
 
 /// While a SIM sits in a device, and while it belongs to a customer then.
 pub(super) struct Stay {
@@ -23,7 +23,7 @@ pub(super) struct Stay {
 }
 
 /// Brings the history and the present customer of devices to where their SIMs' histories say.
-pub(super) async fn follow(cx: &Cx, devices: &[Uuid]) -> Result<()> {
+pub(super) async fn follow(cx: &WriteCx, devices: &[Uuid]) -> Result<()> {
     if devices.is_empty() {
         return Ok(());
     }

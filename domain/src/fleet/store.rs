@@ -15,13 +15,14 @@ use super::{
     timeline::{Span, Timeline},
 };
 use crate::{
-    Code, Cx, Error, Result, SystemCx,
+    Code, Error, ReadCx, Result, SystemCx, WriteCx,
     db::on_constraint,
     identifier::{Imsi, Msisdn},
+    label::Labelled,
 };
 
 /// Imports of one tenant take turns, so that what a plan read still holds when it is written.
-pub(super) async fn take_turn(cx: &Cx) -> Result<()> {
+pub(super) async fn take_turn(cx: &WriteCx) -> Result<()> {
     let sql =
         "SELECT pg_advisory_xact_lock(hashtextextended('fleet.import ' || current_tenant(), 0))";
     cx.execute(sql, []).await?;
@@ -29,7 +30,7 @@ pub(super) async fn take_turn(cx: &Cx) -> Result<()> {
 }
 
 /// Reads everything that the rows may touch.
-pub(super) async fn known(cx: &Cx, system: &SystemCx, rows: &[FleetRow]) -> Result<Known> {
+pub(super) async fn known(cx: &ReadCx, system: &SystemCx, rows: &[FleetRow]) -> Result<Known> {
     let (customers, devices, labels) = (
         customers(cx, rows).await?,
         devices(cx, rows).await?,
@@ -60,7 +61,11 @@ fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
     distinct.into_iter().collect::<Vec<_>>().into()
 }
 
-async fn iccids(cx: &Cx, system: &SystemCx, rows: &[FleetRow]) -> Result<HashMap<String, bool>> {
+async fn iccids(
+    cx: &ReadCx,
+    system: &SystemCx,
+    rows: &[FleetRow],
+) -> Result<HashMap<String, bool>> {
     #[derive(FromQueryResult)]
     struct Row {
         iccid: String,
@@ -75,7 +80,7 @@ async fn iccids(cx: &Cx, system: &SystemCx, rows: &[FleetRow]) -> Result<HashMap
     Ok(found.into_iter().map(|row| (row.iccid, row.own)).collect())
 }
 
-async fn sims(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, KnownSim>> {
+async fn sims(cx: &ReadCx, rows: &[FleetRow]) -> Result<HashMap<String, KnownSim>> {
     #[derive(FromQueryResult)]
     struct Row {
         sim_id: Uuid,
@@ -99,7 +104,7 @@ async fn sims(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, KnownSim>> {
             id,
             imsi: row.imsi,
             msisdn: row.msisdn,
-            state: row.state.parse()?,
+            state: row.state.parse().map_err(Error::internal)?,
             labels: labels.remove(&id).unwrap_or_default(),
             customer: known_targets(customers.remove(&id)),
             device: known_targets(devices.remove(&id)),
@@ -142,7 +147,7 @@ impl History {
 
 /// The histories of these SIMs or devices.
 pub(super) async fn history(
-    cx: &Cx,
+    cx: &ReadCx,
     history: History,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, Vec<Span<Uuid>>>> {
@@ -172,7 +177,7 @@ pub(super) async fn history(
 }
 
 /// The SIMs that sat in each of these devices, the SIM that is known for longest first.
-pub(super) async fn stays(cx: &Cx, devices: &[Uuid]) -> Result<HashMap<Uuid, Vec<Stay>>> {
+pub(super) async fn stays(cx: &ReadCx, devices: &[Uuid]) -> Result<HashMap<Uuid, Vec<Stay>>> {
     #[derive(FromQueryResult)]
     struct Row {
         device_id: Uuid,
@@ -209,26 +214,9 @@ pub(super) async fn stays(cx: &Cx, devices: &[Uuid]) -> Result<HashMap<Uuid, Vec
     Ok(stays)
 }
 
-/// What carries labels.
-#[derive(Clone, Copy)]
-pub(super) enum Labelled {
-    Sim,
-    Device,
-}
-
-impl Labelled {
-    /// Its table of labels, and the column there that names it.
-    const fn table(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Sim => ("sim_label", "sim_id"),
-            Self::Device => ("device_label", "device_id"),
-        }
-    }
-}
-
 /// The labels of these SIMs or devices.
 async fn set_already(
-    cx: &Cx,
+    cx: &ReadCx,
     labelled: Labelled,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, HashMap<String, String>>> {
@@ -238,7 +226,8 @@ async fn set_already(
         key: String,
         value: String,
     }
-    let (table, column) = labelled.table();
+    let object = labelled.table();
+    let (table, column) = (format!("{object}_label"), format!("{object}_id"));
     let sql = format!(
         "SELECT l.{column} AS object, d.key, l.value
         FROM {table} l JOIN label_definition d USING (tenant_id, label_id)
@@ -255,7 +244,7 @@ async fn set_already(
 }
 
 /// Customers that a row may mean, and those whose slug a new customer might want.
-async fn customers(cx: &Cx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>> {
+async fn customers(cx: &ReadCx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>> {
     #[derive(FromQueryResult)]
     struct Row {
         customer_id: Uuid,
@@ -291,7 +280,7 @@ async fn customers(cx: &Cx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>> {
     Ok(found.into_iter().map(customer).collect())
 }
 
-async fn devices(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, Uuid>> {
+async fn devices(cx: &ReadCx, rows: &[FleetRow]) -> Result<HashMap<String, Uuid>> {
     #[derive(FromQueryResult)]
     struct Row {
         device_id: Uuid,
@@ -310,7 +299,7 @@ async fn devices(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, Uuid>> {
         .collect())
 }
 
-async fn labels(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, KnownLabel>> {
+async fn labels(cx: &ReadCx, rows: &[FleetRow]) -> Result<HashMap<String, KnownLabel>> {
     #[derive(FromQueryResult)]
     struct Row {
         label_id: Uuid,
@@ -339,7 +328,7 @@ async fn labels(cx: &Cx, rows: &[FleetRow]) -> Result<HashMap<String, KnownLabel
 
 type Owners = HashMap<String, Uuid>;
 
-async fn owners(cx: &Cx, rows: &[FleetRow]) -> Result<(Owners, Owners)> {
+async fn owners(cx: &ReadCx, rows: &[FleetRow]) -> Result<(Owners, Owners)> {
     #[derive(FromQueryResult)]
     struct Row {
         sim_id: Uuid,
@@ -390,7 +379,7 @@ struct Created {
     name: String,
 }
 
-async fn create(cx: &Cx, sql: &str, records: Vec<Json>) -> Result<HashMap<String, Uuid>> {
+async fn create(cx: &WriteCx, sql: &str, records: Vec<Json>) -> Result<HashMap<String, Uuid>> {
     if records.is_empty() {
         return Ok(HashMap::new());
     }
@@ -402,7 +391,7 @@ async fn create(cx: &Cx, sql: &str, records: Vec<Json>) -> Result<HashMap<String
 
 /// Creates customers and returns their ids by slug. Every visibility switch is off (default deny).
 pub(super) async fn create_customers(
-    cx: &Cx,
+    cx: &WriteCx,
     new: impl Iterator<Item = &NewCustomer>,
 ) -> Result<HashMap<String, Uuid>> {
     let sql = "INSERT INTO customer (tenant_id, slug, name, created_at)
@@ -428,7 +417,7 @@ pub(super) struct NewDevice<'a> {
 
 /// Creates devices and returns their ids by name.
 pub(super) async fn create_devices(
-    cx: &Cx,
+    cx: &WriteCx,
     new: Vec<NewDevice<'_>>,
 ) -> Result<HashMap<String, Uuid>> {
     let sql = "INSERT INTO device (tenant_id, name, kind, state, connectivity, customer_id, simulated,
@@ -445,7 +434,7 @@ pub(super) async fn create_devices(
 
 /// Creates free-text label definitions and returns their ids by key.
 pub(super) async fn create_labels(
-    cx: &Cx,
+    cx: &WriteCx,
     keys: impl Iterator<Item = &str>,
 ) -> Result<HashMap<String, Uuid>> {
     let sql = "INSERT INTO label_definition (tenant_id, key, created_at)
@@ -464,14 +453,14 @@ impl SimRecord<'_, '_> {
     fn json(&self) -> Json {
         let row = self.plan.row();
         json!({ "id": self.plan.id, "iccid": row.iccid.as_str(), "imsi": self.plan.imsi,
-            "msisdn": self.plan.msisdn, "state": self.plan.state.as_str(), "customer": self.customer,
+            "msisdn": self.plan.msisdn, "state": <&str>::from(self.plan.state), "customer": self.customer,
             "simulated": row.simulated })
     }
 }
 
 /// Creates SIMs and returns their ids by ICCID. An ICCID that another tenant took meanwhile is left out.
 pub(super) async fn create_sims(
-    cx: &Cx,
+    cx: &WriteCx,
     new: &[SimRecord<'_, '_>],
 ) -> Result<HashMap<String, Uuid>> {
     let sql = "INSERT INTO sim (tenant_id, iccid, imsi, msisdn, state, customer_id, simulated, created_at, updated_at)
@@ -483,7 +472,7 @@ pub(super) async fn create_sims(
     create(cx, sql, new.iter().map(SimRecord::json).collect()).await
 }
 
-async fn write(cx: &Cx, sql: &str, records: Vec<Json>) -> Result<()> {
+async fn write(cx: &WriteCx, sql: &str, records: Vec<Json>) -> Result<()> {
     if !records.is_empty() {
         cx.execute(sql, [Json::from(records).into(), cx.now().into()])
             .await
@@ -493,7 +482,7 @@ async fn write(cx: &Cx, sql: &str, records: Vec<Json>) -> Result<()> {
 }
 
 /// Changes SIMs.
-pub(super) async fn update_sims(cx: &Cx, changed: &[SimRecord<'_, '_>]) -> Result<()> {
+pub(super) async fn update_sims(cx: &WriteCx, changed: &[SimRecord<'_, '_>]) -> Result<()> {
     let sql =
         "UPDATE sim SET imsi = coalesce(r.imsi, sim.imsi), msisdn = coalesce(r.msisdn, sim.msisdn),
             state = r.state, customer_id = r.customer, updated_at = $2
@@ -504,7 +493,7 @@ pub(super) async fn update_sims(cx: &Cx, changed: &[SimRecord<'_, '_>]) -> Resul
 
 /// Replaces the histories of SIMs or devices by their spans.
 pub(super) async fn replace_history(
-    cx: &Cx,
+    cx: &WriteCx,
     history: History,
     histories: Vec<(Uuid, Vec<Span<Uuid>>)>,
 ) -> Result<()> {
@@ -536,7 +525,7 @@ pub(super) async fn replace_history(
 }
 
 /// Gives devices their present customers, the last of their histories.
-pub(super) async fn set_owners(cx: &Cx, devices: &[(Uuid, Timeline<Uuid>)]) -> Result<()> {
+pub(super) async fn set_owners(cx: &WriteCx, devices: &[(Uuid, Timeline<Uuid>)]) -> Result<()> {
     let sql = "UPDATE device SET customer_id = r.customer, updated_at = $2
         FROM jsonb_to_recordset($1) AS r(id uuid, customer uuid)
         WHERE device.tenant_id = current_tenant() AND device.device_id = r.id
@@ -548,11 +537,12 @@ pub(super) async fn set_owners(cx: &Cx, devices: &[(Uuid, Timeline<Uuid>)]) -> R
 
 /// Sets labels: SIM or device, label, value. No label of one object is there twice.
 pub(super) async fn set_labels(
-    cx: &Cx,
+    cx: &WriteCx,
     labelled: Labelled,
     labels: Vec<(Uuid, Uuid, &str)>,
 ) -> Result<()> {
-    let (table, column) = labelled.table();
+    let object = labelled.table();
+    let (table, column) = (format!("{object}_label"), format!("{object}_id"));
     let sql = format!(
         "INSERT INTO {table} (tenant_id, {column}, label_id, value)
         SELECT current_tenant(), r.object, r.label, r.value
@@ -566,7 +556,7 @@ pub(super) async fn set_labels(
 }
 
 /// Notes that devices changed.
-pub(super) async fn touch_devices(cx: &Cx, devices: Vec<Uuid>) -> Result<()> {
+pub(super) async fn touch_devices(cx: &WriteCx, devices: Vec<Uuid>) -> Result<()> {
     if !devices.is_empty() {
         let sql = "UPDATE device SET updated_at = $2
             WHERE tenant_id = current_tenant() AND device_id = ANY($1)";

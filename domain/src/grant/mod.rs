@@ -1,26 +1,39 @@
-//! Segment grants: what a subject may see beyond what its token says (TEN-08, TEN-09).
+//! Segment grants: what a subject may see beyond what its token says.
 //!
 //! A grant opens one whole customer, one SIM or one device; the SIM and device grants of a subject are its pool. The
 //! identity module reads them on every request, so a change takes effect on the next one.
+
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 use crate::{
-    Code, Cx, Error, Permission, Result, audit,
+    Code, Error, Permission, ReadCx, Result, WriteCx,
+    change::Change,
     id::{CustomerId, DeviceId, GrantId, SimId},
 };
 
 /// What a grant opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Target {
+pub enum GrantTarget {
     /// Everything of one customer.
     Customer(CustomerId),
     /// One SIM.
     Sim(SimId),
     /// One device.
     Device(DeviceId),
+}
+
+impl fmt::Display for GrantTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Customer(id) => id.fmt(f),
+            Self::Sim(id) => id.fmt(f),
+            Self::Device(id) => id.fmt(f),
+        }
+    }
 }
 
 /// One grant.
@@ -31,7 +44,7 @@ pub struct Grant {
     /// The token subject it is given to.
     pub subject: String,
     /// What it opens.
-    pub target: Target,
+    pub target: GrantTarget,
     /// When it was given.
     pub created_at: DateTime<Utc>,
 }
@@ -51,9 +64,9 @@ impl TryFrom<Row> for Grant {
 
     fn try_from(row: Row) -> Result<Self> {
         let target = match (row.customer_id, row.sim_id, row.device_id) {
-            (Some(id), None, None) => Target::Customer(CustomerId::new(id)),
-            (None, Some(id), None) => Target::Sim(SimId::new(id)),
-            (None, None, Some(id)) => Target::Device(DeviceId::new(id)),
+            (Some(id), None, None) => GrantTarget::Customer(CustomerId::new(id)),
+            (None, Some(id), None) => GrantTarget::Sim(SimId::new(id)),
+            (None, None, Some(id)) => GrantTarget::Device(DeviceId::new(id)),
             _ => return Err(Error::internal("a grant without exactly one target")),
         };
         Ok(Self {
@@ -68,12 +81,12 @@ impl TryFrom<Row> for Grant {
 /// Most targets of one call.
 pub const MAX_TARGETS: usize = 1_000;
 
-/// Grants `targets` to `subject`, audited. Granting again changes nothing. Returns the subject's grants.
+/// Grants `targets` to `subject`. Granting again changes nothing. Returns the subject's grants.
 ///
 /// # Errors
-/// `FORBIDDEN` without `customers:write`, `NOT_FOUND` when a target is not in the tenant, `LIMIT_EXCEEDED` above
+/// `FORBIDDEN` without `CUSTOMERS_WRITE`, `NOT_FOUND` when a target is not in the tenant, `LIMIT_EXCEEDED` above
 /// [`MAX_TARGETS`], `INVALID_INPUT` for a subject that is empty or longer than 200 characters.
-pub async fn add(cx: &Cx, subject: &str, targets: &[Target]) -> Result<Vec<Grant>> {
+pub async fn add(cx: WriteCx, subject: &str, targets: Vec<GrantTarget>) -> Result<Vec<Grant>> {
     cx.scope().require(Permission::CustomersWrite)?;
     if subject.is_empty() || subject.chars().count() > 200 || subject.contains('\0') {
         return Err(Error::invalid("a subject has 1 to 200 characters"));
@@ -87,32 +100,23 @@ pub async fn add(cx: &Cx, subject: &str, targets: &[Target]) -> Result<Vec<Grant
             format!("at most {MAX_TARGETS} targets in one call"),
         ));
     }
-    for target in targets {
-        insert(cx, subject, *target).await?;
+    for target in &targets {
+        insert(&cx, subject, *target).await?;
     }
-    let detail = serde_json::json!({ "targets": targets.iter().map(printed).collect::<Vec<_>>() });
-    let entry = audit::Entry {
-        action: "segment.grant",
+    let grants = by_subject(&cx, subject).await?;
+    cx.commit(Change::SegmentGranted {
         subject: subject.to_owned(),
-        detail,
-    };
-    audit::record(cx, &entry).await?;
-    by_subject(cx, subject).await
+        targets,
+    })
+    .await?;
+    Ok(grants)
 }
 
-fn printed(target: &Target) -> String {
-    match target {
-        Target::Customer(id) => id.to_string(),
-        Target::Sim(id) => id.to_string(),
-        Target::Device(id) => id.to_string(),
-    }
-}
-
-async fn insert(cx: &Cx, subject: &str, target: Target) -> Result<()> {
+async fn insert(cx: &WriteCx, subject: &str, target: GrantTarget) -> Result<()> {
     let (customer, sim, device) = match target {
-        Target::Customer(id) => (Some(id.uuid()), None, None),
-        Target::Sim(id) => (None, Some(id.uuid()), None),
-        Target::Device(id) => (None, None, Some(id.uuid())),
+        GrantTarget::Customer(id) => (Some(id.uuid()), None, None),
+        GrantTarget::Sim(id) => (None, Some(id.uuid()), None),
+        GrantTarget::Device(id) => (None, None, Some(id.uuid())),
     };
     cx.execute(
         "INSERT INTO segment_grant (tenant_id, subject, customer_id, sim_id, device_id, created_at) \
@@ -140,11 +144,11 @@ async fn insert(cx: &Cx, subject: &str, target: Target) -> Result<()> {
     Ok(())
 }
 
-/// Takes a grant back, audited.
+/// Takes a grant back.
 ///
 /// # Errors
-/// `FORBIDDEN` without `customers:write`, `NOT_FOUND` when there is no such grant in the tenant.
-pub async fn revoke(cx: &Cx, id: GrantId) -> Result<()> {
+/// `FORBIDDEN` without `CUSTOMERS_WRITE`, `NOT_FOUND` when there is no such grant in the tenant.
+pub async fn revoke(cx: WriteCx, id: GrantId) -> Result<()> {
     cx.scope().require(Permission::CustomersWrite)?;
     let gone = cx
         .execute(
@@ -155,20 +159,30 @@ pub async fn revoke(cx: &Cx, id: GrantId) -> Result<()> {
     if gone == 0 {
         return Err(Error::not_found("grant"));
     }
-    let detail = serde_json::json!({});
-    let entry = audit::Entry {
-        action: "segment.revoke",
-        subject: id.to_string(),
-        detail,
-    };
-    audit::record(cx, &entry).await
+    cx.commit(Change::SegmentRevoked { grant: id }).await
+}
+
+/// The grant with this id.
+///
+/// # Errors
+/// `FORBIDDEN` without `CUSTOMERS_WRITE`, `NOT_FOUND` when there is no such grant in the tenant.
+pub async fn get(cx: &ReadCx, id: GrantId) -> Result<Grant> {
+    cx.scope().require(Permission::CustomersWrite)?;
+    let row: Option<Row> = cx
+        .one(
+            "SELECT grant_id, subject, customer_id, sim_id, device_id, created_at FROM segment_grant \
+             WHERE tenant_id = $1 AND grant_id = $2",
+            [cx.scope().tenant().uuid().into(), id.uuid().into()],
+        )
+        .await?;
+    row.ok_or_else(|| Error::not_found("grant"))?.try_into()
 }
 
 /// The grants of one subject, oldest first.
 ///
 /// # Errors
-/// `FORBIDDEN` without `customers:write`.
-pub async fn by_subject(cx: &Cx, subject: &str) -> Result<Vec<Grant>> {
+/// `FORBIDDEN` without `CUSTOMERS_WRITE`.
+pub async fn by_subject(cx: &ReadCx, subject: &str) -> Result<Vec<Grant>> {
     cx.scope().require(Permission::CustomersWrite)?;
     let rows: Vec<Row> = cx
         .all(

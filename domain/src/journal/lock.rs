@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use crate::{Cx, Db, Error, Result, SystemCx, db::is_lock_timeout, id::TenantId, sql::uuids};
+use crate::{Db, Error, Result, SystemCx, WriteCx, db::is_lock_timeout, id::TenantId, sql::uuids};
 
 /// Around inserts into the cubes; no tenant's id ends in it.
 const APPLY_LOCK: i64 = 0x0061_7070_6c79;
@@ -59,7 +59,7 @@ pub async fn bound_waits(cx: &SystemCx, patience: Duration) -> Result<()> {
 
 /// Waits for batches that are being attributed and keeps new ones out until the transaction ends. Taken before an
 /// assignment that may reach over usage is checked against what is counted; see [`super::uncounted`].
-pub async fn freeze_attribution(cx: &Cx) -> Result<()> {
+pub async fn freeze_attribution(cx: &WriteCx) -> Result<()> {
     let sql = "SELECT pg_advisory_xact_lock($1)";
     cx.execute(sql, [lock_key(cx.scope().tenant()).into()])
         .await?;

@@ -42,7 +42,7 @@ pub use lock::{
     hold_apply, hold_attribution, still_held, try_freeze_apply, try_settle,
 };
 pub use mark::{Mark, announce_mark, confirm_mark, hold_marks, mark};
-pub use parts::{BatchFilter, BatchPart, batches};
+pub use parts::{BatchCondition, BatchFilter, BatchOrderField, BatchPart, batch};
 pub use pending::{
     BatchState, Payload, Pending, Piece, Uncounted, begin_attempt, count, end_attempt, forget,
     journaled_by_turns, mark_counted, months_of, part_sequences, payload, pending, put_back,
@@ -50,7 +50,7 @@ pub use pending::{
 };
 pub use read::{
     Accounting, AccountingQuery, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,
-    RejectionFilter, accounting, fate, ledger, rejections,
+    RejectionCondition, RejectionFilter, RejectionOrderField, accounting, fate, ledger,
 };
 pub use record::{NewBatch, NewRejection, Part, Tally, record};
 pub use source::known_sources;

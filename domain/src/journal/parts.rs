@@ -1,15 +1,17 @@
 //! What a tenant can ask about its batches.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 use super::BatchState;
 use crate::{
-    Cx, Error, Period, Permission, Result,
+    Error, Period, Permission, ReadCx, Result,
+    filter::Filter,
     id::BatchId,
-    paging::{Direction, Keyset, Page, PageRequest},
-    sql::Sql,
+    list::{self, Listed, SortColumn, lists, sort_moment},
+    row::{Columns, Decode},
+    sql::{Sql, texts, uuids},
 };
 
 /// What the caller's tenant has in a batch.
@@ -34,12 +36,25 @@ pub struct BatchPart {
 }
 
 /// Which batches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct BatchFilter {
-    /// In this state.
-    pub state: Option<BatchState>,
+pub type BatchFilter = Filter<BatchCondition>;
+
+/// One condition on a batch. An empty list is met by none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum BatchCondition {
+    /// One of these.
+    Ids(Vec<BatchId>),
+    /// In one of these states.
+    States(Vec<BatchState>),
     /// Received within.
-    pub received: Option<Period>,
+    Received(Period),
+}
+
+/// What batches can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum BatchOrderField {
+    /// When they were received.
+    #[default]
+    ReceivedAt,
 }
 
 /// What a [`PartRow`] is read from.
@@ -75,40 +90,69 @@ impl TryFrom<PartRow> for BatchPart {
     }
 }
 
-/// Batches that hold records of the caller's tenant, newest first.
+impl Decode for BatchPart {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            batch: row.id()?,
+            state: row.word()?,
+            records: row.count()?,
+            bytes_up: row.number()?,
+            bytes_down: row.number()?,
+            received_at: row.moment()?,
+            counted_at: row.get()?,
+            reason: row.get()?,
+        })
+    }
+}
+
+lists!(BatchPart, by BatchCondition, sorted by BatchOrderField);
+
+impl Listed for BatchPart {
+    const WHAT: &'static str = "batch";
+    const ID: &'static str = "intake_batch_tenant.batch_id";
+
+    fn scoped(cx: &ReadCx) -> Result<Sql> {
+        cx.scope().require(Permission::IngestRead)?;
+        let mut sql = Sql::new(&format!(
+            "SELECT {PART_COLUMNS} FROM intake_batch_tenant WHERE tenant_id = "
+        ));
+        sql.bind(cx.scope().tenant().uuid());
+        Ok(sql)
+    }
+
+    fn push_condition(sql: &mut Sql, condition: &BatchCondition) {
+        match condition {
+            BatchCondition::Ids(ids) => {
+                sql.push_any("batch_id", uuids(ids.iter().map(|id| id.uuid())));
+            }
+            BatchCondition::States(states) => {
+                sql.push_any("state", texts(states.iter().map(|state| state.as_str())));
+            }
+            BatchCondition::Received(period) => sql.push_within("received_at", *period),
+        }
+    }
+
+    fn column(field: BatchOrderField) -> SortColumn {
+        match field {
+            BatchOrderField::ReceivedAt => SortColumn::moment("intake_batch_tenant.received_at"),
+        }
+    }
+
+    fn sort_key(&self, field: BatchOrderField) -> String {
+        match field {
+            BatchOrderField::ReceivedAt => sort_moment(self.received_at),
+        }
+    }
+
+    fn uuid(&self) -> Uuid {
+        self.batch.uuid()
+    }
+}
+
+/// What the caller's tenant has in a batch.
 ///
 /// # Errors
-/// `FORBIDDEN` without `ingest:read`, `INVALID_CURSOR`.
-pub async fn batches(cx: &Cx, filter: &BatchFilter, page: &PageRequest) -> Result<Page<BatchPart>> {
-    cx.scope().require(Permission::IngestRead)?;
-    let keyset = Keyset::new(
-        "received_at",
-        "timestamptz",
-        "batch_id",
-        Direction::Desc,
-        &("batches", filter),
-    );
-    let mut sql = Sql::new(&format!(
-        "SELECT {PART_COLUMNS} FROM intake_batch_tenant WHERE tenant_id = "
-    ));
-    sql.bind(cx.scope().tenant().uuid());
-    if let Some(state) = filter.state {
-        sql.push(" AND state = ").bind(state.as_str());
-    }
-    if let Some(period) = filter.received {
-        sql.push(" AND received_at >= ")
-            .bind(period.from())
-            .push(" AND received_at < ")
-            .bind(period.to());
-    }
-    keyset.push(&mut sql, page)?;
-    let rows: Vec<PartRow> = cx.select(sql).await?;
-    let rows: Result<Vec<BatchPart>> = rows.into_iter().map(BatchPart::try_from).collect();
-    Ok(keyset.page(rows?, page, |part| {
-        let at = part.received_at;
-        (
-            at.to_rfc3339_opts(SecondsFormat::Micros, true),
-            part.batch.uuid(),
-        )
-    }))
+/// `FORBIDDEN` without `INGEST_READ`, `NOT_FOUND`.
+pub async fn batch(cx: &ReadCx, id: BatchId) -> Result<BatchPart> {
+    list::get(cx, id).await
 }

@@ -15,7 +15,7 @@ use super::{
     record::{NewBatch, bigint, insert_batch, insert_parts},
 };
 use crate::{
-    Cx, Error, Result, SystemCx,
+    Error, ReadCx, Result, SystemCx,
     id::{BatchId, TenantId},
     sql::uuids,
 };
@@ -192,7 +192,7 @@ pub struct Uncounted {
 }
 
 /// What the caller's tenant has that is accepted and not known to be in the cubes.
-pub async fn uncounted(cx: &Cx) -> Result<Uncounted> {
+pub async fn uncounted(cx: &ReadCx) -> Result<Uncounted> {
     let latest: Option<Uncounted> = cx
         .one(
             "SELECT max(last_at) FILTER (WHERE state = 'JOURNALED') AS journaled, \

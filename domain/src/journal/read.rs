@@ -1,6 +1,6 @@
 //! What can be asked about intake: the fate of a record, the accounting, the refused records.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
@@ -10,10 +10,12 @@ use super::{
     present,
 };
 use crate::{
-    Code, Cx, Error, Period, Permission, Result, SystemCx,
+    Code, Error, Period, Permission, ReadCx, Result, SystemCx,
+    filter::Filter,
     id::TenantId,
-    paging::{Direction, Keyset, Page, PageRequest},
-    sql::Sql,
+    list::{Listed, SortColumn, lists, sort_moment},
+    row::{Columns, Decode},
+    sql::{Sql, texts},
 };
 
 /// Most rows of one accounting answer.
@@ -67,14 +69,27 @@ pub struct Rejection {
 }
 
 /// Which refused records.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct RejectionFilter {
+pub type RejectionFilter = Filter<RejectionCondition>;
+
+/// One condition on a refused record. An empty list is met by none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RejectionCondition {
     /// Received within.
-    pub received: Option<Period>,
-    /// Of this source.
-    pub source: Option<String>,
-    /// With this code.
-    pub code: Option<RejectionCode>,
+    Received(Period),
+    /// Of one of these sources.
+    Sources(Vec<String>),
+    /// With one of these codes.
+    Codes(Vec<RejectionCode>),
+    /// With one of these record ids.
+    RecordIds(Vec<String>),
+}
+
+/// What refused records can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum RejectionOrderField {
+    /// When they were received.
+    #[default]
+    ReceivedAt,
 }
 
 /// Which hour the accounting is grouped by.
@@ -125,31 +140,17 @@ struct AcceptedRow {
     part: PartRow,
 }
 
-#[derive(FromQueryResult)]
-struct RejectionRow {
-    rejection_id: Uuid,
-    source: String,
-    identity: Option<Uuid>,
-    record_id: Option<String>,
-    code: String,
-    message: String,
-    raw: String,
-    received_at: DateTime<Utc>,
-}
-
-impl TryFrom<RejectionRow> for Rejection {
-    type Error = Error;
-
-    fn try_from(row: RejectionRow) -> Result<Self> {
+impl Decode for Rejection {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            id: row.rejection_id,
-            source: row.source,
-            identity: row.identity.and_then(present),
-            record_id: row.record_id,
-            code: row.code.parse().map_err(Error::internal)?,
-            message: row.message,
-            raw: row.raw,
-            received_at: row.received_at,
+            id: row.get()?,
+            source: row.get()?,
+            identity: row.get::<Option<Uuid>>()?.and_then(present),
+            record_id: row.get()?,
+            code: row.word()?,
+            message: row.get()?,
+            raw: row.get()?,
+            received_at: row.moment()?,
         })
     }
 }
@@ -195,8 +196,8 @@ const ACCOUNTING_SUMS: &str = "sum(received)::bigint AS received, sum(accepted):
 /// What became of the record `record_id` of `source`.
 ///
 /// # Errors
-/// `FORBIDDEN` without `ingest:read`.
-pub async fn fate(cx: &Cx, source: &str, record_id: &str) -> Result<Fate> {
+/// `FORBIDDEN` without `INGEST_READ`.
+pub async fn fate(cx: &ReadCx, source: &str, record_id: &str) -> Result<Fate> {
     cx.scope().require(Permission::IngestRead)?;
     let tenant = cx.scope().tenant();
     let identity = identity(tenant, source, record_id);
@@ -211,11 +212,7 @@ pub async fn fate(cx: &Cx, source: &str, record_id: &str) -> Result<Fate> {
     sql.bind(tenant).push(" AND identity = ").bind(identity);
     sql.push(" ORDER BY received_at DESC, rejection_id DESC LIMIT ")
         .bind(FATE_REJECTIONS);
-    let (text, values) = sql.into_parts();
-    let rejections = cx.all::<RejectionRow>(&text, values).await?;
-    let rejections: Result<Vec<Rejection>> =
-        rejections.into_iter().map(Rejection::try_from).collect();
-    let rejections = rejections?;
+    let rejections: Vec<Rejection> = cx.select(sql).await?;
     let state = match (&accepted, rejections.is_empty()) {
         (Some(_), _) => FateState::Accepted,
         (None, false) => FateState::Rejected,
@@ -234,8 +231,8 @@ pub async fn fate(cx: &Cx, source: &str, record_id: &str) -> Result<Fate> {
 /// The accounting of the caller's tenant, by source and hour.
 ///
 /// # Errors
-/// `FORBIDDEN` without `ingest:read`; `LIMIT_EXCEEDED` when the answer has more than [`MAX_ACCOUNTING_ROWS`] rows.
-pub async fn accounting(cx: &Cx, query: &AccountingQuery) -> Result<Vec<Accounting>> {
+/// `FORBIDDEN` without `INGEST_READ`; `LIMIT_EXCEEDED` when the answer has more than [`MAX_ACCOUNTING_ROWS`] rows.
+pub async fn accounting(cx: &ReadCx, query: &AccountingQuery) -> Result<Vec<Accounting>> {
     cx.scope().require(Permission::IngestRead)?;
     let hour = match query.hour_of {
         HourOf::Receipt => "received_hour",
@@ -275,48 +272,45 @@ pub async fn ledger(cx: &SystemCx, tenant: TenantId) -> Result<Vec<Accounting>> 
     rows.into_iter().map(Accounting::try_from).collect()
 }
 
-/// Refused records, newest first.
-///
-/// # Errors
-/// `FORBIDDEN` without `ingest:read`, `INVALID_CURSOR`.
-pub async fn rejections(
-    cx: &Cx,
-    filter: &RejectionFilter,
-    page: &PageRequest,
-) -> Result<Page<Rejection>> {
-    cx.scope().require(Permission::IngestRead)?;
-    let keyset = Keyset::new(
-        "received_at",
-        "timestamptz",
-        "rejection_id",
-        Direction::Desc,
-        &("rejections", filter),
-    );
-    let mut sql = Sql::new(REJECTION_COLUMNS);
-    sql.bind(cx.scope().tenant().uuid());
-    if let Some(period) = filter.received {
-        sql.push(" AND received_at >= ")
-            .bind(period.from())
-            .push(" AND received_at < ")
-            .bind(period.to());
+lists!(Rejection, by RejectionCondition, sorted by RejectionOrderField);
+
+impl Listed for Rejection {
+    const WHAT: &'static str = "rejection";
+    const ID: &'static str = "intake_rejection.rejection_id";
+
+    fn scoped(cx: &ReadCx) -> Result<Sql> {
+        cx.scope().require(Permission::IngestRead)?;
+        let mut sql = Sql::new(REJECTION_COLUMNS);
+        sql.bind(cx.scope().tenant().uuid());
+        Ok(sql)
     }
-    if let Some(source) = &filter.source {
-        sql.push(" AND source = ").bind(without_nul(source));
+
+    fn push_condition(sql: &mut Sql, condition: &RejectionCondition) {
+        match condition {
+            RejectionCondition::Received(period) => sql.push_within("received_at", *period),
+            RejectionCondition::Sources(sources) => sql.push_any("source", texts(sources)),
+            RejectionCondition::Codes(codes) => {
+                sql.push_any("code", texts(codes.iter().map(|code| code.as_str())));
+            }
+            RejectionCondition::RecordIds(ids) => sql.push_any("record_id", texts(ids)),
+        }
     }
-    if let Some(code) = filter.code {
-        sql.push(" AND code = ").bind(code.as_str());
+
+    fn column(field: RejectionOrderField) -> SortColumn {
+        match field {
+            RejectionOrderField::ReceivedAt => SortColumn::moment("intake_rejection.received_at"),
+        }
     }
-    keyset.push(&mut sql, page)?;
-    let (text, values) = sql.into_parts();
-    let rows = cx.all::<RejectionRow>(&text, values).await?;
-    let rows: Result<Vec<Rejection>> = rows.into_iter().map(Rejection::try_from).collect();
-    Ok(keyset.page(rows?, page, |rejection| {
-        let at = rejection.received_at;
-        (
-            at.to_rfc3339_opts(SecondsFormat::Micros, true),
-            rejection.id,
-        )
-    }))
+
+    fn sort_key(&self, field: RejectionOrderField) -> String {
+        match field {
+            RejectionOrderField::ReceivedAt => sort_moment(self.received_at),
+        }
+    }
+
+    fn uuid(&self) -> Uuid {
+        self.id
+    }
 }
 
 /// Text for a comparison. No stored text has a NUL, so one that has it must match nothing; Postgres would refuse it.

@@ -2,19 +2,19 @@
 
 use std::collections::HashMap;
 
-use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 use crate::{
-    Cx, Error, Permission, Result,
+    Error, Permission, ReadCx, Result,
+    filter::Filter,
     identifier::Plmn,
-    paging::{Direction, Keyset, Page, PageRequest},
-    sim::{count_of, escape_like},
-    sql::{Sql, texts},
+    list::{Listed, SortColumn, lists},
+    row::{Columns, Decode},
+    sql::{Sql, contains, texts},
 };
 
 /// A mobile network.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
     /// `MCC-MNC`; the MNC is text and keeps its leading zeros.
     pub plmn: String,
@@ -33,77 +33,101 @@ pub struct Network {
 }
 
 /// Which networks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct NetworkFilter {
+pub type NetworkFilter = Filter<NetworkCondition>;
+
+/// One condition on a network. An empty list is met by no network.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum NetworkCondition {
     /// Part of the name or operator, any case.
-    pub search: Option<String>,
-    /// Any of these countries, ISO 3166-1 alpha-2.
-    pub countries: Option<Vec<String>>,
+    Search(String),
+    /// One of these.
+    Codes(Vec<Plmn>),
+    /// In one of these countries, ISO 3166-1 alpha-2.
+    Countries(Vec<String>),
 }
 
-fn scoped(cx: &Cx) -> Result<Sql> {
-    cx.scope().require(Permission::NetworksRead)?;
-    Ok(Sql::new(
-        "SELECT network.plmn, network.name, network.operator, network.country_code, network.country, \
-         network.source, network.source_version FROM network WHERE true",
-    ))
+/// What networks can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum NetworkOrderField {
+    /// MCC-MNC.
+    #[default]
+    Code,
 }
 
-fn push_filter(sql: &mut Sql, filter: &NetworkFilter) {
-    if let Some(search) = &filter.search {
-        let pattern = format!("%{}%", escape_like(search));
-        sql.push(" AND (network.name ILIKE ").bind(pattern.clone());
-        sql.push(" OR network.operator ILIKE ")
-            .bind(pattern)
-            .push(")");
+impl Decode for Network {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            plmn: row.get()?,
+            name: row.get()?,
+            operator: row.get()?,
+            country_code: row.get()?,
+            country: row.get()?,
+            source: row.get()?,
+            source_version: row.get()?,
+        })
     }
-    if let Some(countries) = &filter.countries {
-        sql.push(" AND network.country_code = ANY(")
-            .bind(texts(countries.iter()))
-            .push(")");
+}
+
+lists!(Network, by NetworkCondition, sorted by NetworkOrderField);
+
+impl Listed for Network {
+    const WHAT: &'static str = "network";
+    /// The code is unique: a constant fills the place of the id that breaks ties elsewhere.
+    const ID: &'static str = "'00000000-0000-0000-0000-000000000000'::uuid";
+
+    fn scoped(cx: &ReadCx) -> Result<Sql> {
+        cx.scope().require(Permission::NetworksRead)?;
+        Ok(Sql::new(
+            "SELECT network.plmn, network.name, network.operator, network.country_code, network.country, \
+             network.source, network.source_version FROM network WHERE true",
+        ))
+    }
+
+    fn push_condition(sql: &mut Sql, condition: &NetworkCondition) {
+        match condition {
+            NetworkCondition::Search(text) => {
+                contains(sql, &["network.name", "network.operator"], text);
+            }
+            NetworkCondition::Codes(codes) => {
+                sql.push_any("network.plmn", texts(codes.iter().map(Plmn::as_str)));
+            }
+            NetworkCondition::Countries(codes) => {
+                sql.push_any("network.country_code", texts(codes));
+            }
+        }
+    }
+
+    fn column(field: NetworkOrderField) -> SortColumn {
+        match field {
+            NetworkOrderField::Code => SortColumn::text("network.plmn"),
+        }
+    }
+
+    fn sort_key(&self, field: NetworkOrderField) -> String {
+        match field {
+            NetworkOrderField::Code => self.plmn.clone(),
+        }
+    }
+
+    fn uuid(&self) -> Uuid {
+        Uuid::nil()
     }
 }
 
-/// One page, by MCC-MNC.
-pub async fn list(cx: &Cx, filter: &NetworkFilter, page: &PageRequest) -> Result<Page<Network>> {
-    let mut sql = scoped(cx)?;
-    push_filter(&mut sql, filter);
-    // The PLMN is unique: the constant only fills the place of the id that breaks ties elsewhere.
-    let keyset = Keyset::new(
-        "network.plmn",
-        "text",
-        "'00000000-0000-0000-0000-000000000000'::uuid",
-        Direction::Asc,
-        filter,
-    );
-    keyset.push(&mut sql, page)?;
-    let networks: Vec<Network> = cx.select(sql).await?;
-    Ok(keyset.page(networks, page, |network: &Network| {
-        (network.plmn.clone(), Uuid::nil())
-    }))
-}
-
-/// How many match.
-pub async fn count(cx: &Cx, filter: &NetworkFilter) -> Result<u64> {
-    let mut sql = scoped(cx)?;
-    push_filter(&mut sql, filter);
-    count_of(cx, sql).await
-}
-
+/// The network with this code.
+///
 /// # Errors
 /// `NOT_FOUND` when the dictionary has no such network.
-pub async fn get(cx: &Cx, plmn: &Plmn) -> Result<Network> {
+pub async fn get(cx: &ReadCx, plmn: &Plmn) -> Result<Network> {
     let key = plmn.as_str().to_owned();
     let found = by_plmns(cx, std::slice::from_ref(&key)).await?.remove(&key);
     found.ok_or_else(|| Error::not_found("network"))
 }
 
 /// The known ones among `plmns`.
-pub async fn by_plmns(cx: &Cx, plmns: &[String]) -> Result<HashMap<String, Network>> {
-    let mut sql = scoped(cx)?;
-    sql.push(" AND network.plmn = ANY(")
-        .bind(texts(plmns.iter()))
-        .push(")");
+pub async fn by_plmns(cx: &ReadCx, plmns: &[String]) -> Result<HashMap<String, Network>> {
+    let mut sql = Network::scoped(cx)?;
+    sql.push(" AND ").push_any("network.plmn", texts(plmns));
     let networks: Vec<Network> = cx.select(sql).await?;
     Ok(networks
         .into_iter()

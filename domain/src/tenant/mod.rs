@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    Code, Cx, Error, Permission, Result, SystemCx, audit, db::on_constraint, id::TenantId,
+    Code, Error, Permission, ReadCx, Result, SystemCx, audit, db::on_constraint, id::TenantId,
 };
 
 /// One tenant.
@@ -141,8 +141,8 @@ pub async fn list(cx: &SystemCx) -> Result<Vec<Tenant>> {
 /// The caller's tenant.
 ///
 /// # Errors
-/// `FORBIDDEN` without `tenant:read`, `NOT_FOUND` when it was removed since the token was resolved.
-pub async fn get(cx: &Cx) -> Result<Tenant> {
+/// `FORBIDDEN` without `TENANT_READ`, `NOT_FOUND` when it was removed since the token was resolved.
+pub async fn get(cx: &ReadCx) -> Result<Tenant> {
     cx.scope().require(Permission::TenantRead)?;
     cx.one::<Row>(
         "SELECT tenant_id, slug, name, simulated, created_at FROM tenant WHERE tenant_id = $1",

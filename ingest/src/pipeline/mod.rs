@@ -257,7 +257,7 @@ impl Intake {
     /// Takes a body of usage records of the caller's tenant, and accounts for every one of them when it is counted.
     ///
     /// # Errors
-    /// `FORBIDDEN` without `cdrs:write`. `THROTTLED` when the tenant's share of memory is taken. `LIMIT_EXCEEDED` when a body
+    /// `FORBIDDEN` without `CDRS_WRITE`. `THROTTLED` when the tenant's share of memory is taken. `LIMIT_EXCEEDED` when a body
     /// that is read whole is too large; nothing is recorded then. Other errors may come after a part was recorded: the
     /// sender repeats the body, and that part is duplicate. `INVALID_INPUT` when the sender broke off, `UNAVAILABLE` when an
     /// engine does not answer or records are not counted in time.

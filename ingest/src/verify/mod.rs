@@ -206,8 +206,10 @@ pub(crate) async fn unexplained_hour(
         return Ok(None);
     };
     let tables = store.tables(&system);
-    let open = open(cx, &tables, &system, tenant, settled).await?;
+    // In this order: batches are journaled meanwhile. One that comes in between is on its way, and not in the ledger that was
+    // read; the other way round its records would be the ledger's, and nobody's.
     let uneven = uneven_hours(cx, &tables, &system, Table::Records, tenant, period).await?;
+    let open = open(cx, &tables, &system, tenant, settled).await?;
     let mut lacks: BTreeMap<(String, DateTime<Utc>), Count> = uneven
         .into_iter()
         .map(|hour| ((hour.source.clone(), hour.hour), hour.lacks()))

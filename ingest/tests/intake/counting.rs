@@ -1,7 +1,11 @@
 //! A record counts once, whatever is delivered how often in which order.
 
-use domain::journal::{self, AccountingQuery, FateState, HourOf, RejectionFilter};
-use domain::{Code, Period, Role, paging::PageRequest};
+use domain::{
+    Code, Period, Role,
+    journal::{self, AccountingQuery, FateState, HourOf, Rejection, RejectionFilter},
+    list::{List as _, Order},
+    paging::PageRequest,
+};
 use ingest::{
     pipeline::{NoFault, Settings},
     read::Limits,
@@ -329,12 +333,13 @@ async fn the_fate_of_a_record_and_the_accounting_can_be_asked_for() {
     );
 
     let one = |after| PageRequest::relay(Some(1), after, None, None).expect("a page");
-    let page = journal::rejections(&cx, &RejectionFilter::default(), &one(None))
+    let (all, order) = (RejectionFilter::default(), Order::default());
+    let page = Rejection::page(&cx, &all, order, &one(None))
         .await
         .expect("a page");
     assert!(page.has_next && page.rows.len() == 1);
     let after = Some(page.rows[0].0.clone());
-    let next = journal::rejections(&cx, &RejectionFilter::default(), &one(after))
+    let next = Rejection::page(&cx, &all, order, &one(after))
         .await
         .expect("a page");
     assert!(!next.has_next && next.rows.len() == 1 && next.rows[0].1.id != page.rows[0].1.id);

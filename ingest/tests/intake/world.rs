@@ -16,7 +16,8 @@ use domain::{
     Clock, Db, Result, Role, Scope,
     fleet::{self, CountedUsage, Report},
     id::{SimId, TenantId},
-    journal::{self, BatchFilter, BatchState},
+    journal::{self, BatchCondition, BatchFilter, BatchPart, BatchState},
+    list::{List as _, Order},
     paging::PageRequest,
     scope::{Segment, Visibility},
     tenant::{self, NewTenant},
@@ -255,12 +256,9 @@ impl World {
     /// Records of a tenant in each of its batches in a state.
     pub(crate) async fn batches(&self, scope: &Scope, state: BatchState) -> Vec<u64> {
         let cx = self.db.read(scope).await.expect("a snapshot");
-        let filter = BatchFilter {
-            state: Some(state),
-            received: None,
-        };
+        let filter = BatchFilter::from(BatchCondition::States(vec![state]));
         let page = PageRequest::relay(Some(100), None, None, None).expect("a page");
-        let page = journal::batches(&cx, &filter, &page)
+        let page = BatchPart::page(&cx, &filter, Order::default(), &page)
             .await
             .expect("batches");
         page.rows.iter().map(|(_, part)| part.records).collect()

@@ -1,5 +1,5 @@
 //! Estimates how many values an answer may hold: each field counts one, and what lies below a list counts as often as
-//! the list may have rows.
+//! the list may have rows ([`super::size`]).
 
 use std::collections::HashMap;
 
@@ -10,9 +10,8 @@ use async_graphql::{
 };
 use domain::paging::DEFAULT_PAGE;
 
-/// Rows assumed of lists without a size argument: labels of a SIM, SIMs in a device, edges of a page are counted
-/// by the field above.
-const UNSIZED_LIST: u64 = 4;
+use super::size::{Shapes, Size};
+
 /// Rows of a cube answer when no limit is given.
 const DEFAULT_USAGE_ROWS: u64 = 1_000;
 
@@ -20,6 +19,7 @@ type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
 /// The estimate; saturates instead of overflowing. Fragments are known not to contain themselves.
 pub(super) fn estimate(
+    shapes: &Shapes,
     fragments: &Fragments,
     operation: &OperationDefinition,
     variables: &Variables,
@@ -29,44 +29,53 @@ pub(super) fn estimate(
         return 0;
     }
     let estimate = Estimate {
+        shapes,
         fragments,
         variables,
         operation,
     };
-    estimate.set(&operation.selection_set.node)
+    estimate.set("Query", &operation.selection_set.node)
 }
 
 struct Estimate<'a> {
+    shapes: &'a Shapes,
     fragments: &'a Fragments,
     variables: &'a Variables,
     operation: &'a OperationDefinition,
 }
 
 impl Estimate<'_> {
-    fn set(&self, set: &SelectionSet) -> u64 {
+    fn set(&self, parent: &str, set: &SelectionSet) -> u64 {
         let costs = set.items.iter().map(|selection| match &selection.node {
-            Selection::Field(field) => self.field(&field.node),
-            Selection::InlineFragment(inline) => self.set(&inline.node.selection_set.node),
+            Selection::Field(field) => self.field(parent, &field.node),
+            Selection::InlineFragment(inline) => {
+                let on = inline.node.type_condition.as_ref();
+                let on = on.map_or(parent, |on| on.node.on.node.as_str());
+                self.set(on, &inline.node.selection_set.node)
+            }
             Selection::FragmentSpread(spread) => self
                 .fragments
                 .get(&spread.node.fragment_name.node)
-                .map_or(0, |fragment| self.set(&fragment.node.selection_set.node)),
+                .map_or(0, |fragment| {
+                    let on = fragment.node.type_condition.node.on.node.as_str();
+                    self.set(on, &fragment.node.selection_set.node)
+                }),
         });
         costs.fold(0, u64::saturating_add)
     }
 
-    fn field(&self, field: &Field) -> u64 {
-        let below = self.set(&field.selection_set.node);
-        let rows = match field.name.node.as_str() {
-            "sims" | "devices" | "customers" | "networks" | "ingestRejections" => self.page(field),
-            "usage" => self.usage(field),
-            "labels" | "simCounts" | "rejections" => UNSIZED_LIST,
-            _ => 1,
+    fn field(&self, parent: &str, field: &Field) -> u64 {
+        let shape = self.shapes.field(parent, field.name.node.as_str());
+        let returns = shape.map_or("", |shape| shape.returns.as_str());
+        let rows = match shape.map_or(Size::Rows(1), |shape| shape.size) {
+            Size::Page => self.page(field),
+            Size::Limit => self.usage(field),
+            Size::Rows(rows) => rows,
         };
+        let below = self.set(returns, &field.selection_set.node);
         below.saturating_mul(rows).saturating_add(1)
     }
 
-    /// A page; lists below an object (`Device.sims`) have no size argument and count as [`DEFAULT_PAGE`] too.
     fn page(&self, field: &Field) -> u64 {
         let size = ["first", "last"]
             .into_iter()

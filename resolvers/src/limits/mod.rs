@@ -1,9 +1,10 @@
-//! What one document may ask for. Everything is checked before execution, and before a store is touched (PLT-13).
+//! What one document may ask for. Everything is checked before execution, and before a store is touched.
 //!
 //! The checks run on the parsed document and not as an `async-graphql` extension, because any extension moves every
 //! field onto a slower path.
 
 mod cost;
+mod size;
 mod token;
 
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use async_graphql::{
         ExecutableDocument, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
     },
 };
-use domain::{Code, Error, Result};
+use domain::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Limits of one GraphQL document. The defaults fit the console and `GraphiQL`'s introspection.
@@ -54,6 +55,17 @@ impl Default for Limits {
     }
 }
 
+/// The shape of the contract, as far as the cost of a document depends on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Contract(std::sync::Arc<size::Shapes>);
+
+impl Contract {
+    /// Reads it from the SDL.
+    pub(crate) fn of(sdl: &str) -> Self {
+        Self(std::sync::Arc::new(size::Shapes::of(sdl)))
+    }
+}
+
 impl Limits {
     /// Refuses a document by its text alone, so that the parser never sees one that is too long or too deep.
     ///
@@ -71,7 +83,12 @@ impl Limits {
     ///
     /// # Errors
     /// `LIMIT_EXCEEDED`, or `INVALID_INPUT` for fragments that contain themselves.
-    pub(crate) fn check(&self, document: &ExecutableDocument, variables: &Variables) -> Result<()> {
+    pub(crate) fn check(
+        &self,
+        contract: &Contract,
+        document: &ExecutableDocument,
+        variables: &Variables,
+    ) -> Result<()> {
         let mut walk = Walk {
             limits: self,
             fragments: &document.fragments,
@@ -84,26 +101,27 @@ impl Limits {
             walk.check_totals()?;
         }
         for (_, operation) in document.operations.iter() {
-            self.check_cost(document, &operation.node, variables)?;
+            self.check_cost(contract, document, &operation.node, variables)?;
         }
         Ok(())
     }
 
     fn check_cost(
         &self,
+        contract: &Contract,
         document: &ExecutableDocument,
         operation: &OperationDefinition,
         variables: &Variables,
     ) -> Result<()> {
-        let cost = cost::estimate(&document.fragments, operation, variables);
+        let cost = cost::estimate(&contract.0, &document.fragments, operation, variables);
         if cost <= self.cost {
             return Ok(());
         }
         let message = format!(
-            "the answer may hold {cost} values, more than the limit of {}: ask for smaller pages or limits",
+            "the answer may hold {cost} values, more than the limit of {}",
             self.cost
         );
-        Err(Error::new(Code::LimitExceeded, message))
+        Err(Error::limit(message, self.cost, cost).suggest("ask for smaller pages or limits"))
     }
 }
 
@@ -111,10 +129,8 @@ fn within(what: &str, count: usize, limit: usize) -> Result<()> {
     if count <= limit {
         return Ok(());
     }
-    Err(Error::new(
-        Code::LimitExceeded,
-        format!("the document has more than {limit} {what}"),
-    ))
+    let message = format!("the document has more than {limit} {what}");
+    Err(Error::limit(message, limit as u64, count as u64))
 }
 
 /// What is counted over the whole document, fragments spread where they are used.
@@ -189,6 +205,7 @@ impl<'a> Walk<'a> {
 #[cfg(test)]
 mod tests {
     use async_graphql::parser::parse_query;
+    use domain::Code;
 
     use super::*;
 
@@ -198,7 +215,7 @@ mod tests {
         limits.check_text(document).map_err(refused)?;
         let parsed = parse_query(document).expect("a document");
         limits
-            .check(&parsed, &Variables::default())
+            .check(&Contract::of(&crate::sdl()), &parsed, &Variables::default())
             .map_err(refused)
     }
 

@@ -117,7 +117,26 @@ pub(crate) const REACH: &[(&str, Open, &str)] = &[
         Open::Devices,
         "{ devices(first: 1) { nodes { labels { % } } } }",
     ),
-    ("LabelDefinition", Open::Readers, "{ labels { % } }"),
+    (
+        "LabelDefinition",
+        Open::Readers,
+        "{ labelDefinitions(first: 1) { nodes { % } } }",
+    ),
+    (
+        "LabelDefinitionConnection",
+        Open::Readers,
+        "{ labelDefinitions(first: 1) { % } }",
+    ),
+    (
+        "LabelDefinitionEdge",
+        Open::Readers,
+        "{ labelDefinitions(first: 1) { edges { % } } }",
+    ),
+    (
+        "Assignment",
+        Open::Sims,
+        "{ sims(first: 1) { nodes { assignments { % } } } }",
+    ),
     (
         "SimCount",
         Open::Sims,
@@ -171,9 +190,19 @@ pub(crate) const REACH: &[(&str, Open, &str)] = &[
         "mutation { importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { % } }",
     ),
     (
+        "FleetReport",
+        Open::Admins,
+        "mutation { importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { report { % } } }",
+    ),
+    (
+        "UserError",
+        Open::Admins,
+        "mutation { revokeSegment(input: { grantId: \"grt_00000000000000000000000000000000\" }) { userErrors { % } } }",
+    ),
+    (
         "FleetRowError",
         Open::Admins,
-        "mutation { importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { errors { % } } }",
+        "mutation { importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { report { errors { % } } } }",
     ),
     (
         "SetCustomerVisibilityPayload",
@@ -202,7 +231,7 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
     ("Query.me", Open::All, "me { role }"),
     ("Query.tenant", Open::Readers, "tenant { name }"),
     ("Query.sims", Open::Sims, "sims { nodes { iccid } }"),
-    ("Query.sim", Open::Sims, "sim(id: $sim) { iccid }"),
+    ("Query.sim", Open::Sims, "sim(by: { id: $sim }) { iccid }"),
     ("Query.devices", Open::Devices, "devices { nodes { name } }"),
     (
         "Query.device",
@@ -217,14 +246,36 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
     (
         "Query.customer",
         Open::Readers,
-        "customer(id: $own) { name }",
+        "customer(by: { id: $own }) { name }",
     ),
     (
         "Query.networks",
         Open::Readers,
         "networks { nodes { name } }",
     ),
-    ("Query.labels", Open::Readers, "labels { key }"),
+    (
+        "Query.labelDefinitions",
+        Open::Readers,
+        "labelDefinitions { nodes { key } }",
+    ),
+    (
+        "LabelDefinitionConnection.edges",
+        Open::Readers,
+        "edges { cursor }",
+    ),
+    (
+        "LabelDefinitionConnection.nodes",
+        Open::Readers,
+        "nodes { id }",
+    ),
+    (
+        "LabelDefinitionConnection.pageInfo",
+        Open::Readers,
+        "pageInfo { endCursor }",
+    ),
+    ("LabelDefinitionConnection.totalCount", Open::Readers, ""),
+    ("LabelDefinitionEdge.cursor", Open::Readers, ""),
+    ("LabelDefinitionEdge.node", Open::Readers, "node { id }"),
     ("Query.node", Open::Devices, "node(id: $device) { id }"),
     (
         "Query.usage",
@@ -250,6 +301,11 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
         "Query.ingestRecord",
         Open::Staff,
         "ingestRecord(source: \"a\", recordId: \"b\") { state }",
+    ),
+    (
+        "Query.segmentGrants",
+        Open::Admins,
+        "segmentGrants(subject: \"s\") { id }",
     ),
     ("Me.subject", Open::All, ""),
     ("Me.role", Open::All, ""),
@@ -278,6 +334,11 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
     ("Sim.customer", Open::Sims, "customer { name }"),
     ("Sim.device", Open::Sims, "device { name }"),
     ("Sim.labels", Open::Sims, "labels { key }"),
+    ("Sim.assignments", Open::Sims, "assignments { customerId }"),
+    ("Assignment.customerId", Open::Sims, ""),
+    ("Assignment.customer", Open::Sims, "customer { name }"),
+    ("Assignment.from", Open::Sims, ""),
+    ("Assignment.to", Open::Sims, ""),
     (
         "Sim.usage",
         Open::Usage,
@@ -305,6 +366,11 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
     ("Device.sims", Open::Sims, "sims { iccid }"),
     ("Device.labels", Open::Devices, "labels { key }"),
     (
+        "Device.assignments",
+        Open::Devices,
+        "assignments { customerId }",
+    ),
+    (
         "Device.usage",
         Open::Usage,
         "usage(input: $october) { totals { records } }",
@@ -320,6 +386,12 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
     ("DeviceEdge.cursor", Open::Devices, ""),
     ("DeviceEdge.node", Open::Devices, "node { id }"),
     ("Customer.id", Open::Readers, ""),
+    ("Customer.sims", Open::Sims, "sims { nodes { iccid } }"),
+    (
+        "Customer.devices",
+        Open::Devices,
+        "devices { nodes { name } }",
+    ),
     ("Customer.slug", Open::Readers, ""),
     ("Customer.name", Open::Readers, ""),
     ("Customer.firstName", Open::Readers, ""),
@@ -349,6 +421,7 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
     ("CustomerEdge.cursor", Open::Readers, ""),
     ("CustomerEdge.node", Open::Readers, "node { id }"),
     ("Network.id", Open::Readers, ""),
+    ("Network.code", Open::Readers, ""),
     ("Network.mcc", Open::Readers, ""),
     ("Network.mnc", Open::Readers, ""),
     ("Network.name", Open::Readers, ""),
@@ -484,7 +557,7 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
     (
         "Mutation.importFleet",
         Open::Admins,
-        "importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { rejected }",
+        "importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { report { rejected } }",
     ),
     (
         "Mutation.setCustomerVisibility",
@@ -501,12 +574,22 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
         Open::Admins,
         "revokeSegment(input: { grantId: $grant }) { grantId }",
     ),
-    ("ImportFleetPayload.rows", Open::Admins, ""),
-    ("ImportFleetPayload.created", Open::Admins, ""),
-    ("ImportFleetPayload.updated", Open::Admins, ""),
-    ("ImportFleetPayload.unchanged", Open::Admins, ""),
-    ("ImportFleetPayload.rejected", Open::Admins, ""),
-    ("ImportFleetPayload.errors", Open::Admins, "errors { line }"),
+    ("ImportFleetPayload.report", Open::Admins, "report { rows }"),
+    (
+        "ImportFleetPayload.userErrors",
+        Open::Admins,
+        "userErrors { code }",
+    ),
+    ("UserError.code", Open::Admins, ""),
+    ("UserError.message", Open::Admins, ""),
+    ("UserError.field", Open::Admins, ""),
+    ("FleetReport.rows", Open::Admins, ""),
+    ("FleetReport.created", Open::Admins, ""),
+    ("FleetReport.updated", Open::Admins, ""),
+    ("FleetReport.unchanged", Open::Admins, ""),
+    ("FleetReport.rejected", Open::Admins, ""),
+    ("FleetReport.errors", Open::Admins, "errors { line }"),
+    ("FleetReport.errorsTruncated", Open::Admins, ""),
     ("FleetRowError.line", Open::Admins, ""),
     ("FleetRowError.code", Open::Admins, ""),
     ("FleetRowError.reason", Open::Admins, ""),
@@ -515,7 +598,17 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
         Open::Admins,
         "customer { name }",
     ),
+    (
+        "SetCustomerVisibilityPayload.userErrors",
+        Open::Admins,
+        "userErrors { code }",
+    ),
     ("GrantSegmentPayload.grants", Open::Admins, "grants { id }"),
+    (
+        "GrantSegmentPayload.userErrors",
+        Open::Admins,
+        "userErrors { code }",
+    ),
     ("SegmentGrant.id", Open::Admins, ""),
     ("SegmentGrant.subject", Open::Admins, ""),
     ("SegmentGrant.customer", Open::Admins, "customer { name }"),
@@ -523,6 +616,11 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
     ("SegmentGrant.device", Open::Admins, "device { name }"),
     ("SegmentGrant.createdAt", Open::Admins, ""),
     ("RevokeSegmentPayload.grantId", Open::Admins, ""),
+    (
+        "RevokeSegmentPayload.userErrors",
+        Open::Admins,
+        "userErrors { code }",
+    ),
 ];
 
 /// Ids that every caller can be asked about: those of the caller's own segment.
@@ -533,7 +631,7 @@ pub(crate) async fn fill(world: &World, caller: Caller, query: &str) -> String {
         .run(
             admin,
             "query($own: String!) {
-                own: customer(slug: $own) { id } bosch: customer(slug: \"bosch\") { id }
+                own: customer(by: { slug: $own }) { id } bosch: customer(by: { slug: \"bosch\" }) { id }
                 sims(filter: {}) { nodes { id customer { slug } } }
                 devices { nodes { id customer { slug } } } }",
             json!({ "own": own }),

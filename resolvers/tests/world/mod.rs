@@ -17,13 +17,15 @@ use domain::{
     id::BatchId,
     identity::{self, VerifiedClaims},
     journal,
-    paging::{Direction, PageRequest},
+    list::{List as _, Order},
+    paging::PageRequest,
     scope::Visibility,
-    sim,
+    sim::{Sim, SimFilter},
     tenant::{self, NewTenant},
 };
-use resolvers::{Api, Limits, Request};
+use resolvers::{Api, Limits};
 use serde_json::{Value, json};
+use service::Entry;
 use uuid::Uuid;
 
 pub(crate) struct World {
@@ -101,20 +103,20 @@ impl World {
         query: &str,
         variables: Value,
     ) -> (Value, u64) {
-        let request = Request::new(
-            self.scope(caller).await,
-            self.db.clone(),
-            self.store.clone(),
-        );
+        let entry = Entry::new(self.db.clone(), self.store.clone());
+        let session = entry
+            .enter(self.scope(caller).await, "test")
+            .await
+            .expect("entered");
         let variables = async_graphql::Variables::from_json(variables);
         let mut document = async_graphql::Request::new(query).variables(variables);
         let response = match self.api.admit(&mut document) {
-            Ok(()) => self.api.execute(request.clone(), document).await,
+            Ok(()) => self.api.execute(session.clone(), document).await,
             Err(refusal) => *refusal,
         };
         (
             serde_json::to_value(response).expect("json"),
-            request.statements(),
+            session.statements(),
         )
     }
 
@@ -147,10 +149,9 @@ impl World {
             let found = customer::get_by_slug(&cx, customer)
                 .await
                 .expect("customer");
-            customer::set_visibility(&cx, found.id, visibility)
+            customer::set_visibility(cx, found.id, visibility)
                 .await
                 .expect("switches");
-            cx.commit().await.expect("commit");
         }
         self.usage(slug, &admin).await;
     }
@@ -158,11 +159,8 @@ impl World {
     /// Three records a SIM, on two networks, on three days of October.
     async fn usage(&self, slug: &str, admin: &Scope) {
         let cx = self.db.read(admin).await.expect("read");
-        let (filter, order) = (
-            sim::SimFilter::default(),
-            (sim::SimOrderField::Iccid, Direction::Asc),
-        );
-        let page = sim::list(&cx, &filter, order, &PageRequest::first_page())
+        let (filter, first) = (SimFilter::default(), PageRequest::first_page());
+        let page = Sim::page(&cx, &filter, Order::default(), &first)
             .await
             .expect("sims");
         let sims: Vec<_> = page.rows.into_iter().map(|(_, sim)| sim).collect();

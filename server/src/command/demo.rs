@@ -4,7 +4,8 @@ use std::{fmt::Write as _, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use domain::{
-    Clock as _, Db, Role, SystemClock, customer, grant,
+    Clock as _, Db, Role, SystemClock, customer,
+    grant::{self, GrantTarget},
     identity::{self, VerifiedClaims},
     scope::Visibility,
     tenant::{self, NewTenant, Tenant},
@@ -92,7 +93,6 @@ async fn ensure(db: &Db, slug: &str) -> domain::Result<Tenant> {
 async fn open(db: &Db, slug: &str) -> domain::Result<()> {
     let claims = VerifiedClaims::new("demo".into(), slug.into(), Role::TenantAdmin, None)?;
     let scope = identity::resolve(db, &claims).await?;
-    let cx = db.write(&scope).await?;
     let sims_and_usage = Visibility {
         sims: true,
         usage: true,
@@ -103,13 +103,14 @@ async fn open(db: &Db, slug: &str) -> domain::Result<()> {
         ("dyer", sims_and_usage),
         ("3m", Visibility::DEVICES_ONLY),
     ] {
-        let customer = customer::get_by_slug(&cx, customer).await?;
-        customer::set_visibility(&cx, customer.id, visibility).await?;
+        let customer = customer::get_by_slug(&db.read(&scope).await?, customer).await?;
+        customer::set_visibility(db.write(&scope).await?, customer.id, visibility).await?;
         if customer.slug == "dyer" {
-            grant::add(&cx, VIEWER, &[grant::Target::Customer(customer.id)]).await?;
+            let dyer = vec![GrantTarget::Customer(customer.id)];
+            grant::add(db.write(&scope).await?, VIEWER, dyer).await?;
         }
     }
-    cx.commit().await
+    Ok(())
 }
 
 fn banner(config: &Config, url: &str) -> Result<String> {

@@ -20,6 +20,7 @@ use ingest::{
     verify::{self, Repaired},
 };
 use resolvers::Api;
+use service::Entry;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
@@ -76,8 +77,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     let differs = Arc::new(AtomicBool::new(false));
     let parts = Parts {
         verifier,
-        db: stores.db.clone(),
-        store: stores.store.clone(),
+        entry: Entry::new(stores.db.clone(), stores.store.clone()),
         api: Api::new(config.graphql),
         intake: intake.clone(),
         checks: checks(&stores, &intake, &recovered, &differs),

@@ -129,9 +129,12 @@ impl IntoResponse for Failure {
 /// HTTP status of a code.
 pub(super) fn status(code: Code) -> StatusCode {
     match code {
-        Code::InvalidInput | Code::InvalidCursor | Code::LimitExceeded | Code::NotExact => {
-            StatusCode::BAD_REQUEST
-        }
+        Code::ParseFailed
+        | Code::ValidationFailed
+        | Code::InvalidInput
+        | Code::InvalidCursor
+        | Code::LimitExceeded
+        | Code::NotExact => StatusCode::BAD_REQUEST,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,

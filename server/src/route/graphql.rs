@@ -7,11 +7,12 @@ use async_graphql::{
     parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
 };
 use axum::{
+    Extension,
     body::Body,
     extract::{RawQuery, State},
     response::{IntoResponse, Redirect, Response},
 };
-use domain::{Code, Scope, audit};
+use domain::{Code, Scope};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
@@ -20,27 +21,33 @@ use serde_json::{Map, Value};
 use super::{
     App, Failure,
     failure::status,
+    layer::RequestId,
     negotiate::{self, Media},
 };
 
 /// `POST /graphql`.
-pub(super) async fn post(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn post(
+    State(app): State<App>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let Some(media) = negotiate::accepted(&headers) else {
-        return not_acceptable();
+        return not_acceptable(id);
     };
+    let form = Form { media, id };
     let outcome = async {
         let scope = app.authenticate(&headers).await?;
         let request = read_body(&headers, body, app.http().graphql_body_bytes).await?;
-        run(&app, request, scope, &Method::POST, media).await
+        run(&app, request, scope, &Method::POST, &form).await
     };
-    outcome
-        .await
-        .unwrap_or_else(|failure| refuse(failure, media))
+    outcome.await.unwrap_or_else(|failure| form.refuse(failure))
 }
 
 /// `GET /graphql?query=...`, for queries only.
 pub(super) async fn get(
     State(app): State<App>,
+    Extension(id): Extension<RequestId>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
@@ -48,22 +55,27 @@ pub(super) async fn get(
         return Redirect::temporary("/").into_response();
     }
     let Some(media) = negotiate::accepted(&headers) else {
-        return not_acceptable();
+        return not_acceptable(id);
     };
+    let form = Form { media, id };
     let outcome = async {
         let scope = app.authenticate(&headers).await?;
         let request = read_query(query.as_deref().unwrap_or_default())?;
-        run(&app, request, scope, &Method::GET, media).await
+        run(&app, request, scope, &Method::GET, &form).await
     };
-    outcome
-        .await
-        .unwrap_or_else(|failure| refuse(failure, media))
+    outcome.await.unwrap_or_else(|failure| form.refuse(failure))
 }
 
 /// Any other method.
-pub(super) async fn other(headers: HeaderMap) -> Response {
+pub(super) async fn other(Extension(id): Extension<RequestId>, headers: HeaderMap) -> Response {
     let media = negotiate::accepted(&headers).unwrap_or(Media::Json);
-    refuse(Failure::method_not_allowed(&Method::POST), media)
+    Form { media, id }.refuse(Failure::method_not_allowed(&Method::POST))
+}
+
+/// The form of an answer: its media type, and the id that each of its errors names.
+struct Form {
+    media: Media,
+    id: RequestId,
 }
 
 /// What is wrong with a request before it is executed.
@@ -80,16 +92,11 @@ impl From<Failure> for Refusal {
     }
 }
 
-fn refuse(failure: Failure, media: Media) -> Response {
-    let mut response = body(&failure.to_graphql(), media);
-    failure.dress(&mut response);
-    response
-}
-
-fn not_acceptable() -> Response {
+fn not_acceptable(id: RequestId) -> Response {
     let message = "answers are application/json or application/graphql-response+json";
     let failure = Failure::new(Code::InvalidInput, message).with_status(StatusCode::NOT_ACCEPTABLE);
-    refuse(failure, Media::Json)
+    let media = Media::Json;
+    Form { media, id }.refuse(failure)
 }
 
 fn invalid(message: impl Into<String>) -> Failure {
@@ -173,21 +180,21 @@ async fn run(
     mut request: Request,
     scope: Scope,
     method: &Method,
-    media: Media,
+    form: &Form,
 ) -> Result<Response, Failure> {
     if let Err(refused) = app.api().admit(&mut request) {
-        return Ok(answer(*refused, media));
+        return Ok(form.answer(*refused));
     }
-    match prepare(&mut request, method) {
-        Ok(operation) => audit::crossing(app.db(), &scope, &operation).await?,
+    let session = match prepare(&mut request, method) {
+        Ok(operation) => app.entry().enter(scope, &operation).await?,
         Err(Refusal::Failure(failure)) => return Err(failure),
         Err(Refusal::Document(error)) => {
-            return Ok(answer(Outcome::from_errors(vec![*error]), media));
+            return Ok(form.answer(Outcome::from_errors(vec![*error])));
         }
-    }
+    };
     let limit = Duration::from_secs(app.http().request_seconds);
-    let outcome = tokio::time::timeout(limit, app.execute(request, scope)).await;
-    outcome.map(|outcome| answer(outcome, media)).map_err(|_| {
+    let outcome = tokio::time::timeout(limit, app.api().execute(session, request)).await;
+    outcome.map(|outcome| form.answer(outcome)).map_err(|_| {
         let message = format!("a request may run for {} seconds", limit.as_secs());
         Failure::new(Code::LimitExceeded, message).with_status(StatusCode::SERVICE_UNAVAILABLE)
     })
@@ -275,33 +282,45 @@ struct Answer {
     extensions: std::collections::BTreeMap<String, Constant>,
 }
 
-/// An error of the request itself has no path; then nothing was executed and there is no data.
-fn answer(mut outcome: Outcome, media: Media) -> Response {
-    for error in &mut outcome.errors {
-        // Positions count from 1; a limit of the whole document is at none.
-        error.locations.retain(|position| position.line > 0);
-    }
-    let refused = outcome.data == Constant::Null
-        && !outcome.errors.is_empty()
-        && outcome.errors.iter().all(|error| error.path.is_empty());
-    let code = if refused {
-        refused_status(&outcome.errors, media)
-    } else {
-        StatusCode::OK
-    };
-    let answer = Answer {
-        errors: outcome.errors,
-        data: (!refused).then_some(outcome.data),
-        extensions: outcome.extensions,
-    };
-    let mut response = body(&answer, media);
-    *response.status_mut() = code;
-    if code == StatusCode::SERVICE_UNAVAILABLE || code == StatusCode::TOO_MANY_REQUESTS {
+impl Form {
+    fn refuse(&self, failure: Failure) -> Response {
+        let mut value = failure.to_graphql();
+        value["errors"][0]["extensions"]["requestId"] = self.id.0.as_str().into();
+        let mut response = body(&value, self.media);
+        failure.dress(&mut response);
         response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     }
-    response
+    /// An error of the request itself has no path; then nothing was executed and there is no data.
+
+    fn answer(&self, mut outcome: Outcome) -> Response {
+        for error in &mut outcome.errors {
+            // Positions count from 1; a limit of the whole document is at none.
+            error.locations.retain(|position| position.line > 0);
+            let extensions = error.extensions.get_or_insert_default();
+            extensions.set("requestId", self.id.0.as_str());
+        }
+        let refused = outcome.data == Constant::Null
+            && !outcome.errors.is_empty()
+            && outcome.errors.iter().all(|error| error.path.is_empty());
+        let code = if refused {
+            refused_status(&outcome.errors, self.media)
+        } else {
+            StatusCode::OK
+        };
+        let answer = Answer {
+            errors: outcome.errors,
+            data: (!refused).then_some(outcome.data),
+            extensions: outcome.extensions,
+        };
+        let mut response = body(&answer, self.media);
+        *response.status_mut() = code;
+        if code == StatusCode::SERVICE_UNAVAILABLE || code == StatusCode::TOO_MANY_REQUESTS {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
 }
 
 /// Faults on our side have their status in both media types, refused documents in the new one only.

@@ -6,7 +6,7 @@ use axum::{
     extract::{RawQuery, State},
     response::{IntoResponse as _, Response},
 };
-use domain::{Code, Result as DomainResult, Scope, audit};
+use domain::{Code, Result as DomainResult, Scope};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use ingest::{
     format::Format,
@@ -25,7 +25,7 @@ pub(super) async fn cdrs(
 ) -> Result<Response, Failure> {
     let scope = app.authenticate(&headers).await?;
     let format = Format::of_records(text(&headers, &header::CONTENT_TYPE));
-    deliver(&app, &scope, "ingest cdrs", format, &headers, body).await
+    deliver(&app, scope, "ingest cdrs", format, &headers, body).await
 }
 
 /// `POST /api/v1/ingest/data-streamer?stream=NAME`: usage records of emnify or 1NCE.
@@ -38,7 +38,7 @@ pub(super) async fn data_streamer(
     let scope = app.authenticate(&headers).await?;
     let stream = stream_of(query.as_deref().unwrap_or_default())?;
     let format = Format::of_data_streamer(&stream, text(&headers, &header::CONTENT_TYPE));
-    deliver(&app, &scope, "ingest data-streamer", format, &headers, body).await
+    deliver(&app, scope, "ingest data-streamer", format, &headers, body).await
 }
 
 fn stream_of(query: &str) -> Result<String, Failure> {
@@ -62,21 +62,20 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 async fn deliver(
     app: &App,
-    scope: &Scope,
+    scope: Scope,
     operation: &str,
     format: DomainResult<Format>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    scope.require(domain::Permission::CdrsWrite)?;
+    let session = app.entry().enter_to_deliver(scope, operation).await?;
     let format = format.map_err(unsupported)?;
     let intake = app.intake()?;
     let encoding =
         Encoding::parse(text(headers, &header::CONTENT_ENCODING)).map_err(unsupported)?;
-    audit::crossing(app.db(), scope, operation).await?;
     let body = body.into_data_stream();
     let account = intake
-        .submit(scope, &format, encoding, body)
+        .submit(session.scope(), &format, encoding, body)
         .await
         .map_err(refused)?;
     Ok(answer(&account))

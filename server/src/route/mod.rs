@@ -18,17 +18,16 @@ use std::{
 };
 
 use ::ingest::pipeline::Intake;
-use analytics::Store;
-use async_graphql::Response as Outcome;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     routing::{get, post},
 };
-use domain::{Code, Db, Scope, identity};
+use domain::{Code, Scope};
 use http::HeaderMap;
 use resolvers::Api;
+use service::Entry;
 use tower_http::{
     catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::RequestBodyTimeoutLayer,
 };
@@ -46,10 +45,8 @@ use crate::{
 pub struct Parts {
     /// Verifies tokens.
     pub verifier: Verifier,
-    /// The inventory store.
-    pub db: Db,
-    /// The cubes.
-    pub store: Store,
+    /// Where callers come in.
+    pub entry: Entry,
     /// The GraphQL schema and its limits.
     pub api: Api,
     /// The way in for usage records.
@@ -69,8 +66,8 @@ pub struct Parts {
 pub(crate) struct App(Arc<Parts>);
 
 impl App {
-    fn db(&self) -> &Db {
-        &self.0.db
+    fn entry(&self) -> &Entry {
+        &self.0.entry
     }
 
     fn http(&self) -> &Http {
@@ -101,19 +98,11 @@ impl App {
         }
     }
 
-    async fn execute(&self, request: async_graphql::Request, scope: Scope) -> Outcome {
-        let (db, store) = (self.0.db.clone(), self.0.store.clone());
-        self.0
-            .api
-            .execute(resolvers::Request::new(scope, db, store), request)
-            .await
-    }
-
     /// Who asks, from the token of this very request.
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Scope, Failure> {
         let token = auth::bearer(headers)?;
         let claims = self.0.verifier.verify(token).await?;
-        Ok(identity::resolve(&self.0.db, &claims).await?)
+        Ok(self.0.entry.identify(&claims).await?)
     }
 }
 

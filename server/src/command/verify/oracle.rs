@@ -13,10 +13,10 @@ use analytics::{
 };
 use anyhow::{Context as _, Result};
 use domain::{
-    Clock as _, Cx, Period, SystemClock, customer, device,
+    Clock as _, Period, ReadCx, SystemClock, customer, device,
     id::{CustomerId, DeviceId, SimId},
-    journal::{self, RejectionCode, RejectionFilter},
-    paging::PageRequest,
+    journal::{self, Rejection, RejectionCode, RejectionCondition, RejectionFilter},
+    list::List as _,
     sim,
 };
 use simulator::oracle::{self, AccountingRow, Oracle, UsageRow};
@@ -25,9 +25,6 @@ use crate::command::stores::{Stores, explain};
 
 /// Objects looked up in one statement.
 const CHUNK: usize = 1_000;
-
-/// Refused records read in one statement.
-const PAGE: i32 = 200;
 
 /// What `simulate --oracle` wrote.
 pub(super) type Expected = Oracle;
@@ -101,7 +98,7 @@ struct Names {
 }
 
 impl Names {
-    async fn learn(&mut self, cx: &Cx, listed: &[Listed]) -> domain::Result<()> {
+    async fn learn(&mut self, cx: &ReadCx, listed: &[Listed]) -> domain::Result<()> {
         let sims: BTreeSet<SimId> = listed.iter().map(|row| row.key.sim).collect();
         let sims: Vec<SimId> = sims
             .into_iter()
@@ -171,7 +168,7 @@ fn named<Id: Copy + Eq + Hash + Display>(names: &HashMap<Id, String>, id: Id) ->
 /// Accepted records from the ledger, and how many were refused for which reason.
 async fn books(
     stores: &Stores,
-    cx: &Cx,
+    cx: &ReadCx,
     expected: &[AccountingRow],
 ) -> domain::Result<Vec<AccountingRow>> {
     let system = stores.db.system().await?;
@@ -194,21 +191,11 @@ async fn books(
     Ok(rows)
 }
 
-async fn refused(cx: &Cx, row: &AccountingRow) -> domain::Result<u64> {
-    let filter = RejectionFilter {
-        received: None,
-        source: Some(row.source.clone()),
-        code: Some(row.code.parse::<RejectionCode>()?),
-    };
-    let mut count = 0;
-    let mut after = None;
-    loop {
-        let request = PageRequest::relay(Some(PAGE), after, None, None)?;
-        let page = journal::rejections(cx, &filter, &request).await?;
-        count += u64::try_from(page.rows.len()).map_err(domain::Error::internal)?;
-        match page.rows.into_iter().last() {
-            Some((cursor, _)) if page.has_next => after = Some(cursor),
-            _ => return Ok(count),
-        }
-    }
+async fn refused(cx: &ReadCx, row: &AccountingRow) -> domain::Result<u64> {
+    let code = row.code.parse::<RejectionCode>()?;
+    let filter = RejectionFilter::And(vec![
+        RejectionCondition::Sources(vec![row.source.clone()]).into(),
+        RejectionCondition::Codes(vec![code]).into(),
+    ]);
+    Rejection::count(cx, &filter).await
 }

@@ -1,0 +1,71 @@
+//! What SIMs can be asked for and sorted by.
+
+use super::SimState;
+use crate::{
+    filter::Filter,
+    id::{CustomerId, SimId},
+    identifier::Iccid,
+    label::{self, LabelFilter, Labelled},
+    list::SortColumn,
+    sql::{Sql, contains, texts, uuids},
+};
+
+/// Which SIMs.
+pub type SimFilter = Filter<SimCondition>;
+
+/// One condition on a SIM. An empty list is met by no SIM.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SimCondition {
+    /// Part of the ICCID or MSISDN.
+    Search(String),
+    /// One of these.
+    Ids(Vec<SimId>),
+    /// With one of these ICCIDs, with or without the check digit.
+    Iccids(Vec<Iccid>),
+    /// In one of these states.
+    States(Vec<SimState>),
+    /// Assigned now to one of these customers.
+    Customers(Vec<CustomerId>),
+    /// `true`: assigned to no customer; `false`: to one.
+    Unassigned(bool),
+    /// Carrying this label.
+    Label(LabelFilter),
+    /// Made by the simulator, or real.
+    Simulated(bool),
+}
+
+/// What SIMs can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum SimOrderField {
+    /// Serial number.
+    #[default]
+    Iccid,
+    /// When the record was made.
+    CreatedAt,
+}
+
+pub(super) fn push(sql: &mut Sql, condition: &SimCondition) {
+    match condition {
+        SimCondition::Search(text) => contains(sql, &["sim.iccid", "sim.msisdn"], text),
+        SimCondition::Ids(ids) => sql.push_any("sim.sim_id", uuids(ids.iter().map(|id| id.uuid()))),
+        SimCondition::Iccids(iccids) => {
+            sql.push_any("sim.iccid", texts(iccids.iter().flat_map(Iccid::keys)));
+        }
+        SimCondition::States(states) => {
+            sql.push_any("sim.state", texts(states.iter().map(<&str>::from)));
+        }
+        SimCondition::Customers(ids) => {
+            sql.push_any("sim.customer_id", uuids(ids.iter().map(|id| id.uuid())));
+        }
+        SimCondition::Unassigned(yes) => sql.push_is_null("sim.customer_id", *yes),
+        SimCondition::Label(label) => label::push_condition(sql, Labelled::Sim, label),
+        SimCondition::Simulated(yes) => _ = sql.push("sim.simulated = ").bind(*yes),
+    }
+}
+
+pub(super) fn column(field: SimOrderField) -> SortColumn {
+    match field {
+        SimOrderField::Iccid => SortColumn::text("sim.iccid"),
+        SimOrderField::CreatedAt => SortColumn::moment("sim.created_at"),
+    }
+}

@@ -1,0 +1,5 @@
+//! Assignments.
+
+mod types;
+
+pub(crate) use types::{Assignment, shown};

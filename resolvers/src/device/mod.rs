@@ -1,0 +1,7 @@
+//! Devices.
+
+mod query;
+mod types;
+
+pub(crate) use query::DeviceQuery;
+pub(crate) use types::Device;

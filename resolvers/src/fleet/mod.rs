@@ -1,0 +1,7 @@
+//! Fleet import.
+
+mod mutation;
+mod types;
+
+pub(crate) use mutation::FleetMutation;
+pub(crate) use types::ImportFleetPayload;

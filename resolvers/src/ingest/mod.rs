@@ -1,0 +1,13 @@
+//! Intake.
+
+mod accounting;
+mod batch;
+mod query;
+mod record;
+mod rejection;
+
+pub(crate) use accounting::IngestAccounting;
+pub(crate) use batch::IngestBatch;
+pub(crate) use query::IngestQuery;
+pub(crate) use record::IngestRecord;
+pub(crate) use rejection::IngestRejection;

@@ -1,0 +1,43 @@
+//! `IngestRecord`.
+
+use async_graphql::{Enum, SimpleObject};
+use chrono::{DateTime, Utc};
+use domain::journal;
+
+use super::{IngestBatch, IngestRejection};
+
+/// Where a record stands.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "journal::FateState")]
+pub(crate) enum IngestRecordState {
+    /// It counts.
+    Accepted,
+    /// It was delivered and refused, and never accepted.
+    Rejected,
+    /// It was never delivered with an identity, or longer ago than identities are kept.
+    Unknown,
+}
+
+/// What became of one record.
+#[derive(SimpleObject)]
+pub(crate) struct IngestRecord {
+    /// Where it stands.
+    state: IngestRecordState,
+    /// When the usage began, of an accepted record.
+    event_at: Option<DateTime<Utc>>,
+    /// The batch that carried it, of an accepted record.
+    batch: Option<IngestBatch>,
+    /// Deliveries of this identity that were refused, newest first, at most 20.
+    rejections: Vec<IngestRejection>,
+}
+
+impl From<journal::Fate> for IngestRecord {
+    fn from(fate: journal::Fate) -> Self {
+        Self {
+            state: fate.state.into(),
+            event_at: fate.event_at,
+            batch: fate.batch.map(Into::into),
+            rejections: fate.rejections.into_iter().map(Into::into).collect(),
+        }
+    }
+}

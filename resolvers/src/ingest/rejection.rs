@@ -1,0 +1,40 @@
+//! `IngestRejection`.
+
+use async_graphql::SimpleObject;
+use chrono::{DateTime, Utc};
+use domain::journal;
+use schema::ingest::RejectionCode;
+
+use crate::connection::plain;
+
+/// A record that was refused, kept with its reason so that it can be mended and sent again.
+#[derive(SimpleObject, Clone)]
+pub(crate) struct IngestRejection {
+    /// Source of the record; empty when it named none.
+    source: String,
+    /// Record id, when it had one.
+    record_id: Option<String>,
+    /// Why, for programs.
+    code: RejectionCode,
+    /// Why, for people.
+    message: String,
+    /// The record as received, cut at 8 KiB.
+    raw: String,
+    /// When it was received.
+    received_at: DateTime<Utc>,
+}
+
+impl From<journal::Rejection> for IngestRejection {
+    fn from(rejection: journal::Rejection) -> Self {
+        Self {
+            source: rejection.source,
+            record_id: rejection.record_id,
+            code: rejection.code.into(),
+            message: rejection.message,
+            raw: rejection.raw,
+            received_at: rejection.received_at,
+        }
+    }
+}
+
+plain!(IngestRejection: journal::Rejection);

@@ -1,0 +1,7 @@
+//! Networks.
+
+mod query;
+mod types;
+
+pub(crate) use query::NetworkQuery;
+pub(crate) use types::Network;

@@ -1,0 +1,83 @@
+//! `Network`.
+
+use analytics::usage::Dimension;
+use async_graphql::{Context, ID, Object};
+use domain::network;
+use schema::usage::UsageInput;
+
+use crate::{
+    connection::plain,
+    usage::{self, Usage},
+};
+
+/// A mobile network (ITU-T E.212).
+#[derive(Clone)]
+pub(crate) struct Network(pub(crate) network::Network);
+
+/// A mobile network (ITU-T E.212).
+#[Object]
+impl Network {
+    /// Global id.
+    pub(crate) async fn id(&self) -> ID {
+        format!("net_{}", self.0.plmn).into()
+    }
+
+    /// `MCC-MNC`, as usage names it.
+    async fn code(&self) -> &str {
+        &self.0.plmn
+    }
+
+    /// Mobile country code, three digits.
+    async fn mcc(&self) -> &str {
+        self.0.plmn.split_once('-').map_or("", |(mcc, _)| mcc)
+    }
+
+    /// Mobile network code, two or three digits; leading zeros count.
+    async fn mnc(&self) -> &str {
+        self.0.plmn.split_once('-').map_or("", |(_, mnc)| mnc)
+    }
+
+    /// Name shown to people.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Operating company.
+    async fn operator(&self) -> Option<&str> {
+        self.0.operator.as_deref()
+    }
+
+    /// Country, ISO 3166-1 alpha-2; null for international networks.
+    async fn country_code(&self) -> Option<&str> {
+        self.0.country_code.as_deref()
+    }
+
+    /// Country's name.
+    async fn country(&self) -> Option<&str> {
+        self.0.country.as_deref()
+    }
+
+    /// Where this dictionary entry comes from, with its version.
+    async fn source(&self) -> String {
+        format!("{} {}", self.0.source, self.0.source_version)
+    }
+
+    /// Usage on this network, within what the caller may see.
+    async fn usage(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The question.")] input: UsageInput,
+    ) -> async_graphql::Result<Option<Usage>> {
+        usage::nested(ctx, Dimension::Network, self.0.plmn.as_str().into(), input)
+            .await
+            .map(Some)
+    }
+}
+
+impl From<network::Network> for Network {
+    fn from(network: network::Network) -> Self {
+        Self(network)
+    }
+}
+
+plain!(Network: network::Network);

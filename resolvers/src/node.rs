@@ -1,0 +1,64 @@
+//! `Node`: any object by its global id.
+
+use async_graphql::{Context, ID, Interface, Object};
+use service::Found;
+
+use crate::{
+    customer::Customer, device::Device, error::IntoGraphql as _, grant::SegmentGrant,
+    ingest::IngestBatch, label::LabelDefinition, network::Network, request::session, sim::Sim,
+    tenant::Tenant,
+};
+
+/// An object with a global id.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "Global id; its prefix names the kind."))]
+pub(crate) enum Node {
+    /// A customer.
+    Customer(Customer),
+    /// A device.
+    Device(Device),
+    /// What the tenant has in an intake batch.
+    IngestBatch(IngestBatch),
+    /// A label definition.
+    LabelDefinition(LabelDefinition),
+    /// A network.
+    Network(Network),
+    /// A segment grant.
+    SegmentGrant(SegmentGrant),
+    /// A SIM.
+    Sim(Sim),
+    /// The caller's tenant.
+    Tenant(Tenant),
+}
+
+impl From<Found> for Node {
+    fn from(found: Found) -> Self {
+        match found {
+            Found::Batch(part) => Self::IngestBatch(part.into()),
+            Found::Customer(customer) => Self::Customer(customer.into()),
+            Found::Device(device) => Self::Device(device.into()),
+            Found::Grant(grant) => Self::SegmentGrant(SegmentGrant(grant)),
+            Found::LabelDefinition(definition) => Self::LabelDefinition(definition.into()),
+            Found::Network(network) => Self::Network(network.into()),
+            Found::Sim(sim) => Self::Sim(sim.into()),
+            Found::Tenant(tenant) => Self::Tenant(tenant.into()),
+        }
+    }
+}
+
+/// Queries about objects of any kind.
+#[derive(Default)]
+pub(crate) struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// Any object by its global id.
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Global id; its prefix names the kind.")] id: ID,
+    ) -> async_graphql::Result<Option<Node>> {
+        let found = session(ctx)?.object(&id).await.gql()?;
+        Ok(Some(found.into()))
+    }
+}

@@ -1,0 +1,7 @@
+//! SIMs.
+
+mod query;
+mod types;
+
+pub(crate) use query::SimQuery;
+pub(crate) use types::Sim;

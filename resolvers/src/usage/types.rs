@@ -1,0 +1,287 @@
+//! `Usage`: an answer of the cube.
+
+use analytics::usage::{Dimension, Key, Measure, UsageAnswer, UsageQuery, UsageRow as Row, Values};
+use async_graphql::{Context, ID, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+use domain::id::{CustomerId, DeviceId, SimId};
+use schema::{
+    scalar::{BigInt, int},
+    usage::UsageInput,
+};
+
+use super::question;
+use crate::{
+    customer::Customer,
+    device::Device,
+    error::IntoGraphql as _,
+    loader::{CustomerKey, DeviceKey, NetworkKey, SimKey, UsageKey},
+    network::Network,
+    request::{load, session},
+    sim::Sim,
+};
+
+/// An answer of the usage cube.
+#[derive(SimpleObject)]
+pub(crate) struct Usage {
+    /// One row per time bucket and group, at most as many as the limit.
+    rows: Vec<UsageRow>,
+    /// True: the limit cut rows off.
+    truncated: bool,
+    /// The whole, whatever the limit.
+    totals: UsageTotals,
+    /// Where the answer comes from and how fresh it is.
+    provenance: Provenance,
+}
+
+/// Quantities of the whole answer.
+#[derive(SimpleObject)]
+pub(crate) struct UsageTotals {
+    /// Bytes sent by devices.
+    bytes_up: Option<BigInt>,
+    /// Bytes received by devices.
+    bytes_down: Option<BigInt>,
+    /// Both directions.
+    bytes_total: Option<BigInt>,
+    /// Usage records.
+    records: Option<BigInt>,
+    /// Distinct SIMs with usage, exactly; fewer than 2^31.
+    active_sims: Option<i32>,
+}
+
+/// Where an answer comes from and how fresh it is.
+#[derive(SimpleObject)]
+pub(crate) struct Provenance {
+    /// The table that was read: the coarsest one that is exact for this question.
+    table: &'static str,
+    /// When the newest record was received that is counted within what the caller may see; null when nothing is.
+    watermark: Option<DateTime<Utc>>,
+    /// True: the period had ended when that record was received.
+    complete: bool,
+    /// Why the answer is not complete.
+    reason: Option<String>,
+}
+
+/// Quantities of one group. Fields of dimensions that were not asked for are null.
+pub(crate) struct UsageRow {
+    dimensions: Vec<Dimension>,
+    row: Row,
+}
+
+/// Quantities of one group. Fields of dimensions that were not asked for are null.
+#[Object]
+impl UsageRow {
+    /// Start of the time bucket (UTC).
+    async fn period_start(&self) -> Option<DateTime<Utc>> {
+        self.row.period_start
+    }
+
+    /// Visited network as MCC-MNC; null when the record named none.
+    async fn network_code(&self) -> Option<&str> {
+        self.text(Dimension::Network)
+    }
+
+    /// Visited network; null when the dictionary does not know it.
+    async fn network(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Network>> {
+        let Some(plmn) = self.text(Dimension::Network) else {
+            return Ok(None);
+        };
+        load(ctx, NetworkKey(plmn.to_owned())).await
+    }
+
+    /// Country of the visited network, ISO 3166-1 alpha-2; null when unknown.
+    async fn country_code(&self) -> Option<&str> {
+        self.text(Dimension::Country)
+    }
+
+    /// Customer at the time of use; null is unassigned.
+    async fn customer_id(&self) -> Option<ID> {
+        self.id(Dimension::Customer)
+            .map(|id| CustomerId::new(id).to_string().into())
+    }
+
+    /// Customer at the time of use; null is unassigned or not visible to the caller.
+    async fn customer(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Customer>> {
+        let Some(id) = self.id(Dimension::Customer) else {
+            return Ok(None);
+        };
+        load(ctx, CustomerKey(CustomerId::new(id))).await
+    }
+
+    /// SIM.
+    async fn sim_id(&self) -> Option<ID> {
+        self.id(Dimension::Sim)
+            .map(|id| SimId::new(id).to_string().into())
+    }
+
+    /// SIM; null when it now belongs to somebody whose SIMs the caller may not see.
+    async fn sim(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Sim>> {
+        let Some(id) = self.id(Dimension::Sim) else {
+            return Ok(None);
+        };
+        load(ctx, SimKey(SimId::new(id))).await
+    }
+
+    /// Device at the time of use; null is no device.
+    async fn device_id(&self) -> Option<ID> {
+        self.id(Dimension::Device)
+            .map(|id| DeviceId::new(id).to_string().into())
+    }
+
+    /// Device at the time of use; null is no device, or one that the caller may not see now.
+    async fn device(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Device>> {
+        let Some(id) = self.id(Dimension::Device) else {
+            return Ok(None);
+        };
+        load(ctx, DeviceKey(DeviceId::new(id))).await
+    }
+
+    /// Radio access type; null when the record named none.
+    async fn radio_access_type(&self) -> Option<&str> {
+        self.text(Dimension::RadioAccessType)
+    }
+
+    /// DATA, SMS or VOICE.
+    async fn service(&self) -> Option<&str> {
+        self.text(Dimension::Service)
+    }
+
+    /// The stream that delivered the records.
+    async fn source(&self) -> Option<&str> {
+        self.text(Dimension::Source)
+    }
+
+    /// Bytes sent by devices.
+    async fn bytes_up(&self) -> Option<BigInt> {
+        self.row.values.bytes_up.map(BigInt)
+    }
+
+    /// Bytes received by devices.
+    async fn bytes_down(&self) -> Option<BigInt> {
+        self.row.values.bytes_down.map(BigInt)
+    }
+
+    /// Both directions.
+    async fn bytes_total(&self) -> Option<BigInt> {
+        self.row.values.bytes_total.map(BigInt)
+    }
+
+    /// Usage records.
+    async fn records(&self) -> Option<BigInt> {
+        self.row
+            .values
+            .records
+            .map(|records| BigInt(records.into()))
+    }
+
+    /// Distinct SIMs with usage, exactly; fewer than 2^31. Groups do not add up: one SIM may be active in two.
+    async fn active_sims(&self) -> Option<i32> {
+        self.row.values.active_sims.map(int)
+    }
+}
+
+impl UsageRow {
+    fn key(&self, dimension: Dimension) -> Option<&Key> {
+        let place = self
+            .dimensions
+            .iter()
+            .position(|asked| *asked == dimension)?;
+        self.row.keys.get(place)
+    }
+
+    fn text(&self, dimension: Dimension) -> Option<&str> {
+        match self.key(dimension)? {
+            // Records that named none have an empty text.
+            Key::Text(text) => Some(text.as_str()).filter(|text| !text.is_empty()),
+            Key::Id(_) | Key::None => None,
+        }
+    }
+
+    fn id(&self, dimension: Dimension) -> Option<uuid::Uuid> {
+        match self.key(dimension)? {
+            Key::Id(id) => Some(*id),
+            Key::Text(_) | Key::None => None,
+        }
+    }
+}
+
+impl From<Values> for UsageTotals {
+    fn from(values: Values) -> Self {
+        Self {
+            bytes_up: values.bytes_up.map(BigInt),
+            bytes_down: values.bytes_down.map(BigInt),
+            bytes_total: values.bytes_total.map(BigInt),
+            records: values.records.map(|records| BigInt(records.into())),
+            active_sims: values.active_sims.map(int),
+        }
+    }
+}
+
+impl Usage {
+    fn new(query: &UsageQuery, answer: UsageAnswer) -> Self {
+        let row = |row| UsageRow {
+            dimensions: query.dimensions.clone(),
+            row,
+        };
+        let provenance = answer.provenance;
+        Self {
+            rows: answer.rows.into_iter().map(row).collect(),
+            truncated: answer.truncated,
+            totals: answer.totals.into(),
+            provenance: Provenance {
+                table: provenance.table.table(),
+                watermark: provenance.watermark,
+                complete: provenance.complete,
+                reason: provenance.reason,
+            },
+        }
+    }
+}
+
+/// The quantities whose fields are selected; counting active SIMs costs more than adding, so it is done on demand.
+fn measures(ctx: &Context<'_>) -> Vec<Measure> {
+    let ahead = ctx.look_ahead();
+    let selected = |field| {
+        ahead.field("rows").field(field).exists() || ahead.field("totals").field(field).exists()
+    };
+    let named = [
+        ("bytesUp", Measure::BytesUp),
+        ("bytesDown", Measure::BytesDown),
+        ("bytesTotal", Measure::BytesTotal),
+        ("records", Measure::Records),
+        ("activeSims", Measure::ActiveSims),
+    ];
+    let measures: Vec<_> = named
+        .into_iter()
+        .filter(|(field, _)| selected(field))
+        .map(|(_, measure)| measure)
+        .collect();
+    // Keys or provenance alone were asked for: the cheapest measure finds the groups.
+    if measures.is_empty() {
+        vec![Measure::Records]
+    } else {
+        measures
+    }
+}
+
+/// Usage of all that the caller may see.
+pub(crate) async fn root(ctx: &Context<'_>, input: UsageInput) -> async_graphql::Result<Usage> {
+    let query = question::ask(input, measures(ctx)).gql()?;
+    let answer = session(ctx)?.usage(&query).await.gql()?;
+    Ok(Usage::new(&query, answer))
+}
+
+/// Usage of one object; the objects of a page are asked about together.
+pub(crate) async fn nested(
+    ctx: &Context<'_>,
+    parent: Dimension,
+    id: Key,
+    input: UsageInput,
+) -> async_graphql::Result<Usage> {
+    let query = question::ask(input, measures(ctx)).gql()?;
+    let key = UsageKey::new(parent, id, query.clone());
+    let answer: Option<UsageAnswer> = load(ctx, key).await?;
+    let answer = answer
+        .ok_or_else(|| domain::Error::internal("no answer for an object that was asked about"))
+        .gql()?;
+    Ok(Usage::new(&query, answer))
+}

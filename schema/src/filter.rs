@@ -1,0 +1,75 @@
+//! The one dialect of filters. A field that is null or absent is no condition; fields of one input must all hold; an empty
+//! list of values matches nothing; `and: []` matches everything and `or: []` nothing.
+
+use domain::{Error, Result, filter::Filter};
+
+/// Most conditions of one filter, nested ones included.
+pub const MAX_CONDITIONS: usize = 100;
+
+/// The operators that every filter input has besides its conditions.
+pub(crate) struct Operators<I> {
+    pub(crate) and: Option<Vec<I>>,
+    pub(crate) or: Option<Vec<I>>,
+    pub(crate) not: Option<Box<I>>,
+}
+
+impl<I> Operators<I> {
+    /// The filter of an input with these operators and `own` conditions.
+    ///
+    /// # Errors
+    /// What a nested input is refused for, `LIMIT_EXCEEDED` for more than [`MAX_CONDITIONS`].
+    pub(crate) fn with<C>(self, own: impl IntoIterator<Item = C>) -> Result<Filter<C>>
+    where
+        Filter<C>: TryFrom<I, Error = Error>,
+    {
+        let all = |inputs: Vec<I>| {
+            let parts = inputs.into_iter().map(TryInto::try_into);
+            parts.collect::<Result<Vec<Filter<C>>>>()
+        };
+        let mut parts: Vec<Filter<C>> = own.into_iter().map(Filter::Is).collect();
+        if let Some(inputs) = self.and {
+            parts.push(Filter::And(all(inputs)?));
+        }
+        if let Some(inputs) = self.or {
+            parts.push(Filter::Or(all(inputs)?));
+        }
+        if let Some(input) = self.not {
+            parts.push(Filter::Not(Box::new((*input).try_into()?)));
+        }
+        let filter = Filter::And(parts);
+        let conditions = size(&filter);
+        if conditions > MAX_CONDITIONS {
+            let text = format!("a filter has at most {MAX_CONDITIONS} conditions");
+            return Err(Error::limit(text, MAX_CONDITIONS as u64, conditions as u64));
+        }
+        Ok(filter)
+    }
+}
+
+fn size<C>(filter: &Filter<C>) -> usize {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => 1 + parts.iter().map(size).sum::<usize>(),
+        Filter::Not(part) => 1 + size(part),
+        Filter::Is(_) => 1,
+    }
+}
+
+/// An input of nothing but conditions and operators: what each of its fields becomes.
+macro_rules! conditions {
+    ($input:ident => $condition:ty { $($field:ident: $make:expr,)* }) => {
+        impl TryFrom<$input> for domain::filter::Filter<$condition> {
+            type Error = domain::Error;
+
+            fn try_from(input: $input) -> domain::Result<Self> {
+                let $input { and, or, not, $($field),* } = input;
+                let mut own: Vec<$condition> = Vec::new();
+                $(if let Some(value) = $field {
+                    let make: fn(_) -> domain::Result<$condition> = $make;
+                    own.push(make(value).map_err(|error| error.at(stringify!($field)))?);
+                })*
+                crate::filter::Operators { and, or, not }.with(own)
+            }
+        }
+    };
+}
+pub(crate) use conditions;

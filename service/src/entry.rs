@@ -1,0 +1,49 @@
+//! The one way in.
+
+use analytics::Store;
+use domain::{
+    Db, Permission, Result, Scope, audit,
+    identity::{self, VerifiedClaims},
+};
+
+use crate::Session;
+
+/// Where callers become sessions.
+#[derive(Clone)]
+pub struct Entry {
+    db: Db,
+    store: Store,
+}
+
+impl Entry {
+    /// An entry to these stores.
+    pub fn new(db: Db, store: Store) -> Self {
+        Self { db, store }
+    }
+
+    /// Who the caller of a verified token is, now.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` when the token names a tenant or customer that does not exist.
+    pub async fn identify(&self, claims: &VerifiedClaims) -> Result<Scope> {
+        identity::resolve(&self.db, claims).await
+    }
+
+    /// Lets a caller in to do `operation`. Staff of the platform leave a trace first.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when the trace cannot be written: then nothing may be done.
+    pub async fn enter(&self, scope: Scope, operation: &str) -> Result<Session> {
+        audit::crossing(&self.db, &scope, operation).await?;
+        Ok(Session::new(scope, self.db.clone(), self.store.clone()))
+    }
+
+    /// Lets a caller in who delivers usage records.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` without `CDRS_WRITE`, and those of [`Entry::enter`].
+    pub async fn enter_to_deliver(&self, scope: Scope, operation: &str) -> Result<Session> {
+        scope.require(Permission::CdrsWrite)?;
+        self.enter(scope, operation).await
+    }
+}

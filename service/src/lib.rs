@@ -1,0 +1,18 @@
+//! What callers may do over both stores, whatever surface they come through: GraphQL, intake, the command line, and those
+//! that come later.
+//!
+//! There is one way in ([`Entry`]): verified claims become a [`Session`], and a session is what everything else takes. What
+//! a caller may see is decided below, in `domain::scope`, and here where both stores meet; a surface adds nothing to it.
+
+mod entry;
+mod find;
+mod list;
+mod relation;
+mod session;
+mod usage;
+
+pub use entry::Entry;
+pub use find::Found;
+pub use list::list;
+pub use relation::{DeviceRelations, DeviceWants, SimRelations, SimWants};
+pub use session::Session;
