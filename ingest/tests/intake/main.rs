@@ -6,4 +6,5 @@ mod evidence;
 mod fault;
 mod harm;
 mod resolution;
+mod shared;
 mod world;
