@@ -7,4 +7,5 @@ mod fault;
 mod harm;
 mod resolution;
 mod shared;
+mod slow;
 mod world;
