@@ -262,6 +262,36 @@ async fn sums_beyond_64_bits_are_kept() {
 }
 
 #[tokio::test]
+async fn journaled_batches_come_by_turns_of_their_tenants() {
+    let house = House::new().await;
+    let mut tenants = [house.alpha, house.beta];
+    tenants.sort_unstable();
+    let [alpha, beta] = tenants;
+    for n in 1..=3 {
+        let sequence = i64::try_from(n).expect("small");
+        house
+            .journal(batch(n), &[part(alpha, sequence, &[n])])
+            .await;
+    }
+    // One that both share is the first one's, and comes after what that one journaled before.
+    let both = [part(alpha, 4, &[4]), part(beta, 5, &[5])];
+    house.journal(batch(4), &both).await;
+    house.journal(batch(5), &[part(beta, 6, &[6])]).await;
+    let cx = house.system().await;
+    let by_turns = async |limit| {
+        let pending = journal::journaled_by_turns(&cx, limit).await;
+        let pending = pending.expect("a list");
+        let ids = pending.iter().map(|pending| pending.batch.uuid().as_u128());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(by_turns(2).await, [1, 5]);
+    assert_eq!(by_turns(9).await, [1, 5, 2, 3, 4]);
+    let counted = journal::mark_counted(&cx, &[batch(1)], after(1)).await;
+    counted.expect("marked");
+    assert_eq!(by_turns(2).await, [2, 5], "what is counted has no turn");
+}
+
+#[tokio::test]
 async fn a_batch_is_pending_until_it_is_counted_and_kept_until_it_is_forgotten() {
     let house = House::new().await;
     for n in [3, 1, 2] {

@@ -122,3 +122,42 @@ impl Permit for StandStill {
         Ok(begin_by)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::SystemClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_has_lost_the_lock_begins_nothing() {
+        let engines = tokio::task::spawn_blocking(|| (testkit::postgres(), testkit::clickhouse()));
+        let (postgres, clickhouse) = engines.await.expect("engines");
+        let db = Db::connect(postgres.url(), 3, Arc::new(SystemClock)).await;
+        let db = db.expect("connected");
+        let store = Store::remote(clickhouse.url()).expect("a URL");
+        let store = store.with_database(clickhouse.database());
+        let taken = async |patience| {
+            let cx = db.system().await.expect("system");
+            StandStill::take(cx, &db, &store, patience).await
+        };
+        let still = taken(ENDS).await.expect("nothing is applied");
+        let begin_by = still.begin_by().await.expect("held");
+        let now = store.now(&still.system()).await.expect("a time");
+        assert!(begin_by > now && begin_by <= now + BEGIN_WITHIN);
+        // One at a time, and nobody waits for ever.
+        let other = taken(Duration::ZERO).await.err().map(|error| error.code());
+        assert_eq!(other, Some(domain::Code::Unavailable));
+        let lost = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        postgres.run(lost);
+        assert!(still.begin_by().await.is_err());
+        assert!(still.end().await.is_err());
+        // What it may have begun is outlasted.
+        let next = taken(ENDS).await.expect("nobody holds it");
+        assert!(store.now(&next.system()).await.expect("a time") > begin_by);
+        next.end().await.expect("ended");
+    }
+}

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use analytics::{CdrRow, Store, System, cdr, verify::Count};
+use analytics::{
+    CdrRow, Store, System,
+    cdr::{self, Attempt},
+    verify::Count,
+};
 use chrono::TimeDelta;
 use domain::id::{CustomerId, TenantId};
 use tokio::{
@@ -143,6 +147,57 @@ async fn taking_out_takes_every_copy_and_nothing_else() {
         .await
         .expect("taken out");
     assert_eq!(everything(&db).await, after);
+}
+
+#[tokio::test]
+async fn taking_out_that_comes_late_takes_nothing_of_what_was_inserted_again() {
+    let db = migrated().await;
+    let rows = hourly(tenant(), 10);
+    let all: Vec<&CdrRow> = rows.iter().collect();
+    let deadline = fleet::later();
+    let insert = async |apply_by| {
+        let attempt = Attempt {
+            batch: rows[0].batch,
+            apply_by,
+        };
+        let applied = db.apply(&attempt, 10, &cdr::encode(&rows)).await;
+        applied.expect("applied");
+    };
+    let take_out = async || {
+        let before = deadline + TimeDelta::seconds(1);
+        let taken = db.take_out(&system(), &all, before, &fleet::leave()).await;
+        taken.expect("taken out");
+    };
+    insert(deadline).await;
+    take_out().await;
+    assert_eq!(look_up(&db, &rows).await.0.len(), 10);
+    insert(deadline + TimeDelta::seconds(1)).await;
+    take_out().await;
+    assert_eq!(look_up(&db, &rows).await, Default::default());
+}
+
+#[tokio::test]
+async fn a_correction_that_is_left_behind_is_seen_and_broken_off() {
+    let db = migrated().await;
+    let rows = hourly(tenant(), 10);
+    apply(&db, rows[0].batch, &rows).await;
+    assert!(!db.is_correcting(&system()).await.expect("seen"));
+    let other = db.raw();
+    // Three seconds in all.
+    let slow = tokio::spawn(async move {
+        let sql = "INSERT INTO usage_day SELECT * REPLACE (records + sleepEachRow(0.3) AS records) \
+                   FROM usage_hour SETTINGS max_block_size = 1";
+        other.query(sql).execute().await
+    });
+    while !db.is_correcting(&system()).await.expect("seen") {
+        assert!(!slow.is_finished(), "it runs");
+        tokio::task::yield_now().await;
+    }
+    db.stop_correcting(&system()).await.expect("asked");
+    assert!(slow.await.expect("no panic").is_err());
+    while db.is_correcting(&system()).await.expect("seen") {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

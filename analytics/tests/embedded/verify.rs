@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     Db,
-    fleet::{self, batch, everything, insert, month, now, record, tenant},
+    fleet::{self, Leave, batch, everything, insert, month, now, record, tenant},
     migrated,
 };
 
@@ -235,6 +235,10 @@ async fn a_broken_cube_is_healed_from_the_next_finer_one() {
         ),
         (Level::Month, "INSERT INTO usage_month SELECT * FROM usage_month".into()),
         (
+            Level::Month,
+            "ALTER TABLE usage_month UPDATE units = units + 1 WHERE 1 SETTINGS mutations_sync = 1".into(),
+        ),
+        (
             Level::Year,
             "ALTER TABLE usage_year UPDATE bytes_up = bytes_up + 1 WHERE 1 SETTINGS mutations_sync = 1".into(),
         ),
@@ -283,6 +287,19 @@ async fn the_year_knows_the_newest_receipt_again_after_a_correction() {
     assert_eq!(corrected.added, Count::default());
     world.agrees().await;
     assert_eq!(newest().await, known);
+}
+
+#[tokio::test]
+async fn a_correction_that_comes_late_enters_nothing() {
+    let world = world().await;
+    world.db.run("TRUNCATE TABLE usage_day").await;
+    let late = Leave(DateTime::from_timestamp(1_000_000_000, 0).expect("a time"));
+    let area = world.area();
+    let corrected = world.db.correct(&system(), Level::Day, &area, &late).await;
+    assert!(corrected.is_err());
+    assert_eq!(everything(&world.db).await[2], Count::default());
+    assert!(world.correct(Level::Day).await.cells > 0);
+    world.agrees().await;
 }
 
 #[tokio::test]

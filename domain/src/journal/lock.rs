@@ -205,3 +205,44 @@ pub(super) async fn sources(cx: &SystemCx, tenant: TenantId) -> Result<()> {
     cx.execute(sql, [(!lock_key(tenant)).into()]).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::SystemClock;
+
+    #[tokio::test]
+    async fn whoever_is_silent_loses_its_locks_in_time() {
+        #[derive(FromQueryResult)]
+        struct Setting {
+            patience: String,
+        }
+        let postgres = tokio::task::spawn_blocking(testkit::postgres).await;
+        let postgres = postgres.expect("a test database");
+        let db = Db::connect(postgres.url(), 2, Arc::new(SystemClock)).await;
+        let db = db.expect("connected");
+        let patience = async |cx: &SystemCx| {
+            let sql = "SELECT current_setting('idle_in_transaction_session_timeout') AS patience";
+            let setting: Option<Setting> = cx.one(sql, []).await.expect("an answer");
+            setting.map(|setting| setting.patience)
+        };
+        let cx = db.system().await.expect("system");
+        assert!(try_freeze_apply(&cx).await.expect("asked"));
+        assert_eq!(patience(&cx).await.as_deref(), Some("70s"));
+        drop(cx);
+        for holds_apply in [true, false] {
+            let cx = db.system().await.expect("system");
+            let seconds = Duration::from_secs(9);
+            if holds_apply {
+                hold_apply(&cx, seconds).await.expect("held");
+            } else {
+                let tenant = TenantId::new(Uuid::from_u128(1));
+                let held = hold_attribution(&cx, &[tenant], seconds).await;
+                assert_eq!(held.expect("held"), HashSet::from([tenant]));
+            }
+            assert_eq!(patience(&cx).await.as_deref(), Some("9s"));
+        }
+    }
+}

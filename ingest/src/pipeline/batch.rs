@@ -180,7 +180,7 @@ struct Failed {
 
 /// Deliveries that are to be tried without each other after `error`.
 fn groups(deliveries: Vec<Queued>, error: &Error) -> Vec<Vec<Queued>> {
-    if error.is_lock_timeout() {
+    if error.is_lock_timeout() || error.code() == Code::NotFound {
         let mut by_tenant: BTreeMap<TenantId, Vec<Queued>> = BTreeMap::new();
         for queued in deliveries {
             by_tenant.entry(queued.tenant).or_default().push(queued);

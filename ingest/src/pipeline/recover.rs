@@ -2,7 +2,8 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use analytics::verify::Count;
+use analytics::{cdr, verify::Count};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{
     Code, Error, Result,
@@ -211,7 +212,11 @@ impl Intake {
         }
     }
 
-    async fn sweep(&self) -> Result<()> {
+    /// What is done every minute: payloads are looked through, the month is opened, old months go, and filters are fetched.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when an engine does not answer.
+    pub async fn sweep(&self) -> Result<()> {
         let inner = &self.inner;
         let settings = inner.settings;
         self.look_for(Of::Old).await?;
@@ -231,13 +236,21 @@ impl Inner {
         Ok(pending.into_iter().map(|pending| pending.batch).collect())
     }
 
-    /// Those of which the records do not have what the ledger has.
+    /// Those of which the records do not have what the ledger has. Of a batch of which a part was put back, the payload says
+    /// less than the ledger: its own rows are looked up.
     async fn broken(&self, pending: &[Pending]) -> Result<Vec<BatchId>> {
         let batches: Vec<BatchId> = pending.iter().map(|pending| pending.batch).collect();
         let cx = self.db.system().await?;
         let expected = ledger::sums_of(&cx, &batches).await?;
         drop(cx);
-        let spans = Spans::of(pending);
+        let holds_all = |pending: &&Pending| {
+            let known = expected.get(&pending.batch);
+            known.is_none_or(|(sums, _)| i64::try_from(pending.rows) == Ok(sums.rows))
+        };
+        let (pending, put_back): (Vec<&Pending>, Vec<&Pending>) =
+            pending.iter().partition(holds_all);
+        let batches: Vec<BatchId> = pending.iter().map(|pending| pending.batch).collect();
+        let spans = Spans::of(&pending);
         let found = self
             .store
             .count_batches(&self.system(), &batches, spans.received, spans.started)
@@ -247,10 +260,37 @@ impl Inner {
             let expected = expected.get(batch).copied();
             expected.is_some_and(|(sums, checksum)| (verify::count(sums), checksum) == found)
         };
-        Ok(batches
+        let mut broken: Vec<BatchId> = batches
             .into_iter()
             .filter(|batch| !is_whole(batch))
-            .collect())
+            .collect();
+        for pending in put_back {
+            if !self.has_rows(pending.batch).await? {
+                broken.push(pending.batch);
+            }
+        }
+        Ok(broken)
+    }
+
+    /// Whether each row of a payload is in the records, once.
+    async fn has_rows(&self, batch: BatchId) -> Result<bool> {
+        let cx = self.db.system().await?;
+        let payload = journal::payload(&cx, batch).await;
+        drop(cx);
+        let rows = match payload {
+            // Somebody else has seen them.
+            Ok(None) => return Ok(true),
+            Ok(Some(payload)) => cdr::decode(payload.encoding, Bytes::from(payload.bytes)),
+            Err(error) => Err(error),
+        };
+        let rows = match rows {
+            Ok(rows) => rows,
+            // Settling says what is wrong with it.
+            Err(error) if error.code() == Code::Internal => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let found = self.store.look_up(&self.system(), &rows).await?;
+        Ok(found.missing.is_empty())
     }
 
     /// Whether both stores have the mark of the last stop in order.
@@ -302,10 +342,10 @@ struct Spans {
 }
 
 impl Spans {
-    fn of(pending: &[Pending]) -> Self {
+    fn of(pending: &[&Pending]) -> Self {
         let bounds = |first: fn(&Pending) -> DateTime<Utc>, last: fn(&Pending) -> DateTime<Utc>| {
-            let first = pending.iter().map(first).min();
-            let last = pending.iter().map(last).max();
+            let first = pending.iter().map(|pending| first(pending)).min();
+            let last = pending.iter().map(|pending| last(pending)).max();
             [first.unwrap_or_default(), last.unwrap_or_default()]
         };
         Self {

@@ -8,7 +8,8 @@
 //! 2. Hold back every insert of every process ([`StandStill`]), and be the only one to settle.
 //! 3. Look its rows up by their keys and take surplus copies out.
 //! 4. Where ledger and records would not agree even with the missing rows, stop: the cubes may be all that is left of other
-//!    records, and nobody can tell whether they have these rows. The batch is quarantined with that reason.
+//!    records, and nobody can tell whether they have these rows. The batch is quarantined with that reason, without the rows
+//!    of other tenants, which become a batch of their own.
 //! 5. Insert what is missing, with a deadline that the journal knows first.
 //! 6. Compare the cells that its rows touch, hours with records, each coarser cube with the next finer one, and enter the
 //!    differences as signed rows.
@@ -37,7 +38,7 @@ use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use domain::{
     Code, Error, Period, Result, SystemCx,
     id::{BatchId, SimId, TenantId},
-    journal::{self, NewBatch, Part, Pending, Piece},
+    journal::{self, NewBatch, Part, Pending, Piece, ledger},
 };
 
 use super::{Inner, Intake, batch::batch_id};
@@ -276,16 +277,20 @@ impl Inner {
         pending: &Pending,
         settled: &mut Settled,
     ) -> Result<Option<Vec<CdrRow>>> {
-        let Some(payload) = journal::payload(cx, pending.batch).await? else {
-            return Ok(None);
-        };
-        match cdr::decode(payload.encoding, Bytes::from(payload.bytes)) {
-            Ok(rows) => Ok(Some(rows)),
+        let rows = match journal::payload(cx, pending.batch).await {
+            Ok(None) => return Ok(None),
             // Written by a newer program, which will settle it.
-            Err(_) if payload.encoding > cdr::ENCODING => {
+            Ok(Some(payload)) if payload.encoding > cdr::ENCODING => {
                 settled.waiting += 1;
-                Ok(None)
+                return Ok(None);
             }
+            Ok(Some(payload)) => cdr::decode(payload.encoding, Bytes::from(payload.bytes)),
+            Err(error) => Err(error),
+        };
+        match rows {
+            Ok(rows) => Ok(Some(rows)),
+            Err(error) if error.code() != Code::Internal => Err(error),
+            // It is damaged, and must not keep the others waiting.
             Err(error) => {
                 let reason = error.cause().unwrap_or_default();
                 tracing::error!(batch = %pending.batch, reason, "a batch is quarantined");
@@ -361,17 +366,28 @@ impl Inner {
         }
         let mut sound = Vec::with_capacity(cases.len());
         for case in cases {
-            let touched = unsound.iter().find(|(tenant, period, _)| {
-                let within = |row: &CdrRow| {
+            let touched = |row: &CdrRow| {
+                let area = unsound.iter().find(|(tenant, period, _)| {
                     row.tenant == *tenant && period.from() <= row.start && row.start < period.to()
-                };
-                case.rows.iter().any(within)
-            });
-            let Some((tenant, _, hour)) = touched else {
+                });
+                area.map(|(tenant, _, hour)| (*tenant, *hour))
+            };
+            let touched: BTreeMap<TenantId, DateTime<Utc>> =
+                case.rows.iter().filter_map(touched).collect();
+            let Some((tenant, hour)) = touched.first_key_value() else {
                 sound.push(case);
                 continue;
             };
             let batch = case.pending.batch;
+            // Other tenants' records have nothing to do with it.
+            let is_kept = |row: &CdrRow| touched.contains_key(&row.tenant);
+            let (kept, others): (Vec<CdrRow>, Vec<CdrRow>) =
+                case.rows.iter().cloned().partition(is_kept);
+            if !others.is_empty() && self.holds_all(still.cx(), &case).await? {
+                let pieces = vec![(batch, kept), (piece_of(&case), others)];
+                self.replace(still.cx(), &case, pieces).await?;
+                settled.cut += 1;
+            }
             let hour = hour.format("%Y-%m-%dT%H:00Z");
             tracing::error!(%batch, %tenant, %hour, "records are not those of the ledger: a batch is quarantined");
             let reason = format!(
@@ -449,12 +465,14 @@ impl Inner {
         }
         settled.corrected += self.correct(still, std::slice::from_ref(&case)).await?;
         let (cx, batch) = (still.cx(), case.pending.batch);
-        if case.rows.len() == 1 {
-            tracing::error!(%batch, reason, "a record is quarantined");
+        if case.rows.len() == 1 || !self.holds_all(cx, &case).await? {
+            tracing::error!(%batch, reason, "what is left of a batch is quarantined");
             journal::quarantine(cx, batch, reason).await?;
             settled.quarantined += 1;
         } else {
-            self.cut(cx, &case).await?;
+            let halves = halves(case.rows.clone()).into_iter();
+            let pieces = halves.map(|rows| (piece_of(&case), rows)).collect();
+            self.replace(cx, &case, pieces).await?;
             settled.cut += 1;
         }
         self.refused.forget(&[batch]);
@@ -502,14 +520,28 @@ impl Inner {
         Ok(())
     }
 
-    /// Puts pieces in the place of a batch of which nothing is in the records, by tenant or by halves.
-    async fn cut(&self, cx: &SystemCx, case: &Case) -> Result<()> {
+    /// Whether the payload has every record of the batch, and not the part of it that was put back: the rest knows no other
+    /// batch.
+    async fn holds_all(&self, cx: &SystemCx, case: &Case) -> Result<bool> {
+        let batch = case.pending.batch;
+        let sums = ledger::sums_of(cx, &[batch]).await?;
+        let known = sums.get(&batch).map(|(sums, _)| sums.rows);
+        Ok(known == i64::try_from(case.rows.len()).ok())
+    }
+
+    /// Puts pieces in the place of a batch. Rows that are in the records stay there, in the piece that has its id; those of
+    /// the others are taken out and inserted again when these are settled.
+    async fn replace(
+        &self,
+        cx: &SystemCx,
+        case: &Case,
+        pieces: Vec<(BatchId, Vec<CdrRow>)>,
+    ) -> Result<()> {
         // No insert of a piece has begun.
         let over = case.pending.apply_by;
         let months = journal::months_of(cx, case.pending.batch).await?;
         let mut drafts = Vec::new();
-        for mut rows in halves(case.rows.clone()) {
-            let id = batch_id(case.pending.created_at);
+        for (id, mut rows) in pieces {
             for row in &mut rows {
                 row.batch = id;
             }
@@ -547,6 +579,11 @@ impl Inner {
         journal::reopen(&cx, batches).await?;
         cx.commit().await
     }
+}
+
+/// An id for a piece of a batch.
+fn piece_of(case: &Case) -> BatchId {
+    batch_id(case.pending.created_at)
 }
 
 /// Rows of one tenant stand alone, and so does either half of them.

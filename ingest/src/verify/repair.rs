@@ -107,8 +107,8 @@ impl Verifier {
         })
     }
 
-    /// Puts records that are there more than once back into the journal, whose next settling leaves one of each. An identity
-    /// in two batches was accepted twice, by both books; which one counts is not for a repair to say, and neither is it
+    /// Puts records that are there more than once back into the journal, a batch with all its tenants, whose next settling
+    /// leaves one of each. An identity in two batches was accepted twice, by both books; which one counts is not for a repair to say, and neither is it
     /// when the copies are not alike.
     async fn put_back_doubled(
         &self,
@@ -122,18 +122,30 @@ impl Verifier {
                 [batch] => Some((copy.tenant, batch)),
                 _ => None,
             });
-        let batches: BTreeSet<(TenantId, BatchId)> =
-            doubled.chain(seen.crowded.iter().copied()).collect();
+        let mut batches: BTreeMap<BatchId, BTreeSet<TenantId>> = BTreeMap::new();
+        for (tenant, batch) in doubled.chain(seen.crowded.iter().copied()) {
+            batches.entry(batch).or_default().insert(tenant);
+        }
         let mut sentences = Vec::new();
-        for (tenant, batch) in batches {
+        for (batch, tenants) in batches {
             let system = System::new(self.db.clock().now());
-            let rows = self.store.doubled(&system, tenant, batch).await?;
-            let (alike, unlike) = tell_apart(rows);
-            if unlike > 0 {
-                refused.insert(format!(
-                    "{unlike} records of {batch} of {} are there more than once and not alike: they are left as they are",
-                    seen.name(tenant)
-                ));
+            let mut alike = Vec::new();
+            for tenant in tenants {
+                let rows = self.store.doubled(&system, tenant, batch).await?;
+                let (mut rows, unlike) = tell_apart(rows);
+                let name = seen.name(tenant);
+                if unlike > 0 {
+                    refused.insert(format!(
+                        "{unlike} records of {batch} of {name} are there more than once and not alike: they are left as they are"
+                    ));
+                }
+                if !rows.is_empty() {
+                    let count = rows.len();
+                    sentences.push(format!(
+                        "dropped copies of {count} records of {batch} of {name}"
+                    ));
+                }
+                alike.append(&mut rows);
             }
             let (Some(first), Some(last)) = (
                 alike.iter().map(|row| row.start).min(),
@@ -150,10 +162,6 @@ impl Verifier {
             let cx = self.db.system().await?;
             journal::put_back(&cx, batch, rows, &payload, [first, last], received_at).await?;
             cx.commit().await?;
-            sentences.push(format!(
-                "dropped copies of {rows} records of {batch} of {}",
-                seen.name(tenant)
-            ));
         }
         Ok(sentences)
     }

@@ -1,8 +1,9 @@
 //! A record counts once, whatever is delivered how often in which order.
 
+use chrono::TimeDelta;
 use domain::{
-    Code, Period, Role,
-    journal::{self, AccountingQuery, FateState, HourOf, Rejection, RejectionFilter},
+    Clock as _, Code, Period, Role,
+    journal::{self, AccountingQuery, FateState, HourOf, Month, Rejection, RejectionFilter},
     list::{List as _, Order},
     paging::PageRequest,
 };
@@ -13,7 +14,7 @@ use ingest::{
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::world::{
-    FOREIGN, LONG, Record, SHORT, Totals, World, array, codes, lines, numbers, post_json,
+    FOREIGN, LONG, Record, SHORT, Totals, World, array, codes, lines, numbers, patient, post_json,
     post_lines, post_stream, record, scope,
 };
 
@@ -353,4 +354,69 @@ async fn the_fate_of_a_record_and_the_accounting_can_be_asked_for() {
         .await
         .map_err(|error| error.code());
     assert_eq!(refused.err(), Some(Code::Forbidden));
+}
+
+#[tokio::test]
+async fn a_record_is_known_in_the_next_month_which_intake_opens_by_itself() {
+    for sweeps in [false, true] {
+        let world = World::new().await;
+        let intake = world.intake();
+        let sent = lines(&[record(1, LONG), record(2, SHORT)]);
+        post_lines(&intake, &world.alpha, &sent)
+            .await
+            .expect("taken");
+        let current = async || {
+            let cx = world.db.system().await.expect("system");
+            journal::current_month(&cx).await.expect("a month")
+        };
+        assert_eq!(current().await, Some(Month::of(world.clock.now())));
+        world.clock.pass(TimeDelta::days(31));
+        let next = Some(Month::of(world.clock.now()));
+        assert!(current().await < next);
+        if sweeps {
+            intake.sweep().await.expect("swept");
+            assert_eq!(current().await, next, "before anything comes");
+        }
+        let again = post_lines(&intake, &world.alpha, &sent).await;
+        assert_eq!(numbers(&again.expect("taken")), [2, 0, 2, 0]);
+        assert_eq!(current().await, next);
+        let more = post_lines(&intake, &world.alpha, &lines(&[record(3, LONG)])).await;
+        assert_eq!(numbers(&more.expect("taken")), [1, 1, 0, 0]);
+        assert_eq!(world.proved(&world.alpha).await.records, 3);
+    }
+}
+
+#[tokio::test]
+async fn records_of_more_sources_than_a_tenant_may_name_are_refused() {
+    let world = World::new().await;
+    let settings = Settings {
+        sources: 2,
+        ..patient()
+    };
+    let of = |id: &str, source: &str| Record {
+        source: source.into(),
+        ..record(id, LONG)
+    };
+    let first = world.intake_with(settings, NoFault);
+    let sent = lines(&[of("1", "a"), of("2", "b"), of("3", "c"), of("4", "a")]);
+    let reply = post_lines(&first, &world.alpha, &sent)
+        .await
+        .expect("taken");
+    assert_eq!(numbers(&reply), [4, 3, 0, 1]);
+    assert_eq!(codes(&reply), ["TOO_MANY_SOURCES"]);
+    // One intake remembers its sources, the other has to ask.
+    for intake in [&first, &world.intake_with(settings, NoFault)] {
+        let reply = post_lines(intake, &world.alpha, &sent)
+            .await
+            .expect("taken");
+        assert_eq!(numbers(&reply), [4, 0, 3, 1]);
+    }
+    let foreign = Record {
+        source: "c".into(),
+        ..record(1, FOREIGN)
+    };
+    let reply = post_lines(&first, &world.beta, &lines(&[foreign])).await;
+    assert_eq!(numbers(&reply.expect("taken")), [1, 1, 0, 0]);
+    assert_eq!(world.ledger(&world.alpha).await, [12, 3, 6, 3]);
+    assert_eq!(world.proved(&world.alpha).await.records, 3);
 }

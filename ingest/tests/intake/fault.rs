@@ -293,7 +293,7 @@ async fn a_usage_store_that_was_put_back_is_noticed_and_healed_from_the_journal(
     assert_eq!(numbers(&reply), [30, 0, 30, 0]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_cubes_stand_still_while_they_are_settled() {
     let world = World::new().await;
     let intake = world.intake();
@@ -306,10 +306,8 @@ async fn the_cubes_stand_still_while_they_are_settled() {
     };
     let intake_of_sender = world.intake_with(settings, NoFault);
     let sender = tokio::spawn(async move { post_lines(&intake_of_sender, &alpha, &sent).await });
-    // Journaled, and then waiting.
-    while world.ledger(&world.alpha).await[1] == 0 {
-        tokio::task::yield_now().await;
-    }
+    world.until_somebody_waits();
+    assert_eq!(world.ledger(&world.alpha).await[1], 5, "it is journaled");
     assert_eq!(world.counted(&world.alpha).await.records, 0);
     cx.commit().await.expect("committed");
     assert!(sender.await.expect("finished").is_ok());
@@ -388,7 +386,7 @@ impl Holds {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_stopped_before_its_commit_keeps_nobody_waiting_but_its_tenant() {
-    const FEW_SECONDS: Duration = Duration::from_secs(5);
+    const MOMENT: Duration = Duration::from_millis(500);
     for holds in [Holds::Identity, Holds::Accounts] {
         let world = World::new().await;
         let intake = world.intake();
@@ -402,14 +400,16 @@ async fn a_process_that_stopped_before_its_commit_keeps_nobody_waiting_but_its_t
                 tokio::spawn(async move { post_lines(&intake, &alpha, &sent).await })
             })
             .collect();
-        for n in 0..6 {
+        let mut held_up = 0;
+        for n in 0..20 {
             let begun = Instant::now();
             let reply = post_lines(&intake, &world.beta, &lines(&[record(n, FOREIGN)])).await;
             assert_eq!(numbers(&reply.expect("taken")), [1, 1, 0, 0], "{holds:?}");
-            let taken = begun.elapsed();
-            assert!(taken < FEW_SECONDS, "{holds:?} {n}: {taken:?}");
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            held_up += u32::from(begun.elapsed() > MOMENT);
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        // By a try now and then, and not by each.
+        assert!(held_up < 8, "{holds:?}: {held_up}");
         assert!(!waiting.iter().any(tokio::task::JoinHandle::is_finished));
         drop(stopped);
         let mut accepted = 0;
@@ -420,7 +420,7 @@ async fn a_process_that_stopped_before_its_commit_keeps_nobody_waiting_but_its_t
         }
         assert_eq!(accepted, 9, "{holds:?}");
         assert_eq!(world.proved(&world.alpha).await.records, 10, "{holds:?}");
-        assert_eq!(world.proved(&world.beta).await.records, 6, "{holds:?}");
+        assert_eq!(world.proved(&world.beta).await.records, 20, "{holds:?}");
     }
 }
 

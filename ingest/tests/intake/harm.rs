@@ -276,19 +276,62 @@ async fn whoever_travelled_with_a_refused_record_is_answered_as_if_it_had_not() 
     );
 }
 
+/// What makes the engine refuse everything, and what ends it.
+const REFUSALS: [[&str; 2]; 2] = [
+    [
+        "RENAME TABLE usage_day TO gone",
+        "RENAME TABLE gone TO usage_day",
+    ],
+    [
+        "ALTER TABLE cdr ADD CONSTRAINT never CHECK throwIf(bytes_up >= 0) = 0",
+        "ALTER TABLE cdr DROP CONSTRAINT never",
+    ],
+];
+
 #[tokio::test]
 async fn a_store_that_refuses_everything_quarantines_nothing() {
+    for [harm, mending] in REFUSALS {
+        let world = World::new().await;
+        let intake = world.intake_with(impatient(), NoFault);
+        world.ask(harm).await;
+        let sent = lines(&[record(1, LONG), record(2, SHORT)]);
+        assert!(post_lines(&intake, &world.alpha, &sent).await.is_err());
+        for _ in 0..8 {
+            let settled = intake.settle().await.expect("settled");
+            assert_eq!((settled.quarantined, settled.cut), (0, 0), "{harm}");
+        }
+        assert!(world.pending(BatchState::Journaled).await[0].attempts > 5);
+        world.ask(mending).await;
+        world.settled(&intake).await;
+        assert_eq!(world.proved(&world.alpha).await.records, 2, "{harm}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_refused_while_others_are_taken_is_quarantined_whatever_the_engine_says() {
     let world = World::new().await;
     let intake = world.intake_with(impatient(), NoFault);
-    world.ask("RENAME TABLE usage_day TO gone").await;
-    let sent = lines(&[record(1, LONG), record(2, SHORT)]);
-    assert!(post_lines(&intake, &world.alpha, &sent).await.is_err());
-    for _ in 0..8 {
-        if let Ok(settled) = intake.settle().await {
-            assert_eq!((settled.quarantined, settled.cut), (0, 0));
-        }
+    // No code that says for good.
+    world
+        .ask("ALTER TABLE cdr ADD CONSTRAINT poison CHECK throwIf(record_id = '2') = 0")
+        .await;
+    let mine: Vec<Record> = (0..4).map(|n| record(n, LONG)).collect();
+    let late = post_lines(&intake, &world.alpha, &lines(&mine)).await;
+    assert!(late.is_err());
+    let (mut quarantined, mut others) = (0, 0);
+    while quarantined == 0 {
+        assert!(others < 50, "it is not given up");
+        quarantined = intake.settle().await.expect("settled").quarantined;
+        let good = lines(&[record(format!("good-{others}"), FOREIGN)]);
+        let reply = post_lines(&intake, &world.beta, &good).await;
+        assert_eq!(numbers(&reply.expect("taken")), [1, 1, 0, 0]);
+        others += 1;
     }
-    world.ask("RENAME TABLE gone TO usage_day").await;
     world.settled(&intake).await;
-    assert_eq!(world.proved(&world.alpha).await.records, 2);
+    assert_eq!(
+        world.batches(&world.alpha, BatchState::Quarantined).await,
+        [1]
+    );
+    assert_eq!(world.counted(&world.alpha).await.records, 3);
+    assert_eq!(world.proved(&world.beta).await.records, others);
 }

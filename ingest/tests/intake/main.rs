@@ -6,4 +6,6 @@ mod evidence;
 mod fault;
 mod harm;
 mod resolution;
+mod shared;
+mod slow;
 mod world;

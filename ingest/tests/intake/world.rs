@@ -9,14 +9,14 @@ use std::{
     time::Duration,
 };
 
-use analytics::Store;
+use analytics::{Store, System};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Clock, Db, Result, Role, Scope,
     fleet::{self, CountedUsage, Report},
     id::{SimId, TenantId},
-    journal::{self, BatchCondition, BatchFilter, BatchPart, BatchState},
+    journal::{self, BatchCondition, BatchFilter, BatchPart, BatchState, Pending},
     list::{List as _, Order},
     paging::PageRequest,
     scope::{Segment, Visibility},
@@ -94,7 +94,7 @@ pub(crate) struct World {
     pub(crate) alpha: Scope,
     pub(crate) beta: Scope,
     clickhouse: ClickHouseDb,
-    _postgres: PostgresDb,
+    pub(crate) postgres: PostgresDb,
 }
 
 /// Batches that fail are settled soon; answers that come late come, however busy the machine.
@@ -145,7 +145,7 @@ impl World {
             alpha,
             beta,
             clickhouse,
-            _postgres: postgres,
+            postgres,
         };
         // The engine drops old records by its own clock; these tests have another one.
         world.ask("ALTER TABLE cdr REMOVE TTL").await;
@@ -278,6 +278,46 @@ impl World {
             sums[3] += account.rejected;
         }
         sums
+    }
+
+    /// Batches whose payloads are kept, in the order of journaling.
+    pub(crate) async fn pending(&self, state: BatchState) -> Vec<Pending> {
+        let cx = self.db.system().await.expect("system");
+        let pending = journal::pending(&cx, state, None, 100).await;
+        pending.expect("batches")
+    }
+
+    /// Where its usage store is.
+    pub(crate) fn usage_store(&self) -> (&str, &str) {
+        (self.clickhouse.url(), self.clickhouse.database())
+    }
+
+    /// Blocks until somebody waits for an advisory lock.
+    pub(crate) fn until_somebody_waits(&self) {
+        self.postgres.run(
+            "DO $$ BEGIN \
+               FOR look IN 1..1000 LOOP \
+                 IF EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = \
+                    (SELECT oid FROM pg_database WHERE datname = current_database())) THEN RETURN; END IF; \
+                 PERFORM pg_sleep(0.02); \
+               END LOOP; \
+               RAISE EXCEPTION 'nobody waits'; \
+             END $$",
+        );
+    }
+
+    /// Ends the sessions that hold advisory locks, as if their processes were gone.
+    pub(crate) fn take_locks(&self) {
+        self.postgres.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        );
+    }
+
+    /// The clock of the usage store.
+    pub(crate) async fn engine_now(&self) -> DateTime<Utc> {
+        let system = System::new(self.clock.now());
+        self.store.now(&system).await.expect("a time")
     }
 
     /// Runs a statement on the test's database.
