@@ -1,7 +1,5 @@
 //! Which engines are used, before any is started.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 use std::path::Path;
 
 use engines::{Access, ClickHouseAddress, Engines, Error, Settings, clickhouse::EngineLimits};
