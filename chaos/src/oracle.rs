@@ -42,11 +42,7 @@ impl Sums {
 
     fn read(row: &Value, records: &str) -> Result<Self> {
         let number = |name: &str| {
-            let value = &row[name];
-            let number = value
-                .as_u64()
-                .map(u128::from)
-                .or_else(|| value.as_str()?.parse().ok());
+            let number = row[name].as_str().and_then(|text| text.parse().ok());
             number.with_context(|| format!("{name} is no number in {row}"))
         };
         Ok(Self {
@@ -179,9 +175,8 @@ impl Asker<'_> {
         let mut found = Groups::new();
         for row in answer["ingestAccounting"].as_array().context("no rows")? {
             let count = |name: &str| {
-                row[name]
-                    .as_u64()
-                    .with_context(|| format!("{name} in {row}"))
+                let count = row[name].as_str().and_then(|text| text.parse::<u64>().ok());
+                count.with_context(|| format!("{name} in {row}"))
             };
             if count("received")? != count("accepted")? + count("duplicate")? + count("rejected")? {
                 differences.push(format!("the account does not add up: {row}"));

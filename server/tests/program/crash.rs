@@ -26,7 +26,13 @@ async fn received(server: &Server, token: &str) -> u64 {
         .expect("rows")
         .clone();
     rows.iter()
-        .map(|row| row["received"].as_u64().expect("a count"))
+        .map(|row| {
+            row["received"]
+                .as_str()
+                .expect("a count")
+                .parse::<u64>()
+                .expect("digits")
+        })
         .sum()
 }
 

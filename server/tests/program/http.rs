@@ -221,7 +221,7 @@ async fn the_older_media_type_says_200_of_a_refused_document_and_the_newer_400()
                 .starts_with(accept)
         );
         assert!(
-            value.get("data").is_none() && code(&value) == "INVALID_INPUT",
+            value.get("data").is_none() && code(&value) == "VALIDATION_FAILED",
             "{value}"
         );
     }
