@@ -89,7 +89,12 @@ async fn a_tenant_that_takes_all_it_can_get_costs_another_one_no_delivery() {
         .install_default()
         .ok();
     let program = Program::new();
-    let server = program.serve(&[]).await;
+    // So little memory that those who send slowly would fill it.
+    let little = [
+        ("SIMCUBE_INTAKE__MEMORY_BYTES", "2097152"),
+        ("SIMCUBE_INTAKE__BODY_BYTES", "524288"),
+    ];
+    let server = program.serve(&little).await;
     let poison = format!(
         "ALTER TABLE cdr ADD CONSTRAINT poison CHECK NOT startsWith(record_id, '{POISON}')"
     );
