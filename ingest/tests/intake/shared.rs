@@ -26,31 +26,31 @@ use crate::{
 /// Counts what reaches a step, and stops all of it at another one.
 #[derive(Clone)]
 struct Seen {
-    step: Step,
-    seen: Arc<AtomicU32>,
-    stop: Option<Step>,
+    at: Step,
+    times: Arc<AtomicU32>,
+    stops: Option<Step>,
 }
 
 impl Seen {
-    fn at(step: Step, stop: Option<Step>) -> Self {
+    fn at(at: Step, stops: Option<Step>) -> Self {
         Self {
-            step,
-            seen: Arc::default(),
-            stop,
+            at,
+            times: Arc::default(),
+            stops,
         }
     }
 
     fn times(&self) -> u32 {
-        self.seen.load(Ordering::SeqCst)
+        self.times.load(Ordering::SeqCst)
     }
 }
 
 impl Fault for Seen {
     fn reached(&self, step: Step) -> Result<()> {
-        if step == self.step {
-            self.seen.fetch_add(1, Ordering::SeqCst);
+        if step == self.at {
+            self.times.fetch_add(1, Ordering::SeqCst);
         }
-        if Some(step) == self.stop {
+        if Some(step) == self.stops {
             return Err(Error::internal("stopped on purpose"));
         }
         Ok(())
