@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     audit::Entry,
     grant::GrantTarget,
-    id::{CustomerId, GrantId, TenantId},
+    id::{CustomerId, GrantId, LabelId, TenantId},
     scope::Visibility,
 };
 
@@ -20,6 +20,55 @@ pub enum Change {
         tenant: TenantId,
         /// What they are about to do.
         operation: String,
+    },
+    /// A customer is new.
+    CustomerCreated {
+        /// The customer.
+        customer: CustomerId,
+        /// Its short name.
+        slug: String,
+    },
+    /// A customer's record is another one.
+    CustomerUpdated {
+        /// The customer.
+        customer: CustomerId,
+        /// What changed.
+        fields: Vec<&'static str>,
+    },
+    /// A customer is not served any more, or is again.
+    CustomerArchived {
+        /// The customer.
+        customer: CustomerId,
+        /// Which of both.
+        archived: bool,
+    },
+    /// A label is defined.
+    LabelDefined {
+        /// The definition.
+        label: LabelId,
+        /// Its key.
+        key: String,
+    },
+    /// A label allows other values.
+    LabelOptionsSet {
+        /// The definition.
+        label: LabelId,
+    },
+    /// A label is not defined any more.
+    LabelDeleted {
+        /// The definition that is gone.
+        label: LabelId,
+        /// Its key.
+        key: String,
+    },
+    /// A SIM or device carries other labels.
+    Labelled {
+        /// The printed id of the SIM or device.
+        object: String,
+        /// Keys that it carries now.
+        set: Vec<String>,
+        /// Keys that it does not carry any more.
+        removed: Vec<String>,
     },
     /// A customer's users see something else from now on.
     VisibilitySet {
@@ -65,6 +114,37 @@ impl Change {
                 "tenant.cross",
                 tenant.to_string(),
                 json!({ "operation": operation }),
+            ),
+            Self::CustomerCreated { customer, slug } => (
+                "customer.create",
+                customer.to_string(),
+                json!({ "slug": slug }),
+            ),
+            Self::CustomerUpdated { customer, fields } => (
+                "customer.update",
+                customer.to_string(),
+                json!({ "fields": fields }),
+            ),
+            Self::CustomerArchived { customer, archived } => (
+                "customer.archive",
+                customer.to_string(),
+                json!({ "archived": archived }),
+            ),
+            Self::LabelDefined { label, key } => {
+                ("label.define", label.to_string(), json!({ "key": key }))
+            }
+            Self::LabelOptionsSet { label } => ("label.set_options", label.to_string(), json!({})),
+            Self::LabelDeleted { label, key } => {
+                ("label.delete", label.to_string(), json!({ "key": key }))
+            }
+            Self::Labelled {
+                object,
+                set,
+                removed,
+            } => (
+                "label.set",
+                object.clone(),
+                json!({ "set": set, "removed": removed }),
             ),
             Self::VisibilitySet {
                 customer,

@@ -211,6 +211,7 @@ impl MigratorTrait for Migrator {
             Box::new(DEVICE_CUSTOMER),
             Box::new(ANNOUNCED_MARK),
             Box::new(CORRECTION),
+            Box::new(CUSTOMER_ARCHIVE),
         ]
     }
 }
@@ -265,6 +266,12 @@ const CORRECTION: Script = Script {
     name: "m0008_correction",
     up: &[include_str!("../postgres/0008_correction.up.sql")],
     down: include_str!("../postgres/0008_correction.down.sql"),
+};
+
+const CUSTOMER_ARCHIVE: Script = Script {
+    name: "m0009_customer_archive",
+    up: &[include_str!("../postgres/0009_customer_archive.up.sql")],
+    down: include_str!("../postgres/0009_customer_archive.down.sql"),
 };
 
 impl MigrationName for Script {

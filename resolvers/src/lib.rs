@@ -50,6 +50,7 @@ pub(crate) struct Mutation(
     customer::CustomerMutation,
     fleet::FleetMutation,
     grant::GrantMutation,
+    label::LabelMutation,
 );
 
 /// The executable schema.

@@ -39,7 +39,7 @@ macro_rules! keys {
             async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>, Arc<Error>> {
                 let ids: Vec<$id> = keys.iter().map(|key| key.0.clone()).collect();
                 let cx = self.0.read().await?;
-                let found = $load(cx, &ids).await?;
+                let found = $load(&cx, &ids).await?;
                 Ok(found.into_iter().map(|(id, value)| ($key(id), value)).collect())
             }
         }
@@ -104,7 +104,7 @@ macro_rules! lists {
                 let mut listings = HashMap::new();
                 for (question, customers) in questions {
                     let question = Arc::new(question.clone());
-                    for (customer, listing) in $load(cx, &customers, &question).await? {
+                    for (customer, listing) in $load(&cx, &customers, &question).await? {
                         let question = question.clone();
                         listings.insert($key { customer, question }, listing);
                     }

@@ -1,9 +1,9 @@
 //! Words about customers, their visibility switches and segment grants.
 
-use async_graphql::{Enum, ID, InputObject, OneofObject};
+use async_graphql::{Enum, ID, InputObject, MaybeUndefined, OneofObject};
 use domain::{
     Result,
-    customer::{self, CustomerCondition},
+    customer::{self, ContactPatch, CustomerCondition, CustomerPatch, NewCustomer},
     grant::GrantTarget,
     scope::Visibility,
 };
@@ -49,12 +49,15 @@ pub struct CustomerFilter {
     pub ids: Option<Vec<ID>>,
     /// With one of these short names.
     pub slugs: Option<Vec<String>>,
+    /// True: archived. False: not archived.
+    pub archived: Option<bool>,
 }
 
 conditions!(CustomerFilter => CustomerCondition {
     search: |part| text(part).map(CustomerCondition::Search),
     ids: |ids: Vec<ID>| parse_ids(&ids).map(CustomerCondition::Ids),
     slugs: |slugs| texts(slugs).map(CustomerCondition::Slugs),
+    archived: |yes| Ok(CustomerCondition::Archived(yes)),
 });
 
 /// What customers can be sorted by.
@@ -167,4 +170,83 @@ impl RevokeSegmentInput {
     pub fn grant(&self) -> Result<domain::id::GrantId> {
         parse_id(&self.grant_id)
     }
+}
+
+/// A customer that is to be. All of its areas are closed at first.
+#[derive(InputObject, Clone, Debug)]
+pub struct CreateCustomerInput {
+    /// Short name for tokens, files and the command line: 1 to 63 of a-z, 0-9 and -, not beginning with -. It never changes and
+    /// is never used again.
+    pub slug: String,
+    /// Organisation name, 1 to 200 characters, unique in the tenant.
+    pub name: String,
+    /// Contact's first name.
+    pub first_name: Option<String>,
+    /// Contact's last name.
+    pub last_name: Option<String>,
+    /// Contact's mail address.
+    pub email: Option<String>,
+    /// Contact's phone number.
+    pub phone: Option<String>,
+}
+
+impl From<CreateCustomerInput> for NewCustomer {
+    fn from(input: CreateCustomerInput) -> Self {
+        Self {
+            slug: input.slug,
+            name: input.name,
+            contact: ContactPatch {
+                first_name: Some(input.first_name),
+                last_name: Some(input.last_name),
+                email: Some(input.email),
+                phone: Some(input.phone),
+            },
+        }
+    }
+}
+
+/// What changes of a customer. A field that is absent stays; a contact field that is null is cleared.
+#[derive(InputObject, Clone, Debug)]
+pub struct UpdateCustomerInput {
+    /// The customer.
+    pub customer_id: ID,
+    /// Organisation name, 1 to 200 characters, unique in the tenant.
+    pub name: Option<String>,
+    /// Contact's first name.
+    pub first_name: MaybeUndefined<String>,
+    /// Contact's last name.
+    pub last_name: MaybeUndefined<String>,
+    /// Contact's mail address.
+    pub email: MaybeUndefined<String>,
+    /// Contact's phone number.
+    pub phone: MaybeUndefined<String>,
+}
+
+impl From<UpdateCustomerInput> for CustomerPatch {
+    fn from(input: UpdateCustomerInput) -> Self {
+        let patch = |field: MaybeUndefined<String>| match field {
+            MaybeUndefined::Undefined => None,
+            MaybeUndefined::Null => Some(None),
+            MaybeUndefined::Value(text) => Some(Some(text)),
+        };
+        Self {
+            name: input.name,
+            contact: ContactPatch {
+                first_name: patch(input.first_name),
+                last_name: patch(input.last_name),
+                email: patch(input.email),
+                phone: patch(input.phone),
+            },
+        }
+    }
+}
+
+/// Archives a customer, or takes that back.
+#[derive(InputObject, Clone, Debug)]
+pub struct ArchiveCustomerInput {
+    /// The customer.
+    pub customer_id: ID,
+    /// True: archive it. False: serve it again.
+    #[graphql(default = true)]
+    pub archived: bool,
 }

@@ -68,3 +68,72 @@ order! {
     /// Sort of a list of label definitions.
     LabelDefinitionOrder by LabelDefinitionOrderField, OrderDirection::Asc, "OrderDirection::Asc"
 }
+
+/// A label that is to be defined.
+#[derive(InputObject, Clone, Debug)]
+pub struct CreateLabelDefinitionInput {
+    /// Key, 1 to 60 characters, unique in the tenant.
+    pub key: String,
+    /// The menu of allowed values; null allows any text.
+    pub options: Option<Vec<String>>,
+}
+
+/// What a label allows from now on.
+#[derive(InputObject, Clone, Debug)]
+pub struct UpdateLabelDefinitionInput {
+    /// The definition.
+    pub label_definition_id: ID,
+    /// The menu of allowed values; null allows any text.
+    pub options: Option<Vec<String>>,
+}
+
+/// A definition that is to go.
+#[derive(InputObject, Clone, Debug)]
+pub struct DeleteLabelDefinitionInput {
+    /// The definition.
+    pub label_definition_id: ID,
+}
+
+/// A label and its value.
+#[derive(InputObject, Clone, Debug)]
+pub struct LabelInput {
+    /// Key of a definition.
+    pub key: String,
+    /// Value, one of the definition's options if it has any.
+    pub value: String,
+}
+
+impl From<LabelInput> for label::Label {
+    fn from(input: LabelInput) -> Self {
+        Self {
+            key: input.key,
+            value: input.value,
+        }
+    }
+}
+
+/// Labels of a SIM that change; those that are not named stay.
+#[derive(InputObject, Clone, Debug)]
+pub struct SetSimLabelsInput {
+    /// The SIM.
+    pub sim_id: ID,
+    /// Labels that it carries from now on.
+    #[graphql(default)]
+    pub set: Vec<LabelInput>,
+    /// Keys that it does not carry any more.
+    #[graphql(default)]
+    pub remove: Vec<String>,
+}
+
+/// Labels of a device that change; those that are not named stay.
+#[derive(InputObject, Clone, Debug)]
+pub struct SetDeviceLabelsInput {
+    /// The device.
+    pub device_id: ID,
+    /// Labels that it carries from now on.
+    #[graphql(default)]
+    pub set: Vec<LabelInput>,
+    /// Keys that it does not carry any more.
+    #[graphql(default)]
+    pub remove: Vec<String>,
+}

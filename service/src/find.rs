@@ -45,8 +45,8 @@ impl Session {
     pub async fn sim(&self, by: SimBy) -> Result<Sim> {
         let cx = self.read().await?;
         match by {
-            SimBy::Id(id) => sim::get(cx, id).await,
-            SimBy::Iccid(iccid) => sim::get_by_iccid(cx, &iccid).await,
+            SimBy::Id(id) => sim::get(&cx, id).await,
+            SimBy::Iccid(iccid) => sim::get_by_iccid(&cx, &iccid).await,
         }
     }
 
@@ -57,8 +57,8 @@ impl Session {
     pub async fn customer_by(&self, by: CustomerBy) -> Result<Customer> {
         let cx = self.read().await?;
         match by {
-            CustomerBy::Id(id) => customer::get(cx, id).await,
-            CustomerBy::Slug(slug) => customer::get_by_slug(cx, &slug).await,
+            CustomerBy::Id(id) => customer::get(&cx, id).await,
+            CustomerBy::Slug(slug) => customer::get_by_slug(&cx, &slug).await,
         }
     }
 
@@ -70,19 +70,19 @@ impl Session {
         let cx = self.read().await?;
         let prefix = id.split_once('_').map_or("", |(prefix, _)| prefix);
         match prefix {
-            BatchId::PREFIX => journal::batch(cx, id.parse()?).await.map(Found::Batch),
-            CustomerId::PREFIX => customer::get(cx, id.parse()?).await.map(Found::Customer),
-            DeviceId::PREFIX => device::get(cx, id.parse()?).await.map(Found::Device),
-            GrantId::PREFIX => grant::get(cx, id.parse()?).await.map(Found::Grant),
-            LabelId::PREFIX => label::get(cx, id.parse()?)
+            BatchId::PREFIX => journal::batch(&cx, id.parse()?).await.map(Found::Batch),
+            CustomerId::PREFIX => customer::get(&cx, id.parse()?).await.map(Found::Customer),
+            DeviceId::PREFIX => device::get(&cx, id.parse()?).await.map(Found::Device),
+            GrantId::PREFIX => grant::get(&cx, id.parse()?).await.map(Found::Grant),
+            LabelId::PREFIX => label::get(&cx, id.parse()?)
                 .await
                 .map(Found::LabelDefinition),
-            Plmn::PREFIX => network::get(cx, &Plmn::of_id(id)?)
+            Plmn::PREFIX => network::get(&cx, &Plmn::of_id(id)?)
                 .await
                 .map(Found::Network),
-            SimId::PREFIX => sim::get(cx, id.parse()?).await.map(Found::Sim),
+            SimId::PREFIX => sim::get(&cx, id.parse()?).await.map(Found::Sim),
             TenantId::PREFIX if id.parse::<TenantId>()? == self.scope().tenant() => {
-                tenant::get(cx).await.map(Found::Tenant)
+                tenant::get(&cx).await.map(Found::Tenant)
             }
             _ => Err(Error::not_found("object")),
         }

@@ -22,9 +22,9 @@ pub async fn list<T: List>(
         with_total,
     } = question;
     let cx = session.read().await?;
-    let page = T::page(cx, filter, *order, page).await?;
+    let page = T::page(&cx, filter, *order, page).await?;
     let total = match with_total {
-        true => Some(T::count(cx, filter).await?),
+        true => Some(T::count(&cx, filter).await?),
         false => None,
     };
     Ok(Listing { page, total })

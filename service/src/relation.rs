@@ -52,13 +52,13 @@ impl SimRelations {
         let ids: Vec<SimId> = sims.clone().map(|sim| sim.id).collect();
         let mut related = Self::default();
         if wants.customer {
-            related.customers = Some(customers(cx, sims.filter_map(|sim| sim.customer)).await?);
+            related.customers = Some(customers(&cx, sims.filter_map(|sim| sim.customer)).await?);
         }
         if wants.device && session.scope().may(Permission::DevicesRead) {
-            related.devices = Some(device::by_sims(cx, &ids).await?);
+            related.devices = Some(device::by_sims(&cx, &ids).await?);
         }
         if wants.labels {
-            related.labels = Some(label::by_sims(cx, &ids).await?);
+            related.labels = Some(label::by_sims(&cx, &ids).await?);
         }
         Ok(related)
     }
@@ -101,13 +101,13 @@ impl DeviceRelations {
         let mut related = Self::default();
         if wants.customer {
             let named = devices.filter_map(|device| device.customer);
-            related.customers = Some(customers(cx, named).await?);
+            related.customers = Some(customers(&cx, named).await?);
         }
         if wants.sims && session.scope().may(Permission::SimsRead) {
-            related.sims = Some(sim::by_devices(cx, &ids).await?);
+            related.sims = Some(sim::by_devices(&cx, &ids).await?);
         }
         if wants.labels {
-            related.labels = Some(label::by_devices(cx, &ids).await?);
+            related.labels = Some(label::by_devices(&cx, &ids).await?);
         }
         Ok(related)
     }
@@ -118,5 +118,5 @@ async fn customers(
     ids: impl Iterator<Item = CustomerId>,
 ) -> Result<HashMap<CustomerId, Customer>> {
     let ids: BTreeSet<CustomerId> = ids.collect();
-    customer::by_ids(cx, &ids.into_iter().collect::<Vec<_>>()).await
+    customer::by_ids(&cx, &ids.into_iter().collect::<Vec<_>>()).await
 }

@@ -1,9 +1,17 @@
 //! One caller at work.
 
-use std::sync::Arc;
+use std::{
+    io::{Read, Seek},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use analytics::Store;
-use domain::{Db, Permission, ReadCx, Result, Scope, WriteCx, id::CustomerId, scope::Segments};
+use domain::{
+    Db, Permission, ReadCx, Result, Scope, WriteCx,
+    fleet::{self, Report},
+    id::CustomerId,
+    scope::Segments,
+};
 use tokio::sync::OnceCell;
 
 /// A caller, both stores, and one snapshot of Postgres for all that is read. Made for one request, job step or event, and
@@ -15,8 +23,11 @@ struct Inner {
     scope: Scope,
     db: Db,
     store: Store,
-    snapshot: OnceCell<ReadCx>,
+    snapshot: Mutex<Snapshot>,
 }
+
+/// A snapshot that is opened when it is needed.
+type Snapshot = Arc<OnceCell<Arc<ReadCx>>>;
 
 impl Session {
     pub(crate) fn new(scope: Scope, db: Db, store: Store) -> Self {
@@ -24,7 +35,7 @@ impl Session {
             scope,
             db,
             store,
-            snapshot: OnceCell::new(),
+            snapshot: Mutex::default(),
         }))
     }
 
@@ -48,26 +59,43 @@ impl Session {
         }
     }
 
-    /// The snapshot of Postgres: opened by the first that needs it, shared by all.
+    /// The snapshot of Postgres: opened by the first that needs it, shared by all until the next change.
     ///
     /// # Errors
     /// `UNAVAILABLE` when Postgres does not answer.
-    pub async fn read(&self) -> Result<&ReadCx> {
-        let open = || self.0.db.read(&self.0.scope);
-        self.0.snapshot.get_or_try_init(open).await
+    pub async fn read(&self) -> Result<Arc<ReadCx>> {
+        let snapshot = self.snapshot().clone();
+        let open = async || Ok(Arc::new(self.0.db.read(&self.0.scope).await?));
+        snapshot.get_or_try_init(open).await.cloned()
     }
 
-    /// A transaction of its own for one change.
+    /// A transaction of its own for one change. What is read afterwards is read from a new snapshot, which has the change.
     ///
     /// # Errors
     /// `UNAVAILABLE` when Postgres does not answer.
     pub async fn write(&self) -> Result<WriteCx> {
+        *self.snapshot() = Snapshot::default();
         self.0.db.write(&self.0.scope).await
     }
 
-    /// Both pools, for work that takes several transactions.
-    pub fn db(&self) -> &Db {
-        &self.0.db
+    /// Imports a fleet file, one transaction per chunk; what is read afterwards has it.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` when the header is refused, `FORBIDDEN` without `INVENTORY_WRITE`.
+    pub async fn import_fleet(&self, file: impl Read + Seek + Send) -> Result<Report> {
+        *self.snapshot() = Snapshot::default();
+        let Inner {
+            db, scope, store, ..
+        } = &*self.0;
+        fleet::import_file(db, scope, file, store, |_| ()).await
+    }
+
+    /// Nothing is done while it is locked but to take or put a snapshot: a panic elsewhere leaves it whole.
+    fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
+        self.0
+            .snapshot
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The cubes.
@@ -77,6 +105,6 @@ impl Session {
 
     /// Postgres statements that the snapshot has taken so far.
     pub fn statements(&self) -> u64 {
-        self.0.snapshot.get().map_or(0, ReadCx::statements)
+        self.snapshot().get().map_or(0, |cx| cx.statements())
     }
 }

@@ -19,6 +19,8 @@ pub enum CustomerCondition {
     Ids(Vec<CustomerId>),
     /// With one of these short names.
     Slugs(Vec<String>),
+    /// Archived, or not.
+    Archived(bool),
 }
 
 /// What customers can be sorted by.
@@ -46,6 +48,7 @@ pub(super) fn push(sql: &mut Sql, condition: &CustomerCondition) {
                 uuids(ids.iter().map(|id| id.uuid())),
             );
         }
+        CustomerCondition::Archived(yes) => sql.push_is_null("customer.archived_at", !*yes),
         CustomerCondition::Slugs(slugs) => sql.push_any("customer.slug", texts(slugs)),
     }
 }

@@ -1,13 +1,17 @@
 //! A tenant's customers (sub-customers): who a SIM or device is assigned to, and what that customer may see.
 
+mod error;
 mod filter;
 mod model;
 mod store;
+mod write;
 
 use std::collections::HashMap;
 
+pub use error::CustomerError;
 pub use filter::{CustomerCondition, CustomerFilter, CustomerOrderField};
 pub use model::{Customer, CustomerBy};
+pub use write::{ContactPatch, CustomerPatch, NewCustomer, archive, create, update};
 
 use crate::{
     Permission, ReadCx, Result, WriteCx, change::Change, id::CustomerId, list, scope::Visibility,

@@ -34,4 +34,6 @@ pub struct Customer {
     pub visibility: Visibility,
     /// When the record was made.
     pub created_at: DateTime<Utc>,
+    /// Since when it is not served any more.
+    pub archived_at: Option<DateTime<Utc>>,
 }

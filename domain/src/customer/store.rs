@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::{Customer, CustomerCondition, CustomerOrderField, filter};
+use super::{Customer, CustomerCondition, CustomerError, CustomerOrderField, filter};
 use crate::{
     Error, Permission, ReadCx, Result, WriteCx,
+    db::on_constraint,
     id::CustomerId,
     list::{Listed, SortColumn, lists},
     row::{Columns, Decode},
@@ -33,6 +35,7 @@ impl Decode for Customer {
                 billing: row.get()?,
             },
             created_at: row.moment()?,
+            archived_at: row.get()?,
         })
     }
 }
@@ -48,7 +51,7 @@ impl Listed for Customer {
         let mut sql = Sql::new(
             "SELECT customer.customer_id, customer.slug, customer.name, customer.first_name, customer.last_name, \
              customer.email, customer.phone, customer.see_devices, customer.see_sims, customer.see_sessions, \
-             customer.see_usage, customer.see_billing, customer.created_at FROM customer WHERE customer.tenant_id = ",
+             customer.see_usage, customer.see_billing, customer.created_at, customer.archived_at FROM customer WHERE customer.tenant_id = ",
         );
         sql.bind(cx.scope().tenant().uuid());
         push_segments(&mut sql, cx.scope(), "customer", Visible::Customers);
@@ -151,4 +154,56 @@ pub(super) async fn set_visibility(
     )
     .await?;
     Ok(())
+}
+
+pub(super) async fn insert(cx: &WriteCx, customer: &Customer) -> Result<()> {
+    cx.execute(
+        "INSERT INTO customer (tenant_id, customer_id, slug, name, first_name, last_name, email, phone, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        [
+            cx.scope().tenant().uuid().into(),
+            customer.id.uuid().into(),
+            customer.slug.clone().into(),
+            customer.name.clone().into(),
+            customer.first_name.clone().into(),
+            customer.last_name.clone().into(),
+            customer.email.clone().into(),
+            customer.phone.clone().into(),
+            customer.created_at.into(),
+        ],
+    )
+    .await
+    .map_err(taken)?;
+    Ok(())
+}
+
+/// Writes everything but the slug, which never changes, and the visibility.
+pub(super) async fn update(cx: &WriteCx, customer: &Customer) -> Result<()> {
+    cx.execute(
+        "UPDATE customer SET name = $3, first_name = $4, last_name = $5, email = $6, phone = $7, archived_at = $8 \
+         WHERE tenant_id = $1 AND customer_id = $2",
+        [
+            cx.scope().tenant().uuid().into(),
+            customer.id.uuid().into(),
+            customer.name.clone().into(),
+            customer.first_name.clone().into(),
+            customer.last_name.clone().into(),
+            customer.email.clone().into(),
+            customer.phone.clone().into(),
+            customer.archived_at.into(),
+        ],
+    )
+    .await
+    .map_err(taken)?;
+    Ok(())
+}
+
+fn taken(error: DbErr) -> Error {
+    on_constraint(
+        error,
+        &[
+            ("customer_slug_key", || CustomerError::SlugTaken.into()),
+            ("customer_name_key", || CustomerError::NameTaken.into()),
+        ],
+    )
 }

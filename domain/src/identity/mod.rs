@@ -86,7 +86,7 @@ SELECT t.tenant_id, c.customer_id,
        coalesce(c.see_billing, false) AS see_billing,
        g.customer_id AS granted_customer, g.sim_id AS granted_sim, g.device_id AS granted_device
   FROM tenant t
-  LEFT JOIN customer c ON c.tenant_id = t.tenant_id AND c.slug = $2
+  LEFT JOIN customer c ON c.tenant_id = t.tenant_id AND c.slug = $2 AND c.archived_at IS NULL
   LEFT JOIN segment_grant g ON g.tenant_id = t.tenant_id AND g.subject = $3
  WHERE t.slug = $1";
 

@@ -1,19 +1,23 @@
 //! Labels: everything operational about a SIM or device. A label never grants access and never decides billing.
 
+mod error;
 mod filter;
 mod model;
 mod store;
+mod write;
 
 use std::collections::HashMap;
 
+pub use error::LabelError;
 pub(crate) use filter::push_condition;
 pub use filter::{
     LabelDefinitionCondition, LabelDefinitionFilter, LabelDefinitionOrderField, LabelFilter,
 };
 pub use model::{Label, LabelDefinition, Labelled};
+pub use write::{MAX_LABELS, define, delete, set_options};
 
 use crate::{
-    ReadCx, Result,
+    ReadCx, Result, WriteCx,
     id::{DeviceId, LabelId, SimId},
     list,
 };
@@ -43,4 +47,34 @@ pub async fn by_devices(
     devices: &[DeviceId],
 ) -> Result<HashMap<DeviceId, Vec<Label>>> {
     store::by_objects(cx, Labelled::Device, devices).await
+}
+
+/// Sets labels on a SIM, and removes those with the keys `remove`; what is not named stays. Returns all of its labels.
+///
+/// # Errors
+/// `FORBIDDEN` without `INVENTORY_WRITE`; `NOT_FOUND` for a SIM that the caller cannot see, and for a key that is not defined;
+/// `INVALID_INPUT` for a value that is not among the options, `LIMIT_EXCEEDED` above [`MAX_LABELS`].
+pub async fn label_sim(
+    cx: WriteCx,
+    sim: SimId,
+    set: Vec<Label>,
+    remove: Vec<String>,
+) -> Result<Vec<Label>> {
+    crate::sim::get(&cx, sim).await?;
+    write::label(cx, Labelled::Sim, sim, set, remove).await
+}
+
+/// Sets labels on a device, and removes those with the keys `remove`; what is not named stays. Returns all of its labels.
+///
+/// # Errors
+/// `FORBIDDEN` without `INVENTORY_WRITE`; `NOT_FOUND` for a device that the caller cannot see, and for a key that is not defined;
+/// `INVALID_INPUT` for a value that is not among the options, `LIMIT_EXCEEDED` above [`MAX_LABELS`].
+pub async fn label_device(
+    cx: WriteCx,
+    device: DeviceId,
+    set: Vec<Label>,
+    remove: Vec<String>,
+) -> Result<Vec<Label>> {
+    crate::device::get(&cx, device).await?;
+    write::label(cx, Labelled::Device, device, set, remove).await
 }

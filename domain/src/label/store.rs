@@ -5,15 +5,17 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{
-    Label, LabelDefinition, LabelDefinitionCondition, LabelDefinitionOrderField, Labelled, filter,
+    Label, LabelDefinition, LabelDefinitionCondition, LabelDefinitionOrderField, LabelError,
+    Labelled, filter,
 };
 use crate::{
-    Permission, ReadCx, Result,
-    id::Id,
+    Error, Permission, ReadCx, Result, WriteCx,
+    db::on_constraint,
+    id::{Id, LabelId},
     list::{Listed, SortColumn, lists},
     row::{Columns, Decode},
     scope::Segments,
-    sql::{Sql, Visible, push_segments, uuids},
+    sql::{Sql, Visible, push_segments, texts, uuids},
 };
 
 impl Decode for LabelDefinition {
@@ -131,4 +133,133 @@ pub(super) async fn by_objects<I: Id>(
         labels.entry(I::new(object)).or_default().push(label);
     }
     Ok(labels)
+}
+
+pub(super) async fn by_keys(
+    cx: &ReadCx,
+    keys: &[&str],
+) -> Result<HashMap<String, LabelDefinition>> {
+    let mut sql = LabelDefinition::scoped(cx)?;
+    sql.push(" AND ")
+        .push_any("definition.key", texts(keys.iter().copied()));
+    let definitions: Vec<LabelDefinition> = cx.select(sql).await?;
+    let by_key = definitions.into_iter().map(|it| (it.key.clone(), it));
+    Ok(by_key.collect())
+}
+
+pub(super) async fn insert(cx: &WriteCx, definition: &LabelDefinition) -> Result<()> {
+    cx.execute(
+        "INSERT INTO label_definition (tenant_id, label_id, key, options, created_at) VALUES ($1, $2, $3, $4, $5)",
+        [
+            cx.scope().tenant().uuid().into(),
+            definition.id.uuid().into(),
+            definition.key.clone().into(),
+            definition.options.clone().into(),
+            definition.created_at.into(),
+        ],
+    )
+    .await
+    .map_err(|error| {
+        on_constraint(
+            error,
+            &[("label_definition_key_key", || LabelError::KeyTaken.into())],
+        )
+    })?;
+    Ok(())
+}
+
+/// Lets nobody set the label until the transaction ends: a value refers to its definition.
+pub(super) async fn lock(cx: &WriteCx, id: LabelId) -> Result<()> {
+    cx.execute(
+        "SELECT FROM label_definition WHERE tenant_id = $1 AND label_id = $2 FOR UPDATE",
+        [cx.scope().tenant().uuid().into(), id.uuid().into()],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn set_options(cx: &WriteCx, definition: &LabelDefinition) -> Result<()> {
+    cx.execute(
+        "UPDATE label_definition SET options = $3 WHERE tenant_id = $1 AND label_id = $2",
+        [
+            cx.scope().tenant().uuid().into(),
+            definition.id.uuid().into(),
+            definition.options.clone().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn delete(cx: &WriteCx, id: LabelId) -> Result<()> {
+    cx.execute(
+        "DELETE FROM label_definition WHERE tenant_id = $1 AND label_id = $2",
+        [cx.scope().tenant().uuid().into(), id.uuid().into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// How many SIMs and devices carry a label, with a value that is not one of `but` if that is given.
+pub(super) async fn carriers(cx: &ReadCx, id: LabelId, but: Option<&Vec<String>>) -> Result<u64> {
+    let mut sql = Sql::new("SELECT count(*) FROM (");
+    for (place, object) in ["sim", "device"].into_iter().enumerate() {
+        let union = if place == 0 { "" } else { " UNION ALL " };
+        sql.push(&format!(
+            "{union}SELECT FROM {object}_label WHERE tenant_id = "
+        ));
+        sql.bind(cx.scope().tenant().uuid());
+        sql.push(" AND label_id = ").bind(id.uuid());
+        if let Some(but) = but {
+            sql.push(" AND value <> ALL(").bind(texts(but)).push(")");
+        }
+    }
+    sql.push(") AS carried");
+    let (count,): (i64,) = cx.select_one(sql).await?.unwrap_or_default();
+    u64::try_from(count).map_err(Error::internal)
+}
+
+pub(super) async fn put<I: Id>(
+    cx: &WriteCx,
+    labelled: Labelled,
+    object: I,
+    values: &[(LabelId, &str)],
+) -> Result<()> {
+    let table = labelled.table();
+    cx.execute(
+        &format!(
+            "INSERT INTO {table}_label (tenant_id, {table}_id, label_id, value) \
+             SELECT $1, $2, new.label_id, new.value FROM unnest($3::uuid[], $4::text[]) AS new (label_id, value) \
+             ON CONFLICT ON CONSTRAINT {table}_label_pkey DO UPDATE SET value = excluded.value"
+        ),
+        [
+            cx.scope().tenant().uuid().into(),
+            object.uuid().into(),
+            uuids(values.iter().map(|(label, _)| label.uuid())),
+            texts(values.iter().map(|(_, value)| *value)),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn remove<I: Id>(
+    cx: &WriteCx,
+    labelled: Labelled,
+    object: I,
+    labels: &[LabelId],
+) -> Result<()> {
+    let table = labelled.table();
+    cx.execute(
+        &format!(
+            "DELETE FROM {table}_label WHERE tenant_id = $1 AND {table}_id = $2 AND label_id = ANY($3)"
+        ),
+        [
+            cx.scope().tenant().uuid().into(),
+            object.uuid().into(),
+            uuids(labels.iter().map(|label| label.uuid())),
+        ],
+    )
+    .await?;
+    Ok(())
 }

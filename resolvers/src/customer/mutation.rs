@@ -2,10 +2,16 @@
 
 use async_graphql::{Context, Object, SimpleObject};
 use domain::customer;
-use schema::{customer::SetCustomerVisibilityInput, parse_id};
+use schema::{
+    customer::{
+        ArchiveCustomerInput, CreateCustomerInput, SetCustomerVisibilityInput, UpdateCustomerInput,
+    },
+    parse_id,
+};
 
 use super::Customer;
 use crate::{
+    error::IntoGraphql as _,
     request::session,
     user_error::{UserError, outcome},
 };
@@ -14,32 +20,77 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct CustomerMutation;
 
-/// Result of `setCustomerVisibility`.
+/// What a change of a customer came to.
 #[derive(SimpleObject)]
-pub(crate) struct SetCustomerVisibilityPayload {
+pub(crate) struct CustomerPayload {
     /// The customer after the change; null when it was not made.
     customer: Option<Customer>,
     /// Why the change was not made.
     user_errors: Vec<UserError>,
 }
 
+impl CustomerPayload {
+    fn of(result: domain::Result<customer::Customer>) -> async_graphql::Result<Option<Self>> {
+        let (customer, user_errors) = outcome(result)?;
+        Ok(Some(Self {
+            customer: customer.map(Into::into),
+            user_errors,
+        }))
+    }
+}
+
 #[Object]
 impl CustomerMutation {
+    /// Creates a customer. Needs `CUSTOMERS_WRITE`.
+    async fn create_customer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The customer.")] input: CreateCustomerInput,
+    ) -> async_graphql::Result<Option<CustomerPayload>> {
+        let cx = session(ctx)?.write().await.gql()?;
+        CustomerPayload::of(customer::create(cx, input.into()).await)
+    }
+
+    /// Changes a customer's name and contact. Needs `CUSTOMERS_WRITE`.
+    async fn update_customer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The change.")] input: UpdateCustomerInput,
+    ) -> async_graphql::Result<Option<CustomerPayload>> {
+        let session = session(ctx)?;
+        let change = async {
+            let id = parse_id(&input.customer_id).map_err(|error| error.at("customer_id"))?;
+            customer::update(session.write().await?, id, input.into()).await
+        };
+        CustomerPayload::of(change.await)
+    }
+
+    /// Archives a customer: its users are not let in any more, and what it has stays its own. Or takes that back. Customers are
+    /// not deleted, because usage, tokens and files name them. Needs `CUSTOMERS_WRITE`.
+    async fn archive_customer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The change.")] input: ArchiveCustomerInput,
+    ) -> async_graphql::Result<Option<CustomerPayload>> {
+        let session = session(ctx)?;
+        let change = async {
+            let id = parse_id(&input.customer_id).map_err(|error| error.at("customer_id"))?;
+            customer::archive(session.write().await?, id, input.archived).await
+        };
+        CustomerPayload::of(change.await)
+    }
+
     /// Opens or closes areas for one customer's users, from their next request on. Needs `CUSTOMERS_WRITE`.
     async fn set_customer_visibility(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The change.")] input: SetCustomerVisibilityInput,
-    ) -> async_graphql::Result<Option<SetCustomerVisibilityPayload>> {
+    ) -> async_graphql::Result<Option<CustomerPayload>> {
         let session = session(ctx)?;
         let change = async {
             let id = parse_id(&input.customer_id).map_err(|error| error.at("customer_id"))?;
             customer::set_visibility(session.write().await?, id, input.visibility.into()).await
         };
-        let (customer, user_errors) = outcome(change.await)?;
-        Ok(Some(SetCustomerVisibilityPayload {
-            customer: customer.map(Into::into),
-            user_errors,
-        }))
+        CustomerPayload::of(change.await)
     }
 }

@@ -85,6 +85,11 @@ impl Customer {
         self.0.created_at
     }
 
+    /// Since when it is archived; null when it is not.
+    async fn archived_at(&self) -> Option<DateTime<Utc>> {
+        self.0.archived_at
+    }
+
     /// How many visible SIMs it has now, by state; states without SIMs are left out.
     async fn sim_counts(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<SimCount>>> {
         let counts: Option<Vec<_>> = load(ctx, SimCountsKey(self.0.id)).await?;

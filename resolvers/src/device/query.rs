@@ -45,7 +45,7 @@ impl DeviceQuery {
         #[graphql(desc = "Global id.")] id: ID,
     ) -> async_graphql::Result<Option<Device>> {
         let cx = session(ctx)?.read().await.gql()?;
-        let device = device::get(cx, parse_id(&id).gql()?).await.gql()?;
+        let device = device::get(&cx, parse_id(&id).gql()?).await.gql()?;
         Ok(Some(device.into()))
     }
 }

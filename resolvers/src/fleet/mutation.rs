@@ -3,7 +3,6 @@
 use std::io::Cursor;
 
 use async_graphql::{Context, Object};
-use domain::fleet;
 use schema::fleet::ImportFleetInput;
 
 use super::ImportFleetPayload;
@@ -22,10 +21,7 @@ impl FleetMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The file.")] input: ImportFleetInput,
     ) -> async_graphql::Result<Option<ImportFleetPayload>> {
-        let session = session(ctx)?;
-        let file = Cursor::new(input.csv);
-        let report =
-            fleet::import_file(session.db(), session.scope(), file, session.store(), |_| ());
+        let report = session(ctx)?.import_fleet(Cursor::new(input.csv));
         let (report, user_errors) = outcome(report.await)?;
         Ok(Some(ImportFleetPayload::new(report, user_errors)))
     }

@@ -19,7 +19,7 @@ impl GrantQuery {
         #[graphql(desc = "Subject (`sub`) of the tokens that are meant.")] subject: String,
     ) -> async_graphql::Result<Option<Vec<SegmentGrant>>> {
         let cx = session(ctx)?.read().await.gql()?;
-        let grants = grant::by_subject(cx, &subject).await.gql()?;
+        let grants = grant::by_subject(&cx, &subject).await.gql()?;
         Ok(Some(grants.into_iter().map(SegmentGrant).collect()))
     }
 }

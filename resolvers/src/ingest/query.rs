@@ -35,7 +35,7 @@ impl IngestQuery {
             source,
         };
         let cx = session(ctx)?.read().await.gql()?;
-        let rows = journal::accounting(cx, &query).await.gql()?;
+        let rows = journal::accounting(&cx, &query).await.gql()?;
         let rows: domain::Result<_> = rows.into_iter().map(TryInto::try_into).collect();
         Ok(Some(rows.gql()?))
     }
@@ -84,7 +84,7 @@ impl IngestQuery {
         #[graphql(desc = "Id of the record, unique in its source.")] record_id: String,
     ) -> async_graphql::Result<Option<IngestRecord>> {
         let cx = session(ctx)?.read().await.gql()?;
-        let fate = journal::fate(cx, &source, &record_id).await.gql()?;
+        let fate = journal::fate(&cx, &source, &record_id).await.gql()?;
         Ok(Some(fate.into()))
     }
 }

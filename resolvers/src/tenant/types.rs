@@ -56,7 +56,7 @@ impl Tenant {
     /// The caller's tenant.
     pub(crate) async fn load(ctx: &Context<'_>) -> async_graphql::Result<Self> {
         let cx = session(ctx)?.read().await.gql()?;
-        Ok(Self(tenant::get(cx).await.gql()?))
+        Ok(Self(tenant::get(&cx).await.gql()?))
     }
 }
 

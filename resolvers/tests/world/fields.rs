@@ -190,6 +190,26 @@ pub(crate) const REACH: &[(&str, Open, &str)] = &[
         "mutation { importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { % } }",
     ),
     (
+        "LabelDefinitionPayload",
+        Open::Admins,
+        "mutation { createLabelDefinition(input: { key: \"\" }) { % } }",
+    ),
+    (
+        "DeleteLabelDefinitionPayload",
+        Open::Admins,
+        "mutation { deleteLabelDefinition(input: { labelDefinitionId: \"lab_00000000000000000000000000000000\" }) { % } }",
+    ),
+    (
+        "SetSimLabelsPayload",
+        Open::Admins,
+        "mutation { setSimLabels(input: { simId: $sim }) { % } }",
+    ),
+    (
+        "SetDeviceLabelsPayload",
+        Open::Admins,
+        "mutation { setDeviceLabels(input: { deviceId: $device }) { % } }",
+    ),
+    (
         "FleetReport",
         Open::Admins,
         "mutation { importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { report { % } } }",
@@ -205,7 +225,7 @@ pub(crate) const REACH: &[(&str, Open, &str)] = &[
         "mutation { importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { report { errors { % } } } }",
     ),
     (
-        "SetCustomerVisibilityPayload",
+        "CustomerPayload",
         Open::Admins,
         "mutation { setCustomerVisibility(input: $switches) { % } }",
     ),
@@ -386,6 +406,7 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
     ("DeviceEdge.cursor", Open::Devices, ""),
     ("DeviceEdge.node", Open::Devices, "node { id }"),
     ("Customer.id", Open::Readers, ""),
+    ("Customer.archivedAt", Open::Readers, ""),
     ("Customer.sims", Open::Sims, "sims { nodes { iccid } }"),
     (
         "Customer.devices",
@@ -565,6 +586,82 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
         "setCustomerVisibility(input: $switches) { customer { name } }",
     ),
     (
+        "Mutation.createCustomer",
+        Open::Admins,
+        "createCustomer(input: { slug: \"\", name: \"x\" }) { customer { name } }",
+    ),
+    (
+        "Mutation.updateCustomer",
+        Open::Admins,
+        "updateCustomer(input: { customerId: $bosch, firstName: \"Ada\" }) { customer { name } }",
+    ),
+    (
+        "Mutation.archiveCustomer",
+        Open::Admins,
+        "archiveCustomer(input: { customerId: $bosch, archived: false }) { customer { name } }",
+    ),
+    (
+        "Mutation.createLabelDefinition",
+        Open::Admins,
+        "createLabelDefinition(input: { key: \"\" }) { labelDefinition { key } }",
+    ),
+    (
+        "Mutation.updateLabelDefinition",
+        Open::Admins,
+        "updateLabelDefinition(input: { labelDefinitionId: \"lab_00000000000000000000000000000000\" }) { labelDefinition { key } }",
+    ),
+    (
+        "Mutation.deleteLabelDefinition",
+        Open::Admins,
+        "deleteLabelDefinition(input: { labelDefinitionId: \"lab_00000000000000000000000000000000\" }) { labelDefinitionId }",
+    ),
+    (
+        "Mutation.setSimLabels",
+        Open::Admins,
+        "setSimLabels(input: { simId: $sim, set: [{ key: \"location\", value: \"field\" }] }) { sim { iccid } }",
+    ),
+    (
+        "Mutation.setDeviceLabels",
+        Open::Admins,
+        "setDeviceLabels(input: { deviceId: $device }) { device { name } }",
+    ),
+    (
+        "LabelDefinitionPayload.labelDefinition",
+        Open::Admins,
+        "labelDefinition { key }",
+    ),
+    (
+        "LabelDefinitionPayload.userErrors",
+        Open::Admins,
+        "userErrors { code }",
+    ),
+    (
+        "DeleteLabelDefinitionPayload.labelDefinitionId",
+        Open::Admins,
+        "",
+    ),
+    (
+        "DeleteLabelDefinitionPayload.userErrors",
+        Open::Admins,
+        "userErrors { code }",
+    ),
+    ("SetSimLabelsPayload.sim", Open::Admins, "sim { iccid }"),
+    (
+        "SetSimLabelsPayload.userErrors",
+        Open::Admins,
+        "userErrors { code }",
+    ),
+    (
+        "SetDeviceLabelsPayload.device",
+        Open::Admins,
+        "device { name }",
+    ),
+    (
+        "SetDeviceLabelsPayload.userErrors",
+        Open::Admins,
+        "userErrors { code }",
+    ),
+    (
         "Mutation.grantSegment",
         Open::Admins,
         "grantSegment(input: { subject: \"s\", customerIds: [$bosch] }) { grants { id } }",
@@ -594,12 +691,12 @@ pub(crate) const FIELDS: &[(&str, Open, &str)] = &[
     ("FleetRowError.code", Open::Admins, ""),
     ("FleetRowError.reason", Open::Admins, ""),
     (
-        "SetCustomerVisibilityPayload.customer",
+        "CustomerPayload.customer",
         Open::Admins,
         "customer { name }",
     ),
     (
-        "SetCustomerVisibilityPayload.userErrors",
+        "CustomerPayload.userErrors",
         Open::Admins,
         "userErrors { code }",
     ),

@@ -33,7 +33,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) api: Api,
     pub(crate) now: DateTime<Utc>,
-    _postgres: testkit::PostgresDb,
+    postgres: testkit::PostgresDb,
     _clickhouse: testkit::ClickHouseDb,
 }
 
@@ -71,7 +71,7 @@ impl World {
             store,
             api,
             now,
-            _postgres: postgres,
+            postgres,
             _clickhouse: clickhouse,
         };
         for (slug, operator) in [("alpha", "8944501"), ("beta", "8946007")] {
@@ -118,6 +118,14 @@ impl World {
             serde_json::to_value(response).expect("json"),
             session.statements(),
         )
+    }
+
+    /// Actions in a tenant's audit log, oldest first.
+    pub(crate) fn audited(&self, slug: &str) -> Vec<String> {
+        let text = format!(
+            "SELECT a.action FROM audit a JOIN tenant t USING (tenant_id) WHERE t.slug = '{slug}' ORDER BY a.audit_id"
+        );
+        self.postgres.texts(&text)
     }
 
     async fn tenant(&self, slug: &'static str, prefix: &str) {
