@@ -259,7 +259,7 @@ impl ReadCx {
 }
 
 /// One caller's change of one tenant: the first argument of every function that changes tenant data. Nothing is kept unless
-/// it ends in [`WriteCx::commit`].
+/// it ends in a typed change, from which its trace in the audit log is written.
 pub struct WriteCx(ReadCx);
 
 impl Deref for WriteCx {

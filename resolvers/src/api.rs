@@ -79,9 +79,10 @@ impl Api {
         }
         for error in &mut response.errors {
             // Without a path, nothing has run: the document is at fault. With one, a value in it is.
-            let code = match error.path.is_empty() {
-                true => Code::ValidationFailed,
-                false => Code::InvalidInput,
+            let code = if error.path.is_empty() {
+                Code::ValidationFailed
+            } else {
+                Code::InvalidInput
             };
             let extensions = error.extensions.get_or_insert_default();
             if extensions.get("code").is_none() {

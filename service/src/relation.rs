@@ -118,5 +118,5 @@ async fn customers(
     ids: impl Iterator<Item = CustomerId>,
 ) -> Result<HashMap<CustomerId, Customer>> {
     let ids: BTreeSet<CustomerId> = ids.collect();
-    customer::by_ids(&cx, &ids.into_iter().collect::<Vec<_>>()).await
+    customer::by_ids(cx, &ids.into_iter().collect::<Vec<_>>()).await
 }

@@ -108,9 +108,10 @@ pub async fn update(cx: WriteCx, id: CustomerId, patch: CustomerPatch) -> Result
 pub async fn archive(cx: WriteCx, id: CustomerId, archived: bool) -> Result<Customer> {
     cx.scope().require(Permission::CustomersWrite)?;
     let mut customer = get(&cx, id).await?;
-    customer.archived_at = match archived {
-        true => customer.archived_at.or(Some(cx.now())),
-        false => None,
+    customer.archived_at = if archived {
+        customer.archived_at.or(Some(cx.now()))
+    } else {
+        None
     };
     store::update(&cx, &customer).await?;
     let customer_id = customer.id;

@@ -34,7 +34,7 @@ impl Assignment {
 }
 
 /// What a loader found of one object.
-pub(crate) fn shown(found: Option<Vec<assignment::Assignment>>) -> Option<Vec<Assignment>> {
+pub(crate) fn shown(found: Option<Vec<assignment::Assignment>>) -> Vec<Assignment> {
     let found = found.unwrap_or_default();
-    Some(found.into_iter().map(Assignment).collect())
+    found.into_iter().map(Assignment).collect()
 }

@@ -114,7 +114,7 @@ impl Device {
         ctx: &Context<'_>,
     ) -> async_graphql::Result<Option<Vec<Assignment>>> {
         let found = load(ctx, AssignmentsOfDevice(self.device.id)).await?;
-        Ok(assignment::shown(found))
+        Ok(Some(assignment::shown(found)))
     }
 
     /// Labels, by key.

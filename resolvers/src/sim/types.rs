@@ -103,7 +103,7 @@ impl Sim {
         ctx: &Context<'_>,
     ) -> async_graphql::Result<Option<Vec<Assignment>>> {
         let found = load(ctx, AssignmentsOfSim(self.sim.id)).await?;
-        Ok(assignment::shown(found))
+        Ok(Some(assignment::shown(found)))
     }
 
     /// Labels, by key.

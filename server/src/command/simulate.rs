@@ -44,7 +44,7 @@ pub(super) struct Args {
     /// Base URL of the server [default: the configured address]
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// Token with INVENTORY_WRITE and CDRS_WRITE [default: a development token]
+    /// Token with `INVENTORY_WRITE` and `CDRS_WRITE` [default: a development token]
     #[arg(long)]
     token: Option<String>,
     /// Folder for the expected totals

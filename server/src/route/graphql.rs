@@ -291,7 +291,6 @@ impl Form {
         response
     }
     /// An error of the request itself has no path; then nothing was executed and there is no data.
-
     fn answer(&self, mut outcome: Outcome) -> Response {
         for error in &mut outcome.errors {
             // Positions count from 1; a limit of the whole document is at none.
