@@ -29,6 +29,7 @@ pub mod scope;
 pub mod sim;
 mod sql;
 pub mod tenant;
+mod text;
 
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use db::{Db, ReadCx, SystemCx, WriteCx};

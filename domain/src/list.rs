@@ -273,9 +273,8 @@ pub(crate) async fn by_parents<T: Listed, I: Id>(
 /// `FORBIDDEN` when they are closed to the caller.
 pub(crate) async fn by_ids<T: Listed, I: Id>(cx: &ReadCx, ids: &[I]) -> Result<HashMap<I, T>> {
     let mut sql = T::scoped(cx)?;
-    sql.push(&format!(" AND {} = ANY(", T::ID))
-        .bind(uuids(ids.iter().map(|id| id.uuid())))
-        .push(")");
+    sql.push(" AND ")
+        .push_any(T::ID, uuids(ids.iter().map(|id| id.uuid())));
     let rows: Vec<T> = cx.select(sql).await?;
     Ok(rows
         .into_iter()

@@ -2,7 +2,6 @@
 
 use async_graphql::{ErrorExtensionValues, Response, ServerError, parser::parse_query};
 use domain::Code;
-
 use service::Session;
 
 use crate::{Limits, Schema, error, limits::Contract, order, request};
@@ -18,10 +17,12 @@ pub struct Api {
 impl Api {
     /// Builds the schema.
     pub fn new(limits: Limits) -> Self {
+        let schema = crate::schema();
+        let contract = Contract::of(&schema.sdl());
         Self {
-            schema: crate::schema(),
+            schema,
             limits,
-            contract: Contract::of(&crate::sdl()),
+            contract,
         }
     }
 

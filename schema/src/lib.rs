@@ -33,6 +33,14 @@ pub fn parse_id<T: FromStr<Err = Error>>(id: &ID) -> Result<T> {
     id.as_str().parse()
 }
 
+/// Parses the printed id in an input's `field`.
+///
+/// # Errors
+/// `INVALID_INPUT` for an id of another kind or no id at all, which names the field.
+pub fn parse_id_in<T: FromStr<Err = Error>>(field: &str, id: &ID) -> Result<T> {
+    parse_id(id).map_err(|error| error.at(field))
+}
+
 /// Parses a list of printed ids of one kind.
 ///
 /// # Errors

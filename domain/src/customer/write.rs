@@ -3,7 +3,9 @@
 use uuid::Uuid;
 
 use super::{Customer, CustomerError, get, store};
-use crate::{Permission, Result, WriteCx, change::Change, id::CustomerId, tenant::is_slug};
+use crate::{
+    Permission, Result, WriteCx, change::Change, id::CustomerId, tenant::is_slug, text::is_trimmed,
+};
 
 /// What is needed to create a customer. Every visibility switch is off at first.
 #[derive(Clone, Debug, Default)]
@@ -169,9 +171,7 @@ fn valid(
 }
 
 fn is_name(text: &str) -> bool {
-    (1..=200).contains(&text.chars().count())
-        && !text.chars().any(char::is_control)
-        && text.trim() == text
+    is_trimmed(text, 200)
 }
 
 /// What RFC 5321 lets through at most; whether somebody reads it, a mail would show.

@@ -10,6 +10,7 @@ use super::model::{COLUMNS, Cell, FleetRow, RowCode, RowError, StateWord};
 use crate::{
     Error, Result,
     identifier::{Iccid, Imsi, Msisdn},
+    text::is_printable,
 };
 
 /// The rows of one file, in file order.
@@ -368,10 +369,6 @@ impl<'a> Fields<'a> {
             )
             })
     }
-}
-
-fn is_printable(text: &str, longest: usize) -> bool {
-    (1..=longest).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 /// Slug that a new customer of this name gets, if it is free: lower case, everything but letters a-z and digits becomes one `-`, at most 58

@@ -1,12 +1,11 @@
 //! What a tenant can ask about its batches.
 
 use chrono::{DateTime, Utc};
-use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 use super::BatchState;
 use crate::{
-    Error, Period, Permission, ReadCx, Result,
+    Period, Permission, ReadCx, Result,
     filter::Filter,
     id::BatchId,
     list::{self, Listed, SortColumn, lists, sort_moment},
@@ -57,38 +56,9 @@ pub enum BatchOrderField {
     ReceivedAt,
 }
 
-/// What a [`PartRow`] is read from.
-pub(super) const PART_COLUMNS: &str = "batch_id, state, rows, bytes_up::text AS bytes_up, \
-    bytes_down::text AS bytes_down, received_at, counted_at, reason";
-
-#[derive(FromQueryResult)]
-pub(super) struct PartRow {
-    batch_id: Uuid,
-    state: String,
-    rows: i64,
-    bytes_up: String,
-    bytes_down: String,
-    received_at: DateTime<Utc>,
-    counted_at: Option<DateTime<Utc>>,
-    reason: Option<String>,
-}
-
-impl TryFrom<PartRow> for BatchPart {
-    type Error = Error;
-
-    fn try_from(row: PartRow) -> Result<Self> {
-        Ok(Self {
-            batch: BatchId::new(row.batch_id),
-            state: row.state.parse().map_err(Error::internal)?,
-            records: u64::try_from(row.rows).map_err(Error::internal)?,
-            bytes_up: row.bytes_up.parse().map_err(Error::internal)?,
-            bytes_down: row.bytes_down.parse().map_err(Error::internal)?,
-            received_at: row.received_at,
-            counted_at: row.counted_at,
-            reason: row.reason,
-        })
-    }
-}
+/// What a [`BatchPart`] is read from.
+pub(super) const PART_COLUMNS: &str =
+    "batch_id, state, rows, bytes_up::text, bytes_down::text, received_at, counted_at, reason";
 
 impl Decode for BatchPart {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {

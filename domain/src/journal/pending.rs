@@ -94,6 +94,10 @@ pub struct Payload {
     pub bytes: Vec<u8>,
 }
 
+/// What a [`Row`] is read from.
+const COLUMNS: &str =
+    "batch_id, sequence, rows, first_at, last_at, apply_by, attempts, reason, created_at";
+
 #[derive(FromQueryResult)]
 struct Row {
     batch_id: Uuid,
@@ -135,9 +139,10 @@ pub async fn pending(
 ) -> Result<Vec<Pending>> {
     let rows: Vec<Row> = cx
         .all(
-            "SELECT batch_id, sequence, rows, first_at, last_at, apply_by, attempts, reason, created_at \
-             FROM intake_batch \
-             WHERE state = $1 AND sequence > $2 ORDER BY sequence LIMIT $3",
+            &format!(
+                "SELECT {COLUMNS} FROM intake_batch \
+                 WHERE state = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
+            ),
             [
                 state.as_str().into(),
                 after.unwrap_or(i64::MIN).into(),
@@ -153,14 +158,15 @@ pub async fn pending(
 pub async fn journaled_by_turns(cx: &SystemCx, limit: u32) -> Result<Vec<Pending>> {
     let rows: Vec<Row> = cx
         .all(
-            "SELECT batch_id, sequence, rows, first_at, last_at, apply_by, attempts, reason, created_at \
-             FROM (SELECT batch_id, sequence, rows, first_at, last_at, apply_by, attempts, reason, created_at, \
-                          row_number() OVER (PARTITION BY owner.tenant_id ORDER BY sequence) AS turn \
-                   FROM intake_batch AS batch \
-                   LEFT JOIN LATERAL (SELECT tenant_id FROM intake_batch_tenant AS part \
-                                      WHERE part.batch_id = batch.batch_id ORDER BY tenant_id LIMIT 1) AS owner ON true \
-                   WHERE batch.state = 'JOURNALED') AS waiting \
-             ORDER BY turn, sequence LIMIT $1",
+            &format!(
+                "SELECT {COLUMNS} \
+                 FROM (SELECT {COLUMNS}, row_number() OVER (PARTITION BY owner.tenant_id ORDER BY sequence) AS turn \
+                       FROM intake_batch AS batch \
+                       LEFT JOIN LATERAL (SELECT tenant_id FROM intake_batch_tenant AS part \
+                                          WHERE part.batch_id = batch.batch_id ORDER BY tenant_id LIMIT 1) AS owner ON true \
+                       WHERE batch.state = 'JOURNALED') AS waiting \
+                 ORDER BY turn, sequence LIMIT $1"
+            ),
             [i64::from(limit).into()],
         )
         .await?;

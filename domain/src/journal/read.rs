@@ -4,11 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use super::{
-    BatchPart, RejectionCode, identity,
-    parts::{PART_COLUMNS, PartRow},
-    present,
-};
+use super::{BatchPart, RejectionCode, identity, parts::PART_COLUMNS, present};
 use crate::{
     Code, Error, Period, Permission, ReadCx, Result, SystemCx,
     filter::Filter,
@@ -133,11 +129,18 @@ pub struct Accounting {
     pub bytes_down: u128,
 }
 
-#[derive(FromQueryResult)]
 struct AcceptedRow {
     event_at: DateTime<Utc>,
-    #[sea_orm(nested)]
-    part: PartRow,
+    part: BatchPart,
+}
+
+impl Decode for AcceptedRow {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            event_at: row.moment()?,
+            part: BatchPart::decode(row)?,
+        })
+    }
 }
 
 impl Decode for Rejection {
@@ -202,12 +205,14 @@ pub async fn fate(cx: &ReadCx, source: &str, record_id: &str) -> Result<Fate> {
     let tenant = cx.scope().tenant();
     let identity = identity(tenant, source, record_id);
     let tenant = tenant.uuid();
-    let text = format!(
+    let mut sql = Sql::new(&format!(
         "SELECT known.event_at, {PART_COLUMNS} \
-         FROM intake_identity AS known JOIN intake_batch_tenant USING (part) \
-         WHERE tenant_id = $1 AND known.identity = $2"
-    );
-    let accepted: Option<AcceptedRow> = cx.one(&text, [tenant.into(), identity.into()]).await?;
+         FROM intake_identity AS known JOIN intake_batch_tenant USING (part) WHERE tenant_id = "
+    ));
+    sql.bind(tenant)
+        .push(" AND known.identity = ")
+        .bind(identity);
+    let accepted: Option<AcceptedRow> = cx.select_one(sql).await?;
     let mut sql = Sql::new(REJECTION_COLUMNS);
     sql.bind(tenant).push(" AND identity = ").bind(identity);
     sql.push(" ORDER BY received_at DESC, rejection_id DESC LIMIT ")
@@ -219,7 +224,7 @@ pub async fn fate(cx: &ReadCx, source: &str, record_id: &str) -> Result<Fate> {
         (None, true) => FateState::Unknown,
     };
     let event_at = accepted.as_ref().map(|row| row.event_at);
-    let batch = accepted.map(|row| row.part.try_into()).transpose()?;
+    let batch = accepted.map(|row| row.part);
     Ok(Fate {
         state,
         event_at,

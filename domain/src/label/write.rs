@@ -9,6 +9,7 @@ use crate::{
     Error, Permission, Result, WriteCx,
     change::Change,
     id::{Id, LabelId},
+    text::is_trimmed,
 };
 
 /// Most options of one definition.
@@ -26,7 +27,7 @@ pub async fn define(
     options: Option<Vec<String>>,
 ) -> Result<LabelDefinition> {
     cx.scope().require(Permission::InventoryWrite)?;
-    if !is_text(&key, 60) || key.contains(['=', ';']) {
+    if !is_trimmed(&key, 60) || key.contains(['=', ';']) {
         return Err(LabelError::Key.into());
     }
     let definition = LabelDefinition {
@@ -115,7 +116,7 @@ pub(crate) async fn label<I: Id + ToString>(
     let mut values = Vec::with_capacity(set.len());
     for Label { key, value } in &set {
         let definition = defined(key)?;
-        if !is_text(value, 200) {
+        if !is_trimmed(value, 200) {
             return Err(LabelError::Value.into());
         }
         let allowed = definition.options.as_ref();
@@ -146,16 +147,10 @@ fn checked(options: Option<Vec<String>>) -> Result<Option<Vec<String>>, LabelErr
         let distinct: std::collections::BTreeSet<&String> = options.iter().collect();
         let fits = (1..=MAX_OPTIONS).contains(&options.len())
             && distinct.len() == options.len()
-            && options.iter().all(|option| is_text(option, 200));
+            && options.iter().all(|option| is_trimmed(option, 200));
         if !fits {
             return Err(LabelError::Options);
         }
     }
     Ok(options)
-}
-
-fn is_text(text: &str, longest: usize) -> bool {
-    (1..=longest).contains(&text.chars().count())
-        && !text.chars().any(char::is_control)
-        && text.trim() == text
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     Verifier,
-    books::{HourDifference, Open, month, uneven_hours, unexplained},
+    books::{HourDifference, month, uneven_hours, unexplained},
     month_of, open,
     report::{Report, Unsound},
 };
@@ -211,7 +211,6 @@ impl Repair<'_> {
         let still = self.verifier.stand().await?;
         let (frozen, system) = (still.cx(), still.system());
         let period = month(from)?;
-        let open = self.open(frozen, &system, tenant).await?;
         let unsound = self.seen.unsound.get(&(tenant, from)).copied();
         if let Some(unsound) = unsound {
             self.refuse_records(tenant, from, &unsound);
@@ -221,7 +220,7 @@ impl Repair<'_> {
             && unsound.is_none()
         {
             let uneven = self
-                .uneven(frozen, &system, Table::Records, tenant, recent, &open)
+                .uneven(frozen, &system, Table::Records, tenant, recent)
                 .await?;
             match uneven.first() {
                 None => self.correct(&still, Level::Hour, tenant, recent).await?,
@@ -229,9 +228,7 @@ impl Repair<'_> {
             }
         }
         let hours = Table::Cube(Level::Hour);
-        let uneven = self
-            .uneven(frozen, &system, hours, tenant, period, &open)
-            .await?;
+        let uneven = self.uneven(frozen, &system, hours, tenant, period).await?;
         if let Some(hour) = uneven.first() {
             self.left.insert((tenant, from));
             self.refuse_hours(hours, tenant, from, &uneven, hour);
@@ -292,12 +289,6 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// What the tenant has on its way now.
-    async fn open(&self, cx: &SystemCx, system: &System, tenant: TenantId) -> Result<Open> {
-        let tables = self.verifier.store.tables(system);
-        open(cx, &tables, system, tenant, &[]).await
-    }
-
     /// Hours in which ledger and table do not agree, and nothing on its way explains it.
     async fn uneven(
         &self,
@@ -306,11 +297,12 @@ impl Repair<'_> {
         table: Table,
         tenant: TenantId,
         period: Period,
-        open: &Open,
     ) -> Result<Vec<HourDifference>> {
         let tables = self.verifier.store.tables(system);
+        // The ledger first: see [`super::unexplained_hour`].
         let uneven = uneven_hours(cx, &tables, system, table, tenant, period).await?;
-        Ok(unexplained(open, uneven))
+        let open = open(cx, &tables, system, tenant, &[]).await?;
+        Ok(unexplained(&open, uneven))
     }
 
     fn refuse_records(&mut self, tenant: TenantId, from: DateTime<Utc>, unsound: &Unsound) {

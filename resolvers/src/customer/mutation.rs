@@ -6,7 +6,7 @@ use schema::{
     customer::{
         ArchiveCustomerInput, CreateCustomerInput, SetCustomerVisibilityInput, UpdateCustomerInput,
     },
-    parse_id,
+    parse_id_in,
 };
 
 use super::Customer;
@@ -59,7 +59,7 @@ impl CustomerMutation {
     ) -> async_graphql::Result<Option<CustomerPayload>> {
         let session = session(ctx)?;
         let change = async {
-            let id = parse_id(&input.customer_id).map_err(|error| error.at("customer_id"))?;
+            let id = parse_id_in("customer_id", &input.customer_id)?;
             customer::update(session.write().await?, id, input.into()).await
         };
         CustomerPayload::of(change.await)
@@ -74,7 +74,7 @@ impl CustomerMutation {
     ) -> async_graphql::Result<Option<CustomerPayload>> {
         let session = session(ctx)?;
         let change = async {
-            let id = parse_id(&input.customer_id).map_err(|error| error.at("customer_id"))?;
+            let id = parse_id_in("customer_id", &input.customer_id)?;
             customer::archive(session.write().await?, id, input.archived).await
         };
         CustomerPayload::of(change.await)
@@ -88,7 +88,7 @@ impl CustomerMutation {
     ) -> async_graphql::Result<Option<CustomerPayload>> {
         let session = session(ctx)?;
         let change = async {
-            let id = parse_id(&input.customer_id).map_err(|error| error.at("customer_id"))?;
+            let id = parse_id_in("customer_id", &input.customer_id)?;
             customer::set_visibility(session.write().await?, id, input.visibility.into()).await
         };
         CustomerPayload::of(change.await)

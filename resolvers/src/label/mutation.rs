@@ -1,13 +1,13 @@
 //! Changes of labels.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
-use domain::{device, id::DeviceId, id::LabelId, id::SimId, label, sim};
+use domain::{device, label, sim};
 use schema::{
     label::{
         CreateLabelDefinitionInput, DeleteLabelDefinitionInput, SetDeviceLabelsInput,
         SetSimLabelsInput, UpdateLabelDefinitionInput,
     },
-    parse_id,
+    parse_id_in,
 };
 
 use super::LabelDefinition;
@@ -89,8 +89,7 @@ impl LabelMutation {
     ) -> async_graphql::Result<Option<LabelDefinitionPayload>> {
         let session = session(ctx)?;
         let change = async {
-            let id = parse_id(&input.label_definition_id)
-                .map_err(|error| error.at("label_definition_id"))?;
+            let id = parse_id_in("label_definition_id", &input.label_definition_id)?;
             label::set_options(session.write().await?, id, input.options).await
         };
         LabelDefinitionPayload::of(change.await)
@@ -104,8 +103,7 @@ impl LabelMutation {
     ) -> async_graphql::Result<Option<DeleteLabelDefinitionPayload>> {
         let session = session(ctx)?;
         let change = async {
-            let id = parse_id::<LabelId>(&input.label_definition_id)
-                .map_err(|error| error.at("label_definition_id"))?;
+            let id = parse_id_in("label_definition_id", &input.label_definition_id)?;
             label::delete(session.write().await?, id).await
         };
         let (gone, user_errors) = outcome(change.await)?;
@@ -123,7 +121,7 @@ impl LabelMutation {
     ) -> async_graphql::Result<Option<SetSimLabelsPayload>> {
         let session = session(ctx)?;
         let change = async {
-            let id = parse_id::<SimId>(&input.sim_id).map_err(|error| error.at("sim_id"))?;
+            let id = parse_id_in("sim_id", &input.sim_id)?;
             let set = input.set.into_iter().map(Into::into).collect();
             label::label_sim(session.write().await?, id, set, input.remove).await?;
             sim::get(&*session.read().await?, id).await
@@ -141,8 +139,7 @@ impl LabelMutation {
     ) -> async_graphql::Result<Option<SetDeviceLabelsPayload>> {
         let session = session(ctx)?;
         let change = async {
-            let id =
-                parse_id::<DeviceId>(&input.device_id).map_err(|error| error.at("device_id"))?;
+            let id = parse_id_in("device_id", &input.device_id)?;
             let set = input.set.into_iter().map(Into::into).collect();
             label::label_device(session.write().await?, id, set, input.remove).await?;
             device::get(&*session.read().await?, id).await
