@@ -210,7 +210,7 @@ async fn submit(stage: &Stage, body: Bytes) -> Result<f64> {
         .map(|chunk| Ok(body.slice_ref(chunk)))
         .collect();
     let reply = stage.intake.submit(
-        &stage.admin,
+        &stage.deliverer,
         &format,
         Encoding::Identity,
         stream::iter(chunks),

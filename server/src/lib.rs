@@ -6,3 +6,5 @@ pub mod command;
 pub mod config;
 pub mod listener;
 pub mod route;
+pub mod stop;
+pub mod worker;

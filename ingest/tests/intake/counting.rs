@@ -374,7 +374,7 @@ async fn a_record_is_known_in_the_next_month_which_intake_opens_by_itself() {
         let next = Some(Month::of(world.clock.now()));
         assert!(current().await < next);
         if sweeps {
-            intake.sweep().await.expect("swept");
+            intake.keep_months().await.expect("opened");
             assert_eq!(current().await, next, "before anything comes");
         }
         let again = post_lines(&intake, &world.alpha, &sent).await;

@@ -1,12 +1,10 @@
 //! States of the usage store that no order of events should leave behind, put there by hand, and what a start makes of them.
 
+use std::time::Duration;
+
 use domain::journal::BatchState;
-use ingest::{
-    pipeline::{Intake, NoFault, Settings},
-    verify::Verifier,
-};
+use ingest::pipeline::{Intake, NoFault, Settings, Standing};
 use proptest::{prelude::*, test_runner::TestRunner};
-use uuid::Uuid;
 
 use crate::world::{
     FOREIGN, LONG, Record, SHORT, Totals, World, impatient, lines, numbers, patient, post_lines,
@@ -181,12 +179,9 @@ fn cut() -> Settings {
 async fn heal(world: &World, intake: &Intake) {
     let _running = intake.recover().await.expect("recovered");
     world.settled(intake).await;
-    let verifier = Verifier::new(world.store.clone(), world.db.clone());
-    let repaired = verifier
-        .repair(Uuid::new_v4(), intake)
-        .await
-        .expect("repaired");
+    let repaired = intake.prove().await.expect("proved");
     assert_eq!(repaired.report.count(), 0, "{repaired:?}");
+    assert_eq!(intake.standing(), Standing::Sound);
 }
 
 #[tokio::test]
@@ -250,7 +245,12 @@ async fn whoever_travelled_with_a_refused_record_is_answered_as_if_it_had_not() 
         .await;
     // Nothing is under way when the first delivery comes, so it travels alone; the others wait for it, and travel together.
     let settler = intake.clone();
-    let settling = tokio::spawn(async move { settler.maintain().await });
+    let settling = tokio::spawn(async move {
+        loop {
+            settler.settle().await.expect("settled");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
     let first = lines(&[record("first", LONG)]);
     let poisoned: Vec<Record> = (0..40).map(|n| record(n, LONG)).collect();
     let neighbour = [record("a1", LONG), record("a2", SHORT)];

@@ -44,7 +44,7 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
 }
 
 async fn import(stores: &Stores, slug: &str, file: BufReader<File>) -> Result<Report> {
-    let scope = stores.operator(slug).await?;
+    let scope = stores.administrator(slug).await?;
     let mut rows = 0;
     let progress = |chunk: &Report| {
         rows += chunk.rows;

@@ -13,10 +13,11 @@ use engines::{
     Access, ClickHouseAddress, Engines, Settings,
     clickhouse::{InProcess, UnixSocket},
 };
+use ingest::operator::{Beside, Operator};
 use migrations::clickhouse::Layout;
 
 use super::Refused;
-use crate::config::Config;
+use crate::config::{self, Config};
 
 /// The two stores of this installation.
 pub(super) struct Stores {
@@ -50,13 +51,23 @@ impl Stores {
         Ok((db.map_err(|error| explain(&error))?, store))
     }
 
-    /// Whether this process holds the data folder, so that no server counts at the same time.
-    pub(super) fn is_holder(&self) -> bool {
-        self.engines.is_holder()
+    /// Whoever looks after the intake. The process that holds the data folder knows that no server runs.
+    pub(super) fn operator(&self, intake: &config::Intake) -> Operator {
+        let beside = if self.engines.is_holder() {
+            Beside::Nobody
+        } else {
+            Beside::Servers
+        };
+        Operator::new(
+            self.store.clone(),
+            self.db.clone(),
+            intake.settings(),
+            beside,
+        )
     }
 
     /// The person at the terminal, as an administrator of one tenant.
-    pub(super) async fn operator(&self, tenant: &str) -> Result<Scope> {
+    pub(super) async fn administrator(&self, tenant: &str) -> Result<Scope> {
         let unknown = |_| {
             Refused(format!(
                 "there is no tenant `{tenant}`: simcube tenant create"

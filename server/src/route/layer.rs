@@ -13,7 +13,8 @@ use http::{HeaderName, HeaderValue, header};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{Failure, Stop};
+use super::Failure;
+use crate::stop::Stop;
 
 /// Header that names the request in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

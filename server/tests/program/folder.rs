@@ -334,7 +334,7 @@ async fn a_journal_that_was_put_back_is_noticed() {
     copy(&kept, &journal);
 
     let (server, log) = world.start().await;
-    assert!(log.contains("one of them was put back"), "{log}");
+    assert!(log.contains("one of them was restored"), "{log}");
     assert!(degraded(&server).await);
     let verified = world.program.run(&["verify", "--repair"]);
     let shown = String::from_utf8_lossy(&verified.stdout);

@@ -40,7 +40,7 @@ async fn next(reader: &mut Reader) -> Vec<String> {
     shown(&batch.expect("a batch").records)
 }
 
-async fn refusal(reader: &mut Reader) -> (Code, String) {
+async fn rejection(reader: &mut Reader) -> (Code, String) {
     let outcome = reader.next_batch().await.map(|batch| batch.is_some());
     let error = outcome.expect_err("refused");
     (error.code(), error.to_string())
@@ -55,14 +55,14 @@ async fn what_came_whole_before_a_break_counts_and_a_cut_line_does_not() {
     let mut lines = reader(stream::iter(chunks), Framing::Lines, patient(), place());
     assert_eq!(next(&mut lines).await, ["{\"a\":1}", "{\"a\":2}"]);
     let broke_off = (Code::InvalidInput, "the body broke off".to_owned());
-    assert_eq!(refusal(&mut lines).await, broke_off);
+    assert_eq!(rejection(&mut lines).await, broke_off);
 
     let chunks = [
         Ok(Bytes::from_static(b"{\"a\":1} {\"a\":2}")),
         Err(io::Error::other("reset")),
     ];
     let mut json = reader(stream::iter(chunks), Framing::Json, patient(), place());
-    assert_eq!(refusal(&mut json).await, broke_off);
+    assert_eq!(rejection(&mut json).await, broke_off);
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn a_silent_sender_is_not_waited_for() {
         let mut reader = reader(then_silent(&["[{"]), framing, limits, place());
         let text = "the body broke off: nothing came for too long";
         assert_eq!(
-            refusal(&mut reader).await,
+            rejection(&mut reader).await,
             (Code::InvalidInput, text.to_owned())
         );
     }
@@ -91,7 +91,7 @@ async fn a_sender_who_drips_is_broken_off() {
     let millisecond = Duration::from_millis(1);
     for framing in [Framing::Lines, Framing::Json] {
         let drops = dripping("[", usize::MAX, millisecond);
-        let (code, text) = refusal(&mut reader(drops, framing, limits, place())).await;
+        let (code, text) = rejection(&mut reader(drops, framing, limits, place())).await;
         assert_eq!(code, Code::InvalidInput);
         assert!(text.starts_with("the body broke off: less than"), "{text}");
     }
@@ -292,12 +292,12 @@ async fn a_body_that_is_read_whole_is_refused_whole() {
         patient(),
         place(),
     );
-    assert_eq!(refusal(&mut json).await.0, Code::LimitExceeded);
+    assert_eq!(rejection(&mut json).await.0, Code::LimitExceeded);
     let mut json = reader(
         body(&vec![b' '; 11 << 20], 100_000),
         Framing::Json,
         patient(),
         place(),
     );
-    assert_eq!(refusal(&mut json).await.0, Code::LimitExceeded);
+    assert_eq!(rejection(&mut json).await.0, Code::LimitExceeded);
 }
