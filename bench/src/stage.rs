@@ -37,9 +37,9 @@ use tokio::net::TcpListener;
 
 use crate::{
     engine::Socket,
-    fleet,
+    explain, fleet,
     plain::{self, Plain},
-    say, told,
+    say,
 };
 
 /// Everything that runs.
@@ -93,7 +93,7 @@ impl Stage {
             config.pool.connections,
             Arc::new(SystemClock),
         );
-        let db = db.await.map_err(|error| told(&error))?;
+        let db = db.await.map_err(|error| explain(&error))?;
         let intake = Intake::new(store.clone(), db.clone(), config.intake.settings(), NoFault);
         let (worker, looked_after) = (Worker::default(), intake.clone());
         let running = worker::intake::recover(&worker, &intake).await;
@@ -107,7 +107,7 @@ impl Stage {
         let stop = Stop::default();
         let entry = Entry::new(db.clone(), store.clone());
         let deliverer = entry.enter_to_deliver(&admin, "bench").await;
-        let deliverer = deliverer.map_err(|error| told(&error))?;
+        let deliverer = deliverer.map_err(|error| explain(&error))?;
         let parts = Parts {
             verifier: verifier(config)?,
             entry,
@@ -211,7 +211,7 @@ async fn migrate(database_url: &str, store: &Store) -> Result<()> {
         store.migrate(&steps).await?;
         store.load_networks(&networks).await
     };
-    migrated.await.map_err(|error| told(&error))?;
+    migrated.await.map_err(|error| explain(&error))?;
     Ok(())
 }
 

@@ -42,7 +42,7 @@ enum ServerFault {
 /// What happens to the engines.
 #[derive(Clone, Copy, Debug)]
 enum EnginesFault {
-    /// Everything is gone at once, as when a machine stops.
+    /// Everything ends at once, as when a machine stops.
     Crash,
     /// kill -9 of the process with ClickHouse; its Postgres is interrupted.
     Kill,
@@ -230,7 +230,7 @@ impl Engines {
                 () = tokio::time::sleep(LOOK) => {
                     if !self.is_well().await {
                         // The program does not start it again; an operator does.
-                        self.log_own_end("Postgres is gone, the engines are started again");
+                        self.log_own_end("Postgres has ended, the engines are started again");
                         self.process.stop(GRACE).await?;
                         self.start_again().await?;
                     }

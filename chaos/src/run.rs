@@ -360,12 +360,12 @@ async fn compare(stage: &Stage, sides: &[Side], http: &Client, log: &Log) -> Res
     log.event(format_args!("verify:\n{said}"));
     let last = said.lines().last().unwrap_or("it said nothing");
     if !agrees || last != "0 differences" {
-        let told = said
+        let listed = said
             .lines()
             .filter(|line| line.starts_with("differs"))
             .take(5)
             .collect::<Vec<_>>();
-        log.differs(format!("verify: {last}: {}", told.join("; ")));
+        log.differs(format!("verify: {last}: {}", listed.join("; ")));
     }
     for side in sides {
         let Side { target, admin } = side;

@@ -227,7 +227,7 @@ impl Target {
     }
 }
 
-/// The innermost cause, which says what a person can mend.
+/// The innermost cause, which says what a person can correct.
 fn reason(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {

@@ -56,7 +56,7 @@ impl Store {
         Ok(running > 0)
     }
 
-    /// Asks the engine to break off what [`Store::is_correcting`] sees. A mutation goes on.
+    /// Asks the engine to cancel what [`Store::is_correcting`] sees. A mutation goes on.
     pub async fn stop_correcting(&self, _: &System) -> Result<()> {
         self.execute(&format!("KILL QUERY WHERE {CORRECTING} ASYNC"))
             .await

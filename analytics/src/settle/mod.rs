@@ -92,10 +92,10 @@ impl Store {
         Ok(())
     }
 
-    /// Takes every copy of `rows` that had to begin before `before` out of the records; no cube notices. What is inserted
-    /// again has a later deadline, so a statement that comes late takes nothing of it. The caller settles the cubes
+    /// Removes every copy of `rows` that had to begin before `before` from the records; no cube notices. What is inserted
+    /// again has a later deadline, so a statement that comes late removes nothing of it. The caller settles the cubes
     /// afterwards.
-    pub async fn take_out(
+    pub async fn remove_rows(
         &self,
         _: &System,
         rows: &[&CdrRow],

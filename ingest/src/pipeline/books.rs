@@ -76,7 +76,7 @@ impl Books {
         present.ok_or_else(|| Error::internal("books without a tenant"))
     }
 
-    /// Counts a record as received and hands out its account.
+    /// Counts a record as received and returns its account.
     fn receive(
         &mut self,
         tenant: TenantId,
@@ -232,7 +232,7 @@ impl Books {
         self.rows.len() as u64
     }
 
-    /// The accepted rows, encoded. They are gone from the books then, but for their number.
+    /// The accepted rows, encoded. The rows stay.
     pub(super) fn payload(&self) -> Bytes {
         analytics::cdr::encode(&self.rows)
     }

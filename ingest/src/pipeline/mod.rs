@@ -78,7 +78,7 @@ pub struct Delivery {
     pub records: Records,
 }
 
-/// The way in for usage records. Cloning is cheap; when the last clone is gone, nothing is gathered any more.
+/// The way in for usage records. Cloning is cheap; when the last clone is dropped, nothing is gathered any more.
 #[derive(Clone)]
 pub struct Intake {
     inner: Arc<Inner>,
@@ -189,7 +189,7 @@ impl Intake {
         self.start(delivery).await?.await.map_err(Error::internal)?
     }
 
-    /// Decodes and queues a delivery; what comes after it goes on if its sender is gone.
+    /// Decodes and queues a delivery; what comes after it goes on if its sender has left.
     async fn start(&self, delivery: Delivery) -> Result<JoinHandle<Result<Account>>> {
         let items = decode::decode(&delivery.shape, delivery.records).await;
         self.inner.reached(Step::Decoded)?;

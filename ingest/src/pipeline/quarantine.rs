@@ -1,4 +1,4 @@
-//! Batches that the engine refuses for good are kept in the journal until somebody lets them be tried again.
+//! Batches that the engine refuses permanently are kept in the journal until somebody lets them be tried again.
 
 use domain::{
     Result,

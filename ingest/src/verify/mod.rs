@@ -1,4 +1,4 @@
-//! Ledger = records = every cube: looked at without holding intake up, and mended.
+//! Ledger = records = every cube: looked at without holding intake up, and repaired.
 //!
 //! # A look
 //! For a moment, tried for 200 ms at a time so that intake goes on between the tries, no batch is applied: the five tables
@@ -16,7 +16,7 @@
 //! It goes up the chain. First the journal brings back records ([`RecordsFromJournal`]) and copies of records are dropped.
 //! Then, for each tenant and month that differs, hours are corrected from records if the ledger finds these whole, and days,
 //! months and years each from the next finer cube if the ledger finds the hours whole. A table that is itself short corrects
-//! nothing: what cannot be healed is said in a sentence ([`Repaired::refused`]).
+//! nothing: what cannot be repaired is reported in a sentence ([`Repaired::refused`]).
 
 mod batches;
 mod books;

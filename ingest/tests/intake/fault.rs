@@ -273,7 +273,7 @@ async fn a_mark_from_before_the_clock_was_put_back_counts_no_longer() {
 }
 
 #[tokio::test]
-async fn a_usage_store_that_was_put_back_is_noticed_and_healed_from_the_journal() {
+async fn a_usage_store_that_was_put_back_is_noticed_and_repaired_from_the_journal() {
     let world = World::new().await;
     let intake = world.intake_with(cut(10), NoFault);
     let (running, _) = intake.recover().await.expect("recovered");

@@ -156,7 +156,7 @@ fn any_harm_to_any_tables_in_any_order_is_healed_by_a_start() {
                 harm.strike(&world).await;
             }
             let intake = world.intake_with(cut(), NoFault);
-            heal(&world, &intake).await;
+            recover_and_prove(&world, &intake).await;
             assert_eq!(world.proved(&world.alpha).await, expected, "{harms:?}");
             every_cell_agrees(&world).await;
             let again = post_lines(&intake, &world.alpha, &lines(&sent()))
@@ -166,7 +166,7 @@ fn any_harm_to_any_tables_in_any_order_is_healed_by_a_start() {
         });
         Ok(())
     });
-    outcome.expect("every state is healed");
+    outcome.expect("every state is repaired");
 }
 
 fn cut() -> Settings {
@@ -176,7 +176,7 @@ fn cut() -> Settings {
 }
 
 /// What a start does, first to what was in flight and then to all the rest.
-async fn heal(world: &World, intake: &Intake) {
+async fn recover_and_prove(world: &World, intake: &Intake) {
     let _running = intake.recover().await.expect("recovered");
     world.settled(intake).await;
     let repaired = intake.prove().await.expect("proved");
@@ -185,7 +185,7 @@ async fn heal(world: &World, intake: &Intake) {
 }
 
 #[tokio::test]
-async fn a_refused_record_is_quarantined_alone_and_counted_when_it_is_mended() {
+async fn a_refused_record_is_quarantined_alone_and_counted_when_the_cause_is_removed() {
     let world = World::new().await;
     let intake = world.intake_with(impatient(), NoFault);
     world
@@ -290,7 +290,7 @@ const REFUSALS: [[&str; 2]; 2] = [
 
 #[tokio::test]
 async fn a_store_that_refuses_everything_quarantines_nothing() {
-    for [harm, mending] in REFUSALS {
+    for [harm, cure] in REFUSALS {
         let world = World::new().await;
         let intake = world.intake_with(impatient(), NoFault);
         world.ask(harm).await;
@@ -301,7 +301,7 @@ async fn a_store_that_refuses_everything_quarantines_nothing() {
             assert_eq!((settled.quarantined, settled.cut), (0, 0), "{harm}");
         }
         assert!(world.pending(BatchState::Journaled).await[0].attempts > 5);
-        world.ask(mending).await;
+        world.ask(cure).await;
         world.settled(&intake).await;
         assert_eq!(world.proved(&world.alpha).await.records, 2, "{harm}");
     }
@@ -311,7 +311,7 @@ async fn a_store_that_refuses_everything_quarantines_nothing() {
 async fn a_record_that_is_refused_while_others_are_taken_is_quarantined_whatever_the_engine_says() {
     let world = World::new().await;
     let intake = world.intake_with(impatient(), NoFault);
-    // No code that says for good.
+    // No code says that it is permanent.
     world
         .ask("ALTER TABLE cdr ADD CONSTRAINT poison CHECK throwIf(record_id = '2') = 0")
         .await;

@@ -1,4 +1,4 @@
-//! What a repair heals, and what it leaves alone and says so.
+//! What a repair corrects, and what it leaves and reports.
 
 use analytics::cube::Level;
 use chrono::{Datelike as _, TimeDelta};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::world::{Delivered, World, day, month};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cubes_are_healed_up_the_chain_and_a_second_repair_changes_nothing() {
+async fn cubes_are_repaired_up_the_chain_and_a_second_repair_changes_nothing() {
     let (world, _) = World::sound().await;
     let sound = world.cubes().await;
     let (hours, _) = Level::Hour.partition_at(month(2)).expect("a partition");
@@ -76,7 +76,7 @@ async fn cubes_are_not_made_to_forget_what_records_lack() {
         short.batch.uuid(),
         (day(short.from) + TimeDelta::days(2)).timestamp()
     ));
-    // Days broke too: they can be healed, since hours agree with the ledger.
+    // Days broke too: they can be repaired, since hours agree with the ledger.
     let (days, _) = Level::Day.partition_at(short.from).expect("a partition");
     world
         .cubes
@@ -92,7 +92,7 @@ async fn cubes_are_not_made_to_forget_what_records_lack() {
     };
     let records = short.rows - short.rows_after(day(short.from) + TimeDelta::days(2));
     let expected = format!(
-        "records of alpha in {}-{:02} are short by {records} of batch {} whose payload is gone: usage_hour is left as it is",
+        "records of alpha in {}-{:02} are short by {records} of batch {} whose payload was deleted: usage_hour is left as it is",
         short.from.year(),
         short.from.month(),
         short.batch

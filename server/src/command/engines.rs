@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// Throw away what the data folder holds, and keep nothing safe from a power loss: several times faster
     #[arg(long)]
     empty: bool,
-    /// Stop when the process that started this one is gone
+    /// Stop when the process that started this one has ended
     #[arg(long)]
     with_parent: bool,
 }

@@ -66,9 +66,9 @@ fn print(report: &Report) {
             error.reason
         );
     }
-    let told = u64::try_from(report.errors.len()).unwrap_or(u64::MAX);
-    if told < report.rejected {
-        println!("and {} more refused rows", report.rejected - told);
+    let listed = u64::try_from(report.errors.len()).unwrap_or(u64::MAX);
+    if listed < report.rejected {
+        println!("and {} more rejected rows", report.rejected - listed);
     }
     println!(
         "{} rows: {} created, {} updated, {} unchanged, {} rejected",

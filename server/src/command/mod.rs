@@ -59,7 +59,7 @@ enum Command {
     Engines(engines::Args),
 }
 
-/// A command could not begin because of what it was told or what it found, not because of a fault.
+/// A command could not begin because of its arguments or of what it found, not because of a fault.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);

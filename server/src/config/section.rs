@@ -262,7 +262,7 @@ const GRAPHQL_DOCS: Docs = &[
     ),
     (
         "errors",
-        &[" Errors told in one answer at most; the rest is counted."],
+        &[" Errors listed in one answer at most; the rest is counted."],
     ),
 ];
 

@@ -102,7 +102,7 @@ impl Failure {
     }
 
     /// Puts status and headers on an answer.
-    pub(super) fn dress(self, response: &mut Response) {
+    pub(super) fn add_headers(self, response: &mut Response) {
         *response.status_mut() = self.status;
         response.headers_mut().extend(self.headers);
     }
@@ -121,7 +121,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let body = json!({ "code": self.code.as_str(), "message": self.message });
         let mut response = Json(body).into_response();
-        self.dress(&mut response);
+        self.add_headers(&mut response);
         response
     }
 }

@@ -236,7 +236,7 @@ fn month_of(round: u32) -> DateTime<Utc> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_became_of_the_folder_a_start_heals_it() {
+async fn whatever_became_of_the_folder_a_start_repairs_it() {
     let (mut world, mut server) = World::new().await;
     for (round, harms) in (0..).zip(ROUNDS) {
         let kept = world.keep();

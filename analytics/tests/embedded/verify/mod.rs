@@ -215,7 +215,7 @@ async fn a_device_that_was_swapped_in_a_year_is_seen_and_brought_back() {
 }
 
 #[tokio::test]
-async fn a_broken_cube_is_healed_from_the_next_finer_one() {
+async fn a_broken_cube_is_corrected_from_the_next_finer_one() {
     let world = world().await;
     let elsewhere = month(5).timestamp();
     let lost = |level: Level| {

@@ -113,7 +113,7 @@ fn fail(error: &Error, groups: Vec<Vec<Queued>>) {
             Code::Unavailable => Error::unavailable(error.to_string(), cause.clone()),
             code => Error::new(code, error.to_string()),
         };
-        // Its sender may be gone.
+        // Its sender may have left.
         queued.reply.send(Err(error)).ok();
     }
 }
@@ -170,7 +170,7 @@ async fn finish(inner: &Arc<Inner>, written: Written, replies: Replies) {
             applied: applied.clone(),
             at,
         };
-        // Its sender may be gone; what was journaled is counted all the same.
+        // Its sender may have left; what was journaled is counted all the same.
         reply.send(Ok(committed)).ok();
     }
     let Some(batch) = batch else { return };

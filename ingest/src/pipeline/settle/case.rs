@@ -17,7 +17,7 @@ pub(super) struct Case {
     pub(super) rows: Vec<CdrRow>,
     /// Rows that are not in the records, by their places.
     pub(super) missing: Vec<usize>,
-    /// What is inserted again has at least this deadline: later than anything that was taken out.
+    /// What is inserted again has at least this deadline: later than anything that was removed.
     pub(super) not_before: DateTime<Utc>,
 }
 
@@ -73,13 +73,13 @@ impl Inner {
             not_before: apply_by + TimeDelta::seconds(1),
         };
         if !surplus.is_empty() {
-            self.take_out(still, &case, surplus.iter()).await?;
+            self.remove_rows(still, &case, surplus.iter()).await?;
             settled.surplus += surplus.len() as u64;
         }
         Ok(case)
     }
 
-    pub(super) async fn take_out(
+    pub(super) async fn remove_rows(
         &self,
         still: &StandStill,
         case: &Case,
@@ -87,7 +87,7 @@ impl Inner {
     ) -> Result<()> {
         let rows: Vec<&CdrRow> = places.map(|at| &case.rows[*at]).collect();
         self.store
-            .take_out(&still.system(), &rows, case.not_before, still)
+            .remove_rows(&still.system(), &rows, case.not_before, still)
             .await
     }
 }

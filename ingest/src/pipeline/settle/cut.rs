@@ -1,4 +1,4 @@
-//! A batch that the engine refuses is taken out of records and cubes and cut into pieces, until what is refused is one record.
+//! A batch that the engine refuses is removed from records and cubes and cut into pieces, until what is refused is one record.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,7 +19,7 @@ use super::{
 use crate::standstill::StandStill;
 
 impl Inner {
-    /// Takes out what there may be of a batch that the engine refuses for good, puts its cells right, and cuts it.
+    /// Removes what there may be of a batch that the engine refuses permanently, corrects its cells, and cuts it.
     pub(super) async fn refuse(
         &self,
         still: &StandStill,
@@ -32,7 +32,7 @@ impl Inner {
         case.not_before = case.not_before.max(found.apply_by + TimeDelta::seconds(1));
         let all: Vec<usize> = (0..case.rows.len()).collect();
         if found.missing.len() < all.len() || !found.surplus.is_empty() {
-            self.take_out(still, &case, all.iter()).await?;
+            self.remove_rows(still, &case, all.iter()).await?;
         }
         settled.corrected += self.correct(still, std::slice::from_ref(&case)).await?;
         let (cx, batch) = (still.cx(), case.pending.batch);
@@ -60,7 +60,7 @@ impl Inner {
     }
 
     /// Puts pieces in the place of a batch. Rows that are in the records stay there, in the piece that has its id; those of
-    /// the others are taken out and inserted again when these are settled.
+    /// the others are removed and inserted again when these are settled.
     pub(super) async fn replace(
         &self,
         cx: &SystemCx,

@@ -1,6 +1,6 @@
 //! Step 8: batches whose fate is uncertain are looked up, and what is wrong is repaired by evidence.
 //!
-//! A batch is uncertain when its insert got no clean answer, when its process is gone, or when a start follows anything but
+//! A batch is uncertain when its insert got no clean answer, when its process has ended, or when a start follows anything but
 //! a stop in order. For such a batch, in this order:
 //!
 //! 1. Wait until no insert of it can write any more: its deadline has passed by the engine's clock, so that none begins,
@@ -16,7 +16,7 @@
 //! 7. Mark it as counted.
 //!
 //! Each step finds out for itself what there is to do, so settling may be cut off anywhere and be done again, and costs what
-//! was in flight. A batch that the engine refuses, in the records or in a cube, leaves nothing behind: its rows are taken out
+//! was in flight. A batch that the engine refuses, in the records or in a cube, leaves nothing behind: its rows are removed
 //! and it is cut into pieces, by tenant and then by halves, until what remains is quarantined with the engine's reason; the
 //! rest is counted.
 

@@ -1,4 +1,4 @@
-//! Senders who are slow, silent or gone, and readers without room.
+//! Senders who are slow, silent or disconnected, and readers without room.
 
 use std::convert::Infallible;
 

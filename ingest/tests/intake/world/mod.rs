@@ -53,16 +53,16 @@ const CUBES: [&str; 4] = ["usage_hour", "usage_day", "usage_month", "usage_year"
 
 /// A clock that a test moves on.
 #[derive(Clone)]
-pub(crate) struct Hands(Arc<Mutex<DateTime<Utc>>>);
+pub(crate) struct TestClock(Arc<Mutex<DateTime<Utc>>>);
 
-impl Hands {
+impl TestClock {
     /// Moves the clock on.
     pub(crate) fn pass(&self, time: TimeDelta) {
         *self.0.lock().expect("clock") += time;
     }
 }
 
-impl Clock for Hands {
+impl Clock for TestClock {
     fn now(&self) -> DateTime<Utc> {
         *self.0.lock().expect("clock")
     }
@@ -105,7 +105,7 @@ impl Deref for Caller {
 pub(crate) struct World {
     pub(crate) db: Db,
     pub(crate) store: Store,
-    pub(crate) clock: Hands,
+    pub(crate) clock: TestClock,
     pub(crate) alpha: Caller,
     pub(crate) beta: Caller,
     clickhouse: ClickHouseDb,
@@ -144,7 +144,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let engines = tokio::task::spawn_blocking(|| (testkit::postgres(), testkit::clickhouse()));
         let (postgres, clickhouse) = engines.await.expect("engines");
-        let clock = Hands(Arc::new(Mutex::new(NOW.parse().expect("a time"))));
+        let clock = TestClock(Arc::new(Mutex::new(NOW.parse().expect("a time"))));
         let db = Db::connect(postgres.url(), 10, Arc::new(clock.clone()))
             .await
             .expect("connected");
