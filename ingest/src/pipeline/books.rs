@@ -227,12 +227,17 @@ impl Books {
         });
     }
 
+    /// The batch that accepted rows belong to.
+    pub(super) fn batch(&self) -> BatchId {
+        self.batch
+    }
+
     /// How many rows were accepted.
     pub(super) fn rows(&self) -> u64 {
         self.rows.len() as u64
     }
 
-    /// The accepted rows, encoded. The rows stay.
+    /// The accepted rows, encoded.
     pub(super) fn payload(&self) -> Bytes {
         analytics::cdr::encode(&self.rows)
     }

@@ -16,7 +16,7 @@
 //! 9. **Reply**: a record is answered as accepted or duplicate when it is counted, and not before.
 //!
 //! Memory is bounded by [`Settings::memory`] for what is read and waits, and by [`Settings::batches`] under way of at most
-//! two times [`crate::read::Limits::batch_records`] records each.
+//! two times [`crate::read::BodyLimits::batch_records`] records each.
 
 mod account;
 mod apply;

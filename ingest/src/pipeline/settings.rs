@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::read::Limits;
+use crate::read::BodyLimits;
 
 /// What intake may use, and how far from now a record may be.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Sizes of a body and its parts.
-    pub limits: Limits,
+    pub limits: BodyLimits,
     /// Bytes of bodies that are read or wait, of all tenants; each tenant has a share.
     pub memory: u64,
     /// Deliveries of one body under way at the same time.
@@ -50,7 +50,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            limits: Limits::default(),
+            limits: BodyLimits::default(),
             memory: 256 << 20,
             depth: 3,
             batches: 3,

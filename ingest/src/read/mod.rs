@@ -2,9 +2,9 @@
 //!
 //! What came and what was passed on is counted in a [`Place`] of the tenant: the bytes, and [`RECORD_COST`] for each
 //! record. A reader without room waits, or passes on what it has. Whole records wait for others at most
-//! [`Limits::linger`], so a slow stream of lines holds the tail of one line and no more.
+//! [`BodyLimits::linger`], so a slow stream of lines holds the tail of one line and no more.
 //!
-//! A body is optionally gzipped and framed as [`Framing::Json`] (read whole, at most [`Limits::body_bytes`]
+//! A body is optionally gzipped and framed as [`Framing::Json`] (read whole, at most [`BodyLimits::body_bytes`]
 //! decompressed, so a limit refuses it before anything is recorded) or as [`Framing::Lines`] (streamed; only a batch is
 //! in memory). What cannot be split into records any further, such as the end of a truncated gzip, becomes one last
 //! record with a [`Flaw`], so that what came before it counts and the sender hears of it.
@@ -46,7 +46,7 @@ const SPARE: usize = CHUNK / 16;
 
 /// What one body may cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct BodyLimits {
     /// Most bytes of one record; a longer one is refused, its neighbours are not.
     pub record_bytes: usize,
     /// Most records of one batch.
@@ -69,7 +69,7 @@ pub struct Limits {
     pub linger: Duration,
 }
 
-impl Default for Limits {
+impl Default for BodyLimits {
     fn default() -> Self {
         Self {
             record_bytes: 256 * 1024,
@@ -128,7 +128,7 @@ pub struct Raw {
 /// Why a piece of a body is no record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// Longer than [`Limits::record_bytes`].
+    /// Longer than [`BodyLimits::record_bytes`].
     TooLong,
     /// The rest of the body cannot be read.
     Rest {
@@ -167,7 +167,7 @@ pub struct Room {
 pub struct Reader {
     input: Box<dyn AsyncRead + Send + Unpin>,
     framing: Framing,
-    limits: Limits,
+    limits: BodyLimits,
     buffer: BytesMut,
     splitter: Splitter,
     compressed: bool,
@@ -212,7 +212,7 @@ impl Reader {
         body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
         framing: Framing,
         encoding: Encoding,
-        limits: Limits,
+        limits: BodyLimits,
         place: Place,
     ) -> Self
     where

@@ -18,8 +18,9 @@ use uuid::Uuid;
 
 use super::{
     Verifier,
-    books::{HourDifference, month, uneven_hours, unexplained},
-    month_of, open,
+    books::month,
+    hours::{HourDifference, open, uneven_hours, unexplained},
+    month_of,
     report::{Report, Unsound},
 };
 use crate::standstill::StandStill;

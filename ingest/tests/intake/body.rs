@@ -10,7 +10,7 @@ use futures::{StreamExt as _, stream};
 use ingest::{
     format::Format,
     pipeline::{NoFault, Settings},
-    read::{Encoding, Limits},
+    read::{BodyLimits, Encoding},
 };
 use tokio::io::AsyncWriteExt as _;
 
@@ -177,9 +177,9 @@ async fn a_truncated_gzip_counts_what_came_and_says_that_more_is_missing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_stream_goes_through_in_batches() {
     let world = World::new().await;
-    let limits = Limits {
+    let limits = BodyLimits {
         batch_records: 2_000,
-        ..Limits::default()
+        ..BodyLimits::default()
     };
     let settings = Settings {
         limits,
@@ -320,9 +320,9 @@ async fn a_tenant_without_room_is_turned_away_and_no_other() {
 #[tokio::test]
 async fn a_record_counts_while_its_stream_goes_on() {
     let world = World::new().await;
-    let limits = Limits {
+    let limits = BodyLimits {
         linger: Duration::from_millis(1),
-        ..Limits::default()
+        ..BodyLimits::default()
     };
     let settings = Settings {
         limits,

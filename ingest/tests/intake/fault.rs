@@ -13,7 +13,7 @@ use domain::{
 };
 use ingest::{
     pipeline::{Fault, Intake, NoFault, Of, Recovered, Settings, Step},
-    read::Limits,
+    read::BodyLimits,
 };
 
 use crate::world::{
@@ -47,9 +47,9 @@ impl Fault for StopAt {
 }
 
 fn cut(batch_records: usize) -> Settings {
-    let limits = Limits {
+    let limits = BodyLimits {
         batch_records,
-        ..Limits::default()
+        ..BodyLimits::default()
     };
     Settings {
         limits,

@@ -10,7 +10,7 @@ use domain::{
     scope::Visibility,
     tenant::{self, NewTenant, Tenant},
 };
-use simulator::Target;
+use simulator::Endpoint;
 
 use super::{simulate::administrator, stores::explain, token};
 use crate::{auth::development::Claims, config::Config};
@@ -63,7 +63,7 @@ async fn load_tenant(config: &Config, db: &Db, url: &str, index: usize, slug: &s
         "loading the demo fleet of {slug}: {} SIMs, {} days of usage",
         plan.sims, plan.days
     );
-    let target = Target::new(url, &administrator(config, slug)?)?;
+    let target = Endpoint::new(url, &administrator(config, slug)?)?;
     let progress = simulator::progress_bar();
     let summary = simulator::run(plan, &target, SystemClock.now(), &progress).await?;
     eprintln!("{slug}: {summary}");

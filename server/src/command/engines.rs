@@ -10,8 +10,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::Refused;
-use crate::{config::Config, listener};
+use crate::{config::Config, listener, refused::Refused};
 
 /// Run the private engines alone, for tests
 ///

@@ -6,11 +6,8 @@ use anyhow::{Context as _, Result};
 use domain::fleet::{self, Report};
 use engines::Access;
 
-use super::{
-    Refused,
-    stores::{Stores, explain},
-};
-use crate::config::Config;
+use super::stores::{Stores, explain};
+use crate::{config::Config, refused::Refused};
 
 /// Import a fleet from a CSV file
 ///

@@ -16,8 +16,10 @@ use engines::{
 use ingest::operator::{Beside, Operator};
 use migrations::clickhouse::Layout;
 
-use super::Refused;
-use crate::config::{self, Config};
+use crate::{
+    config::{self, Config},
+    refused::Refused,
+};
 
 /// The two stores of this installation.
 pub(super) struct Stores {

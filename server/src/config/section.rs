@@ -198,7 +198,7 @@ impl Intake {
     pub fn settings(&self) -> Settings {
         let defaults = Settings::default();
         Settings {
-            limits: ingest::read::Limits {
+            limits: ingest::read::BodyLimits {
                 body_bytes: self.body_bytes,
                 record_bytes: self.record_bytes,
                 batch_records: self.batch_records,

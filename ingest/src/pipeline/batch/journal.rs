@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Error, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::{self, Claim, Month, NewBatch},
+    journal::{self, Claim, Month, NewBatch, Verdict},
     sim::resolve,
 };
 use uuid::{NoContext, Timestamp, Uuid};
@@ -18,7 +18,7 @@ use super::{
     super::{
         Inner, Step, apply::Journaled, books::Books, decode::Item, horizon::Horizon, queue::Queued,
     },
-    attribute::{Share, attribute, claims_of, with_known_source},
+    attribute::{Attributed, Share, attribute, claims_of, with_known_source},
     order::ClaimOrder,
 };
 use crate::format::Cdr;
@@ -113,36 +113,55 @@ async fn write(
     deliveries: usize,
     order: &mut ClaimOrder,
 ) -> Result<Written> {
-    let cx = &begun.cx;
     // Whole milliseconds, as the cubes keep them.
-    let now = DateTime::from_timestamp_millis(cx.now().timestamp_millis()).unwrap_or_default();
+    let now = begun.cx.now().timestamp_millis();
+    let now = DateTime::from_timestamp_millis(now).unwrap_or_default();
     let horizon = Horizon::new(&inner.settings, now);
-    let mut attributed = Vec::with_capacity(shares.len());
     let mut sources = Vec::new();
+    let mut attributed = Vec::with_capacity(shares.len());
     for share in shares {
         let version = begun.versions.get(&share.tenant).copied();
         let version = version.ok_or_else(|| Error::not_found("tenant"))?;
-        let share = attribute(inner, cx, version, &horizon, share).await?;
-        attributed.push(with_known_source(inner, cx, share, &mut sources).await?);
+        let share = attribute(inner, &begun.cx, version, &horizon, share).await?;
+        attributed.push(with_known_source(inner, &begun.cx, share, &mut sources).await?);
     }
     inner.reached(Step::Resolved)?;
-    let claims: Vec<Claim> = attributed.iter().flat_map(claims_of).collect();
-    let verdicts = journal::claim(
-        cx,
-        begun.month,
-        &claims,
-        &inner.older,
-        inner.guesses.expected(),
-    )
-    .await?;
-    inner.guesses.learn(&verdicts);
-    inner.reached(Step::Claimed)?;
+    let verdicts = claim(inner, &begun, &attributed).await?;
     // A record of this batch that comes again in the next one waits there for the commit.
     order.release();
-    let id = batch_id(now);
-    let mut books = Books::new(id, horizon, deliveries, claims.len());
+    let books = Books::new(batch_id(now), horizon, deliveries, verdicts.len());
+    let books = enter(books, attributed, verdicts)?;
+    let batch = record(&begun, &books, now).await?;
+    let open = open_parts(&begun.cx, &books).await?;
+    inner.reached(Step::Recorded)?;
+    begun.cx.commit().await?;
+    inner.guesses.learn_sources(sources);
+    Ok(Written {
+        tenants: begun.parts.into_keys().collect(),
+        books,
+        batch,
+        open,
+    })
+}
+
+/// Step 4.
+async fn claim(inner: &Inner, begun: &Begun, shares: &[Share<Attributed>]) -> Result<Vec<Verdict>> {
+    let claims: Vec<Claim> = shares.iter().flat_map(claims_of).collect();
+    let expected = inner.guesses.expected();
+    let verdicts = journal::claim(&begun.cx, begun.month, &claims, &inner.older, expected).await?;
+    inner.guesses.learn(&verdicts);
+    inner.reached(Step::Claimed)?;
+    Ok(verdicts)
+}
+
+/// Enters every record by its verdict, or as rejected.
+fn enter(
+    mut books: Books,
+    shares: Vec<Share<Attributed>>,
+    verdicts: Vec<Verdict>,
+) -> Result<Books> {
     let mut verdicts = verdicts.into_iter();
-    for share in attributed {
+    for share in shares {
         books.open(share.tenant, share.part);
         for (delivery, item) in share.items {
             match item.outcome {
@@ -151,39 +170,37 @@ async fn write(
             }
         }
     }
-    let (parts, payload) = (books.parts(), books.payload());
-    let rows = books.rows();
+    Ok(books)
+}
+
+/// Step 5. Nothing is to be applied if nothing was accepted.
+async fn record(begun: &Begun, books: &Books, now: DateTime<Utc>) -> Result<Option<Journaled>> {
+    let (parts, payload, rows) = (books.parts(), books.payload(), books.rows());
     let new = (rows > 0).then(|| NewBatch {
-        id,
+        id: books.batch(),
         rows,
         encoding: analytics::cdr::ENCODING,
         payload: &payload,
         apply_by: begun.apply_by,
         parts: &parts,
     });
-    journal::record(cx, new, &books.tallies(), books.rejections(), now).await?;
-    let repeated = books.repeated();
-    let open = if repeated.is_empty() {
-        HashSet::new()
-    } else {
-        let open = journal::uncounted_parts(cx, &repeated).await?;
-        open.into_iter().map(|(part, _)| part).collect()
-    };
-    inner.reached(Step::Recorded)?;
-    begun.cx.commit().await?;
-    inner.guesses.learn_sources(sources);
-    let batch = (rows > 0).then_some(Journaled {
-        batch: id,
+    journal::record(&begun.cx, new, &books.tallies(), books.rejections(), now).await?;
+    Ok((rows > 0).then_some(Journaled {
+        batch: books.batch(),
         rows,
         payload,
         apply_by: begun.apply_by,
-    });
-    Ok(Written {
-        tenants: begun.parts.into_keys().collect(),
-        books,
-        batch,
-        open,
-    })
+    }))
+}
+
+/// Parts of earlier batches that are repeated and not known to be counted.
+async fn open_parts(cx: &SystemCx, books: &Books) -> Result<HashSet<i64>> {
+    let repeated = books.repeated();
+    if repeated.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let open = journal::uncounted_parts(cx, &repeated).await?;
+    Ok(open.into_iter().map(|(part, _)| part).collect())
 }
 
 /// An id that sorts by the time of the transaction's clock.

@@ -26,12 +26,12 @@ fn dripping(text: &'static str, count: usize, pause: Duration) -> impl Stream<It
 }
 
 /// Limits without time: what waits, waits for ever.
-fn patient() -> Limits {
-    Limits {
+fn patient() -> BodyLimits {
+    BodyLimits {
         silence: Duration::MAX,
         rate_window: Duration::MAX,
         linger: Duration::MAX,
-        ..Limits::default()
+        ..BodyLimits::default()
     }
 }
 
@@ -67,7 +67,7 @@ async fn what_came_whole_before_a_break_counts_and_a_cut_line_does_not() {
 
 #[tokio::test]
 async fn a_silent_sender_is_not_waited_for() {
-    let limits = Limits {
+    let limits = BodyLimits {
         silence: Duration::from_millis(10),
         ..patient()
     };
@@ -83,7 +83,7 @@ async fn a_silent_sender_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_sender_who_drips_is_broken_off() {
-    let limits = Limits {
+    let limits = BodyLimits {
         rate: 1024 * 1024,
         rate_window: Duration::from_millis(20),
         ..patient()
@@ -116,7 +116,7 @@ fn pass(time: Duration) {
 
 #[tokio::test]
 async fn a_slow_sender_of_whole_records_is_heard_to_the_end() {
-    let limits = Limits {
+    let limits = BodyLimits {
         rate: u64::MAX / 1_000,
         rate_window: Duration::from_millis(5),
         ..patient()
@@ -132,7 +132,7 @@ async fn a_slow_sender_of_whole_records_is_heard_to_the_end() {
 
 #[tokio::test]
 async fn time_that_the_server_takes_is_not_counted() {
-    let limits = Limits {
+    let limits = BodyLimits {
         silence: Duration::from_millis(200),
         rate: u64::MAX / 1_000,
         rate_window: Duration::from_millis(200),
@@ -154,7 +154,7 @@ async fn time_that_the_server_takes_is_not_counted() {
 
 #[tokio::test]
 async fn whole_records_do_not_wait_for_a_sender_who_pauses() {
-    let limits = Limits {
+    let limits = BodyLimits {
         linger: Duration::from_millis(1),
         ..patient()
     };
@@ -168,7 +168,7 @@ async fn whole_records_do_not_wait_for_a_sender_who_pauses() {
 
 #[tokio::test]
 async fn a_record_does_not_wait_longer_for_a_sender_who_never_pauses() {
-    let limits = Limits {
+    let limits = BodyLimits {
         linger: Duration::from_millis(20),
         ..patient()
     };
