@@ -100,7 +100,7 @@ impl Stage {
         let running = running.context("nobody stops the worker")?;
         // As in a server: payloads that are no longer needed are dropped meanwhile.
         tokio::spawn(async move {
-            worker::intake::look_after(&worker, &looked_after).await;
+            Box::pin(worker::intake::look_after(&worker, &looked_after)).await;
             drop(running);
         });
         let admin = administrator();

@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result, bail};
 use domain::{
     Clock as _, Db, Role, SystemClock, customer,
     grant::{self, GrantTarget},
-    identity::{self, VerifiedClaims},
+    identity::VerifiedClaims,
     scope::Visibility,
     tenant::{self, NewTenant, Tenant},
 };
+use service::Entry;
 use simulator::Endpoint;
 
 use super::{simulate::administrator, stores::explain, token};
@@ -40,11 +41,14 @@ const MARK: &str = "demo.loaded";
 ///
 /// The moment of the tenant's creation decides on the records, so that a load that was cut short goes on with the
 /// same ones and counts none of them twice.
-pub(super) async fn load(config: &Config, db: &Db, url: &str) -> Result<String> {
+pub(super) async fn load(config: &Config, db: &Db, entry: &Entry, url: &str) -> Result<String> {
     let mark = config.data.join(MARK);
     if !mark.exists() {
         for (index, slug) in TENANTS.into_iter().enumerate() {
             load_tenant(config, db, url, index, slug).await?;
+            open(db, entry, slug)
+                .await
+                .map_err(|error| explain(&error))?;
         }
         std::fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))?;
     }
@@ -67,7 +71,7 @@ async fn load_tenant(config: &Config, db: &Db, url: &str, index: usize, slug: &s
     let progress = simulator::progress_bar();
     let summary = simulator::run(plan, &target, SystemClock.now(), &progress).await?;
     eprintln!("{slug}: {summary}");
-    open(db, slug).await.map_err(|error| explain(&error))
+    Ok(())
 }
 
 async fn ensure(db: &Db, slug: &str) -> domain::Result<Tenant> {
@@ -90,9 +94,9 @@ async fn ensure(db: &Db, slug: &str) -> domain::Result<Tenant> {
 }
 
 /// Lets the demo's users see something: Bosch everything, Dyer SIMs and usage, 3M devices only; the viewer Dyer.
-async fn open(db: &Db, slug: &str) -> domain::Result<()> {
+async fn open(db: &Db, entry: &Entry, slug: &str) -> domain::Result<()> {
     let claims = VerifiedClaims::new("demo".into(), slug.into(), Role::TenantAdmin, None)?;
-    let scope = identity::resolve(db, &claims).await?;
+    let scope = entry.identify(&claims).await?;
     let sims_and_usage = Visibility {
         sims: true,
         usage: true,

@@ -63,9 +63,10 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         NoFault,
     );
     let worker = Worker::default();
+    let entry = Entry::new(stores.db.clone(), stores.store.clone());
     let parts = Parts {
         verifier,
-        entry: Entry::new(stores.db.clone(), stores.store.clone()),
+        entry: entry.clone(),
         api: Api::new(config.graphql),
         intake: intake.clone(),
         checks: checks(&stores, &intake, &worker),
@@ -76,6 +77,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         worker: worker.clone(),
         intake: intake.clone(),
         db: stores.db.clone(),
+        entry,
         config: config.clone(),
         address,
         demo: args.demo,
@@ -170,6 +172,7 @@ struct Background {
     worker: Worker,
     intake: Intake,
     db: Db,
+    entry: Entry,
     config: Config,
     address: SocketAddr,
     demo: bool,
@@ -191,7 +194,7 @@ impl Background {
     async fn announce(&self) {
         let url = format!("http://{}", self.address);
         if self.demo {
-            match demo::load(&self.config, &self.db, &url).await {
+            match demo::load(&self.config, &self.db, &self.entry, &url).await {
                 Ok(banner) => print(&banner),
                 Err(error) => {
                     tracing::error!(

@@ -4,17 +4,14 @@ use std::sync::Arc;
 
 use analytics::{Store, migration::Step, network::Network};
 use anyhow::{Context as _, Result};
-use domain::{
-    Code, Db, Role, Scope, SystemClock,
-    identifier::Plmn,
-    identity::{self, VerifiedClaims},
-};
+use domain::{Code, Db, Role, Scope, SystemClock, identifier::Plmn, identity::VerifiedClaims};
 use engines::{
     Access, ClickHouseAddress, Engines, Settings,
     clickhouse::{InProcess, UnixSocket},
 };
 use ingest::operator::{Beside, Operator};
 use migrations::clickhouse::Layout;
+use service::Entry;
 
 use crate::{
     config::{self, Config},
@@ -68,7 +65,7 @@ impl Stores {
         )
     }
 
-    /// The person at the terminal, as an administrator of one tenant.
+    /// The person at the terminal, as an administrator of one tenant, by the same way in as everybody.
     pub(super) async fn administrator(&self, tenant: &str) -> Result<Scope> {
         let unknown = |_| {
             Refused(format!(
@@ -77,7 +74,9 @@ impl Stores {
         };
         let actor = "command line".to_owned();
         let claims = VerifiedClaims::new(actor, tenant.to_owned(), Role::TenantAdmin, None);
-        identity::resolve(&self.db, &claims.map_err(unknown)?)
+        let entry = Entry::new(self.db.clone(), self.store.clone());
+        entry
+            .identify(&claims.map_err(unknown)?)
             .await
             .map_err(|error| match error.code() {
                 Code::Unauthenticated => unknown(error).into(),

@@ -68,12 +68,11 @@ impl Worker {
         mut task: JoinHandle<Option<T>>,
     ) -> Option<T> {
         self.stop.ask();
-        let ended = match timeout(patience, &mut task).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                self.stop.cut();
-                task.await
-            }
+        let ended = if let Ok(ended) = timeout(patience, &mut task).await {
+            ended
+        } else {
+            self.stop.cut();
+            task.await
         };
         // A panic in it was logged.
         ended.ok().flatten()
