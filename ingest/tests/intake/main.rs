@@ -5,6 +5,7 @@ mod counting;
 mod evidence;
 mod fault;
 mod harm;
+mod operator;
 mod resolution;
 mod shared;
 mod slow;
