@@ -15,8 +15,7 @@ use std::{
 
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, ExecResult, FromQueryResult, IsolationLevel, QueryResult, Statement,
-    TransactionTrait, Value,
+    DbBackend, DbErr, ExecResult, IsolationLevel, QueryResult, Statement, TransactionTrait, Value,
 };
 
 use crate::{
@@ -140,37 +139,28 @@ impl Tx {
         Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
     }
 
-    async fn rows(
+    async fn all<T: Decode>(
         &self,
         sql: &str,
         values: impl IntoIterator<Item = Value>,
-    ) -> Result<Vec<QueryResult>, DbErr> {
-        self.inner.query_all_raw(self.statement(sql, values)).await
+    ) -> Result<Vec<T>> {
+        let rows = self
+            .inner
+            .query_all_raw(self.statement(sql, values))
+            .await?;
+        rows.iter().map(decode).collect()
     }
 
-    async fn all<T: FromQueryResult>(
+    async fn one<T: Decode>(
         &self,
         sql: &str,
         values: impl IntoIterator<Item = Value>,
-    ) -> Result<Vec<T>, DbErr> {
-        let rows = self.rows(sql, values).await?;
-        rows.iter()
-            .map(|row| T::from_query_result(row, ""))
-            .collect()
-    }
-
-    async fn one<T: FromQueryResult>(
-        &self,
-        sql: &str,
-        values: impl IntoIterator<Item = Value>,
-    ) -> Result<Option<T>, DbErr> {
+    ) -> Result<Option<T>> {
         let row = self
             .inner
             .query_one_raw(self.statement(sql, values))
             .await?;
-        row.as_ref()
-            .map(|row| T::from_query_result(row, ""))
-            .transpose()
+        row.as_ref().map(decode).transpose()
     }
 
     async fn execute(
@@ -182,25 +172,29 @@ impl Tx {
     }
 }
 
+fn decode<T: Decode>(row: &QueryResult) -> Result<T> {
+    T::decode(&mut Columns::of(row))
+}
+
 macro_rules! reads {
     ($type:ty) => {
         impl $type {
-            /// Runs a statement and reads its rows by the names of their columns.
-            pub(crate) async fn all<T: FromQueryResult>(
+            /// Runs a statement and reads its rows.
+            pub(crate) async fn all<T: Decode>(
                 &self,
                 sql: &str,
                 values: impl IntoIterator<Item = Value>,
             ) -> Result<Vec<T>> {
-                Ok(self.tx.all(sql, values).await?)
+                self.tx.all(sql, values).await
             }
 
-            /// Runs a statement and reads its only row, if any, by the names of its columns.
-            pub(crate) async fn one<T: FromQueryResult>(
+            /// Runs a statement and reads its first row, if any.
+            pub(crate) async fn one<T: Decode>(
                 &self,
                 sql: &str,
                 values: impl IntoIterator<Item = Value>,
             ) -> Result<Option<T>> {
-                Ok(self.tx.one(sql, values).await?)
+                self.tx.one(sql, values).await
             }
 
             /// The present moment of this transaction's clock.
@@ -241,15 +235,13 @@ impl ReadCx {
     /// Runs a built statement and reads its rows.
     pub(crate) async fn select<T: Decode>(&self, sql: Sql) -> Result<Vec<T>> {
         let (text, values) = sql.into_parts();
-        let rows = self.tx.rows(&text, values).await?;
-        rows.iter()
-            .map(|row| T::decode(&mut Columns::of(row)))
-            .collect()
+        self.all(&text, values).await
     }
 
     /// Runs a built statement and reads its first row, if any.
     pub(crate) async fn select_one<T: Decode>(&self, sql: Sql) -> Result<Option<T>> {
-        Ok(self.select(sql).await?.into_iter().next())
+        let (text, values) = sql.into_parts();
+        self.one(&text, values).await
     }
 
     /// Who asks.

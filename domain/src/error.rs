@@ -4,10 +4,11 @@
 //! changes. Messages are for people and may. The cause of an `Internal` or `Unavailable` error is logged
 //! where it is turned into an answer and never reaches a client.
 
-use std::fmt;
+use strum::{AsRefStr, Display};
 
 /// Stable machine code of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
     /// The document is not GraphQL.
     ParseFailed,
@@ -37,34 +38,6 @@ pub enum Code {
     Unavailable,
     /// Our fault.
     Internal,
-}
-
-impl Code {
-    /// The contract text, for example `NOT_FOUND`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ParseFailed => "PARSE_FAILED",
-            Self::ValidationFailed => "VALIDATION_FAILED",
-            Self::InvalidInput => "INVALID_INPUT",
-            Self::InvalidCursor => "INVALID_CURSOR",
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::Forbidden => "FORBIDDEN",
-            Self::NotFound => "NOT_FOUND",
-            Self::Conflict => "CONFLICT",
-            Self::UsageAlreadyCounted => "USAGE_ALREADY_COUNTED",
-            Self::LimitExceeded => "LIMIT_EXCEEDED",
-            Self::NotExact => "NOT_EXACT",
-            Self::Throttled => "THROTTLED",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::Internal => "INTERNAL",
-        }
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// A failure with its stable code, a message for people and, for our own faults, the hidden cause.

@@ -87,7 +87,7 @@ impl Api {
             };
             let extensions = error.extensions.get_or_insert_default();
             if extensions.get("code").is_none() {
-                extensions.set("code", code.as_str());
+                extensions.set("code", code.as_ref());
             }
         }
         response
@@ -114,7 +114,7 @@ fn unreadable(mut error: ServerError) -> Box<Response> {
         .collect();
     error.message = format!("the document does not parse: {expected}");
     let mut extensions = ErrorExtensionValues::default();
-    extensions.set("code", Code::ParseFailed.as_str());
+    extensions.set("code", Code::ParseFailed.as_ref());
     error.extensions = Some(extensions);
     Box::new(Response::from_errors(vec![error]))
 }

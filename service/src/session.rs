@@ -46,9 +46,7 @@ impl Session {
 
     /// What the caller may do now; visibility switches are already applied.
     pub fn permissions(&self) -> impl Iterator<Item = Permission> {
-        Permission::ALL
-            .into_iter()
-            .filter(|permission| self.scope().may(*permission))
+        self.scope().permissions()
     }
 
     /// The customer that the caller's token is bound to.

@@ -10,16 +10,15 @@ use analytics::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Period, Role, Scope,
+    Period,
     id::{BatchId, CustomerId, DeviceId, SimId, TenantId},
-    scope::{Segment, Visibility},
 };
 use uuid::Uuid;
 
 use crate::{
     Db,
     fleet::{self, Leave, batch, everything, insert, month, now, record, tenant},
-    migrated,
+    migrated, usage,
 };
 
 /// A store with the usage of one tenant.
@@ -522,13 +521,7 @@ async fn cells_that_were_corrected_away_are_in_no_answer() {
             .await;
     }
     assert!(world.correct_all().await.iter().all(|cells| *cells > 0));
-    let staff = Scope::verified(
-        world.tenant,
-        "t".into(),
-        Role::TenantAdmin,
-        Segment::default(),
-        Visibility::ALL,
-    );
+    let staff = usage::staff(world.tenant);
     for measures in [
         vec![Measure::BytesUp],
         vec![Measure::ActiveSims, Measure::Records],

@@ -20,7 +20,7 @@ use crate::{
 impl Decode for Customer {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            id: row.id()?,
+            id: row.get()?,
             slug: row.get()?,
             name: row.get()?,
             first_name: row.get()?,
@@ -34,7 +34,7 @@ impl Decode for Customer {
                 usage: row.get()?,
                 billing: row.get()?,
             },
-            created_at: row.moment()?,
+            created_at: row.get()?,
             archived_at: row.get()?,
         })
     }
@@ -94,7 +94,7 @@ struct StateCount {
 impl Decode for StateCount {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            customer: row.id()?,
+            customer: row.get()?,
             state: row.word()?,
             sims: row.count()?,
         })

@@ -209,11 +209,14 @@ mod tests {
         let errors: Vec<_> = chunks[0]
             .errors
             .iter()
-            .map(|e| (e.line, e.code.as_str()))
+            .map(|error| (error.line, error.code))
             .collect();
         assert_eq!(
             errors,
-            [(4, "INVALID_VALID_FROM"), (2, "INCOMPLETE_HISTORY")]
+            [
+                (4, RowCode::InvalidValidFrom),
+                (2, RowCode::IncompleteHistory)
+            ]
         );
     }
 }

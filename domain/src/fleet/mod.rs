@@ -14,7 +14,7 @@
 //! is put in or changes hands; of several SIMs, the one that was assigned or put in last decides. A device without a SIM stays
 //! whose it was.
 //!
-//! **Labels** (LAB-01). `labels` are the SIM's, of its latest row; `device_labels` are the device's that the row names,
+//! **Labels**. `labels` are the SIM's, of its latest row; `device_labels` are the device's that the row names,
 //! and a row that names none is refused (`INVALID_LABEL`). A label that is not named stays. Both share the tenant's
 //! definitions: a new key becomes free text, and a value outside a definition's options is refused. Device labels have no
 //! history: where rows contradict each other about a device, the one taken last counts (one SIM's rows by `valid_from`).

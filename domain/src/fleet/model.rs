@@ -1,6 +1,7 @@
 //! What a row of a fleet file says, and what became of it.
 
 use chrono::{DateTime, Utc};
+use strum::{AsRefStr, Display};
 
 use crate::{
     change::Change,
@@ -47,7 +48,7 @@ impl Cell {
     }
 }
 
-/// The state words that a file may use: the four states and the older vocabulary (C-01).
+/// The state words that a file may use: the four states and the older vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateWord {
     /// Provisioned, not active.
@@ -123,7 +124,8 @@ pub struct FleetRow {
 }
 
 /// Why a row was refused. The text is part of the public contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display, AsRefStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum RowCode {
     /// More or fewer fields than the header.
     WrongFieldCount,
@@ -169,36 +171,6 @@ pub enum RowCode {
     IncompleteHistory,
     /// More rows of one SIM than [`super::HISTORY_ROWS`].
     TooManyRows,
-}
-
-impl RowCode {
-    /// The contract text, for example `INVALID_ICCID`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WrongFieldCount => "WRONG_FIELD_COUNT",
-            Self::InvalidUtf8 => "INVALID_UTF8",
-            Self::Unreadable => "UNREADABLE",
-            Self::InvalidIccid => "INVALID_ICCID",
-            Self::AmbiguousIccid => "AMBIGUOUS_ICCID",
-            Self::IccidUnavailable => "ICCID_UNAVAILABLE",
-            Self::InvalidImsi => "INVALID_IMSI",
-            Self::ImsiTaken => "IMSI_TAKEN",
-            Self::InvalidMsisdn => "INVALID_MSISDN",
-            Self::MsisdnTaken => "MSISDN_TAKEN",
-            Self::InvalidState => "INVALID_STATE",
-            Self::InvalidTransition => "INVALID_TRANSITION",
-            Self::InvalidCustomer => "INVALID_CUSTOMER",
-            Self::InvalidDevice => "INVALID_DEVICE",
-            Self::InvalidLabel => "INVALID_LABEL",
-            Self::InvalidFlag => "INVALID_FLAG",
-            Self::InvalidValidFrom => "INVALID_VALID_FROM",
-            Self::FutureAssignment => "FUTURE_ASSIGNMENT",
-            Self::UsageAlreadyCounted => "USAGE_ALREADY_COUNTED",
-            Self::DuplicateRow => "DUPLICATE_ROW",
-            Self::IncompleteHistory => "INCOMPLETE_HISTORY",
-            Self::TooManyRows => "TOO_MANY_ROWS",
-        }
-    }
 }
 
 /// A refused row.

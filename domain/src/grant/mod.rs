@@ -6,13 +6,12 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use sea_orm::FromQueryResult;
-use uuid::Uuid;
 
 use crate::{
     Code, Error, Permission, ReadCx, Result, WriteCx,
     change::Change,
     id::{CustomerId, DeviceId, GrantId, SimId},
+    row::{Columns, Decode},
 };
 
 /// What a grant opens.
@@ -49,34 +48,24 @@ pub struct Grant {
     pub created_at: DateTime<Utc>,
 }
 
-#[derive(FromQueryResult)]
-struct Row {
-    grant_id: Uuid,
-    subject: String,
-    customer_id: Option<Uuid>,
-    sim_id: Option<Uuid>,
-    device_id: Option<Uuid>,
-    created_at: DateTime<Utc>,
-}
-
-impl TryFrom<Row> for Grant {
-    type Error = Error;
-
-    fn try_from(row: Row) -> Result<Self> {
-        let target = match (row.customer_id, row.sim_id, row.device_id) {
-            (Some(id), None, None) => GrantTarget::Customer(CustomerId::new(id)),
-            (None, Some(id), None) => GrantTarget::Sim(SimId::new(id)),
-            (None, None, Some(id)) => GrantTarget::Device(DeviceId::new(id)),
-            _ => return Err(Error::internal("a grant without exactly one target")),
-        };
+impl Decode for Grant {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            id: GrantId::new(row.grant_id),
-            subject: row.subject,
-            target,
-            created_at: row.created_at,
+            id: row.get()?,
+            subject: row.get()?,
+            target: match (row.get()?, row.get()?, row.get()?) {
+                (Some(id), None, None) => GrantTarget::Customer(id),
+                (None, Some(id), None) => GrantTarget::Sim(id),
+                (None, None, Some(id)) => GrantTarget::Device(id),
+                _ => return Err(Error::internal("a grant without exactly one target")),
+            },
+            created_at: row.get()?,
         })
     }
 }
+
+const SELECT: &str =
+    "SELECT grant_id, subject, customer_id, sim_id, device_id, created_at FROM segment_grant";
 
 /// Most targets of one call.
 pub const MAX_TARGETS: usize = 1_000;
@@ -168,14 +157,10 @@ pub async fn revoke(cx: WriteCx, id: GrantId) -> Result<()> {
 /// `FORBIDDEN` without `CUSTOMERS_WRITE`, `NOT_FOUND` when there is no such grant in the tenant.
 pub async fn get(cx: &ReadCx, id: GrantId) -> Result<Grant> {
     cx.scope().require(Permission::CustomersWrite)?;
-    let row: Option<Row> = cx
-        .one(
-            "SELECT grant_id, subject, customer_id, sim_id, device_id, created_at FROM segment_grant \
-             WHERE tenant_id = $1 AND grant_id = $2",
-            [cx.scope().tenant().uuid().into(), id.uuid().into()],
-        )
-        .await?;
-    row.ok_or_else(|| Error::not_found("grant"))?.try_into()
+    let sql = format!("{SELECT} WHERE tenant_id = $1 AND grant_id = $2");
+    let values = [cx.scope().tenant().uuid().into(), id.uuid().into()];
+    let grant = cx.one(&sql, values).await?;
+    grant.ok_or_else(|| Error::not_found("grant"))
 }
 
 /// The grants of one subject, oldest first.
@@ -184,12 +169,7 @@ pub async fn get(cx: &ReadCx, id: GrantId) -> Result<Grant> {
 /// `FORBIDDEN` without `CUSTOMERS_WRITE`.
 pub async fn by_subject(cx: &ReadCx, subject: &str) -> Result<Vec<Grant>> {
     cx.scope().require(Permission::CustomersWrite)?;
-    let rows: Vec<Row> = cx
-        .all(
-            "SELECT grant_id, subject, customer_id, sim_id, device_id, created_at FROM segment_grant \
-             WHERE tenant_id = $1 AND subject = $2 ORDER BY grant_id",
-            [cx.scope().tenant().uuid().into(), subject.to_owned().into()],
-        )
-        .await?;
-    rows.into_iter().map(Grant::try_from).collect()
+    let sql = format!("{SELECT} WHERE tenant_id = $1 AND subject = $2 ORDER BY grant_id");
+    let values = [cx.scope().tenant().uuid().into(), subject.to_owned().into()];
+    cx.all(&sql, values).await
 }

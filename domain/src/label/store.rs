@@ -21,10 +21,10 @@ use crate::{
 impl Decode for LabelDefinition {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            id: row.id()?,
+            id: row.get()?,
             key: row.get()?,
             options: row.get()?,
-            created_at: row.moment()?,
+            created_at: row.get()?,
         })
     }
 }

@@ -11,6 +11,7 @@ use domain::{
     Clock, Db, Result, Role, Scope,
     fleet::{self, CountedUsage, Report},
     id::{SimId, TenantId},
+    identity::VerifiedClaims,
     scope::{Segment, Visibility},
     tenant::{self, NewTenant},
 };
@@ -62,13 +63,9 @@ pub(crate) struct House {
 }
 
 pub(crate) fn scope(tenant: TenantId, role: Role) -> Scope {
-    Scope::verified(
-        tenant,
-        "test".into(),
-        role,
-        Segment::default(),
-        Visibility::ALL,
-    )
+    let claims = VerifiedClaims::new("test".into(), "alpha".into(), role, None);
+    let claims = claims.expect("claims");
+    Scope::of_token(tenant, &claims, Segment::default(), Visibility::ALL)
 }
 
 impl House {
@@ -211,6 +208,6 @@ pub(crate) fn errors(report: &Report) -> Vec<(u64, &'static str)> {
     report
         .errors
         .iter()
-        .map(|error| (error.line, error.code.as_str()))
+        .map(|error| (error.line, error.code.as_ref()))
         .collect()
 }

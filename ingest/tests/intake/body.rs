@@ -351,9 +351,9 @@ async fn a_record_counts_while_its_stream_goes_on() {
 async fn only_those_who_may_write_records_can() {
     let world = World::new().await;
     let intake = world.intake();
-    for role in Role::ALL {
+    for &role in Role::ALL {
         let caller = scope(world.alpha.tenant(), role);
-        let reply = post_json(&intake, &caller, &record(role.as_str(), LONG).json()).await;
+        let reply = post_json(&intake, &caller, &record(role.as_ref(), LONG).json()).await;
         let may = matches!(role, Role::PlatformAdmin | Role::TenantAdmin | Role::Ingest);
         assert_eq!(
             reply

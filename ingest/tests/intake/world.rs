@@ -16,6 +16,7 @@ use domain::{
     Clock, Db, Result, Role, Scope,
     fleet::{self, CountedUsage, Report},
     id::{SimId, TenantId},
+    identity::VerifiedClaims,
     journal::{self, BatchCondition, BatchFilter, BatchPart, BatchState, Pending},
     list::{List as _, Order},
     paging::PageRequest,
@@ -116,13 +117,10 @@ pub(crate) fn impatient() -> Settings {
 
 /// A caller of `tenant`.
 pub(crate) fn scope(tenant: TenantId, role: Role) -> Scope {
-    Scope::verified(
-        tenant,
-        "test".into(),
-        role,
-        Segment::default(),
-        Visibility::ALL,
-    )
+    let customer = (role == Role::CustomerUser).then(|| "bosch".into());
+    let claims = VerifiedClaims::new("test".into(), "alpha".into(), role, customer);
+    let claims = claims.expect("claims");
+    Scope::of_token(tenant, &claims, Segment::default(), Visibility::ALL)
 }
 
 impl World {
@@ -483,10 +481,10 @@ pub(crate) fn numbers(reply: &Account) -> [u64; 4] {
 }
 
 /// Codes of the listed rejections, in order.
-pub(crate) fn codes(reply: &Account) -> Vec<&'static str> {
+pub(crate) fn codes(reply: &Account) -> Vec<&str> {
     reply
         .rejections
         .iter()
-        .map(|rejected| rejected.code.as_str())
+        .map(|rejected| rejected.code.as_ref())
         .collect()
 }

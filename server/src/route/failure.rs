@@ -90,13 +90,13 @@ impl Failure {
 
     /// The failure as one GraphQL error.
     pub(super) fn to_graphql(&self) -> Value {
-        json!({ "errors": [{ "message": self.message, "extensions": { "code": self.code.as_str() } }] })
+        json!({ "errors": [{ "message": self.message, "extensions": { "code": self.code.as_ref() } }] })
     }
 
     /// The failure in both forms at once, for a layer that does not know which route it guards.
     pub(super) fn to_graphql_and_rest(&self) -> Value {
         let mut value = self.to_graphql();
-        value["code"] = self.code.as_str().into();
+        value["code"] = self.code.as_ref().into();
         value["message"] = self.message.as_str().into();
         value
     }
@@ -111,7 +111,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         if let Some(cause) = error.cause() {
-            tracing::error!(code = error.code().as_str(), cause, "a request failed");
+            tracing::error!(code = error.code().as_ref(), cause, "a request failed");
         }
         Self::new(error.code(), error.to_string())
     }
@@ -119,7 +119,7 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let body = json!({ "code": self.code.as_str(), "message": self.message });
+        let body = json!({ "code": self.code.as_ref(), "message": self.message });
         let mut response = Json(body).into_response();
         self.dress(&mut response);
         response

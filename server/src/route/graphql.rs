@@ -267,7 +267,7 @@ fn document_error(message: impl Into<String>) -> Refusal {
     error
         .extensions
         .get_or_insert_default()
-        .set("code", Code::InvalidInput.as_str());
+        .set("code", Code::InvalidInput.as_ref());
     Refusal::Document(Box::new(error))
 }
 
@@ -333,7 +333,7 @@ fn refused_status(errors: &[ServerError], media: Media) -> StatusCode {
     let faults = [Code::Internal, Code::Unavailable, Code::Throttled];
     let fault = faults
         .into_iter()
-        .find(|fault| code == Some(fault.as_str()));
+        .find(|fault| code == Some(fault.as_ref()));
     match (fault, media) {
         (Some(fault), _) => status(fault),
         (None, Media::Json) => StatusCode::OK,
