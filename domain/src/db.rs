@@ -14,8 +14,9 @@ use std::{
 };
 
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, ExecResult, IsolationLevel, QueryResult, Statement, TransactionTrait, Value,
+    AccessMode, ActiveModelTrait, ConnectOptions, ConnectionTrait, DatabaseConnection,
+    DatabaseTransaction, DbBackend, DbErr, EntityTrait, ExecResult, IsolationLevel, QueryResult,
+    Statement, TransactionTrait, Value,
 };
 
 use crate::{
@@ -170,6 +171,12 @@ impl Tx {
     ) -> Result<ExecResult, DbErr> {
         self.inner.execute_raw(self.statement(sql, values)).await
     }
+
+    async fn insert<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let insert = A::Entity::insert(row);
+        insert.exec_without_returning(&self.inner).await.map(drop)
+    }
 }
 
 fn decode<T: Decode>(row: &QueryResult) -> Result<T> {
@@ -263,6 +270,28 @@ impl Deref for WriteCx {
 }
 
 impl WriteCx {
+    /// Inserts a row. The raw error is returned so that constraint names can be matched.
+    pub(crate) async fn insert<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
+        self.0.tx.insert(row).await
+    }
+
+    /// Inserts a row, unless there is one like it. The raw error is returned so that constraint names can be matched.
+    pub(crate) async fn insert_if_new<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
+        self.0.tx.statements.fetch_add(1, Ordering::Relaxed);
+        let insert = A::Entity::insert(row).on_conflict_do_nothing();
+        let inserted = insert.exec_without_returning(&self.0.tx.inner).await;
+        inserted.map(drop)
+    }
+
+    /// Writes those columns of a row that are set, by its key. The raw error is returned so that constraint names can be
+    /// matched.
+    pub(crate) async fn update<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
+        self.0.tx.statements.fetch_add(1, Ordering::Relaxed);
+        let update = A::Entity::update(row);
+        let updated = update.exec_without_returning(&self.0.tx.inner).await;
+        updated.map(drop)
+    }
+
     /// Runs a statement for its effect and returns how many rows it touched. The raw error is returned so that constraint
     /// names can be matched.
     pub(crate) async fn execute(
@@ -287,6 +316,11 @@ pub struct SystemCx {
 }
 
 impl SystemCx {
+    /// Inserts a row. The raw error is returned so that constraint names can be matched.
+    pub(crate) async fn insert<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
+        self.tx.insert(row).await
+    }
+
     /// Runs a statement for its effect and returns how many rows it touched. The raw error is returned so that constraint
     /// names can be matched.
     pub(crate) async fn execute(

@@ -11,6 +11,8 @@ pub mod clock;
 pub mod customer;
 pub mod db;
 pub mod device;
+#[cfg(test)]
+mod entities;
 pub mod error;
 pub mod filter;
 pub mod fleet;

@@ -456,9 +456,9 @@ async fn another_tenants_record_is_unknown() {
         (tenants[0], FateState::Accepted),
         (tenants[1], FateState::Unknown),
     ] {
-        let claims = VerifiedClaims::new("ada".into(), "alpha".into(), Role::TenantAdmin, None);
-        let claims = claims.expect("claims");
-        let scope = Scope::of_token(tenant, &claims, Segment::default(), Visibility::ALL);
+        let ada = VerifiedClaims::new("ada".into(), "alpha".into(), Role::TenantAdmin, None);
+        let ada = ada.expect("claims");
+        let scope = Scope::of_token(tenant, &ada, Segment::default(), Visibility::ALL);
         let cx = house.db.read(&scope).await.expect("read");
         let fate = journal::fate(&cx, "pgw-1", "a").await.expect("a fate");
         assert_eq!(fate.state, state);

@@ -1,5 +1,6 @@
 //! A tenant's customers (sub-customers): who a SIM or device is assigned to, and what that customer may see.
 
+pub(crate) mod entity;
 mod error;
 mod filter;
 mod model;

@@ -3,13 +3,19 @@
 //! A grant opens one whole customer, one SIM or one device; the SIM and device grants of a subject are its pool. The
 //! identity module reads them on every request, so a change takes effect on the next one.
 
+pub(crate) mod entity;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, DbErr};
+
+use entity::ActiveModel;
 
 use crate::{
     Code, Error, Permission, ReadCx, Result, WriteCx,
     change::Change,
+    db::on_constraint,
     id::{CustomerId, DeviceId, GrantId, SimId},
     row::{Columns, Decode},
 };
@@ -102,35 +108,31 @@ pub async fn add(cx: WriteCx, subject: &str, targets: Vec<GrantTarget>) -> Resul
 }
 
 async fn insert(cx: &WriteCx, subject: &str, target: GrantTarget) -> Result<()> {
-    let (customer, sim, device) = match target {
-        GrantTarget::Customer(id) => (Some(id.uuid()), None, None),
-        GrantTarget::Sim(id) => (None, Some(id.uuid()), None),
-        GrantTarget::Device(id) => (None, None, Some(id.uuid())),
+    let mut row = ActiveModel {
+        tenant_id: Set(cx.scope().tenant().uuid()),
+        subject: Set(subject.to_owned()),
+        created_at: Set(cx.now()),
+        ..ActiveModel::default()
     };
-    cx.execute(
-        "INSERT INTO segment_grant (tenant_id, subject, customer_id, sim_id, device_id, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT ON CONSTRAINT segment_grant_target_key DO NOTHING",
-        [
-            cx.scope().tenant().uuid().into(),
-            subject.to_owned().into(),
-            customer.into(),
-            sim.into(),
-            device.into(),
-            cx.now().into(),
+    match target {
+        GrantTarget::Customer(id) => row.customer_id = Set(Some(id.uuid())),
+        GrantTarget::Sim(id) => row.sim_id = Set(Some(id.uuid())),
+        GrantTarget::Device(id) => row.device_id = Set(Some(id.uuid())),
+    }
+    cx.insert_if_new(row).await.map_err(unknown)
+}
+
+fn unknown(error: DbErr) -> Error {
+    on_constraint(
+        error,
+        &[
+            ("segment_grant_customer_fkey", || {
+                Error::not_found("customer")
+            }),
+            ("segment_grant_sim_fkey", || Error::not_found("SIM")),
+            ("segment_grant_device_fkey", || Error::not_found("device")),
         ],
     )
-    .await
-    .map_err(|error| {
-        crate::db::on_constraint(
-            error,
-            &[
-                ("segment_grant_customer_fkey", || Error::not_found("customer")),
-                ("segment_grant_sim_fkey", || Error::not_found("SIM")),
-                ("segment_grant_device_fkey", || Error::not_found("device")),
-            ],
-        )
-    })?;
-    Ok(())
 }
 
 /// Takes a grant back.

@@ -1,5 +1,6 @@
 //! Labels: everything operational about a SIM or device. A label never grants access and never decides billing.
 
+pub(crate) mod entity;
 mod error;
 mod filter;
 mod model;

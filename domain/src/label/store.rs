@@ -1,12 +1,13 @@
-//! How labels are read.
+//! How labels are read and written.
 
 use std::collections::HashMap;
 
+use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
 use super::{
     Label, LabelDefinition, LabelDefinitionCondition, LabelDefinitionOrderField, LabelError,
-    Labelled, filter,
+    Labelled, entity::ActiveModel, filter,
 };
 use crate::{
     Error, Permission, ReadCx, Result, WriteCx,
@@ -148,24 +149,20 @@ pub(super) async fn by_keys(
 }
 
 pub(super) async fn insert(cx: &WriteCx, definition: &LabelDefinition) -> Result<()> {
-    cx.execute(
-        "INSERT INTO label_definition (tenant_id, label_id, key, options, created_at) VALUES ($1, $2, $3, $4, $5)",
-        [
-            cx.scope().tenant().uuid().into(),
-            definition.id.uuid().into(),
-            definition.key.clone().into(),
-            definition.options.clone().into(),
-            definition.created_at.into(),
-        ],
-    )
-    .await
-    .map_err(|error| {
+    let row = ActiveModel {
+        tenant_id: Set(cx.scope().tenant().uuid()),
+        label_id: Set(definition.id.uuid()),
+        key: Set(definition.key.clone()),
+        options: Set(definition.options.clone()),
+        created_at: Set(definition.created_at),
+    };
+    let taken = |error| {
         on_constraint(
             error,
             &[("label_definition_key_key", || LabelError::KeyTaken.into())],
         )
-    })?;
-    Ok(())
+    };
+    cx.insert(row).await.map_err(taken)
 }
 
 /// Lets nobody set the label until the transaction ends: a value refers to its definition.
@@ -179,16 +176,13 @@ pub(super) async fn lock(cx: &WriteCx, id: LabelId) -> Result<()> {
 }
 
 pub(super) async fn set_options(cx: &WriteCx, definition: &LabelDefinition) -> Result<()> {
-    cx.execute(
-        "UPDATE label_definition SET options = $3 WHERE tenant_id = $1 AND label_id = $2",
-        [
-            cx.scope().tenant().uuid().into(),
-            definition.id.uuid().into(),
-            definition.options.clone().into(),
-        ],
-    )
-    .await?;
-    Ok(())
+    let row = ActiveModel {
+        tenant_id: Set(cx.scope().tenant().uuid()),
+        label_id: Set(definition.id.uuid()),
+        options: Set(definition.options.clone()),
+        ..ActiveModel::default()
+    };
+    Ok(cx.update(row).await?)
 }
 
 pub(super) async fn delete(cx: &WriteCx, id: LabelId) -> Result<()> {

@@ -1,6 +1,9 @@
 //! Tenants: the companies whose fleets live here side by side.
 
+pub(crate) mod entity;
+
 use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, DbErr};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -73,26 +76,15 @@ pub async fn create(cx: &SystemCx, new: NewTenant) -> Result<Tenant> {
     }
     let id = TenantId::new(Uuid::now_v7());
     let at = cx.now();
-    cx.execute(
-        "INSERT INTO tenant (tenant_id, slug, name, simulated, created_at) VALUES ($1, $2, $3, $4, $5)",
-        [
-            id.uuid().into(),
-            new.slug.as_str().into(),
-            new.name.as_str().into(),
-            new.simulated.into(),
-            at.into(),
-        ],
-    )
-    .await
-    .map_err(|error| {
-        on_constraint(
-            error,
-            &[
-                ("tenant_slug_key", || Error::new(Code::Conflict, "a tenant with this slug exists")),
-                ("tenant_name_key", || Error::new(Code::Conflict, "a tenant with this name exists")),
-            ],
-        )
-    })?;
+    let row = entity::ActiveModel {
+        tenant_id: Set(id.uuid()),
+        slug: Set(new.slug.clone()),
+        name: Set(new.name.clone()),
+        simulated: Set(new.simulated),
+        created_at: Set(at),
+        ..entity::ActiveModel::default()
+    };
+    cx.insert(row).await.map_err(taken)?;
     let entry = audit::Entry {
         action: "tenant.create",
         subject: id.to_string(),
@@ -106,6 +98,20 @@ pub async fn create(cx: &SystemCx, new: NewTenant) -> Result<Tenant> {
         simulated: new.simulated,
         created_at: at,
     })
+}
+
+fn taken(error: DbErr) -> Error {
+    on_constraint(
+        error,
+        &[
+            ("tenant_slug_key", || {
+                Error::new(Code::Conflict, "a tenant with this slug exists")
+            }),
+            ("tenant_name_key", || {
+                Error::new(Code::Conflict, "a tenant with this name exists")
+            }),
+        ],
+    )
 }
 
 /// The tenant with this slug, for the platform itself.

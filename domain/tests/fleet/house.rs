@@ -204,7 +204,7 @@ pub(crate) fn counts(report: &Report) -> (u64, u64, u64, u64) {
     )
 }
 
-pub(crate) fn errors(report: &Report) -> Vec<(u64, &'static str)> {
+pub(crate) fn errors(report: &Report) -> Vec<(u64, &str)> {
     report
         .errors
         .iter()
