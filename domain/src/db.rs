@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::SubsecRound as _;
 use sea_orm::{
     AccessMode, ActiveModelTrait, ConnectOptions, ConnectionTrait, DatabaseConnection,
     DatabaseTransaction, DbBackend, DbErr, EntityTrait, ExecResult, IsolationLevel, QueryResult,
@@ -204,9 +205,10 @@ macro_rules! reads {
                 self.tx.one(sql, values).await
             }
 
-            /// The present moment of this transaction's clock.
+            /// The present moment of this transaction's clock, in microseconds as Postgres keeps it: what is answered
+            /// is what is read later.
             pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
-                self.clock.now()
+                self.clock.now().trunc_subsecs(6)
             }
 
             /// Statements sent so far, the opening ones included.
@@ -394,4 +396,28 @@ pub(crate) fn on_constraint(error: DbErr, known: &[OnViolation]) -> Error {
     violated_constraint(&error)
         .and_then(|name| known.iter().find(|(constraint, _)| *constraint == name))
         .map_or_else(|| Error::from(error), |(_, to_error)| to_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::FixedClock;
+
+    #[tokio::test]
+    async fn a_moment_is_what_postgres_keeps_of_it() {
+        let postgres = tokio::task::spawn_blocking(testkit::postgres).await;
+        let postgres = postgres.expect("a test database");
+        let clock = FixedClock(DateTime::from_timestamp_nanos(1_795_000_000_123_456_789));
+        let db = Db::connect(postgres.url(), 1, Arc::new(clock)).await;
+        let cx = db.expect("connected").system().await.expect("system");
+        let now = cx.now();
+        let kept: Option<(DateTime<Utc>,)> = cx
+            .one("SELECT $1::timestamptz", [now.into()])
+            .await
+            .expect("an answer");
+        assert_eq!(kept, Some((now,)));
+        assert_ne!(now, clock.0);
+    }
 }

@@ -48,6 +48,7 @@ pub struct Error {
     message: String,
     details: Option<Box<Details>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    also: Vec<Error>,
 }
 
 /// What a client's program can do something with, besides the code.
@@ -74,6 +75,7 @@ impl Error {
             message: message.into(),
             details: None,
             source: None,
+            also: Vec::new(),
         }
     }
 
@@ -99,6 +101,7 @@ impl Error {
             message: "internal error".into(),
             details: None,
             source: Some(source.into()),
+            also: Vec::new(),
         }
     }
 
@@ -112,6 +115,7 @@ impl Error {
             message: message.into(),
             details: None,
             source: Some(source.into()),
+            also: Vec::new(),
         }
     }
 
@@ -122,6 +126,23 @@ impl Error {
         details.limit = Some(limit);
         details.actual = Some(actual);
         error
+    }
+
+    /// Fails with all of `errors`, if there are any, the first one first: a form shows each beside its field.
+    pub fn none_of<E: Into<Self>>(errors: impl IntoIterator<Item = E>) -> Result<()> {
+        let mut errors = errors.into_iter().map(Into::into);
+        match errors.next() {
+            None => Ok(()),
+            Some(first) => Err(Self {
+                also: errors.collect(),
+                ..first
+            }),
+        }
+    }
+
+    /// This one and those that came with it.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.also)
     }
 
     /// Says which input field is wrong; called from the inside out, so that parents come before.

@@ -4,7 +4,7 @@ use async_graphql::{ErrorExtensionValues, Response, ServerError, parser::parse_q
 use domain::Code;
 use service::Session;
 
-use crate::{Limits, Schema, error, limits::Contract, order, request};
+use crate::{Limits, Schema, absent, error, limits::Contract, order, request};
 
 /// The schema with its limits: what the server calls.
 #[derive(Clone)]
@@ -35,10 +35,12 @@ impl Api {
         self.limits
             .check_text(&document.query)
             .map_err(|error| refused(&error))?;
-        let parsed = parse_query(&document.query).map_err(|error| unreadable(error.into()))?;
+        let mut parsed = parse_query(&document.query).map_err(|error| unreadable(error.into()))?;
         self.limits
             .check(&self.contract, &parsed, &document.variables)
             .map_err(|error| refused(&error))?;
+        let chosen = document.operation_name.as_deref();
+        absent::leave_out(&mut parsed, chosen, &document.variables);
         document.set_parsed_query(parsed);
         Ok(())
     }
@@ -73,10 +75,7 @@ impl Api {
         let more = response.errors.len().saturating_sub(self.limits.errors);
         response.errors.truncate(self.limits.errors);
         if more > 0 {
-            response.errors.push(ServerError::new(
-                format!("{more} more errors are not shown"),
-                None,
-            ));
+            response.errors.push(self.cut(more));
         }
         for error in &mut response.errors {
             // Without a path, nothing has run: the document is at fault. With one, a value in it is.
@@ -91,6 +90,19 @@ impl Api {
             }
         }
         response
+    }
+
+    /// What stands for the errors that are not shown.
+    fn cut(&self, more: usize) -> ServerError {
+        let (limit, all) = (
+            self.limits.errors as u64,
+            (self.limits.errors + more) as u64,
+        );
+        let text = format!("{more} more errors are not shown");
+        let error = error::to_graphql(&domain::Error::limit(text, limit, all));
+        let mut error = error.into_server_error(async_graphql::Pos::default());
+        error.locations.clear();
+        error
     }
 }
 

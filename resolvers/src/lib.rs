@@ -2,6 +2,7 @@
 //!
 //! Resolvers parse, call one function of `service` or `domain`, and wrap. No SQL, no rule about who may see what.
 
+mod absent;
 mod api;
 mod assignment;
 mod connection;

@@ -1,6 +1,6 @@
 //! Words about labels.
 
-use async_graphql::{Enum, ID, InputObject};
+use async_graphql::{Enum, ID, InputObject, MaybeUndefined};
 use domain::{
     Error, Result,
     label::{self, LabelDefinitionCondition},
@@ -78,13 +78,22 @@ pub struct CreateLabelDefinitionInput {
     pub options: Option<Vec<String>>,
 }
 
-/// What a label allows from now on.
+/// What changes of a label definition. What is left out stays.
 #[derive(InputObject, Clone, Debug)]
 pub struct UpdateLabelDefinitionInput {
     /// The definition.
     pub label_definition_id: ID,
     /// The menu of allowed values; null allows any text.
-    pub options: Option<Vec<String>>,
+    pub options: MaybeUndefined<Vec<String>>,
+}
+
+impl UpdateLabelDefinitionInput {
+    /// What changes.
+    pub fn patch(self) -> label::LabelDefinitionPatch {
+        label::LabelDefinitionPatch {
+            options: self.options.into(),
+        }
+    }
 }
 
 /// A definition that is to go.

@@ -13,11 +13,12 @@ use sea_orm::{ActiveValue::Set, DbErr};
 use entity::ActiveModel;
 
 use crate::{
-    Code, Error, Permission, ReadCx, Result, WriteCx,
+    Error, Permission, ReadCx, Result, WriteCx,
     change::Change,
     db::on_constraint,
     id::{CustomerId, DeviceId, GrantId, SimId},
     row::{Columns, Decode},
+    text::is_printable,
 };
 
 /// What a grant opens.
@@ -83,17 +84,13 @@ pub const MAX_TARGETS: usize = 1_000;
 /// [`MAX_TARGETS`], `INVALID_INPUT` for a subject that is empty or longer than 200 characters.
 pub async fn add(cx: WriteCx, subject: &str, targets: Vec<GrantTarget>) -> Result<Vec<Grant>> {
     cx.scope().require(Permission::CustomersWrite)?;
-    if subject.is_empty() || subject.chars().count() > 200 || subject.contains('\0') {
-        return Err(Error::invalid("a subject has 1 to 200 characters"));
-    }
+    check_subject(subject)?;
     if targets.is_empty() {
         return Err(Error::invalid("name at least one customer, SIM or device"));
     }
     if targets.len() > MAX_TARGETS {
-        return Err(Error::new(
-            Code::LimitExceeded,
-            format!("at most {MAX_TARGETS} targets in one call"),
-        ));
+        let text = format!("at most {MAX_TARGETS} targets in one call");
+        return Err(Error::limit(text, MAX_TARGETS as u64, targets.len() as u64));
     }
     for target in &targets {
         insert(&cx, subject, *target).await?;
@@ -135,6 +132,15 @@ fn unknown(error: DbErr) -> Error {
     )
 }
 
+/// A subject as a token may have it.
+fn check_subject(subject: &str) -> Result<()> {
+    if is_printable(subject, 200) {
+        Ok(())
+    } else {
+        Err(Error::invalid("a subject has 1 to 200 printable characters").at("subject"))
+    }
+}
+
 /// Takes a grant back.
 ///
 /// # Errors
@@ -168,9 +174,10 @@ pub async fn get(cx: &ReadCx, id: GrantId) -> Result<Grant> {
 /// The grants of one subject, oldest first.
 ///
 /// # Errors
-/// `FORBIDDEN` without `CUSTOMERS_WRITE`.
+/// `FORBIDDEN` without `CUSTOMERS_WRITE`, `INVALID_INPUT` for a subject that no token can have.
 pub async fn by_subject(cx: &ReadCx, subject: &str) -> Result<Vec<Grant>> {
     cx.scope().require(Permission::CustomersWrite)?;
+    check_subject(subject)?;
     let sql = format!("{SELECT} WHERE tenant_id = $1 AND subject = $2 ORDER BY grant_id");
     let values = [cx.scope().tenant().uuid().into(), subject.to_owned().into()];
     cx.all(&sql, values).await

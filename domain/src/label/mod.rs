@@ -15,7 +15,7 @@ pub use filter::{
     LabelDefinitionCondition, LabelDefinitionFilter, LabelDefinitionOrderField, LabelFilter,
 };
 pub use model::{Label, LabelDefinition, Labelled};
-pub use write::{MAX_LABELS, define, delete, set_options};
+pub use write::{LabelDefinitionPatch, MAX_LABELS, define, delete, update};
 
 use crate::{
     ReadCx, Result, WriteCx,

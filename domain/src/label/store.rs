@@ -141,8 +141,9 @@ pub(super) async fn by_keys(
     keys: &[&str],
 ) -> Result<HashMap<String, LabelDefinition>> {
     let mut sql = LabelDefinition::scoped(cx)?;
-    sql.push(" AND ")
-        .push_any("definition.key", texts(keys.iter().copied()));
+    // Postgres has no text with a NUL, so nothing is defined by one.
+    let keys = keys.iter().filter(|key| !key.contains('\0'));
+    sql.push(" AND ").push_any("definition.key", texts(keys));
     let definitions: Vec<LabelDefinition> = cx.select(sql).await?;
     let by_key = definitions.into_iter().map(|it| (it.key.clone(), it));
     Ok(by_key.collect())

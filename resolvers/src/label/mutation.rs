@@ -81,7 +81,7 @@ impl LabelMutation {
         LabelDefinitionPayload::of(label::define(cx, input.key, input.options).await)
     }
 
-    /// Sets what a label allows. A value that SIMs or devices carry stays among the options. Needs `INVENTORY_WRITE`.
+    /// Changes what a label allows. A value that SIMs or devices carry stays among the options. Needs `INVENTORY_WRITE`.
     async fn update_label_definition(
         &self,
         ctx: &Context<'_>,
@@ -90,7 +90,7 @@ impl LabelMutation {
         let session = session(ctx)?;
         let change = async {
             let id = parse_id_in("label_definition_id", &input.label_definition_id)?;
-            label::set_options(session.write().await?, id, input.options).await
+            label::update(session.write().await?, id, input.patch()).await
         };
         LabelDefinitionPayload::of(change.await)
     }
