@@ -63,7 +63,8 @@ pub(crate) struct House {
 }
 
 pub(crate) fn scope(tenant: TenantId, role: Role) -> Scope {
-    let claims = VerifiedClaims::new("test".into(), "alpha".into(), role, None);
+    let customer = (role == Role::CustomerUser).then(|| "bosch".into());
+    let claims = VerifiedClaims::new("test".into(), "alpha".into(), role, customer);
     let claims = claims.expect("claims");
     Scope::of_token(tenant, &claims, Segment::default(), Visibility::ALL)
 }
