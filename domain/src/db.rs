@@ -19,8 +19,10 @@ use sea_orm::{
     TransactionTrait, Value,
 };
 
+use serde::de::DeserializeOwned;
+
 use crate::{
-    Clock, Error, Result, Scope, audit,
+    Clock, Error, IdempotencyKey, Result, Scope, audit,
     change::Change,
     row::{Columns, Decode},
     sql::Sql,
@@ -85,7 +87,8 @@ impl Db {
     /// A read-write transaction in one tenant.
     pub async fn write(&self, scope: &Scope) -> Result<WriteCx> {
         let tx = self.app.begin().await?;
-        Ok(WriteCx(ReadCx::open(tx, scope, self.clock.clone()).await?))
+        let cx = ReadCx::open(tx, scope, self.clock.clone()).await?;
+        Ok(WriteCx { cx, key: None })
     }
 
     /// A transaction of the platform itself.
@@ -260,13 +263,16 @@ impl ReadCx {
 
 /// One caller's change of one tenant: the first argument of every function that changes tenant data. Nothing is kept unless
 /// it ends in a typed change, from which its trace in the audit log is written.
-pub struct WriteCx(ReadCx);
+pub struct WriteCx {
+    cx: ReadCx,
+    key: Option<IdempotencyKey>,
+}
 
 impl Deref for WriteCx {
     type Target = ReadCx;
 
     fn deref(&self) -> &ReadCx {
-        &self.0
+        &self.cx
     }
 }
 
@@ -278,13 +284,39 @@ impl WriteCx {
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<u64, DbErr> {
-        Ok(self.0.tx.execute(sql, values).await?.rows_affected())
+        Ok(self.cx.tx.execute(sql, values).await?.rows_affected())
     }
 
-    /// Writes the change to the audit log and makes everything durable.
+    /// Makes the change under this key, if one is given.
+    #[must_use]
+    pub fn under(self, key: Option<IdempotencyKey>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// What this change came to when it was made before under its key ([`Change::answer`]). Every change asks for this when it
+    /// knows that the caller may make it, and before it looks at anything.
+    ///
+    /// # Errors
+    /// `CONFLICT` when the key was used for something else.
+    pub(crate) async fn earlier<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        match &self.key {
+            Some(key) => key.claim(self).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the change to the audit log and its answer beside its key, and makes everything durable.
     pub(crate) async fn commit(self, change: Change) -> Result<()> {
         audit::record(&self, &change.entry()).await?;
-        Ok(self.0.tx.inner.commit().await?)
+        if let Some(key) = &self.key {
+            key.keep(&self, change.answer()).await?;
+        }
+        Ok(self.cx.tx.inner.commit().await?)
+    }
+
+    /// Takes everything back.
+    pub(crate) async fn discard(self) -> Result<()> {
+        Ok(self.cx.tx.inner.rollback().await?)
     }
 }
 

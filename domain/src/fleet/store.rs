@@ -250,6 +250,7 @@ async fn customers(cx: &ReadCx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>>
         customer_id: Uuid,
         slug: String,
         name: String,
+        archived: bool,
     }
     let names: Vec<&str> = rows.iter().filter_map(|row| row.customer.text()).collect();
     let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
@@ -258,10 +259,11 @@ async fn customers(cx: &ReadCx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>>
         .iter()
         .map(|name| format!("{}%", slug(name)))
         .collect();
-    let sql = "SELECT customer_id, slug, name FROM customer
+    // Nobody archives one of them until this is over.
+    let sql = "SELECT customer_id, slug, name, archived_at IS NOT NULL AS archived FROM customer
         WHERE tenant_id = current_tenant()
             AND (name = ANY($1) OR slug = ANY($1) OR lower(name) = ANY($2) OR slug LIKE ANY($3))
-        ORDER BY name, customer_id";
+        ORDER BY name, customer_id FOR SHARE";
     let found: Vec<Row> = cx
         .all(
             sql,
@@ -276,6 +278,7 @@ async fn customers(cx: &ReadCx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>>
         id: row.customer_id,
         slug: row.slug,
         name: row.name,
+        archived: row.archived,
     };
     Ok(found.into_iter().map(customer).collect())
 }
