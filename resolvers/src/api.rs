@@ -79,8 +79,9 @@ impl Api {
             ));
         }
         for error in &mut response.errors {
+            let argument = argument(&error.message).map(str::to_owned);
             // Without a path, nothing has run: the document is at fault. With one, a value in it is.
-            let code = if error.path.is_empty() {
+            let code = if error.path.is_empty() && argument.is_none() {
                 Code::ValidationFailed
             } else {
                 Code::InvalidInput
@@ -88,10 +89,19 @@ impl Api {
             let extensions = error.extensions.get_or_insert_default();
             if extensions.get("code").is_none() {
                 extensions.set("code", code.as_str());
+                if let Some(field) = argument {
+                    extensions.set("field", field);
+                }
             }
         }
         response
     }
+}
+
+/// The path of the argument whose value the library refuses because it does not fit its type.
+fn argument(message: &str) -> Option<&str> {
+    let rest = message.strip_prefix("Invalid value for argument \"")?;
+    rest.split_once('"').map(|(path, _)| path)
 }
 
 /// A document refused as a whole: no place in it is to blame.
