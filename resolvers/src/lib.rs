@@ -71,6 +71,7 @@ pub fn sdl() -> String {
     let options = SDLExportOptions::new()
         .sorted_fields()
         .sorted_arguments()
-        .sorted_enum_items();
+        .sorted_enum_items()
+        .include_specified_by();
     schema().sdl_with_options(options)
 }

@@ -266,7 +266,7 @@ async fn an_empty_list_of_values_matches_nothing_and_null_is_no_condition() {
             "LabelDefinitionFilter",
             &["ids", "keys"],
         ),
-        ("networks", "NetworkFilter", &["codes", "countries"]),
+        ("networks", "NetworkFilter", &["ids", "codes", "countries"]),
         ("ingestBatches", "IngestBatchFilter", &["ids", "states"]),
         (
             "ingestRejections",
