@@ -20,8 +20,10 @@ use sea_orm::{
     Statement, TransactionTrait, Value,
 };
 
+use serde::de::DeserializeOwned;
+
 use crate::{
-    Clock, Error, Result, Scope, audit,
+    Clock, Error, IdempotencyKey, Result, Scope, audit,
     change::Change,
     row::{Columns, Decode},
     sql::Sql,
@@ -86,7 +88,8 @@ impl Db {
     /// A read-write transaction in one tenant.
     pub async fn write(&self, scope: &Scope) -> Result<WriteCx> {
         let tx = self.app.begin().await?;
-        Ok(WriteCx(ReadCx::open(tx, scope, self.clock.clone()).await?))
+        let cx = ReadCx::open(tx, scope, self.clock.clone()).await?;
+        Ok(WriteCx { cx, key: None })
     }
 
     /// A transaction of the platform itself.
@@ -261,36 +264,39 @@ impl ReadCx {
 
 /// One caller's change of one tenant: the first argument of every function that changes tenant data. Nothing is kept unless
 /// it ends in a typed change, from which its trace in the audit log is written.
-pub struct WriteCx(ReadCx);
+pub struct WriteCx {
+    cx: ReadCx,
+    key: Option<IdempotencyKey>,
+}
 
 impl Deref for WriteCx {
     type Target = ReadCx;
 
     fn deref(&self) -> &ReadCx {
-        &self.0
+        &self.cx
     }
 }
 
 impl WriteCx {
     /// Inserts a row. The raw error is returned so that constraint names can be matched.
     pub(crate) async fn insert<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
-        self.0.tx.insert(row).await
+        self.cx.tx.insert(row).await
     }
 
     /// Inserts a row, unless there is one like it. The raw error is returned so that constraint names can be matched.
     pub(crate) async fn insert_if_new<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
-        self.0.tx.statements.fetch_add(1, Ordering::Relaxed);
+        self.cx.tx.statements.fetch_add(1, Ordering::Relaxed);
         let insert = A::Entity::insert(row).on_conflict_do_nothing();
-        let inserted = insert.exec_without_returning(&self.0.tx.inner).await;
+        let inserted = insert.exec_without_returning(&self.cx.tx.inner).await;
         inserted.map(drop)
     }
 
     /// Writes those columns of a row that are set, by its key. The raw error is returned so that constraint names can be
     /// matched.
     pub(crate) async fn update<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
-        self.0.tx.statements.fetch_add(1, Ordering::Relaxed);
+        self.cx.tx.statements.fetch_add(1, Ordering::Relaxed);
         let update = A::Entity::update(row);
-        let updated = update.exec_without_returning(&self.0.tx.inner).await;
+        let updated = update.exec_without_returning(&self.cx.tx.inner).await;
         updated.map(drop)
     }
 
@@ -301,13 +307,39 @@ impl WriteCx {
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<u64, DbErr> {
-        Ok(self.0.tx.execute(sql, values).await?.rows_affected())
+        Ok(self.cx.tx.execute(sql, values).await?.rows_affected())
     }
 
-    /// Writes the change to the audit log and makes everything durable.
+    /// Makes the change under this key, if one is given.
+    #[must_use]
+    pub fn under(self, key: Option<IdempotencyKey>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// What this change came to when it was made before under its key ([`Change::answer`]). Every change asks for this when it
+    /// knows that the caller may make it, and before it looks at anything.
+    ///
+    /// # Errors
+    /// `CONFLICT` when the key was used for something else.
+    pub(crate) async fn earlier<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        match &self.key {
+            Some(key) => key.claim(self).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the change to the audit log and its answer beside its key, and makes everything durable.
     pub(crate) async fn commit(self, change: Change) -> Result<()> {
         audit::record(&self, &change.entry()).await?;
-        Ok(self.0.tx.inner.commit().await?)
+        if let Some(key) = &self.key {
+            key.keep(&self, change.answer()).await?;
+        }
+        Ok(self.cx.tx.inner.commit().await?)
+    }
+
+    /// Takes everything back.
+    pub(crate) async fn discard(self) -> Result<()> {
+        Ok(self.cx.tx.inner.rollback().await?)
     }
 }
 

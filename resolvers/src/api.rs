@@ -78,8 +78,9 @@ impl Api {
             response.errors.push(self.cut(more));
         }
         for error in &mut response.errors {
+            let argument = argument(&error.message).map(str::to_owned);
             // Without a path, nothing has run: the document is at fault. With one, a value in it is.
-            let code = if error.path.is_empty() {
+            let code = if error.path.is_empty() && argument.is_none() {
                 Code::ValidationFailed
             } else {
                 Code::InvalidInput
@@ -87,6 +88,9 @@ impl Api {
             let extensions = error.extensions.get_or_insert_default();
             if extensions.get("code").is_none() {
                 extensions.set("code", code.as_ref());
+                if let Some(field) = argument {
+                    extensions.set("field", field);
+                }
             }
         }
         response
@@ -104,6 +108,12 @@ impl Api {
         error.locations.clear();
         error
     }
+}
+
+/// The path of the argument whose value the library refuses because it does not fit its type.
+fn argument(message: &str) -> Option<&str> {
+    let rest = message.strip_prefix("Invalid value for argument \"")?;
+    rest.split_once('"').map(|(path, _)| path)
 }
 
 /// A document refused as a whole: no place in it is to blame.

@@ -76,6 +76,8 @@ pub struct CreateLabelDefinitionInput {
     pub key: String,
     /// The menu of allowed values; null allows any text.
     pub options: Option<Vec<String>>,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
 /// What changes of a label definition. What is left out stays.
@@ -85,6 +87,8 @@ pub struct UpdateLabelDefinitionInput {
     pub label_definition_id: ID,
     /// The menu of allowed values; null allows any text.
     pub options: MaybeUndefined<Vec<String>>,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
 impl UpdateLabelDefinitionInput {
@@ -101,6 +105,8 @@ impl UpdateLabelDefinitionInput {
 pub struct DeleteLabelDefinitionInput {
     /// The definition.
     pub label_definition_id: ID,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
 /// A label and its value.
@@ -132,6 +138,8 @@ pub struct SetSimLabelsInput {
     /// Keys that it does not carry any more.
     #[graphql(default)]
     pub remove: Vec<String>,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
 /// Labels of a device that change; those that are not named stay.
@@ -145,4 +153,6 @@ pub struct SetDeviceLabelsInput {
     /// Keys that it does not carry any more.
     #[graphql(default)]
     pub remove: Vec<String>,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }

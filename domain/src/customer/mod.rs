@@ -61,6 +61,9 @@ pub async fn set_visibility(
     visibility: Visibility,
 ) -> Result<Customer> {
     cx.scope().require(Permission::CustomersWrite)?;
+    if let Some(()) = cx.earlier().await? {
+        return get(&cx, id).await;
+    }
     let before = get(&cx, id).await?;
     store::set_visibility(&cx, id, visibility).await?;
     cx.commit(Change::VisibilitySet {

@@ -24,6 +24,8 @@
 //! asked of a change from now on, too. While accepted usage of the tenant is not counted yet it may be any SIM's and of any
 //! time: the import waits a moment for it, and then refuses changes of known SIMs. New SIMs have no usage.
 //!
+//! An archived customer keeps the SIMs it has and is given no others (`CUSTOMER_ARCHIVED`); what it had in the past may be told.
+//!
 //! A SIM is taken whole or not at all: a bad row refuses the other rows of its ICCID too, because a history with a
 //! hole would be wrong; rows of other SIMs go on.
 
@@ -37,6 +39,6 @@ mod store;
 mod timeline;
 
 pub use chunk::{CHUNK_ROWS, Chunk, Chunks, HISTORY_ROWS, chunks};
-pub use import::{CountedUsage, Patience, import, import_file};
+pub use import::{CountedUsage, Patience, WHOLE_ROWS, import, import_file, import_whole};
 pub use model::{COLUMNS, Cell, ERRORS_KEPT, FleetRow, Report, RowCode, RowError, StateWord};
 pub use parse::{Rows, parse, slug};

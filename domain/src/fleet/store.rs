@@ -206,10 +206,11 @@ async fn customers(cx: &ReadCx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>>
         .iter()
         .map(|name| format!("{}%", slug(name)))
         .collect();
-    let sql = "SELECT customer_id, slug, name FROM customer
+    // Nobody archives one of them until this is over.
+    let sql = "SELECT customer_id, slug, name, archived_at IS NOT NULL FROM customer
         WHERE tenant_id = current_tenant()
             AND (name = ANY($1) OR slug = ANY($1) OR lower(name) = ANY($2) OR slug LIKE ANY($3))
-        ORDER BY name, customer_id";
+        ORDER BY name, customer_id FOR SHARE";
     let found = cx
         .all(
             sql,
@@ -220,7 +221,12 @@ async fn customers(cx: &ReadCx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>>
             ],
         )
         .await?;
-    let customer = |(id, slug, name)| KnownCustomer { id, slug, name };
+    let customer = |(id, slug, name, archived)| KnownCustomer {
+        id,
+        slug,
+        name,
+        archived,
+    };
     Ok(found.into_iter().map(customer).collect())
 }
 

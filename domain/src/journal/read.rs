@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{BatchPart, RejectionCode, identity, parts::PART_COLUMNS, present};
 use crate::{
-    Code, Error, Period, Permission, ReadCx, Result, SystemCx,
+    Error, Period, Permission, ReadCx, Result, SystemCx,
     filter::Filter,
     id::TenantId,
     list::{Listed, SortColumn, lists, sort_moment},
@@ -241,10 +241,10 @@ pub async fn accounting(cx: &ReadCx, query: &AccountingQuery) -> Result<Vec<Acco
     .bind(i64::from(MAX_ACCOUNTING_ROWS) + 1);
     let rows: Vec<Accounting> = cx.select(sql).await?;
     if rows.len() > MAX_ACCOUNTING_ROWS as usize {
-        let text = format!(
-            "this period has more than {MAX_ACCOUNTING_ROWS} sources and hours: ask for a shorter one"
-        );
-        return Err(Error::new(Code::LimitExceeded, text));
+        let text = format!("this period has more than {MAX_ACCOUNTING_ROWS} sources and hours");
+        // One row more than may be is read; how many there are isn't counted.
+        let error = Error::limit(text, MAX_ACCOUNTING_ROWS.into(), rows.len() as u64);
+        return Err(error.suggest("ask for a shorter period"));
     }
     Ok(rows)
 }
