@@ -100,7 +100,7 @@ pub enum Unapplied {
     Refused {
         /// What the engine said.
         reason: String,
-        /// Whether no repetition mends it: the rows are at fault.
+        /// Whether no repetition helps: the rows are at fault.
         for_good: bool,
     },
     /// There is no answer: it may be written, or be written later.
@@ -316,7 +316,7 @@ fn unapplied(error: clickhouse::error::Error) -> Unapplied {
     if code == 469 && reason.contains("cdr_apply_by_check") {
         return Unapplied::Late;
     }
-    // The same code says that the table has too many parts, which merges mend.
+    // The same code says that the table has too many parts, which merges reduce.
     let passing = code == 252 && !reason.contains("single INSERT block");
     Unapplied::Refused {
         for_good: FOR_GOOD.contains(&code) && !passing,

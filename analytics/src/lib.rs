@@ -5,7 +5,7 @@
 //! - [`cube`] names the levels at which usage is summed up.
 //! - [`usage`] answers questions to the cubes. It holds the one builder of tenant-facing statements.
 //! - [`settle`] looks up what of a batch is there.
-//! - [`verify`] proves that records and cubes agree, and mends a cube that does not.
+//! - [`verify`] proves that records and cubes agree, and corrects a cube that does not.
 //!
 //! Tenant-facing functions take a [`domain::Scope`]; those across tenants take a [`System`].
 

@@ -86,7 +86,7 @@ impl Store {
         Ok(applied)
     }
 
-    /// Takes back every step from the newest down to and including `version`. All data in its tables is gone.
+    /// Takes back every step from the newest down to and including `version`. All data in its tables is lost.
     pub async fn revert(&self, _: &System, steps: &[Step], version: u32) -> Result<Vec<u32>> {
         let mut reverted = Vec::new();
         for step in steps.iter().rev().filter(|step| step.version >= version) {

@@ -12,11 +12,10 @@ use serde_json::{Value, json};
 use crate::{
     client::{Connection, Shots, repeated},
     engine::Raw,
-    fleet,
+    explain, fleet,
     report::{Aim, Comparison, median},
     say,
     stage::Stage,
-    told,
 };
 
 /// Questions per side and round.
@@ -90,7 +89,7 @@ fn questions(period: Period) -> Vec<Question> {
 /// Each question through [`analytics::Store::usage`] and through GraphQL over HTTP, beside the engine.
 pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
     let (from, to) = stage.month;
-    let period = Period::new(from, to).map_err(|error| told(&error))?;
+    let period = Period::new(from, to).map_err(|error| explain(&error))?;
     let mut comparisons = Vec::new();
     for question in questions(period) {
         say(&format!("one month {}", question.name));
@@ -136,7 +135,7 @@ struct Sides<'a> {
 
 impl<'a> Sides<'a> {
     async fn open(stage: &'a Stage, question: &'a Question) -> Result<Self> {
-        let plan = plan(&stage.admin, &question.query).map_err(|error| told(&error))?;
+        let plan = plan(&stage.admin, &question.query).map_err(|error| explain(&error))?;
         // In the order in which a question without a filter binds them.
         let parameters = vec![
             fleet::tenant().uuid().to_string(),
@@ -172,7 +171,7 @@ impl<'a> Sides<'a> {
         let started = Instant::now();
         let answer = self.stage.store.usage(&self.stage.admin, self.query).await;
         let store = milliseconds(started);
-        let answer = answer.map_err(|error| told(&error))?;
+        let answer = answer.map_err(|error| explain(&error))?;
         ensure!(
             answer.totals.records == Some(fleet::RECORDS.into()),
             "records are missing"

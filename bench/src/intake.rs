@@ -22,11 +22,10 @@ use uuid::Uuid;
 use crate::{
     client::{Connection, Shots, repeated},
     engine::Socket,
-    fleet,
+    explain, fleet,
     report::{Aim, Comparison},
     say,
     stage::Stage,
-    told,
 };
 
 /// Records that each side takes per round.
@@ -203,19 +202,19 @@ async fn apply(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
 }
 
 async fn submit(stage: &Stage, body: Bytes) -> Result<f64> {
-    let format = Format::of_records(Some(TYPE)).map_err(|error| told(&error))?;
+    let format = Format::of_records(Some(TYPE)).map_err(|error| explain(&error))?;
     let started = Instant::now();
     let chunks: Vec<Result<Bytes, Infallible>> = body
         .chunks(64 * 1024)
         .map(|chunk| Ok(body.slice_ref(chunk)))
         .collect();
     let reply = stage.intake.submit(
-        &stage.admin,
+        &stage.deliverer,
         &format,
         Encoding::Identity,
         stream::iter(chunks),
     );
-    let reply = reply.await.map_err(|error| told(&error))?;
+    let reply = reply.await.map_err(|error| explain(&error))?;
     let rate = per_second(started);
     ensure!(
         reply.accepted == u64::from(RECORDS),

@@ -175,7 +175,7 @@ fn say(text: &str) {
 }
 
 /// An error of the product with the cause that clients never see.
-fn told(error: &domain::Error) -> anyhow::Error {
+fn explain(error: &domain::Error) -> anyhow::Error {
     match error.cause() {
         Some(cause) => anyhow::anyhow!("{error}: {cause}"),
         None => anyhow::anyhow!("{error}"),

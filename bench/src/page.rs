@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Bodies, Connection, Shots, repeated},
+    explain,
     plain::PAGE,
     report::{Aim, Comparison},
     say,
     stage::Stage,
-    told,
 };
 
 /// How long one side is measured at a time.
@@ -81,7 +81,7 @@ async fn cursors(stage: &Stage) -> Result<Vec<Option<String>>> {
         }
         Ok(cursors)
     };
-    cursors.await.map_err(|error| told(&error))
+    cursors.await.map_err(|error| explain(&error))
 }
 
 /// Every side gives the same answer, or there is nothing to compare.

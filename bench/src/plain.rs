@@ -95,7 +95,7 @@ async fn bare_graphql(
 fn failed(error: &domain::Error) -> (axum::http::StatusCode, String) {
     (
         axum::http::StatusCode::INTERNAL_SERVER_ERROR,
-        crate::told(error).to_string(),
+        crate::explain(error).to_string(),
     )
 }
 

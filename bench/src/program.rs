@@ -1,4 +1,4 @@
-//! The program as a process of its own, with small tenants: so that what it costs is told apart from its clients.
+//! The program as a process of its own, with small tenants: so that what it costs is kept apart from its clients.
 
 use std::{
     fs,
@@ -166,7 +166,7 @@ fn iccid(tenant: usize, sim: usize) -> String {
     format!("8946{tenant:02}{sim:013}")
 }
 
-/// Usage of the last hours as lines, `count` of them from number `first` on. Records of one series and tenant are told apart
+/// Usage of the last hours as lines, `count` of them from number `first` on. Records of one series and tenant are distinguished
 /// by their number.
 pub(crate) fn lines(
     tenant: usize,

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     path::Path,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -28,17 +28,19 @@ use server::{
     auth::{DevelopmentKey, Verifier, development::Claims},
     config::Config,
     listener,
-    route::{self, Parts, Stop},
+    route::{self, Parts},
+    stop::Stop,
+    worker::{self, Worker},
 };
-use service::Entry;
+use service::{Deliverer, Entry};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::{
     engine::Socket,
-    fleet,
+    explain, fleet,
     plain::{self, Plain},
-    say, told,
+    say,
 };
 
 /// Everything that runs.
@@ -53,6 +55,8 @@ pub(crate) struct Stage {
     pub(crate) intake: Intake,
     /// An administrator of the tenant.
     pub(crate) admin: Scope,
+    /// Their leave to deliver usage records.
+    pub(crate) deliverer: Deliverer,
     /// A token of the administrator.
     pub(crate) token: String,
     /// The month that has usage, half-open.
@@ -90,20 +94,27 @@ impl Stage {
             config.pool.connections,
             Arc::new(SystemClock),
         );
-        let db = db.await.map_err(|error| told(&error))?;
+        let db = db.await.map_err(|error| explain(&error))?;
         let intake = Intake::new(store.clone(), db.clone(), config.intake.settings(), NoFault);
-        let maintained = intake.clone();
+        let (worker, looked_after) = (Worker::default(), intake.clone());
+        let running = worker::intake::recover(&worker, &intake).await;
+        let running = running.context("nobody stops the worker")?;
         // As in a server: payloads that are no longer needed are dropped meanwhile.
-        tokio::spawn(async move { maintained.maintain().await });
+        tokio::spawn(async move {
+            Box::pin(worker::intake::look_after(&worker, &looked_after)).await;
+            drop(running);
+        });
         let admin = administrator();
         let stop = Stop::default();
+        let entry = Entry::new(db.clone(), store.clone());
+        let deliverer = entry.enter_to_deliver(&admin, "bench").await;
+        let deliverer = deliverer.map_err(|error| explain(&error))?;
         let parts = Parts {
             verifier: verifier(config)?,
-            entry: Entry::new(db.clone(), store.clone()),
+            entry,
             api: Api::new(config.graphql),
             intake: intake.clone(),
             checks: Vec::new(),
-            recovered: Arc::new(AtomicBool::new(true)),
             http: config.http.clone(),
             stop: stop.clone(),
         };
@@ -123,6 +134,7 @@ impl Stage {
             socket,
             intake,
             admin,
+            deliverer,
             month,
             stop,
             _socket_folder: folder,
@@ -196,7 +208,7 @@ async fn migrate(database_url: &str, store: &Store) -> Result<()> {
         store.migrate(&steps).await?;
         store.load_networks(&networks).await
     };
-    migrated.await.map_err(|error| told(&error))?;
+    migrated.await.map_err(|error| explain(&error))?;
     Ok(())
 }
 

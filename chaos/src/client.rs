@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Where a tenant's records go.
-pub(crate) struct Target {
+pub(crate) struct Destination {
     /// The HTTP client.
     pub(crate) http: Client,
     /// Addresses of the servers.
@@ -74,7 +74,7 @@ impl Habit {
     }
 }
 
-impl Target {
+impl Destination {
     /// A tenant whose records become available over `span` from now on.
     pub(crate) fn new(
         http: Client,

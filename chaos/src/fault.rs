@@ -42,7 +42,7 @@ enum ServerFault {
 /// What happens to the engines.
 #[derive(Clone, Copy, Debug)]
 enum EnginesFault {
-    /// Everything is gone at once, as when a machine stops.
+    /// Everything ends at once, as when a machine stops.
     Crash,
     /// kill -9 of the process with ClickHouse; its Postgres is interrupted.
     Kill,
@@ -53,7 +53,7 @@ enum EnginesFault {
 }
 
 /// Faults in order of their moments.
-pub(crate) struct Plan<F>(VecDeque<(Instant, Planned<F>)>);
+pub(crate) struct FaultPlan<F>(VecDeque<(Instant, Planned<F>)>);
 
 /// A fault, and whether it waits for a part to be written: so long after the part was seen.
 struct Planned<F> {
@@ -61,7 +61,7 @@ struct Planned<F> {
     aim: Option<Duration>,
 }
 
-impl<F> Plan<F> {
+impl<F> FaultPlan<F> {
     fn draw(
         dice: &mut Dice,
         count: usize,
@@ -120,7 +120,7 @@ impl Server {
         mut signals: Signals,
     ) -> Result<Self> {
         let count = dice.random_range(1..4);
-        let mut plan = Plan::draw(&mut dice, count, span, |dice| {
+        let mut plan = FaultPlan::draw(&mut dice, count, span, |dice| {
             match dice.random_range(0..5) {
                 0 | 1 => ServerFault::Kill(millis(dice, 0..1_500)),
                 2 | 3 => ServerFault::Stop(millis(
@@ -204,7 +204,7 @@ impl Engines {
         mut signals: Signals,
     ) -> Result<Self> {
         let count = dice.random_range(2..5);
-        let mut plan = Plan::draw(&mut dice, count, span, |dice| {
+        let mut plan = FaultPlan::draw(&mut dice, count, span, |dice| {
             match dice.random_range(0..6) {
                 0 | 1 => EnginesFault::Crash,
                 2 => EnginesFault::Kill,
@@ -230,7 +230,7 @@ impl Engines {
                 () = tokio::time::sleep(LOOK) => {
                     if !self.is_well().await {
                         // The program does not start it again; an operator does.
-                        self.log_own_end("Postgres is gone, the engines are started again");
+                        self.log_own_end("Postgres has ended, the engines are started again");
                         self.process.stop(GRACE).await?;
                         self.start_again().await?;
                     }

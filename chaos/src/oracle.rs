@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::world::Record;
 
-/// Differences told per question; the rest is counted.
-const TOLD: usize = 5;
+/// Differences listed per question; the rest is counted.
+const LISTED: usize = 5;
 
 /// Records and bytes of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -256,7 +256,7 @@ fn differ(what: &str, wanted: &Groups, found: &Groups, differences: &mut Vec<Str
         let (should, is) = (of(wanted, key), of(found, key));
         if should != is {
             count += 1;
-            if count <= TOLD {
+            if count <= LISTED {
                 differences.push(format!(
                     "{what} {}: should be {should}; is {is}",
                     key.join(" ")
@@ -264,8 +264,8 @@ fn differ(what: &str, wanted: &Groups, found: &Groups, differences: &mut Vec<Str
             }
         }
     }
-    if count > TOLD {
-        differences.push(format!("{what}: {} more groups differ", count - TOLD));
+    if count > LISTED {
+        differences.push(format!("{what}: {} more groups differ", count - LISTED));
     }
 }
 
@@ -287,9 +287,9 @@ mod tests {
         };
         let wanted = Groups::from([group("a", 1), group("b", 1), group("c", 1)]);
         let found = Groups::from([group("b", 2), group("c", 1), group("d", 1)]);
-        let mut told = Vec::new();
-        differ("x", &wanted, &found, &mut told);
-        let heads: Vec<&str> = told.iter().map(|line| &line[..3]).collect();
+        let mut listed = Vec::new();
+        differ("x", &wanted, &found, &mut listed);
+        let heads: Vec<&str> = listed.iter().map(|line| &line[..3]).collect();
         assert_eq!(heads, ["x a", "x b", "x d"]);
     }
 

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    client::Target,
+    client::Destination,
     dice::{Stream, dice},
     disk::Disk,
     fault::Signals,
@@ -121,7 +121,7 @@ fn servers(seed: u64) -> usize {
 
 /// A tenant's records on their way, and who may ask about them.
 struct Side {
-    target: Arc<Target>,
+    target: Arc<Destination>,
     admin: String,
 }
 
@@ -212,7 +212,7 @@ async fn sides(
         };
         let (ingest, admin) = (token("ingest").await?, token("tenant_admin").await?);
         log.count(|tally| tally.records += tenant.records.len() as u64);
-        let target = Target::new(
+        let target = Destination::new(
             http.clone(),
             stage.urls.clone(),
             ingest,
@@ -320,7 +320,7 @@ fn deliver(seed: u64, sides: &[Side]) -> JoinSet<()> {
 }
 
 /// Everything once more in another order: all of it must be known.
-async fn again(seed: u64, target: &Target) -> Result<()> {
+async fn again(seed: u64, target: &Destination) -> Result<()> {
     const TRIES: usize = 20;
     let mut dice = dice(seed, Stream::Last);
     let mut order: Vec<usize> = (0..target.tenant.records.len()).collect();
@@ -360,12 +360,12 @@ async fn compare(stage: &Stage, sides: &[Side], http: &Client, log: &Log) -> Res
     log.event(format_args!("verify:\n{said}"));
     let last = said.lines().last().unwrap_or("it said nothing");
     if !agrees || last != "0 differences" {
-        let told = said
+        let listed = said
             .lines()
             .filter(|line| line.starts_with("differs"))
             .take(5)
             .collect::<Vec<_>>();
-        log.differs(format!("verify: {last}: {}", told.join("; ")));
+        log.differs(format!("verify: {last}: {}", listed.join("; ")));
     }
     for side in sides {
         let Side { target, admin } = side;

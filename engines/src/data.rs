@@ -77,7 +77,7 @@ impl Run {
             let port = url.port().unwrap_or(5432);
             (url.host_str()?, port).to_socket_addrs().ok()?.next()
         });
-        // An address that cannot be told from the URL is for the client to report.
+        // An address that the URL does not show is for the client to report.
         address.is_none_or(|address| {
             TcpStream::connect_timeout(&address, Duration::from_secs(5)).is_ok()
         })

@@ -35,7 +35,7 @@ pub enum Error {
     #[error("the disk that holds {} is full: free some space, or choose another folder with --data", .0.display())]
     DiskFull(PathBuf),
     /// The folder or a file in it may not be written.
-    #[error("cannot write to {}: {reason}; choose another folder with --data, or mend its permissions", path.display())]
+    #[error("cannot write to {}: {reason}; choose another folder with --data, or change its permissions", path.display())]
     NotWritable {
         /// The folder or file.
         path: PathBuf,

@@ -11,5 +11,5 @@ mod writer;
 
 pub use error::Error;
 pub use reader::{Records, read};
-pub use record::{Cell, Column, Kind, Record, Row};
+pub use record::{Cell, Column, FileRow, Kind, Record};
 pub use writer::{ROW_GROUP, Writer};

@@ -16,7 +16,7 @@ use parquet::{
 
 use crate::{
     Error,
-    record::{Cell, Column, Kind, Record, Row},
+    record::{Cell, Column, FileRow, Kind, Record},
 };
 
 /// Rows decoded at once.
@@ -85,7 +85,7 @@ fn records<R: Record>(batch: &RecordBatch) -> Result<Vec<R>, Error> {
         let cells = columns
             .iter()
             .map(|(column, array)| cell(column, *array, index));
-        R::from_row(&Row {
+        R::from_row(&FileRow {
             columns: R::COLUMNS,
             cells: cells.collect::<Result<_, Error>>()?,
         })

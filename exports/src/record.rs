@@ -41,6 +41,13 @@ pub struct Column {
     pub kind: Kind,
 }
 
+impl Column {
+    /// A column of this name and type.
+    pub const fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind }
+    }
+}
+
 /// A value of one column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell<'a> {
@@ -66,17 +73,17 @@ pub trait Record: Sized {
     ///
     /// # Errors
     /// [`Error::Cell`] or [`Error::Value`] when the row does not make one.
-    fn from_row(row: &Row<'_>) -> Result<Self, Error>;
+    fn from_row(row: &FileRow<'_>) -> Result<Self, Error>;
 }
 
 /// The cells of one row that was read, by position in [`Record::COLUMNS`].
 #[derive(Debug)]
-pub struct Row<'a> {
+pub struct FileRow<'a> {
     pub(crate) columns: &'static [Column],
     pub(crate) cells: Vec<Cell<'a>>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> FileRow<'a> {
     fn wrong(&self, index: usize) -> Error {
         Error::Cell {
             name: self.columns.get(index).map_or("", |column| column.name),

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs::File, io::Write as _};
 
 use chrono::{DateTime, Utc};
-use exports::{Cell, Column, Error, Kind, ROW_GROUP, Record, Row, Writer};
+use exports::{Cell, Column, Error, FileRow, Kind, ROW_GROUP, Record, Writer};
 use sha2::{Digest, Sha256};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,22 +16,10 @@ struct Line {
 
 impl Record for Line {
     const COLUMNS: &'static [Column] = &[
-        Column {
-            name: "customer",
-            kind: Kind::Text,
-        },
-        Column {
-            name: "records",
-            kind: Kind::Count,
-        },
-        Column {
-            name: "bytes",
-            kind: Kind::Sum,
-        },
-        Column {
-            name: "day",
-            kind: Kind::Moment,
-        },
+        Column::new("customer", Kind::Text),
+        Column::new("records", Kind::Count),
+        Column::new("bytes", Kind::Sum),
+        Column::new("day", Kind::Moment),
     ];
 
     fn cells<'a>(&'a self, cells: &mut Vec<Cell<'a>>) {
@@ -43,7 +31,7 @@ impl Record for Line {
         ]);
     }
 
-    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+    fn from_row(row: &FileRow<'_>) -> Result<Self, Error> {
         Ok(Self {
             customer: row.text(0)?.to_owned(),
             records: row.count(1)?,
@@ -126,17 +114,11 @@ fn another_kind_of_file_is_refused_by_column() {
     struct Other;
     impl Record for Other {
         const COLUMNS: &'static [Column] = &[
-            Column {
-                name: "customer",
-                kind: Kind::Text,
-            },
-            Column {
-                name: "bytes",
-                kind: Kind::Count,
-            },
+            Column::new("customer", Kind::Text),
+            Column::new("bytes", Kind::Count),
         ];
         fn cells<'a>(&'a self, _: &mut Vec<Cell<'a>>) {}
-        fn from_row(_: &Row<'_>) -> Result<Self, Error> {
+        fn from_row(_: &FileRow<'_>) -> Result<Self, Error> {
             Ok(Self)
         }
     }

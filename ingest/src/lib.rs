@@ -1,11 +1,13 @@
 //! Usage records from outside: read, decoded, resolved, counted once.
 //!
-//! [`mod@format`] turns the bytes of a record into a CDR or a refusal, [`read`] turns a body of any length into records in
+//! [`mod@format`] turns the bytes of a record into a CDR or a rejection, [`read`] turns a body of any length into records in
 //! memory that [`admission`] shares fairly between tenants, [`pipeline`] journals and applies them exactly once, [`verify`]
-//! proves it. Transport (HTTP today) lives with the server.
+//! proves it, and [`operator`] is what a person asks of it from the command line. Transport (HTTP today) and when background work runs
+//! live with the server.
 
 pub mod admission;
 pub mod format;
+pub mod operator;
 pub mod pipeline;
 pub mod read;
 mod standstill;

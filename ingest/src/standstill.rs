@@ -1,7 +1,7 @@
 //! The moment in which no insert runs, in any process: what changes records or cubes beside an insert needs it.
 //!
 //! The exclusive apply lock is Postgres', and goes with its session; a statement that ClickHouse was sent goes on without it.
-//! So before each statement the journal is told until when it may begin, in a transaction of its own. The note goes with
+//! So before each statement it is written to the journal until when that may begin, in a transaction of its own. The note goes with
 //! the lock when all is done. Whoever finds one that was left behind, under the lock, waits until that statement can
 //! neither begin nor be running; until then nothing is applied.
 
@@ -67,7 +67,7 @@ impl StandStill {
         }
     }
 
-    /// Waits until what somebody who is gone has sent is over.
+    /// Waits until what a process that has ended has sent is over.
     async fn outlast(&self) -> Result<()> {
         let Some(begin_by) = journal::correction(&self.cx).await? else {
             return Ok(());

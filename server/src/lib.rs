@@ -5,4 +5,7 @@ pub mod auth;
 pub mod command;
 pub mod config;
 pub mod listener;
+pub mod refused;
 pub mod route;
+pub mod stop;
+pub mod worker;

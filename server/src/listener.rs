@@ -21,7 +21,7 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use crate::{command::Refused, route::Stop};
+use crate::{refused::Refused, stop::Stop};
 
 /// A client has this long to send its request's head.
 const HEAD_TIME: Duration = Duration::from_secs(15);

@@ -34,7 +34,7 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("engines", &[]),
     ("exports", &["analytics", "domain"]),
-    ("ingest", &["analytics", "domain"]),
+    ("ingest", &["analytics", "domain", "service"]),
     ("migrations", &[]),
     ("playground", &[]),
     ("resolvers", &["analytics", "domain", "schema", "service"]),

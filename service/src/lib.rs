@@ -11,7 +11,7 @@ mod relation;
 mod session;
 mod usage;
 
-pub use entry::Entry;
+pub use entry::{Deliverer, Entry};
 pub use find::Found;
 pub use list::list;
 pub use relation::{DeviceRelations, DeviceWants, SimRelations, SimWants};

@@ -8,7 +8,7 @@ use crate::{
     dice::Dice,
     fault::Fault,
     fleet::{Sim, unknown_iccid},
-    plan::Plan,
+    plan::FleetPlan,
     record::{Feed, Record, records},
 };
 
@@ -57,25 +57,25 @@ pub(crate) struct Block {
 }
 
 /// How many blocks a plan has.
-pub(crate) fn count(plan: &Plan) -> u32 {
+pub(crate) fn count(plan: &FleetPlan) -> u32 {
     plan.sims.div_ceil(BLOCK_SIMS)
 }
 
 /// The SIM numbers of a block.
-pub(crate) fn sims(plan: &Plan, number: u32) -> Range<u32> {
+pub(crate) fn sims(plan: &FleetPlan, number: u32) -> Range<u32> {
     let first = number * BLOCK_SIMS;
     first..plan.sims.min(first + BLOCK_SIMS)
 }
 
 /// Sources of a plan as intake names them: gateway, streamer.
-pub(crate) fn sources(plan: &Plan) -> [String; 2] {
+pub(crate) fn sources(plan: &FleetPlan) -> [String; 2] {
     [plan.gateway(), format!("data-streamer/{}", plan.stream())]
 }
 
 impl Block {
     /// Block `number` of the plan. It does not depend on the others, and what it draws not on the faults asked for, so
     /// the truth is the same with and without them.
-    pub(crate) fn new(plan: &Plan, number: u32) -> Self {
+    pub(crate) fn new(plan: &FleetPlan, number: u32) -> Self {
         let mut dice = plan.dice(STREAM + u64::from(number));
         let mut block = Self {
             number,
@@ -93,7 +93,7 @@ impl Block {
         block
     }
 
-    fn add(&mut self, plan: &Plan, sim: usize, record: Record, dice: &mut Dice) {
+    fn add(&mut self, plan: &FleetPlan, sim: usize, record: Record, dice: &mut Dice) {
         let [late, again, wave, disputed, broken, unknown, variant] =
             [25, 20, 3, 80, 40, 60, 1 << 32].map(|end| dice.below(end));
         let faults = &plan.faults;
@@ -122,7 +122,7 @@ impl Block {
     }
 
     /// What is sent, wave after wave. A wave begins when the one before it is acknowledged.
-    pub(crate) fn waves(self, plan: &Plan) -> [Vec<Delivery>; 3] {
+    pub(crate) fn waves(self, plan: &FleetPlan) -> [Vec<Delivery>; 3] {
         let mut waves: [Vec<(DateTime<Utc>, Delivery)>; 3] = Default::default();
         for Journey {
             record,
@@ -168,13 +168,13 @@ fn copy(record: &Record, offset: u32) -> Record {
     copy
 }
 
-fn of_nobody(plan: &Plan, record: &Record) -> Broken {
+fn of_nobody(plan: &FleetPlan, record: &Record) -> Broken {
     let mut copy = copy(record, UNKNOWN_NUMBERS);
     copy.iccid = unknown_iccid(plan, copy.sim);
     broken(plan, &copy, copy.json(plan, false), "UNKNOWN_ICCID")
 }
 
-fn broken(plan: &Plan, record: &Record, json: String, code: &'static str) -> Broken {
+fn broken(plan: &FleetPlan, record: &Record, json: String, code: &'static str) -> Broken {
     let [gateway, streamer] = sources(plan);
     Broken {
         source: match record.feed {
@@ -191,7 +191,7 @@ fn broken(plan: &Plan, record: &Record, json: String, code: &'static str) -> Bro
 }
 
 /// One of the ways in which a record can be wrong.
-fn malformed(plan: &Plan, record: &Record, variant: u64) -> Broken {
+fn malformed(plan: &FleetPlan, record: &Record, variant: u64) -> Broken {
     let mut copy = copy(record, BROKEN_NUMBERS);
     let second = TimeDelta::seconds(1);
     let year = |year| {

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::identifier::Iccid;
 
 use crate::{
-    plan::{Plan, Profile},
+    plan::{FleetPlan, Profile},
     terrain::{COUNTRIES, Country, DEVICES},
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct Sim {
 
 impl Sim {
     /// SIM number `index` of the plan. It does not depend on the others.
-    pub(crate) fn new(plan: &Plan, index: u32) -> Self {
+    pub(crate) fn new(plan: &FleetPlan, index: u32) -> Self {
         let mut dice = plan.dice(u64::from(index) * 2);
         let account = Account::new(plan, index);
         let mut ticket = dice.below(COUNTRIES.iter().map(|country| country.weight).sum());
@@ -94,7 +94,7 @@ impl Sim {
     }
 
     /// Its rows of the fleet file, one per assignment.
-    pub(crate) fn rows(&self, plan: &Plan, csv: &mut String) {
+    pub(crate) fn rows(&self, plan: &FleetPlan, csv: &mut String) {
         let mut row = |customer: Option<&str>, since: Option<DateTime<Utc>>| {
             // A device is where its SIM is.
             let (kind, device, device_labels) =
@@ -130,13 +130,13 @@ impl Sim {
 }
 
 /// An ICCID that no SIM of any fleet has.
-pub(crate) fn unknown_iccid(plan: &Plan, number: u32) -> String {
+pub(crate) fn unknown_iccid(plan: &FleetPlan, number: u32) -> String {
     Account::with_kind(plan, number, 9).iccid
 }
 
 /// Whether and when a SIM changes hands: in a demo the first SIM with a customer, otherwise one in 25.
 fn move_of(
-    plan: &Plan,
+    plan: &FleetPlan,
     index: u32,
     customer: Option<&'static str>,
     chance: u64,
@@ -164,7 +164,7 @@ fn move_of(
 }
 
 /// The first SIM that has a customer: what [`Sim::new`] draws second.
-fn first_assigned(plan: &Plan) -> u32 {
+fn first_assigned(plan: &FleetPlan) -> u32 {
     let assigned = |index: &u32| {
         let mut dice = plan.dice(u64::from(*index) * 2);
         dice.below(COUNTRIES.iter().map(|country| country.weight).sum());
@@ -182,12 +182,12 @@ struct Account {
 
 impl Account {
     /// Every fifth SIM has an ICCID of 20 digits, the others of 19.
-    fn new(plan: &Plan, index: u32) -> Self {
+    fn new(plan: &FleetPlan, index: u32) -> Self {
         let kind = if index % 5 == 4 { 2 } else { 1 };
         Self::with_kind(plan, index, kind)
     }
 
-    fn with_kind(plan: &Plan, index: u32, kind: u8) -> Self {
+    fn with_kind(plan: &FleetPlan, index: u32, kind: u8) -> Self {
         let bytes = plan.fingerprint();
         let plan_digits = u16::from_be_bytes([bytes[30], bytes[31]]) % 10_000;
         let number = format!("{plan_digits:04}{index:06}");

@@ -1,9 +1,9 @@
 //! Simulated fleets and their usage records, with the truth about them written down beforehand.
 //!
-//! A [`Plan`] describes everything: the same plan always makes the same fleet, the same records and the same oracle, to
+//! A [`FleetPlan`] describes everything: the same plan always makes the same fleet, the same records and the same oracle, to
 //! the byte. [`run`] sends them through the real intake of a running server: first the fleet (mutation `importFleet`),
 //! then the records over HTTP, faulty deliveries mixed in. Only the order of sending and the cut into batches vary
-//! ([`Plan::order_seed`], [`Plan::batch`], and retries), and none of it may change the outcome.
+//! ([`FleetPlan::order_seed`], [`FleetPlan::batch`], and retries), and none of it may change the outcome.
 //!
 //! Records are made in blocks of [`BLOCK_SIMS`] SIMs, so memory does not grow with the fleet. Within a block, deliveries
 //! come in three waves: the records with their noise; then the late ones; and, after all of those are acknowledged, the
@@ -22,9 +22,9 @@ mod terrain;
 
 pub use block::BLOCK_SIMS;
 pub use fault::{Fault, Faults};
-pub use plan::{Plan, demo};
+pub use plan::{FleetPlan, demo};
 pub use run::{Summary, progress_bar, run};
-pub use send::{Error, Target};
+pub use send::{Endpoint, Error};
 
 #[cfg(test)]
 mod tests;

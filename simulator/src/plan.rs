@@ -24,7 +24,7 @@ pub(crate) enum Profile {
 
 /// A simulation, complete: everything that is sent follows from it.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct FleetPlan {
     /// Slug of the tenant that the token belongs to. ICCIDs depend on it, because they are unique on the platform.
     pub tenant: String,
     /// Which of all possible fleets.
@@ -48,7 +48,7 @@ pub struct Plan {
     pub(crate) profile: Profile,
 }
 
-impl Plan {
+impl FleetPlan {
     /// A plan with all faults, 100 B to 50 MB per record, 2,000 records per delivery, sent in the seed's order.
     pub fn new(tenant: &str, seed: u64, sims: u32, days: u32, until: DateTime<Utc>) -> Self {
         Self {
@@ -168,12 +168,12 @@ impl Plan {
 
 /// The demo fleets of the tenants alpha and beta: together 2,000 SIMs and some 90,000 records of the 30 days before the
 /// last full hour. Meant to be run once: a later hour is other usage of the same SIMs.
-pub fn demo(now: DateTime<Utc>) -> [Plan; 2] {
+pub fn demo(now: DateTime<Utc>) -> [FleetPlan; 2] {
     let until = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
-    [("alpha", 1_300), ("beta", 700)].map(|(tenant, sims)| Plan {
+    [("alpha", 1_300), ("beta", 700)].map(|(tenant, sims)| FleetPlan {
         faults: Faults::default(),
         batch: 5_000,
         profile: Profile::Demo,
-        ..Plan::new(tenant, 1, sims, 30, until)
+        ..FleetPlan::new(tenant, 1, sims, 30, until)
     })
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use crate::{
     dice::Dice,
     fleet::Sim,
-    plan::Plan,
+    plan::FleetPlan,
     terrain::{COUNTRIES, RATS},
 };
 
@@ -42,7 +42,7 @@ pub(crate) struct Record {
 }
 
 /// Every record of one SIM, in order of time.
-pub(crate) fn records(plan: &Plan, sim: &Sim) -> Vec<Record> {
+pub(crate) fn records(plan: &FleetPlan, sim: &Sim) -> Vec<Record> {
     let mut dice = plan.dice(u64::from(sim.index) * 2 + 1);
     let mut records = Vec::new();
     for day in 0..plan.days {
@@ -71,7 +71,7 @@ pub(crate) fn records(plan: &Plan, sim: &Sim) -> Vec<Record> {
     records
 }
 
-fn record(plan: &Plan, sim: &Sim, day: DateTime<Utc>, dice: &mut Dice) -> Record {
+fn record(plan: &FleetPlan, sim: &Sim, day: DateTime<Utc>, dice: &mut Dice) -> Record {
     // Longest duration 15 minutes, so that start and end are on the same day of the range.
     let start = day + TimeDelta::milliseconds(millis(dice.below(86_400_000 - 900_000)));
     let end = start + TimeDelta::milliseconds(millis(dice.within(1_000, 899_000)));
@@ -119,7 +119,7 @@ fn record(plan: &Plan, sim: &Sim, day: DateTime<Utc>, dice: &mut Dice) -> Record
 }
 
 /// Bytes within the plan's limits, small ones more often than big ones.
-fn volume(plan: &Plan, dice: &mut Dice) -> u64 {
+fn volume(plan: &FleetPlan, dice: &mut Dice) -> u64 {
     let span = plan.max_bytes - plan.min_bytes;
     plan.min_bytes + (dice.within(0, span) >> dice.below(16))
 }
@@ -168,7 +168,7 @@ impl Record {
     }
 
     /// Its JSON. `again` spells the same content in another way, as a vendor's retry may.
-    pub(crate) fn json(&self, plan: &Plan, again: bool) -> String {
+    pub(crate) fn json(&self, plan: &FleetPlan, again: bool) -> String {
         match self.feed {
             Feed::Gateway => self.gateway_json(&plan.gateway(), again),
             Feed::Streamer => self.streamer_json(again),

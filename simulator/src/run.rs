@@ -10,9 +10,9 @@ use crate::{
     block::{self, Block, Delivery},
     fleet::{HEADER, Sim},
     oracle,
-    plan::Plan,
+    plan::FleetPlan,
     record::Feed,
-    send::{Error, Target},
+    send::{Endpoint, Error},
 };
 
 /// Fleet rows per mutation, about.
@@ -73,8 +73,8 @@ pub fn progress_bar() -> ProgressBar {
 /// # Errors
 /// [`Error::Plan`] for an impossible plan, and otherwise when the server refuses or stays away.
 pub async fn run(
-    plan: &Plan,
-    target: &Target,
+    plan: &FleetPlan,
+    target: &Endpoint,
     now: DateTime<Utc>,
     progress: &ProgressBar,
 ) -> Result<Summary, Error> {
@@ -116,8 +116,8 @@ pub async fn run(
 }
 
 async fn send_fleet(
-    plan: &Plan,
-    target: &Target,
+    plan: &FleetPlan,
+    target: &Endpoint,
     progress: &ProgressBar,
     summary: &mut Summary,
 ) -> Result<(), Error> {

@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub enum Error {
     /// The plan is impossible.
     #[error(transparent)]
-    Plan(#[from] domain::Error),
+    FleetPlan(#[from] domain::Error),
     /// The oracle cannot be written.
     #[error(transparent)]
     Oracle(#[from] oracle::Error),
@@ -55,7 +55,7 @@ pub enum Error {
 
 /// A running server and a token of the tenant, with the permissions `INVENTORY_WRITE` and `CDRS_WRITE`.
 #[derive(Clone)]
-pub struct Target {
+pub struct Endpoint {
     client: Client,
     url: String,
     token: String,
@@ -80,7 +80,7 @@ enum Attempt {
     },
 }
 
-impl Target {
+impl Endpoint {
     /// A server by its base address, such as `http://127.0.0.1:8080`.
     ///
     /// # Errors
@@ -227,7 +227,7 @@ impl Target {
     }
 }
 
-/// The innermost cause, which says what a person can mend.
+/// The innermost cause, which says what a person can correct.
 fn reason(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {

@@ -11,7 +11,7 @@ use ingest::format::{self, Shape};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Faults, Plan,
+    Faults, FleetPlan,
     block::{self, Block},
     demo,
     fleet::{HEADER, Sim, unknown_iccid},
@@ -23,17 +23,17 @@ fn moment(text: &str) -> DateTime<Utc> {
     text.parse().expect("a moment")
 }
 
-fn plan() -> Plan {
-    Plan::new("acme", 7, 600, 30, moment("2026-11-01T00:00:00Z"))
+fn plan() -> FleetPlan {
+    FleetPlan::new("acme", 7, 600, 30, moment("2026-11-01T00:00:00Z"))
 }
 
-fn blocks(plan: &Plan) -> Vec<Block> {
+fn blocks(plan: &FleetPlan) -> Vec<Block> {
     (0..block::count(plan))
         .map(|number| Block::new(plan, number))
         .collect()
 }
 
-fn records(plan: &Plan) -> Vec<Record> {
+fn records(plan: &FleetPlan) -> Vec<Record> {
     blocks(plan)
         .into_iter()
         .flat_map(|b| b.journeys)
@@ -41,7 +41,7 @@ fn records(plan: &Plan) -> Vec<Record> {
         .collect()
 }
 
-fn csv(plan: &Plan) -> String {
+fn csv(plan: &FleetPlan) -> String {
     let mut csv = HEADER.to_owned();
     for index in 0..plan.sims {
         Sim::new(plan, index).rows(plan, &mut csv);
@@ -50,7 +50,7 @@ fn csv(plan: &Plan) -> String {
 }
 
 /// Everything that is sent, in order.
-fn sent(plan: &Plan) -> Vec<String> {
+fn sent(plan: &FleetPlan) -> Vec<String> {
     let mut sent = vec![csv(plan)];
     for block in blocks(plan) {
         for wave in block.waves(plan) {
@@ -76,7 +76,7 @@ fn hash(texts: &[String]) -> String {
     hex(&hash.finalize())
 }
 
-fn oracle_hashes(plan: &Plan) -> Vec<String> {
+fn oracle_hashes(plan: &FleetPlan) -> Vec<String> {
     let dir = tempfile::tempdir().expect("a directory");
     oracle::write(plan, dir.path()).expect("written");
     [
@@ -101,7 +101,7 @@ fn the_same_seed_is_the_same_bytes() {
     564a088dbd655431414523d990387b8b7e9f48cd79679faef84c4c499180c927
     a460cd9dbf890f296f169322e79cd1e9e107b83c9b1af7914b2e19e5895ff3df
     ");
-    let other = Plan {
+    let other = FleetPlan {
         seed: 8,
         ..plan.clone()
     };
@@ -111,7 +111,7 @@ fn the_same_seed_is_the_same_bytes() {
 #[test]
 fn another_order_is_the_same_content_and_the_same_oracle() {
     let plan = plan();
-    let other = Plan {
+    let other = FleetPlan {
         order_seed: 99,
         batch: 17,
         ..plan.clone()
@@ -127,7 +127,7 @@ fn another_order_is_the_same_content_and_the_same_oracle() {
 #[test]
 fn faults_do_not_change_the_truth() {
     let plan = plan();
-    let calm = Plan {
+    let calm = FleetPlan {
         faults: "none".parse::<Faults>().expect("faults"),
         ..plan.clone()
     };
@@ -158,7 +158,7 @@ fn volumes_are_inside_the_limits_at_every_size() {
         (0, u64::MAX),
         (u64::MAX, u64::MAX),
     ] {
-        let plan = Plan {
+        let plan = FleetPlan {
             min_bytes: min,
             max_bytes: max,
             sims: 40,
@@ -176,23 +176,23 @@ fn impossible_plans_are_refused() {
     let now = moment("2026-11-21T00:00:00Z");
     assert!(plan().check(now).is_ok());
     for bad in [
-        Plan {
+        FleetPlan {
             min_bytes: 2,
             max_bytes: 1,
             ..plan()
         },
-        Plan { sims: 0, ..plan() },
-        Plan { days: 0, ..plan() },
-        Plan {
+        FleetPlan { sims: 0, ..plan() },
+        FleetPlan { days: 0, ..plan() },
+        FleetPlan {
             days: 365,
             ..plan()
         },
-        Plan { batch: 0, ..plan() },
-        Plan {
+        FleetPlan { batch: 0, ..plan() },
+        FleetPlan {
             until: now + TimeDelta::seconds(1),
             ..plan()
         },
-        Plan {
+        FleetPlan {
             until: moment("2025-11-30T00:00:00Z"),
             ..plan()
         },

@@ -1,4 +1,4 @@
-//! Databases for tests, on real engines: each test gets its own and it is gone afterwards.
+//! Databases for tests, on real engines: each test gets its own, which is dropped afterwards.
 //!
 //! `./dev test` starts the engines and names them in the environment. A missing engine fails the test.
 

@@ -45,7 +45,7 @@ impl Parameters {
         text
     }
 
-    /// Hands all values to a query.
+    /// Binds all values to a query.
     pub(super) fn attach(&self, query: Query) -> Query {
         let strings = |ids: &[Uuid]| ids.iter().map(Uuid::to_string).collect::<Vec<_>>();
         self.0

@@ -84,7 +84,7 @@ struct PrintLine {
     hashed_units: i128,
 }
 
-/// Key and both sums of a cell.
+/// Key and both sums of a cell. The driver reads a row into one flat struct, so each statement spells the key's columns out.
 #[derive(Row, Deserialize)]
 struct KeyLine {
     start: u32,

@@ -26,6 +26,7 @@ pub struct Listed {
     pub count: Count,
 }
 
+/// A cell as it is read: one flat struct, as the driver wants it.
 #[derive(Row, Deserialize)]
 struct Line {
     start: u32,

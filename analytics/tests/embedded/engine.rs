@@ -268,7 +268,7 @@ async fn a_broken_insert_leaves_nothing_and_says_why() {
     assert!(missing.to_string().contains("UNKNOWN_TABLE"), "{missing}");
 }
 
-/// The second process of the two tests below: opens the engine as told and says what came of it.
+/// The second process of the two tests below: opens the engine as asked and reports the outcome.
 #[test]
 #[ignore = "run by other tests in a process of its own"]
 #[expect(

@@ -130,7 +130,7 @@ async fn taking_out_takes_every_copy_and_nothing_else() {
     let gone: Vec<&CdrRow> = rows[10..15].iter().chain([&alone]).collect();
     let others = records_but(&db, &gone).await;
     assert_eq!(others.lines().count(), 50 - 5 + 5 + 1);
-    db.take_out(&system(), &gone, fleet::later(), &fleet::leave())
+    db.remove_rows(&system(), &gone, fleet::later(), &fleet::leave())
         .await
         .expect("taken out");
 
@@ -143,7 +143,7 @@ async fn taking_out_takes_every_copy_and_nothing_else() {
     assert_eq!(missing, (10..20).chain([51]).collect());
     assert_eq!(surplus, (15..20).collect());
     // And doing it again takes nothing.
-    db.take_out(&system(), &gone, fleet::later(), &fleet::leave())
+    db.remove_rows(&system(), &gone, fleet::later(), &fleet::leave())
         .await
         .expect("taken out");
     assert_eq!(everything(&db).await, after);
@@ -163,16 +163,18 @@ async fn taking_out_that_comes_late_takes_nothing_of_what_was_inserted_again() {
         let applied = db.apply(&attempt, 10, &cdr::encode(&rows)).await;
         applied.expect("applied");
     };
-    let take_out = async || {
+    let remove_rows = async || {
         let before = deadline + TimeDelta::seconds(1);
-        let taken = db.take_out(&system(), &all, before, &fleet::leave()).await;
+        let taken = db
+            .remove_rows(&system(), &all, before, &fleet::leave())
+            .await;
         taken.expect("taken out");
     };
     insert(deadline).await;
-    take_out().await;
+    remove_rows().await;
     assert_eq!(look_up(&db, &rows).await.0.len(), 10);
     insert(deadline + TimeDelta::seconds(1)).await;
-    take_out().await;
+    remove_rows().await;
     assert_eq!(look_up(&db, &rows).await, Default::default());
 }
 

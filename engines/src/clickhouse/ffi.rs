@@ -94,7 +94,7 @@ functions! {
 pub(super) struct Library(Functions);
 
 impl Library {
-    /// Opens the library and takes its hands off this process's signals.
+    /// Opens the library and keeps it from handling this process's signals.
     pub(super) fn load(path: &Path) -> Result<Arc<Self>, libloading::Error> {
         // SAFETY: running the library's initialisers is the purpose; the path is the operator's configuration.
         let library = unsafe { libloading::Library::new(path) }?;
@@ -206,7 +206,7 @@ impl Connection {
         Ok(self.result(raw)?.output())
     }
 
-    /// Runs a SELECT and hands every formatted chunk to `sink` until that answers `false`.
+    /// Runs a SELECT and passes every formatted chunk to `sink` until that returns `false`.
     pub(super) fn stream(
         &mut self,
         sql: &str,

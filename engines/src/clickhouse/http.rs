@@ -180,12 +180,12 @@ impl Answer {
     /// Sends the head, unless it is sent already.
     fn begin(&mut self, outcome: Result<Statistics, Failure>) {
         if let Some(head) = self.head.take() {
-            // The client may be gone, which the rows will notice too.
+            // The client may have left, which the rows will notice too.
             let _ = head.send(outcome);
         }
     }
 
-    /// Sends a piece; `false` when the client is gone.
+    /// Sends a piece; `false` when the client has left.
     fn send(&self, bytes: Bytes) -> bool {
         bytes.is_empty() || self.frames.blocking_send(Ok(Frame::data(bytes))).is_ok()
     }

@@ -74,7 +74,7 @@ impl Engine {
                     Ok(stream) => {
                         let mut stopped = stopped.clone();
                         let stop = async move {
-                            // An error means that the sender is gone, which is a stop as well.
+                            // An error means that the sender was dropped, which is a stop as well.
                             let _ = stopped.wait_for(|stop| *stop).await;
                         };
                         connections.spawn(connection(self.clone(), stream, stop));

@@ -140,7 +140,7 @@ async fn the_body_that_began_first_is_finished_first() {
         drop(second.split(STEP));
         assert!(poll!(&mut younger).is_pending() && poll!(&mut elder).is_ready());
     }
-    // A stream that has handed out a batch goes behind.
+    // A stream that has passed on a batch goes behind.
     first.step_back();
     let mut elder = pin!(third.cover(1));
     let mut younger = pin!(first.cover(7 * STEP));

@@ -182,7 +182,7 @@ mod tests {
         let shape = Shape::DataStreamer {
             source: "data-streamer/main".into(),
         };
-        decode(&shape, json.as_bytes()).map_err(|refusal| refusal.code)
+        decode(&shape, json.as_bytes()).map_err(|rejection| rejection.code)
     }
 
     fn with(from: &str, to: &str) -> Result<Cdr, RejectionCode> {

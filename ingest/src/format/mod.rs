@@ -71,7 +71,7 @@ pub struct Cdr {
 
 /// Why a record is refused, with as much of it as could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Rejection {
     /// The code.
     pub code: RejectionCode,
     /// The reason for people, without the record's own values.
@@ -86,7 +86,19 @@ pub struct Refusal {
     pub unreadable: bool,
 }
 
-impl Refusal {
+impl Rejection {
+    /// The rejection of a record that could be decoded.
+    pub(crate) fn of(cdr: Cdr, code: RejectionCode, message: &str) -> Self {
+        Self {
+            code,
+            message: message.to_owned(),
+            source: cdr.source,
+            record_id: Some(cdr.record_id),
+            event_at: Some(cdr.start),
+            unreadable: false,
+        }
+    }
+
     /// A record of which nothing could be read.
     pub fn unreadable(message: impl Into<String>) -> Self {
         Self {
@@ -212,8 +224,8 @@ fn is_lines(media_type: &str) -> bool {
 /// Decodes one record.
 ///
 /// # Errors
-/// A [`Refusal`], which is data: it is stored and counted.
-pub fn decode(shape: &Shape, bytes: &[u8]) -> Result<Cdr, Box<Refusal>> {
+/// A [`Rejection`], which is data: it is stored and counted.
+pub fn decode(shape: &Shape, bytes: &[u8]) -> Result<Cdr, Box<Rejection>> {
     let mut known = Known {
         source: shape.source().to_owned(),
         ..Known::default()
@@ -224,7 +236,7 @@ pub fn decode(shape: &Shape, bytes: &[u8]) -> Result<Cdr, Box<Refusal>> {
         Shape::DataStreamer { .. } => data_streamer::decode(text, &mut known),
     });
     decoded.map_err(|fault| {
-        Box::new(Refusal {
+        Box::new(Rejection {
             code: fault.code,
             message: fault.message.chars().take(MAX_MESSAGE_CHARS).collect(),
             source: known.source,

@@ -43,7 +43,7 @@ impl Account {
         (self.unreadable == self.received).then_some((*code, why.as_str()))
     }
 
-    /// Adds what became of the next records of the same body, listing at most `listed` refusals in all.
+    /// Adds what became of the next records of the same body, listing at most `listed` rejections in all.
     pub(super) fn add(&mut self, next: Self, listed: usize) {
         self.received += next.received;
         self.accepted += next.accepted;

@@ -1,59 +1,21 @@
-//! What a batch adds up to: rows, refusals and accounts, by tenant and by delivery.
+//! What a batch adds up to: rows, rejections and accounts, by tenant and by delivery.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use analytics::CdrRow;
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::{
     Error, Result,
     id::{BatchId, TenantId},
     journal::{self, NewRejection, Part, RAW_BYTES, RejectionCode, Tally, Verdict},
 };
 
-use super::{Account, Rejected, Settings, batch::Attributed, counted::ByPart, decode::Item};
-use crate::{
-    format::{Cdr, Refusal},
-    read::Raw,
+use super::{
+    Account, Rejected, batch::attribute::Attributed, counted::ByPart, decode::Item,
+    horizon::Horizon,
 };
-
-/// The event times that are taken.
-#[derive(Clone, Copy)]
-pub(super) struct Horizon {
-    now: DateTime<Utc>,
-    past: TimeDelta,
-    future: TimeDelta,
-}
-
-impl Horizon {
-    pub(super) fn new(settings: &Settings, now: DateTime<Utc>) -> Self {
-        Self {
-            now,
-            past: settings.past,
-            future: settings.future,
-        }
-    }
-
-    pub(super) fn check(&self, start: DateTime<Utc>) -> Result<(), (RejectionCode, &'static str)> {
-        if start < self.now - self.past {
-            Err((
-                RejectionCode::TooOld,
-                "the record starts before the horizon",
-            ))
-        } else if start > self.now + self.future {
-            Err((RejectionCode::InFuture, "the record starts in the future"))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The hour that a record counts in. Without a believable event time that is the hour of receipt, so that no sender
-    /// can open accounts in any hour of history.
-    fn hour(&self, event_at: Option<DateTime<Utc>>) -> DateTime<Utc> {
-        let believable = event_at.filter(|at| self.check(*at).is_ok());
-        journal::hour_of(believable.unwrap_or(self.now))
-    }
-}
+use crate::{format::Rejection, read::Raw};
 
 /// What became of one delivery.
 #[derive(Clone, Default)]
@@ -114,7 +76,7 @@ impl Books {
         present.ok_or_else(|| Error::internal("books without a tenant"))
     }
 
-    /// Counts a record as received and hands out its account.
+    /// Counts a record as received and returns its account.
     fn receive(
         &mut self,
         tenant: TenantId,
@@ -160,8 +122,8 @@ impl Books {
         let of = match verdict {
             Verdict::Conflict => {
                 let message = "a record with this id and other billing fields was accepted before";
-                let refused = refusal(attributed.cdr, RejectionCode::Conflict, message);
-                self.refuse(delivery, tenant, raw, refused, None);
+                let refused = Rejection::of(attributed.cdr, RejectionCode::Conflict, message);
+                self.reject(delivery, tenant, raw, refused, None);
                 return Ok(());
             }
             Verdict::Duplicate { of } => {
@@ -220,23 +182,23 @@ impl Books {
     }
 
     /// Enters a record that was refused before it could be claimed.
-    pub(super) fn refuse_item(&mut self, delivery: usize, item: Item<Attributed>) {
+    pub(super) fn reject_item(&mut self, delivery: usize, item: Item<Attributed>) {
         let flaw = item.flaw();
         let tenant = self.present.as_ref().map(|present| present.tenant);
-        if let (Err(refusal), Some(tenant)) = (item.outcome, tenant) {
-            self.refuse(delivery, tenant, &item.raw, *refusal, flaw);
+        if let (Err(rejection), Some(tenant)) = (item.outcome, tenant) {
+            self.reject(delivery, tenant, &item.raw, *rejection, flaw);
         }
     }
 
-    fn refuse(
+    fn reject(
         &mut self,
         delivery: usize,
         tenant: TenantId,
         raw: &Raw,
-        refusal: Refusal,
+        rejection: Rejection,
         flaw: Option<(domain::Code, String)>,
     ) {
-        self.receive(tenant, &refusal.source, refusal.event_at)
+        self.receive(tenant, &rejection.source, rejection.event_at)
             .rejected += 1;
         let account = &mut self.pages[delivery].account;
         account.received += 1;
@@ -247,22 +209,27 @@ impl Books {
         }
         account.rejections.push(Rejected {
             index: raw.index,
-            code: refusal.code,
-            message: refusal.message.clone(),
+            code: rejection.code,
+            message: rejection.message.clone(),
         });
-        let identity = refusal
+        let identity = rejection
             .record_id
             .as_ref()
-            .map(|record_id| journal::identity(tenant, &refusal.source, record_id));
+            .map(|record_id| journal::identity(tenant, &rejection.source, record_id));
         self.rejections.push(NewRejection {
             tenant,
-            source: refusal.source,
+            source: rejection.source,
             identity,
-            record_id: refusal.record_id,
-            code: refusal.code,
-            message: refusal.message,
+            record_id: rejection.record_id,
+            code: rejection.code,
+            message: rejection.message,
             raw: stored(&raw.bytes),
         });
+    }
+
+    /// The batch that accepted rows belong to.
+    pub(super) fn batch(&self) -> BatchId {
+        self.batch
     }
 
     /// How many rows were accepted.
@@ -270,7 +237,7 @@ impl Books {
         self.rows.len() as u64
     }
 
-    /// The accepted rows, encoded. They are gone from the books then, but for their number.
+    /// The accepted rows, encoded.
     pub(super) fn payload(&self) -> Bytes {
         analytics::cdr::encode(&self.rows)
     }
@@ -322,18 +289,6 @@ impl Books {
     }
 }
 
-/// The refusal of a record that could be decoded.
-pub(super) fn refusal(cdr: Cdr, code: RejectionCode, message: &str) -> Refusal {
-    Refusal {
-        code,
-        message: message.to_owned(),
-        source: cdr.source,
-        record_id: Some(cdr.record_id),
-        event_at: Some(cdr.start),
-        unreadable: false,
-    }
-}
-
 /// A refused record as it is kept: its beginning, as text that Postgres takes.
 fn stored(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(RAW_BYTES)];
@@ -352,17 +307,5 @@ mod tests {
         assert_eq!(stored(b"a\0b\xff"), "ab\u{fffd}");
         let long = stored(&vec![0xff; 1_000_000]);
         assert!(long.len() <= RAW_BYTES && long.len() > RAW_BYTES - 3);
-    }
-
-    #[test]
-    fn unbelievable_times_count_in_the_hour_of_receipt() {
-        let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
-        let horizon = Horizon::new(&Settings::default(), now);
-        let hour = |days: i64| horizon.hour(Some(now + TimeDelta::days(days)));
-        assert_eq!(hour(-1), journal::hour_of(now - TimeDelta::days(1)));
-        for unbelievable in [-366, 1, 60_000] {
-            assert_eq!(hour(unbelievable), journal::hour_of(now));
-        }
-        assert_eq!(horizon.hour(None), journal::hour_of(now));
     }
 }

@@ -1,9 +1,9 @@
-//! Step 1: records or refusals.
+//! Step 1: records or rejections.
 
 use domain::Code;
 
 use crate::{
-    format::{self, Cdr, Refusal, Shape},
+    format::{self, Cdr, Rejection, Shape},
     read::{Batch as Records, Flaw, Raw, Room},
 };
 
@@ -14,19 +14,19 @@ const DECODED_AT_ONCE: usize = 1_000;
 #[derive(Clone)]
 pub(super) struct Item<T> {
     pub(super) raw: Raw,
-    pub(super) outcome: Result<T, Box<Refusal>>,
+    pub(super) outcome: Result<T, Box<Rejection>>,
 }
 
 impl<T> Item<T> {
     /// Why nothing of it could be read, if so.
     pub(super) fn flaw(&self) -> Option<(Code, String)> {
-        let refusal = self.outcome.as_ref().err().filter(|it| it.unreadable)?;
+        let rejection = self.outcome.as_ref().err().filter(|it| it.unreadable)?;
         let code = match self.raw.flaw {
             Some(Flaw::Rest { code, .. }) => code,
             Some(Flaw::TooLong) => Code::LimitExceeded,
             None => Code::InvalidInput,
         };
-        Some((code, refusal.message.clone()))
+        Some((code, rejection.message.clone()))
     }
 }
 
@@ -38,9 +38,9 @@ pub(super) struct Items {
 
 pub(super) async fn decode(shape: &Shape, records: Records) -> Items {
     let flawed = |message: &str| {
-        let mut refusal = Refusal::unreadable(message);
-        shape.source().clone_into(&mut refusal.source);
-        Err(Box::new(refusal))
+        let mut rejection = Rejection::unreadable(message);
+        shape.source().clone_into(&mut rejection.source);
+        Err(Box::new(rejection))
     };
     let mut items = Vec::with_capacity(records.records.len());
     for (n, raw) in records.records.into_iter().enumerate() {

@@ -1,13 +1,13 @@
 //! From a body of any length to batches of raw records, in bounded memory.
 //!
-//! What came and what was handed out is counted in a [`Place`] of the tenant: the bytes, and [`RECORD_COST`] for each
-//! record. A reader without room waits, or hands out what it has. Whole records wait for others at most
-//! [`Limits::linger`], so a slow stream of lines holds the tail of one line and no more.
+//! What came and what was passed on is counted in a [`Place`] of the tenant: the bytes, and [`RECORD_COST`] for each
+//! record. A reader without room waits, or passes on what it has. Whole records wait for others at most
+//! [`BodyLimits::linger`], so a slow stream of lines holds the tail of one line and no more.
 //!
-//! A body is optionally gzipped and framed as [`Framing::Json`] (read whole, at most [`Limits::body_bytes`]
+//! A body is optionally gzipped and framed as [`Framing::Json`] (read whole, at most [`BodyLimits::body_bytes`]
 //! decompressed, so a limit refuses it before anything is recorded) or as [`Framing::Lines`] (streamed; only a batch is
 //! in memory). What cannot be split into records any further, such as the end of a truncated gzip, becomes one last
-//! record with a [`Flaw`], so that what came before it counts and the sender is told.
+//! record with a [`Flaw`], so that what came before it counts and the sender hears of it.
 
 mod pace;
 mod split;
@@ -46,7 +46,7 @@ const SPARE: usize = CHUNK / 16;
 
 /// What one body may cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct BodyLimits {
     /// Most bytes of one record; a longer one is refused, its neighbours are not.
     pub record_bytes: usize,
     /// Most records of one batch.
@@ -65,11 +65,11 @@ pub struct Limits {
     pub rate: u64,
     /// The time over which the rate is measured, and in which a whole record excuses a lower one.
     pub rate_window: Duration,
-    /// How long a whole line waits for others before it is handed out.
+    /// How long a whole line waits for others before it is passed on.
     pub linger: Duration,
 }
 
-impl Default for Limits {
+impl Default for BodyLimits {
     fn default() -> Self {
         Self {
             record_bytes: 256 * 1024,
@@ -128,7 +128,7 @@ pub struct Raw {
 /// Why a piece of a body is no record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    /// Longer than [`Limits::record_bytes`].
+    /// Longer than [`BodyLimits::record_bytes`].
     TooLong,
     /// The rest of the body cannot be read.
     Rest {
@@ -148,7 +148,7 @@ impl Flaw {
     }
 }
 
-/// Records that are handed out together.
+/// Records that are passed on together.
 pub struct Batch {
     /// At least one.
     pub records: Vec<Raw>,
@@ -167,7 +167,7 @@ pub struct Room {
 pub struct Reader {
     input: Box<dyn AsyncRead + Send + Unpin>,
     framing: Framing,
-    limits: Limits,
+    limits: BodyLimits,
     buffer: BytesMut,
     splitter: Splitter,
     compressed: bool,
@@ -178,7 +178,7 @@ pub struct Reader {
     read: u64,
     next_index: u64,
     pace: Pace,
-    /// For the buffer and the records that are next handed out.
+    /// For the buffer and the records that are passed on next.
     place: Place,
     /// For a body that was read whole.
     body: Option<Arc<Place>>,
@@ -212,7 +212,7 @@ impl Reader {
         body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
         framing: Framing,
         encoding: Encoding,
-        limits: Limits,
+        limits: BodyLimits,
         place: Place,
     ) -> Self
     where
@@ -268,8 +268,8 @@ impl Reader {
     /// The next records, none at the end. Dropped before it is ready, it loses nothing.
     ///
     /// # Errors
-    /// `INVALID_INPUT` when the sender broke off; whole records that came before were handed out. `LIMIT_EXCEEDED` when
-    /// a body that is read whole is too large; of such a body nothing was handed out. `THROTTLED` when there was no room
+    /// `INVALID_INPUT` when the sender broke off; whole records that came before were passed on. `LIMIT_EXCEEDED` when
+    /// a body that is read whole is too large; of such a body nothing was passed on. `THROTTLED` when there was no room
     /// for too long.
     pub async fn next_batch(&mut self) -> Result<Option<Batch>> {
         if let Some(error) = self.failed.take() {

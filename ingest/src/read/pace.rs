@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{Error, Result};
 
-use super::Limits;
+use super::BodyLimits;
 
 /// Only time spent waiting for the sender is counted: while the server has other things to do, the sender cannot send.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// How long may be waited at most before [`Pace::judge`] is asked again.
-    pub(super) fn patience(&self, limits: &Limits) -> Duration {
+    pub(super) fn patience(&self, limits: &BodyLimits) -> Duration {
         let silence = limits.silence.saturating_sub(self.silent);
         silence.min(limits.rate_window.saturating_sub(self.waited))
     }
@@ -43,7 +43,7 @@ impl Pace {
 
     /// # Errors
     /// `INVALID_INPUT` when the sender was silent for too long, or sends too slowly.
-    pub(super) fn judge(&mut self, limits: &Limits) -> Result<()> {
+    pub(super) fn judge(&mut self, limits: &BodyLimits) -> Result<()> {
         if self.silent >= limits.silence {
             return Err(Error::invalid(
                 "the body broke off: nothing came for too long",
@@ -71,7 +71,7 @@ mod tests {
 
     /// How many seconds a sender of so many bytes a second lasts, of 300. It finishes a record every `record` seconds.
     fn lasts(bytes: u64, record: Option<u32>) -> u32 {
-        let limits = Limits::default();
+        let limits = BodyLimits::default();
         let mut pace = Pace::default();
         for second in 1..=300 {
             assert!(pace.patience(&limits) >= SECOND);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_burst_does_not_excuse_what_follows_for_long() {
-        let limits = Limits::default();
+        let limits = BodyLimits::default();
         let mut pace = Pace::default();
         pace.waited(SECOND, 1 << 30);
         let mut seconds = 1;

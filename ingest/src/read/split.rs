@@ -110,7 +110,7 @@ impl Lines {
 
 /// Records of one JSON text: the elements of an array, or objects one after the other.
 ///
-/// Only brackets, strings and commas are looked at. An element that is no JSON is handed out as it is as long as its
+/// Only brackets, strings and commas are looked at. An element that is no JSON is passed on as it is as long as its
 /// brackets are even; where they are not, the rest of the body is one piece.
 pub(super) struct Values {
     rest: Bytes,
@@ -131,7 +131,7 @@ enum State {
     Objects,
     /// After the array.
     After,
-    /// Everything was handed out.
+    /// Everything was passed on.
     End,
 }
 
@@ -227,7 +227,7 @@ impl Values {
         }
     }
 
-    /// Hands the rest out as one piece if something is wrong with it.
+    /// Passes the rest on as one piece if something is wrong with it.
     fn finish(&mut self, why: Option<&'static str>) -> Option<Piece> {
         self.state = State::End;
         let rest = std::mem::take(&mut self.rest);

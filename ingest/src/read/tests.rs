@@ -24,13 +24,13 @@ fn body(
     stream::iter(chunks)
 }
 
-fn small() -> Limits {
-    Limits {
+fn small() -> BodyLimits {
+    BodyLimits {
         record_bytes: 64,
         batch_records: 3,
         body_bytes: 1_000,
         expansion_free_bytes: 10_000,
-        ..Limits::default()
+        ..BodyLimits::default()
     }
 }
 
@@ -51,7 +51,7 @@ fn tenant(n: u128) -> TenantId {
 fn reader<E>(
     chunks: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     framing: Framing,
-    limits: Limits,
+    limits: BodyLimits,
     place: Place,
 ) -> Reader
 where

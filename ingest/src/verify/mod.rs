@@ -1,4 +1,4 @@
-//! Ledger = records = every cube: looked at without holding intake up, and mended.
+//! Ledger = records = every cube: looked at without holding intake up, and repaired.
 //!
 //! # A look
 //! For a moment, tried for 200 ms at a time so that intake goes on between the tries, no batch is applied: the five tables
@@ -16,37 +16,35 @@
 //! It goes up the chain. First the journal brings back records ([`RecordsFromJournal`]) and copies of records are dropped.
 //! Then, for each tenant and month that differs, hours are corrected from records if the ledger finds these whole, and days,
 //! months and years each from the next finer cube if the ledger finds the hours whole. A table that is itself short corrects
-//! nothing: what cannot be healed is said in a sentence ([`Repaired::refused`]).
+//! nothing: what cannot be repaired is reported in a sentence ([`Repaired::refused`]).
 
 mod batches;
 mod books;
+mod hours;
 mod repair;
 mod report;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use analytics::{
     Store, System,
-    verify::{Clones, Count, Table, Tables, records_are_whole_from},
+    verify::{Clones, Count, Tables, records_are_whole_from},
 };
 use chrono::{DateTime, Datelike as _, Months, TimeZone as _, Utc};
 use domain::{
-    Code, Db, Error, Period, Result, SystemCx,
-    id::{BatchId, TenantId},
+    Code, Db, Error, Result, SystemCx,
     journal::ledger::{self, Sums},
     tenant,
 };
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use books::{Open, uneven_hours};
+pub(crate) use hours::unexplained_hour;
 pub use repair::{RecordsFromJournal, Repaired};
 pub use report::{Line, Report, Verdict, Waiting};
 
 use crate::standstill::StandStill;
 
-/// Most batches of a tenant on their way with which its records are still judged.
-const OPEN_PARTS: u32 = 10_000;
 /// How long a moment is looked for in which no batch is being applied.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// A batch whose fate is uncertain may be in some tables and not in others until it is settled: then a difference must
@@ -186,72 +184,4 @@ fn months(first: DateTime<Utc>, last: DateTime<Utc>) -> impl Iterator<Item = Dat
         month.checked_add_months(Months::new(1))
     })
     .take_while(move |month| *month <= last)
-}
-
-/// The first hour in which ledger and records do not agree once `missing` is put in, and nothing else on its way explains it.
-/// Batches in `settled` are those that `missing` is of.
-pub(crate) async fn unexplained_hour(
-    cx: &SystemCx,
-    store: &Store,
-    tenant: TenantId,
-    period: Period,
-    missing: &BTreeMap<(String, DateTime<Utc>), Count>,
-    settled: &[BatchId],
-) -> Result<Option<DateTime<Utc>>> {
-    let system = System::new(cx.now());
-    let Ok(period) = Period::new(
-        period.from().max(records_are_whole_from(system.now())),
-        period.to(),
-    ) else {
-        return Ok(None);
-    };
-    let tables = store.tables(&system);
-    // In this order: batches are journaled meanwhile. One that comes in between is on its way, and not in the ledger that was
-    // read; the other way round its records would be the ledger's, and nobody's.
-    let uneven = uneven_hours(cx, &tables, &system, Table::Records, tenant, period).await?;
-    let open = open(cx, &tables, &system, tenant, settled).await?;
-    let mut lacks: BTreeMap<(String, DateTime<Utc>), Count> = uneven
-        .into_iter()
-        .map(|hour| ((hour.source.clone(), hour.hour), hour.lacks()))
-        .collect();
-    for (key, count) in missing {
-        if period.from() <= key.1 && key.1 < period.to() {
-            let rest = lacks.entry(key.clone()).or_default();
-            *rest = *rest - *count;
-        }
-    }
-    let nothing = Count::default();
-    let found = lacks
-        .into_iter()
-        .find(|((_, hour), rest)| *rest != nothing && !open.explains(*hour, *rest));
-    Ok(found.map(|((_, hour), _)| hour))
-}
-
-/// What a tenant has on its way, but for batches in `but`.
-async fn open(
-    cx: &SystemCx,
-    tables: &Tables,
-    system: &System,
-    tenant: TenantId,
-    but: &[BatchId],
-) -> Result<Open> {
-    let parts = ledger::open_parts(cx, tenant, OPEN_PARTS).await?;
-    if parts.len() == OPEN_PARTS as usize {
-        return Err(Error::new(
-            Code::Unavailable,
-            "too many batches are on their way to tell what is missing: try again when they are counted",
-        ));
-    }
-    let ids: Vec<BatchId> = parts
-        .iter()
-        .map(|part| part.batch)
-        .filter(|batch| !but.contains(batch))
-        .collect();
-    let counted = tables.batches_of(system, tenant, &ids).await?;
-    let mut open = Open::default();
-    for part in parts.iter().filter(|part| !but.contains(&part.batch)) {
-        let found = counted.iter().find(|found| found.batch == part.batch);
-        open.add(part, found.map(|found| found.count).unwrap_or_default());
-    }
-    Ok(open)
 }

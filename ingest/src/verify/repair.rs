@@ -1,4 +1,4 @@
-//! Mending what differs, from the records up.
+//! Repairing what differs, from the records up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,8 +18,9 @@ use uuid::Uuid;
 
 use super::{
     Verifier,
-    books::{HourDifference, month, uneven_hours, unexplained},
-    month_of, open,
+    books::month,
+    hours::{HourDifference, open, uneven_hours, unexplained},
+    month_of,
     report::{Report, Unsound},
 };
 use crate::standstill::StandStill;
@@ -38,7 +39,7 @@ pub trait RecordsFromJournal {
 /// What a repair did.
 #[derive(Clone, Debug)]
 pub struct Repaired {
-    /// What was mended, each a sentence.
+    /// What was repaired, each a sentence.
     pub done: Vec<String>,
     /// What could not be, and why, each a sentence.
     pub refused: Vec<String>,
@@ -57,7 +58,7 @@ struct Repair<'a> {
 }
 
 impl Verifier {
-    /// Mends what it can and looks again. Intake goes on: it is held back for one tenant and month at a time. A repair that
+    /// Repairs what it can and looks again. Intake goes on: it is held back for one tenant and month at a time. A repair that
     /// was cut short is finished by the next one; one that finds nothing changes nothing.
     ///
     /// # Errors
@@ -97,7 +98,7 @@ impl Verifier {
             refused,
             left: BTreeSet::new(),
         };
-        repair.mend().await?;
+        repair.run().await?;
         let report = self.look_again(run).await?;
         alone.commit().await?;
         Ok(Repaired {
@@ -184,7 +185,7 @@ fn tell_apart(rows: Vec<CdrRow>) -> (Vec<CdrRow>, usize) {
 }
 
 impl Repair<'_> {
-    async fn mend(&mut self) -> Result<()> {
+    async fn run(&mut self) -> Result<()> {
         let differing = self.seen.cubes.iter();
         let months: BTreeSet<(TenantId, DateTime<Utc>)> = differing
             .filter(|difference| difference.level < Level::Year)
@@ -198,16 +199,16 @@ impl Repair<'_> {
             years.extend(year.map(|year| (difference.tenant, year.from())));
         }
         for (tenant, month) in months {
-            self.mend_month(tenant, month).await?;
+            self.repair_month(tenant, month).await?;
         }
         for (tenant, year) in years {
-            self.mend_year(tenant, year).await?;
+            self.repair_year(tenant, year).await?;
         }
         Ok(())
     }
 
     /// Hours from records, days from hours, the month from days: each only if the ledger finds the finer one whole.
-    async fn mend_month(&mut self, tenant: TenantId, from: DateTime<Utc>) -> Result<()> {
+    async fn repair_month(&mut self, tenant: TenantId, from: DateTime<Utc>) -> Result<()> {
         let still = self.verifier.stand().await?;
         let (frozen, system) = (still.cx(), still.system());
         let period = month(from)?;
@@ -240,7 +241,7 @@ impl Repair<'_> {
     }
 
     /// The year from its months, if each of them is right.
-    async fn mend_year(&mut self, tenant: TenantId, from: DateTime<Utc>) -> Result<()> {
+    async fn repair_year(&mut self, tenant: TenantId, from: DateTime<Utc>) -> Result<()> {
         let year = Level::Year
             .period_at(from)
             .ok_or_else(|| Error::internal("a year outside of time"))?;
@@ -316,7 +317,7 @@ impl Repair<'_> {
             more => format!(" and {} others", more - 1),
         };
         let what = match lacks {
-            1.. => format!("short by {lacks} of batch {batch}{others} whose payload is gone"),
+            1.. => format!("short by {lacks} of batch {batch}{others} whose payload was deleted"),
             0 => format!("not those that the ledger has of batch {batch}{others}"),
             _ => format!("too many by {} of batch {batch}{others}", -lacks),
         };

@@ -16,8 +16,9 @@ use domain::{
 };
 
 use super::{
-    books::{HourDifference, Open},
-    count, month_of, months,
+    count,
+    hours::{HourDifference, Open},
+    month_of, months,
 };
 
 /// Differences that are kept in words; further ones are counted.

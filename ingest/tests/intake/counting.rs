@@ -9,7 +9,7 @@ use domain::{
 };
 use ingest::{
     pipeline::{NoFault, Settings},
-    read::Limits,
+    read::BodyLimits,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 
@@ -128,9 +128,9 @@ async fn of_one_identity_twice_in_a_batch_the_first_wins() {
 #[tokio::test(flavor = "multi_thread")]
 async fn simultaneous_deliveries_of_the_same_records_count_once() {
     let world = World::new().await;
-    let limits = Limits {
+    let limits = BodyLimits {
         batch_records: 50,
-        ..Limits::default()
+        ..BodyLimits::default()
     };
     let intake = world.intake_with(
         Settings {
@@ -229,9 +229,9 @@ fn permuted_repeated_and_cut_deliveries_add_up_the_same() {
         runtime.block_on(async {
             let caller = world.tenant(&format!("case-{case}"), fleet).await;
             for (order, cut) in deliveries {
-                let limits = Limits {
+                let limits = BodyLimits {
                     batch_records: cut,
-                    ..Limits::default()
+                    ..BodyLimits::default()
                 };
                 let intake = world.intake_with(
                     Settings {
@@ -374,7 +374,7 @@ async fn a_record_is_known_in_the_next_month_which_intake_opens_by_itself() {
         let next = Some(Month::of(world.clock.now()));
         assert!(current().await < next);
         if sweeps {
-            intake.sweep().await.expect("swept");
+            intake.keep_months().await.expect("opened");
             assert_eq!(current().await, next, "before anything comes");
         }
         let again = post_lines(&intake, &world.alpha, &sent).await;

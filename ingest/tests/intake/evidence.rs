@@ -120,7 +120,7 @@ async fn a_record_that_a_cube_refuses_is_quarantined_and_leaves_nothing_behind()
     assert_eq!(world.settled(&intake).await.quarantined, 1);
     assert_eq!(world.counted(&world.alpha).await.records, 19);
     assert_eq!(world.counted(&world.beta).await.records, 1);
-    // And a start is none the worse for it.
+    // And a start is not affected by it.
     let next = world.intake();
     let _running = next.recover().await.expect("recovered");
 
@@ -170,7 +170,7 @@ async fn a_statement_that_began_in_time_and_still_runs_is_waited_for() {
     assert_eq!(world.proved(&world.alpha).await.records, 5);
 }
 
-/// What may have become of a record whose payload is gone.
+/// What may have become of a record whose payload was deleted.
 pub(crate) const HARMS: [&str; 3] = [
     "ALTER TABLE cdr DELETE WHERE record_id = '3' SETTINGS mutations_sync = 1",
     "ALTER TABLE cdr UPDATE bytes_up = 0 WHERE record_id = '3' SETTINGS mutations_sync = 1",
@@ -215,7 +215,7 @@ async fn what_only_copies_stand_in_the_way_of_is_counted_when_they_are_dropped()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_record_is_put_right_while_its_payload_is_kept() {
+async fn a_changed_record_is_corrected_while_its_payload_is_kept() {
     let world = World::new().await;
     let intake = world.intake_with(patient(), NoFault);
     let sent: Vec<Record> = (0..10).map(|n| record(n, LONG)).collect();
@@ -259,7 +259,7 @@ async fn two_settlers_do_not_act_on_one_batch() {
     assert_eq!(world.proved(&world.alpha).await.records, 10);
 }
 
-/// Ten records of one batch, five of a day and five of the next one, a minute apart, whose payload is gone.
+/// Ten records of one batch, five of a day and five of the next one, a minute apart, whose payload was deleted.
 async fn a_minute_apart(world: &World, intake: &Intake) {
     let sent: Vec<Record> = (0..10)
         .map(|n| {

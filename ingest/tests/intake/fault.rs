@@ -13,7 +13,7 @@ use domain::{
 };
 use ingest::{
     pipeline::{Fault, Intake, NoFault, Of, Recovered, Settings, Step},
-    read::Limits,
+    read::BodyLimits,
 };
 
 use crate::world::{
@@ -47,9 +47,9 @@ impl Fault for StopAt {
 }
 
 fn cut(batch_records: usize) -> Settings {
-    let limits = Limits {
+    let limits = BodyLimits {
         batch_records,
-        ..Limits::default()
+        ..BodyLimits::default()
     };
     Settings {
         limits,
@@ -177,7 +177,7 @@ async fn after_a_stop_in_order_there_is_nothing_to_look_for() {
     post_lines(&intake, &world.alpha, &lines(&records(30)))
         .await
         .expect("taken");
-    intake.stop(running, true).await.expect("stopped");
+    intake.stop(running).await.expect("stopped");
     let (killed, second) = world.intake().recover().await.expect("recovered");
     assert_eq!((second.clean, second.looked_at), (true, 0));
     // Killed, and not stopped.
@@ -196,7 +196,7 @@ async fn usage_that_comes_after_a_stop_in_order_is_looked_for_at_the_next_start(
     drop(lost);
     let other = world.intake_with(cut(10), NoFault);
     let (running, _) = other.recover().await.expect("recovered");
-    other.stop(running, true).await.expect("stopped");
+    other.stop(running).await.expect("stopped");
     post_lines(&cut_off, &world.alpha, &lines(&records(30)))
         .await
         .expect("taken");
@@ -216,7 +216,7 @@ async fn a_stop_beside_a_batch_that_is_being_journaled_is_not_clean() {
         .await
         .expect("taken");
     let underway = Holds::Identity.write(&world).await;
-    intake.stop(running, true).await.expect("stopped");
+    intake.stop(running).await.expect("stopped");
     underway.commit().await.expect("committed");
     let (_running, found) = world.intake().recover().await.expect("recovered");
     assert!(!found.clean && !found.apart, "{found:?}");
@@ -227,10 +227,13 @@ async fn found_after(meanwhile: impl AsyncFnOnce(&World)) -> [Recovered; 2] {
     let world = World::new().await;
     let intake = world.intake();
     let (running, _) = intake.recover().await.expect("recovered");
-    intake.stop(running, true).await.expect("stopped");
+    intake.stop(running).await.expect("stopped");
     meanwhile(&world).await;
     let (running, next) = intake.recover().await.expect("recovered");
-    intake.stop(running, true).await.expect("stopped");
+    if !next.clean {
+        intake.prove().await.expect("proved");
+    }
+    intake.stop(running).await.expect("stopped");
     let (_running, last) = intake.recover().await.expect("recovered");
     [next, last]
 }
@@ -270,7 +273,7 @@ async fn a_mark_from_before_the_clock_was_put_back_counts_no_longer() {
 }
 
 #[tokio::test]
-async fn a_usage_store_that_was_put_back_is_noticed_and_healed_from_the_journal() {
+async fn a_usage_store_that_was_put_back_is_noticed_and_repaired_from_the_journal() {
     let world = World::new().await;
     let intake = world.intake_with(cut(10), NoFault);
     let (running, _) = intake.recover().await.expect("recovered");
@@ -278,7 +281,7 @@ async fn a_usage_store_that_was_put_back_is_noticed_and_healed_from_the_journal(
     post_lines(&intake, &world.alpha, &sent)
         .await
         .expect("taken");
-    intake.stop(running, true).await.expect("stopped");
+    intake.stop(running).await.expect("stopped");
     // The state of another moment: neither rows nor the mark of the stop.
     for table in ["cdr", "usage_day", "usage_year", "intake_mark"] {
         world.ask(&format!("TRUNCATE TABLE {table}")).await;

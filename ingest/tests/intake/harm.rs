@@ -1,12 +1,10 @@
 //! States of the usage store that no order of events should leave behind, put there by hand, and what a start makes of them.
 
+use std::time::Duration;
+
 use domain::journal::BatchState;
-use ingest::{
-    pipeline::{Intake, NoFault, Settings},
-    verify::Verifier,
-};
+use ingest::pipeline::{Intake, NoFault, Settings, Standing};
 use proptest::{prelude::*, test_runner::TestRunner};
-use uuid::Uuid;
 
 use crate::world::{
     FOREIGN, LONG, Record, SHORT, Totals, World, impatient, lines, numbers, patient, post_lines,
@@ -158,7 +156,7 @@ fn any_harm_to_any_tables_in_any_order_is_healed_by_a_start() {
                 harm.strike(&world).await;
             }
             let intake = world.intake_with(cut(), NoFault);
-            heal(&world, &intake).await;
+            recover_and_prove(&world, &intake).await;
             assert_eq!(world.proved(&world.alpha).await, expected, "{harms:?}");
             every_cell_agrees(&world).await;
             let again = post_lines(&intake, &world.alpha, &lines(&sent()))
@@ -168,7 +166,7 @@ fn any_harm_to_any_tables_in_any_order_is_healed_by_a_start() {
         });
         Ok(())
     });
-    outcome.expect("every state is healed");
+    outcome.expect("every state is repaired");
 }
 
 fn cut() -> Settings {
@@ -178,19 +176,16 @@ fn cut() -> Settings {
 }
 
 /// What a start does, first to what was in flight and then to all the rest.
-async fn heal(world: &World, intake: &Intake) {
+async fn recover_and_prove(world: &World, intake: &Intake) {
     let _running = intake.recover().await.expect("recovered");
     world.settled(intake).await;
-    let verifier = Verifier::new(world.store.clone(), world.db.clone());
-    let repaired = verifier
-        .repair(Uuid::new_v4(), intake)
-        .await
-        .expect("repaired");
+    let repaired = intake.prove().await.expect("proved");
     assert_eq!(repaired.report.count(), 0, "{repaired:?}");
+    assert_eq!(intake.standing(), Standing::Sound);
 }
 
 #[tokio::test]
-async fn a_refused_record_is_quarantined_alone_and_counted_when_it_is_mended() {
+async fn a_refused_record_is_quarantined_alone_and_counted_when_the_cause_is_removed() {
     let world = World::new().await;
     let intake = world.intake_with(impatient(), NoFault);
     world
@@ -250,7 +245,12 @@ async fn whoever_travelled_with_a_refused_record_is_answered_as_if_it_had_not() 
         .await;
     // Nothing is under way when the first delivery comes, so it travels alone; the others wait for it, and travel together.
     let settler = intake.clone();
-    let settling = tokio::spawn(async move { settler.maintain().await });
+    let settling = tokio::spawn(async move {
+        loop {
+            settler.settle().await.expect("settled");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
     let first = lines(&[record("first", LONG)]);
     let poisoned: Vec<Record> = (0..40).map(|n| record(n, LONG)).collect();
     let neighbour = [record("a1", LONG), record("a2", SHORT)];
@@ -290,7 +290,7 @@ const REFUSALS: [[&str; 2]; 2] = [
 
 #[tokio::test]
 async fn a_store_that_refuses_everything_quarantines_nothing() {
-    for [harm, mending] in REFUSALS {
+    for [harm, cure] in REFUSALS {
         let world = World::new().await;
         let intake = world.intake_with(impatient(), NoFault);
         world.ask(harm).await;
@@ -301,7 +301,7 @@ async fn a_store_that_refuses_everything_quarantines_nothing() {
             assert_eq!((settled.quarantined, settled.cut), (0, 0), "{harm}");
         }
         assert!(world.pending(BatchState::Journaled).await[0].attempts > 5);
-        world.ask(mending).await;
+        world.ask(cure).await;
         world.settled(&intake).await;
         assert_eq!(world.proved(&world.alpha).await.records, 2, "{harm}");
     }
@@ -311,7 +311,7 @@ async fn a_store_that_refuses_everything_quarantines_nothing() {
 async fn a_record_that_is_refused_while_others_are_taken_is_quarantined_whatever_the_engine_says() {
     let world = World::new().await;
     let intake = world.intake_with(impatient(), NoFault);
-    // No code that says for good.
+    // No code says that it is permanent.
     world
         .ask("ALTER TABLE cdr ADD CONSTRAINT poison CHECK throwIf(record_id = '2') = 0")
         .await;

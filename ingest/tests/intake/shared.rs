@@ -118,6 +118,7 @@ async fn only_the_tenant_that_is_gone_hears_that_it_is() {
     let batches = Seen::at(Step::Recorded, None);
     let intake = world.intake_with(patient(), batches.clone());
     let gone = scope(TenantId::new(Uuid::now_v7()), Role::TenantAdmin);
+    let gone = world.enter(gone).await.expect("entered");
     let [mine, theirs] = [record(1, LONG), record(2, FOREIGN)].map(|record| lines(&[record]));
     let (mine, nobodys, theirs) = tokio::join!(
         post_lines(&intake, &world.alpha, &mine),

@@ -1,4 +1,4 @@
-//! Ledger, records and cubes, broken on purpose, looked at and mended, on real engines.
+//! Ledger, records and cubes, broken on purpose, looked at and repaired, on real engines.
 
 mod look;
 mod repair;

@@ -1,16 +1,14 @@
-//! What a repair heals, and what it leaves alone and says so.
+//! What a repair corrects, and what it leaves and reports.
 
 use analytics::cube::Level;
 use chrono::{Datelike as _, TimeDelta};
-use ingest::{
-    pipeline::{Intake, NoFault, Settings},
-    verify::RecordsFromJournal,
-};
+use ingest::verify::RecordsFromJournal;
+use uuid::Uuid;
 
-use crate::world::{Delivered, Empty, World, day, month};
+use crate::world::{Delivered, World, day, month};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cubes_are_healed_up_the_chain_and_a_second_repair_changes_nothing() {
+async fn cubes_are_repaired_up_the_chain_and_a_second_repair_changes_nothing() {
     let (world, _) = World::sound().await;
     let sound = world.cubes().await;
     let (hours, _) = Level::Hour.partition_at(month(2)).expect("a partition");
@@ -31,7 +29,7 @@ async fn cubes_are_healed_up_the_chain_and_a_second_repair_changes_nothing() {
         "toUInt128(sim) % 3 = 0",
     );
     assert!(world.look().await.count() > 0);
-    let repaired = world.repair(&Empty).await;
+    let repaired = world.repair().await;
     assert_eq!(repaired.refused, [""; 0]);
     assert_eq!(repaired.report.differences, [""; 0]);
     for cube in Level::ALL {
@@ -44,7 +42,7 @@ async fn cubes_are_healed_up_the_chain_and_a_second_repair_changes_nothing() {
     }
     assert_eq!(world.cubes().await, sound);
     world.agrees().await;
-    let again = world.repair(&Empty).await;
+    let again = world.repair().await;
     assert_eq!((again.done, again.refused), (vec![], vec![]));
     assert_eq!(world.cubes().await, sound);
 }
@@ -58,9 +56,7 @@ async fn a_batch_that_went_in_twice_is_there_once_again() {
         "INSERT INTO cdr SELECT * REPLACE (now() + 60 AS apply_by) FROM cdr WHERE start >= toDateTime({}, 'UTC')",
         month(1).timestamp()
     ));
-    let (store, db) = (world.store.clone(), world.db.clone());
-    let intake = Intake::new(store, db, Settings::default(), NoFault);
-    let repaired = world.repair(&intake).await;
+    let repaired = world.repair().await;
     assert_eq!(repaired.report.differences, [""; 0]);
     assert!(
         repaired.done[0].contains("dropped copies of 1000 records"),
@@ -80,12 +76,12 @@ async fn cubes_are_not_made_to_forget_what_records_lack() {
         short.batch.uuid(),
         (day(short.from) + TimeDelta::days(2)).timestamp()
     ));
-    // Days broke too: they can be healed, since hours agree with the ledger.
+    // Days broke too: they can be repaired, since hours agree with the ledger.
     let (days, _) = Level::Day.partition_at(short.from).expect("a partition");
     world
         .cubes
         .run(&format!("ALTER TABLE usage_day DROP PARTITION ID '{days}'"));
-    let repaired = world.repair(&Empty).await;
+    let repaired = world.repair().await;
     assert_eq!(
         world.cubes().await,
         sound,
@@ -96,14 +92,14 @@ async fn cubes_are_not_made_to_forget_what_records_lack() {
     };
     let records = short.rows - short.rows_after(day(short.from) + TimeDelta::days(2));
     let expected = format!(
-        "records of alpha in {}-{:02} are short by {records} of batch {} whose payload is gone: usage_hour is left as it is",
+        "records of alpha in {}-{:02} are short by {records} of batch {} whose payload was deleted: usage_hour is left as it is",
         short.from.year(),
         short.from.month(),
         short.batch
     );
     assert_eq!(*sentence, expected);
     assert!(repaired.report.count() > 0, "it still differs, and says so");
-    let again = world.repair(&Empty).await;
+    let again = world.repair().await;
     assert_eq!(again.done, [""; 0]);
     assert_eq!(again.refused, repaired.refused);
 }
@@ -119,7 +115,7 @@ async fn nothing_is_corrected_from_a_cube_that_is_itself_short() {
             "ALTER TABLE {table} DROP PARTITION ID '{partition}'"
         ));
     }
-    let repaired = world.repair(&Empty).await;
+    let repaired = world.repair().await;
     let left = world.cubes().await;
     assert_eq!(left[1..], sound[1..], "days, months and years still know");
     assert!(
@@ -158,7 +154,8 @@ async fn the_journal_gives_first() {
         batch,
     };
     // It brings the records back through the views, so cubes have them twice until they are corrected.
-    let repaired = world.repair(&journal).await;
+    let repaired = world.verifier().repair(Uuid::new_v4(), &journal).await;
+    let repaired = repaired.expect("repaired");
     assert_eq!(repaired.done[0], "settled 1 batches from the journal");
     assert_eq!(repaired.refused, [""; 0]);
     assert_eq!(repaired.report.differences, [""; 0]);

@@ -10,7 +10,11 @@ use domain::{
     journal::hour_of,
     tenant::{self, NewTenant},
 };
-use ingest::verify::{RecordsFromJournal, Repaired, Report, Verifier};
+use ingest::{
+    operator::{Beside, Operator},
+    pipeline::Settings,
+    verify::{Repaired, Report, Verifier},
+};
 use testkit::{ClickHouseDb, PostgresDb};
 use uuid::Uuid;
 
@@ -21,15 +25,6 @@ pub(crate) struct World {
     pub(crate) tenant: TenantId,
     pub(crate) cubes: ClickHouseDb,
     pub(crate) postgres: PostgresDb,
-}
-
-/// The journal has nothing to give.
-pub(crate) struct Empty;
-
-impl RecordsFromJournal for Empty {
-    async fn settle_all(&self) -> domain::Result<u64> {
-        Ok(0)
-    }
 }
 
 /// First moment of the month that many months ago.
@@ -178,13 +173,18 @@ impl World {
         Verifier::new(self.store.clone(), self.db.clone())
     }
 
+    fn operator(&self) -> Operator {
+        let (store, db) = (self.store.clone(), self.db.clone());
+        Operator::new(store, db, Settings::default(), Beside::Servers)
+    }
+
     pub(crate) async fn look(&self) -> Report {
-        let report = self.verifier().look(Uuid::new_v4()).await;
+        let report = self.operator().verify().await;
         report.unwrap_or_else(|error| panic!("{error}: {:?}", error.cause()))
     }
 
-    pub(crate) async fn repair(&self, journal: &impl RecordsFromJournal) -> Repaired {
-        let repaired = self.verifier().repair(Uuid::new_v4(), journal).await;
+    pub(crate) async fn repair(&self) -> Repaired {
+        let repaired = self.operator().repair().await;
         repaired.unwrap_or_else(|error| panic!("{error}: {:?}", error.cause()))
     }
 

@@ -15,7 +15,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::token::Key;
+use super::key::Key;
 
 /// Issuer of development tokens.
 pub const ISSUER: &str = "simcube-development";

@@ -14,7 +14,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::token::Key;
+use super::key::Key;
 
 /// A key set or a discovery document is never larger.
 const DOCUMENT_BYTES: usize = 1024 * 1024;

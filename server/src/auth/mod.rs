@@ -5,6 +5,7 @@
 
 pub mod development;
 pub mod jwks;
+mod key;
 pub mod token;
 
 pub use development::DevelopmentKey;

@@ -5,23 +5,16 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use domain::{Clock, Code, Error, Result, Role, identity::VerifiedClaims};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::Validation;
 use serde_json::{Map, Value};
 
-use super::{DevelopmentKey, Jwks, development};
+use super::{DevelopmentKey, Jwks, development, key::Key};
 use crate::config::Oidc;
 
 /// Clocks of issuer and server may differ by this many seconds.
 const LEEWAY: f64 = 30.0;
 /// A token is never longer; header blocks are bounded by the HTTP server anyway.
 const TOKEN_BYTES: usize = 16 * 1024;
-
-/// A key and the only algorithm it verifies.
-#[derive(Clone)]
-pub(super) struct Key {
-    pub(super) algorithm: Algorithm,
-    pub(super) decoding: DecodingKey,
-}
 
 /// Where keys come from.
 pub enum Source {

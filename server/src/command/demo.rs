@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result, bail};
 use domain::{
     Clock as _, Db, Role, SystemClock, customer,
     grant::{self, GrantTarget},
-    identity,
     scope::Visibility,
     tenant::{self, NewTenant, Tenant},
 };
-use simulator::Target;
+use service::Entry;
+use simulator::Endpoint;
 
 use super::{simulate::administrator, stores::explain, token};
 use crate::{auth::development::Claims, config::Config};
@@ -40,11 +40,14 @@ const MARK: &str = "demo.loaded";
 ///
 /// The moment of the tenant's creation decides on the records, so that a load that was cut short goes on with the
 /// same ones and counts none of them twice.
-pub(super) async fn load(config: &Config, db: &Db, url: &str) -> Result<String> {
+pub(super) async fn load(config: &Config, db: &Db, entry: &Entry, url: &str) -> Result<String> {
     let mark = config.data.join(MARK);
     if !mark.exists() {
         for (index, slug) in TENANTS.into_iter().enumerate() {
             load_tenant(config, db, url, index, slug).await?;
+            open(db, entry, slug)
+                .await
+                .map_err(|error| explain(&error))?;
         }
         std::fs::write(&mark, "").with_context(|| format!("cannot write {}", mark.display()))?;
     }
@@ -63,11 +66,11 @@ async fn load_tenant(config: &Config, db: &Db, url: &str, index: usize, slug: &s
         "loading the demo fleet of {slug}: {} SIMs, {} days of usage",
         plan.sims, plan.days
     );
-    let target = Target::new(url, &administrator(config, slug)?)?;
+    let target = Endpoint::new(url, &administrator(config, slug)?)?;
     let progress = simulator::progress_bar();
     let summary = simulator::run(plan, &target, SystemClock.now(), &progress).await?;
     eprintln!("{slug}: {summary}");
-    open(db, slug).await.map_err(|error| explain(&error))
+    Ok(())
 }
 
 async fn ensure(db: &Db, slug: &str) -> domain::Result<Tenant> {
@@ -90,8 +93,8 @@ async fn ensure(db: &Db, slug: &str) -> domain::Result<Tenant> {
 }
 
 /// Lets the demo's users see something: Bosch everything, Dyer SIMs and usage, 3M devices only; the viewer Dyer.
-async fn open(db: &Db, slug: &str) -> domain::Result<()> {
-    let scope = identity::operator(db, slug, "demo").await?;
+async fn open(db: &Db, entry: &Entry, slug: &str) -> domain::Result<()> {
+    let scope = entry.identify_operator(slug, "demo").await?;
     let sims_and_usage = Visibility {
         sims: true,
         usage: true,

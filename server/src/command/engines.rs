@@ -10,8 +10,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::Refused;
-use crate::{config::Config, listener};
+use crate::{config::Config, listener, refused::Refused};
 
 /// Run the private engines alone, for tests
 ///
@@ -29,7 +28,7 @@ pub(super) struct Args {
     /// Throw away what the data folder holds, and keep nothing safe from a power loss: several times faster
     #[arg(long)]
     empty: bool,
-    /// Stop when the process that started this one is gone
+    /// Stop when the process that started this one has ended
     #[arg(long)]
     with_parent: bool,
 }

@@ -6,11 +6,8 @@ use anyhow::{Context as _, Result};
 use domain::fleet::{self, Report};
 use engines::Access;
 
-use super::{
-    Refused,
-    stores::{Stores, explain},
-};
-use crate::config::Config;
+use super::stores::{Stores, explain};
+use crate::{config::Config, refused::Refused};
 
 /// Import a fleet from a CSV file
 ///
@@ -44,7 +41,7 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
 }
 
 async fn import(stores: &Stores, slug: &str, file: BufReader<File>) -> Result<Report> {
-    let scope = stores.operator(slug).await?;
+    let scope = stores.administrator(slug).await?;
     let mut rows = 0;
     let progress = |chunk: &Report| {
         rows += chunk.rows;
@@ -66,9 +63,9 @@ fn print(report: &Report) {
             error.reason
         );
     }
-    let told = u64::try_from(report.errors.len()).unwrap_or(u64::MAX);
-    if told < report.rejected {
-        println!("and {} more refused rows", report.rejected - told);
+    let listed = u64::try_from(report.errors.len()).unwrap_or(u64::MAX);
+    if listed < report.rejected {
+        println!("and {} more rejected rows", report.rejected - listed);
     }
     println!(
         "{} rows: {} created, {} updated, {} unchanged, {} rejected",

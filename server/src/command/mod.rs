@@ -23,7 +23,10 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, Flags, Log, LogFormat};
+use crate::{
+    config::{Config, Flags, Log, LogFormat},
+    refused::Refused,
+};
 
 /// One GraphQL API for SIM and device fleets, whose numbers can be proved.
 #[derive(Parser)]
@@ -58,11 +61,6 @@ enum Command {
     Sdl(sdl::Args),
     Engines(engines::Args),
 }
-
-/// A command could not begin because of what it was told or what it found, not because of a fault.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(pub String);
 
 /// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {

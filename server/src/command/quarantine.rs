@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use domain::journal::{self, BatchState, Pending};
+use domain::journal::Pending;
 use engines::Access;
-use ingest::pipeline::{Intake, NoFault};
+use ingest::operator::Operator;
 
 use super::stores::{Stores, explain};
 use crate::config::Config;
@@ -27,19 +27,20 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let stores = Stores::open(config, Access::Beside).await?;
+    let operator = stores.operator(&config.intake);
     let outcome = if args.retry {
-        retry(&stores, config).await
+        retry(&operator).await
     } else {
-        list(&stores).await
+        list(&operator).await
     };
+    drop(operator);
     stores.close().await;
     outcome.map_err(|error| explain(&error))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(stores: &Stores) -> domain::Result<()> {
-    let cx = stores.db.system().await?;
-    let batches = journal::pending(&cx, BatchState::Quarantined, None, LISTED).await?;
+async fn list(operator: &Operator) -> domain::Result<()> {
+    let batches = operator.quarantine(LISTED).await?;
     for Pending {
         batch,
         rows,
@@ -55,14 +56,10 @@ async fn list(stores: &Stores) -> domain::Result<()> {
     Ok(())
 }
 
-async fn retry(stores: &Stores, config: &Config) -> domain::Result<()> {
-    let settings = config.intake.settings();
-    let intake = Intake::new(stores.store.clone(), stores.db.clone(), settings, NoFault);
-    let released = intake.release().await?;
-    println!("{released} batches are tried again");
-    if stores.is_holder() {
-        // No server runs that would.
-        let settled = intake.settle().await?;
+async fn retry(operator: &Operator) -> domain::Result<()> {
+    let retried = operator.retry().await?;
+    println!("{} batches are tried again", retried.released);
+    if let Some(settled) = retried.settled {
         println!(
             "{} counted, {} quarantined",
             settled.counted, settled.quarantined

@@ -1,42 +1,31 @@
 //! `simcube serve`: the server.
 
 use std::{
+    future::{pending, ready},
     io::Write as _,
     net::SocketAddr,
     process::ExitCode,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
-use analytics::Store;
 use anyhow::{Context as _, Result};
-use domain::{Code, Db, SystemClock};
+use domain::{Db, SystemClock};
 use engines::Access;
-use ingest::{
-    pipeline::{Intake, NoFault, Running},
-    verify::{self, Repaired},
-};
+use ingest::pipeline::{Intake, NoFault, Running, Standing};
 use resolvers::Api;
 use service::Entry;
 use tokio::signal::unix::{SignalKind, signal};
-use uuid::Uuid;
 
 use super::{demo, stores::Stores};
 use crate::{
     auth::Verifier,
     config::Config,
     listener,
-    route::{Check, Health, Parts, Stop, router},
+    route::{Check, Health, Parts, router},
+    stop::Stop,
+    worker::{self, Worker},
 };
-
-/// Between two attempts to settle the journal while an engine does not answer.
-const RECOVERY_PAUSE: Duration = Duration::from_secs(2);
-
-/// Between two attempts to verify.
-const VERIFY_PAUSE: Duration = Duration::from_secs(10);
 
 /// Serve the API
 ///
@@ -73,28 +62,22 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         config.intake.settings(),
         NoFault,
     );
-    let recovered = Arc::new(AtomicBool::new(false));
-    let differs = Arc::new(AtomicBool::new(false));
+    let worker = Worker::default();
+    let entry = Entry::new(stores.db.clone(), stores.store.clone());
     let parts = Parts {
         verifier,
-        entry: Entry::new(stores.db.clone(), stores.store.clone()),
+        entry: entry.clone(),
         api: Api::new(config.graphql),
         intake: intake.clone(),
-        checks: checks(&stores, &intake, &recovered, &differs),
-        recovered: recovered.clone(),
+        checks: checks(&stores, &intake, &worker),
         http: config.http.clone(),
         stop: stop.clone(),
     };
-    let running = Arc::new(Mutex::new(None));
-    let sound = Arc::new(AtomicBool::new(false));
     let background = Background {
-        db: stores.db.clone(),
+        worker: worker.clone(),
         intake: intake.clone(),
-        recovered,
-        differs,
-        sound: sound.clone(),
-        store: stores.store.clone(),
-        running: running.clone(),
+        db: stores.db.clone(),
+        entry,
         config: config.clone(),
         address,
         demo: args.demo,
@@ -109,15 +92,8 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         grace,
     )
     .await;
-    background.abort();
-    // An aborted task has ended when it was waited for; a panic in it was logged.
-    background.await.ok();
-    let running = running
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    if let Some(running) = running
-        && let Err(error) = intake.stop(running, sound.load(Ordering::Acquire)).await
+    if let Some(running) = worker.finish(background).await
+        && let Err(error) = intake.stop(running).await
     {
         tracing::warn!(
             cause = error.cause(),
@@ -153,15 +129,11 @@ fn on_signal(stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-fn checks(
-    stores: &Stores,
-    intake: &Intake,
-    recovered: &Arc<AtomicBool>,
-    differs: &Arc<AtomicBool>,
-) -> Vec<Check> {
-    let (db, store, recovered) = (stores.db.clone(), stores.store.clone(), recovered.clone());
-    let (intake, differs) = (intake.clone(), differs.clone());
-    vec![
+/// What readiness depends on.
+fn checks(stores: &Stores, intake: &Intake, worker: &Worker) -> Vec<Check> {
+    let (db, store) = (stores.db.clone(), stores.store.clone());
+    let [recovery, ledger, quarantine] = [intake.clone(), intake.clone(), intake.clone()];
+    let mut checks = vec![
         Check::new("postgres", move || {
             let db = db.clone();
             async move { db.ping().await.is_ok().into() }
@@ -171,120 +143,58 @@ fn checks(
             async move { store.ping().await.is_ok().into() }
         }),
         Check::new("recovery", move || {
-            let recovered = recovered.load(Ordering::Acquire);
-            async move { recovered.into() }
+            ready(Health::from(recovery.standing() != Standing::Starting))
         }),
         Check::new("ledger", move || {
-            let differs = differs.load(Ordering::Acquire);
-            async move {
-                if differs {
-                    Health::Degraded
-                } else {
-                    Health::Ok
-                }
-            }
+            ready(Health::degraded_if(ledger.standing() == Standing::Differs))
         }),
         Check::new("quarantine", move || {
-            let intake = intake.clone();
+            let intake = quarantine.clone();
             async move {
                 match intake.quarantined().await {
-                    Ok(0) => Health::Ok,
-                    Ok(_) => Health::Degraded,
+                    Ok(batches) => Health::degraded_if(batches > 0),
                     Err(_) => Health::Down,
                 }
             }
         }),
-    ]
+    ];
+    checks.extend(worker::intake::JOBS.map(|job| {
+        let worker = worker.clone();
+        Check::new(job, move || {
+            ready(Health::degraded_if(worker.is_failing(job)))
+        })
+    }));
+    checks
 }
 
 /// What happens beside serving.
 struct Background {
-    db: Db,
+    worker: Worker,
     intake: Intake,
-    recovered: Arc<AtomicBool>,
-    /// Whether something was found that could not be mended.
-    differs: Arc<AtomicBool>,
-    /// Whether ledger, records and cubes are known to agree but for what intake did since.
-    sound: Arc<AtomicBool>,
-    store: Store,
-    /// Set once the intake is open.
-    running: Arc<Mutex<Option<Running>>>,
+    db: Db,
+    entry: Entry,
     config: Config,
     address: SocketAddr,
     demo: bool,
 }
 
 impl Background {
-    /// Brings the cubes up to the journal, then opens the intake, says that all is ready, and keeps the journal tidy.
-    async fn run(self) {
-        let (running, recovered) = loop {
-            match self.intake.recover().await {
-                Ok(recovered) => break recovered,
-                Err(error) => {
-                    let cause = error.cause();
-                    if error.code() == Code::Unavailable {
-                        tracing::warn!(cause, "the journal cannot be settled yet");
-                    } else {
-                        tracing::error!(
-                            cause,
-                            "the journal cannot be settled: not ready until it is"
-                        );
-                    }
-                    tokio::time::sleep(RECOVERY_PAUSE).await;
-                }
-            }
-        };
-        tracing::info!(?recovered, "the journal is settled");
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
-        self.recovered.store(true, Ordering::Release);
-        let proved = async {
-            if recovered.clean {
-                self.sound.store(true, Ordering::Release);
-            } else {
-                self.prove().await;
-            }
-        };
-        tokio::join!(self.intake.maintain(), self.announce(), proved);
-    }
-
-    /// Compares everything with everything after a start that did not follow a stop in order, and mends what can be mended.
-    async fn prove(&self) {
-        let verifier = verify::Verifier::new(self.store.clone(), self.db.clone());
-        loop {
-            match verifier.repair(Uuid::new_v4(), &self.intake).await {
-                Ok(repaired) => return self.tell(&repaired),
-                Err(error) => {
-                    tracing::warn!(cause = error.cause(), %error, "the usage store cannot be verified yet");
-                    tokio::time::sleep(VERIFY_PAUSE).await;
-                }
-            }
+    /// Brings the cubes up to the journal, says that all is ready, and looks after the intake until the worker is stopped.
+    /// Nothing if it was stopped before the intake was open.
+    async fn run(self) -> Option<Running> {
+        let running = worker::intake::recover(&self.worker, &self.intake).await?;
+        tokio::select! {
+            () = worker::intake::look_after(&self.worker, &self.intake) => {}
+            // It goes with the jobs when these are stopped.
+            () = async { self.announce().await; pending().await } => {}
         }
-    }
-
-    fn tell(&self, repaired: &Repaired) {
-        for sentence in &repaired.done {
-            tracing::warn!("mended after a start that did not follow a stop in order: {sentence}");
-        }
-        for sentence in &repaired.refused {
-            tracing::error!("not mended: {sentence}");
-        }
-        let differences = repaired.report.count();
-        if differences > 0 {
-            tracing::error!(
-                differences,
-                "ledger, records and cubes differ: see `simcube verify`"
-            );
-        } else {
-            tracing::info!("ledger, records and every cube agree");
-        }
-        self.differs.store(differences > 0, Ordering::Release);
-        self.sound.store(differences == 0, Ordering::Release);
+        Some(running)
     }
 
     async fn announce(&self) {
         let url = format!("http://{}", self.address);
         if self.demo {
-            match demo::load(&self.config, &self.db, &url).await {
+            match demo::load(&self.config, &self.db, &self.entry, &url).await {
                 Ok(banner) => print(&banner),
                 Err(error) => {
                     tracing::error!(

@@ -5,10 +5,10 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::{Result, bail};
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use domain::{Clock as _, Role, SystemClock};
-use simulator::{Faults, Plan, Target, oracle};
+use simulator::{Endpoint, Faults, FleetPlan, oracle};
 
-use super::{Refused, token};
-use crate::{auth::development::Claims, config::Config};
+use super::token;
+use crate::{auth::development::Claims, config::Config, refused::Refused};
 
 /// A simulation may take long, and its token must last.
 const TTL: Duration = Duration::from_hours(24);
@@ -96,7 +96,7 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
             folder.display()
         );
     }
-    let target = Target::new(&to, &token)?;
+    let target = Endpoint::new(&to, &token)?;
     let summary = simulator::run(&plan, &target, now, &simulator::progress_bar()).await;
     match summary {
         Ok(summary) => println!("{summary}"),
@@ -116,10 +116,10 @@ pub(super) fn administrator(config: &Config, tenant: &str) -> Result<String> {
     token::sign(config, &claims, TTL)
 }
 
-fn plan(args: &Args, now: DateTime<Utc>) -> Plan {
+fn plan(args: &Args, now: DateTime<Utc>) -> FleetPlan {
     let today = now.date_naive().and_time(NaiveTime::MIN).and_utc();
     let until = args.until.unwrap_or(today);
-    let mut plan = Plan::new(&args.tenant, args.seed, args.sims, args.days, until);
+    let mut plan = FleetPlan::new(&args.tenant, args.seed, args.sims, args.days, until);
     plan.faults = args.faults.clone();
     plan.batch = args.batch;
     plan.order_seed = args.order.unwrap_or(args.seed);

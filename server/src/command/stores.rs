@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use analytics::{Store, migration::Step, network::Network};
 use anyhow::{Context as _, Result};
-use domain::{Code, Db, Scope, SystemClock, identifier::Plmn, identity};
+use domain::{Code, Db, Scope, SystemClock, identifier::Plmn};
 use engines::{
     Access, ClickHouseAddress, Engines, Settings,
     clickhouse::{InProcess, UnixSocket},
 };
+use ingest::operator::{Beside, Operator};
 use migrations::clickhouse::Layout;
+use service::Entry;
 
-use super::Refused;
-use crate::config::Config;
+use crate::{
+    config::{self, Config},
+    refused::Refused,
+};
 
 /// The two stores of this installation.
 pub(super) struct Stores {
@@ -46,14 +50,25 @@ impl Stores {
         Ok((db.map_err(|error| explain(&error))?, store))
     }
 
-    /// Whether this process holds the data folder, so that no server counts at the same time.
-    pub(super) fn is_holder(&self) -> bool {
-        self.engines.is_holder()
+    /// Whoever looks after the intake. The process that holds the data folder knows that no server runs.
+    pub(super) fn operator(&self, intake: &config::Intake) -> Operator {
+        let beside = if self.engines.is_holder() {
+            Beside::Nobody
+        } else {
+            Beside::Servers
+        };
+        Operator::new(
+            self.store.clone(),
+            self.db.clone(),
+            intake.settings(),
+            beside,
+        )
     }
 
     /// The person at the terminal, as an administrator of one tenant.
-    pub(super) async fn operator(&self, tenant: &str) -> Result<Scope> {
-        let scope = identity::operator(&self.db, tenant, "command line").await;
+    pub(super) async fn administrator(&self, tenant: &str) -> Result<Scope> {
+        let entry = Entry::new(self.db.clone(), self.store.clone());
+        let scope = entry.identify_operator(tenant, "command line").await;
         scope.map_err(|error| match error.code() {
             Code::NotFound => Refused(format!(
                 "there is no tenant `{tenant}`: simcube tenant create"

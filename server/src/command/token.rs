@@ -5,11 +5,11 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::{Result, bail};
 use domain::{Clock as _, Role, SystemClock, identity::VerifiedClaims};
 
-use super::Refused;
 use crate::{
     auth::{DevelopmentKey, development::Claims},
     config::Config,
     listener,
+    refused::Refused,
 };
 
 /// Print a development token, and nothing else

@@ -126,7 +126,7 @@ impl Failure {
     }
 
     /// Puts status and headers on an answer.
-    pub(super) fn dress(self, response: &mut Response) {
+    pub(super) fn add_headers(self, response: &mut Response) {
         *response.status_mut() = self.status;
         response.headers_mut().extend(self.headers);
     }
@@ -149,7 +149,7 @@ impl IntoResponse for Failure {
         let mut body = self.extensions();
         body["message"] = self.message.as_str().into();
         let mut response = Json(body).into_response();
-        self.dress(&mut response);
+        self.add_headers(&mut response);
         response
     }
 }

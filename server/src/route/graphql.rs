@@ -299,7 +299,7 @@ impl Form {
         let mut value = failure.to_graphql();
         value["errors"][0]["extensions"]["requestId"] = self.id.0.as_str().into();
         let mut response = body(&value, self.media);
-        failure.dress(&mut response);
+        failure.add_headers(&mut response);
         response
     }
     /// An error of the request itself has no path; then nothing was executed and there is no data.

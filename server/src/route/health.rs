@@ -32,6 +32,11 @@ impl Health {
             Self::Down => "down",
         }
     }
+
+    /// Well, unless somebody must look at it.
+    pub fn degraded_if(odd: bool) -> Self {
+        if odd { Self::Degraded } else { Self::Ok }
+    }
 }
 
 impl From<bool> for Health {

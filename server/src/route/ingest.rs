@@ -68,14 +68,14 @@ async fn deliver(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let session = app.entry().enter_to_deliver(scope, operation).await?;
+    let deliverer = app.entry().enter_to_deliver(&scope, operation).await?;
     let format = format.map_err(unsupported)?;
     let intake = app.intake()?;
     let encoding =
         Encoding::parse(text(headers, &header::CONTENT_ENCODING)).map_err(unsupported)?;
     let body = body.into_data_stream();
     let account = intake
-        .submit(session.scope(), &format, encoding, body)
+        .submit(&deliverer, &format, encoding, body)
         .await
         .map_err(refused)?;
     Ok(answer(&account))

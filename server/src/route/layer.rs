@@ -13,7 +13,8 @@ use http::{HeaderName, HeaderValue, header};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{Failure, Stop};
+use super::Failure;
+use crate::stop::Stop;
 
 /// Header that names the request in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -95,6 +96,6 @@ pub(super) async fn until_cut(State(stop): State<Stop>, request: Request, next: 
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     let failure = Failure::from(Error::new(Code::Internal, "internal error"));
     let mut response = axum::Json(failure.to_graphql_and_rest()).into_response();
-    failure.dress(&mut response);
+    failure.add_headers(&mut response);
     response
 }

@@ -7,17 +7,10 @@ mod ingest;
 mod layer;
 mod negotiate;
 mod playground;
-mod stop;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use ::ingest::pipeline::Intake;
+use ::ingest::pipeline::{Intake, Standing};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -34,11 +27,11 @@ use tower_http::{
 
 pub use failure::Failure;
 pub use health::{Check, Health};
-pub use stop::Stop;
 
 use crate::{
     auth::{self, Verifier},
     config::Http,
+    stop::Stop,
 };
 
 /// What the routes are made of.
@@ -51,8 +44,6 @@ pub struct Parts {
     pub api: Api,
     /// The way in for usage records.
     pub intake: Intake,
-    /// Whether the journal was replayed; until then no usage records are taken.
-    pub recovered: Arc<AtomicBool>,
     /// What readiness depends on.
     pub checks: Vec<Check>,
     /// Limits.
@@ -86,15 +77,14 @@ impl App {
         &self.0.api
     }
 
-    /// The way in for usage records, once the journal was replayed.
+    /// The way in for usage records, once the journal is settled.
     fn intake(&self) -> Result<&Intake, Failure> {
-        if self.0.recovered.load(Ordering::Acquire) {
-            Ok(&self.0.intake)
-        } else {
-            Err(Failure::new(
+        match self.0.intake.standing() {
+            Standing::Starting => Err(Failure::new(
                 Code::Unavailable,
                 "the server is starting; try again",
-            ))
+            )),
+            _ => Ok(&self.0.intake),
         }
     }
 

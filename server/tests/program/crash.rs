@@ -90,9 +90,9 @@ async fn a_killed_server_loses_nothing_and_counts_nothing_twice() {
         .output()
         .await
         .expect("the sender runs");
-    let told = String::from_utf8_lossy(&again.stdout).into_owned()
+    let shown = String::from_utf8_lossy(&again.stdout).into_owned()
         + &String::from_utf8_lossy(&again.stderr);
-    assert!(told.contains(" 0 accepted"), "{told}");
+    assert!(shown.contains(" 0 accepted"), "{shown}");
     let proved = program.print(&["verify", "--oracle", "oracle"]);
     assert!(proved.ends_with("0 differences"), "{proved}");
 }

@@ -236,7 +236,7 @@ fn month_of(round: u32) -> DateTime<Utc> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_became_of_the_folder_a_start_heals_it() {
+async fn whatever_became_of_the_folder_a_start_repairs_it() {
     let (mut world, mut server) = World::new().await;
     for (round, harms) in (0..).zip(ROUNDS) {
         let kept = world.keep();
@@ -334,7 +334,7 @@ async fn a_journal_that_was_put_back_is_noticed() {
     copy(&kept, &journal);
 
     let (server, log) = world.start().await;
-    assert!(log.contains("one of them was put back"), "{log}");
+    assert!(log.contains("one of them was restored"), "{log}");
     assert!(degraded(&server).await);
     let verified = world.program.run(&["verify", "--repair"]);
     let shown = String::from_utf8_lossy(&verified.stdout);

@@ -1,10 +1,7 @@
-//! What the server answers over HTTP: statuses, limits, errors without internals, and its end.
-
-use std::time::Duration;
+//! What the server answers over HTTP: statuses, limits and errors without internals.
 
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use domain::{Clock as _, SystemClock};
-use futures::StreamExt as _;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
@@ -50,7 +47,7 @@ pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, HeaderMap, V
     (status, headers, value)
 }
 
-fn graphql(server: &Server, token: &str, query: &str) -> RequestBuilder {
+pub(crate) fn graphql(server: &Server, token: &str, query: &str) -> RequestBuilder {
     let body = json!({ "query": query });
     client()
         .post(format!("{}/graphql", server.url))
@@ -58,7 +55,7 @@ fn graphql(server: &Server, token: &str, query: &str) -> RequestBuilder {
         .json(&body)
 }
 
-fn code(value: &Value) -> &str {
+pub(crate) fn code(value: &Value) -> &str {
     value
         .pointer("/errors/0/extensions/code")
         .or(value.get("code"))
@@ -393,176 +390,4 @@ async fn a_delivery_is_counted_once_and_its_sender_told() {
     let (_, _, refused) = answer(graphql(&server, &sender, usage)).await;
     assert_eq!(code(&refused), "FORBIDDEN", "an ingest token only writes");
     assert!(!program.log().contains(ICCID));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_in_flight_finishes_after_sigterm_and_the_exit_is_clean() {
-    let program = Program::new();
-    let mut server = program.serve(&[]).await;
-    fleet(&program, "alpha");
-    let (lines, body) = tokio::sync::mpsc::channel::<Result<String, std::io::Error>>(1);
-    let request = client()
-        .post(format!("{}/api/v1/ingest/cdrs", server.url))
-        .bearer_auth(program.token("alpha", "ingest"))
-        .header("content-type", "application/x-ndjson")
-        .body(reqwest::Body::wrap_stream(futures::stream::unfold(
-            body,
-            |mut body| async { Some((body.recv().await?, body)) },
-        )));
-    let sending = tokio::spawn(answer(request));
-    lines
-        .send(Ok(format!("{}\n", record("1", 5))))
-        .await
-        .expect("sent");
-    let live = answer(client().get(format!("{}/health/ready", server.url))).await;
-    assert_eq!(live.0, StatusCode::OK);
-    server.terminate();
-    until_refused(&server.url).await;
-    lines
-        .send(Ok(format!("{}\n", record("2", 5))))
-        .await
-        .expect("sent");
-    drop(lines);
-    let (status, _, reply) = sending.await.expect("not aborted");
-    assert_eq!(
-        (status, &reply["accepted"]),
-        (StatusCode::OK, &json!(2)),
-        "{reply}"
-    );
-    assert_eq!(server.wait().await, Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_outlasts_the_grace_period_is_answered_503() {
-    let program = Program::new();
-    let mut server = program.serve(&[("SIMCUBE_HTTP__GRACE_SECONDS", "1")]).await;
-    fleet(&program, "alpha");
-    let endless =
-        futures::stream::repeat_with(|| Ok::<_, std::io::Error>("\n")).then(|line| async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            line
-        });
-    let request = client()
-        .post(format!("{}/api/v1/ingest/cdrs", server.url))
-        .bearer_auth(program.token("alpha", "ingest"))
-        .header("content-type", "application/x-ndjson")
-        .body(reqwest::Body::wrap_stream(endless));
-    let sending = tokio::spawn(answer(request));
-    let ready = answer(client().get(format!("{}/health/ready", server.url))).await;
-    assert_eq!(ready.0, StatusCode::OK);
-    server.terminate();
-    let (status, headers, value) = sending.await.expect("not aborted");
-    assert_eq!((status.as_u16(), code(&value)), (503, "UNAVAILABLE"));
-    assert!(headers.contains_key("retry-after"));
-    assert_eq!(server.wait().await, Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_cut_off_by_sigterm_under_load() {
-    let program = Program::new();
-    let mut server = program.serve(&[]).await;
-    program.print(&["tenant", "create", "alpha"]);
-    let token = program.token("alpha", "tenant_admin");
-    let workers = (0..16).map(|_| {
-        let request = graphql(&server, &token, "{ me { role permissions } }");
-        tokio::spawn(async move {
-            let mut whole = 0_u32;
-            loop {
-                match request.try_clone().expect("a plain body").send().await {
-                    Ok(response) => {
-                        let status = response.status().as_u16();
-                        assert!(status == 200 || status == 503, "{status}");
-                        response.json::<Value>().await.expect("a whole answer");
-                        whole += 1;
-                    }
-                    // Not accepted any more, or taken by the kernel and never by the server.
-                    Err(_) => return whole,
-                }
-            }
-        })
-    });
-    let workers: Vec<_> = workers.collect();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    server.terminate();
-    let counts = futures::future::join_all(workers).await;
-    assert!(
-        counts
-            .into_iter()
-            .map(|count| count.expect("every answer was whole"))
-            .sum::<u32>()
-            > 16
-    );
-    assert_eq!(server.wait().await, Some(0));
-}
-
-/// Waits until the server accepts no more connections.
-async fn until_refused(url: &str) {
-    let address = url.strip_prefix("http://").expect("a URL");
-    let refused = async {
-        while tokio::net::TcpStream::connect(address).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), refused)
-        .await
-        .expect("the listener closes");
-}
-
-#[test]
-fn what_cannot_begin_says_so_in_a_sentence_and_exits_with_2() {
-    let program = Program::new();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = taken.local_addr().expect("an address").to_string();
-    let unknown = program.file("unknown.toml", "lisen = \"x\"\n");
-    let narrow = program.file("narrow.toml", "[pool]\nconnections = 7\n");
-    let cases: [(&[&str], &str); 7] = [
-        (&["serve", "--listen", &address], "is in use"),
-        (
-            &["serve", "--listen", "nonsense"],
-            "cannot listen on nonsense",
-        ),
-        (&["config", "--config", "/nowhere.toml"], "does not exist"),
-        (&["config", "--config", &unknown], "lisen"),
-        (&["serve", "--config", &narrow], "pool.connections is 7"),
-        (
-            &["token", "--tenant", "alpha", "--role", "customer_user"],
-            "names a customer",
-        ),
-        (
-            &["import", "/nowhere.csv", "--tenant", "alpha"],
-            "cannot read /nowhere.csv",
-        ),
-    ];
-    for (arguments, sentence) in cases {
-        let output = program.run(arguments);
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
-        assert!(error.contains(sentence), "{arguments:?}: {error}");
-        assert_eq!(error.trim().lines().count(), 1, "one sentence: {error}");
-    }
-}
-
-#[test]
-fn token_prints_only_the_token_and_config_no_secret() {
-    let program = Program::new();
-    let token = program.token("alpha", "support");
-    assert_eq!(token.split('.').count(), 3);
-    assert!(!token.contains(char::is_whitespace));
-    let output = program
-        .command(&["config"])
-        .env("DATABASE_URL", "postgres://me:hunter2@localhost/x")
-        .output()
-        .expect("the program runs");
-    let text = String::from_utf8(output.stdout).expect("text");
-    assert!(
-        text.contains("postgres://me:****@localhost/x") && !text.contains("hunter2"),
-        "{text}"
-    );
-    let refused = program
-        .command(&["token", "--tenant", "alpha", "--role", "support"])
-        .env("OIDC_ISSUER", "https://issuer.example")
-        .output()
-        .expect("the program runs");
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(refused.stdout.is_empty());
 }

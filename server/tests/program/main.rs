@@ -1,9 +1,11 @@
 //! The program as its users meet it: started as a process on real engines, spoken to over HTTP and by commands.
 
+mod command;
 mod crash;
 mod folder;
 mod http;
 mod quarantine;
 mod starving;
+mod stop;
 mod support;
 mod verify;

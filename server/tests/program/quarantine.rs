@@ -38,7 +38,18 @@ async fn a_quarantined_record_degrades_the_server_until_it_is_counted() {
     fleet(&program, "alpha");
     let sender = program.token("alpha", "ingest");
     let (_, well) = ready(&server).await;
-    let checks = ["postgres", "clickhouse", "recovery", "ledger", "quarantine"];
+    let checks = [
+        "postgres",
+        "clickhouse",
+        "recovery",
+        "ledger",
+        "quarantine",
+        "proof",
+        "settling",
+        "payloads",
+        "months",
+        "filters",
+    ];
     let ok: Value = checks.iter().map(|name| (*name, json!("ok"))).collect();
     assert_eq!(well, json!({ "status": "ok", "checks": ok }));
 

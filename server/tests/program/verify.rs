@@ -1,4 +1,4 @@
-//! A simulation with every fault, counted once, proved by its oracle, and mended when a cube is not.
+//! A simulation with every fault, counted once, proved by its oracle, and repaired when a cube is not.
 
 use crate::support::{Program, Server};
 
@@ -13,7 +13,7 @@ fn simulate(program: &Program, server: &Server, more: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_oracle_agrees_whatever_the_order_and_a_broken_cube_is_found_and_mended() {
+async fn the_oracle_agrees_whatever_the_order_and_a_broken_cube_is_found_and_repaired() {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
@@ -62,10 +62,10 @@ async fn the_oracle_agrees_whatever_the_order_and_a_broken_cube_is_found_and_men
         shown.contains("differs: acme") && shown.contains("  differ\n"),
         "{shown}"
     );
-    let mended = program.print(&["verify", "--oracle", "oracle", "--repair"]);
+    let repaired = program.print(&["verify", "--oracle", "oracle", "--repair"]);
     assert!(
-        mended.contains("cells of usage_day of acme") && mended.ends_with("0 differences"),
-        "{mended}"
+        repaired.contains("cells of usage_day of acme") && repaired.ends_with("0 differences"),
+        "{repaired}"
     );
     let again = program.print(&["verify", "--repair"]);
     assert!(!again.contains("repaired"), "{again}");

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     block::{self, Block, sources},
-    plan::Plan,
+    plan::FleetPlan,
     record::Feed,
 };
 
@@ -114,7 +114,7 @@ type Books = BTreeMap<(String, String), (u64, i128, i128)>;
 ///
 /// # Errors
 /// When a file cannot be written.
-pub fn write(plan: &Plan, dir: &Path) -> Result<Manifest, Error> {
+pub fn write(plan: &FleetPlan, dir: &Path) -> Result<Manifest, Error> {
     std::fs::create_dir_all(dir).map_err(|source| Error::File {
         path: dir.into(),
         source,
@@ -171,7 +171,7 @@ pub fn write(plan: &Plan, dir: &Path) -> Result<Manifest, Error> {
 }
 
 /// How many deliveries one run of `plan` makes, retries aside.
-pub fn deliveries(plan: &Plan) -> u64 {
+pub fn deliveries(plan: &FleetPlan) -> u64 {
     (0..block::count(plan))
         .map(|number| Block::new(plan, number).deliveries())
         .sum()
@@ -222,7 +222,7 @@ fn day_of(moment: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// The expected usage of one block, sorted.
-fn usage_of(plan: &Plan, block: &Block) -> Vec<UsageRow> {
+fn usage_of(plan: &FleetPlan, block: &Block) -> Vec<UsageRow> {
     let [gateway, streamer] = sources(plan);
     let mut rows: BTreeMap<UsageKey, UsageRow> = BTreeMap::new();
     for journey in &block.journeys {
@@ -248,7 +248,7 @@ fn usage_of(plan: &Plan, block: &Block) -> Vec<UsageRow> {
     rows.into_values().collect()
 }
 
-fn book(plan: &Plan, block: &Block, books: &mut Books) {
+fn book(plan: &FleetPlan, block: &Block, books: &mut Books) {
     let [gateway, streamer] = sources(plan);
     let mut enter = |source: &str, code: &str, up: u64, down: u64| {
         let line = books

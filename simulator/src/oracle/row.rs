@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use exports::{Cell, Column, Kind, Record, Row};
+use exports::{Cell, Column, FileRow, Kind, Record};
 
 /// Usage of one day, by everything that the cubes can be asked for. Compared with a coarser cube, `day` is the first day of
 /// its period.
@@ -35,50 +35,17 @@ pub struct UsageRow {
 
 impl Record for UsageRow {
     const COLUMNS: &'static [Column] = &[
-        Column {
-            name: "source",
-            kind: Kind::Text,
-        },
-        Column {
-            name: "customer",
-            kind: Kind::Text,
-        },
-        Column {
-            name: "iccid",
-            kind: Kind::Text,
-        },
-        Column {
-            name: "device",
-            kind: Kind::Text,
-        },
-        Column {
-            name: "network",
-            kind: Kind::Text,
-        },
-        Column {
-            name: "rat",
-            kind: Kind::Text,
-        },
-        Column {
-            name: "service",
-            kind: Kind::Text,
-        },
-        Column {
-            name: "day",
-            kind: Kind::Moment,
-        },
-        Column {
-            name: "records",
-            kind: Kind::Count,
-        },
-        Column {
-            name: "bytes_up",
-            kind: Kind::Sum,
-        },
-        Column {
-            name: "bytes_down",
-            kind: Kind::Sum,
-        },
+        Column::new("source", Kind::Text),
+        Column::new("customer", Kind::Text),
+        Column::new("iccid", Kind::Text),
+        Column::new("device", Kind::Text),
+        Column::new("network", Kind::Text),
+        Column::new("rat", Kind::Text),
+        Column::new("service", Kind::Text),
+        Column::new("day", Kind::Moment),
+        Column::new("records", Kind::Count),
+        Column::new("bytes_up", Kind::Sum),
+        Column::new("bytes_down", Kind::Sum),
     ];
 
     fn cells<'a>(&'a self, cells: &mut Vec<Cell<'a>>) {
@@ -100,7 +67,7 @@ impl Record for UsageRow {
         ]);
     }
 
-    fn from_row(row: &Row<'_>) -> Result<Self, exports::Error> {
+    fn from_row(row: &FileRow<'_>) -> Result<Self, exports::Error> {
         Ok(Self {
             source: row.text(0)?.to_owned(),
             customer: row.text(1)?.to_owned(),
@@ -135,26 +102,11 @@ pub struct AccountingRow {
 
 impl Record for AccountingRow {
     const COLUMNS: &'static [Column] = &[
-        Column {
-            name: "source",
-            kind: Kind::Text,
-        },
-        Column {
-            name: "code",
-            kind: Kind::Text,
-        },
-        Column {
-            name: "records",
-            kind: Kind::Count,
-        },
-        Column {
-            name: "bytes_up",
-            kind: Kind::Sum,
-        },
-        Column {
-            name: "bytes_down",
-            kind: Kind::Sum,
-        },
+        Column::new("source", Kind::Text),
+        Column::new("code", Kind::Text),
+        Column::new("records", Kind::Count),
+        Column::new("bytes_up", Kind::Sum),
+        Column::new("bytes_down", Kind::Sum),
     ];
 
     fn cells<'a>(&'a self, cells: &mut Vec<Cell<'a>>) {
@@ -167,7 +119,7 @@ impl Record for AccountingRow {
         ]);
     }
 
-    fn from_row(row: &Row<'_>) -> Result<Self, exports::Error> {
+    fn from_row(row: &FileRow<'_>) -> Result<Self, exports::Error> {
         Ok(Self {
             source: row.text(0)?.to_owned(),
             code: row.text(1)?.to_owned(),

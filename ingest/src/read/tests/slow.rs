@@ -1,4 +1,4 @@
-//! Senders who are slow, silent or gone, and readers without room.
+//! Senders who are slow, silent or disconnected, and readers without room.
 
 use std::convert::Infallible;
 
@@ -26,12 +26,12 @@ fn dripping(text: &'static str, count: usize, pause: Duration) -> impl Stream<It
 }
 
 /// Limits without time: what waits, waits for ever.
-fn patient() -> Limits {
-    Limits {
+fn patient() -> BodyLimits {
+    BodyLimits {
         silence: Duration::MAX,
         rate_window: Duration::MAX,
         linger: Duration::MAX,
-        ..Limits::default()
+        ..BodyLimits::default()
     }
 }
 
@@ -40,7 +40,7 @@ async fn next(reader: &mut Reader) -> Vec<String> {
     shown(&batch.expect("a batch").records)
 }
 
-async fn refusal(reader: &mut Reader) -> (Code, String) {
+async fn rejection(reader: &mut Reader) -> (Code, String) {
     let outcome = reader.next_batch().await.map(|batch| batch.is_some());
     let error = outcome.expect_err("refused");
     (error.code(), error.to_string())
@@ -55,19 +55,19 @@ async fn what_came_whole_before_a_break_counts_and_a_cut_line_does_not() {
     let mut lines = reader(stream::iter(chunks), Framing::Lines, patient(), place());
     assert_eq!(next(&mut lines).await, ["{\"a\":1}", "{\"a\":2}"]);
     let broke_off = (Code::InvalidInput, "the body broke off".to_owned());
-    assert_eq!(refusal(&mut lines).await, broke_off);
+    assert_eq!(rejection(&mut lines).await, broke_off);
 
     let chunks = [
         Ok(Bytes::from_static(b"{\"a\":1} {\"a\":2}")),
         Err(io::Error::other("reset")),
     ];
     let mut json = reader(stream::iter(chunks), Framing::Json, patient(), place());
-    assert_eq!(refusal(&mut json).await, broke_off);
+    assert_eq!(rejection(&mut json).await, broke_off);
 }
 
 #[tokio::test]
 async fn a_silent_sender_is_not_waited_for() {
-    let limits = Limits {
+    let limits = BodyLimits {
         silence: Duration::from_millis(10),
         ..patient()
     };
@@ -75,7 +75,7 @@ async fn a_silent_sender_is_not_waited_for() {
         let mut reader = reader(then_silent(&["[{"]), framing, limits, place());
         let text = "the body broke off: nothing came for too long";
         assert_eq!(
-            refusal(&mut reader).await,
+            rejection(&mut reader).await,
             (Code::InvalidInput, text.to_owned())
         );
     }
@@ -83,7 +83,7 @@ async fn a_silent_sender_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_sender_who_drips_is_broken_off() {
-    let limits = Limits {
+    let limits = BodyLimits {
         rate: 1024 * 1024,
         rate_window: Duration::from_millis(20),
         ..patient()
@@ -91,7 +91,7 @@ async fn a_sender_who_drips_is_broken_off() {
     let millisecond = Duration::from_millis(1);
     for framing in [Framing::Lines, Framing::Json] {
         let drops = dripping("[", usize::MAX, millisecond);
-        let (code, text) = refusal(&mut reader(drops, framing, limits, place())).await;
+        let (code, text) = rejection(&mut reader(drops, framing, limits, place())).await;
         assert_eq!(code, Code::InvalidInput);
         assert!(text.starts_with("the body broke off: less than"), "{text}");
     }
@@ -116,7 +116,7 @@ fn pass(time: Duration) {
 
 #[tokio::test]
 async fn a_slow_sender_of_whole_records_is_heard_to_the_end() {
-    let limits = Limits {
+    let limits = BodyLimits {
         rate: u64::MAX / 1_000,
         rate_window: Duration::from_millis(5),
         ..patient()
@@ -132,7 +132,7 @@ async fn a_slow_sender_of_whole_records_is_heard_to_the_end() {
 
 #[tokio::test]
 async fn time_that_the_server_takes_is_not_counted() {
-    let limits = Limits {
+    let limits = BodyLimits {
         silence: Duration::from_millis(200),
         rate: u64::MAX / 1_000,
         rate_window: Duration::from_millis(200),
@@ -154,7 +154,7 @@ async fn time_that_the_server_takes_is_not_counted() {
 
 #[tokio::test]
 async fn whole_records_do_not_wait_for_a_sender_who_pauses() {
-    let limits = Limits {
+    let limits = BodyLimits {
         linger: Duration::from_millis(1),
         ..patient()
     };
@@ -168,7 +168,7 @@ async fn whole_records_do_not_wait_for_a_sender_who_pauses() {
 
 #[tokio::test]
 async fn a_record_does_not_wait_longer_for_a_sender_who_never_pauses() {
-    let limits = Limits {
+    let limits = BodyLimits {
         linger: Duration::from_millis(20),
         ..patient()
     };
@@ -292,12 +292,12 @@ async fn a_body_that_is_read_whole_is_refused_whole() {
         patient(),
         place(),
     );
-    assert_eq!(refusal(&mut json).await.0, Code::LimitExceeded);
+    assert_eq!(rejection(&mut json).await.0, Code::LimitExceeded);
     let mut json = reader(
         body(&vec![b' '; 11 << 20], 100_000),
         Framing::Json,
         patient(),
         place(),
     );
-    assert_eq!(refusal(&mut json).await.0, Code::LimitExceeded);
+    assert_eq!(rejection(&mut json).await.0, Code::LimitExceeded);
 }

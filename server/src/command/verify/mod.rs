@@ -3,28 +3,15 @@
 mod oracle;
 mod table;
 
-use std::{
-    path::PathBuf,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use domain::Code;
 use engines::Access;
-use ingest::{
-    pipeline::{Intake, NoFault, Settings},
-    verify::{RecordsFromJournal, Repaired, Report, Verifier, Waiting},
-};
-use uuid::Uuid;
+use ingest::verify::{Repaired, Report, Waiting};
 
 use super::stores::{Stores, explain};
 use crate::config::Config;
 
-/// How long another verification is waited for.
-const PATIENCE: Duration = Duration::from_mins(10);
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(500);
 /// Differences printed; the rest is counted.
 const SHOWN: usize = 50;
 
@@ -39,7 +26,7 @@ pub(super) struct Args {
     /// Folder that `simulate --oracle` wrote
     #[arg(long, value_name = "DIR")]
     oracle: Option<PathBuf>,
-    /// Mend what differs, from the journal and the records up, then compare again
+    /// Repair what differs, from the journal and the records up, then compare again
     #[arg(long)]
     repair: bool,
 }
@@ -47,7 +34,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let expected = args.oracle.as_deref().map(oracle::read).transpose()?;
     let stores = Stores::open(config, Access::Beside).await?;
-    let outcome = verify(&stores, &args, &config.intake.settings(), expected.as_ref()).await;
+    let outcome = verify(&stores, &args, config, expected.as_ref()).await;
     stores.close().await;
     let (differences, count) = outcome?;
     for line in differences.iter().take(SHOWN) {
@@ -68,24 +55,18 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
 async fn verify(
     stores: &Stores,
     args: &Args,
-    settings: &Settings,
+    config: &Config,
     expected: Option<&oracle::Expected>,
 ) -> Result<(Vec<String>, u64)> {
-    let intake = Intake::new(stores.store.clone(), stores.db.clone(), *settings, NoFault);
-    let verifier = Verifier::new(stores.store.clone(), stores.db.clone());
-    // A table's name and a hash's salt: nothing that anybody could have foreseen.
-    let run = Uuid::new_v4();
+    let operator = stores.operator(&config.intake);
     let looked = async {
         if args.repair {
-            let repaired = patiently(|| verifier.repair(run, &intake)).await?;
+            let repaired = operator.repair().await?;
             print_repair(&repaired);
-            return Ok(repaired.report);
+            Ok(repaired.report)
+        } else {
+            operator.verify().await
         }
-        if stores.is_holder() {
-            // No server runs: what a crash left in the journal is counted now, as a server's start would.
-            intake.settle_all().await?;
-        }
-        patiently(|| verifier.look(run)).await
     };
     let report = looked
         .await
@@ -99,22 +80,6 @@ async fn verify(
         differences.extend(found);
     }
     Ok((differences, count))
-}
-
-/// Waits for a verification that is under way elsewhere: a server verifies after a start that follows no stop in order.
-async fn patiently<T, F>(verify: impl Fn() -> F) -> domain::Result<T>
-where
-    F: Future<Output = domain::Result<T>>,
-{
-    let started = Instant::now();
-    loop {
-        match verify().await {
-            Err(error) if error.code() == Code::Conflict && started.elapsed() < PATIENCE => {
-                tokio::time::sleep(PAUSE).await;
-            }
-            outcome => return outcome,
-        }
-    }
 }
 
 fn print_repair(repaired: &Repaired) {

@@ -35,7 +35,7 @@ pub(super) fn read(folder: &Path) -> Result<Expected> {
 
 /// Compares usage in every table by everything that it knows (by day; coarser cubes by their own period), and the books.
 pub(super) async fn compare(stores: &Stores, expected: &Expected) -> Result<Vec<String>> {
-    let scope = stores.operator(&expected.manifest.tenant).await?;
+    let scope = stores.administrator(&expected.manifest.tenant).await?;
     let cx = stores
         .db
         .read(&scope)

@@ -1,24 +1,24 @@
-//! Breaking tables on purpose, seeing it, healing it.
+//! Breaking tables on purpose, seeing it, correcting it.
 
-use std::collections::BTreeMap;
+mod batch;
+mod cell;
 
 use analytics::{
     CdrRow, System,
     cube::Level,
-    usage::{Dimension, Key, Measure, UsageQuery},
-    verify::{Area, Comparison, Corrected, Count, Table},
+    verify::{Area, Comparison, Corrected, Count},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Period,
-    id::{BatchId, CustomerId, DeviceId, SimId, TenantId},
+    id::{CustomerId, DeviceId, SimId, TenantId},
 };
 use uuid::Uuid;
 
 use crate::{
     Db,
     fleet::{self, Leave, batch, everything, insert, month, now, record, tenant},
-    migrated, usage,
+    migrated,
 };
 
 /// A store with the usage of one tenant.
@@ -215,7 +215,7 @@ async fn a_device_that_was_swapped_in_a_year_is_seen_and_brought_back() {
 }
 
 #[tokio::test]
-async fn a_broken_cube_is_healed_from_the_next_finer_one() {
+async fn a_broken_cube_is_corrected_from_the_next_finer_one() {
     let world = world().await;
     let elsewhere = month(5).timestamp();
     let lost = |level: Level| {
@@ -394,206 +394,4 @@ async fn what_may_have_expired_is_compared_among_the_cubes_only() {
     let seen = world.compare_at(later).await.differences;
     let days = seen.iter().find(|d| d.level == Level::Day);
     assert_eq!(days.map(|d| d.period.from()), Some(month(3)));
-}
-
-fn wrapped<'a>(rows: impl Iterator<Item = &'a CdrRow>) -> i64 {
-    rows.fold(0_i64, |sum, row| {
-        sum.wrapping_add(row.identity.as_u64_pair().1.cast_signed())
-    })
-}
-
-#[tokio::test]
-async fn records_of_a_batch_have_the_checksum_that_the_ledger_gives_them() {
-    let world = world().await;
-    let tables = world.db.tables(&system());
-    let counted = tables.batches(&system(), None, None).await;
-    let counted = counted.expect("counted");
-    let ids: Vec<BatchId> = counted.iter().map(|found| found.batch).collect();
-    assert!(ids.len() == 2 && ids.is_sorted());
-    for found in &counted {
-        let of_batch: Vec<&CdrRow> = world
-            .rows
-            .iter()
-            .filter(|row| row.batch == found.batch)
-            .collect();
-        assert_eq!(found.checksum, wrapped(of_batch.iter().copied()));
-        assert_eq!(found.count.records, 300);
-        assert_eq!(
-            Some(found.first),
-            of_batch.iter().map(|row| row.start).min()
-        );
-        assert_eq!(Some(found.last), of_batch.iter().map(|row| row.start).max());
-    }
-    let bound = Some((ids[0], world.tenant));
-    let one = |after, until| {
-        let tables = &tables;
-        async move {
-            tables
-                .batches(&system(), after, until)
-                .await
-                .expect("counted")
-        }
-    };
-    assert_eq!(one(None, bound).await, counted[..1]);
-    assert_eq!(one(bound, None).await, counted[1..]);
-    let asked = tables.batches_of(&system(), world.tenant, &ids[1..]).await;
-    assert_eq!(asked.expect("counted"), counted[1..]);
-}
-
-#[tokio::test]
-async fn a_copy_in_the_place_of_a_missing_record_is_seen_and_dropped() {
-    let world = world().await;
-    let first = world.rows[0].clone();
-    // Two records of one hour that are alike but for their identity.
-    let twin = CdrRow {
-        identity: Uuid::new_v4(),
-        ..first.clone()
-    };
-    world.db.run(&insert(std::slice::from_ref(&twin))).await;
-    world.agrees().await;
-    // One becomes a copy of the other, past the views: cubes keep counting two.
-    for sql in [
-        "CREATE TABLE beside AS cdr".to_owned(),
-        format!(
-            "INSERT INTO beside SELECT * REPLACE (now() + 1800 AS apply_by) FROM cdr WHERE identity = '{}'",
-            first.identity
-        ),
-        format!(
-            "ALTER TABLE cdr DELETE WHERE identity = '{}' SETTINGS mutations_sync = 1",
-            twin.identity
-        ),
-        "ALTER TABLE cdr ATTACH PARTITION ALL FROM beside".to_owned(),
-    ] {
-        world.db.run(&sql).await;
-    }
-    assert_eq!(world.compare().await.differences, [], "sums are no proof");
-
-    let tables = world.db.tables(&system());
-    let twice = tables.twice(&system(), 10).await.expect("looked");
-    let [copy] = &twice[..] else {
-        panic!("{twice:?}")
-    };
-    assert_eq!((copy.identity, copy.records), (first.identity, 2));
-    assert_eq!(copy.batches, [first.batch]);
-    let checksums: BTreeMap<BatchId, i64> = tables
-        .batches(&system(), None, None)
-        .await
-        .expect("counted")
-        .into_iter()
-        .map(|found| (found.batch, found.checksum))
-        .collect();
-    let ledger = wrapped(
-        world
-            .rows
-            .iter()
-            .chain([&twin])
-            .filter(|row| row.batch == first.batch),
-    );
-    assert_ne!(checksums[&first.batch], ledger);
-
-    let doubled = async |batch| {
-        let rows = world.db.doubled(&system(), world.tenant, batch).await;
-        rows.expect("looked")
-    };
-    assert_eq!(doubled(first.batch).await, std::slice::from_ref(&first));
-    // One that says something else under the same identity is not a copy.
-    world
-        .db
-        .run(&format!(
-            "ALTER TABLE cdr UPDATE bytes_up = bytes_up + 1 WHERE identity = '{}' AND apply_by < now() + 2000 \
-             SETTINGS mutations_sync = 1",
-            first.identity
-        ))
-        .await;
-    assert_eq!(doubled(first.batch).await.len(), 2);
-}
-
-#[tokio::test]
-async fn cells_that_were_corrected_away_are_in_no_answer() {
-    let world = world().await;
-    let stranger = Uuid::from_u128(4_711);
-    for level in Level::ALL {
-        world
-            .db
-            .run(&format!(
-                "INSERT INTO {level} SELECT * REPLACE (toUUID('{stranger}') AS sim) FROM {level} LIMIT 3"
-            ))
-            .await;
-    }
-    assert!(world.correct_all().await.iter().all(|cells| *cells > 0));
-    let staff = usage::staff(world.tenant);
-    for measures in [
-        vec![Measure::BytesUp],
-        vec![Measure::ActiveSims, Measure::Records],
-    ] {
-        let question = UsageQuery {
-            measures,
-            dimensions: vec![Dimension::Sim],
-            grain: None,
-            period: Period::new(month(4), month(0)).expect("a period"),
-            filter: None,
-            order_by: vec![],
-            limit: 1_000,
-        };
-        let answer = world.db.usage(&staff, &question).await.expect("an answer");
-        assert_eq!(answer.rows.len(), 100);
-        assert!(
-            answer
-                .rows
-                .iter()
-                .all(|row| row.keys != [Key::Id(stranger)])
-        );
-        let active = answer.totals.active_sims;
-        assert!(active.is_none_or(|sims| sims == 100), "{active:?}");
-    }
-    let whole = UsageQuery {
-        measures: vec![Measure::Records],
-        dimensions: vec![],
-        grain: None,
-        period: Period::new(month(6), month(5)).expect("a period"),
-        filter: None,
-        order_by: vec![],
-        limit: 1,
-    };
-    let nothing = world.db.usage(&staff, &whole).await.expect("an answer");
-    assert_eq!(
-        nothing.rows.len(),
-        1,
-        "the whole of a period is always one row"
-    );
-    assert_eq!(nothing.totals.records, Some(0));
-}
-
-#[tokio::test]
-async fn every_table_lists_every_cell_by_everything_it_knows() {
-    let world = world().await;
-    let tables = world.db.tables(&system());
-    for table in Table::ALL {
-        let width = table.listed_by();
-        let mut expected: BTreeMap<_, Count> = BTreeMap::new();
-        for row in &world.rows {
-            let start = width.period_at(row.start).expect("in range").from();
-            *expected
-                .entry((start, row.customer, row.sim, row.device))
-                .or_default() += Count {
-                records: 1,
-                bytes_up: 1,
-                bytes_down: 2,
-                units: 0,
-            };
-        }
-        let period = width.widened(world.area().period).expect("in range");
-        let listed = tables
-            .list(&system(), table, world.tenant, period)
-            .await
-            .expect("listed");
-        let found: BTreeMap<_, Count> = listed
-            .into_iter()
-            .map(|cell| {
-                let key = (cell.start, cell.key.customer, cell.key.sim, cell.key.device);
-                (key, cell.count)
-            })
-            .collect();
-        assert_eq!(found, expected, "{table}");
-    }
 }

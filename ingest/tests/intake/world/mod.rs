@@ -1,16 +1,16 @@
 //! Two tenants with a small fleet, and the means to compare journal and cubes.
 
+mod delivery;
+
 use std::{
     collections::HashMap,
-    convert::Infallible,
-    fmt::Display,
     io::Cursor,
+    ops::Deref,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use analytics::{Store, System};
-use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Clock, Db, Result, Role, Scope,
@@ -23,13 +23,13 @@ use domain::{
     scope::{Segment, Visibility},
     tenant::{self, NewTenant},
 };
-use futures::{Stream, stream};
-use ingest::{
-    format::Format,
-    pipeline::{Account, Fault, Intake, NoFault, Settings, Settled},
-    read::Encoding,
-};
+use ingest::pipeline::{Fault, Intake, NoFault, Settings, Settled};
+use service::{Deliverer, Entry};
 use testkit::{ClickHouseDb, PostgresDb};
+
+pub(crate) use delivery::{
+    Record, array, body, codes, lines, numbers, post_json, post_lines, post_stream, record,
+};
 
 /// A SIM of Alpha with a 20-digit ICCID that ends in its check digit.
 pub(crate) const LONG: &str = "89883030000000000015";
@@ -54,16 +54,16 @@ const CUBES: [&str; 4] = ["usage_hour", "usage_day", "usage_month", "usage_year"
 
 /// A clock that a test moves on.
 #[derive(Clone)]
-pub(crate) struct Hands(Arc<Mutex<DateTime<Utc>>>);
+pub(crate) struct TestClock(Arc<Mutex<DateTime<Utc>>>);
 
-impl Hands {
+impl TestClock {
     /// Moves the clock on.
     pub(crate) fn pass(&self, time: TimeDelta) {
         *self.0.lock().expect("clock") += time;
     }
 }
 
-impl Clock for Hands {
+impl Clock for TestClock {
     fn now(&self) -> DateTime<Utc> {
         *self.0.lock().expect("clock")
     }
@@ -87,13 +87,28 @@ pub(crate) struct Totals {
     pub(crate) units: u128,
 }
 
+/// A caller who was let in to deliver records.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    scope: Scope,
+    pub(crate) deliverer: Deliverer,
+}
+
+impl Deref for Caller {
+    type Target = Scope;
+
+    fn deref(&self) -> &Scope {
+        &self.scope
+    }
+}
+
 /// Everything that a test needs. Engines go first when dropped.
 pub(crate) struct World {
     pub(crate) db: Db,
     pub(crate) store: Store,
-    pub(crate) clock: Hands,
-    pub(crate) alpha: Scope,
-    pub(crate) beta: Scope,
+    pub(crate) clock: TestClock,
+    pub(crate) alpha: Caller,
+    pub(crate) beta: Caller,
     clickhouse: ClickHouseDb,
     pub(crate) postgres: PostgresDb,
 }
@@ -127,15 +142,15 @@ impl World {
     pub(crate) async fn new() -> Self {
         let engines = tokio::task::spawn_blocking(|| (testkit::postgres(), testkit::clickhouse()));
         let (postgres, clickhouse) = engines.await.expect("engines");
-        let clock = Hands(Arc::new(Mutex::new(NOW.parse().expect("a time"))));
+        let clock = TestClock(Arc::new(Mutex::new(NOW.parse().expect("a time"))));
         let db = Db::connect(postgres.url(), 10, Arc::new(clock.clone()))
             .await
             .expect("connected");
         let store = Store::remote(clickhouse.url())
             .expect("a URL")
             .with_database(clickhouse.database());
-        let alpha = new_tenant(&db, "alpha", ALPHA_FLEET).await;
-        let beta = new_tenant(&db, "beta", BETA_FLEET).await;
+        let alpha = new_tenant(&db, &store, "alpha", ALPHA_FLEET).await;
+        let beta = new_tenant(&db, &store, "beta", BETA_FLEET).await;
         let world = Self {
             db,
             store,
@@ -151,8 +166,13 @@ impl World {
     }
 
     /// Another tenant, whose fleet is `csv`.
-    pub(crate) async fn tenant(&self, slug: &str, csv: &str) -> Scope {
-        new_tenant(&self.db, slug, csv).await
+    pub(crate) async fn tenant(&self, slug: &str, csv: &str) -> Caller {
+        new_tenant(&self.db, &self.store, slug, csv).await
+    }
+
+    /// Lets a caller in.
+    pub(crate) async fn enter(&self, scope: Scope) -> Result<Caller> {
+        enter(&self.db, &self.store, scope).await
     }
 
     /// Changes the fleet.
@@ -337,7 +357,7 @@ impl World {
     }
 }
 
-async fn new_tenant(db: &Db, slug: &str, csv: &str) -> Scope {
+async fn new_tenant(db: &Db, store: &Store, slug: &str, csv: &str) -> Caller {
     let cx = db.system().await.expect("system");
     let new = NewTenant {
         slug: slug.into(),
@@ -348,7 +368,13 @@ async fn new_tenant(db: &Db, slug: &str, csv: &str) -> Scope {
     cx.commit().await.expect("committed");
     let scope = scope(tenant.id, Role::TenantAdmin);
     import(db, &scope, csv).await;
-    scope
+    enter(db, store, scope).await.expect("entered")
+}
+
+async fn enter(db: &Db, store: &Store, scope: Scope) -> Result<Caller> {
+    let entry = Entry::new(db.clone(), store.clone());
+    let deliverer = entry.enter_to_deliver(&scope, "test").await?;
+    Ok(Caller { scope, deliverer })
 }
 
 async fn import(db: &Db, scope: &Scope, csv: &str) {
@@ -375,116 +401,4 @@ fn parse(row: &str) -> Totals {
         down: sum(down),
         units: sum(units),
     }
-}
-
-/// A native record.
-#[derive(Clone, Debug)]
-pub(crate) struct Record {
-    pub(crate) id: String,
-    pub(crate) source: String,
-    pub(crate) iccid: String,
-    pub(crate) start: String,
-    pub(crate) end: String,
-    pub(crate) up: String,
-    pub(crate) down: String,
-}
-
-pub(crate) fn record(id: impl Display, iccid: &str) -> Record {
-    Record {
-        id: format!("{id}"),
-        source: "pgw-1".into(),
-        iccid: iccid.into(),
-        start: "2026-03-15T10:00:00Z".into(),
-        end: "2026-03-15T10:05:00Z".into(),
-        up: "100".into(),
-        down: "1000".into(),
-    }
-}
-
-impl Record {
-    pub(crate) fn json(&self) -> String {
-        let Self {
-            id,
-            source,
-            iccid,
-            start,
-            end,
-            up,
-            down,
-        } = self;
-        format!(
-            "{{\"record_id\":\"{id}\",\"source\":\"{source}\",\"iccid\":\"{iccid}\",\"mcc_mnc\":\"262-02\",\
-             \"radio_access_type\":\"LTE\",\"service\":\"DATA\",\"start\":\"{start}\",\"end\":\"{end}\",\
-             \"bytes_up\":{up},\"bytes_down\":{down}}}"
-        )
-    }
-}
-
-pub(crate) fn array(records: &[Record]) -> String {
-    let records: Vec<_> = records.iter().map(Record::json).collect();
-    format!("[{}]", records.join(","))
-}
-
-pub(crate) fn lines(records: &[Record]) -> String {
-    records.iter().map(|record| record.json() + "\n").collect()
-}
-
-pub(crate) fn body(
-    bytes: impl Into<Vec<u8>>,
-) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + Unpin + 'static {
-    let chunks: Vec<_> = bytes
-        .into()
-        .chunks(10_000)
-        .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
-        .collect();
-    stream::iter(chunks)
-}
-
-pub(crate) async fn post_json(intake: &Intake, scope: &Scope, text: &str) -> Result<Account> {
-    let format = Format::of_records(None)?;
-    intake
-        .submit(scope, &format, Encoding::Identity, body(text))
-        .await
-}
-
-pub(crate) async fn post_lines(intake: &Intake, scope: &Scope, text: &str) -> Result<Account> {
-    let format = Format::of_records(Some("application/x-ndjson"))?;
-    intake
-        .submit(scope, &format, Encoding::Identity, body(text))
-        .await
-}
-
-pub(crate) async fn post_stream(
-    intake: &Intake,
-    scope: &Scope,
-    stream: &str,
-    text: &str,
-) -> Result<Account> {
-    let format = Format::of_data_streamer(stream, Some("application/json; charset=utf-8"))?;
-    intake
-        .submit(scope, &format, Encoding::Identity, body(text))
-        .await
-}
-
-/// received, accepted, duplicate, rejected.
-pub(crate) fn numbers(reply: &Account) -> [u64; 4] {
-    assert_eq!(
-        reply.received,
-        reply.accepted + reply.duplicate + reply.rejected
-    );
-    [
-        reply.received,
-        reply.accepted,
-        reply.duplicate,
-        reply.rejected,
-    ]
-}
-
-/// Codes of the listed rejections, in order.
-pub(crate) fn codes(reply: &Account) -> Vec<&str> {
-    reply
-        .rejections
-        .iter()
-        .map(|rejected| rejected.code.as_ref())
-        .collect()
 }

@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// Shared by the listener and every request.
+/// Shared by all that is to stop together: listener and requests, or the jobs of a worker.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     asked: CancellationToken,
@@ -15,7 +15,7 @@ impl Stop {
         self.asked.cancel();
     }
 
-    /// The grace period is over: what is still in flight is answered 503.
+    /// The grace period is over: what is still in flight is given up.
     pub fn cut(&self) {
         self.ask();
         self.cut.cancel();
@@ -31,8 +31,8 @@ impl Stop {
         self.asked.cancelled().await;
     }
 
-    /// Waits until requests in flight are given up.
-    pub(super) async fn is_cut(&self) {
+    /// Waits until what is still in flight is given up.
+    pub(crate) async fn is_cut(&self) {
         self.cut.cancelled().await;
     }
 }

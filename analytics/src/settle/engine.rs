@@ -1,0 +1,78 @@
+//! What the engine is doing: its clock, and which statements of ours are running.
+
+use chrono::{DateTime, Utc};
+use domain::{Error, Result, id::BatchId};
+
+use crate::{Store, System, cdr::Attempt, store::fault};
+
+/// Which of the running statements correct something here.
+const CORRECTING: &str = "current_database = currentDatabase() \
+    AND (query LIKE 'INSERT INTO usage\\_%' OR query LIKE 'ALTER TABLE cdr DELETE %')";
+
+impl Store {
+    /// The engine's clock.
+    pub async fn now(&self, _: &System) -> Result<DateTime<Utc>> {
+        let now: i64 = self
+            .query("SELECT toUnixTimestamp64Milli(now64(3))")
+            .fetch_one()
+            .await
+            .map_err(fault)?;
+        DateTime::from_timestamp_millis(now).ok_or_else(|| Error::internal("the engine's clock"))
+    }
+
+    /// On a cluster, waits until the replica that answers here has everything that any of them took in. The caller holds the
+    /// apply lock, so that nothing is added meanwhile. A single server has nothing to wait for.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when the replica does not get there: what it says now is no evidence.
+    pub async fn catch_up(&self, _: &System) -> Result<()> {
+        let replicated: Vec<String> = self
+            .query(
+                "SELECT name FROM system.tables WHERE database = currentDatabase() \
+                 AND (name = 'cdr' OR startsWith(name, 'usage_')) AND startsWith(engine, 'Replicated') ORDER BY name",
+            )
+            .fetch_all()
+            .await
+            .map_err(fault)?;
+        for table in replicated {
+            self.execute(&format!("SYSTEM SYNC REPLICA {table} LIGHTWEIGHT"))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a statement is running that changes records or cubes beside an insert. The caller holds the apply lock, so
+    /// such a statement is of a process that has lost it.
+    pub async fn is_correcting(&self, _: &System) -> Result<bool> {
+        let running: u64 = self
+            .query(&format!(
+                "SELECT count() FROM (SELECT 1 FROM system.processes WHERE {CORRECTING} UNION ALL \
+                 SELECT 1 FROM system.mutations \
+                 WHERE database = currentDatabase() AND table = 'cdr' AND NOT is_done)"
+            ))
+            .fetch_one()
+            .await
+            .map_err(fault)?;
+        Ok(running > 0)
+    }
+
+    /// Asks the engine to cancel what [`Store::is_correcting`] sees. A mutation goes on.
+    pub async fn stop_correcting(&self, _: &System) -> Result<()> {
+        self.execute(&format!("KILL QUERY WHERE {CORRECTING} ASYNC"))
+            .await
+    }
+
+    /// Those of `batches` of which an insert is running.
+    pub async fn applying(&self, _: &System, batches: &[BatchId]) -> Result<Vec<BatchId>> {
+        let running: Vec<String> = self
+            .query("SELECT query FROM system.processes WHERE query LIKE 'INSERT INTO cdr %'")
+            .fetch_all()
+            .await
+            .map_err(fault)?;
+        let is_running = |batch: &BatchId| {
+            let mark = Attempt::mark(*batch);
+            running.iter().any(|query| query.contains(&mark))
+        };
+        Ok(batches.iter().copied().filter(is_running).collect())
+    }
+}

@@ -1,0 +1,104 @@
+//! Cells of the cubes: which are in an answer, and which are listed.
+
+use std::collections::BTreeMap;
+
+use analytics::{
+    cube::Level,
+    usage::{Dimension, Key, Measure, UsageQuery},
+    verify::{Count, Table},
+};
+use domain::Period;
+use uuid::Uuid;
+
+use super::{system, world};
+use crate::{fleet::month, usage};
+
+#[tokio::test]
+async fn cells_that_were_corrected_away_are_in_no_answer() {
+    let world = world().await;
+    let stranger = Uuid::from_u128(4_711);
+    for level in Level::ALL {
+        world
+            .db
+            .run(&format!(
+                "INSERT INTO {level} SELECT * REPLACE (toUUID('{stranger}') AS sim) FROM {level} LIMIT 3"
+            ))
+            .await;
+    }
+    assert!(world.correct_all().await.iter().all(|cells| *cells > 0));
+    let staff = usage::staff(world.tenant);
+    for measures in [
+        vec![Measure::BytesUp],
+        vec![Measure::ActiveSims, Measure::Records],
+    ] {
+        let question = UsageQuery {
+            measures,
+            dimensions: vec![Dimension::Sim],
+            grain: None,
+            period: Period::new(month(4), month(0)).expect("a period"),
+            filter: None,
+            order_by: vec![],
+            limit: 1_000,
+        };
+        let answer = world.db.usage(&staff, &question).await.expect("an answer");
+        assert_eq!(answer.rows.len(), 100);
+        assert!(
+            answer
+                .rows
+                .iter()
+                .all(|row| row.keys != [Key::Id(stranger)])
+        );
+        let active = answer.totals.active_sims;
+        assert!(active.is_none_or(|sims| sims == 100), "{active:?}");
+    }
+    let whole = UsageQuery {
+        measures: vec![Measure::Records],
+        dimensions: vec![],
+        grain: None,
+        period: Period::new(month(6), month(5)).expect("a period"),
+        filter: None,
+        order_by: vec![],
+        limit: 1,
+    };
+    let nothing = world.db.usage(&staff, &whole).await.expect("an answer");
+    assert_eq!(
+        nothing.rows.len(),
+        1,
+        "the whole of a period is always one row"
+    );
+    assert_eq!(nothing.totals.records, Some(0));
+}
+
+#[tokio::test]
+async fn every_table_lists_every_cell_by_everything_it_knows() {
+    let world = world().await;
+    let tables = world.db.tables(&system());
+    for table in Table::ALL {
+        let width = table.listed_by();
+        let mut expected: BTreeMap<_, Count> = BTreeMap::new();
+        for row in &world.rows {
+            let start = width.period_at(row.start).expect("in range").from();
+            *expected
+                .entry((start, row.customer, row.sim, row.device))
+                .or_default() += Count {
+                records: 1,
+                bytes_up: 1,
+                bytes_down: 2,
+                units: 0,
+            };
+        }
+        let period = width.widened(world.area().period).expect("in range");
+        let listed = tables
+            .list(&system(), table, world.tenant, period)
+            .await
+            .expect("listed");
+        let found: BTreeMap<_, Count> = listed
+            .into_iter()
+            .map(|cell| {
+                let key = (cell.start, cell.key.customer, cell.key.sim, cell.key.device);
+                (key, cell.count)
+            })
+            .collect();
+        assert_eq!(found, expected, "{table}");
+    }
+}

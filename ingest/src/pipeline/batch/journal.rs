@@ -1,0 +1,211 @@
+//! Steps 3 to 5, in one transaction: resolve, claim and record.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use domain::{
+    Error, Result, SystemCx,
+    id::{BatchId, TenantId},
+    journal::{self, Claim, Month, NewBatch, Verdict},
+    sim::resolve,
+};
+use uuid::{NoContext, Timestamp, Uuid};
+
+use super::{
+    super::{
+        Inner, Step, apply::Journaled, books::Books, decode::Item, horizon::Horizon, queue::Queued,
+    },
+    attribute::{Attributed, Share, attribute, claims_of, with_known_source},
+    order::ClaimOrder,
+};
+use crate::format::Cdr;
+
+/// Steps 3 to 5, with copies of the deliveries: when they fail, the deliveries are tried again.
+pub(super) async fn journal(
+    inner: &Inner,
+    deliveries: &[Queued],
+    patience: Duration,
+    order: &mut ClaimOrder,
+) -> Result<Written> {
+    let tenants: BTreeSet<TenantId> = deliveries.iter().map(|queued| queued.tenant).collect();
+    let tenants: Vec<TenantId> = tenants.into_iter().collect();
+    let begun = begin(inner, &tenants, patience).await?;
+    let mut by_tenant: BTreeMap<TenantId, Vec<(usize, Item<Cdr>)>> = BTreeMap::new();
+    for (place, queued) in deliveries.iter().enumerate() {
+        if begun.parts.contains_key(&queued.tenant) {
+            let line = by_tenant.entry(queued.tenant).or_default();
+            line.extend(queued.items.items.iter().map(|item| (place, item.clone())));
+        }
+    }
+    let share = |(tenant, items)| Share {
+        tenant,
+        part: begun.parts.get(&tenant).copied().unwrap_or_default(),
+        items,
+    };
+    let shares = by_tenant.into_iter().map(share).collect();
+    write(inner, begun, shares, deliveries.len(), order).await
+}
+
+/// A transaction that has begun to journal.
+pub(super) struct Begun {
+    pub(super) cx: SystemCx,
+    pub(super) month: Month,
+    /// Numbers of the parts of those tenants whose assignments stand still.
+    pub(super) parts: BTreeMap<TenantId, i64>,
+    pub(super) versions: HashMap<TenantId, i64>,
+    pub(super) apply_by: DateTime<Utc>,
+}
+
+async fn begin(inner: &Inner, tenants: &[TenantId], patience: Duration) -> Result<Begun> {
+    let apply_by = inner.deadline().await?;
+    loop {
+        let cx = inner.db.system().await?;
+        let held = journal::hold_attribution(&cx, tenants, inner.patience()).await?;
+        let now = cx.now();
+        let Some(month) = journal::hold_month(&cx)
+            .await?
+            .filter(|month| *month >= Month::of(now))
+        else {
+            drop(cx);
+            journal::open_month(&inner.db, now).await?;
+            continue;
+        };
+        journal::bound_waits(&cx, patience).await?;
+        let held: Vec<TenantId> = tenants
+            .iter()
+            .copied()
+            .filter(|tenant| held.contains(tenant))
+            .collect();
+        let versions = resolve::fleet_versions(&cx, &held).await?;
+        let sequences = journal::part_sequences(&cx, held.len()).await?;
+        let parts = held
+            .into_iter()
+            .zip(sequences)
+            .map(|(tenant, sequence)| (tenant, month.part(sequence)));
+        return Ok(Begun {
+            parts: parts.collect(),
+            cx,
+            month,
+            versions,
+            apply_by,
+        });
+    }
+}
+
+/// What the transaction came to.
+pub(super) struct Written {
+    /// Those whose deliveries it holds.
+    pub(super) tenants: BTreeSet<TenantId>,
+    pub(super) books: Books,
+    pub(super) batch: Option<Journaled>,
+    /// Parts that are repeated and not known to be counted.
+    pub(super) open: HashSet<i64>,
+}
+
+/// Steps 3 to 5, in the transaction that has begun.
+async fn write(
+    inner: &Inner,
+    begun: Begun,
+    shares: Vec<Share<Cdr>>,
+    deliveries: usize,
+    order: &mut ClaimOrder,
+) -> Result<Written> {
+    // Whole milliseconds, as the cubes keep them.
+    let now = begun.cx.now().timestamp_millis();
+    let now = DateTime::from_timestamp_millis(now).unwrap_or_default();
+    let horizon = Horizon::new(&inner.settings, now);
+    let mut sources = Vec::new();
+    let mut attributed = Vec::with_capacity(shares.len());
+    for share in shares {
+        let version = begun.versions.get(&share.tenant).copied();
+        let version = version.ok_or_else(|| Error::not_found("tenant"))?;
+        let share = attribute(inner, &begun.cx, version, &horizon, share).await?;
+        attributed.push(with_known_source(inner, &begun.cx, share, &mut sources).await?);
+    }
+    inner.reached(Step::Resolved)?;
+    let verdicts = claim(inner, &begun, &attributed).await?;
+    // A record of this batch that comes again in the next one waits there for the commit.
+    order.release();
+    let books = Books::new(batch_id(now), horizon, deliveries, verdicts.len());
+    let books = enter(books, attributed, verdicts)?;
+    let batch = record(&begun, &books, now).await?;
+    let open = open_parts(&begun.cx, &books).await?;
+    inner.reached(Step::Recorded)?;
+    begun.cx.commit().await?;
+    inner.guesses.learn_sources(sources);
+    Ok(Written {
+        tenants: begun.parts.into_keys().collect(),
+        books,
+        batch,
+        open,
+    })
+}
+
+/// Step 4.
+async fn claim(inner: &Inner, begun: &Begun, shares: &[Share<Attributed>]) -> Result<Vec<Verdict>> {
+    let claims: Vec<Claim> = shares.iter().flat_map(claims_of).collect();
+    let expected = inner.guesses.expected();
+    let verdicts = journal::claim(&begun.cx, begun.month, &claims, &inner.older, expected).await?;
+    inner.guesses.learn(&verdicts);
+    inner.reached(Step::Claimed)?;
+    Ok(verdicts)
+}
+
+/// Enters every record by its verdict, or as rejected.
+fn enter(
+    mut books: Books,
+    shares: Vec<Share<Attributed>>,
+    verdicts: Vec<Verdict>,
+) -> Result<Books> {
+    let mut verdicts = verdicts.into_iter();
+    for share in shares {
+        books.open(share.tenant, share.part);
+        for (delivery, item) in share.items {
+            match item.outcome {
+                Ok(attributed) => books.settle(delivery, &item.raw, attributed, verdicts.next())?,
+                Err(_) => books.reject_item(delivery, item),
+            }
+        }
+    }
+    Ok(books)
+}
+
+/// Step 5. Nothing is to be applied if nothing was accepted.
+async fn record(begun: &Begun, books: &Books, now: DateTime<Utc>) -> Result<Option<Journaled>> {
+    let (parts, payload, rows) = (books.parts(), books.payload(), books.rows());
+    let new = (rows > 0).then(|| NewBatch {
+        id: books.batch(),
+        rows,
+        encoding: analytics::cdr::ENCODING,
+        payload: &payload,
+        apply_by: begun.apply_by,
+        parts: &parts,
+    });
+    journal::record(&begun.cx, new, &books.tallies(), books.rejections(), now).await?;
+    Ok((rows > 0).then_some(Journaled {
+        batch: books.batch(),
+        rows,
+        payload,
+        apply_by: begun.apply_by,
+    }))
+}
+
+/// Parts of earlier batches that are repeated and not known to be counted.
+async fn open_parts(cx: &SystemCx, books: &Books) -> Result<HashSet<i64>> {
+    let repeated = books.repeated();
+    if repeated.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let open = journal::uncounted_parts(cx, &repeated).await?;
+    Ok(open.into_iter().map(|(part, _)| part).collect())
+}
+
+/// An id that sorts by the time of the transaction's clock.
+pub(in crate::pipeline) fn batch_id(now: DateTime<Utc>) -> BatchId {
+    let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
+    let time = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
+    BatchId::new(Uuid::new_v7(time))
+}

@@ -1,0 +1,296 @@
+//! Deliveries that wait, a line for each tenant.
+//!
+//! Tenants take turns, a delivery each. A batch takes turns until it is full, so a tenant with one delivery is in the next
+//! batch, or in the one after it, however many others wait elsewhere. As long as more than one tenant delivers, batches are
+//! smaller, so that a tenant with little to say does not wait for what a tenant with much to say sent before.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use domain::{Error, Result, id::TenantId};
+use tokio::sync::{Notify, oneshot};
+
+use super::{counted::Committed, decode::Items};
+
+/// A batch that tenants share is this much smaller: the time that it takes is what those with little to say wait for.
+const SHARED: usize = 4;
+/// Tenants share for as long as one of so many batches was not only one's own.
+const RECENT: usize = 8;
+
+/// A decoded delivery that waits for its batch.
+pub(super) struct Queued {
+    pub(super) tenant: TenantId,
+    pub(super) items: Items,
+    pub(super) reply: oneshot::Sender<Result<Committed>>,
+}
+
+impl Queued {
+    /// A delivery, and where to hear of its commit.
+    pub(super) fn new(
+        tenant: TenantId,
+        items: Items,
+    ) -> (Self, oneshot::Receiver<Result<Committed>>) {
+        let (reply, committed) = oneshot::channel();
+        let queued = Self {
+            tenant,
+            items,
+            reply,
+        };
+        (queued, committed)
+    }
+
+    pub(super) fn records(&self) -> usize {
+        self.items.items.len()
+    }
+}
+
+/// The lines in which deliveries wait.
+#[derive(Default)]
+pub(super) struct Lines {
+    state: Mutex<State>,
+    /// A delivery has come.
+    pub(super) changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    lines: HashMap<TenantId, VecDeque<Queued>>,
+    /// Tenants with a delivery in line, the next one first.
+    turns: VecDeque<TenantId>,
+    /// Whose the last batches were; none of those that had several tenants.
+    recent: VecDeque<Option<TenantId>>,
+    records: usize,
+    closed: bool,
+}
+
+impl Lines {
+    /// The state is queues and a sum that change together under the lock: a panic elsewhere leaves it whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a delivery at the end of its tenant's line.
+    pub(super) fn push(&self, queued: Queued) -> Result<()> {
+        let mut state = self.lock();
+        if state.closed {
+            let cause = "nothing is gathered any more";
+            return Err(Error::unavailable("intake is stopping, try again", cause));
+        }
+        state.enter(queued, VecDeque::push_back);
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Puts deliveries that were taken too early back where they were.
+    pub(super) fn put_back(&self, queued: Vec<Queued>) {
+        let mut state = self.lock();
+        for queued in queued.into_iter().rev() {
+            state.enter(queued, VecDeque::push_front);
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Takes deliveries by turns until they have `records`, or a part of that where tenants share. The last one may go beyond
+    /// it.
+    pub(super) fn take(&self, records: usize) -> Vec<Queued> {
+        let mut state = self.lock();
+        let records = if state.is_shared() {
+            records / SHARED
+        } else {
+            records
+        };
+        let mut taken = Vec::new();
+        let mut sum = 0;
+        while sum < records.max(1)
+            && let Some(next) = state.next()
+        {
+            sum += next.records();
+            taken.push(next);
+        }
+        state.remember(&taken);
+        taken
+    }
+
+    pub(super) fn records(&self) -> usize {
+        self.lock().records
+    }
+
+    /// Whether all that waits is one tenant's while others deliver, too.
+    pub(super) fn has_one_of_several(&self) -> bool {
+        let state = self.lock();
+        state.turns.len() == 1 && state.is_shared()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().turns.is_empty()
+    }
+
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        // Their senders hear that nothing became of them, because what would answer them is dropped.
+        state.lines.clear();
+        state.turns.clear();
+    }
+}
+
+impl State {
+    fn enter(&mut self, queued: Queued, at: fn(&mut VecDeque<Queued>, Queued)) {
+        self.records += queued.records();
+        let tenant = queued.tenant;
+        let line = self.lines.entry(tenant).or_default();
+        if line.is_empty() {
+            self.turns.push_back(tenant);
+        }
+        at(line, queued);
+    }
+
+    fn next(&mut self) -> Option<Queued> {
+        let tenant = self.turns.pop_front()?;
+        let line = self.lines.get_mut(&tenant)?;
+        let queued = line.pop_front()?;
+        if line.is_empty() {
+            self.lines.remove(&tenant);
+        } else {
+            self.turns.push_back(tenant);
+        }
+        self.records -= queued.records();
+        Some(queued)
+    }
+
+    fn is_shared(&self) -> bool {
+        let Some(first) = self.turns.front() else {
+            return false;
+        };
+        self.turns.len() > 1 || self.recent.iter().any(|only| only.as_ref() != Some(first))
+    }
+
+    fn remember(&mut self, batch: &[Queued]) {
+        let Some(first) = batch.first() else { return };
+        let is_alone = batch.iter().all(|queued| queued.tenant == first.tenant);
+        self.recent.push_back(is_alone.then_some(first.tenant));
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{format::Rejection, pipeline::decode::Item, read::Raw};
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Arrives(u128),
+        /// A batch of so many records.
+        Leaves(usize),
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            3 => (0..4_u128).prop_map(Event::Arrives),
+            1 => (1..6_usize).prop_map(Event::Leaves),
+        ]
+    }
+
+    /// A delivery of one record, which carries a number.
+    fn delivery(tenant: u128, number: u64) -> Queued {
+        let raw = Raw {
+            index: number,
+            bytes: Bytes::new(),
+            flaw: None,
+        };
+        let outcome = Err(Box::new(Rejection::unreadable("not looked at")));
+        let items = Items {
+            items: vec![Item { raw, outcome }],
+            room: None,
+        };
+        Queued::new(TenantId::new(Uuid::from_u128(tenant + 1)), items).0
+    }
+
+    fn number(queued: &Queued) -> u64 {
+        queued.items.items[0].raw.index
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_waits_for_more_than_one_turn_of_the_others(events in proptest::collection::vec(event(), 1..120)) {
+            let lines = Lines::default();
+            let mut left: Vec<Queued> = Vec::new();
+            // How many of the same tenant were in line before it, and how many had left.
+            let mut arrived: Vec<(usize, usize)> = Vec::new();
+            for event in events.into_iter().chain([Event::Leaves(usize::MAX)]) {
+                match event {
+                    Event::Leaves(records) => left.extend(lines.take(records)),
+                    Event::Arrives(tenant) => {
+                        let queued = delivery(tenant, arrived.len() as u64);
+                        let before = lines.lock().lines.get(&queued.tenant).map_or(0, VecDeque::len);
+                        arrived.push((before, left.len()));
+                        lines.push(queued).expect("open");
+                    }
+                }
+            }
+            prop_assert_eq!(left.len(), arrived.len());
+            prop_assert_eq!(lines.records(), 0);
+            for (at, queued) in left.iter().enumerate() {
+                let (before, since) = arrived[usize::try_from(number(queued)).expect("small")];
+                let meanwhile = &left[since..at];
+                let of = |tenant: TenantId| meanwhile.iter().filter(|other| other.tenant == tenant).count();
+                prop_assert_eq!(of(queued.tenant), before);
+                for other in meanwhile.iter().filter(|other| other.tenant != queued.tenant) {
+                    prop_assert!(of(other.tenant) <= before + 1);
+                }
+            }
+        }
+
+        #[test]
+        fn batches_are_smaller_while_others_deliver(tenants in proptest::collection::vec(0..3_u128, 1..60)) {
+            let lines = Lines::default();
+            let mut taken: Vec<u128> = Vec::new();
+            for tenant in tenants {
+                for number in 0..12 {
+                    lines.push(delivery(tenant, number)).expect("open");
+                }
+                let others = taken.iter().rev().take(RECENT).any(|other| *other != tenant);
+                prop_assert_eq!(lines.has_one_of_several(), others);
+                let batch = lines.take(8);
+                prop_assert_eq!(batch.len(), if others { 8 / SHARED } else { 8 });
+                taken.push(tenant);
+                // The rest of it leaves without being a batch.
+                let mut state = lines.lock();
+                while state.next().is_some() {}
+            }
+        }
+
+        #[test]
+        fn what_is_put_back_leaves_before_what_came_later(tenants in proptest::collection::vec(0..3_u128, 2..40), early in 1..10_usize) {
+            let lines = Lines::default();
+            let (first, later) = tenants.split_at(tenants.len() / 2);
+            let enter = |tenants: &[u128], from: usize| {
+                for (number, tenant) in (from as u64..).zip(tenants) {
+                    lines.push(delivery(*tenant, number)).expect("open");
+                }
+            };
+            enter(first, 0);
+            let taken = lines.take(early);
+            enter(later, first.len());
+            lines.put_back(taken);
+            let left = lines.take(usize::MAX);
+            prop_assert_eq!(left.len(), tenants.len());
+            for tenant in 0..3 {
+                let tenant = TenantId::new(Uuid::from_u128(tenant + 1));
+                let numbers = left.iter().filter(|queued| queued.tenant == tenant).map(number);
+                prop_assert!(numbers.is_sorted());
+            }
+        }
+    }
+}

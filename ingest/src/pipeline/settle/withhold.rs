@@ -1,0 +1,102 @@
+//! Cubes are corrected from records only where these are the ledger's: what touches other hours is withheld.
+
+use std::collections::BTreeMap;
+
+use analytics::{CdrRow, verify::Count};
+use chrono::{DateTime, Utc};
+use domain::{
+    Result,
+    id::{BatchId, TenantId},
+    journal,
+};
+
+use super::{super::Inner, Settled, case::Case, correct::Touched, cut::piece_of};
+use crate::{standstill::StandStill, verify};
+
+impl Inner {
+    /// Step 4. Says which cases may go on.
+    pub(super) async fn withhold(
+        &self,
+        still: &StandStill,
+        cases: Vec<Case>,
+        settled: &mut Settled,
+    ) -> Result<Vec<Case>> {
+        let batches: Vec<BatchId> = cases.iter().map(|case| case.pending.batch).collect();
+        let mut missing = Missing::default();
+        for case in &cases {
+            missing.add(case);
+        }
+        let mut unsound = Vec::new();
+        for (tenant, period, _) in Touched::of(&cases).areas()? {
+            let missing = missing.of(tenant);
+            let hour = verify::unexplained_hour(
+                still.cx(),
+                &self.store,
+                tenant,
+                period,
+                &missing,
+                &batches,
+            );
+            unsound.extend(hour.await?.map(|hour| (tenant, period, hour)));
+        }
+        let mut sound = Vec::with_capacity(cases.len());
+        for case in cases {
+            let touched = |row: &CdrRow| {
+                let area = unsound.iter().find(|(tenant, period, _)| {
+                    row.tenant == *tenant && period.from() <= row.start && row.start < period.to()
+                });
+                area.map(|(tenant, _, hour)| (*tenant, *hour))
+            };
+            let touched: BTreeMap<TenantId, DateTime<Utc>> =
+                case.rows.iter().filter_map(touched).collect();
+            let Some((tenant, hour)) = touched.first_key_value() else {
+                sound.push(case);
+                continue;
+            };
+            let batch = case.pending.batch;
+            // Other tenants' records have nothing to do with it.
+            let is_kept = |row: &CdrRow| touched.contains_key(&row.tenant);
+            let (kept, others): (Vec<CdrRow>, Vec<CdrRow>) =
+                case.rows.iter().cloned().partition(is_kept);
+            if !others.is_empty() && self.holds_all(still.cx(), &case).await? {
+                let pieces = vec![(batch, kept), (piece_of(&case), others)];
+                self.replace(still.cx(), &case, pieces).await?;
+                settled.cut += 1;
+            }
+            let hour = hour.format("%Y-%m-%dT%H:00Z");
+            tracing::error!(%batch, %tenant, %hour, "records are not those of the ledger: a batch is quarantined");
+            let reason = format!(
+                "the records of {hour} are not those that the ledger has, so nobody can tell whether the cubes have these \
+                 rows: see simcube verify"
+            );
+            journal::quarantine(still.cx(), batch, &reason).await?;
+            settled.quarantined += 1;
+        }
+        Ok(sound)
+    }
+}
+
+/// What is missing in the records, by source and hour, as the accounting has it.
+#[derive(Default)]
+struct Missing {
+    by_tenant: BTreeMap<TenantId, BTreeMap<(String, DateTime<Utc>), Count>>,
+}
+
+impl Missing {
+    fn add(&mut self, case: &Case) {
+        for row in case.missing.iter().map(|at| &case.rows[*at]) {
+            let hours = self.by_tenant.entry(row.tenant).or_default();
+            let hour = (row.source.clone(), journal::hour_of(row.start));
+            *hours.entry(hour).or_default() += Count {
+                records: 1,
+                bytes_up: row.bytes_up.into(),
+                bytes_down: row.bytes_down.into(),
+                units: 0,
+            };
+        }
+    }
+
+    fn of(&self, tenant: TenantId) -> BTreeMap<(String, DateTime<Utc>), Count> {
+        self.by_tenant.get(&tenant).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,256 @@
+//! Configuration in one place: defaults, then the file, then the environment, then flags. Unknown keys are
+//! refused. Every knob's documentation is its doc comment, which `simcube config` prints beside the value.
+
+mod render;
+mod secret;
+mod section;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use engines::clickhouse::EngineLimits;
+use figment::{
+    Figment,
+    providers::{Format as _, Serialized, Toml},
+    value::Value,
+};
+
+pub use secret::Secret;
+pub use section::{Config, Http, Intake, Log, LogFormat, Oidc, Pool};
+
+/// What the command line says, strongest of all.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--data`.
+    pub data: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<String>,
+}
+
+impl From<&Config> for engines::Settings {
+    fn from(config: &Config) -> Self {
+        let exposed = |url: Option<&Secret>| url.map(|url| url.expose().to_owned());
+        Self {
+            data: config.data.clone(),
+            engines: config.engines.clone(),
+            database_url: exposed(config.database_url.as_ref()),
+            clickhouse_url: exposed(config.clickhouse_url.as_ref()),
+            postgres_port: None,
+            limits: EngineLimits::default(),
+            durable: true,
+        }
+    }
+}
+
+/// Variables without our prefix, and the knob each sets.
+const PLAIN: [(&str, &str); 4] = [
+    ("DATABASE_URL", "database_url"),
+    ("CLICKHOUSE_URL", "clickhouse_url"),
+    ("OIDC_ISSUER", "oidc.issuer"),
+    ("OIDC_AUDIENCE", "oidc.audience"),
+];
+
+impl Config {
+    /// Reads every layer. `environment` is an argument so that tests need not change their process.
+    ///
+    /// # Errors
+    /// Names the key and the layer that is wrong.
+    pub fn load(
+        flags: &Flags,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        let file = flags
+            .config
+            .clone()
+            .unwrap_or_else(|| "simcube.toml".into());
+        if flags.config.is_some() && !file.is_file() {
+            bail!("the configuration file {} does not exist", file.display());
+        }
+        if file.is_file() {
+            figment = figment.merge(Toml::file_exact(&file));
+        }
+        for (name, value) in environment {
+            let Some(key) = key_of(&name) else { continue };
+            // An empty variable is an unset one: shells and compose files write them.
+            if !value.is_empty() {
+                figment = figment.merge((key, parse(&value)));
+            }
+        }
+        if let Some(data) = &flags.data {
+            figment = figment.merge(("data", data));
+        }
+        if let Some(listen) = &flags.listen {
+            figment = figment.merge(("listen", listen));
+        }
+        let mut config: Self = figment
+            .extract()
+            .map_err(|error| anyhow::anyhow!("{}", sentence(&error)))?;
+        config.oidc.issuer = config
+            .oidc
+            .issuer
+            .map(|issuer| issuer.trim_end_matches('/').into());
+        match config.fault() {
+            Some(fault) => bail!("the configuration cannot work: {fault}"),
+            None => Ok(config),
+        }
+    }
+
+    /// The first thing that cannot work, as a sentence that names the knob.
+    fn fault(&self) -> Option<String> {
+        if self.clickhouse_cluster.is_some() && self.clickhouse_url.is_none() {
+            return Some("clickhouse_cluster is set and clickhouse_url is not".into());
+        }
+        self.pool.fault().or_else(|| self.intake.fault())
+    }
+}
+
+/// The knob that an environment variable sets: `SIMCUBE_OIDC__ISSUER` is `oidc.issuer`.
+fn key_of(variable: &str) -> Option<String> {
+    if let Some((_, key)) = PLAIN.iter().find(|(name, _)| *name == variable) {
+        return Some((*key).into());
+    }
+    let rest = variable.strip_prefix("SIMCUBE_")?;
+    // The test environment speaks to the tests, not to the program.
+    (!rest.starts_with("TEST_")).then(|| rest.to_lowercase().replace("__", "."))
+}
+
+/// Numbers and booleans by their look, everything else as text.
+fn parse(value: &str) -> Value {
+    match (value.parse::<i64>(), value.parse::<bool>()) {
+        (Ok(number), _) => Value::from(number),
+        (_, Ok(flag)) => Value::from(flag),
+        _ => Value::from(value),
+    }
+}
+
+fn sentence(error: &figment::Error) -> String {
+    let path = error.path.join(".");
+    let at = if path.is_empty() {
+        String::new()
+    } else {
+        format!(" for the key `{path}`")
+    };
+    let from = error
+        .metadata
+        .as_ref()
+        .and_then(|metadata| metadata.source.as_ref());
+    let from = match from {
+        Some(figment::Source::File(path)) => format!(" in {}", path.display()),
+        _ => String::new(),
+    };
+    format!("the configuration is wrong{from}: {}{at}", error.kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{section::SECTIONS, *};
+
+    fn load(variables: &[(&str, &str)]) -> Result<Config> {
+        let pairs = variables
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Config::load(&Flags::default(), pairs)
+    }
+
+    #[test]
+    fn stronger_layers_win() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("simcube.toml");
+        std::fs::write(
+            &file,
+            "listen = \"127.0.0.1:1\"\n[pool]\nconnections = 30\n",
+        )
+        .expect("written");
+        let flags = Flags {
+            config: Some(file),
+            data: Some("elsewhere".into()),
+            listen: None,
+        };
+        let environment = [("SIMCUBE_LISTEN".to_owned(), "127.0.0.1:2".to_owned())];
+        let config = Config::load(&flags, environment).expect("valid");
+        assert_eq!(config.listen, "127.0.0.1:2");
+        assert_eq!(config.pool.connections, 30);
+        assert_eq!(config.data, PathBuf::from("elsewhere"));
+        assert_eq!(config.http.request_seconds, 30);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = load(&[("SIMCUBE_LISTNE", "x")]).expect_err("unknown");
+        assert!(error.to_string().contains("listne"), "{error}");
+        assert!(load(&[("SIMCUBE_OIDC__ISSUR", "x")]).is_err());
+        assert!(load(&[("SIMCUBE_TEST_DATABASE_URL", "x")]).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_the_knob_named() {
+        let cases = [
+            ("SIMCUBE_INTAKE__PAST_DAYS", "391", "intake.past_days"),
+            ("SIMCUBE_POOL__CONNECTIONS", "7", "pool.connections"),
+            (
+                "SIMCUBE_INTAKE__MEMORY_BYTES",
+                "41943039",
+                "intake.memory_bytes",
+            ),
+            (
+                "SIMCUBE_INTAKE__BODY_BYTES",
+                "67108865",
+                "intake.body_bytes",
+            ),
+            (
+                "SIMCUBE_INTAKE__TAKEOVER_SECONDS",
+                "0",
+                "intake.takeover_seconds",
+            ),
+            ("SIMCUBE_CLICKHOUSE_CLUSTER", "cubes", "clickhouse_cluster"),
+        ];
+        for (variable, value, knob) in cases {
+            let error = load(&[(variable, value)]).expect_err(knob).to_string();
+            assert!(error.contains(knob), "{error}");
+        }
+        let limits = [
+            ("SIMCUBE_INTAKE__PAST_DAYS", "390"),
+            ("SIMCUBE_POOL__CONNECTIONS", "8"),
+            ("SIMCUBE_INTAKE__MEMORY_BYTES", "41943040"),
+            ("SIMCUBE_INTAKE__TAKEOVER_SECONDS", "1"),
+            ("SIMCUBE_CLICKHOUSE_CLUSTER", "cubes"),
+            ("CLICKHOUSE_URL", "http://cubes:8123"),
+        ];
+        load(&limits).expect("valid");
+    }
+
+    #[test]
+    fn secrets_are_masked_and_every_knob_is_documented() {
+        let config = load(&[(
+            "DATABASE_URL",
+            "postgres://me:hunter2@db/simcube?sslpassword=x",
+        )]);
+        let config = config.expect("valid");
+        let text = config.render().expect("rendered");
+        assert!(
+            text.contains("postgres://me:****@db/simcube?****"),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2") && !format!("{config:?}").contains("hunter2"));
+        assert_eq!(
+            config
+                .database_url
+                .map(|url| url.expose().contains("hunter2")),
+            Some(true)
+        );
+        for (section, docs) in SECTIONS {
+            let values = toml::Table::try_from(Config::default()).expect("a table");
+            let keys = values[*section].as_table().expect("a section").keys();
+            for key in keys {
+                assert!(
+                    docs.iter().any(|(name, _)| name == key),
+                    "{section}.{key} has no words"
+                );
+            }
+        }
+        insta::assert_snapshot!(Config::default().render().expect("rendered"));
+    }
+}

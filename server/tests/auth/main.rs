@@ -1,0 +1,6 @@
+//! Which tokens verify.
+
+mod development;
+mod issuer;
+mod rotation;
+mod token;

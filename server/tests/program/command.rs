@@ -1,0 +1,62 @@
+//! What commands print, and what they say when they cannot begin.
+
+use crate::support::Program;
+
+#[test]
+fn what_cannot_begin_says_so_in_a_sentence_and_exits_with_2() {
+    let program = Program::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let unknown = program.file("unknown.toml", "lisen = \"x\"\n");
+    let narrow = program.file("narrow.toml", "[pool]\nconnections = 7\n");
+    let cases: [(&[&str], &str); 7] = [
+        (&["serve", "--listen", &address], "is in use"),
+        (
+            &["serve", "--listen", "nonsense"],
+            "cannot listen on nonsense",
+        ),
+        (&["config", "--config", "/nowhere.toml"], "does not exist"),
+        (&["config", "--config", &unknown], "lisen"),
+        (&["serve", "--config", &narrow], "pool.connections is 7"),
+        (
+            &["token", "--tenant", "alpha", "--role", "customer_user"],
+            "names a customer",
+        ),
+        (
+            &["import", "/nowhere.csv", "--tenant", "alpha"],
+            "cannot read /nowhere.csv",
+        ),
+    ];
+    for (arguments, sentence) in cases {
+        let output = program.run(arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(sentence), "{arguments:?}: {error}");
+        assert_eq!(error.trim().lines().count(), 1, "one sentence: {error}");
+    }
+}
+
+#[test]
+fn token_prints_only_the_token_and_config_no_secret() {
+    let program = Program::new();
+    let token = program.token("alpha", "support");
+    assert_eq!(token.split('.').count(), 3);
+    assert!(!token.contains(char::is_whitespace));
+    let output = program
+        .command(&["config"])
+        .env("DATABASE_URL", "postgres://me:hunter2@localhost/x")
+        .output()
+        .expect("the program runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(
+        text.contains("postgres://me:****@localhost/x") && !text.contains("hunter2"),
+        "{text}"
+    );
+    let refused = program
+        .command(&["token", "--tenant", "alpha", "--role", "support"])
+        .env("OIDC_ISSUER", "https://issuer.example")
+        .output()
+        .expect("the program runs");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(refused.stdout.is_empty());
+}
