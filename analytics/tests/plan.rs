@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Code, Period, Role, Scope,
     id::{CustomerId, DeviceId, SimId, TenantId},
+    identity::VerifiedClaims,
     scope::{Segment, Visibility},
 };
 use uuid::Uuid;
@@ -16,24 +17,19 @@ fn id(n: u128) -> Uuid {
     Uuid::from_u128(n)
 }
 
+fn scope(role: Role, segment: Segment, visibility: Visibility) -> Scope {
+    let customer = (role == Role::CustomerUser).then(|| "bosch".into());
+    let claims = VerifiedClaims::new("t".into(), "alpha".into(), role, customer);
+    let tenant = TenantId::new(id(1));
+    Scope::of_token(tenant, &claims.expect("claims"), segment, visibility)
+}
+
 fn staff() -> Scope {
-    Scope::verified(
-        TenantId::new(id(1)),
-        "t".into(),
-        Role::Support,
-        Segment::default(),
-        Visibility::ALL,
-    )
+    scope(Role::Support, Segment::default(), Visibility::ALL)
 }
 
 fn customer(segment: Segment, visibility: Visibility) -> Scope {
-    Scope::verified(
-        TenantId::new(id(1)),
-        "t".into(),
-        Role::CustomerUser,
-        segment,
-        visibility,
-    )
+    scope(Role::CustomerUser, segment, visibility)
 }
 
 fn of_customer(visibility: Visibility) -> Scope {
@@ -282,13 +278,7 @@ fn a_closed_area_is_closed_on_every_way_in() {
 
 #[test]
 fn an_ingest_token_reads_nothing() {
-    let scope = Scope::verified(
-        TenantId::new(id(1)),
-        "t".into(),
-        Role::Ingest,
-        Segment::default(),
-        Visibility::ALL,
-    );
+    let scope = scope(Role::Ingest, Segment::default(), Visibility::ALL);
     assert_eq!(code(&scope, &october()), Some(Code::Forbidden));
 }
 

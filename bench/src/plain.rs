@@ -139,7 +139,7 @@ async fn page(db: &Db, scope: &Scope, ask: Ask) -> domain::Result<Data> {
         iccid: sim.iccid,
         imsi: sim.imsi,
         msisdn: sim.msisdn,
-        state: sim.state.into(),
+        state: sim.state.to_string(),
     });
     Ok(Data {
         data: Sims {
@@ -182,7 +182,7 @@ struct Node {
     iccid: String,
     imsi: Option<String>,
     msisdn: Option<String>,
-    state: &'static str,
+    state: String,
     customer: Option<Customer>,
     labels: Vec<Label>,
 }

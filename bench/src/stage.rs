@@ -14,6 +14,7 @@ use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, Utc};
 use domain::{
     Clock as _, Db, Role, Scope, SystemClock,
     identifier::Plmn,
+    identity::VerifiedClaims,
     scope::{Segment, Visibility},
 };
 use engines::{
@@ -142,14 +143,10 @@ impl Stage {
 }
 
 fn administrator() -> Scope {
+    let claims = VerifiedClaims::new("bench".into(), "bench".into(), Role::TenantAdmin, None);
+    let claims = claims.expect("an administrator's claims");
     let (segment, visibility) = (Segment::default(), Visibility::ALL);
-    Scope::verified(
-        fleet::tenant(),
-        "bench".into(),
-        Role::TenantAdmin,
-        segment,
-        visibility,
-    )
+    Scope::of_token(fleet::tenant(), &claims, segment, visibility)
 }
 
 fn verifier(config: &Config) -> Result<Verifier> {

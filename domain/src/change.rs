@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     audit::Entry,
+    fleet::Report,
     grant::GrantTarget,
     id::{CustomerId, GrantId, LabelId, TenantId},
     scope::Visibility,
@@ -91,22 +92,21 @@ pub enum Change {
         /// The grant that is gone.
         grant: GrantId,
     },
-    /// A part of a fleet file was taken in.
-    FleetImported {
-        /// Rows read.
-        rows: u64,
-        /// SIMs that are new.
-        created: u64,
-        /// SIMs that changed.
-        updated: u64,
-        /// SIMs that were like this already.
-        unchanged: u64,
-        /// Rows that were refused.
-        rejected: u64,
-    },
+    /// A fleet file, or a part of one, was taken in.
+    FleetImported(Report),
 }
 
 impl Change {
+    /// What the caller is told when it asks for this change again: what it made, if its arguments don't name that.
+    pub(crate) fn answer(&self) -> Value {
+        match self {
+            Self::CustomerCreated { customer, .. } => json!(customer.uuid()),
+            Self::LabelDefined { label, .. } => json!(label.uuid()),
+            Self::FleetImported(report) => json!(report),
+            _ => Value::Null,
+        }
+    }
+
     /// Its line in the audit log, without identifiers that logs must not hold.
     pub(crate) fn entry(&self) -> Entry {
         let (action, subject, detail) = match self {
@@ -164,17 +164,11 @@ impl Change {
                 )
             }
             Self::SegmentRevoked { grant } => ("segment.revoke", grant.to_string(), json!({})),
-            Self::FleetImported {
-                rows,
-                created,
-                updated,
-                unchanged,
-                rejected,
-            } => (
+            Self::FleetImported(report) => (
                 "fleet.import",
                 "fleet".to_owned(),
-                json!({ "rows": rows, "created": created, "updated": updated, "unchanged": unchanged,
-                    "rejected": rejected }),
+                json!({ "rows": report.rows, "created": report.created, "updated": report.updated,
+                    "unchanged": report.unchanged, "rejected": report.rejected }),
             ),
         };
         Entry {

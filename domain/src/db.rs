@@ -13,14 +13,17 @@ use std::{
     time::Duration,
 };
 
+use chrono::SubsecRound as _;
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, ExecResult, FromQueryResult, IsolationLevel, QueryResult, Statement,
-    TransactionTrait, Value,
+    AccessMode, ActiveModelTrait, ConnectOptions, ConnectionTrait, DatabaseConnection,
+    DatabaseTransaction, DbBackend, DbErr, EntityTrait, ExecResult, IsolationLevel, QueryResult,
+    Statement, TransactionTrait, Value,
 };
 
+use serde::de::DeserializeOwned;
+
 use crate::{
-    Clock, Error, Result, Scope, audit,
+    Clock, Error, IdempotencyKey, Result, Scope, audit,
     change::Change,
     row::{Columns, Decode},
     sql::Sql,
@@ -85,7 +88,8 @@ impl Db {
     /// A read-write transaction in one tenant.
     pub async fn write(&self, scope: &Scope) -> Result<WriteCx> {
         let tx = self.app.begin().await?;
-        Ok(WriteCx(ReadCx::open(tx, scope, self.clock.clone()).await?))
+        let cx = ReadCx::open(tx, scope, self.clock.clone()).await?;
+        Ok(WriteCx { cx, key: None })
     }
 
     /// A transaction of the platform itself.
@@ -140,37 +144,28 @@ impl Tx {
         Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
     }
 
-    async fn rows(
+    async fn all<T: Decode>(
         &self,
         sql: &str,
         values: impl IntoIterator<Item = Value>,
-    ) -> Result<Vec<QueryResult>, DbErr> {
-        self.inner.query_all_raw(self.statement(sql, values)).await
+    ) -> Result<Vec<T>> {
+        let rows = self
+            .inner
+            .query_all_raw(self.statement(sql, values))
+            .await?;
+        rows.iter().map(decode).collect()
     }
 
-    async fn all<T: FromQueryResult>(
+    async fn one<T: Decode>(
         &self,
         sql: &str,
         values: impl IntoIterator<Item = Value>,
-    ) -> Result<Vec<T>, DbErr> {
-        let rows = self.rows(sql, values).await?;
-        rows.iter()
-            .map(|row| T::from_query_result(row, ""))
-            .collect()
-    }
-
-    async fn one<T: FromQueryResult>(
-        &self,
-        sql: &str,
-        values: impl IntoIterator<Item = Value>,
-    ) -> Result<Option<T>, DbErr> {
+    ) -> Result<Option<T>> {
         let row = self
             .inner
             .query_one_raw(self.statement(sql, values))
             .await?;
-        row.as_ref()
-            .map(|row| T::from_query_result(row, ""))
-            .transpose()
+        row.as_ref().map(decode).transpose()
     }
 
     async fn execute(
@@ -180,32 +175,43 @@ impl Tx {
     ) -> Result<ExecResult, DbErr> {
         self.inner.execute_raw(self.statement(sql, values)).await
     }
+
+    async fn insert<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        let insert = A::Entity::insert(row);
+        insert.exec_without_returning(&self.inner).await.map(drop)
+    }
+}
+
+fn decode<T: Decode>(row: &QueryResult) -> Result<T> {
+    T::decode(&mut Columns::of(row))
 }
 
 macro_rules! reads {
     ($type:ty) => {
         impl $type {
-            /// Runs a statement and reads its rows by the names of their columns.
-            pub(crate) async fn all<T: FromQueryResult>(
+            /// Runs a statement and reads its rows.
+            pub(crate) async fn all<T: Decode>(
                 &self,
                 sql: &str,
                 values: impl IntoIterator<Item = Value>,
             ) -> Result<Vec<T>> {
-                Ok(self.tx.all(sql, values).await?)
+                self.tx.all(sql, values).await
             }
 
-            /// Runs a statement and reads its only row, if any, by the names of its columns.
-            pub(crate) async fn one<T: FromQueryResult>(
+            /// Runs a statement and reads its first row, if any.
+            pub(crate) async fn one<T: Decode>(
                 &self,
                 sql: &str,
                 values: impl IntoIterator<Item = Value>,
             ) -> Result<Option<T>> {
-                Ok(self.tx.one(sql, values).await?)
+                self.tx.one(sql, values).await
             }
 
-            /// The present moment of this transaction's clock.
+            /// The present moment of this transaction's clock, in microseconds as Postgres keeps it: what is answered
+            /// is what is read later.
             pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
-                self.clock.now()
+                self.clock.now().trunc_subsecs(6)
             }
 
             /// Statements sent so far, the opening ones included.
@@ -241,15 +247,13 @@ impl ReadCx {
     /// Runs a built statement and reads its rows.
     pub(crate) async fn select<T: Decode>(&self, sql: Sql) -> Result<Vec<T>> {
         let (text, values) = sql.into_parts();
-        let rows = self.tx.rows(&text, values).await?;
-        rows.iter()
-            .map(|row| T::decode(&mut Columns::of(row)))
-            .collect()
+        self.all(&text, values).await
     }
 
     /// Runs a built statement and reads its first row, if any.
     pub(crate) async fn select_one<T: Decode>(&self, sql: Sql) -> Result<Option<T>> {
-        Ok(self.select(sql).await?.into_iter().next())
+        let (text, values) = sql.into_parts();
+        self.one(&text, values).await
     }
 
     /// Who asks.
@@ -260,17 +264,42 @@ impl ReadCx {
 
 /// One caller's change of one tenant: the first argument of every function that changes tenant data. Nothing is kept unless
 /// it ends in a typed change, from which its trace in the audit log is written.
-pub struct WriteCx(ReadCx);
+pub struct WriteCx {
+    cx: ReadCx,
+    key: Option<IdempotencyKey>,
+}
 
 impl Deref for WriteCx {
     type Target = ReadCx;
 
     fn deref(&self) -> &ReadCx {
-        &self.0
+        &self.cx
     }
 }
 
 impl WriteCx {
+    /// Inserts a row. The raw error is returned so that constraint names can be matched.
+    pub(crate) async fn insert<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
+        self.cx.tx.insert(row).await
+    }
+
+    /// Inserts a row, unless there is one like it. The raw error is returned so that constraint names can be matched.
+    pub(crate) async fn insert_if_new<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
+        self.cx.tx.statements.fetch_add(1, Ordering::Relaxed);
+        let insert = A::Entity::insert(row).on_conflict_do_nothing();
+        let inserted = insert.exec_without_returning(&self.cx.tx.inner).await;
+        inserted.map(drop)
+    }
+
+    /// Writes those columns of a row that are set, by its key. The raw error is returned so that constraint names can be
+    /// matched.
+    pub(crate) async fn update<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
+        self.cx.tx.statements.fetch_add(1, Ordering::Relaxed);
+        let update = A::Entity::update(row);
+        let updated = update.exec_without_returning(&self.cx.tx.inner).await;
+        updated.map(drop)
+    }
+
     /// Runs a statement for its effect and returns how many rows it touched. The raw error is returned so that constraint
     /// names can be matched.
     pub(crate) async fn execute(
@@ -278,13 +307,39 @@ impl WriteCx {
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<u64, DbErr> {
-        Ok(self.0.tx.execute(sql, values).await?.rows_affected())
+        Ok(self.cx.tx.execute(sql, values).await?.rows_affected())
     }
 
-    /// Writes the change to the audit log and makes everything durable.
+    /// Makes the change under this key, if one is given.
+    #[must_use]
+    pub fn under(self, key: Option<IdempotencyKey>) -> Self {
+        Self { key, ..self }
+    }
+
+    /// What this change came to when it was made before under its key ([`Change::answer`]). Every change asks for this when it
+    /// knows that the caller may make it, and before it looks at anything.
+    ///
+    /// # Errors
+    /// `CONFLICT` when the key was used for something else.
+    pub(crate) async fn earlier<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        match &self.key {
+            Some(key) => key.claim(self).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the change to the audit log and its answer beside its key, and makes everything durable.
     pub(crate) async fn commit(self, change: Change) -> Result<()> {
         audit::record(&self, &change.entry()).await?;
-        Ok(self.0.tx.inner.commit().await?)
+        if let Some(key) = &self.key {
+            key.keep(&self, change.answer()).await?;
+        }
+        Ok(self.cx.tx.inner.commit().await?)
+    }
+
+    /// Takes everything back.
+    pub(crate) async fn discard(self) -> Result<()> {
+        Ok(self.cx.tx.inner.rollback().await?)
     }
 }
 
@@ -295,6 +350,11 @@ pub struct SystemCx {
 }
 
 impl SystemCx {
+    /// Inserts a row. The raw error is returned so that constraint names can be matched.
+    pub(crate) async fn insert<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
+        self.tx.insert(row).await
+    }
+
     /// Runs a statement for its effect and returns how many rows it touched. The raw error is returned so that constraint
     /// names can be matched.
     pub(crate) async fn execute(
@@ -368,4 +428,28 @@ pub(crate) fn on_constraint(error: DbErr, known: &[OnViolation]) -> Error {
     violated_constraint(&error)
         .and_then(|name| known.iter().find(|(constraint, _)| *constraint == name))
         .map_or_else(|| Error::from(error), |(_, to_error)| to_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::FixedClock;
+
+    #[tokio::test]
+    async fn a_moment_is_what_postgres_keeps_of_it() {
+        let postgres = tokio::task::spawn_blocking(testkit::postgres).await;
+        let postgres = postgres.expect("a test database");
+        let clock = FixedClock(DateTime::from_timestamp_nanos(1_795_000_000_123_456_789));
+        let db = Db::connect(postgres.url(), 1, Arc::new(clock)).await;
+        let cx = db.expect("connected").system().await.expect("system");
+        let now = cx.now();
+        let kept: Option<(DateTime<Utc>,)> = cx
+            .one("SELECT $1::timestamptz", [now.into()])
+            .await
+            .expect("an answer");
+        assert_eq!(kept, Some((now,)));
+        assert_ne!(now, clock.0);
+    }
 }

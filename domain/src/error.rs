@@ -4,10 +4,11 @@
 //! changes. Messages are for people and may. The cause of an `Internal` or `Unavailable` error is logged
 //! where it is turned into an answer and never reaches a client.
 
-use std::fmt;
+use strum::{AsRefStr, Display};
 
 /// Stable machine code of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
     /// The document is not GraphQL.
     ParseFailed,
@@ -39,34 +40,6 @@ pub enum Code {
     Internal,
 }
 
-impl Code {
-    /// The contract text, for example `NOT_FOUND`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ParseFailed => "PARSE_FAILED",
-            Self::ValidationFailed => "VALIDATION_FAILED",
-            Self::InvalidInput => "INVALID_INPUT",
-            Self::InvalidCursor => "INVALID_CURSOR",
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::Forbidden => "FORBIDDEN",
-            Self::NotFound => "NOT_FOUND",
-            Self::Conflict => "CONFLICT",
-            Self::UsageAlreadyCounted => "USAGE_ALREADY_COUNTED",
-            Self::LimitExceeded => "LIMIT_EXCEEDED",
-            Self::NotExact => "NOT_EXACT",
-            Self::Throttled => "THROTTLED",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::Internal => "INTERNAL",
-        }
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// A failure with its stable code, a message for people and, for our own faults, the hidden cause.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -75,6 +48,7 @@ pub struct Error {
     message: String,
     details: Option<Box<Details>>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    also: Vec<Error>,
 }
 
 /// What a client's program can do something with, besides the code.
@@ -101,6 +75,7 @@ impl Error {
             message: message.into(),
             details: None,
             source: None,
+            also: Vec::new(),
         }
     }
 
@@ -126,6 +101,7 @@ impl Error {
             message: "internal error".into(),
             details: None,
             source: Some(source.into()),
+            also: Vec::new(),
         }
     }
 
@@ -139,6 +115,7 @@ impl Error {
             message: message.into(),
             details: None,
             source: Some(source.into()),
+            also: Vec::new(),
         }
     }
 
@@ -149,6 +126,23 @@ impl Error {
         details.limit = Some(limit);
         details.actual = Some(actual);
         error
+    }
+
+    /// Fails with all of `errors`, if there are any, the first one first: a form shows each beside its field.
+    pub fn none_of<E: Into<Self>>(errors: impl IntoIterator<Item = E>) -> Result<()> {
+        let mut errors = errors.into_iter().map(Into::into);
+        match errors.next() {
+            None => Ok(()),
+            Some(first) => Err(Self {
+                also: errors.collect(),
+                ..first
+            }),
+        }
+    }
+
+    /// This one and those that came with it.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.also)
     }
 
     /// Says which input field is wrong; called from the inside out, so that parents come before.

@@ -3,6 +3,7 @@
 
 use std::{fmt, hash::Hash, str::FromStr};
 
+use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable};
 use uuid::Uuid;
 
 use crate::Error;
@@ -43,6 +44,12 @@ macro_rules! ids {
 
             fn uuid(self) -> Uuid {
                 self.0
+            }
+        }
+
+        impl TryGetable for $name {
+            fn try_get_by<I: ColIdx>(row: &QueryResult, column: I) -> Result<Self, TryGetError> {
+                Uuid::try_get_by(row, column).map(Self)
             }
         }
 

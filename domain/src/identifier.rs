@@ -41,7 +41,7 @@ fn luhn(body: &str) -> u8 {
 pub struct Iccid(String);
 
 impl Iccid {
-    /// Spaces and a trailing `F` filler are dropped (C-14).
+    /// Spaces and a trailing `F` filler are dropped.
     ///
     /// # Errors
     /// `INVALID_INPUT` unless 19 or 20 digits remain.
@@ -142,7 +142,7 @@ pub struct Msisdn(String);
 
 impl Msisdn {
     /// # Errors
-    /// `INVALID_INPUT` unless the text matches `^\+?[1-9]\d{1,14}$` (SIM-08).
+    /// `INVALID_INPUT` unless the text matches `^\+?[1-9]\d{1,14}$` (ITU-T E.164).
     pub fn parse(text: &str) -> Result<Self> {
         let number = text.strip_prefix('+').unwrap_or(text);
         if digits(number, 2..=15) && !number.starts_with('0') {

@@ -63,17 +63,19 @@ impl PageRequest {
                 "use first and after, or last and before, not both",
             ));
         }
-        let limit = match if backward { last } else { first } {
+        let (size, field) = if backward {
+            (last, "last")
+        } else {
+            (first, "first")
+        };
+        let limit = match size.map(u32::try_from) {
             None => DEFAULT_PAGE,
-            Some(size) => {
-                u32::try_from(size).map_err(|_| Error::invalid("a page size is not negative"))?
-            }
+            Some(Ok(size)) => size,
+            Some(Err(_)) => return Err(Error::invalid("a page size is not negative").at(field)),
         };
         if limit > MAX_PAGE {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("a page has at most {MAX_PAGE} rows"),
-            ));
+            let text = format!("a page has at most {MAX_PAGE} rows");
+            return Err(Error::limit(text, MAX_PAGE.into(), limit.into()).at(field));
         }
         Ok(Self {
             limit,
@@ -153,7 +155,8 @@ impl<'a> Keyset<'a> {
             column, cast, id, ..
         } = self;
         if let Some(cursor) = &page.cursor {
-            let (key, row) = self.decode(cursor)?;
+            let field = if page.backward { "before" } else { "after" };
+            let (key, row) = self.decode(cursor).map_err(|error| error.at(field))?;
             let comparison = if ascending { ">" } else { "<" };
             sql.push(&format!(" AND ({column}, {id}) {comparison} ("));
             sql.bind(key)

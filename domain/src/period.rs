@@ -18,9 +18,8 @@ impl Period {
         if from < to {
             Ok(Self { from, to })
         } else {
-            Err(Error::invalid(
-                "a period is half-open: `from` must be before `to`",
-            ))
+            let text = "a period is half-open: `from` must be before `to`";
+            Err(Error::invalid(text).at("to"))
         }
     }
 

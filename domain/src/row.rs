@@ -1,12 +1,13 @@
 //! Rows are decoded by the position of their columns, in the order in which the statement names them.
 
-use std::{num::ParseIntError, str::FromStr};
+use std::{
+    num::{ParseIntError, TryFromIntError},
+    str::FromStr,
+};
 
-use chrono::{DateTime, Utc};
 use sea_orm::{QueryResult, TryGetable};
-use uuid::Uuid;
 
-use crate::{Error, Result, id::Id};
+use crate::{Error, Result};
 
 /// What one row of a statement is read into.
 pub(crate) trait Decode: Sized {
@@ -35,16 +36,6 @@ impl<'a> Columns<'a> {
         self.row.try_get_by_index(at).map_err(Error::internal)
     }
 
-    /// The next column, as an id.
-    pub(crate) fn id<I: Id>(&mut self) -> Result<I> {
-        self.get().map(I::new)
-    }
-
-    /// The next column, as the id of something that there may not be.
-    pub(crate) fn id_if_any<I: Id>(&mut self) -> Result<Option<I>> {
-        Ok(self.get::<Option<Uuid>>()?.map(I::new))
-    }
-
     /// The next column, as a word of a closed set.
     pub(crate) fn word<W: FromStr>(&mut self) -> Result<W> {
         word(&self.get::<String>()?)
@@ -56,19 +47,14 @@ impl<'a> Columns<'a> {
         texts.iter().map(|text| word(text)).collect()
     }
 
-    /// The next column, as a count.
-    pub(crate) fn count(&mut self) -> Result<u64> {
-        u64::try_from(self.get::<i64>()?).map_err(Error::internal)
+    /// The next column, as a number that is not negative.
+    pub(crate) fn count<N: TryFrom<i64, Error = TryFromIntError>>(&mut self) -> Result<N> {
+        self.get::<i64>()?.try_into().map_err(Error::internal)
     }
 
     /// The next column, text that has the digits of a number.
     pub(crate) fn number<N: FromStr<Err = ParseIntError>>(&mut self) -> Result<N> {
         self.get::<String>()?.parse().map_err(Error::internal)
-    }
-
-    /// The next column, as a moment.
-    pub(crate) fn moment(&mut self) -> Result<DateTime<Utc>> {
-        self.get()
     }
 }
 
@@ -78,16 +64,22 @@ fn word<W: FromStr>(text: &str) -> Result<W> {
     text.parse().map_err(unknown)
 }
 
-/// A statement with one column.
-impl<T: TryGetable> Decode for (T,) {
-    fn decode(row: &mut Columns<'_>) -> Result<Self> {
-        Ok((row.get()?,))
-    }
+/// A row is read into a tuple of its columns.
+macro_rules! tuples {
+    ($(($($column:ident),+))+) => {$(
+        impl<$($column: TryGetable),+> Decode for ($($column,)+) {
+            fn decode(row: &mut Columns<'_>) -> Result<Self> {
+                Ok(($(row.get::<$column>()?,)+))
+            }
+        }
+    )+};
 }
 
-/// A statement with two columns.
-impl<A: TryGetable, B: TryGetable> Decode for (A, B) {
-    fn decode(row: &mut Columns<'_>) -> Result<Self> {
-        Ok((row.get()?, row.get()?))
-    }
+tuples! {
+    (A)
+    (A, B)
+    (A, B, C)
+    (A, B, C, D)
+    (A, B, C, D, E)
+    (A, B, C, D, E, F)
 }

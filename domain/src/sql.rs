@@ -87,10 +87,10 @@ pub(crate) fn uuids(ids: impl IntoIterator<Item = Uuid>) -> Value {
 }
 
 /// A `text[]` parameter.
-pub(crate) fn texts<S: Into<String>>(texts: impl IntoIterator<Item = S>) -> Value {
+pub(crate) fn texts<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Value {
     let values = texts
         .into_iter()
-        .map(|text| Value::from(text.into()))
+        .map(|text| Value::from(text.as_ref()))
         .collect::<Vec<_>>();
     Value::Array(ArrayType::String, Some(Box::new(values)))
 }

@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Db, FixedClock, Role, Scope, SystemCx,
     id::TenantId,
+    identity::VerifiedClaims,
     journal::{
         self, Claim, Expected, FateState, Month, Older,
         Verdict::{self, Accepted, Conflict, Duplicate},
@@ -455,8 +456,9 @@ async fn another_tenants_record_is_unknown() {
         (tenants[0], FateState::Accepted),
         (tenants[1], FateState::Unknown),
     ] {
-        let (segment, open) = (Segment::default(), Visibility::ALL);
-        let scope = Scope::verified(tenant, "ada".into(), Role::TenantAdmin, segment, open);
+        let ada = VerifiedClaims::new("ada".into(), "alpha".into(), Role::TenantAdmin, None);
+        let ada = ada.expect("claims");
+        let scope = Scope::of_token(tenant, &ada, Segment::default(), Visibility::ALL);
         let cx = house.db.read(&scope).await.expect("read");
         let fate = journal::fate(&cx, "pgw-1", "a").await.expect("a fate");
         assert_eq!(fate.state, state);

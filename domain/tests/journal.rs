@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Code, Db, FixedClock, Role, Scope, SystemCx,
     id::{BatchId, TenantId},
+    identity::VerifiedClaims,
     journal::{
         self, BatchState, Claim, Expected, Mark, Month, NewBatch, NewRejection, Older, Part, Piece,
         RejectionCode, Running, Tally, Verdict,
@@ -593,14 +594,9 @@ async fn of_two_transactions_at_once_the_second_gets_what_the_first_left() {
 async fn an_import_keeps_its_own_tenant_waiting_and_no_other() {
     let house = Arc::new(House::new().await);
     let tenants = [house.alpha, house.beta];
-    let open = Visibility::ALL;
-    let scope = Scope::verified(
-        house.alpha,
-        "ada".into(),
-        Role::TenantAdmin,
-        Segment::default(),
-        open,
-    );
+    let claims = VerifiedClaims::new("ada".into(), "alpha".into(), Role::TenantAdmin, None);
+    let claims = claims.expect("claims");
+    let scope = Scope::of_token(house.alpha, &claims, Segment::default(), Visibility::ALL);
     let importing = house.db.write(&scope).await.expect("write");
     journal::freeze_attribution(&importing)
         .await

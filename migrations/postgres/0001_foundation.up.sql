@@ -43,7 +43,7 @@ CREATE TABLE customer (
     last_name     text,
     email         text,
     phone         text,
-    -- Visibility switches (TEN-12). The default is deny.
+    -- Visibility switches. The default is deny.
     see_devices   boolean     NOT NULL DEFAULT false,
     see_sims      boolean     NOT NULL DEFAULT false,
     see_sessions  boolean     NOT NULL DEFAULT false,
@@ -164,7 +164,7 @@ CREATE TABLE sim_device (
 CREATE INDEX sim_device_device_idx ON sim_device (tenant_id, device_id);
 CREATE INDEX sim_device_sim_idx ON sim_device (tenant_id, sim_id) INCLUDE (device_id, valid);
 
--- Labels (LAB-01..03). A definition without options is free text.
+-- Labels. A definition without options is free text.
 CREATE TABLE label_definition (
     tenant_id  uuid        NOT NULL REFERENCES tenant,
     label_id   uuid        NOT NULL DEFAULT uuidv7(),
@@ -200,7 +200,7 @@ CREATE TABLE device_label (
 );
 CREATE INDEX device_label_value_idx ON device_label (tenant_id, label_id, value, device_id);
 
--- What a subject may see beyond its token (TEN-08, TEN-09): a whole customer, one SIM or one device per row.
+-- What a subject may see beyond its token: a whole customer, one SIM or one device per row.
 CREATE TABLE segment_grant (
     tenant_id   uuid        NOT NULL REFERENCES tenant,
     grant_id    uuid        NOT NULL DEFAULT uuidv7(),

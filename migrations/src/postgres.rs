@@ -212,6 +212,7 @@ impl MigratorTrait for Migrator {
             Box::new(ANNOUNCED_MARK),
             Box::new(CORRECTION),
             Box::new(CUSTOMER_ARCHIVE),
+            Box::new(IDEMPOTENCY),
         ]
     }
 }
@@ -272,6 +273,12 @@ const CUSTOMER_ARCHIVE: Script = Script {
     name: "m0009_customer_archive",
     up: &[include_str!("../postgres/0009_customer_archive.up.sql")],
     down: include_str!("../postgres/0009_customer_archive.down.sql"),
+};
+
+const IDEMPOTENCY: Script = Script {
+    name: "m0010_idempotency",
+    up: &[include_str!("../postgres/0010_idempotency.up.sql")],
+    down: include_str!("../postgres/0010_idempotency.down.sql"),
 };
 
 impl MigrationName for Script {

@@ -4,7 +4,7 @@ use async_graphql::{ErrorExtensionValues, Response, ServerError, parser::parse_q
 use domain::Code;
 use service::Session;
 
-use crate::{Limits, Schema, error, limits::Contract, order, request};
+use crate::{Limits, Schema, absent, error, limits::Contract, order, request};
 
 /// The schema with its limits: what the server calls.
 #[derive(Clone)]
@@ -35,10 +35,12 @@ impl Api {
         self.limits
             .check_text(&document.query)
             .map_err(|error| refused(&error))?;
-        let parsed = parse_query(&document.query).map_err(|error| unreadable(error.into()))?;
+        let mut parsed = parse_query(&document.query).map_err(|error| unreadable(error.into()))?;
         self.limits
             .check(&self.contract, &parsed, &document.variables)
             .map_err(|error| refused(&error))?;
+        let chosen = document.operation_name.as_deref();
+        absent::leave_out(&mut parsed, chosen, &document.variables);
         document.set_parsed_query(parsed);
         Ok(())
     }
@@ -73,25 +75,45 @@ impl Api {
         let more = response.errors.len().saturating_sub(self.limits.errors);
         response.errors.truncate(self.limits.errors);
         if more > 0 {
-            response.errors.push(ServerError::new(
-                format!("{more} more errors are not shown"),
-                None,
-            ));
+            response.errors.push(self.cut(more));
         }
         for error in &mut response.errors {
+            let argument = argument(&error.message).map(str::to_owned);
             // Without a path, nothing has run: the document is at fault. With one, a value in it is.
-            let code = if error.path.is_empty() {
+            let code = if error.path.is_empty() && argument.is_none() {
                 Code::ValidationFailed
             } else {
                 Code::InvalidInput
             };
             let extensions = error.extensions.get_or_insert_default();
             if extensions.get("code").is_none() {
-                extensions.set("code", code.as_str());
+                extensions.set("code", code.as_ref());
+                if let Some(field) = argument {
+                    extensions.set("field", field);
+                }
             }
         }
         response
     }
+
+    /// What stands for the errors that are not shown.
+    fn cut(&self, more: usize) -> ServerError {
+        let (limit, all) = (
+            self.limits.errors as u64,
+            (self.limits.errors + more) as u64,
+        );
+        let text = format!("{more} more errors are not shown");
+        let error = error::to_graphql(&domain::Error::limit(text, limit, all));
+        let mut error = error.into_server_error(async_graphql::Pos::default());
+        error.locations.clear();
+        error
+    }
+}
+
+/// The path of the argument whose value the library refuses because it does not fit its type.
+fn argument(message: &str) -> Option<&str> {
+    let rest = message.strip_prefix("Invalid value for argument \"")?;
+    rest.split_once('"').map(|(path, _)| path)
 }
 
 /// A document refused as a whole: no place in it is to blame.
@@ -114,7 +136,7 @@ fn unreadable(mut error: ServerError) -> Box<Response> {
         .collect();
     error.message = format!("the document does not parse: {expected}");
     let mut extensions = ErrorExtensionValues::default();
-    extensions.set("code", Code::ParseFailed.as_str());
+    extensions.set("code", Code::ParseFailed.as_ref());
     error.extensions = Some(extensions);
     Box::new(Response::from_errors(vec![error]))
 }

@@ -48,7 +48,7 @@ pub(crate) fn camel(path: &str) -> String {
 /// A GraphQL error with a code and a message.
 pub(crate) fn coded(code: Code, message: &str) -> async_graphql::Error {
     async_graphql::Error::new(message)
-        .extend_with(|_, extensions| extensions.set("code", code.as_str()))
+        .extend_with(|_, extensions| extensions.set("code", code.as_ref()))
 }
 
 /// Turns the results of the domain into those of a resolver.

@@ -2,6 +2,7 @@
 //!
 //! Resolvers parse, call one function of `service` or `domain`, and wrap. No SQL, no rule about who may see what.
 
+mod absent;
 mod api;
 mod assignment;
 mod connection;
@@ -44,7 +45,12 @@ pub(crate) struct Query(
     usage::UsageQuery,
 );
 
-/// Everything that can be changed. Every change is written to the audit log.
+/// Everything that can be changed. Every change is made wholly or not at all, and is written to the audit log.
+///
+/// With an `idempotencyKey` of the caller's own choosing, 1 to 100 printable ASCII characters, a change can safely be asked
+/// for again when its answer was lost. For 24 hours, the same key with the same input is answered and changes nothing: with
+/// the first report of an import, and otherwise with the object as it is by then. With another input it is a `CONFLICT`. A
+/// request that comes while the first one is under way waits for it. What was refused leaves no key.
 #[derive(MergedObject, Default)]
 pub(crate) struct Mutation(
     customer::CustomerMutation,
@@ -66,6 +72,7 @@ pub fn sdl() -> String {
     let options = SDLExportOptions::new()
         .sorted_fields()
         .sorted_arguments()
-        .sorted_enum_items();
+        .sorted_enum_items()
+        .include_specified_by();
     schema().sdl_with_options(options)
 }

@@ -1,6 +1,7 @@
 //! `Node`: any object by its global id.
 
 use async_graphql::{Context, ID, Interface, Object};
+use domain::Code;
 use service::Found;
 
 use crate::{
@@ -58,7 +59,12 @@ impl NodeQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Global id; its prefix names the kind.")] id: ID,
     ) -> async_graphql::Result<Option<Node>> {
-        let found = session(ctx)?.object(&id).await.gql()?;
+        let found = session(ctx)?.object(&id).await;
+        let found = found.map_err(|error| match error.code() {
+            Code::InvalidInput => error.at("id"),
+            _ => error,
+        });
+        let found = found.gql()?;
         Ok(Some(found.into()))
     }
 }

@@ -4,6 +4,7 @@ use async_graphql::{
     Context,
     dataloader::{DataLoader, Loader},
 };
+use domain::{Error, IdempotencyKey, WriteCx};
 use service::Session;
 
 use crate::{error::IntoGraphql as _, loader::Batch};
@@ -17,6 +18,28 @@ pub(crate) fn attach(session: Session, request: async_graphql::Request) -> async
 /// The caller's session.
 pub(crate) fn session<'a>(ctx: &Context<'a>) -> async_graphql::Result<&'a Session> {
     ctx.data::<Session>()
+}
+
+/// The caller's key for the change that this field makes, which is bound to the field's arguments as they were given.
+pub(crate) fn key(ctx: &Context<'_>, key: Option<&str>) -> domain::Result<Option<IdempotencyKey>> {
+    let Some(key) = key else { return Ok(None) };
+    let field = ctx.field();
+    let given = field.arguments().map_err(|e| Error::internal(e.message))?;
+    let given = given
+        .into_iter()
+        .map(|(name, value)| Ok((name.to_string(), value.into_json()?)));
+    let arguments = given
+        .collect::<serde_json::Result<_>>()
+        .map_err(Error::internal)?;
+    IdempotencyKey::new(key.to_owned(), field.name(), arguments).map(Some)
+}
+
+/// A transaction for the change that this field makes, under the caller's key if it gave one.
+pub(crate) async fn write(ctx: &Context<'_>, key: Option<&str>) -> domain::Result<WriteCx> {
+    let session = ctx
+        .data::<Session>()
+        .map_err(|e| Error::internal(e.message))?;
+    session.write(self::key(ctx, key)?).await
 }
 
 /// What `key` stands for, loaded together with what other fields want at this moment.

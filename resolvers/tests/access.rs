@@ -1,4 +1,4 @@
-//! Who may select what: every field of every object type, as every role, in two tenants (TEN-07..11, 15, 19).
+//! Who may select what: every field of every object type, as every role, in two tenants.
 //!
 //! The table below is the documentation of the policy. A field without a row fails the test, and so does a row
 //! without a field. No answer to Alpha may hold a byte of Beta.

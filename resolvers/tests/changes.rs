@@ -253,15 +253,19 @@ async fn labels_are_defined_set_and_removed_and_what_is_in_use_stays() {
     for (set, expected) in [
         (
             json!([{ "key": "shelf", "value": "3" }]),
-            ("INVALID_INPUT", "set"),
+            ("INVALID_INPUT", "set.0.value"),
         ),
         (
-            json!([{ "key": "location", "value": "" }]),
-            ("INVALID_INPUT", "set"),
+            json!([{ "key": "shelf", "value": "1" }, { "key": "location", "value": "" }]),
+            ("INVALID_INPUT", "set.1.value"),
         ),
         (
             json!([{ "key": "nothing", "value": "x" }]),
-            ("NOT_FOUND", "set"),
+            ("NOT_FOUND", "set.0"),
+        ),
+        (
+            json!([{ "key": "no\u{0}thing", "value": "x" }]),
+            ("NOT_FOUND", "set.0"),
         ),
     ] {
         let payload = change(
@@ -289,7 +293,7 @@ async fn labels_are_defined_set_and_removed_and_what_is_in_use_stays() {
     assert!(
         payload["userErrors"][0]["message"]
             .as_str()
-            .is_some_and(|it| it.starts_with("1 SIMs and devices"))
+            .is_some_and(|it| it.contains(", 1 of them"))
     );
     let wide = json!({ "labelDefinitionId": shelf, "options": ["1", "2", "4"] });
     let options = change(
@@ -301,6 +305,15 @@ async fn labels_are_defined_set_and_removed_and_what_is_in_use_stays() {
     .await["labelDefinition"]["options"]
         .clone();
     assert_eq!(options, json!(["1", "2", "4"]));
+    let unchanged = json!({ "labelDefinitionId": shelf });
+    let kept = change(
+        &world,
+        "updateLabelDefinition",
+        unchanged,
+        "labelDefinition { options }",
+    )
+    .await;
+    assert_eq!(kept["labelDefinition"]["options"], options);
     let gone = json!({ "labelDefinitionId": shelf });
     let payload = change(
         &world,
@@ -313,7 +326,7 @@ async fn labels_are_defined_set_and_removed_and_what_is_in_use_stays() {
     assert!(
         payload["userErrors"][0]["message"]
             .as_str()
-            .is_some_and(|it| it.starts_with("2 SIMs and devices"))
+            .is_some_and(|it| it.contains(", 2 of them"))
     );
     change(
         &world,
@@ -331,6 +344,69 @@ async fn labels_are_defined_set_and_removed_and_what_is_in_use_stays() {
     .await;
     let payload = change(&world, "deleteLabelDefinition", gone, "labelDefinitionId").await;
     assert_eq!(payload["labelDefinitionId"], shelf);
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_with_an_input_is_said_at_once() {
+    let world = World::new().await;
+    let input = json!({ "slug": "A B", "name": "", "email": "nobody" });
+    let payload = change(&world, "createCustomer", input, "customer { id }").await;
+    assert_eq!(fields(&payload), ["slug", "name", "email"]);
+    let input = json!({ "key": "=", "options": [] });
+    let payload = change(
+        &world,
+        "createLabelDefinition",
+        input,
+        "labelDefinition { id }",
+    )
+    .await;
+    assert_eq!(fields(&payload), ["key", "options"]);
+    let sim = world
+        .run(ADMIN, "{ sims(first: 1) { nodes { id } } }", json!({}))
+        .await["data"]["sims"]["nodes"][0]["id"]
+        .clone();
+    let input = json!({
+        "simId": sim,
+        "set": [{ "key": "owner", "value": "a" }, { "key": "owner", "value": "a" }, { "key": "location", "value": "x" }],
+        "remove": ["location", "nothing"],
+    });
+    let payload = change(&world, "setSimLabels", input, "sim { id }").await;
+    assert_eq!(
+        fields(&payload),
+        ["set.0", "set.1", "set.2", "remove.0", "remove.1"]
+    );
+}
+
+fn fields(payload: &Value) -> Vec<&str> {
+    let errors = payload["userErrors"].as_array().expect("errors");
+    errors
+        .iter()
+        .map(|error| error["field"].as_str().unwrap_or_default())
+        .collect()
+}
+
+#[tokio::test]
+async fn an_optional_variable_that_is_left_out_leaves_the_default() {
+    let world = World::new().await;
+    let ask = async |query: &str, variables: Value| {
+        let answer = world.run(ADMIN, query, variables).await;
+        assert_eq!(world::codes(&answer), [""; 0], "{answer}");
+        answer["data"].clone()
+    };
+    let plain = ask("{ sims { nodes { iccid } } }", json!({})).await;
+    let sims =
+        "query($order: SimOrder, $direction: OrderDirection, $filter: SimFilter, $ids: [ID!]) {
+        sims(orderBy: $order, filter: $filter) { ...page }
+        again: sims(orderBy: { direction: $direction }, filter: { ids: $ids }) { ...page }
+        deep: customers(first: 1) { nodes { sims(orderBy: $order) { totalCount } } } }
+        fragment page on SimConnection { nodes { iccid } }";
+    let left_out = ask(sims, json!({})).await;
+    assert_eq!(
+        (&left_out["sims"], &left_out["again"]),
+        (&plain["sims"], &plain["sims"])
+    );
+    let given = ask(sims, json!({ "direction": "DESC" })).await;
+    assert_ne!(given["again"], plain["sims"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 //! Non-interference: whatever happens in another tenant, or in the part of the fleet that a devices-only customer does
-//! not see, every byte of that customer's answers stays the same (TEN-11, COUNTING).
+//! not see, every byte of that customer's answers stays the same.
 
 mod world;
 

@@ -266,7 +266,7 @@ async fn an_empty_list_of_values_matches_nothing_and_null_is_no_condition() {
             "LabelDefinitionFilter",
             &["ids", "keys"],
         ),
-        ("networks", "NetworkFilter", &["codes", "countries"]),
+        ("networks", "NetworkFilter", &["ids", "codes", "countries"]),
         ("ingestBatches", "IngestBatchFilter", &["ids", "states"]),
         (
             "ingestRejections",
@@ -487,8 +487,8 @@ async fn a_customer_is_not_told_whose_a_sim_was_before() {
         "{ sim(by: { iccid: \"8944501000000000301\" }) { assignments { customer { slug } from to }
                    device { assignments { customer { slug } from to } } } }";
     let whole = json!([
-        { "customer": { "slug": "dyer" }, "from": "2026-01-01T00:00:00+00:00", "to": "2026-02-01T00:00:00+00:00" },
-        { "customer": { "slug": "bosch" }, "from": "2026-02-01T00:00:00+00:00", "to": null },
+        { "customer": { "slug": "dyer" }, "from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z" },
+        { "customer": { "slug": "bosch" }, "from": "2026-02-01T00:00:00Z", "to": null },
     ]);
     let shown = world.run(ADMIN, query, json!({})).await["data"]["sim"].clone();
     assert_eq!(

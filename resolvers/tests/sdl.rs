@@ -1,4 +1,4 @@
-//! The published contract cannot drift from the running schema (PLT-05), and it is documentation.
+//! The published contract cannot drift from the running schema, and it is documentation.
 
 use async_graphql::parser::{
     parse_schema,

@@ -1,4 +1,4 @@
-//! A list costs the same number of statements whatever its page size (PLT-08).
+//! A list costs the same number of statements whatever its page size.
 
 mod world;
 

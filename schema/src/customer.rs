@@ -11,7 +11,7 @@ use domain::{
 use crate::{
     filter::conditions,
     order::{OrderDirection, order},
-    parse_id, parse_ids, text, texts,
+    parse_id_in, parse_ids, parse_ids_in, text, texts,
 };
 
 /// What names a customer.
@@ -28,8 +28,8 @@ impl TryFrom<CustomerBy> for customer::CustomerBy {
 
     fn try_from(by: CustomerBy) -> Result<Self> {
         Ok(match by {
-            CustomerBy::Id(id) => Self::Id(parse_id(&id)?),
-            CustomerBy::Slug(slug) => Self::Slug(text(slug)?),
+            CustomerBy::Id(id) => Self::Id(parse_id_in("id", &id)?),
+            CustomerBy::Slug(slug) => Self::Slug(text(slug).map_err(|error| error.at("slug"))?),
         })
     }
 }
@@ -117,6 +117,8 @@ pub struct SetCustomerVisibilityInput {
     pub customer_id: ID,
     /// The switches after the change.
     pub visibility: VisibilityInput,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
 /// Opens customers, SIMs or devices to one subject. SIMs and devices together are the subject's pool.
@@ -133,6 +135,8 @@ pub struct GrantSegmentInput {
     /// Single devices.
     #[graphql(default)]
     pub device_ids: Vec<ID>,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
 impl GrantSegmentInput {
@@ -141,18 +145,19 @@ impl GrantSegmentInput {
     /// # Errors
     /// `INVALID_INPUT` for an id of another kind, `LIMIT_EXCEEDED` for too many.
     pub fn targets(&self) -> Result<Vec<GrantTarget>> {
+        let Self {
+            customer_ids,
+            sim_ids,
+            device_ids,
+            ..
+        } = self;
         let mut targets = Vec::new();
-        targets.extend(
-            parse_ids(&self.customer_ids)?
-                .into_iter()
-                .map(GrantTarget::Customer),
-        );
-        targets.extend(parse_ids(&self.sim_ids)?.into_iter().map(GrantTarget::Sim));
-        targets.extend(
-            parse_ids(&self.device_ids)?
-                .into_iter()
-                .map(GrantTarget::Device),
-        );
+        let customers = parse_ids_in("customer_ids", customer_ids)?;
+        targets.extend(customers.into_iter().map(GrantTarget::Customer));
+        let sims = parse_ids_in("sim_ids", sim_ids)?;
+        targets.extend(sims.into_iter().map(GrantTarget::Sim));
+        let devices = parse_ids_in("device_ids", device_ids)?;
+        targets.extend(devices.into_iter().map(GrantTarget::Device));
         Ok(targets)
     }
 }
@@ -162,13 +167,15 @@ impl GrantSegmentInput {
 pub struct RevokeSegmentInput {
     /// The grant.
     pub grant_id: ID,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
 impl RevokeSegmentInput {
     /// # Errors
     /// `INVALID_INPUT` for an id of another kind.
     pub fn grant(&self) -> Result<domain::id::GrantId> {
-        parse_id(&self.grant_id)
+        parse_id_in("grant_id", &self.grant_id)
     }
 }
 
@@ -188,6 +195,8 @@ pub struct CreateCustomerInput {
     pub email: Option<String>,
     /// Contact's phone number.
     pub phone: Option<String>,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
 impl From<CreateCustomerInput> for NewCustomer {
@@ -220,6 +229,8 @@ pub struct UpdateCustomerInput {
     pub email: MaybeUndefined<String>,
     /// Contact's phone number.
     pub phone: MaybeUndefined<String>,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
 impl From<UpdateCustomerInput> for CustomerPatch {
@@ -249,4 +260,6 @@ pub struct ArchiveCustomerInput {
     /// True: archive it. False: serve it again.
     #[graphql(default = true)]
     pub archived: bool,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }

@@ -26,7 +26,8 @@ pub enum ErrorCode {
     Conflict,
     /// An assignment would reach into usage that is already counted.
     UsageAlreadyCounted,
-    /// A documented limit was exceeded; `limit` and `actual` say which and by what.
+    /// A limit was exceeded: `actual` is more than `limit`. What is counted only up to the limit has one more as `actual`. A
+    /// question that takes the usage store too much time or memory has neither.
     LimitExceeded,
     /// No cube answers this question exactly, so it is not answered; `suggestion` says what would do.
     NotExact,

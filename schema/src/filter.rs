@@ -22,19 +22,27 @@ impl<I> Operators<I> {
     where
         Filter<C>: TryFrom<I, Error = Error>,
     {
-        let all = |inputs: Vec<I>| {
-            let parts = inputs.into_iter().map(TryInto::try_into);
-            parts.collect::<Result<Vec<Filter<C>>>>()
+        let all = |field: &str, inputs: Vec<I>| {
+            let part = |(n, input): (usize, I)| {
+                let part = Filter::try_from(input);
+                part.map_err(|error| error.at(&n.to_string()).at(field))
+            };
+            inputs
+                .into_iter()
+                .enumerate()
+                .map(part)
+                .collect::<Result<Vec<Filter<C>>>>()
         };
         let mut parts: Vec<Filter<C>> = own.into_iter().map(Filter::Is).collect();
         if let Some(inputs) = self.and {
-            parts.push(Filter::And(all(inputs)?));
+            parts.push(Filter::And(all("and", inputs)?));
         }
         if let Some(inputs) = self.or {
-            parts.push(Filter::Or(all(inputs)?));
+            parts.push(Filter::Or(all("or", inputs)?));
         }
         if let Some(input) = self.not {
-            parts.push(Filter::Not(Box::new((*input).try_into()?)));
+            let part = Filter::try_from(*input).map_err(|error| error.at("not"))?;
+            parts.push(Filter::Not(Box::new(part)));
         }
         let filter = Filter::And(parts);
         let conditions = size(&filter);

@@ -33,6 +33,8 @@ pub enum FleetRowCode {
     InvalidTransition,
     /// No usable customer name.
     InvalidCustomer,
+    /// The customer is archived: it keeps the SIMs it has and is given no others.
+    CustomerArchived,
     /// No usable device name or kind.
     InvalidDevice,
     /// Labels are not `key=value;key=value`, a value is not among the label's options, or there is no device to label.
@@ -53,7 +55,7 @@ pub enum FleetRowCode {
     TooManyRows,
 }
 
-/// A fleet file as text.
+/// A fleet file as text: at most 20,000 rows. `simcube import` takes larger ones.
 #[derive(InputObject, Clone, Debug)]
 pub struct ImportFleetInput {
     /// CSV with a header; columns in any order: `iccid` and `state` are required, `customer`, `imsi`, `msisdn`,
@@ -63,4 +65,9 @@ pub struct ImportFleetInput {
     /// assignment history. A device belongs to the customer of the SIM that sits in it; of several, of the one that was
     /// assigned or put in last. An assignment that reaches into accepted usage is refused (`USAGE_ALREADY_COUNTED`).
     pub csv: String,
+    /// True: the answer says what the import would come to, and nothing is changed. It uses no key.
+    #[graphql(default = false)]
+    pub dry_run: bool,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }

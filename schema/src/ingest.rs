@@ -1,7 +1,6 @@
 //! Words about intake.
 
 use async_graphql::{Enum, ID, InputObject};
-use chrono::{DateTime, Utc};
 use domain::{
     Error, Period, Result,
     journal::{self, BatchCondition, RejectionCondition},
@@ -10,7 +9,9 @@ use domain::{
 use crate::{
     filter::conditions,
     order::{OrderDirection, order},
-    parse_ids, texts, words,
+    parse_ids,
+    scalar::DateTime,
+    texts, words,
 };
 
 /// Why a record was refused.
@@ -74,16 +75,16 @@ pub enum HourOf {
 #[derive(InputObject, Clone, Copy, Debug)]
 pub struct PeriodInput {
     /// At or after this moment.
-    pub from: DateTime<Utc>,
+    pub from: DateTime,
     /// Before this moment.
-    pub to: DateTime<Utc>,
+    pub to: DateTime,
 }
 
 impl TryFrom<PeriodInput> for Period {
     type Error = Error;
 
     fn try_from(period: PeriodInput) -> Result<Self> {
-        Self::new(period.from, period.to)
+        Self::new(period.from.0, period.to.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Words about labels.
 
-use async_graphql::{Enum, ID, InputObject};
+use async_graphql::{Enum, ID, InputObject, MaybeUndefined};
 use domain::{
     Error, Result,
     label::{self, LabelDefinitionCondition},
@@ -76,15 +76,28 @@ pub struct CreateLabelDefinitionInput {
     pub key: String,
     /// The menu of allowed values; null allows any text.
     pub options: Option<Vec<String>>,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
-/// What a label allows from now on.
+/// What changes of a label definition. What is left out stays.
 #[derive(InputObject, Clone, Debug)]
 pub struct UpdateLabelDefinitionInput {
     /// The definition.
     pub label_definition_id: ID,
     /// The menu of allowed values; null allows any text.
-    pub options: Option<Vec<String>>,
+    pub options: MaybeUndefined<Vec<String>>,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
+}
+
+impl UpdateLabelDefinitionInput {
+    /// What changes.
+    pub fn patch(self) -> label::LabelDefinitionPatch {
+        label::LabelDefinitionPatch {
+            options: self.options.into(),
+        }
+    }
 }
 
 /// A definition that is to go.
@@ -92,6 +105,8 @@ pub struct UpdateLabelDefinitionInput {
 pub struct DeleteLabelDefinitionInput {
     /// The definition.
     pub label_definition_id: ID,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
 /// A label and its value.
@@ -123,6 +138,8 @@ pub struct SetSimLabelsInput {
     /// Keys that it does not carry any more.
     #[graphql(default)]
     pub remove: Vec<String>,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }
 
 /// Labels of a device that change; those that are not named stay.
@@ -136,4 +153,6 @@ pub struct SetDeviceLabelsInput {
     /// Keys that it does not carry any more.
     #[graphql(default)]
     pub remove: Vec<String>,
+    /// Makes a retry safe; see `Mutation`.
+    pub idempotency_key: Option<String>,
 }

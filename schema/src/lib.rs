@@ -50,6 +50,14 @@ pub fn parse_ids<T: FromStr<Err = Error>>(ids: &[ID]) -> Result<Vec<T>> {
     ids.iter().map(parse_id).collect()
 }
 
+/// Parses the list of printed ids in an input's `field`.
+///
+/// # Errors
+/// Those of [`parse_ids`], which name the field.
+pub fn parse_ids_in<T: FromStr<Err = Error>>(field: &str, ids: &[ID]) -> Result<Vec<T>> {
+    parse_ids(ids).map_err(|error| error.at(field))
+}
+
 /// A filter text without characters that Postgres cannot store.
 pub(crate) fn text(text: String) -> Result<String> {
     if text.contains('\0') {

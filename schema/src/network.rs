@@ -1,6 +1,6 @@
 //! Words about networks.
 
-use async_graphql::{Enum, InputObject};
+use async_graphql::{Enum, ID, InputObject};
 use domain::{
     Result,
     identifier::Plmn,
@@ -25,6 +25,8 @@ pub struct NetworkFilter {
     pub not: Option<Box<NetworkFilter>>,
     /// Part of the name or operator, in any case.
     pub search: Option<String>,
+    /// One of these.
+    pub ids: Option<Vec<ID>>,
     /// One of these, as `MCC-MNC`.
     pub codes: Option<Vec<String>>,
     /// In one of these countries, ISO 3166-1 alpha-2.
@@ -33,6 +35,11 @@ pub struct NetworkFilter {
 
 conditions!(NetworkFilter => NetworkCondition {
     search: |part| text(part).map(NetworkCondition::Search),
+    ids: |ids: Vec<ID>| {
+        bounded(ids.len())?;
+        let codes = ids.iter().map(|id| Plmn::of_id(id));
+        Ok(NetworkCondition::Codes(codes.collect::<Result<_>>()?))
+    },
     codes: |codes: Vec<String>| {
         bounded(codes.len())?;
         let codes = codes.iter().map(|text| Plmn::parse(text));

@@ -1,36 +1,141 @@
-//! Scalars of our own.
+//! Scalars of our own. Each says in `is_valid` what it takes, so that a value it does not take is refused before anything runs,
+//! by the name of its argument.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use chrono::{SecondsFormat, Utc};
 
 /// A count of what there are fewer than 2^31 of, as `Int`; more than that shows as the largest one.
 pub fn int(count: u64) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// An integer of up to 128 bits, written as a decimal string because JSON numbers lose digits above 2^53. Byte
-/// counters are of this type. Input may also be a JSON integer.
+/// An integer of up to 128 bits as a string of decimal digits, with a leading - when it is negative: JSON numbers lose digits
+/// above 2^53. Input may also be a JSON integer. Counters of bytes and records are of this type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BigInt(pub i128);
 
-/// An integer of up to 128 bits, written as a decimal string because JSON numbers lose digits above 2^53. Byte
-/// counters are of this type. Input may also be a JSON integer.
-#[Scalar]
+fn integer(value: &Value) -> Option<i128> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => {
+            let signed = number.as_i64().map(i128::from);
+            signed.or_else(|| number.as_u64().map(i128::from))
+        }
+        _ => None,
+    }
+}
+
+/// An integer of up to 128 bits as a string of decimal digits, with a leading - when it is negative: JSON numbers lose digits
+/// above 2^53. Input may also be a JSON integer. Counters of bytes and records are of this type.
+#[Scalar(specified_by_url = "https://www.w3.org/TR/xmlschema11-2/#integer")]
 impl ScalarType for BigInt {
     fn parse(value: Value) -> InputValueResult<Self> {
-        match &value {
-            Value::String(text) => Ok(Self(text.parse().map_err(|_| "not an integer")?)),
-            Value::Number(number) => {
-                let integer = number
-                    .as_i64()
-                    .map(i128::from)
-                    .or(number.as_u64().map(i128::from));
-                integer.map(Self).ok_or_else(|| "not an integer".into())
-            }
-            _ => Err(InputValueError::expected_type(value)),
-        }
+        let parsed = integer(&value).map(Self);
+        parsed.ok_or_else(|| InputValueError::expected_type(value))
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        integer(value).is_some()
     }
 
     fn to_value(&self) -> Value {
         Value::String(self.0.to_string())
+    }
+}
+
+/// A moment in UTC as a string of RFC 3339 that ends in Z, with as many digits of a second as are not zero:
+/// `2026-11-23T10:15:00Z`, `2026-11-23T10:15:00.250Z`. Input may have any offset. Spans of time are half-open: they begin with
+/// their `from` and end before their `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DateTime(pub chrono::DateTime<Utc>);
+
+impl From<chrono::DateTime<Utc>> for DateTime {
+    fn from(moment: chrono::DateTime<Utc>) -> Self {
+        Self(moment)
+    }
+}
+
+fn moment(value: &Value) -> Option<chrono::DateTime<Utc>> {
+    let Value::String(text) = value else {
+        return None;
+    };
+    let parsed = chrono::DateTime::parse_from_rfc3339(text).ok()?;
+    Some(parsed.with_timezone(&Utc))
+}
+
+/// A moment in UTC as a string of RFC 3339 that ends in Z, with as many digits of a second as are not zero:
+/// `2026-11-23T10:15:00Z`, `2026-11-23T10:15:00.250Z`. Input may have any offset. Spans of time are half-open: they begin with
+/// their `from` and end before their `to`.
+#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let parsed = moment(&value).map(Self);
+        parsed.ok_or_else(|| InputValueError::expected_type(value))
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        moment(value).is_some()
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed<T: ScalarType>(value: impl Into<Value>) -> Option<String> {
+        let value = value.into();
+        let parsed = T::parse(value.clone()).ok();
+        assert_eq!(parsed.is_some(), T::is_valid(&value), "{value}");
+        match parsed?.to_value() {
+            Value::String(text) => Some(text),
+            other => Some(other.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_moment_is_read_at_any_offset_and_printed_in_utc() {
+        for (given, expected) in [
+            ("2026-11-23T10:15:00Z", "2026-11-23T10:15:00Z"),
+            ("2026-11-23T12:15:00+02:00", "2026-11-23T10:15:00Z"),
+            ("2026-11-23T10:15:00.25-00:00", "2026-11-23T10:15:00.250Z"),
+            ("2026-11-23T10:15:00.000001Z", "2026-11-23T10:15:00.000001Z"),
+        ] {
+            assert_eq!(printed::<DateTime>(given).as_deref(), Some(expected));
+        }
+        for bad in [
+            "",
+            "yesterday",
+            "2026-11-23",
+            "2026-11-23T10:15:00",
+            "2026-02-30T00:00:00Z",
+        ] {
+            assert_eq!(printed::<DateTime>(bad), None, "{bad}");
+        }
+        assert_eq!(printed::<DateTime>(1_795_000_000), None);
+    }
+
+    #[test]
+    fn an_integer_keeps_every_digit() {
+        let most = i128::MAX.to_string();
+        assert_eq!(printed::<BigInt>(most.as_str()), Some(most));
+        assert_eq!(
+            printed::<BigInt>(u64::MAX).as_deref(),
+            Some("18446744073709551615")
+        );
+        assert_eq!(printed::<BigInt>("-5").as_deref(), Some("-5"));
+        for bad in [
+            "",
+            "1.0",
+            "1e3",
+            "0x1",
+            "170141183460469231731687303715884105728",
+        ] {
+            assert_eq!(printed::<BigInt>(bad), None, "{bad}");
+        }
+        assert_eq!(printed::<BigInt>(1.5), None);
     }
 }

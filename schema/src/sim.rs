@@ -12,7 +12,7 @@ use crate::{
     filter::conditions,
     label::LabelFilter,
     order::{OrderDirection, order},
-    parse_id, parse_ids, text, words,
+    parse_id_in, parse_ids, text, words,
 };
 
 /// State of a SIM. Where it lies and what it is used for are labels, not states.
@@ -43,8 +43,10 @@ impl TryFrom<SimBy> for sim::SimBy {
 
     fn try_from(by: SimBy) -> Result<Self> {
         Ok(match by {
-            SimBy::Id(id) => Self::Id(parse_id(&id)?),
-            SimBy::Iccid(text) => Self::Iccid(Iccid::parse(&text)?),
+            SimBy::Id(id) => Self::Id(parse_id_in("id", &id)?),
+            SimBy::Iccid(text) => {
+                Self::Iccid(Iccid::parse(&text).map_err(|error| error.at("iccid"))?)
+            }
         })
     }
 }

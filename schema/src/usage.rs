@@ -1,9 +1,8 @@
 //! Words about usage: the input of the cube.
 
 use async_graphql::{Enum, ID, InputObject, OneofObject};
-use chrono::{DateTime, Utc};
 
-use crate::order::OrderDirection;
+use crate::{order::OrderDirection, scalar::DateTime};
 
 /// Width of a time bucket, in UTC.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +51,38 @@ pub enum UsageService {
     Voice,
 }
 
+impl UsageService {
+    /// Every service.
+    const ALL: [Self; 3] = [Self::Data, Self::Sms, Self::Voice];
+
+    /// The word by which records name it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Data => "DATA",
+            Self::Sms => "SMS",
+            Self::Voice => "VOICE",
+        }
+    }
+
+    /// The service that records name by this word.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.word() == word)
+    }
+}
+
+/// A table of the cube.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageTable {
+    /// Sums of hours.
+    UsageHour,
+    /// Sums of days.
+    UsageDay,
+    /// Sums of calendar months.
+    UsageMonth,
+    /// Sums of calendar years.
+    UsageYear,
+}
+
 /// A quantity of the cube.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsageMeasure {
@@ -97,8 +128,10 @@ pub enum UsageFilter {
     Or(Vec<UsageFilter>),
     /// This does not hold.
     Not(Box<UsageFilter>),
+    /// Used on any of these networks.
+    Networks(Vec<ID>),
     /// Used on any of these networks (MCC-MNC).
-    Networks(Vec<String>),
+    NetworkCodes(Vec<String>),
     /// Used in any of these countries (ISO 3166-1 alpha-2).
     Countries(Vec<String>),
     /// Belonging to any of these customers at the time of use.
@@ -121,9 +154,9 @@ pub enum UsageFilter {
 #[derive(InputObject, Clone, Debug)]
 pub struct UsageInput {
     /// First moment inside the period (UTC).
-    pub from: DateTime<Utc>,
+    pub from: DateTime,
     /// First moment after the period (UTC).
-    pub to: DateTime<Utc>,
+    pub to: DateTime,
     /// Width of the time buckets; none means one bucket for the whole period.
     pub grain: Option<Grain>,
     /// What to group by.

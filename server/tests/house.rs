@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -239,4 +239,42 @@ fn a_crate_is_named_as_its_folder_and_is_not_published() {
             assert!(manifest.contains(line), "{name}/Cargo.toml has no `{line}`");
         }
     }
+}
+
+/// Calls that decide who somebody is, and the files that may make them.
+const MAKERS: [(&str, &[&str]); 3] = [
+    ("Scope::of_token(", &["domain/src/identity/mod.rs"]),
+    ("Scope::of_operator(", &["domain/src/identity/mod.rs"]),
+    (
+        "VerifiedClaims::new(",
+        &["server/src/auth/token.rs", "server/src/command/token.rs"],
+    ),
+];
+
+#[test]
+fn only_a_verified_token_or_the_terminal_makes_a_scope() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let crates = EDGES.iter().map(|(name, _)| *name);
+    for name in crates.filter(|name| *name != "bench") {
+        for file in sources(&root.join(name).join("src")) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let shipped = text.split("#[cfg(test)]").next().unwrap();
+            let place = file.strip_prefix(root).unwrap().to_str().unwrap();
+            for (call, allowed) in MAKERS {
+                let fine = !shipped.contains(call) || allowed.contains(&place);
+                assert!(fine, "{place} may not call {call}…)");
+            }
+        }
+    }
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let within = |path: PathBuf| match path.extension() {
+        Some(kind) => Vec::from_iter((kind == "rs").then_some(path)),
+        None if path.is_dir() => sources(&path),
+        None => Vec::new(),
+    };
+    paths.flat_map(within).collect()
 }

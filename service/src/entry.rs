@@ -43,6 +43,15 @@ impl Entry {
         identity::resolve(&self.db, claims).await
     }
 
+    /// Who the person at the server's terminal is: an administrator of the tenant with this slug, called `actor` in the
+    /// audit log.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` when there is no such tenant.
+    pub async fn identify_operator(&self, slug: &str, actor: &str) -> Result<Scope> {
+        identity::operator(&self.db, slug, actor).await
+    }
+
     /// Lets a caller in to do `operation`. Staff of the platform leave a trace first.
     ///
     /// # Errors

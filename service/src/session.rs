@@ -7,7 +7,7 @@ use std::{
 
 use analytics::Store;
 use domain::{
-    Db, Permission, ReadCx, Result, Scope, WriteCx,
+    Db, IdempotencyKey, Permission, ReadCx, Result, Scope, WriteCx,
     fleet::{self, Report},
     id::CustomerId,
     scope::Segments,
@@ -45,9 +45,7 @@ impl Session {
 
     /// What the caller may do now; visibility switches are already applied.
     pub fn permissions(&self) -> impl Iterator<Item = Permission> {
-        Permission::ALL
-            .into_iter()
-            .filter(|permission| self.scope().may(*permission))
+        self.scope().permissions()
     }
 
     /// The customer that the caller's token is bound to.
@@ -68,25 +66,30 @@ impl Session {
         snapshot.get_or_try_init(open).await.cloned()
     }
 
-    /// A transaction of its own for one change. What is read afterwards is read from a new snapshot, which has the change.
+    /// A transaction of its own for one change, which is made once under its key. What is read afterwards is read from a new
+    /// snapshot, which has the change.
     ///
     /// # Errors
     /// `UNAVAILABLE` when Postgres does not answer.
-    pub async fn write(&self) -> Result<WriteCx> {
+    pub async fn write(&self, key: Option<IdempotencyKey>) -> Result<WriteCx> {
         *self.snapshot() = Snapshot::default();
-        self.0.db.write(&self.0.scope).await
+        Ok(self.0.db.write(&self.0.scope).await?.under(key))
     }
 
-    /// Imports a fleet file, one transaction per chunk; what is read afterwards has it.
+    /// Imports a fleet file, wholly or not at all; what is read afterwards has it. A dry run says what that would come to, and
+    /// changes nothing.
     ///
     /// # Errors
-    /// `INVALID_INPUT` when the header is refused, `FORBIDDEN` without `INVENTORY_WRITE`.
-    pub async fn import_fleet(&self, file: impl Read + Seek + Send) -> Result<Report> {
-        *self.snapshot() = Snapshot::default();
-        let Inner {
-            db, scope, store, ..
-        } = &*self.0;
-        fleet::import_file(db, scope, file, store, |_| ()).await
+    /// Those of [`fleet::import_whole`].
+    pub async fn import_fleet(
+        &self,
+        file: impl Read + Seek + Send,
+        key: Option<IdempotencyKey>,
+        dry_run: bool,
+    ) -> Result<Report> {
+        let cx = self.write(key.filter(|_| !dry_run)).await?;
+        let system = self.0.db.system().await?;
+        fleet::import_whole(cx, system, file, self.store(), dry_run).await
     }
 
     /// Nothing is done while it is locked but to take or put a snapshot: a panic elsewhere leaves it whole.

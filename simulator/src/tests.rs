@@ -315,7 +315,7 @@ fn every_record_decodes_to_its_truth_and_every_broken_one_to_its_code() {
             let json = broken.delivery.json.as_bytes();
             match format::decode(shape(broken.delivery.feed), json) {
                 Err(refusal) => {
-                    assert_eq!(refusal.code.as_str(), broken.code);
+                    assert_eq!(refusal.code.as_ref(), broken.code);
                     assert_eq!(refusal.source, broken.source);
                     assert!(!refusal.unreadable);
                 }

@@ -1,6 +1,6 @@
 //! Which usage is asked for.
 
-use domain::{Code, Error, Result};
+use domain::{Error, Result};
 
 use super::{
     Dimension, Key, Limits,
@@ -50,19 +50,15 @@ impl Filter {
                 Self::Not(part) => open.push((part, depth + 1)),
                 Self::In { values: some, .. } => values += some.len(),
             }
-            if depth > Limits::FILTER_DEPTH
-                || nodes > Limits::FILTER_NODES
-                || values > Limits::FILTER_VALUES
-            {
-                return Err(Error::new(
-                    Code::LimitExceeded,
-                    format!(
-                        "a usage filter has at most {} levels, {} conditions and {} values",
-                        Limits::FILTER_DEPTH,
-                        Limits::FILTER_NODES,
-                        Limits::FILTER_VALUES
-                    ),
-                ));
+            for (what, limit, actual) in [
+                ("levels", Limits::FILTER_DEPTH, depth),
+                ("conditions", Limits::FILTER_NODES, nodes),
+                ("values", Limits::FILTER_VALUES, values),
+            ] {
+                if actual > limit {
+                    let text = format!("a usage filter has at most {limit} {what}");
+                    return Err(Error::limit(text, limit as u64, actual as u64));
+                }
             }
         }
         Ok(())

@@ -154,6 +154,17 @@ pub struct UsageQuery {
     pub limit: u32,
 }
 
+impl UsageQuery {
+    /// Whether the question is one, whoever asks it. Every question is checked before it is planned; a surface that wants to
+    /// name the field to blame asks for this itself.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` or `LIMIT_EXCEEDED`, with the field.
+    pub fn check(&self) -> domain::Result<()> {
+        plan::check(self)
+    }
+}
+
 /// Bounds of a question.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits;

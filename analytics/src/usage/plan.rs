@@ -46,16 +46,16 @@ pub(super) fn plan_by(
     ids: &[Key],
 ) -> Result<Plan> {
     if ids.len() > Limits::PARENTS {
-        return Err(limit(format!(
-            "usage is read for at most {} parents at once",
-            Limits::PARENTS
-        )));
+        return Err(beyond(
+            "too many parents at once",
+            Limits::PARENTS,
+            ids.len(),
+        ));
     }
-    if ids.len().saturating_mul(query.limit as usize) > Limits::ROWS {
-        return Err(limit(format!(
-            "parents times the usage limit may be {} rows at most; ask for a smaller page or limit",
-            Limits::ROWS
-        )));
+    let rows = ids.len().saturating_mul(query.limit as usize);
+    if rows > Limits::ROWS {
+        let error = beyond("too many parents times the usage limit", Limits::ROWS, rows);
+        return Err(error.suggest("ask for a smaller page or limit"));
     }
     Planner::new(scope, query, Some(parent))?.plan(ids)
 }
@@ -70,8 +70,7 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     fn new(scope: &Scope, query: &'a UsageQuery, parent: Option<Dimension>) -> Result<Self> {
         let scoped = Scoped::new(scope)?;
-        check_sizes(query)?;
-        check_order(query)?;
+        query.check()?;
         check_areas(scope, query, parent)?;
         Ok(Self {
             query,
@@ -316,8 +315,14 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn limit(message: String) -> Error {
-    Error::new(Code::LimitExceeded, message)
+fn beyond(what: &str, limit: usize, actual: usize) -> Error {
+    let text = format!("{what}: {actual}, and {limit} is the limit");
+    Error::limit(text, limit as u64, actual as u64)
+}
+
+pub(super) fn check(query: &UsageQuery) -> Result<()> {
+    check_sizes(query)?;
+    check_order(query)
 }
 
 fn check_sizes(query: &UsageQuery) -> Result<()> {
@@ -325,40 +330,36 @@ fn check_sizes(query: &UsageQuery) -> Result<()> {
         return Err(Error::invalid("at least one measure must be asked for"));
     }
     if query.dimensions.len() > Limits::DIMENSIONS {
-        return Err(limit(format!(
-            "usage is grouped by at most {} dimensions",
-            Limits::DIMENSIONS
-        )));
+        let named = query.dimensions.len();
+        let error = beyond("too many dimensions", Limits::DIMENSIONS, named);
+        return Err(error.at("dimensions"));
     }
     let twice = |(place, dimension)| query.dimensions[..place].contains(dimension);
     if query.dimensions.iter().enumerate().any(twice) {
-        return Err(Error::invalid("a dimension is named twice"));
+        return Err(Error::invalid("a dimension is named twice").at("dimensions"));
     }
     if query.limit as usize > Limits::ROWS {
-        return Err(limit(format!(
-            "usage has at most {} rows; narrow the question",
-            Limits::ROWS
-        )));
+        let error = beyond("too many rows", Limits::ROWS, query.limit as usize);
+        return Err(error.at("limit").suggest("narrow the question"));
     }
-    query.filter.as_ref().map_or(Ok(()), Filter::check_size)
+    let filter = query.filter.as_ref().map_or(Ok(()), Filter::check_size);
+    filter.map_err(|error| error.at("filter"))
 }
 
 fn check_order(query: &UsageQuery) -> Result<()> {
     if query.order_by.len() > Limits::DIMENSIONS + 2 {
-        return Err(limit(format!(
-            "usage is sorted by at most {} keys",
-            Limits::DIMENSIONS + 2
-        )));
+        let (most, named) = (Limits::DIMENSIONS + 2, query.order_by.len());
+        return Err(beyond("too many sort keys", most, named).at("order_by"));
     }
     for Order { by, .. } in &query.order_by {
         match by {
             OrderBy::Dimension(dimension) if !query.dimensions.contains(dimension) => {
-                return Err(Error::invalid(format!(
-                    "cannot sort by {dimension:?} without grouping by it"
-                )));
+                let text = format!("cannot sort by {dimension:?} without grouping by it");
+                return Err(Error::invalid(text).at("order_by"));
             }
             OrderBy::Period if query.grain.is_none() => {
-                return Err(Error::invalid("cannot sort by period without a grain"));
+                let text = "cannot sort by period without a grain";
+                return Err(Error::invalid(text).at("order_by"));
             }
             _ => {}
         }
@@ -423,14 +424,8 @@ fn not_exact(period: Period) -> Error {
     let to = up
         .and_then(|up| up.duration_trunc(hour).ok())
         .unwrap_or(period.to());
-    Error::new(
-        Code::NotExact,
-        format!(
-            "usage is counted in whole UTC hours: from {} to {} would do",
-            text(from),
-            text(to)
-        ),
-    )
+    let error = Error::new(Code::NotExact, "usage is counted in whole UTC hours");
+    error.suggest(format!("from {} to {}", text(from), text(to)))
 }
 
 /// Unix seconds, held within what a cube can hold; there is no usage outside.

@@ -13,6 +13,7 @@ use domain::{
     Code, Period, Role, Scope,
     id::{CustomerId, DeviceId, SimId, TenantId},
     identifier::Plmn,
+    identity::VerifiedClaims,
     scope::{Segment, Visibility},
 };
 use proptest::{
@@ -124,14 +125,14 @@ async fn load(store: &Store, rows: &[CdrRow]) {
     }
 }
 
-fn staff(tenant: TenantId) -> Scope {
-    Scope::verified(
-        tenant,
-        "t".into(),
-        Role::TenantAdmin,
-        Segment::default(),
-        Visibility::ALL,
-    )
+fn scope(tenant: TenantId, role: Role, segment: Segment) -> Scope {
+    let customer = (role == Role::CustomerUser).then(|| "bosch".into());
+    let claims = VerifiedClaims::new("t".into(), "alpha".into(), role, customer);
+    Scope::of_token(tenant, &claims.expect("claims"), segment, Visibility::ALL)
+}
+
+pub(crate) fn staff(tenant: TenantId) -> Scope {
+    scope(tenant, Role::TenantAdmin, Segment::default())
 }
 
 fn period(from: &str, to: &str) -> Period {
@@ -273,7 +274,7 @@ fn arb_scope(rows: &'static [CdrRow], tenants: [TenantId; 2]) -> impl Strategy<V
                 sims: sims.into_iter().map(SimId::new).collect(),
                 devices: devices.into_iter().map(DeviceId::new).collect(),
             };
-            Scope::verified(tenant, "t".into(), role, segment, Visibility::ALL)
+            scope(tenant, role, segment)
         },
     )
 }

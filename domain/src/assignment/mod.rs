@@ -34,7 +34,7 @@ impl Decode for Span {
         Ok(Self {
             object: row.get()?,
             assignment: Assignment {
-                customer: row.id()?,
+                customer: row.get()?,
                 from: row.get()?,
                 to: row.get()?,
             },

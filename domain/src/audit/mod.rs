@@ -1,7 +1,13 @@
 //! The audit log: who changed or crossed what, and when. Rows can be added and never changed or removed, which
 //! the database itself enforces.
 
+pub(crate) mod entity;
+
+use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::{NotSet, Set};
 use serde_json::Value;
+
+use entity::ActiveModel;
 
 use crate::{Db, Result, Role, Scope, SystemCx, WriteCx, change::Change, id::TenantId};
 
@@ -16,23 +22,24 @@ pub struct Entry {
     pub detail: Value,
 }
 
-const INSERT: &str = "INSERT INTO audit (tenant_id, at, actor, role, action, subject, detail) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7)";
+fn row(tenant: TenantId, at: DateTime<Utc>, actor: &str, role: Role, entry: &Entry) -> ActiveModel {
+    ActiveModel {
+        tenant_id: Set(tenant.uuid()),
+        at: Set(at),
+        actor: Set(actor.to_owned()),
+        role: Set(role.to_string()),
+        action: Set(entry.action.to_owned()),
+        subject: Set(entry.subject.clone()),
+        detail: Set(entry.detail.clone()),
+        audit_id: NotSet,
+    }
+}
 
 /// Writes an entry in the caller's transaction, so that a change and its trace are kept or lost together.
 pub(crate) async fn record(cx: &WriteCx, entry: &Entry) -> Result<()> {
     let scope = cx.scope();
-    let values = [
-        scope.tenant().uuid().into(),
-        cx.now().into(),
-        scope.actor().into(),
-        scope.role().as_str().into(),
-        entry.action.into(),
-        entry.subject.as_str().into(),
-        entry.detail.clone().into(),
-    ];
-    cx.execute(INSERT, values).await?;
-    Ok(())
+    let row = row(scope.tenant(), cx.now(), scope.actor(), scope.role(), entry);
+    Ok(cx.insert(row).await?)
 }
 
 /// Writes an entry for work of the platform itself on one tenant; `actor` names the program part.
@@ -42,17 +49,8 @@ pub(crate) async fn record_platform(
     actor: &str,
     entry: &Entry,
 ) -> Result<()> {
-    let values = [
-        tenant.uuid().into(),
-        cx.now().into(),
-        actor.into(),
-        Role::PlatformAdmin.as_str().into(),
-        entry.action.into(),
-        entry.subject.as_str().into(),
-        entry.detail.clone().into(),
-    ];
-    cx.execute(INSERT, values).await?;
-    Ok(())
+    let row = row(tenant, cx.now(), actor, Role::PlatformAdmin, entry);
+    Ok(cx.insert(row).await?)
 }
 
 /// Notes that platform staff entered a tenant, in a transaction of its own that is durable before the request is carried

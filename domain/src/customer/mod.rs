@@ -1,5 +1,6 @@
 //! A tenant's customers (sub-customers): who a SIM or device is assigned to, and what that customer may see.
 
+pub(crate) mod entity;
 mod error;
 mod filter;
 mod model;
@@ -60,6 +61,9 @@ pub async fn set_visibility(
     visibility: Visibility,
 ) -> Result<Customer> {
     cx.scope().require(Permission::CustomersWrite)?;
+    if let Some(()) = cx.earlier().await? {
+        return get(&cx, id).await;
+    }
     let before = get(&cx, id).await?;
     store::set_visibility(&cx, id, visibility).await?;
     cx.commit(Change::VisibilitySet {

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
-use sea_orm::DbErr;
+use sea_orm::{ActiveValue::Set, DbErr};
 use uuid::Uuid;
 
-use super::{Customer, CustomerCondition, CustomerError, CustomerOrderField, filter};
+use super::{
+    Customer, CustomerCondition, CustomerError, CustomerOrderField, entity::ActiveModel, filter,
+};
 use crate::{
     Error, Permission, ReadCx, Result, WriteCx,
     db::on_constraint,
@@ -20,7 +22,7 @@ use crate::{
 impl Decode for Customer {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            id: row.id()?,
+            id: row.get()?,
             slug: row.get()?,
             name: row.get()?,
             first_name: row.get()?,
@@ -34,7 +36,7 @@ impl Decode for Customer {
                 usage: row.get()?,
                 billing: row.get()?,
             },
-            created_at: row.moment()?,
+            created_at: row.get()?,
             archived_at: row.get()?,
         })
     }
@@ -94,7 +96,7 @@ struct StateCount {
 impl Decode for StateCount {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            customer: row.id()?,
+            customer: row.get()?,
             state: row.word()?,
             sims: row.count()?,
         })
@@ -127,75 +129,55 @@ pub(super) async fn sim_counts(
     Ok(counts)
 }
 
+/// Names a customer of the caller's tenant.
+fn key(cx: &WriteCx, id: CustomerId) -> ActiveModel {
+    ActiveModel {
+        tenant_id: Set(cx.scope().tenant().uuid()),
+        customer_id: Set(id.uuid()),
+        ..ActiveModel::default()
+    }
+}
+
 pub(super) async fn set_visibility(
     cx: &WriteCx,
     id: CustomerId,
     visibility: Visibility,
 ) -> Result<()> {
-    let Visibility {
-        devices,
-        sims,
-        sessions,
-        usage,
-        billing,
-    } = visibility;
-    cx.execute(
-        "UPDATE customer SET see_devices = $3, see_sims = $4, see_sessions = $5, see_usage = $6, \
-         see_billing = $7 WHERE tenant_id = $1 AND customer_id = $2",
-        [
-            cx.scope().tenant().uuid().into(),
-            id.uuid().into(),
-            devices.into(),
-            sims.into(),
-            sessions.into(),
-            usage.into(),
-            billing.into(),
-        ],
-    )
-    .await?;
-    Ok(())
+    let row = ActiveModel {
+        see_devices: Set(visibility.devices),
+        see_sims: Set(visibility.sims),
+        see_sessions: Set(visibility.sessions),
+        see_usage: Set(visibility.usage),
+        see_billing: Set(visibility.billing),
+        ..key(cx, id)
+    };
+    Ok(cx.update(row).await?)
+}
+
+/// What can change of a customer, without its visibility; the slug never does.
+fn changing(cx: &WriteCx, customer: &Customer) -> ActiveModel {
+    ActiveModel {
+        name: Set(customer.name.clone()),
+        first_name: Set(customer.first_name.clone()),
+        last_name: Set(customer.last_name.clone()),
+        email: Set(customer.email.clone()),
+        phone: Set(customer.phone.clone()),
+        archived_at: Set(customer.archived_at),
+        ..key(cx, customer.id)
+    }
 }
 
 pub(super) async fn insert(cx: &WriteCx, customer: &Customer) -> Result<()> {
-    cx.execute(
-        "INSERT INTO customer (tenant_id, customer_id, slug, name, first_name, last_name, email, phone, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        [
-            cx.scope().tenant().uuid().into(),
-            customer.id.uuid().into(),
-            customer.slug.clone().into(),
-            customer.name.clone().into(),
-            customer.first_name.clone().into(),
-            customer.last_name.clone().into(),
-            customer.email.clone().into(),
-            customer.phone.clone().into(),
-            customer.created_at.into(),
-        ],
-    )
-    .await
-    .map_err(taken)?;
-    Ok(())
+    let row = ActiveModel {
+        slug: Set(customer.slug.clone()),
+        created_at: Set(customer.created_at),
+        ..changing(cx, customer)
+    };
+    cx.insert(row).await.map_err(taken)
 }
 
-/// Writes everything but the slug, which never changes, and the visibility.
 pub(super) async fn update(cx: &WriteCx, customer: &Customer) -> Result<()> {
-    cx.execute(
-        "UPDATE customer SET name = $3, first_name = $4, last_name = $5, email = $6, phone = $7, archived_at = $8 \
-         WHERE tenant_id = $1 AND customer_id = $2",
-        [
-            cx.scope().tenant().uuid().into(),
-            customer.id.uuid().into(),
-            customer.name.clone().into(),
-            customer.first_name.clone().into(),
-            customer.last_name.clone().into(),
-            customer.email.clone().into(),
-            customer.phone.clone().into(),
-            customer.archived_at.into(),
-        ],
-    )
-    .await
-    .map_err(taken)?;
-    Ok(())
+    cx.update(changing(cx, customer)).await.map_err(taken)
 }
 
 fn taken(error: DbErr) -> Error {

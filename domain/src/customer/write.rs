@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use super::{Customer, CustomerError, get, store};
 use crate::{
-    Permission, Result, WriteCx, change::Change, id::CustomerId, tenant::is_slug, text::is_trimmed,
+    Error, Permission, Result, WriteCx, change::Change, id::CustomerId, tenant::is_slug,
+    text::is_trimmed,
 };
 
 /// What is needed to create a customer. Every visibility switch is off at first.
@@ -46,9 +47,10 @@ pub struct ContactPatch {
 /// `FORBIDDEN` without `CUSTOMERS_WRITE`; those of [`CustomerError`].
 pub async fn create(cx: WriteCx, new: NewCustomer) -> Result<Customer> {
     cx.scope().require(Permission::CustomersWrite)?;
-    if !is_slug(&new.slug) {
-        return Err(CustomerError::Slug.into());
+    if let Some(id) = cx.earlier().await? {
+        return get(&cx, CustomerId::new(id)).await;
     }
+    let mut errors = Vec::from_iter((!is_slug(&new.slug)).then_some(CustomerError::Slug));
     let mut customer = Customer {
         id: CustomerId::new(Uuid::now_v7()),
         slug: new.slug,
@@ -65,7 +67,8 @@ pub async fn create(cx: WriteCx, new: NewCustomer) -> Result<Customer> {
         name: Some(new.name),
         contact: new.contact,
     };
-    apply(&mut customer, patch)?;
+    errors.extend(apply(&mut customer, patch));
+    Error::none_of(errors)?;
     store::insert(&cx, &customer).await?;
     cx.commit(Change::CustomerCreated {
         customer: customer.id,
@@ -81,9 +84,12 @@ pub async fn create(cx: WriteCx, new: NewCustomer) -> Result<Customer> {
 /// `FORBIDDEN` without `CUSTOMERS_WRITE`, `NOT_FOUND`, those of [`CustomerError`].
 pub async fn update(cx: WriteCx, id: CustomerId, patch: CustomerPatch) -> Result<Customer> {
     cx.scope().require(Permission::CustomersWrite)?;
+    if let Some(()) = cx.earlier().await? {
+        return get(&cx, id).await;
+    }
     let before = get(&cx, id).await?;
     let mut customer = before.clone();
-    apply(&mut customer, patch)?;
+    Error::none_of(apply(&mut customer, patch))?;
     store::update(&cx, &customer).await?;
     let changed = [
         ("name", before.name != customer.name),
@@ -109,6 +115,9 @@ pub async fn update(cx: WriteCx, id: CustomerId, patch: CustomerPatch) -> Result
 /// `FORBIDDEN` without `CUSTOMERS_WRITE`, `NOT_FOUND`.
 pub async fn archive(cx: WriteCx, id: CustomerId, archived: bool) -> Result<Customer> {
     cx.scope().require(Permission::CustomersWrite)?;
+    if let Some(()) = cx.earlier().await? {
+        return get(&cx, id).await;
+    }
     let mut customer = get(&cx, id).await?;
     customer.archived_at = if archived {
         customer.archived_at.or(Some(cx.now()))
@@ -125,9 +134,14 @@ pub async fn archive(cx: WriteCx, id: CustomerId, archived: bool) -> Result<Cust
     Ok(customer)
 }
 
-fn apply(customer: &mut Customer, patch: CustomerPatch) -> Result<(), CustomerError> {
+/// Changes what is valid, and returns what is not.
+fn apply(customer: &mut Customer, patch: CustomerPatch) -> Vec<CustomerError> {
+    let mut errors = Vec::new();
     if let Some(name) = patch.name {
-        customer.name = valid(name, is_name, CustomerError::Name)?;
+        if !is_name(&name) {
+            errors.push(CustomerError::Name);
+        }
+        customer.name = name;
     }
     let ContactPatch {
         first_name,
@@ -151,23 +165,13 @@ fn apply(customer: &mut Customer, patch: CustomerPatch) -> Result<(), CustomerEr
         (&mut customer.email, email, is_email, CustomerError::Email),
         (&mut customer.phone, phone, is_phone, CustomerError::Phone),
     ] {
-        if let Some(value) = value {
-            *field = value.map(|text| valid(text, is_valid, error)).transpose()?;
+        let Some(value) = value else { continue };
+        if value.as_deref().is_some_and(|text| !is_valid(text)) {
+            errors.push(error);
         }
+        *field = value;
     }
-    Ok(())
-}
-
-fn valid(
-    text: String,
-    is_valid: fn(&str) -> bool,
-    error: CustomerError,
-) -> Result<String, CustomerError> {
-    if is_valid(&text) {
-        Ok(text)
-    } else {
-        Err(error)
-    }
+    errors
 }
 
 fn is_name(text: &str) -> bool {

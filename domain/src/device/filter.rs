@@ -56,14 +56,14 @@ pub(super) fn push(sql: &mut Sql, condition: &DeviceCondition) {
         DeviceCondition::Names(names) => sql.push_any("device.name", texts(names)),
         DeviceCondition::Kinds(kinds) => sql.push_any("device.kind", texts(kinds)),
         DeviceCondition::States(states) => {
-            sql.push_any("device.state", texts(states.iter().map(<&str>::from)));
+            sql.push_any("device.state", texts(states));
         }
         DeviceCondition::Customers(ids) => {
             sql.push_any("device.customer_id", uuids(ids.iter().map(|id| id.uuid())));
         }
         DeviceCondition::Unassigned(yes) => sql.push_is_null("device.customer_id", *yes),
         DeviceCondition::Connectivity(ways) => {
-            let ways = texts(ways.iter().map(<&str>::from));
+            let ways = texts(ways);
             sql.push("device.connectivity && ").bind(ways);
         }
         DeviceCondition::Label(label) => label::push_condition(sql, Labelled::Device, label),

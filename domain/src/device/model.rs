@@ -1,7 +1,7 @@
 //! What a device is.
 
 use chrono::{DateTime, Utc};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+use strum::{AsRefStr, Display, EnumString, VariantArray};
 
 use crate::id::{CustomerId, DeviceId};
 
@@ -17,7 +17,7 @@ use crate::id::{CustomerId, DeviceId};
     Ord,
     Display,
     EnumString,
-    IntoStaticStr,
+    AsRefStr,
     VariantArray,
 )]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
@@ -44,7 +44,7 @@ pub enum DeviceState {
     Ord,
     Display,
     EnumString,
-    IntoStaticStr,
+    AsRefStr,
     VariantArray,
 )]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]

@@ -16,15 +16,15 @@ use crate::{
 impl Decode for Device {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            id: row.id()?,
+            id: row.get()?,
             name: row.get()?,
             kind: row.get()?,
             state: row.word()?,
             connectivity: row.words::<Connectivity>()?,
-            customer: row.id_if_any()?,
+            customer: row.get()?,
             simulated: row.get()?,
-            created_at: row.moment()?,
-            updated_at: row.moment()?,
+            created_at: row.get()?,
+            updated_at: row.get()?,
         })
     }
 }

@@ -57,6 +57,7 @@ struct History {
 /// The chunks of one file.
 pub struct Chunks<R> {
     rows: Rows<R>,
+    count: u64,
     /// Hashes of ICCIDs that occur more than once. A collision only puts a row aside.
     repeated: HashSet<u64>,
     aside: HashMap<Iccid, History>,
@@ -72,7 +73,9 @@ pub struct Chunks<R> {
 pub fn chunks<R: Read + Seek>(mut reader: R) -> Result<Chunks<R>> {
     let mut seen = HashSet::new();
     let mut repeated = HashSet::new();
+    let mut count = 0;
     for row in parse(&mut reader)? {
+        count += 1;
         let iccid = match row {
             Ok(row) => Some(row.iccid),
             Err(error) => error.iccid,
@@ -89,6 +92,7 @@ pub fn chunks<R: Read + Seek>(mut reader: R) -> Result<Chunks<R>> {
         .map_err(|_| Error::invalid("the fleet file cannot be read twice"))?;
     Ok(Chunks {
         rows: parse(reader)?,
+        count,
         repeated,
         aside: HashMap::new(),
         last: None,
@@ -102,6 +106,24 @@ fn hash(iccid: &Iccid) -> u64 {
 }
 
 impl<R: Read> Chunks<R> {
+    /// The file in one piece.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` for more than `limit` rows.
+    pub(super) fn whole(self, limit: u64) -> Result<Chunk> {
+        if self.count > limit {
+            let text = format!("a fleet file has at most {limit} rows here");
+            let error = Error::limit(text, limit, self.count);
+            return Err(error.suggest("import larger files with `simcube import`"));
+        }
+        let mut whole = Chunk::default();
+        for chunk in self {
+            whole.rows.extend(chunk.rows);
+            whole.errors.extend(chunk.errors);
+        }
+        Ok(whole)
+    }
+
     /// Takes one row: into the chunk, or aside when its SIM has more.
     fn take(&mut self, row: Result<FleetRow, RowError>, chunk: &mut Chunk) {
         let iccid = match &row {
@@ -209,11 +231,14 @@ mod tests {
         let errors: Vec<_> = chunks[0]
             .errors
             .iter()
-            .map(|e| (e.line, e.code.as_str()))
+            .map(|error| (error.line, error.code))
             .collect();
         assert_eq!(
             errors,
-            [(4, "INVALID_VALID_FROM"), (2, "INCOMPLETE_HISTORY")]
+            [
+                (4, RowCode::InvalidValidFrom),
+                (2, RowCode::IncompleteHistory)
+            ]
         );
     }
 }

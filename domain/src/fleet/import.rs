@@ -1,4 +1,5 @@
-//! One chunk, one transaction: read what is known, plan, ask for counted usage if an assignment changes, write.
+//! One chunk, one transaction: read what is known, plan, ask for counted usage if an assignment changes, write. A file is
+//! one chunk where it must not be kept in part, and any number of them where it may be of any size.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     chunk::{Chunk, chunks},
-    model::{Report, RowCode, RowError},
+    model::{ERRORS_KEPT, Report, RowCode, RowError},
     owner,
     plan::{Counted, Known, Plan, SimPlan, Target, plan, reaches},
     store::{self, History, NewDevice, SimRecord},
@@ -20,6 +21,7 @@ use super::{
 };
 use crate::{
     Db, Permission, ReadCx, Result, Scope, SystemCx, WriteCx,
+    change::Change,
     id::SimId,
     journal::{self, Uncounted},
     label::Labelled,
@@ -70,7 +72,39 @@ impl Default for Patience {
     }
 }
 
-/// Imports a whole file, one transaction per chunk, and hands each chunk's report to `progress`.
+/// Most rows of a file that is imported in one transaction. Such a file takes some seconds, during which the tenant's intake
+/// may wait.
+pub const WHOLE_ROWS: u64 = 20_000;
+
+/// Imports a file of at most [`WHOLE_ROWS`] rows in one transaction: whatever happens, all of it is kept or nothing. A dry run
+/// does the same and keeps nothing.
+///
+/// # Errors
+/// `INVALID_INPUT` when the header is refused, `LIMIT_EXCEEDED` for more rows, `FORBIDDEN` without `INVENTORY_WRITE`,
+/// `CONFLICT` when the fleet changed meanwhile, or a failing store. Bad rows are no error: they are in the report.
+pub async fn import_whole<R: Read + Seek + Send>(
+    cx: WriteCx,
+    system: SystemCx,
+    reader: R,
+    usage: &impl CountedUsage,
+    dry_run: bool,
+) -> Result<Report> {
+    cx.scope().require(Permission::InventoryWrite)?;
+    if let Some(report) = cx.earlier().await? {
+        return Ok(report);
+    }
+    let file = chunks(reader)?.whole(WHOLE_ROWS)?;
+    let mut report = import(&cx, &system, &file, usage, &mut Patience::default()).await?;
+    report.errors.truncate(ERRORS_KEPT);
+    if dry_run {
+        cx.discard().await?;
+    } else {
+        cx.commit(Change::FleetImported(report.clone())).await?;
+    }
+    Ok(report)
+}
+
+/// Imports a file of any size, one transaction per chunk, and hands each chunk's report to `progress`.
 ///
 /// # Errors
 /// `INVALID_INPUT` when the header is refused, `FORBIDDEN`, or a failing store; chunks already reported stay.
@@ -88,7 +122,7 @@ pub async fn import_file<R: Read + Seek + Send>(
         let cx = db.write(scope).await?;
         let system = db.system().await?;
         let report = import(&cx, &system, &chunk, usage, &mut patience).await?;
-        cx.commit(report.change()).await?;
+        cx.commit(Change::FleetImported(report.clone())).await?;
         progress(&report);
         total.merge(report);
     }
@@ -121,7 +155,7 @@ pub async fn import(
         ..Report::default()
     };
     report.errors.append(&mut planned.errors);
-    let refused = apply(cx, &known, &planned).await?;
+    let refused = apply(cx, &known, &planned, &mut report).await?;
     for sim in &planned.sims {
         let rows = sim.rows.len() as u64;
         match (sim.id, sim.changed()) {
@@ -169,15 +203,20 @@ async fn counted(
     })
 }
 
-/// Writes a plan and returns the ICCIDs that could not be taken.
+/// Writes a plan, reports what is created besides SIMs, and returns the ICCIDs that could not be taken.
 async fn apply<'p>(
     cx: &WriteCx,
     known: &Known,
     planned: &'p Plan<'_>,
+    report: &mut Report,
 ) -> Result<BTreeSet<&'p str>> {
     let changed: Vec<&SimPlan<'_>> = planned.sims.iter().filter(|sim| sim.changed()).collect();
     let customers = create_customers(cx, planned, &changed).await?;
+    let named = planned.customers.iter().zip(&customers);
+    let created = named.filter(|(_, id)| id.is_some());
+    report.customers = created.map(|(new, _)| new.name.clone()).collect();
     let devices = create_devices(cx, planned, &changed, &customers).await?;
+    report.devices = devices.iter().flatten().count() as u64;
     let record = |plan| SimRecord {
         plan,
         customer: current(plan, &customers),
@@ -207,7 +246,7 @@ async fn apply<'p>(
         .collect();
     store::replace_history(cx, History::Device, histories).await?;
     owner::follow(cx, &moved_devices(known, &changed, &devices)).await?;
-    set_labels(cx, known, &changed, id_of, &devices).await?;
+    report.labels = set_labels(cx, known, &changed, id_of, &devices).await?;
     let refused = new.iter().map(|record| record.plan.row().iccid.as_str());
     Ok(refused
         .filter(|iccid| !created.contains_key(*iccid))
@@ -277,13 +316,14 @@ async fn create_devices(
         .collect())
 }
 
+/// Sets labels and returns the keys of those that are new.
 async fn set_labels(
     cx: &WriteCx,
     known: &Known,
     changed: &[&SimPlan<'_>],
     sim_id: impl Fn(&SimPlan<'_>) -> Option<Uuid>,
     devices: &[Option<Uuid>],
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let (mut on_sims, mut on_devices) = (Vec::new(), BTreeMap::new());
     for sim in changed {
         // None is a SIM that could not be taken; its rows say nothing about its devices either.
@@ -315,7 +355,10 @@ async fn set_labels(
         .into_iter()
         .filter_map(|((device, key), value)| Some((device, label(key)?, value)));
     store::set_labels(cx, Labelled::Device, on_devices.collect()).await?;
-    store::touch_devices(cx, touched.into_iter().collect()).await
+    store::touch_devices(cx, touched.into_iter().collect()).await?;
+    let mut keys: Vec<String> = created.into_keys().collect();
+    keys.sort_unstable();
+    Ok(keys)
 }
 
 fn new_targets(timeline: &Timeline<Target>) -> impl Iterator<Item = usize> {

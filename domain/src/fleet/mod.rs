@@ -14,7 +14,7 @@
 //! is put in or changes hands; of several SIMs, the one that was assigned or put in last decides. A device without a SIM stays
 //! whose it was.
 //!
-//! **Labels** (LAB-01). `labels` are the SIM's, of its latest row; `device_labels` are the device's that the row names,
+//! **Labels**. `labels` are the SIM's, of its latest row; `device_labels` are the device's that the row names,
 //! and a row that names none is refused (`INVALID_LABEL`). A label that is not named stays. Both share the tenant's
 //! definitions: a new key becomes free text, and a value outside a definition's options is refused. Device labels have no
 //! history: where rows contradict each other about a device, the one taken last counts (one SIM's rows by `valid_from`).
@@ -23,6 +23,8 @@
 //! would reach into usage already counted is refused (`USAGE_ALREADY_COUNTED`). Usage may lie ahead of the clock, so this is
 //! asked of a change from now on, too. While accepted usage of the tenant is not counted yet it may be any SIM's and of any
 //! time: the import waits a moment for it, and then refuses changes of known SIMs. New SIMs have no usage.
+//!
+//! An archived customer keeps the SIMs it has and is given no others (`CUSTOMER_ARCHIVED`); what it had in the past may be told.
 //!
 //! A SIM is taken whole or not at all: a bad row refuses the other rows of its ICCID too, because a history with a
 //! hole would be wrong; rows of other SIMs go on.
@@ -37,6 +39,6 @@ mod store;
 mod timeline;
 
 pub use chunk::{CHUNK_ROWS, Chunk, Chunks, HISTORY_ROWS, chunks};
-pub use import::{CountedUsage, Patience, import, import_file};
+pub use import::{CountedUsage, Patience, WHOLE_ROWS, import, import_file, import_whole};
 pub use model::{COLUMNS, Cell, ERRORS_KEPT, FleetRow, Report, RowCode, RowError, StateWord};
 pub use parse::{Rows, parse, slug};

@@ -1,9 +1,10 @@
 //! What a row of a fleet file says, and what became of it.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use strum::{AsRefStr, Display};
 
 use crate::{
-    change::Change,
     identifier::{Iccid, Imsi, Msisdn},
     sim::SimState,
 };
@@ -47,7 +48,7 @@ impl Cell {
     }
 }
 
-/// The state words that a file may use: the four states and the older vocabulary (C-01).
+/// The state words that a file may use: the four states and the older vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateWord {
     /// Provisioned, not active.
@@ -123,7 +124,21 @@ pub struct FleetRow {
 }
 
 /// Why a row was refused. The text is part of the public contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Display,
+    AsRefStr,
+    Serialize,
+    Deserialize,
+)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum RowCode {
     /// More or fewer fields than the header.
     WrongFieldCount,
@@ -151,6 +166,8 @@ pub enum RowCode {
     InvalidTransition,
     /// No usable customer name.
     InvalidCustomer,
+    /// The customer is archived.
+    CustomerArchived,
     /// No usable device name or kind.
     InvalidDevice,
     /// Labels are not `key=value;key=value`, a value is not among the label's options, or there is no device to label.
@@ -171,38 +188,8 @@ pub enum RowCode {
     TooManyRows,
 }
 
-impl RowCode {
-    /// The contract text, for example `INVALID_ICCID`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WrongFieldCount => "WRONG_FIELD_COUNT",
-            Self::InvalidUtf8 => "INVALID_UTF8",
-            Self::Unreadable => "UNREADABLE",
-            Self::InvalidIccid => "INVALID_ICCID",
-            Self::AmbiguousIccid => "AMBIGUOUS_ICCID",
-            Self::IccidUnavailable => "ICCID_UNAVAILABLE",
-            Self::InvalidImsi => "INVALID_IMSI",
-            Self::ImsiTaken => "IMSI_TAKEN",
-            Self::InvalidMsisdn => "INVALID_MSISDN",
-            Self::MsisdnTaken => "MSISDN_TAKEN",
-            Self::InvalidState => "INVALID_STATE",
-            Self::InvalidTransition => "INVALID_TRANSITION",
-            Self::InvalidCustomer => "INVALID_CUSTOMER",
-            Self::InvalidDevice => "INVALID_DEVICE",
-            Self::InvalidLabel => "INVALID_LABEL",
-            Self::InvalidFlag => "INVALID_FLAG",
-            Self::InvalidValidFrom => "INVALID_VALID_FROM",
-            Self::FutureAssignment => "FUTURE_ASSIGNMENT",
-            Self::UsageAlreadyCounted => "USAGE_ALREADY_COUNTED",
-            Self::DuplicateRow => "DUPLICATE_ROW",
-            Self::IncompleteHistory => "INCOMPLETE_HISTORY",
-            Self::TooManyRows => "TOO_MANY_ROWS",
-        }
-    }
-}
-
 /// A refused row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowError {
     /// Line in the file; the header is line 1.
     pub line: u64,
@@ -211,6 +198,7 @@ pub struct RowError {
     /// Why, for people. It never says what exists in another tenant.
     pub reason: String,
     /// The SIM that the row is about, when that much could be read.
+    #[serde(skip)]
     pub(super) iccid: Option<Iccid>,
 }
 
@@ -226,7 +214,7 @@ impl RowError {
 }
 
 /// What became of the rows: `rows = created + updated + unchanged + rejected`. A SIM's rows share its fate.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Data rows read.
     pub rows: u64,
@@ -238,22 +226,17 @@ pub struct Report {
     pub unchanged: u64,
     /// Rows refused.
     pub rejected: u64,
-    /// The refused rows by line, at most [`ERRORS_KEPT`] after a merge.
+    /// Names of the customers that are new.
+    pub customers: Vec<String>,
+    /// How many devices are new.
+    pub devices: u64,
+    /// Keys of the labels that are new.
+    pub labels: Vec<String>,
+    /// The refused rows by line, at most [`ERRORS_KEPT`].
     pub errors: Vec<RowError>,
 }
 
 impl Report {
-    /// What it comes to, for the audit log.
-    pub(super) fn change(&self) -> Change {
-        Change::FleetImported {
-            rows: self.rows,
-            created: self.created,
-            updated: self.updated,
-            unchanged: self.unchanged,
-            rejected: self.rejected,
-        }
-    }
-
     /// Adds another part's figures.
     pub fn merge(&mut self, part: Self) {
         self.rows += part.rows;
@@ -261,6 +244,9 @@ impl Report {
         self.updated += part.updated;
         self.unchanged += part.unchanged;
         self.rejected += part.rejected;
+        self.customers.extend(part.customers);
+        self.devices += part.devices;
+        self.labels.extend(part.labels);
         let room = ERRORS_KEPT.saturating_sub(self.errors.len());
         self.errors.extend(part.errors.into_iter().take(room));
     }

@@ -396,11 +396,11 @@ mod tests {
         parse(text).expect("header").collect()
     }
 
-    fn codes(text: &[u8]) -> Vec<(u64, &'static str)> {
+    fn codes(text: &[u8]) -> Vec<(u64, RowCode)> {
         rows(text)
             .into_iter()
             .filter_map(Result::err)
-            .map(|e| (e.line, e.code.as_str()))
+            .map(|error| (error.line, error.code))
             .collect()
     }
 
@@ -436,16 +436,16 @@ mod tests {
         assert_eq!(
             codes(text),
             [
-                (2, "INVALID_ICCID"),
-                (3, "INVALID_STATE"),
-                (5, "WRONG_FIELD_COUNT"),
-                (6, "INVALID_VALID_FROM"),
-                (7, "INVALID_UTF8"),
-                (8, "INVALID_STATE"),
-                (9, "INVALID_LABEL"),
-                (10, "INVALID_CUSTOMER"),
-                (12, "INVALID_CUSTOMER"),
-                (14, "WRONG_FIELD_COUNT"),
+                (2, RowCode::InvalidIccid),
+                (3, RowCode::InvalidState),
+                (5, RowCode::WrongFieldCount),
+                (6, RowCode::InvalidValidFrom),
+                (7, RowCode::InvalidUtf8),
+                (8, RowCode::InvalidState),
+                (9, RowCode::InvalidLabel),
+                (10, RowCode::InvalidCustomer),
+                (12, RowCode::InvalidCustomer),
+                (14, RowCode::WrongFieldCount),
             ]
         );
     }

@@ -1,6 +1,6 @@
 //! What a chunk of rows means for the fleet as it is stored. Pure: reads nothing, writes nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -47,6 +47,7 @@ pub(super) struct KnownCustomer {
     pub(super) id: Uuid,
     pub(super) slug: String,
     pub(super) name: String,
+    pub(super) archived: bool,
 }
 
 /// A stored label definition.
@@ -183,6 +184,8 @@ pub(super) fn plan<'a>(
         iccids: HashSet::new(),
         imsis: HashSet::new(),
         msisdns: HashSet::new(),
+        customers: Customers::known(known),
+        devices: HashMap::new(),
         plan: Plan {
             sims: Vec::new(),
             errors: Vec::new(),
@@ -209,6 +212,9 @@ struct Planner<'a, 'k> {
     iccids: HashSet<String>,
     imsis: HashSet<&'a str>,
     msisdns: HashSet<&'a str>,
+    customers: Customers,
+    /// The devices that this plan creates, by name.
+    devices: HashMap<String, usize>,
     plan: Plan<'a>,
 }
 
@@ -249,6 +255,7 @@ impl<'a> Planner<'a, '_> {
             before.first_difference(&customer),
             before_device.first_difference(&device),
         ];
+        self.check_archived(row, &before, &customer)?;
         self.check_usage(rows, stored, changes)?;
         let imsi = row.imsi.as_ref().map(Imsi::as_str);
         let msisdn = row.msisdn.as_ref().map(Msisdn::as_str);
@@ -408,54 +415,44 @@ impl<'a> Planner<'a, '_> {
         let Cell::Text(name) = &row.device else {
             return (row.device == Cell::Empty).then_some(None);
         };
-        let known = self.known.devices.get(name).copied().map(Target::Known);
-        Some(Some(known.unwrap_or_else(|| {
-            let devices = &mut self.plan.devices;
-            Target::New(
-                devices
-                    .iter()
-                    .position(|device| device == name)
-                    .unwrap_or_else(|| {
-                        devices.push(name.clone());
-                        devices.len() - 1
-                    }),
-            )
-        })))
+        if let Some(id) = self.known.devices.get(name) {
+            return Some(Some(Target::Known(*id)));
+        }
+        let devices = &mut self.plan.devices;
+        let index = *self.devices.entry(name.clone()).or_insert_with(|| {
+            devices.push(name.clone());
+            devices.len() - 1
+        });
+        Some(Some(Target::New(index)))
     }
 
     /// Finds a customer by name, by name in any case, then by slug; otherwise plans a new one.
     fn customer(&mut self, name: &str) -> Target {
-        let lower = name.to_lowercase();
-        let known = &self.known.customers;
-        let found = known
-            .iter()
-            .find(|customer| customer.name == name)
-            .or_else(|| {
-                known
-                    .iter()
-                    .find(|customer| customer.name.to_lowercase() == lower)
-            })
-            .or_else(|| known.iter().find(|customer| customer.slug == name));
-        if let Some(customer) = found {
-            return Target::Known(customer.id);
+        self.customers.find(name).unwrap_or_else(|| {
+            let slug = self.customers.free_slug(&slug(name));
+            let new = Target::New(self.plan.customers.len());
+            self.customers.add(&slug, name, new);
+            let name = name.to_owned();
+            self.plan.customers.push(NewCustomer { slug, name });
+            new
+        })
+    }
+
+    /// What an archived customer has stays its own; nothing else becomes so. Its past may still be told.
+    fn check_archived(
+        &self,
+        row: &FleetRow,
+        before: &Timeline<Target>,
+        after: &Timeline<Target>,
+    ) -> Result<(), Refusal> {
+        let Some(Target::Known(id)) = after.current() else {
+            return Ok(());
+        };
+        if !self.customers.archived.contains(id) || before.current() == after.current() {
+            return Ok(());
         }
-        let new = &mut self.plan.customers;
-        let planned = new
-            .iter()
-            .position(|customer| customer.name.to_lowercase() == lower || customer.slug == name);
-        Target::New(planned.unwrap_or_else(|| {
-            let taken: BTreeSet<&str> = known
-                .iter()
-                .map(|customer| customer.slug.as_str())
-                .chain(new.iter().map(|customer| customer.slug.as_str()))
-                .collect();
-            let slug = free_slug(&slug(name), &taken);
-            new.push(NewCustomer {
-                slug,
-                name: name.to_owned(),
-            });
-            new.len() - 1
-        }))
+        let reason = "the customer is archived: take that back first, or leave the SIM unassigned";
+        Err(Refusal::new(row, RowCode::CustomerArchived, reason))
     }
 
     /// Usage that is accepted keeps the customer and the device that it was accepted for.
@@ -525,17 +522,70 @@ fn check_moments(rows: &[&FleetRow], now: DateTime<Utc>) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// The slug itself, or with the first number that is free. Names such as `Müller` and `Möller` are two customers.
-fn free_slug(slug: &str, taken: &BTreeSet<&str>) -> String {
-    if !taken.contains(slug) {
-        return slug.to_owned();
-    }
-    let mut number = 2u32;
-    loop {
-        let numbered = format!("{slug}-{number}");
-        if !taken.contains(numbered.as_str()) {
-            return numbered;
+/// The customers that a row may mean, by what it may call them.
+#[derive(Default)]
+struct Customers {
+    by_name: HashMap<String, Target>,
+    by_lower: HashMap<String, Target>,
+    by_slug: HashMap<String, Target>,
+    new_by_lower: HashMap<String, Target>,
+    new_by_slug: HashMap<String, Target>,
+    /// The last number that made a slug of its own.
+    numbers: HashMap<String, u32>,
+    archived: HashSet<Uuid>,
+}
+
+impl Customers {
+    fn known(known: &Known) -> Self {
+        let mut customers = Self::default();
+        for KnownCustomer {
+            id,
+            slug,
+            name,
+            archived,
+        } in &known.customers
+        {
+            let target = Target::Known(*id);
+            customers.by_name.entry(name.clone()).or_insert(target);
+            let lower = name.to_lowercase();
+            customers.by_lower.entry(lower).or_insert(target);
+            customers.by_slug.insert(slug.clone(), target);
+            customers.archived.extend(archived.then_some(*id));
         }
-        number += 1;
+        customers
+    }
+
+    /// One that is stored goes before one that is planned.
+    fn find(&self, name: &str) -> Option<Target> {
+        let lower = name.to_lowercase();
+        let known = self.by_name.get(name).or_else(|| self.by_lower.get(&lower));
+        let known = known.or_else(|| self.by_slug.get(name));
+        let new = || {
+            let by_lower = self.new_by_lower.get(&lower);
+            by_lower.or_else(|| self.new_by_slug.get(name))
+        };
+        known.or_else(new).copied()
+    }
+
+    fn add(&mut self, slug: &str, name: &str, new: Target) {
+        self.new_by_lower.insert(name.to_lowercase(), new);
+        self.new_by_slug.insert(slug.to_owned(), new);
+    }
+
+    /// The slug itself, or with the first number that is free. Names such as `Müller` and `Möller` are two customers.
+    fn free_slug(&mut self, slug: &str) -> String {
+        let taken =
+            |slug: &str| self.by_slug.contains_key(slug) || self.new_by_slug.contains_key(slug);
+        if !taken(slug) {
+            return slug.to_owned();
+        }
+        let number = self.numbers.entry(slug.to_owned()).or_insert(1);
+        loop {
+            *number += 1;
+            let numbered = format!("{slug}-{number}");
+            if !taken(&numbered) {
+                return numbered;
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::Value;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -66,50 +66,35 @@ async fn iccids(
     system: &SystemCx,
     rows: &[FleetRow],
 ) -> Result<HashMap<String, bool>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        iccid: String,
-        own: bool,
-    }
     let keys: Vec<String> = rows.iter().flat_map(|row| row.iccid.keys()).collect();
     let keys = texts(keys.iter().map(String::as_str));
-    let sql = "SELECT sim.iccid, sim.tenant_id = $2 AS own FROM sim WHERE sim.iccid = ANY($1)";
-    let found: Vec<Row> = system
-        .all(sql, [keys, cx.scope().tenant().uuid().into()])
-        .await?;
-    Ok(found.into_iter().map(|row| (row.iccid, row.own)).collect())
+    let sql = "SELECT sim.iccid, sim.tenant_id = $2 FROM sim WHERE sim.iccid = ANY($1)";
+    let values = [keys, cx.scope().tenant().uuid().into()];
+    Ok(system.all(sql, values).await?.into_iter().collect())
 }
 
 async fn sims(cx: &ReadCx, rows: &[FleetRow]) -> Result<HashMap<String, KnownSim>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        sim_id: Uuid,
-        iccid: String,
-        imsi: Option<String>,
-        msisdn: Option<String>,
-        state: String,
-    }
     let sql = "SELECT sim_id, iccid, imsi, msisdn, state FROM sim
         WHERE tenant_id = current_tenant() AND iccid = ANY($1) ORDER BY sim_id FOR UPDATE";
+    type Row = (Uuid, String, Option<String>, Option<String>, String);
     let found: Vec<Row> = cx
         .all(sql, [texts(rows.iter().map(|row| row.iccid.as_str()))])
         .await?;
-    let ids: Vec<Uuid> = found.iter().map(|row| row.sim_id).collect();
+    let ids: Vec<Uuid> = found.iter().map(|(id, ..)| *id).collect();
     let mut customers = history(cx, History::Customer, &ids).await?;
     let mut devices = history(cx, History::Device, &ids).await?;
     let mut labels = set_already(cx, Labelled::Sim, &ids).await?;
-    let sim = |row: Row| {
-        let id = row.sim_id;
+    let sim = |(id, iccid, imsi, msisdn, state): Row| {
         let sim = KnownSim {
             id,
-            imsi: row.imsi,
-            msisdn: row.msisdn,
-            state: row.state.parse().map_err(Error::internal)?,
+            imsi,
+            msisdn,
+            state: state.parse().map_err(Error::internal)?,
             labels: labels.remove(&id).unwrap_or_default(),
             customer: known_targets(customers.remove(&id)),
             device: known_targets(devices.remove(&id)),
         };
-        Ok((row.iccid, sim))
+        Ok((iccid, sim))
     };
     found.into_iter().map(sim).collect()
 }
@@ -151,65 +136,43 @@ pub(super) async fn history(
     history: History,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, Vec<Span<Uuid>>>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        object: Uuid,
-        target: Uuid,
-        starts: Option<DateTime<Utc>>,
-        ends: Option<DateTime<Utc>>,
-    }
     let (table, object, column) = history.table();
     let sql = format!(
-        "SELECT {object} AS object, {column} AS target, nullif(lower(valid), '-infinity') AS starts,
-            nullif(upper(valid), 'infinity') AS ends
+        "SELECT {object}, {column}, nullif(lower(valid), '-infinity'), nullif(upper(valid), 'infinity')
         FROM {table} WHERE tenant_id = current_tenant() AND {object} = ANY($1)"
     );
     let mut spans: HashMap<Uuid, Vec<Span<Uuid>>> = HashMap::new();
-    for row in cx.all::<Row>(&sql, [ids.to_vec().into()]).await? {
-        let span = Span {
-            from: row.starts,
-            to: row.ends,
-            value: row.target,
-        };
-        spans.entry(row.object).or_default().push(span);
+    for (of, value, from, to) in cx.all(&sql, [ids.to_vec().into()]).await? {
+        let span = Span { from, to, value };
+        spans.entry(of).or_default().push(span);
     }
     Ok(spans)
 }
 
 /// The SIMs that sat in each of these devices, the SIM that is known for longest first.
 pub(super) async fn stays(cx: &ReadCx, devices: &[Uuid]) -> Result<HashMap<Uuid, Vec<Stay>>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        device_id: Uuid,
-        came: Option<DateTime<Utc>>,
-        went: Option<DateTime<Utc>>,
-        customer_id: Option<Uuid>,
-        starts: Option<DateTime<Utc>>,
-        ends: Option<DateTime<Utc>>,
-    }
     let sql = "SELECT device_id, customer_id,
-            nullif(lower(inside.valid), '-infinity') AS came, nullif(upper(inside.valid), 'infinity') AS went,
-            nullif(lower(inside.valid * owned.valid), '-infinity') AS starts,
-            nullif(upper(inside.valid * owned.valid), 'infinity') AS ends
+            nullif(lower(inside.valid), '-infinity'), nullif(upper(inside.valid), 'infinity'),
+            nullif(lower(inside.valid * owned.valid), '-infinity'),
+            nullif(upper(inside.valid * owned.valid), 'infinity')
         FROM sim_device AS inside
         LEFT JOIN sim_customer AS owned ON owned.tenant_id = inside.tenant_id AND owned.sim_id = inside.sim_id
             AND owned.valid && inside.valid
         WHERE inside.tenant_id = current_tenant() AND device_id = ANY($1)
         ORDER BY inside.sim_id";
     let mut stays: HashMap<Uuid, Vec<Stay>> = HashMap::new();
-    for row in cx.all::<Row>(sql, [devices.to_vec().into()]).await? {
+    type Moment = Option<DateTime<Utc>>;
+    type Row = (Uuid, Option<Uuid>, Moment, Moment, Moment, Moment);
+    let rows: Vec<Row> = cx.all(sql, [devices.to_vec().into()]).await?;
+    for (device, customer, came, went, from, to) in rows {
         let inside = Span {
-            from: row.came,
-            to: row.went,
+            from: came,
+            to: went,
             value: (),
         };
-        let owned = row.customer_id.map(|customer| Span {
-            from: row.starts,
-            to: row.ends,
-            value: customer,
-        });
+        let owned = customer.map(|value| Span { from, to, value });
         let stay = Stay { inside, owned };
-        stays.entry(row.device_id).or_default().push(stay);
+        stays.entry(device).or_default().push(stay);
     }
     Ok(stays)
 }
@@ -220,37 +183,22 @@ async fn set_already(
     labelled: Labelled,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, HashMap<String, String>>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        object: Uuid,
-        key: String,
-        value: String,
-    }
     let object = labelled.table();
     let (table, column) = (format!("{object}_label"), format!("{object}_id"));
     let sql = format!(
-        "SELECT l.{column} AS object, d.key, l.value
+        "SELECT l.{column}, d.key, l.value
         FROM {table} l JOIN label_definition d USING (tenant_id, label_id)
         WHERE l.tenant_id = current_tenant() AND l.{column} = ANY($1)"
     );
     let mut labels: HashMap<Uuid, HashMap<String, String>> = HashMap::new();
-    for row in cx.all::<Row>(&sql, [ids.to_vec().into()]).await? {
-        labels
-            .entry(row.object)
-            .or_default()
-            .insert(row.key, row.value);
+    for (of, key, value) in cx.all(&sql, [ids.to_vec().into()]).await? {
+        labels.entry(of).or_default().insert(key, value);
     }
     Ok(labels)
 }
 
 /// Customers that a row may mean, and those whose slug a new customer might want.
 async fn customers(cx: &ReadCx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        customer_id: Uuid,
-        slug: String,
-        name: String,
-    }
     let names: Vec<&str> = rows.iter().filter_map(|row| row.customer.text()).collect();
     let lower: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
     // A slug has no character that LIKE would read as a wildcard.
@@ -258,11 +206,12 @@ async fn customers(cx: &ReadCx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>>
         .iter()
         .map(|name| format!("{}%", slug(name)))
         .collect();
-    let sql = "SELECT customer_id, slug, name FROM customer
+    // Nobody archives one of them until this is over.
+    let sql = "SELECT customer_id, slug, name, archived_at IS NOT NULL FROM customer
         WHERE tenant_id = current_tenant()
             AND (name = ANY($1) OR slug = ANY($1) OR lower(name) = ANY($2) OR slug LIKE ANY($3))
-        ORDER BY name, customer_id";
-    let found: Vec<Row> = cx
+        ORDER BY name, customer_id FOR SHARE";
+    let found = cx
         .all(
             sql,
             [
@@ -272,40 +221,26 @@ async fn customers(cx: &ReadCx, rows: &[FleetRow]) -> Result<Vec<KnownCustomer>>
             ],
         )
         .await?;
-    let customer = |row: Row| KnownCustomer {
-        id: row.customer_id,
-        slug: row.slug,
-        name: row.name,
+    let customer = |(id, slug, name, archived)| KnownCustomer {
+        id,
+        slug,
+        name,
+        archived,
     };
     Ok(found.into_iter().map(customer).collect())
 }
 
 async fn devices(cx: &ReadCx, rows: &[FleetRow]) -> Result<HashMap<String, Uuid>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        device_id: Uuid,
-        name: String,
-    }
     let names = texts(rows.iter().filter_map(|row| match &row.device {
         Cell::Text(name) => Some(name.as_str()),
         Cell::Absent | Cell::Empty => None,
     }));
     let sql =
-        "SELECT device_id, name FROM device WHERE tenant_id = current_tenant() AND name = ANY($1)";
-    let found: Vec<Row> = cx.all(sql, [names]).await?;
-    Ok(found
-        .into_iter()
-        .map(|row| (row.name, row.device_id))
-        .collect())
+        "SELECT name, device_id FROM device WHERE tenant_id = current_tenant() AND name = ANY($1)";
+    Ok(cx.all(sql, [names]).await?.into_iter().collect())
 }
 
 async fn labels(cx: &ReadCx, rows: &[FleetRow]) -> Result<HashMap<String, KnownLabel>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        label_id: Uuid,
-        key: String,
-        options: Option<Vec<String>>,
-    }
     let keys = texts(
         rows.iter()
             .flat_map(|row| row.labels.iter().chain(&row.device_labels))
@@ -313,28 +248,14 @@ async fn labels(cx: &ReadCx, rows: &[FleetRow]) -> Result<HashMap<String, KnownL
     );
     let sql = "SELECT label_id, key, options FROM label_definition
         WHERE tenant_id = current_tenant() AND key = ANY($1)";
-    let found: Vec<Row> = cx.all(sql, [keys]).await?;
-    let label = |row: Row| {
-        (
-            row.key,
-            KnownLabel {
-                id: row.label_id,
-                options: row.options,
-            },
-        )
-    };
+    let found = cx.all(sql, [keys]).await?;
+    let label = |(id, key, options)| (key, KnownLabel { id, options });
     Ok(found.into_iter().map(label).collect())
 }
 
 type Owners = HashMap<String, Uuid>;
 
 async fn owners(cx: &ReadCx, rows: &[FleetRow]) -> Result<(Owners, Owners)> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        sim_id: Uuid,
-        imsi: Option<String>,
-        msisdn: Option<String>,
-    }
     let imsis = texts(
         rows.iter()
             .filter_map(|row| row.imsi.as_ref())
@@ -348,9 +269,11 @@ async fn owners(cx: &ReadCx, rows: &[FleetRow]) -> Result<(Owners, Owners)> {
     let sql = "SELECT sim_id, imsi, msisdn FROM sim
         WHERE tenant_id = current_tenant() AND (imsi = ANY($1) OR msisdn = ANY($2))";
     let (mut by_imsi, mut by_msisdn) = (Owners::new(), Owners::new());
-    for row in cx.all::<Row>(sql, [imsis, msisdns]).await? {
-        by_imsi.extend(row.imsi.map(|imsi| (imsi, row.sim_id)));
-        by_msisdn.extend(row.msisdn.map(|msisdn| (msisdn, row.sim_id)));
+    type Row = (Uuid, Option<String>, Option<String>);
+    let rows: Vec<Row> = cx.all(sql, [imsis, msisdns]).await?;
+    for (sim, imsi, msisdn) in rows {
+        by_imsi.extend(imsi.map(|imsi| (imsi, sim)));
+        by_msisdn.extend(msisdn.map(|msisdn| (msisdn, sim)));
     }
     Ok((by_imsi, by_msisdn))
 }
@@ -373,20 +296,13 @@ fn constraint(error: sea_orm::DbErr) -> Error {
     on_constraint(error, &names.map(|name| (name, changed as fn() -> Error)))
 }
 
-#[derive(FromQueryResult)]
-struct Created {
-    id: Uuid,
-    name: String,
-}
-
+/// Runs an insert that returns what is new by name or key, with its id.
 async fn create(cx: &WriteCx, sql: &str, records: Vec<Json>) -> Result<HashMap<String, Uuid>> {
     if records.is_empty() {
         return Ok(HashMap::new());
     }
-    let created = cx
-        .all::<Created>(sql, [Json::from(records).into(), cx.now().into()])
-        .await?;
-    Ok(created.into_iter().map(|row| (row.name, row.id)).collect())
+    let values = [Json::from(records).into(), cx.now().into()];
+    Ok(cx.all(sql, values).await?.into_iter().collect())
 }
 
 /// Creates customers and returns their ids by slug. Every visibility switch is off (default deny).
@@ -397,7 +313,7 @@ pub(super) async fn create_customers(
     let sql = "INSERT INTO customer (tenant_id, slug, name, created_at)
         SELECT current_tenant(), r.slug, r.name, $2
         FROM jsonb_to_recordset($1) AS r(slug text, name text)
-        RETURNING customer_id AS id, slug AS name";
+        RETURNING slug, customer_id";
     create(
         cx,
         sql,
@@ -424,7 +340,7 @@ pub(super) async fn create_devices(
             created_at, updated_at)
         SELECT current_tenant(), r.name, r.kind, 'ACTIVE', ARRAY['CELLULAR'], r.customer, r.simulated, $2, $2
         FROM jsonb_to_recordset($1) AS r(name text, kind text, customer uuid, simulated boolean)
-        RETURNING device_id AS id, name";
+        RETURNING name, device_id";
     let record = |device: NewDevice<'_>| {
         json!({ "name": device.name, "kind": device.kind, "customer": device.customer,
             "simulated": device.simulated })
@@ -439,7 +355,7 @@ pub(super) async fn create_labels(
 ) -> Result<HashMap<String, Uuid>> {
     let sql = "INSERT INTO label_definition (tenant_id, key, created_at)
         SELECT current_tenant(), r.key, $2 FROM jsonb_to_recordset($1) AS r(key text)
-        RETURNING label_id AS id, key AS name";
+        RETURNING key, label_id";
     create(cx, sql, keys.map(|key| json!({ "key": key })).collect()).await
 }
 
@@ -453,7 +369,7 @@ impl SimRecord<'_, '_> {
     fn json(&self) -> Json {
         let row = self.plan.row();
         json!({ "id": self.plan.id, "iccid": row.iccid.as_str(), "imsi": self.plan.imsi,
-            "msisdn": self.plan.msisdn, "state": <&str>::from(self.plan.state), "customer": self.customer,
+            "msisdn": self.plan.msisdn, "state": self.plan.state.as_ref(), "customer": self.customer,
             "simulated": row.simulated })
     }
 }
@@ -468,7 +384,7 @@ pub(super) async fn create_sims(
         FROM jsonb_to_recordset($1) AS r(iccid text, imsi text, msisdn text, state text, customer uuid,
             simulated boolean)
         ON CONFLICT ON CONSTRAINT sim_iccid_key DO NOTHING
-        RETURNING sim_id AS id, iccid AS name";
+        RETURNING iccid, sim_id";
     create(cx, sql, new.iter().map(SimRecord::json).collect()).await
 }
 

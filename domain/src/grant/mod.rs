@@ -3,16 +3,22 @@
 //! A grant opens one whole customer, one SIM or one device; the SIM and device grants of a subject are its pool. The
 //! identity module reads them on every request, so a change takes effect on the next one.
 
+pub(crate) mod entity;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use sea_orm::FromQueryResult;
-use uuid::Uuid;
+use sea_orm::{ActiveValue::Set, DbErr};
+
+use entity::ActiveModel;
 
 use crate::{
-    Code, Error, Permission, ReadCx, Result, WriteCx,
+    Error, Permission, ReadCx, Result, WriteCx,
     change::Change,
+    db::on_constraint,
     id::{CustomerId, DeviceId, GrantId, SimId},
+    row::{Columns, Decode},
+    text::is_printable,
 };
 
 /// What a grant opens.
@@ -49,34 +55,24 @@ pub struct Grant {
     pub created_at: DateTime<Utc>,
 }
 
-#[derive(FromQueryResult)]
-struct Row {
-    grant_id: Uuid,
-    subject: String,
-    customer_id: Option<Uuid>,
-    sim_id: Option<Uuid>,
-    device_id: Option<Uuid>,
-    created_at: DateTime<Utc>,
-}
-
-impl TryFrom<Row> for Grant {
-    type Error = Error;
-
-    fn try_from(row: Row) -> Result<Self> {
-        let target = match (row.customer_id, row.sim_id, row.device_id) {
-            (Some(id), None, None) => GrantTarget::Customer(CustomerId::new(id)),
-            (None, Some(id), None) => GrantTarget::Sim(SimId::new(id)),
-            (None, None, Some(id)) => GrantTarget::Device(DeviceId::new(id)),
-            _ => return Err(Error::internal("a grant without exactly one target")),
-        };
+impl Decode for Grant {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            id: GrantId::new(row.grant_id),
-            subject: row.subject,
-            target,
-            created_at: row.created_at,
+            id: row.get()?,
+            subject: row.get()?,
+            target: match (row.get()?, row.get()?, row.get()?) {
+                (Some(id), None, None) => GrantTarget::Customer(id),
+                (None, Some(id), None) => GrantTarget::Sim(id),
+                (None, None, Some(id)) => GrantTarget::Device(id),
+                _ => return Err(Error::internal("a grant without exactly one target")),
+            },
+            created_at: row.get()?,
         })
     }
 }
+
+const SELECT: &str =
+    "SELECT grant_id, subject, customer_id, sim_id, device_id, created_at FROM segment_grant";
 
 /// Most targets of one call.
 pub const MAX_TARGETS: usize = 1_000;
@@ -88,17 +84,16 @@ pub const MAX_TARGETS: usize = 1_000;
 /// [`MAX_TARGETS`], `INVALID_INPUT` for a subject that is empty or longer than 200 characters.
 pub async fn add(cx: WriteCx, subject: &str, targets: Vec<GrantTarget>) -> Result<Vec<Grant>> {
     cx.scope().require(Permission::CustomersWrite)?;
-    if subject.is_empty() || subject.chars().count() > 200 || subject.contains('\0') {
-        return Err(Error::invalid("a subject has 1 to 200 characters"));
+    if let Some(()) = cx.earlier().await? {
+        return by_subject(&cx, subject).await;
     }
+    check_subject(subject)?;
     if targets.is_empty() {
         return Err(Error::invalid("name at least one customer, SIM or device"));
     }
     if targets.len() > MAX_TARGETS {
-        return Err(Error::new(
-            Code::LimitExceeded,
-            format!("at most {MAX_TARGETS} targets in one call"),
-        ));
+        let text = format!("at most {MAX_TARGETS} targets in one call");
+        return Err(Error::limit(text, MAX_TARGETS as u64, targets.len() as u64));
     }
     for target in &targets {
         insert(&cx, subject, *target).await?;
@@ -113,35 +108,44 @@ pub async fn add(cx: WriteCx, subject: &str, targets: Vec<GrantTarget>) -> Resul
 }
 
 async fn insert(cx: &WriteCx, subject: &str, target: GrantTarget) -> Result<()> {
-    let (customer, sim, device) = match target {
-        GrantTarget::Customer(id) => (Some(id.uuid()), None, None),
-        GrantTarget::Sim(id) => (None, Some(id.uuid()), None),
-        GrantTarget::Device(id) => (None, None, Some(id.uuid())),
+    let mut row = ActiveModel {
+        tenant_id: Set(cx.scope().tenant().uuid()),
+        subject: Set(subject.to_owned()),
+        created_at: Set(cx.now()),
+        ..ActiveModel::default()
     };
-    cx.execute(
-        "INSERT INTO segment_grant (tenant_id, subject, customer_id, sim_id, device_id, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT ON CONSTRAINT segment_grant_target_key DO NOTHING",
-        [
-            cx.scope().tenant().uuid().into(),
-            subject.to_owned().into(),
-            customer.into(),
-            sim.into(),
-            device.into(),
-            cx.now().into(),
+    match target {
+        GrantTarget::Customer(id) => row.customer_id = Set(Some(id.uuid())),
+        GrantTarget::Sim(id) => row.sim_id = Set(Some(id.uuid())),
+        GrantTarget::Device(id) => row.device_id = Set(Some(id.uuid())),
+    }
+    cx.insert_if_new(row).await.map_err(unknown)
+}
+
+fn unknown(error: DbErr) -> Error {
+    on_constraint(
+        error,
+        &[
+            ("segment_grant_customer_fkey", || {
+                Error::not_found("customer").at("customer_ids")
+            }),
+            ("segment_grant_sim_fkey", || {
+                Error::not_found("SIM").at("sim_ids")
+            }),
+            ("segment_grant_device_fkey", || {
+                Error::not_found("device").at("device_ids")
+            }),
         ],
     )
-    .await
-    .map_err(|error| {
-        crate::db::on_constraint(
-            error,
-            &[
-                ("segment_grant_customer_fkey", || Error::not_found("customer")),
-                ("segment_grant_sim_fkey", || Error::not_found("SIM")),
-                ("segment_grant_device_fkey", || Error::not_found("device")),
-            ],
-        )
-    })?;
-    Ok(())
+}
+
+/// A subject as a token may have it.
+fn check_subject(subject: &str) -> Result<()> {
+    if is_printable(subject, 200) {
+        Ok(())
+    } else {
+        Err(Error::invalid("a subject has 1 to 200 printable characters").at("subject"))
+    }
 }
 
 /// Takes a grant back.
@@ -150,6 +154,9 @@ async fn insert(cx: &WriteCx, subject: &str, target: GrantTarget) -> Result<()> 
 /// `FORBIDDEN` without `CUSTOMERS_WRITE`, `NOT_FOUND` when there is no such grant in the tenant.
 pub async fn revoke(cx: WriteCx, id: GrantId) -> Result<()> {
     cx.scope().require(Permission::CustomersWrite)?;
+    if let Some(()) = cx.earlier().await? {
+        return Ok(());
+    }
     let gone = cx
         .execute(
             "DELETE FROM segment_grant WHERE tenant_id = $1 AND grant_id = $2",
@@ -168,28 +175,20 @@ pub async fn revoke(cx: WriteCx, id: GrantId) -> Result<()> {
 /// `FORBIDDEN` without `CUSTOMERS_WRITE`, `NOT_FOUND` when there is no such grant in the tenant.
 pub async fn get(cx: &ReadCx, id: GrantId) -> Result<Grant> {
     cx.scope().require(Permission::CustomersWrite)?;
-    let row: Option<Row> = cx
-        .one(
-            "SELECT grant_id, subject, customer_id, sim_id, device_id, created_at FROM segment_grant \
-             WHERE tenant_id = $1 AND grant_id = $2",
-            [cx.scope().tenant().uuid().into(), id.uuid().into()],
-        )
-        .await?;
-    row.ok_or_else(|| Error::not_found("grant"))?.try_into()
+    let sql = format!("{SELECT} WHERE tenant_id = $1 AND grant_id = $2");
+    let values = [cx.scope().tenant().uuid().into(), id.uuid().into()];
+    let grant = cx.one(&sql, values).await?;
+    grant.ok_or_else(|| Error::not_found("grant"))
 }
 
 /// The grants of one subject, oldest first.
 ///
 /// # Errors
-/// `FORBIDDEN` without `CUSTOMERS_WRITE`.
+/// `FORBIDDEN` without `CUSTOMERS_WRITE`, `INVALID_INPUT` for a subject that no token can have.
 pub async fn by_subject(cx: &ReadCx, subject: &str) -> Result<Vec<Grant>> {
     cx.scope().require(Permission::CustomersWrite)?;
-    let rows: Vec<Row> = cx
-        .all(
-            "SELECT grant_id, subject, customer_id, sim_id, device_id, created_at FROM segment_grant \
-             WHERE tenant_id = $1 AND subject = $2 ORDER BY grant_id",
-            [cx.scope().tenant().uuid().into(), subject.to_owned().into()],
-        )
-        .await?;
-    rows.into_iter().map(Grant::try_from).collect()
+    check_subject(subject)?;
+    let sql = format!("{SELECT} WHERE tenant_id = $1 AND subject = $2 ORDER BY grant_id");
+    let values = [cx.scope().tenant().uuid().into(), subject.to_owned().into()];
+    cx.all(&sql, values).await
 }

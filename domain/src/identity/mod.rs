@@ -1,90 +1,53 @@
 //! From a verified token to a [`Scope`]. Tenant, customer, visibility switches and grants are read on every
-//! request, so that a change takes effect with the next one (TEN-09, TEN-12).
+//! request, so that a change takes effect with the next one.
 
-use sea_orm::FromQueryResult;
-use uuid::Uuid;
+mod claims;
+
+pub use claims::VerifiedClaims;
+use claims::nobody;
 
 use crate::{
-    Code, Db, Error, Result, Role, Scope, SystemCx,
+    Db, Error, Result, Scope, SystemCx,
     id::{CustomerId, DeviceId, SimId, TenantId},
+    row::{Columns, Decode},
     scope::{Segment, Visibility},
-    tenant::is_slug,
+    tenant,
 };
 
-/// What a token said, after its signature, issuer, audience and times were checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifiedClaims {
-    subject: String,
-    tenant: String,
-    role: Role,
-    customer: Option<String>,
-}
-
-impl VerifiedClaims {
-    /// Takes over the claims of a verified token.
-    ///
-    /// # Errors
-    /// `UNAUTHENTICATED` when a claim cannot name anything here, or the claims contradict each other: a customer
-    /// user needs a customer, and roles that see the whole tenant cannot be bound to one.
-    pub fn new(
-        subject: String,
-        tenant: String,
-        role: Role,
-        customer: Option<String>,
-    ) -> Result<Self> {
-        let refuse = |why: &str| Err(Error::new(Code::Unauthenticated, why));
-        if !(1..=200).contains(&subject.chars().count()) || subject.chars().any(char::is_control) {
-            return refuse("the token's subject has 1 to 200 printable characters");
-        }
-        if !is_slug(&tenant) || customer.as_deref().is_some_and(|slug| !is_slug(slug)) {
-            return Err(nobody());
-        }
-        match (role, &customer) {
-            (Role::CustomerUser, None) => refuse("a customer_user's token names a customer"),
-            (Role::PlatformAdmin | Role::TenantAdmin | Role::Support | Role::Ingest, Some(_)) => {
-                refuse("a token of this role names no customer")
-            }
-            _ => Ok(Self {
-                subject,
-                tenant,
-                role,
-                customer,
-            }),
-        }
-    }
-
-    /// The role.
-    pub fn role(&self) -> Role {
-        self.role
-    }
-
-    /// Whether grants narrow or widen what this role sees.
-    fn has_segments(&self) -> bool {
-        matches!(self.role, Role::Viewer | Role::CustomerUser)
-    }
-}
-
-#[derive(FromQueryResult)]
+/// What is stored about a caller: a row for each grant, and one when there is none.
 struct Row {
-    tenant_id: Uuid,
-    customer_id: Option<Uuid>,
-    see_devices: bool,
-    see_sims: bool,
-    see_sessions: bool,
-    see_usage: bool,
-    see_billing: bool,
-    granted_customer: Option<Uuid>,
-    granted_sim: Option<Uuid>,
-    granted_device: Option<Uuid>,
+    tenant: TenantId,
+    customer: Option<CustomerId>,
+    visibility: Visibility,
+    granted_customer: Option<CustomerId>,
+    granted_sim: Option<SimId>,
+    granted_device: Option<DeviceId>,
 }
 
-/// One row per grant, and one row when there is none.
+impl Decode for Row {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            tenant: row.get()?,
+            customer: row.get()?,
+            visibility: Visibility {
+                devices: row.get()?,
+                sims: row.get()?,
+                sessions: row.get()?,
+                usage: row.get()?,
+                billing: row.get()?,
+            },
+            granted_customer: row.get()?,
+            granted_sim: row.get()?,
+            granted_device: row.get()?,
+        })
+    }
+}
+
 const RESOLVE: &str = "\
 SELECT t.tenant_id, c.customer_id,
-       coalesce(c.see_devices, false) AS see_devices, coalesce(c.see_sims, false) AS see_sims,
-       coalesce(c.see_sessions, false) AS see_sessions, coalesce(c.see_usage, false) AS see_usage,
-       coalesce(c.see_billing, false) AS see_billing,
-       g.customer_id AS granted_customer, g.sim_id AS granted_sim, g.device_id AS granted_device
+       coalesce(c.see_devices, false), coalesce(c.see_sims, false), coalesce(c.see_sessions, false),
+       coalesce(c.see_usage, false), coalesce(c.see_billing, false),
+       g.customer_id, g.sim_id, g.device_id
   FROM tenant t
   LEFT JOIN customer c ON c.tenant_id = t.tenant_id AND c.slug = $2 AND c.archived_at IS NULL
   LEFT JOIN segment_grant g ON g.tenant_id = t.tenant_id AND g.subject = $3
@@ -98,42 +61,29 @@ pub async fn resolve(db: &Db, claims: &VerifiedClaims) -> Result<Scope> {
     let cx = db.system().await?;
     let rows = read(&cx, claims).await?;
     let first = rows.first().ok_or_else(nobody)?;
-    if claims.customer.is_some() && first.customer_id.is_none() {
+    if claims.customer.is_some() && first.customer.is_none() {
         return Err(nobody());
     }
     let mut segment = Segment {
-        within: first.customer_id.map(CustomerId::new),
+        within: first.customer,
         ..Segment::default()
     };
     for row in &rows {
-        segment
-            .customers
-            .extend(row.granted_customer.map(CustomerId::new));
-        segment.sims.extend(row.granted_sim.map(SimId::new));
-        segment
-            .devices
-            .extend(row.granted_device.map(DeviceId::new));
+        segment.customers.extend(row.granted_customer);
+        segment.sims.extend(row.granted_sim);
+        segment.devices.extend(row.granted_device);
     }
-    let visibility = Visibility {
-        devices: first.see_devices,
-        sims: first.see_sims,
-        sessions: first.see_sessions,
-        usage: first.see_usage,
-        billing: first.see_billing,
-    };
-    let tenant = TenantId::new(first.tenant_id);
-    Ok(Scope::verified(
-        tenant,
-        claims.subject.clone(),
-        claims.role,
+    Ok(Scope::of_token(
+        first.tenant,
+        claims,
         segment,
-        visibility,
+        first.visibility,
     ))
 }
 
 async fn read(cx: &SystemCx, claims: &VerifiedClaims) -> Result<Vec<Row>> {
-    let subject = claims.has_segments().then(|| claims.subject.clone());
-    cx.all::<Row>(
+    let subject = claims.has_segments().then(|| claims.subject().to_owned());
+    cx.all(
         RESOLVE,
         [
             claims.tenant.as_str().into(),
@@ -144,46 +94,13 @@ async fn read(cx: &SystemCx, claims: &VerifiedClaims) -> Result<Vec<Row>> {
     .await
 }
 
-/// One answer for an unknown tenant and an unknown customer: a token does not probe what exists.
-fn nobody() -> Error {
-    Error::new(
-        Code::Unauthenticated,
-        "the token names a tenant or customer that does not exist",
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn claims(tenant: &str, role: Role, customer: Option<&str>) -> Result<VerifiedClaims> {
-        VerifiedClaims::new(
-            "someone".into(),
-            tenant.into(),
-            role,
-            customer.map(str::to_owned),
-        )
-    }
-
-    #[test]
-    fn claims_that_contradict_each_other_are_refused() {
-        assert!(claims("alpha", Role::CustomerUser, Some("bosch")).is_ok());
-        assert!(claims("alpha", Role::Viewer, None).is_ok());
-        for (tenant, role, customer) in [
-            ("alpha", Role::CustomerUser, None),
-            ("alpha", Role::TenantAdmin, Some("bosch")),
-            ("al\0pha", Role::TenantAdmin, None),
-            ("", Role::TenantAdmin, None),
-            ("alpha", Role::Viewer, Some("BOSCH")),
-        ] {
-            let code = claims(tenant, role, customer).map_err(|e| e.code());
-            assert_eq!(code, Err(Code::Unauthenticated));
-        }
-    }
-
-    #[test]
-    fn a_subject_is_printable() {
-        let made = VerifiedClaims::new("a\0b".into(), "alpha".into(), Role::Support, None);
-        assert!(made.is_err());
-    }
+/// The scope of the person at the server's terminal, who administers the tenant with this slug and is written to the audit
+/// log as `actor`.
+///
+/// # Errors
+/// `NOT_FOUND` when there is no such tenant, `UNAVAILABLE` when the store does not answer.
+pub async fn operator(db: &Db, slug: &str, actor: &str) -> Result<Scope> {
+    let tenant = tenant::find(&db.system().await?, slug).await?;
+    let tenant = tenant.ok_or_else(|| Error::not_found("tenant"))?;
+    Ok(Scope::of_operator(tenant.id, actor))
 }

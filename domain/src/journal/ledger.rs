@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use super::BatchState;
+use super::{BatchState, lock::try_lock};
 use crate::{
-    Db, Error, Period, Result, SystemCx,
+    Db, Period, Result, SystemCx,
     id::{BatchId, TenantId},
+    row::{Columns, Decode},
     sql::uuids,
 };
 
@@ -71,89 +71,56 @@ pub struct AcceptedOf {
     pub sums: Sums,
 }
 
-#[derive(FromQueryResult)]
-struct PartRow {
-    tenant_id: Uuid,
-    batch_id: Uuid,
-    state: String,
-    rows: i64,
-    bytes_up: String,
-    bytes_down: String,
-    units: String,
-    checksum: i64,
-    first_at: DateTime<Utc>,
-    last_at: DateTime<Utc>,
-}
-
-impl TryFrom<PartRow> for Part {
-    type Error = Error;
-
-    fn try_from(row: PartRow) -> Result<Self> {
+/// Records and bytes; units stay 0.
+impl Decode for Sums {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            tenant: TenantId::new(row.tenant_id),
-            batch: BatchId::new(row.batch_id),
-            state: row.state.parse()?,
-            sums: sums(row.rows, [&row.bytes_up, &row.bytes_down, &row.units])?,
-            checksum: row.checksum,
-            first_at: row.first_at,
-            last_at: row.last_at,
+            rows: row.get()?,
+            bytes_up: row.number()?,
+            bytes_down: row.number()?,
+            units: 0,
         })
     }
 }
 
-#[derive(FromQueryResult)]
-struct AcceptedRow {
-    tenant_id: Uuid,
-    source: String,
-    hour: DateTime<Utc>,
-    rows: i64,
-    bytes_up: String,
-    bytes_down: String,
-}
-
-impl TryFrom<AcceptedRow> for AcceptedOf {
-    type Error = Error;
-
-    fn try_from(row: AcceptedRow) -> Result<Self> {
+impl Decode for Part {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            tenant: TenantId::new(row.tenant_id),
-            source: row.source,
-            hour: row.hour,
-            sums: sums(row.rows, [&row.bytes_up, &row.bytes_down, "0"])?,
+            tenant: row.get()?,
+            batch: row.get()?,
+            state: row.word()?,
+            sums: Sums {
+                rows: row.get()?,
+                bytes_up: row.number()?,
+                bytes_down: row.number()?,
+                units: row.number()?,
+            },
+            checksum: row.get()?,
+            first_at: row.get()?,
+            last_at: row.get()?,
         })
     }
 }
 
-#[derive(FromQueryResult)]
-struct BalanceRow {
-    tenant_id: Uuid,
-    accepted: i64,
-    accepted_up: String,
-    accepted_down: String,
-    rows: i64,
-    bytes_up: String,
-    bytes_down: String,
+impl Decode for AcceptedOf {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            tenant: row.get()?,
+            source: row.get()?,
+            hour: row.get()?,
+            sums: Sums::decode(row)?,
+        })
+    }
 }
 
-#[derive(FromQueryResult)]
-struct MonthRow {
-    tenant_id: Uuid,
-    month: DateTime<Utc>,
-}
-
-#[derive(FromQueryResult)]
-struct Taken {
-    taken: bool,
-}
-
-fn sums(rows: i64, [up, down, units]: [&str; 3]) -> Result<Sums> {
-    let number = |text: &str| text.parse::<i128>().map_err(Error::internal);
-    Ok(Sums {
-        rows,
-        bytes_up: number(up)?,
-        bytes_down: number(down)?,
-        units: number(units)?,
-    })
+impl Decode for Balance {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            tenant: row.get()?,
+            accounting: Sums::decode(row)?,
+            parts: Sums::decode(row)?,
+        })
+    }
 }
 
 const PART: &str = "SELECT tenant_id, batch_id, state, rows, bytes_up::text, bytes_down::text, units::text, checksum, \
@@ -165,9 +132,8 @@ const ACCEPTED: &str = "sum(accepted)::bigint AS rows, sum(bytes_up)::text AS by
 /// process.
 pub async fn try_verify(db: &Db) -> Result<Option<SystemCx>> {
     let cx = db.system().await?;
-    let sql = "SELECT pg_try_advisory_xact_lock($1) AS taken";
-    let row: Option<Taken> = cx.one(sql, [VERIFY_LOCK.into()]).await?;
-    Ok(row.is_some_and(|row| row.taken).then_some(cx))
+    let taken = try_lock(&cx, VERIFY_LOCK).await?;
+    Ok(taken.then_some(cx))
 }
 
 /// The next parts in order of batch and tenant, as bytes.
@@ -179,29 +145,24 @@ pub async fn parts(
     let (batch, tenant) = after.map_or((Uuid::nil(), Uuid::nil()), |(batch, tenant)| {
         (batch.uuid(), tenant.uuid())
     });
-    let rows: Vec<PartRow> = cx
-        .all(
-            &format!(
-                "{PART} WHERE (batch_id, tenant_id) > ($1, $2) ORDER BY batch_id, tenant_id LIMIT $3"
-            ),
-            [batch.into(), tenant.into(), i64::from(limit).into()],
-        )
-        .await?;
-    rows.into_iter().map(Part::try_from).collect()
+    let sql = format!(
+        "{PART} WHERE (batch_id, tenant_id) > ($1, $2) ORDER BY batch_id, tenant_id LIMIT $3"
+    );
+    let values = [batch.into(), tenant.into(), i64::from(limit).into()];
+    cx.all(&sql, values).await
 }
 
 /// What batches hold of all tenants together, and the sum of the checksums of their parts. Batches that the ledger does not
 /// know have no entry.
 pub async fn sums_of(cx: &SystemCx, batches: &[BatchId]) -> Result<HashMap<BatchId, (Sums, i64)>> {
-    let rows: Vec<PartRow> = cx
+    let parts: Vec<Part> = cx
         .all(
             &format!("{PART} WHERE batch_id = ANY($1)"),
             [uuids(batches.iter().map(|batch| batch.uuid()))],
         )
         .await?;
     let mut known: HashMap<BatchId, (Sums, i64)> = HashMap::new();
-    for row in rows {
-        let part = Part::try_from(row)?;
+    for part in parts {
         let (sums, checksum) = known.entry(part.batch).or_default();
         sums.rows += part.sums.rows;
         sums.bytes_up += part.sums.bytes_up;
@@ -214,21 +175,16 @@ pub async fn sums_of(cx: &SystemCx, batches: &[BatchId]) -> Result<HashMap<Batch
 
 /// The parts of a tenant that are not counted, at most `limit`.
 pub async fn open_parts(cx: &SystemCx, tenant: TenantId, limit: u32) -> Result<Vec<Part>> {
-    let rows: Vec<PartRow> = cx
-        .all(
-            &format!(
-                "{PART} WHERE tenant_id = $1 AND state <> 'COUNTED' ORDER BY tenant_id, part LIMIT $2"
-            ),
-            [tenant.uuid().into(), i64::from(limit).into()],
-        )
-        .await?;
-    rows.into_iter().map(Part::try_from).collect()
+    let sql = format!(
+        "{PART} WHERE tenant_id = $1 AND state <> 'COUNTED' ORDER BY tenant_id, part LIMIT $2"
+    );
+    let values = [tenant.uuid().into(), i64::from(limit).into()];
+    cx.all(&sql, values).await
 }
 
 /// The sums of both books, by tenant.
 pub async fn balances(cx: &SystemCx) -> Result<Vec<Balance>> {
-    let rows: Vec<BalanceRow> = cx
-        .all(
+    cx.all(
             "SELECT tenant_id, coalesce(accepted, 0) AS accepted, coalesce(accepted_up, 0)::text AS accepted_up, \
                     coalesce(accepted_down, 0)::text AS accepted_down, coalesce(rows, 0) AS rows, \
                     coalesce(bytes_up, 0)::text AS bytes_up, coalesce(bytes_down, 0)::text AS bytes_down \
@@ -239,16 +195,7 @@ pub async fn balances(cx: &SystemCx) -> Result<Vec<Balance>> {
              USING (tenant_id) ORDER BY tenant_id",
             [],
         )
-        .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Balance {
-                tenant: TenantId::new(row.tenant_id),
-                accounting: sums(row.accepted, [&row.accepted_up, &row.accepted_down, "0"])?,
-                parts: sums(row.rows, [&row.bytes_up, &row.bytes_down, "0"])?,
-            })
-        })
-        .collect()
+        .await
 }
 
 /// What the accounting accepted, by tenant and source.
@@ -257,8 +204,7 @@ pub async fn accepted_by_source(cx: &SystemCx) -> Result<Vec<AcceptedOf>> {
         "SELECT tenant_id, source, min(event_hour) AS hour, {ACCEPTED} GROUP BY tenant_id, source \
          HAVING sum(accepted) > 0"
     );
-    let rows: Vec<AcceptedRow> = cx.all(&sql, []).await?;
-    rows.into_iter().map(AcceptedOf::try_from).collect()
+    cx.all(&sql, []).await
 }
 
 /// What the accounting accepted of a tenant, by source and event hour.
@@ -277,21 +223,15 @@ pub async fn accepted_by_hour(
         period.from().into(),
         period.to().into(),
     ];
-    let rows: Vec<AcceptedRow> = cx.all(&sql, values).await?;
-    rows.into_iter().map(AcceptedOf::try_from).collect()
+    cx.all(&sql, values).await
 }
 
 /// The months of which the accounting accepted anything: their first moments, by tenant.
 pub async fn accepted_months(cx: &SystemCx) -> Result<Vec<(TenantId, DateTime<Utc>)>> {
-    let rows: Vec<MonthRow> = cx
-        .all(
+    cx.all(
             "SELECT DISTINCT tenant_id, date_trunc('month', event_hour, 'UTC') AS month FROM intake_accounting \
              WHERE accepted > 0 ORDER BY tenant_id, month",
             [],
         )
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (TenantId::new(row.tenant_id), row.month))
-        .collect())
+        .await
 }

@@ -3,8 +3,6 @@
 use std::{collections::HashSet, time::Duration};
 
 use chrono::{DateTime, Utc};
-use sea_orm::FromQueryResult;
-use uuid::Uuid;
 
 use crate::{Db, Error, Result, SystemCx, WriteCx, db::is_lock_timeout, id::TenantId, sql::uuids};
 
@@ -24,16 +22,11 @@ pub async fn hold_attribution(
     tenants: &[TenantId],
     patience: Duration,
 ) -> Result<HashSet<TenantId>> {
-    #[derive(FromQueryResult)]
-    struct Held {
-        tenant_id: Uuid,
-        held: bool,
-    }
     let keys: Vec<i64> = tenants.iter().map(|tenant| lock_key(*tenant)).collect();
-    let rows: Vec<Held> = cx
+    let rows: Vec<(TenantId, bool)> = cx
         .all(
-            "SELECT wanted.tenant_id, pg_try_advisory_xact_lock_shared(wanted.key) AS held, \
-                    set_config('idle_in_transaction_session_timeout', $3, true) AS patience \
+            "SELECT wanted.tenant_id, pg_try_advisory_xact_lock_shared(wanted.key), \
+                    set_config('idle_in_transaction_session_timeout', $3, true) \
              FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS wanted(tenant_id, key, place) \
              ORDER BY wanted.place",
             [
@@ -43,8 +36,8 @@ pub async fn hold_attribution(
             ],
         )
         .await?;
-    let held = rows.into_iter().filter(|row| row.held);
-    Ok(held.map(|row| TenantId::new(row.tenant_id)).collect())
+    let held = rows.into_iter().filter(|(_, held)| *held);
+    Ok(held.map(|(tenant, _)| tenant).collect())
 }
 
 /// Lets the transaction wait for `patience` at most, from here on, for each lock that another one holds: a process that was
@@ -132,12 +125,8 @@ pub async fn begin_correction(db: &Db, begin_by: DateTime<Utc>) -> Result<()> {
 
 /// Until when a statement of somebody's correction may begin, if one is under way or was left behind.
 pub async fn correction(cx: &SystemCx) -> Result<Option<DateTime<Utc>>> {
-    #[derive(FromQueryResult)]
-    struct Left {
-        begin_by: DateTime<Utc>,
-    }
-    let left: Option<Left> = cx.one("SELECT begin_by FROM intake_correction", []).await?;
-    Ok(left.map(|left| left.begin_by))
+    let left = cx.one("SELECT begin_by FROM intake_correction", []).await?;
+    Ok(left.map(|(begin_by,)| begin_by))
 }
 
 /// Says that every statement of the correction is over, when the transaction that froze the cubes commits.
@@ -154,13 +143,7 @@ pub async fn still_held(cx: &SystemCx) -> Result<()> {
 
 /// Whether the caller settles from here on until the transaction ends: one process at a time does.
 pub async fn try_settle(cx: &SystemCx) -> Result<bool> {
-    #[derive(FromQueryResult)]
-    struct Locked {
-        locked: bool,
-    }
-    let sql = "SELECT pg_try_advisory_xact_lock($1) AS locked";
-    let row: Option<Locked> = cx.one(sql, [SETTLE_LOCK.into()]).await?;
-    Ok(row.is_some_and(|row| row.locked))
+    try_lock(cx, SETTLE_LOCK).await
 }
 
 /// Says that a server runs, for as long as it lives.
@@ -182,16 +165,18 @@ impl Running {
 
     /// Ends it. If no other server runs, the transaction that is returned keeps any from starting until it ends.
     pub async fn stop(self, db: &Db) -> Result<Option<SystemCx>> {
-        #[derive(FromQueryResult)]
-        struct Last {
-            last: bool,
-        }
         self.cx.commit().await?;
         let cx = db.system().await?;
-        let sql = "SELECT pg_try_advisory_xact_lock($1) AS last";
-        let row: Option<Last> = cx.one(sql, [RUNNING_LOCK.into()]).await?;
-        Ok(row.is_some_and(|row| row.last).then_some(cx))
+        let last = try_lock(&cx, RUNNING_LOCK).await?;
+        Ok(last.then_some(cx))
     }
+}
+
+/// Takes a lock until the transaction ends, unless somebody else has it, and says whether it did.
+pub(super) async fn try_lock(cx: &SystemCx, key: i64) -> Result<bool> {
+    let sql = "SELECT pg_try_advisory_xact_lock($1)";
+    let taken: Option<(bool,)> = cx.one(sql, [key.into()]).await?;
+    Ok(taken.is_some_and(|(taken,)| taken))
 }
 
 /// The random half of a tenant's version 7 id.
@@ -210,23 +195,21 @@ pub(super) async fn sources(cx: &SystemCx, tenant: TenantId) -> Result<()> {
 mod tests {
     use std::sync::Arc;
 
+    use uuid::Uuid;
+
     use super::*;
     use crate::SystemClock;
 
     #[tokio::test]
     async fn whoever_is_silent_loses_its_locks_in_time() {
-        #[derive(FromQueryResult)]
-        struct Setting {
-            patience: String,
-        }
         let postgres = tokio::task::spawn_blocking(testkit::postgres).await;
         let postgres = postgres.expect("a test database");
         let db = Db::connect(postgres.url(), 2, Arc::new(SystemClock)).await;
         let db = db.expect("connected");
         let patience = async |cx: &SystemCx| {
-            let sql = "SELECT current_setting('idle_in_transaction_session_timeout') AS patience";
-            let setting: Option<Setting> = cx.one(sql, []).await.expect("an answer");
-            setting.map(|setting| setting.patience)
+            let sql = "SELECT current_setting('idle_in_transaction_session_timeout')";
+            let setting: Option<(String,)> = cx.one(sql, []).await.expect("an answer");
+            setting.map(|(patience,)| patience)
         };
         let cx = db.system().await.expect("system");
         assert!(try_freeze_apply(&cx).await.expect("asked"));

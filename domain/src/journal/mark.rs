@@ -9,16 +9,18 @@
 //! A mark is announced here, left in ClickHouse, and confirmed here, so a server that ends in between leaves a mark there
 //! that is known here. Marks are counted: no clock tells which one is the newest.
 
-use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use crate::{Result, SystemCx};
+use crate::{
+    Result, SystemCx,
+    row::{Columns, Decode},
+};
 
 /// Held while a mark is left.
 const MARK_LOCK: i64 = 0x6d61_726b;
 
 /// What a start finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Whether the last server stopped in order.
     pub clean: bool,
@@ -26,6 +28,16 @@ pub struct Mark {
     pub mark: Option<Uuid>,
     /// A later one that ClickHouse may have instead.
     pub announced: Option<Uuid>,
+}
+
+impl Decode for Mark {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            clean: row.get()?,
+            mark: row.get()?,
+            announced: row.get()?,
+        })
+    }
 }
 
 impl Mark {

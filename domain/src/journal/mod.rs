@@ -28,9 +28,8 @@ mod read;
 mod record;
 mod source;
 
-use std::{fmt, str::FromStr};
-
 use chrono::{DateTime, Utc};
+use strum::{AsRefStr, Display, EnumString};
 use uuid::Uuid;
 
 pub use identity::{
@@ -55,13 +54,14 @@ pub use read::{
 pub use record::{NewBatch, NewRejection, Part, Tally, record};
 pub use source::known_sources;
 
-use crate::Error;
-
 /// Longest stored text of a refused record, in bytes.
 pub const RAW_BYTES: usize = 8 * 1024;
 
 /// Why a record was refused. The words are part of the public contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumString, AsRefStr,
+)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum RejectionCode {
     /// Not a JSON object of the expected shape, too large, or cut off.
     Malformed,
@@ -91,63 +91,6 @@ pub enum RejectionCode {
     Conflict,
     /// The tenant's records name as many sources as it may have, and this one is new.
     TooManySources,
-}
-
-impl RejectionCode {
-    /// Every code.
-    pub const ALL: [Self; 14] = [
-        Self::Malformed,
-        Self::MissingIdentity,
-        Self::MissingTime,
-        Self::InvalidTime,
-        Self::InvalidVolume,
-        Self::InvalidIccid,
-        Self::UnknownIccid,
-        Self::AmbiguousIccid,
-        Self::InvalidNetwork,
-        Self::InvalidService,
-        Self::TooOld,
-        Self::InFuture,
-        Self::Conflict,
-        Self::TooManySources,
-    ];
-
-    /// The stored and published word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Malformed => "MALFORMED",
-            Self::MissingIdentity => "MISSING_IDENTITY",
-            Self::MissingTime => "MISSING_TIME",
-            Self::InvalidTime => "INVALID_TIME",
-            Self::InvalidVolume => "INVALID_VOLUME",
-            Self::InvalidIccid => "INVALID_ICCID",
-            Self::UnknownIccid => "UNKNOWN_ICCID",
-            Self::AmbiguousIccid => "AMBIGUOUS_ICCID",
-            Self::InvalidNetwork => "INVALID_NETWORK",
-            Self::InvalidService => "INVALID_SERVICE",
-            Self::TooOld => "TOO_OLD",
-            Self::InFuture => "IN_FUTURE",
-            Self::Conflict => "CONFLICT",
-            Self::TooManySources => "TOO_MANY_SOURCES",
-        }
-    }
-}
-
-impl fmt::Display for RejectionCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for RejectionCode {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        Self::ALL
-            .into_iter()
-            .find(|code| code.as_str() == text)
-            .ok_or_else(|| Error::invalid("unknown rejection code"))
-    }
 }
 
 /// The hour that `at` lies in.

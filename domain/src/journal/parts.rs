@@ -63,12 +63,12 @@ pub(super) const PART_COLUMNS: &str =
 impl Decode for BatchPart {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            batch: row.id()?,
+            batch: row.get()?,
             state: row.word()?,
             records: row.count()?,
             bytes_up: row.number()?,
             bytes_down: row.number()?,
-            received_at: row.moment()?,
+            received_at: row.get()?,
             counted_at: row.get()?,
             reason: row.get()?,
         })
@@ -96,7 +96,7 @@ impl Listed for BatchPart {
                 sql.push_any("batch_id", uuids(ids.iter().map(|id| id.uuid())));
             }
             BatchCondition::States(states) => {
-                sql.push_any("state", texts(states.iter().map(|state| state.as_str())));
+                sql.push_any("state", texts(states));
             }
             BatchCondition::Received(period) => sql.push_within("received_at", *period),
         }

@@ -4,10 +4,11 @@
 //! stays until the rows were looked up and found whole ([`forget`]). A batch that the engine refuses for good is
 //! replaced by pieces of it ([`replace`]), until what is left is `QUARANTINED` with the engine's reason.
 
-use std::{collections::HashMap, fmt, str::FromStr};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{FromQueryResult, Value};
+use sea_orm::Value;
+use strum::{AsRefStr, Display, EnumString};
 use uuid::Uuid;
 
 use super::{
@@ -17,11 +18,13 @@ use super::{
 use crate::{
     Error, ReadCx, Result, SystemCx,
     id::{BatchId, TenantId},
+    row::{Columns, Decode},
     sql::uuids,
 };
 
 /// Where a batch stands. The words are part of the public contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, AsRefStr)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum BatchState {
     /// Accepted, durable, and on its way to the cubes.
     Journaled,
@@ -29,37 +32,6 @@ pub enum BatchState {
     Counted,
     /// Accepted, and refused by the usage store; kept, and counted when it is mended.
     Quarantined,
-}
-
-impl BatchState {
-    /// Every state.
-    pub const ALL: [Self; 3] = [Self::Journaled, Self::Counted, Self::Quarantined];
-
-    /// The stored and published word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Journaled => "JOURNALED",
-            Self::Counted => "COUNTED",
-            Self::Quarantined => "QUARANTINED",
-        }
-    }
-}
-
-impl fmt::Display for BatchState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for BatchState {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or_else(|| Error::invalid("unknown batch state"))
-    }
 }
 
 /// A batch whose payload is kept.
@@ -94,37 +66,22 @@ pub struct Payload {
     pub bytes: Vec<u8>,
 }
 
-/// What a [`Row`] is read from.
+/// What a [`Pending`] is read from.
 const COLUMNS: &str =
     "batch_id, sequence, rows, first_at, last_at, apply_by, attempts, reason, created_at";
 
-#[derive(FromQueryResult)]
-struct Row {
-    batch_id: Uuid,
-    sequence: i64,
-    rows: i64,
-    first_at: DateTime<Utc>,
-    last_at: DateTime<Utc>,
-    apply_by: DateTime<Utc>,
-    attempts: i16,
-    reason: Option<String>,
-    created_at: DateTime<Utc>,
-}
-
-impl TryFrom<Row> for Pending {
-    type Error = Error;
-
-    fn try_from(row: Row) -> Result<Self> {
+impl Decode for Pending {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            batch: BatchId::new(row.batch_id),
-            sequence: row.sequence,
-            rows: u64::try_from(row.rows).map_err(Error::internal)?,
-            first_at: row.first_at,
-            last_at: row.last_at,
-            apply_by: row.apply_by,
-            attempts: u16::try_from(row.attempts).map_err(Error::internal)?,
-            reason: row.reason,
-            created_at: row.created_at,
+            batch: row.get()?,
+            sequence: row.get()?,
+            rows: row.count()?,
+            first_at: row.get()?,
+            last_at: row.get()?,
+            apply_by: row.get()?,
+            attempts: row.get::<i16>()?.try_into().map_err(Error::internal)?,
+            reason: row.get()?,
+            created_at: row.get()?,
         })
     }
 }
@@ -137,59 +94,43 @@ pub async fn pending(
     after: Option<i64>,
     limit: u32,
 ) -> Result<Vec<Pending>> {
-    let rows: Vec<Row> = cx
-        .all(
-            &format!(
-                "SELECT {COLUMNS} FROM intake_batch \
-                 WHERE state = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
-            ),
-            [
-                state.as_str().into(),
-                after.unwrap_or(i64::MIN).into(),
-                i64::from(limit).into(),
-            ],
-        )
-        .await?;
-    rows.into_iter().map(Pending::try_from).collect()
+    let sql = format!(
+        "SELECT {COLUMNS} FROM intake_batch \
+         WHERE state = $1 AND sequence > $2 ORDER BY sequence LIMIT $3"
+    );
+    let values = [
+        state.as_ref().into(),
+        after.unwrap_or(i64::MIN).into(),
+        i64::from(limit).into(),
+    ];
+    cx.all(&sql, values).await
 }
 
 /// Journaled batches by turns of their tenants, at most `limit`: the first one of each, then the second ones. Batches that
 /// several tenants share take turns as if they were their first tenant's.
 pub async fn journaled_by_turns(cx: &SystemCx, limit: u32) -> Result<Vec<Pending>> {
-    let rows: Vec<Row> = cx
-        .all(
-            &format!(
-                "SELECT {COLUMNS} \
-                 FROM (SELECT {COLUMNS}, row_number() OVER (PARTITION BY owner.tenant_id ORDER BY sequence) AS turn \
-                       FROM intake_batch AS batch \
-                       LEFT JOIN LATERAL (SELECT tenant_id FROM intake_batch_tenant AS part \
-                                          WHERE part.batch_id = batch.batch_id ORDER BY tenant_id LIMIT 1) AS owner ON true \
-                       WHERE batch.state = 'JOURNALED') AS waiting \
-                 ORDER BY turn, sequence LIMIT $1"
-            ),
-            [i64::from(limit).into()],
-        )
-        .await?;
-    rows.into_iter().map(Pending::try_from).collect()
+    let sql = format!(
+        "SELECT {COLUMNS} \
+         FROM (SELECT {COLUMNS}, row_number() OVER (PARTITION BY owner.tenant_id ORDER BY sequence) AS turn \
+               FROM intake_batch AS batch \
+               LEFT JOIN LATERAL (SELECT tenant_id FROM intake_batch_tenant AS part \
+                                  WHERE part.batch_id = batch.batch_id ORDER BY tenant_id LIMIT 1) AS owner ON true \
+               WHERE batch.state = 'JOURNALED') AS waiting \
+         ORDER BY turn, sequence LIMIT $1"
+    );
+    cx.all(&sql, [i64::from(limit).into()]).await
 }
 
 /// How many batches are in `state`.
 pub async fn count(cx: &SystemCx, state: BatchState) -> Result<u64> {
-    #[derive(FromQueryResult)]
-    struct Count {
-        batches: i64,
-    }
-    let count: Option<Count> = cx
-        .one(
-            "SELECT count(*) AS batches FROM intake_batch WHERE state = $1",
-            [state.as_str().into()],
-        )
-        .await?;
-    u64::try_from(count.map_or(0, |count| count.batches)).map_err(Error::internal)
+    let sql = "SELECT count(*) FROM intake_batch WHERE state = $1";
+    let count = cx.one(sql, [state.as_ref().into()]).await?;
+    let (count,): (i64,) = count.unwrap_or_default();
+    u64::try_from(count).map_err(Error::internal)
 }
 
 /// The latest event times of accepted records that are not known to be in the cubes; none where there are no such.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Uncounted {
     /// Of those on their way.
     pub journaled: Option<DateTime<Utc>>,
@@ -197,12 +138,21 @@ pub struct Uncounted {
     pub quarantined: Option<DateTime<Utc>>,
 }
 
+impl Decode for Uncounted {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            journaled: row.get()?,
+            quarantined: row.get()?,
+        })
+    }
+}
+
 /// What the caller's tenant has that is accepted and not known to be in the cubes.
 pub async fn uncounted(cx: &ReadCx) -> Result<Uncounted> {
     let latest: Option<Uncounted> = cx
         .one(
-            "SELECT max(last_at) FILTER (WHERE state = 'JOURNALED') AS journaled, \
-                    max(last_at) FILTER (WHERE state = 'QUARANTINED') AS quarantined \
+            "SELECT max(last_at) FILTER (WHERE state = 'JOURNALED'), \
+                    max(last_at) FILTER (WHERE state = 'QUARANTINED') \
              FROM intake_batch_tenant WHERE tenant_id = $1 AND state <> 'COUNTED'",
             [cx.scope().tenant().uuid().into()],
         )
@@ -212,24 +162,18 @@ pub async fn uncounted(cx: &ReadCx) -> Result<Uncounted> {
 
 /// The encoded rows of a batch, while they are kept.
 pub async fn payload(cx: &SystemCx, batch: BatchId) -> Result<Option<Payload>> {
-    #[derive(FromQueryResult)]
-    struct Stored {
-        encoding: i16,
-        payload: Vec<u8>,
-    }
-    let row: Option<Stored> = cx
+    let stored: Option<(i16, Vec<u8>)> = cx
         .one(
             "SELECT encoding, payload FROM intake_batch WHERE batch_id = $1",
             [batch.uuid().into()],
         )
         .await?;
-    row.map(|row| {
-        Ok(Payload {
-            encoding: row.encoding,
-            bytes: packed::unpack(&row.payload)?,
+    stored
+        .map(|(encoding, packed)| {
+            let bytes = packed::unpack(&packed)?;
+            Ok(Payload { encoding, bytes })
         })
-    })
-    .transpose()
+        .transpose()
 }
 
 /// Parts of `parts` that are not known to be counted, with their state: none when other parts have taken the place of one
@@ -238,12 +182,7 @@ pub async fn uncounted_parts(
     cx: &SystemCx,
     parts: &[i64],
 ) -> Result<Vec<(i64, Option<BatchState>)>> {
-    #[derive(FromQueryResult)]
-    struct Open {
-        part: i64,
-        state: Option<String>,
-    }
-    let rows: Vec<Open> = cx
+    let rows: Vec<(i64, Option<String>)> = cx
         .all(
             "SELECT wanted.part, known.state FROM unnest($1::bigint[]) AS wanted (part) \
              LEFT JOIN intake_batch_tenant AS known USING (part) \
@@ -252,9 +191,9 @@ pub async fn uncounted_parts(
         )
         .await?;
     rows.into_iter()
-        .map(|row| {
-            let state = row.state.map(|state| state.parse()).transpose();
-            Ok((row.part, state.map_err(Error::internal)?))
+        .map(|(part, state)| {
+            let state = state.map(|state| state.parse()).transpose();
+            Ok((part, state.map_err(Error::internal)?))
         })
         .collect()
 }
@@ -300,16 +239,13 @@ pub async fn put_back(
 
 /// Lets quarantined batches be tried again, and says how many.
 pub async fn release(cx: &SystemCx) -> Result<u64> {
-    let released: Vec<Named> = cx
+    let released: Vec<(BatchId,)> = cx
         .all(
             "SELECT batch_id FROM intake_batch WHERE state = 'QUARANTINED' ORDER BY batch_id FOR UPDATE",
             [],
         )
         .await?;
-    let batches: Vec<BatchId> = released
-        .into_iter()
-        .map(|row| BatchId::new(row.batch_id))
-        .collect();
+    let batches: Vec<BatchId> = released.into_iter().map(|(batch,)| batch).collect();
     cx.execute(
         "UPDATE intake_batch SET attempts = 0 WHERE batch_id = ANY($1)",
         [uuids(batches.iter().map(|batch| batch.uuid()))],
@@ -317,11 +253,6 @@ pub async fn release(cx: &SystemCx) -> Result<u64> {
     .await?;
     set_state(cx, &batches, BatchState::Journaled, None, None).await?;
     Ok(batches.len() as u64)
-}
-
-#[derive(FromQueryResult)]
-struct Named {
-    batch_id: Uuid,
 }
 
 async fn set_state(
@@ -335,7 +266,7 @@ async fn set_state(
     let values = || -> [Value; 4] {
         [
             ids(),
-            state.as_str().into(),
+            state.as_ref().into(),
             reason.map(str::to_owned).into(),
             counted_at.into(),
         ]
@@ -403,20 +334,16 @@ pub struct Piece<'a> {
 /// # Errors
 /// `INTERNAL` when an identity of a piece is not the batch's.
 pub async fn replace(cx: &SystemCx, batch: BatchId, pieces: &[Piece<'_>]) -> Result<()> {
-    #[derive(FromQueryResult)]
-    struct Gone {
-        part: i64,
-    }
     let id = batch.uuid();
     cx.execute("DELETE FROM intake_batch WHERE batch_id = $1", [id.into()])
         .await?;
-    let gone: Vec<Gone> = cx
+    let gone: Vec<(i64,)> = cx
         .all(
             "DELETE FROM intake_batch_tenant WHERE batch_id = $1 RETURNING part",
             [id.into()],
         )
         .await?;
-    let gone: Vec<i64> = gone.into_iter().map(|row| row.part).collect();
+    let gone: Vec<i64> = gone.into_iter().map(|(part,)| part).collect();
     for piece in pieces {
         insert_batch(cx, &piece.batch, piece.received_at).await?;
         insert_parts(cx, &piece.batch, piece.received_at).await?;
@@ -448,12 +375,7 @@ pub async fn reopen(cx: &SystemCx, batches: &[BatchId]) -> Result<()> {
 
 /// The month of each tenant's part of a batch.
 pub async fn months_of(cx: &SystemCx, batch: BatchId) -> Result<HashMap<TenantId, Month>> {
-    #[derive(FromQueryResult)]
-    struct Numbered {
-        tenant_id: Uuid,
-        part: i64,
-    }
-    let rows: Vec<Numbered> = cx
+    let rows: Vec<(TenantId, i64)> = cx
         .all(
             "SELECT tenant_id, part FROM intake_batch_tenant WHERE batch_id = $1",
             [batch.uuid().into()],
@@ -461,7 +383,7 @@ pub async fn months_of(cx: &SystemCx, batch: BatchId) -> Result<HashMap<TenantId
         .await?;
     let months = rows
         .into_iter()
-        .map(|row| (TenantId::new(row.tenant_id), Month::of_part(row.part)));
+        .map(|(tenant, part)| (tenant, Month::of_part(part)));
     Ok(months.collect())
 }
 
@@ -478,16 +400,12 @@ pub async fn forget(cx: &SystemCx, batches: &[BatchId]) -> Result<u64> {
 
 /// New numbers of parts in the order of the call.
 pub async fn part_sequences(cx: &SystemCx, count: usize) -> Result<Vec<i64>> {
-    #[derive(FromQueryResult)]
-    struct Number {
-        number: i64,
-    }
     let count = bigint(count as u64)?;
-    let rows: Vec<Number> = cx
+    let rows: Vec<(i64,)> = cx
         .all(
-            "SELECT nextval('intake_part_seq') AS number FROM generate_series(1, $1)",
+            "SELECT nextval('intake_part_seq') FROM generate_series(1, $1)",
             [count.into()],
         )
         .await?;
-    Ok(rows.into_iter().map(|row| row.number).collect())
+    Ok(rows.into_iter().map(|(number,)| number).collect())
 }

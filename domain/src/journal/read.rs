@@ -1,12 +1,11 @@
 //! What can be asked about intake: the fate of a record, the accounting, the refused records.
 
 use chrono::{DateTime, Utc};
-use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 use super::{BatchPart, RejectionCode, identity, parts::PART_COLUMNS, present};
 use crate::{
-    Code, Error, Period, Permission, ReadCx, Result, SystemCx,
+    Error, Period, Permission, ReadCx, Result, SystemCx,
     filter::Filter,
     id::TenantId,
     list::{Listed, SortColumn, lists, sort_moment},
@@ -137,7 +136,7 @@ struct AcceptedRow {
 impl Decode for AcceptedRow {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            event_at: row.moment()?,
+            event_at: row.get()?,
             part: BatchPart::decode(row)?,
         })
     }
@@ -153,38 +152,22 @@ impl Decode for Rejection {
             code: row.word()?,
             message: row.get()?,
             raw: row.get()?,
-            received_at: row.moment()?,
+            received_at: row.get()?,
         })
     }
 }
 
-#[derive(FromQueryResult)]
-struct AccountingRow {
-    source: String,
-    hour: DateTime<Utc>,
-    received: i64,
-    accepted: i64,
-    duplicate: i64,
-    rejected: i64,
-    bytes_up: String,
-    bytes_down: String,
-}
-
-impl TryFrom<AccountingRow> for Accounting {
-    type Error = Error;
-
-    fn try_from(row: AccountingRow) -> Result<Self> {
-        let count = |n: i64| u64::try_from(n).map_err(Error::internal);
-        let bytes = |text: &str| text.parse::<u128>().map_err(Error::internal);
+impl Decode for Accounting {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            source: row.source,
-            hour: row.hour,
-            received: count(row.received)?,
-            accepted: count(row.accepted)?,
-            duplicate: count(row.duplicate)?,
-            rejected: count(row.rejected)?,
-            bytes_up: bytes(&row.bytes_up)?,
-            bytes_down: bytes(&row.bytes_down)?,
+            source: row.get()?,
+            hour: row.get()?,
+            received: row.count()?,
+            accepted: row.count()?,
+            duplicate: row.count()?,
+            rejected: row.count()?,
+            bytes_up: row.number()?,
+            bytes_down: row.number()?,
         })
     }
 }
@@ -256,15 +239,14 @@ pub async fn accounting(cx: &ReadCx, query: &AccountingQuery) -> Result<Vec<Acco
         " GROUP BY source, {hour} ORDER BY {hour}, source LIMIT "
     ))
     .bind(i64::from(MAX_ACCOUNTING_ROWS) + 1);
-    let (text, values) = sql.into_parts();
-    let rows: Vec<AccountingRow> = cx.all(&text, values).await?;
+    let rows: Vec<Accounting> = cx.select(sql).await?;
     if rows.len() > MAX_ACCOUNTING_ROWS as usize {
-        let text = format!(
-            "this period has more than {MAX_ACCOUNTING_ROWS} sources and hours: ask for a shorter one"
-        );
-        return Err(Error::new(Code::LimitExceeded, text));
+        let text = format!("this period has more than {MAX_ACCOUNTING_ROWS} sources and hours");
+        // One row more than may be is read; how many there are isn't counted.
+        let error = Error::limit(text, MAX_ACCOUNTING_ROWS.into(), rows.len() as u64);
+        return Err(error.suggest("ask for a shorter period"));
     }
-    rows.into_iter().map(Accounting::try_from).collect()
+    Ok(rows)
 }
 
 /// The whole accounting of one tenant by source and event hour, to be compared with raw and cubes.
@@ -273,8 +255,7 @@ pub async fn ledger(cx: &SystemCx, tenant: TenantId) -> Result<Vec<Accounting>> 
         "SELECT source, event_hour AS hour, {ACCOUNTING_SUMS}$1 \
          GROUP BY source, event_hour ORDER BY event_hour, source"
     );
-    let rows: Vec<AccountingRow> = cx.all(&text, [tenant.uuid().into()]).await?;
-    rows.into_iter().map(Accounting::try_from).collect()
+    cx.all(&text, [tenant.uuid().into()]).await
 }
 
 lists!(Rejection, by RejectionCondition, sorted by RejectionOrderField);
@@ -295,7 +276,7 @@ impl Listed for Rejection {
             RejectionCondition::Received(period) => sql.push_within("received_at", *period),
             RejectionCondition::Sources(sources) => sql.push_any("source", texts(sources)),
             RejectionCondition::Codes(codes) => {
-                sql.push_any("code", texts(codes.iter().map(|code| code.as_str())));
+                sql.push_any("code", texts(codes));
             }
             RejectionCondition::RecordIds(ids) => sql.push_any("record_id", texts(ids)),
         }

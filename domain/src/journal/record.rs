@@ -292,7 +292,7 @@ async fn insert_rejections(
             column(|r| &r.source),
             uuids(rejections.iter().map(|r| r.identity.unwrap_or_default())),
             column(|r| r.record_id.as_deref().unwrap_or_default()),
-            column(|r| r.code.as_str()),
+            column(|r| r.code.as_ref()),
             column(|r| &r.message),
             column(|r| &r.raw),
         ],

@@ -2,15 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use sea_orm::FromQueryResult;
-
 use super::lock;
 use crate::{Result, SystemCx, id::TenantId, sql::texts};
-
-#[derive(FromQueryResult)]
-struct Name {
-    source: String,
-}
 
 /// Takes `named` sources down as the tenant's, as far as it has room for at most `limit`, and returns those that it has now.
 /// The first by name are taken. What was new before the transaction is nobody else's business until it commits.
@@ -26,7 +19,7 @@ pub async fn known_sources(
     }
     lock::sources(cx, tenant).await?;
     let missing = named.iter().filter(|source| !known.contains(**source));
-    let added: Vec<Name> = cx
+    let added: Vec<(String,)> = cx
         .all(
             "INSERT INTO intake_source (tenant_id, source) \
              SELECT $1, new.source FROM unnest($2::text[]) AS new(source) \
@@ -41,7 +34,7 @@ pub async fn known_sources(
             ],
         )
         .await?;
-    known.extend(added.into_iter().map(|row| row.source));
+    known.extend(added.into_iter().map(|(source,)| source));
     if known.len() < named.len() {
         // Others may have added some of them while this one waited for the lock.
         known = stored(cx, tenant, named).await?;
@@ -54,11 +47,11 @@ async fn stored(
     tenant: TenantId,
     named: &BTreeSet<&str>,
 ) -> Result<HashSet<String>> {
-    let rows: Vec<Name> = cx
+    let rows: Vec<(String,)> = cx
         .all(
             "SELECT source FROM intake_source WHERE tenant_id = $1 AND source = ANY($2)",
             [tenant.uuid().into(), texts(named.iter().copied())],
         )
         .await?;
-    Ok(rows.into_iter().map(|row| row.source).collect())
+    Ok(rows.into_iter().map(|(source,)| source).collect())
 }

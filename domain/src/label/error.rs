@@ -17,16 +17,19 @@ pub enum LabelError {
     )]
     Options,
     /// SIMs and devices carry it.
-    #[error("{0} SIMs and devices carry this label: remove it from them first")]
+    #[error("SIMs and devices carry this label, {0} of them: remove it from them first")]
     InUse(u64),
     /// SIMs and devices carry a value that would not be an option any more.
     #[error(
-        "{0} SIMs and devices carry a value that would not be an option any more: change them first"
+        "SIMs and devices carry a value that would not be an option any more, {0} of them: change them first"
     )]
     OptionInUse(u64),
     /// Nothing is defined by this key.
     #[error("no label `{0}` is defined")]
     Undefined(String),
+    /// More than once in what is set and removed, so that it is not clear what is wanted.
+    #[error("`{0}` is named more than once")]
+    NamedTwice(String),
     /// Not one of the options.
     #[error("`{value}` is not among the options of `{key}`")]
     NotAnOption {
@@ -55,8 +58,8 @@ impl LabelError {
         match self {
             Self::Key | Self::KeyTaken => Some("key"),
             Self::Options | Self::OptionInUse(_) => Some("options"),
-            Self::InUse(_) => None,
-            Self::Undefined(_) | Self::NotAnOption { .. } | Self::Value => Some("set"),
+            Self::NotAnOption { .. } | Self::Value => Some("value"),
+            Self::InUse(_) | Self::Undefined(_) | Self::NamedTwice(_) => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Labels: everything operational about a SIM or device. A label never grants access and never decides billing.
 
+pub(crate) mod entity;
 mod error;
 mod filter;
 mod model;
@@ -14,7 +15,7 @@ pub use filter::{
     LabelDefinitionCondition, LabelDefinitionFilter, LabelDefinitionOrderField, LabelFilter,
 };
 pub use model::{Label, LabelDefinition, Labelled};
-pub use write::{MAX_LABELS, define, delete, set_options};
+pub use write::{LabelDefinitionPatch, MAX_LABELS, define, delete, update};
 
 use crate::{
     ReadCx, Result, WriteCx,

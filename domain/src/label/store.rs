@@ -1,12 +1,13 @@
-//! How labels are read.
+//! How labels are read and written.
 
 use std::collections::HashMap;
 
+use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
 use super::{
     Label, LabelDefinition, LabelDefinitionCondition, LabelDefinitionOrderField, LabelError,
-    Labelled, filter,
+    Labelled, entity::ActiveModel, filter,
 };
 use crate::{
     Error, Permission, ReadCx, Result, WriteCx,
@@ -21,10 +22,10 @@ use crate::{
 impl Decode for LabelDefinition {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            id: row.id()?,
+            id: row.get()?,
             key: row.get()?,
             options: row.get()?,
-            created_at: row.moment()?,
+            created_at: row.get()?,
         })
     }
 }
@@ -140,32 +141,29 @@ pub(super) async fn by_keys(
     keys: &[&str],
 ) -> Result<HashMap<String, LabelDefinition>> {
     let mut sql = LabelDefinition::scoped(cx)?;
-    sql.push(" AND ")
-        .push_any("definition.key", texts(keys.iter().copied()));
+    // Postgres has no text with a NUL, so nothing is defined by one.
+    let keys = keys.iter().filter(|key| !key.contains('\0'));
+    sql.push(" AND ").push_any("definition.key", texts(keys));
     let definitions: Vec<LabelDefinition> = cx.select(sql).await?;
     let by_key = definitions.into_iter().map(|it| (it.key.clone(), it));
     Ok(by_key.collect())
 }
 
 pub(super) async fn insert(cx: &WriteCx, definition: &LabelDefinition) -> Result<()> {
-    cx.execute(
-        "INSERT INTO label_definition (tenant_id, label_id, key, options, created_at) VALUES ($1, $2, $3, $4, $5)",
-        [
-            cx.scope().tenant().uuid().into(),
-            definition.id.uuid().into(),
-            definition.key.clone().into(),
-            definition.options.clone().into(),
-            definition.created_at.into(),
-        ],
-    )
-    .await
-    .map_err(|error| {
+    let row = ActiveModel {
+        tenant_id: Set(cx.scope().tenant().uuid()),
+        label_id: Set(definition.id.uuid()),
+        key: Set(definition.key.clone()),
+        options: Set(definition.options.clone()),
+        created_at: Set(definition.created_at),
+    };
+    let taken = |error| {
         on_constraint(
             error,
             &[("label_definition_key_key", || LabelError::KeyTaken.into())],
         )
-    })?;
-    Ok(())
+    };
+    cx.insert(row).await.map_err(taken)
 }
 
 /// Lets nobody set the label until the transaction ends: a value refers to its definition.
@@ -179,16 +177,13 @@ pub(super) async fn lock(cx: &WriteCx, id: LabelId) -> Result<()> {
 }
 
 pub(super) async fn set_options(cx: &WriteCx, definition: &LabelDefinition) -> Result<()> {
-    cx.execute(
-        "UPDATE label_definition SET options = $3 WHERE tenant_id = $1 AND label_id = $2",
-        [
-            cx.scope().tenant().uuid().into(),
-            definition.id.uuid().into(),
-            definition.options.clone().into(),
-        ],
-    )
-    .await?;
-    Ok(())
+    let row = ActiveModel {
+        tenant_id: Set(cx.scope().tenant().uuid()),
+        label_id: Set(definition.id.uuid()),
+        options: Set(definition.options.clone()),
+        ..ActiveModel::default()
+    };
+    Ok(cx.update(row).await?)
 }
 
 pub(super) async fn delete(cx: &WriteCx, id: LabelId) -> Result<()> {

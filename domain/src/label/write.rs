@@ -1,6 +1,6 @@
 //! How labels are defined, set and removed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
@@ -27,13 +27,15 @@ pub async fn define(
     options: Option<Vec<String>>,
 ) -> Result<LabelDefinition> {
     cx.scope().require(Permission::InventoryWrite)?;
-    if !is_trimmed(&key, 60) || key.contains(['=', ';']) {
-        return Err(LabelError::Key.into());
+    if let Some(id) = cx.earlier().await? {
+        return get(&cx, LabelId::new(id)).await;
     }
+    let wrong_key = (!is_key(&key)).then_some(LabelError::Key);
+    Error::none_of(wrong_key.into_iter().chain(wrong(options.as_ref())))?;
     let definition = LabelDefinition {
         id: LabelId::new(Uuid::now_v7()),
         key,
-        options: checked(options)?,
+        options,
         created_at: cx.now(),
     };
     store::insert(&cx, &definition).await?;
@@ -45,19 +47,32 @@ pub async fn define(
     Ok(definition)
 }
 
-/// Sets the options of a definition; none allows any text.
+/// What changes of a definition; what is none stays.
+#[derive(Clone, Debug, Default)]
+pub struct LabelDefinitionPatch {
+    /// The values that it allows; none within allows any text.
+    pub options: Option<Option<Vec<String>>>,
+}
+
+/// Changes a definition. Its key never changes: files and queries name it.
 ///
 /// # Errors
 /// `FORBIDDEN` without `INVENTORY_WRITE`, `NOT_FOUND`, `CONFLICT` when a value that would not be an option is in use.
-pub async fn set_options(
+pub async fn update(
     cx: WriteCx,
     id: LabelId,
-    options: Option<Vec<String>>,
+    patch: LabelDefinitionPatch,
 ) -> Result<LabelDefinition> {
     cx.scope().require(Permission::InventoryWrite)?;
+    if let Some(()) = cx.earlier().await? {
+        return get(&cx, id).await;
+    }
     store::lock(&cx, id).await?;
     let mut definition = get(&cx, id).await?;
-    definition.options = checked(options)?;
+    if let Some(options) = patch.options {
+        Error::none_of(wrong(options.as_ref()))?;
+        definition.options = options;
+    }
     if let Some(options) = &definition.options {
         match store::carriers(&cx, id, Some(options)).await? {
             0 => {}
@@ -75,6 +90,9 @@ pub async fn set_options(
 /// `FORBIDDEN` without `INVENTORY_WRITE`, `NOT_FOUND`, `CONFLICT` when SIMs or devices carry it.
 pub async fn delete(cx: WriteCx, id: LabelId) -> Result<()> {
     cx.scope().require(Permission::InventoryWrite)?;
+    if let Some(()) = cx.earlier().await? {
+        return Ok(());
+    }
     store::lock(&cx, id).await?;
     let definition = get(&cx, id).await?;
     match store::carriers(&cx, id, None).await? {
@@ -98,38 +116,35 @@ pub(crate) async fn label<I: Id + ToString>(
     remove: Vec<String>,
 ) -> Result<Vec<Label>> {
     cx.scope().require(Permission::InventoryWrite)?;
+    if let Some(()) = cx.earlier().await? {
+        let labels = store::by_objects(&cx, labelled, &[object]).await?;
+        return Ok(labels.into_values().next().unwrap_or_default());
+    }
     let named = set.len() + remove.len();
     if named > MAX_LABELS {
         let text = format!("at most {MAX_LABELS} labels in one call");
         return Err(Error::limit(text, MAX_LABELS as u64, named as u64));
     }
-    let keys: Vec<&str> = set
-        .iter()
-        .map(|label| label.key.as_str())
-        .chain(remove.iter().map(String::as_str))
-        .collect();
-    let definitions: HashMap<String, LabelDefinition> = store::by_keys(&cx, &keys).await?;
-    let defined = |key: &str| {
-        let undefined = || LabelError::Undefined(key.to_owned());
-        definitions.get(key).ok_or_else(undefined)
-    };
+    let keys = set.iter().map(|label| label.key.as_str());
+    let keys: Vec<&str> = keys.chain(remove.iter().map(String::as_str)).collect();
+    let definitions = store::by_keys(&cx, &keys).await?;
+    let named = Named::new(&definitions, &keys);
+    let mut errors = Vec::new();
     let mut values = Vec::with_capacity(set.len());
-    for Label { key, value } in &set {
-        let definition = defined(key)?;
-        if !is_trimmed(value, 200) {
-            return Err(LabelError::Value.into());
+    for (place, label) in set.iter().enumerate() {
+        match named.value(label) {
+            Ok(id) => values.push((id, label.value.as_str())),
+            Err(error) => errors.push(Error::from(error).at(&place.to_string()).at("set")),
         }
-        let allowed = definition.options.as_ref();
-        if allowed.is_some_and(|options| !options.contains(value)) {
-            let (key, value) = (key.clone(), value.clone());
-            return Err(LabelError::NotAnOption { key, value }.into());
-        }
-        values.push((definition.id, value.as_str()));
     }
-    let gone: Vec<LabelId> = remove
-        .iter()
-        .map(|key| defined(key).map(|definition| definition.id))
-        .collect::<Result<_, _>>()?;
+    let mut gone = Vec::with_capacity(remove.len());
+    for (place, key) in remove.iter().enumerate() {
+        match named.definition(key) {
+            Ok(definition) => gone.push(definition.id),
+            Err(error) => errors.push(Error::from(error).at(&place.to_string()).at("remove")),
+        }
+    }
+    Error::none_of(errors)?;
     store::put(&cx, labelled, object, &values).await?;
     store::remove(&cx, labelled, object, &gone).await?;
     let labels = store::by_objects(&cx, labelled, &[object]).await?;
@@ -142,15 +157,54 @@ pub(crate) async fn label<I: Id + ToString>(
     Ok(labels.into_values().next().unwrap_or_default())
 }
 
-fn checked(options: Option<Vec<String>>) -> Result<Option<Vec<String>>, LabelError> {
-    if let Some(options) = &options {
-        let distinct: std::collections::BTreeSet<&String> = options.iter().collect();
-        let fits = (1..=MAX_OPTIONS).contains(&options.len())
-            && distinct.len() == options.len()
-            && options.iter().all(|option| is_trimmed(option, 200));
-        if !fits {
-            return Err(LabelError::Options);
+/// The labels that a change names.
+struct Named<'a> {
+    definitions: &'a HashMap<String, LabelDefinition>,
+    /// How often each key is named.
+    times: HashMap<&'a str, usize>,
+}
+
+impl<'a> Named<'a> {
+    fn new(definitions: &'a HashMap<String, LabelDefinition>, keys: &[&'a str]) -> Self {
+        let mut times = HashMap::new();
+        for key in keys {
+            *times.entry(*key).or_default() += 1;
         }
+        Self { definitions, times }
     }
-    Ok(options)
+
+    fn definition(&self, key: &str) -> Result<&LabelDefinition, LabelError> {
+        if self.times.get(key).is_some_and(|times| *times > 1) {
+            return Err(LabelError::NamedTwice(key.to_owned()));
+        }
+        let undefined = || LabelError::Undefined(key.to_owned());
+        self.definitions.get(key).ok_or_else(undefined)
+    }
+
+    /// The label that may have this value.
+    fn value(&self, Label { key, value }: &Label) -> Result<LabelId, LabelError> {
+        let definition = self.definition(key)?;
+        if !is_trimmed(value, 200) {
+            return Err(LabelError::Value);
+        }
+        let options = definition.options.as_ref();
+        if options.is_some_and(|options| !options.contains(value)) {
+            let (key, value) = (key.clone(), value.clone());
+            return Err(LabelError::NotAnOption { key, value });
+        }
+        Ok(definition.id)
+    }
+}
+
+fn is_key(text: &str) -> bool {
+    is_trimmed(text, 60) && !text.contains(['=', ';'])
+}
+
+fn wrong(options: Option<&Vec<String>>) -> Option<LabelError> {
+    let options = options?;
+    let distinct: BTreeSet<&String> = options.iter().collect();
+    let fits = (1..=MAX_OPTIONS).contains(&options.len())
+        && distinct.len() == options.len()
+        && options.iter().all(|option| is_trimmed(option, 200));
+    (!fits).then_some(LabelError::Options)
 }

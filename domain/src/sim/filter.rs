@@ -52,7 +52,7 @@ pub(super) fn push(sql: &mut Sql, condition: &SimCondition) {
             sql.push_any("sim.iccid", texts(iccids.iter().flat_map(Iccid::keys)));
         }
         SimCondition::States(states) => {
-            sql.push_any("sim.state", texts(states.iter().map(<&str>::from)));
+            sql.push_any("sim.state", texts(states));
         }
         SimCondition::Customers(ids) => {
             sql.push_any("sim.customer_id", uuids(ids.iter().map(|id| id.uuid())));

@@ -1,7 +1,7 @@
 //! What a SIM is.
 
 use chrono::{DateTime, Utc};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+use strum::{AsRefStr, Display, EnumString, VariantArray};
 
 use crate::{
     id::{CustomerId, SimId},
@@ -20,7 +20,7 @@ use crate::{
     Ord,
     Display,
     EnumString,
-    IntoStaticStr,
+    AsRefStr,
     VariantArray,
 )]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]

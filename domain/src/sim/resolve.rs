@@ -12,13 +12,13 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use moka::{policy::EvictionPolicy, sync::Cache};
-use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 use crate::{
     Result, SystemCx,
     id::{CustomerId, DeviceId, SimId, TenantId},
     identifier::Iccid,
+    row::{Columns, Decode},
     sql::{texts, uuids},
 };
 
@@ -71,14 +71,27 @@ struct Span {
     owner: Uuid,
 }
 
-#[derive(FromQueryResult)]
+/// A SIM (kind 0), one of its customers (1) or one of its devices (2).
 struct Row {
     iccid: String,
-    sim_id: Uuid,
+    sim: SimId,
     kind: i32,
     owner: Option<Uuid>,
     valid_from: Option<DateTime<Utc>>,
     valid_to: Option<DateTime<Utc>>,
+}
+
+impl Decode for Row {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            iccid: row.get()?,
+            sim: row.get()?,
+            kind: row.get()?,
+            owner: row.get()?,
+            valid_from: row.get()?,
+            valid_to: row.get()?,
+        })
+    }
 }
 
 impl Resolver {
@@ -135,21 +148,13 @@ impl Resolver {
 /// Versions of fleets. Read at the beginning of what follows: SIMs that are fetched later are of this version or of a
 /// newer one. A tenant that does not exist has none.
 pub async fn fleet_versions(cx: &SystemCx, tenants: &[TenantId]) -> Result<HashMap<TenantId, i64>> {
-    #[derive(FromQueryResult)]
-    struct Version {
-        tenant_id: Uuid,
-        fleet_version: i64,
-    }
-    let versions: Vec<Version> = cx
+    let versions: Vec<(TenantId, i64)> = cx
         .all(
             "SELECT tenant_id, fleet_version FROM tenant WHERE tenant_id = ANY($1)",
             [uuids(tenants.iter().map(|tenant| tenant.uuid()))],
         )
         .await?;
-    let versions = versions.into_iter();
-    Ok(versions
-        .map(|row| (TenantId::new(row.tenant_id), row.fleet_version))
-        .collect())
+    Ok(versions.into_iter().collect())
 }
 
 async fn fetch(
@@ -195,7 +200,7 @@ fn candidates(rows: &[Row]) -> Result<HashMap<u64, Arc<[Candidate]>>> {
 
 /// Rows of kind 0 make candidates; those of kind 1 and 2 come later and add their spans.
 fn add(by_body: &mut HashMap<u64, Vec<Candidate>>, row: &Row) -> Result<()> {
-    let (iccid, sim) = (Iccid::parse(&row.iccid)?, SimId::new(row.sim_id));
+    let (iccid, sim) = (Iccid::parse(&row.iccid)?, row.sim);
     let known = by_body.entry(iccid.body()).or_default();
     let Some(owner) = row.owner else {
         known.push(Candidate {
@@ -292,7 +297,7 @@ mod tests {
     fn sims(stored: &[&str]) -> HashMap<u64, Arc<[Candidate]>> {
         let row = |(n, text): (usize, &&str)| Row {
             iccid: (*text).into(),
-            sim_id: Uuid::from_u128(n as u128 + 1),
+            sim: SimId::new(Uuid::from_u128(n as u128 + 1)),
             kind: 0,
             owner: None,
             valid_from: None,

@@ -17,15 +17,15 @@ use crate::{
 impl Decode for Sim {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            id: row.id()?,
+            id: row.get()?,
             iccid: row.get()?,
             imsi: row.get()?,
             msisdn: row.get()?,
             state: row.word()?,
-            customer: row.id_if_any()?,
+            customer: row.get()?,
             simulated: row.get()?,
-            created_at: row.moment()?,
-            updated_at: row.moment()?,
+            created_at: row.get()?,
+            updated_at: row.get()?,
         })
     }
 }

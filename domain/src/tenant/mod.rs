@@ -1,12 +1,17 @@
 //! Tenants: the companies whose fleets live here side by side.
 
+pub(crate) mod entity;
+
 use chrono::{DateTime, Utc};
-use sea_orm::FromQueryResult;
+use sea_orm::{ActiveValue::Set, DbErr};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    Code, Error, Permission, ReadCx, Result, SystemCx, audit, db::on_constraint, id::TenantId,
+    Code, Error, Permission, ReadCx, Result, SystemCx, audit,
+    db::on_constraint,
+    id::TenantId,
+    row::{Columns, Decode},
 };
 
 /// One tenant.
@@ -35,26 +40,19 @@ pub struct NewTenant {
     pub simulated: bool,
 }
 
-#[derive(FromQueryResult)]
-struct Row {
-    tenant_id: Uuid,
-    slug: String,
-    name: String,
-    simulated: bool,
-    created_at: DateTime<Utc>,
-}
-
-impl From<Row> for Tenant {
-    fn from(row: Row) -> Self {
-        Self {
-            id: TenantId::new(row.tenant_id),
-            slug: row.slug,
-            name: row.name,
-            simulated: row.simulated,
-            created_at: row.created_at,
-        }
+impl Decode for Tenant {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get()?,
+            slug: row.get()?,
+            name: row.get()?,
+            simulated: row.get()?,
+            created_at: row.get()?,
+        })
     }
 }
+
+const SELECT: &str = "SELECT tenant_id, slug, name, simulated, created_at FROM tenant";
 
 /// Whether `text` may be the slug of a tenant or a customer.
 pub fn is_slug(text: &str) -> bool {
@@ -78,26 +76,15 @@ pub async fn create(cx: &SystemCx, new: NewTenant) -> Result<Tenant> {
     }
     let id = TenantId::new(Uuid::now_v7());
     let at = cx.now();
-    cx.execute(
-        "INSERT INTO tenant (tenant_id, slug, name, simulated, created_at) VALUES ($1, $2, $3, $4, $5)",
-        [
-            id.uuid().into(),
-            new.slug.as_str().into(),
-            new.name.as_str().into(),
-            new.simulated.into(),
-            at.into(),
-        ],
-    )
-    .await
-    .map_err(|error| {
-        on_constraint(
-            error,
-            &[
-                ("tenant_slug_key", || Error::new(Code::Conflict, "a tenant with this slug exists")),
-                ("tenant_name_key", || Error::new(Code::Conflict, "a tenant with this name exists")),
-            ],
-        )
-    })?;
+    let row = entity::ActiveModel {
+        tenant_id: Set(id.uuid()),
+        slug: Set(new.slug.clone()),
+        name: Set(new.name.clone()),
+        simulated: Set(new.simulated),
+        created_at: Set(at),
+        ..entity::ActiveModel::default()
+    };
+    cx.insert(row).await.map_err(taken)?;
     let entry = audit::Entry {
         action: "tenant.create",
         subject: id.to_string(),
@@ -113,29 +100,32 @@ pub async fn create(cx: &SystemCx, new: NewTenant) -> Result<Tenant> {
     })
 }
 
+fn taken(error: DbErr) -> Error {
+    on_constraint(
+        error,
+        &[
+            ("tenant_slug_key", || {
+                Error::new(Code::Conflict, "a tenant with this slug exists")
+            }),
+            ("tenant_name_key", || {
+                Error::new(Code::Conflict, "a tenant with this name exists")
+            }),
+        ],
+    )
+}
+
 /// The tenant with this slug, for the platform itself.
 pub async fn find(cx: &SystemCx, slug: &str) -> Result<Option<Tenant>> {
     if !is_slug(slug) {
         return Ok(None);
     }
-    let row = cx
-        .one::<Row>(
-            "SELECT tenant_id, slug, name, simulated, created_at FROM tenant WHERE slug = $1",
-            [slug.into()],
-        )
-        .await?;
-    Ok(row.map(Tenant::from))
+    let sql = format!("{SELECT} WHERE slug = $1");
+    cx.one(&sql, [slug.into()]).await
 }
 
 /// Every tenant, by slug, for the platform itself.
 pub async fn list(cx: &SystemCx) -> Result<Vec<Tenant>> {
-    let sql = "SELECT tenant_id, slug, name, simulated, created_at FROM tenant ORDER BY slug";
-    Ok(cx
-        .all::<Row>(sql, [])
-        .await?
-        .into_iter()
-        .map(Tenant::from)
-        .collect())
+    cx.all(&format!("{SELECT} ORDER BY slug"), []).await
 }
 
 /// The caller's tenant.
@@ -144,13 +134,9 @@ pub async fn list(cx: &SystemCx) -> Result<Vec<Tenant>> {
 /// `FORBIDDEN` without `TENANT_READ`, `NOT_FOUND` when it was removed since the token was resolved.
 pub async fn get(cx: &ReadCx) -> Result<Tenant> {
     cx.scope().require(Permission::TenantRead)?;
-    cx.one::<Row>(
-        "SELECT tenant_id, slug, name, simulated, created_at FROM tenant WHERE tenant_id = $1",
-        [cx.scope().tenant().uuid().into()],
-    )
-    .await?
-    .map(Tenant::from)
-    .ok_or_else(|| Error::not_found("tenant"))
+    let sql = format!("{SELECT} WHERE tenant_id = $1");
+    let tenant = cx.one(&sql, [cx.scope().tenant().uuid().into()]).await?;
+    tenant.ok_or_else(|| Error::not_found("tenant"))
 }
 
 #[cfg(test)]

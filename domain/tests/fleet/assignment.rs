@@ -322,3 +322,50 @@ async fn a_device_is_whose_sim_came_last_in_whatever_order_that_is_told() {
     }
     assert_eq!(other.owners().await, owners);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archived_customer_keeps_its_sims_and_is_given_no_others() {
+    let house = House::new().await;
+    let head = "iccid,state,customer,valid_from\n";
+    let row = |sim: u32, customer: &str, from: &str| {
+        format!("894450100000000000{sim},ACTIVE,{customer},{from}\n")
+    };
+    let has = format!("{head}{}", row(1, "Bosch", "2026-02-01"));
+    house.import(&has).await;
+    house
+        .import(&format!("{head}{}", row(2, "Dyer", "2026-02-01")))
+        .await;
+    house
+        .execute("UPDATE customer SET archived_at = '2026-03-01' WHERE slug = 'bosch'")
+        .await;
+    let before = house.assignments().await;
+    // By its name in any case and by its slug; new SIMs and known ones.
+    for refused in [
+        row(3, "Bosch", ""),
+        row(3, "BOSCH", "2026-01-01"),
+        row(2, "bosch", "2026-05-01"),
+    ] {
+        let report = house.import(&format!("{head}{refused}")).await;
+        assert_eq!(errors(&report), [(2, "CUSTOMER_ARCHIVED")], "{refused}");
+    }
+    assert_eq!(house.assignments().await, before);
+    assert_eq!(
+        counts(&house.import(&has).await),
+        (0, 0, 1, 0),
+        "what it has stays its own"
+    );
+    // Its past may be told, and what it has may go.
+    let past = row(3, "Bosch", "2025-01-01") + &row(3, "Dyer", "2025-02-01");
+    assert_eq!(
+        counts(&house.import(&format!("{head}{past}")).await),
+        (2, 0, 0, 0)
+    );
+    let gone = row(1, "Dyer", "2026-05-01");
+    assert_eq!(
+        counts(&house.import(&format!("{head}{gone}")).await),
+        (0, 1, 0, 0)
+    );
+    let back = row(1, "Bosch", "2026-05-02");
+    let report = house.import(&format!("{head}{back}")).await;
+    assert_eq!(errors(&report), [(2, "CUSTOMER_ARCHIVED")]);
+}

@@ -11,6 +11,7 @@ use domain::{
     Clock, Db, Result, Role, Scope,
     fleet::{self, CountedUsage, Report},
     id::{SimId, TenantId},
+    identity::VerifiedClaims,
     scope::{Segment, Visibility},
     tenant::{self, NewTenant},
 };
@@ -62,13 +63,10 @@ pub(crate) struct House {
 }
 
 pub(crate) fn scope(tenant: TenantId, role: Role) -> Scope {
-    Scope::verified(
-        tenant,
-        "test".into(),
-        role,
-        Segment::default(),
-        Visibility::ALL,
-    )
+    let customer = (role == Role::CustomerUser).then(|| "bosch".into());
+    let claims = VerifiedClaims::new("test".into(), "alpha".into(), role, customer);
+    let claims = claims.expect("claims");
+    Scope::of_token(tenant, &claims, Segment::default(), Visibility::ALL)
 }
 
 impl House {
@@ -207,10 +205,10 @@ pub(crate) fn counts(report: &Report) -> (u64, u64, u64, u64) {
     )
 }
 
-pub(crate) fn errors(report: &Report) -> Vec<(u64, &'static str)> {
+pub(crate) fn errors(report: &Report) -> Vec<(u64, &str)> {
     report
         .errors
         .iter()
-        .map(|error| (error.line, error.code.as_str()))
+        .map(|error| (error.line, error.code.as_ref()))
         .collect()
 }

@@ -149,7 +149,7 @@ pub(super) fn network_parts(
         .map_err(|_| invalid())
 }
 
-/// Words as sent; the codes of 3GPP TS 29.274 §8.17 by their readable name (SES-03).
+/// Words as sent; the codes of 3GPP TS 29.274 §8.17 by their readable name.
 pub(super) fn radio_access_type(raw: Option<&RawValue>, name: &str) -> Result<String, Fault> {
     let Some(raw) = raw else {
         return Ok(String::new());

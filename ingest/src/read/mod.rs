@@ -422,15 +422,16 @@ impl Reader {
                 "a body that is not one record per line has at most {} bytes",
                 self.limits.body_bytes
             );
-            return Err(Error::new(Code::LimitExceeded, text));
+            return Err(Error::limit(text, self.limits.body_bytes as u64, self.read));
         }
         if !self.expands_too_far() {
             return Ok(Filled::More);
         }
         match self.framing {
-            Framing::Json => Err(Error::new(
-                Code::LimitExceeded,
+            Framing::Json => Err(Error::limit(
                 "the body is compressed beyond the limit",
+                self.may_expand(),
+                self.read,
             )),
             Framing::Lines => Ok(Filled::End(Some(Flaw::Rest {
                 code: Code::LimitExceeded,
@@ -440,8 +441,13 @@ impl Reader {
     }
 
     fn expands_too_far(&self) -> bool {
+        self.compressed && self.read > self.may_expand()
+    }
+
+    /// Bytes that what came so far may become.
+    fn may_expand(&self) -> u64 {
         let allowed = self.came.load(Ordering::Relaxed) * self.limits.expansion;
-        self.compressed && self.read > allowed.max(self.limits.expansion_free_bytes)
+        allowed.max(self.limits.expansion_free_bytes)
     }
 }
 

@@ -360,7 +360,7 @@ async fn a_record_counts_while_its_stream_goes_on() {
 #[tokio::test]
 async fn only_those_who_may_write_records_can() {
     let world = World::new().await;
-    for role in Role::ALL {
+    for &role in Role::ALL {
         let entered = world.enter(scope(world.alpha.tenant(), role)).await;
         let may = matches!(role, Role::PlatformAdmin | Role::TenantAdmin | Role::Ingest);
         let expected = if may { Ok(()) } else { Err(Code::Forbidden) };

@@ -277,7 +277,7 @@ async fn the_fate_of_a_record_and_the_accounting_can_be_asked_for() {
     let fate = journal::fate(&cx, "pgw-1", "a").await.expect("a fate");
     assert_eq!(fate.state, FateState::Accepted);
     assert!(fate.batch.is_some_and(|batch| batch.counted_at.is_some()));
-    assert_eq!(fate.rejections[0].code.as_str(), "CONFLICT");
+    assert_eq!(fate.rejections[0].code.as_ref(), "CONFLICT");
     let fate = journal::fate(&cx, "pgw-1", "b").await.expect("a fate");
     assert_eq!(
         (fate.state, fate.rejections.len()),

@@ -150,11 +150,11 @@ async fn a_fleet_larger_than_what_is_kept_in_memory_is_resolved_all_the_same() {
 }
 
 /// Codes of the refused rows.
-fn refused(report: &Report) -> Vec<&'static str> {
+fn refused(report: &Report) -> Vec<&str> {
     report
         .errors
         .iter()
-        .map(|error| error.code.as_str())
+        .map(|error| error.code.as_ref())
         .collect()
 }
 

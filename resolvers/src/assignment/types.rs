@@ -1,8 +1,8 @@
 //! `Assignment`.
 
 use async_graphql::{Context, ID, Object};
-use chrono::{DateTime, Utc};
 use domain::assignment;
+use schema::scalar::DateTime;
 
 use crate::{customer::Customer, loader::CustomerKey, request::load};
 
@@ -23,13 +23,13 @@ impl Assignment {
     }
 
     /// Since when; null: always.
-    async fn from(&self) -> Option<DateTime<Utc>> {
-        self.0.from
+    async fn from(&self) -> Option<DateTime> {
+        self.0.from.map(Into::into)
     }
 
     /// Until when, this moment excluded; null: still.
-    async fn to(&self) -> Option<DateTime<Utc>> {
-        self.0.to
+    async fn to(&self) -> Option<DateTime> {
+        self.0.to.map(Into::into)
     }
 }
 

@@ -11,8 +11,7 @@ use schema::{
 
 use super::Customer;
 use crate::{
-    error::IntoGraphql as _,
-    request::session,
+    request::write,
     user_error::{UserError, outcome},
 };
 
@@ -47,8 +46,11 @@ impl CustomerMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The customer.")] input: CreateCustomerInput,
     ) -> async_graphql::Result<Option<CustomerPayload>> {
-        let cx = session(ctx)?.write().await.gql()?;
-        CustomerPayload::of(customer::create(cx, input.into()).await)
+        let change = async {
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            customer::create(cx, input.into()).await
+        };
+        CustomerPayload::of(change.await)
     }
 
     /// Changes a customer's name and contact. Needs `CUSTOMERS_WRITE`.
@@ -57,10 +59,10 @@ impl CustomerMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The change.")] input: UpdateCustomerInput,
     ) -> async_graphql::Result<Option<CustomerPayload>> {
-        let session = session(ctx)?;
         let change = async {
             let id = parse_id_in("customer_id", &input.customer_id)?;
-            customer::update(session.write().await?, id, input.into()).await
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            customer::update(cx, id, input.into()).await
         };
         CustomerPayload::of(change.await)
     }
@@ -72,10 +74,10 @@ impl CustomerMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The change.")] input: ArchiveCustomerInput,
     ) -> async_graphql::Result<Option<CustomerPayload>> {
-        let session = session(ctx)?;
         let change = async {
             let id = parse_id_in("customer_id", &input.customer_id)?;
-            customer::archive(session.write().await?, id, input.archived).await
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            customer::archive(cx, id, input.archived).await
         };
         CustomerPayload::of(change.await)
     }
@@ -86,10 +88,10 @@ impl CustomerMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The change.")] input: SetCustomerVisibilityInput,
     ) -> async_graphql::Result<Option<CustomerPayload>> {
-        let session = session(ctx)?;
         let change = async {
             let id = parse_id_in("customer_id", &input.customer_id)?;
-            customer::set_visibility(session.write().await?, id, input.visibility.into()).await
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            customer::set_visibility(cx, id, input.visibility.into()).await
         };
         CustomerPayload::of(change.await)
     }

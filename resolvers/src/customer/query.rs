@@ -41,7 +41,9 @@ impl CustomerQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "What names it.")] by: CustomerBy,
     ) -> async_graphql::Result<Option<Customer>> {
-        let by = customer::CustomerBy::try_from(by).gql()?;
+        let by = customer::CustomerBy::try_from(by)
+            .map_err(|error| error.at("by"))
+            .gql()?;
         let customer = session(ctx)?.customer_by(by).await.gql()?;
         Ok(Some(customer.into()))
     }

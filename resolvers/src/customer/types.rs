@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 use domain::{customer, list::Listing};
 use schema::{
     device::{DeviceFilter, DeviceOrder},
+    scalar::DateTime,
     scalar::int,
     sim::{SimFilter, SimOrder, SimState},
     usage::UsageInput,
@@ -81,13 +81,13 @@ impl Customer {
     }
 
     /// When the record was made.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
     }
 
     /// Since when it is archived; null when it is not.
-    async fn archived_at(&self) -> Option<DateTime<Utc>> {
-        self.0.archived_at
+    async fn archived_at(&self) -> Option<DateTime> {
+        self.0.archived_at.map(Into::into)
     }
 
     /// How many visible SIMs it has now, by state; states without SIMs are left out.

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Object};
 use domain::device;
 use schema::{
     device::{DeviceFilter, DeviceOrder},
-    parse_id,
+    parse_id_in,
 };
 
 use super::Device;
@@ -45,7 +45,9 @@ impl DeviceQuery {
         #[graphql(desc = "Global id.")] id: ID,
     ) -> async_graphql::Result<Option<Device>> {
         let cx = session(ctx)?.read().await.gql()?;
-        let device = device::get(&cx, parse_id(&id).gql()?).await.gql()?;
+        let device = device::get(&cx, parse_id_in("id", &id).gql()?)
+            .await
+            .gql()?;
         Ok(Some(device.into()))
     }
 }

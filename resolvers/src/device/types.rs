@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
-use chrono::{DateTime, Utc};
 use domain::{device, label, sim};
 use schema::{
     device::{Connectivity, DeviceState},
+    scalar::DateTime,
     usage::UsageInput,
 };
 use service::{DeviceRelations, DeviceWants, Session};
@@ -77,13 +77,13 @@ impl Device {
     }
 
     /// When the record was made.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.device.created_at
+    async fn created_at(&self) -> DateTime {
+        self.device.created_at.into()
     }
 
     /// When the record last changed.
-    async fn updated_at(&self) -> DateTime<Utc> {
-        self.device.updated_at
+    async fn updated_at(&self) -> DateTime {
+        self.device.updated_at.into()
     }
 
     /// The customer it belongs to now, which is that of the SIM in it; null when unassigned or not visible to the caller.

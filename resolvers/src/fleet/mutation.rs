@@ -6,7 +6,10 @@ use async_graphql::{Context, Object};
 use schema::fleet::ImportFleetInput;
 
 use super::ImportFleetPayload;
-use crate::{request::session, user_error::outcome};
+use crate::{
+    request::{key, session},
+    user_error::outcome,
+};
 
 /// Fleet import.
 #[derive(Default)]
@@ -15,14 +18,20 @@ pub(crate) struct FleetMutation;
 #[Object]
 impl FleetMutation {
     /// Imports a fleet: customers, SIMs, devices, labels and assignment history. Importing the same file again
-    /// changes nothing. Bad rows are reported and do not stop the others. Needs `INVENTORY_WRITE`.
+    /// changes nothing. Bad rows are reported and do not stop the others; otherwise all of the file is kept, or nothing, if the
+    /// request breaks off. The tenant's intake may wait for it. Needs `INVENTORY_WRITE`.
     async fn import_fleet(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The file.")] input: ImportFleetInput,
     ) -> async_graphql::Result<Option<ImportFleetPayload>> {
-        let report = session(ctx)?.import_fleet(Cursor::new(input.csv));
-        let (report, user_errors) = outcome(report.await)?;
+        let session = session(ctx)?;
+        let import = async {
+            let key = key(ctx, input.idempotency_key.as_deref())?;
+            let file = Cursor::new(input.csv);
+            session.import_fleet(file, key, input.dry_run).await
+        };
+        let (report, user_errors) = outcome(import.await)?;
         Ok(Some(ImportFleetPayload::new(report, user_errors)))
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct FleetRowError {
     reason: String,
 }
 
-/// What an import came to: rows = created + updated + unchanged + rejected.
+/// What an import came to, or would come to: rows = created + updated + unchanged + rejected.
 #[derive(SimpleObject)]
 pub(crate) struct FleetReport {
     /// Data rows read.
@@ -28,9 +28,15 @@ pub(crate) struct FleetReport {
     updated: i32,
     /// Rows of SIMs that were like this already.
     unchanged: i32,
-    /// Rows refused.
+    /// Rows refused: how many `errors` there would be if none were left out.
     rejected: i32,
-    /// The refused rows, by line.
+    /// Names of the customers that are new. A name that is spelt in another way than before makes a new customer.
+    new_customers: Vec<String>,
+    /// How many devices are new.
+    new_devices: i32,
+    /// Keys of the labels that are new.
+    new_labels: Vec<String>,
+    /// The refused rows, by line; the first 10,000 of them.
     errors: Vec<FleetRowError>,
     /// True: more rows were refused than `errors` lists.
     errors_truncated: bool,
@@ -68,6 +74,9 @@ impl From<fleet::Report> for FleetReport {
             updated: int(report.updated),
             unchanged: int(report.unchanged),
             rejected: int(report.rejected),
+            new_customers: report.customers,
+            new_devices: int(report.devices),
+            new_labels: report.labels,
             errors: report.errors.into_iter().map(error).collect(),
             errors_truncated,
         }

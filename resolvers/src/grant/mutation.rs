@@ -6,7 +6,7 @@ use schema::customer::{GrantSegmentInput, RevokeSegmentInput};
 
 use super::SegmentGrant;
 use crate::{
-    request::session,
+    request::write,
     user_error::{UserError, outcome},
 };
 
@@ -40,10 +40,10 @@ impl GrantMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What is opened to whom.")] input: GrantSegmentInput,
     ) -> async_graphql::Result<Option<GrantSegmentPayload>> {
-        let session = session(ctx)?;
         let change = async {
             let targets = input.targets()?;
-            grant::add(session.write().await?, &input.subject, targets).await
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            grant::add(cx, &input.subject, targets).await
         };
         let (grants, user_errors) = outcome(change.await)?;
         Ok(Some(GrantSegmentPayload {
@@ -58,10 +58,10 @@ impl GrantMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The grant.")] input: RevokeSegmentInput,
     ) -> async_graphql::Result<Option<RevokeSegmentPayload>> {
-        let session = session(ctx)?;
         let change = async {
             let id = input.grant()?;
-            grant::revoke(session.write().await?, id).await
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            grant::revoke(cx, id).await
         };
         let (gone, user_errors) = outcome(change.await)?;
         Ok(Some(RevokeSegmentPayload {

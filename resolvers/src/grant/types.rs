@@ -1,8 +1,8 @@
 //! `SegmentGrant`.
 
 use async_graphql::{Context, ID, Object};
-use chrono::{DateTime, Utc};
 use domain::grant::{Grant, GrantTarget};
+use schema::scalar::DateTime;
 
 use crate::{
     customer::Customer,
@@ -53,7 +53,7 @@ impl SegmentGrant {
     }
 
     /// When it was given.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
     }
 }

@@ -1,9 +1,8 @@
 //! `IngestAccounting`.
 
 use async_graphql::SimpleObject;
-use chrono::{DateTime, Utc};
 use domain::journal;
-use schema::scalar::BigInt;
+use schema::scalar::{BigInt, DateTime};
 
 /// Deliveries of one source in one hour: received = accepted + duplicate + rejected, always.
 #[derive(SimpleObject)]
@@ -11,7 +10,7 @@ pub(crate) struct IngestAccounting {
     /// Source of the records; empty for records that named none.
     source: String,
     /// Begin of the hour (UTC).
-    hour: DateTime<Utc>,
+    hour: DateTime,
     /// Deliveries.
     received: BigInt,
     /// Counted: these are in the cubes.
@@ -37,7 +36,7 @@ impl TryFrom<journal::Accounting> for IngestAccounting {
         };
         Ok(Self {
             source: row.source,
-            hour: row.hour,
+            hour: row.hour.into(),
             received: BigInt(row.received.into()),
             accepted: BigInt(row.accepted.into()),
             duplicate: BigInt(row.duplicate.into()),

@@ -1,8 +1,8 @@
 //! `IngestBatch`.
 
 use async_graphql::{ID, SimpleObject};
-use chrono::{DateTime, Utc};
 use domain::journal;
+use schema::scalar::DateTime;
 use schema::{ingest::IngestBatchState, scalar::BigInt};
 
 use crate::connection::plain;
@@ -22,9 +22,9 @@ pub(crate) struct IngestBatch {
     /// Bytes to devices, of these records.
     bytes_down: BigInt,
     /// When it was received.
-    received_at: DateTime<Utc>,
+    received_at: DateTime,
     /// When it was known to be in the records and in every cube; null before.
-    counted_at: Option<DateTime<Utc>>,
+    counted_at: Option<DateTime>,
     /// Why it is quarantined, as far as it is known.
     reason: Option<String>,
 }
@@ -37,8 +37,8 @@ impl From<journal::BatchPart> for IngestBatch {
             records: BigInt(part.records.into()),
             bytes_up: BigInt(part.bytes_up),
             bytes_down: BigInt(part.bytes_down),
-            received_at: part.received_at,
-            counted_at: part.counted_at,
+            received_at: part.received_at.into(),
+            counted_at: part.counted_at.map(Into::into),
             reason: part.reason,
         }
     }

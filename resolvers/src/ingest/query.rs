@@ -1,11 +1,11 @@
 //! Queries about intake.
 
 use async_graphql::{Context, Object};
-use chrono::{DateTime, Utc};
 use domain::{Period, journal};
 use schema::ingest::{
     HourOf, IngestBatchFilter, IngestBatchOrder, RejectionFilter, RejectionOrder,
 };
+use schema::scalar::DateTime;
 
 use super::{IngestAccounting, IngestBatch, IngestRecord, IngestRejection};
 use crate::{
@@ -24,13 +24,13 @@ impl IngestQuery {
     async fn ingest_accounting(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Hours that begin at or after this moment.")] from: DateTime<Utc>,
-        #[graphql(desc = "Hours that begin before this moment.")] to: DateTime<Utc>,
+        #[graphql(desc = "Hours that begin at or after this moment.")] from: DateTime,
+        #[graphql(desc = "Hours that begin before this moment.")] to: DateTime,
         #[graphql(desc = "By hour of receipt or of the event.", default)] hour_of: HourOf,
         #[graphql(desc = "Only this source.")] source: Option<String>,
     ) -> async_graphql::Result<Option<Vec<IngestAccounting>>> {
         let query = journal::AccountingQuery {
-            period: Period::new(from, to).gql()?,
+            period: Period::new(from.0, to.0).gql()?,
             hour_of: hour_of.into(),
             source,
         };

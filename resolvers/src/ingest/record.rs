@@ -1,8 +1,8 @@
 //! `IngestRecord`.
 
 use async_graphql::{Enum, SimpleObject};
-use chrono::{DateTime, Utc};
 use domain::journal;
+use schema::scalar::DateTime;
 
 use super::{IngestBatch, IngestRejection};
 
@@ -24,7 +24,7 @@ pub(crate) struct IngestRecord {
     /// Where it stands.
     state: IngestRecordState,
     /// When the usage began, of an accepted record.
-    event_at: Option<DateTime<Utc>>,
+    event_at: Option<DateTime>,
     /// The batch that carried it, of an accepted record.
     batch: Option<IngestBatch>,
     /// Deliveries of this identity that were refused, newest first, at most 20.
@@ -35,7 +35,7 @@ impl From<journal::Fate> for IngestRecord {
     fn from(fate: journal::Fate) -> Self {
         Self {
             state: fate.state.into(),
-            event_at: fate.event_at,
+            event_at: fate.event_at.map(Into::into),
             batch: fate.batch.map(Into::into),
             rejections: fate.rejections.into_iter().map(Into::into).collect(),
         }

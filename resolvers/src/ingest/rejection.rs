@@ -1,9 +1,9 @@
 //! `IngestRejection`.
 
 use async_graphql::SimpleObject;
-use chrono::{DateTime, Utc};
 use domain::journal;
 use schema::ingest::RejectionCode;
+use schema::scalar::DateTime;
 
 use crate::connection::plain;
 
@@ -21,7 +21,7 @@ pub(crate) struct IngestRejection {
     /// The record as received, cut at 8 KiB.
     raw: String,
     /// When it was received.
-    received_at: DateTime<Utc>,
+    received_at: DateTime,
 }
 
 impl From<journal::Rejection> for IngestRejection {
@@ -32,7 +32,7 @@ impl From<journal::Rejection> for IngestRejection {
             code: rejection.code.into(),
             message: rejection.message,
             raw: rejection.raw,
-            received_at: rejection.received_at,
+            received_at: rejection.received_at.into(),
         }
     }
 }

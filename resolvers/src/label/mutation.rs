@@ -13,8 +13,7 @@ use schema::{
 use super::LabelDefinition;
 use crate::{
     device::Device,
-    error::IntoGraphql as _,
-    request::session,
+    request::{session, write},
     sim::Sim,
     user_error::{UserError, outcome},
 };
@@ -77,20 +76,23 @@ impl LabelMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The definition.")] input: CreateLabelDefinitionInput,
     ) -> async_graphql::Result<Option<LabelDefinitionPayload>> {
-        let cx = session(ctx)?.write().await.gql()?;
-        LabelDefinitionPayload::of(label::define(cx, input.key, input.options).await)
+        let change = async {
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            label::define(cx, input.key, input.options).await
+        };
+        LabelDefinitionPayload::of(change.await)
     }
 
-    /// Sets what a label allows. A value that SIMs or devices carry stays among the options. Needs `INVENTORY_WRITE`.
+    /// Changes what a label allows. A value that SIMs or devices carry stays among the options. Needs `INVENTORY_WRITE`.
     async fn update_label_definition(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The change.")] input: UpdateLabelDefinitionInput,
     ) -> async_graphql::Result<Option<LabelDefinitionPayload>> {
-        let session = session(ctx)?;
         let change = async {
             let id = parse_id_in("label_definition_id", &input.label_definition_id)?;
-            label::set_options(session.write().await?, id, input.options).await
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            label::update(cx, id, input.patch()).await
         };
         LabelDefinitionPayload::of(change.await)
     }
@@ -101,10 +103,10 @@ impl LabelMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "The definition.")] input: DeleteLabelDefinitionInput,
     ) -> async_graphql::Result<Option<DeleteLabelDefinitionPayload>> {
-        let session = session(ctx)?;
         let change = async {
             let id = parse_id_in("label_definition_id", &input.label_definition_id)?;
-            label::delete(session.write().await?, id).await
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            label::delete(cx, id).await
         };
         let (gone, user_errors) = outcome(change.await)?;
         Ok(Some(DeleteLabelDefinitionPayload {
@@ -123,7 +125,8 @@ impl LabelMutation {
         let change = async {
             let id = parse_id_in("sim_id", &input.sim_id)?;
             let set = input.set.into_iter().map(Into::into).collect();
-            label::label_sim(session.write().await?, id, set, input.remove).await?;
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            label::label_sim(cx, id, set, input.remove).await?;
             sim::get(&*session.read().await?, id).await
         };
         let (sim, user_errors) = outcome(change.await)?;
@@ -141,7 +144,8 @@ impl LabelMutation {
         let change = async {
             let id = parse_id_in("device_id", &input.device_id)?;
             let set = input.set.into_iter().map(Into::into).collect();
-            label::label_device(session.write().await?, id, set, input.remove).await?;
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            label::label_device(cx, id, set, input.remove).await?;
             device::get(&*session.read().await?, id).await
         };
         let (device, user_errors) = outcome(change.await)?;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{ID, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 use domain::label;
+use schema::scalar::DateTime;
 
 use crate::connection::plain;
 
@@ -54,8 +54,8 @@ impl LabelDefinition {
     }
 
     /// When the key was defined.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
     }
 }
 

@@ -30,6 +30,8 @@ const LISTS: &[(&str, u64)] = &[
     ("Device.sims", 2),
     ("GrantSegmentPayload.grants", 20),
     ("FleetReport.errors", 20),
+    ("FleetReport.newCustomers", 20),
+    ("FleetReport.newLabels", 20),
     ("IngestRecord.rejections", 20),
     ("LabelDefinition.options", 20),
     ("Me.permissions", 20),

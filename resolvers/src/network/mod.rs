@@ -4,4 +4,4 @@ mod query;
 mod types;
 
 pub(crate) use query::NetworkQuery;
-pub(crate) use types::Network;
+pub(crate) use types::{Network, network_id};

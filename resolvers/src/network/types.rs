@@ -2,13 +2,18 @@
 
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
-use domain::network;
+use domain::{identifier::Plmn, network};
 use schema::usage::UsageInput;
 
 use crate::{
     connection::plain,
     usage::{self, Usage},
 };
+
+/// The global id of the network with this code.
+pub(crate) fn network_id(code: &str) -> ID {
+    format!("{}_{code}", Plmn::PREFIX).into()
+}
 
 /// A mobile network (ITU-T E.212).
 #[derive(Clone)]
@@ -19,7 +24,7 @@ pub(crate) struct Network(pub(crate) network::Network);
 impl Network {
     /// Global id.
     pub(crate) async fn id(&self) -> ID {
-        format!("net_{}", self.0.plmn).into()
+        network_id(&self.0.plmn)
     }
 
     /// `MCC-MNC`, as usage names it.

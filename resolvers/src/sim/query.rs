@@ -41,7 +41,9 @@ impl SimQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "What names it.")] by: SimBy,
     ) -> async_graphql::Result<Option<Sim>> {
-        let by = sim::SimBy::try_from(by).gql()?;
+        let by = sim::SimBy::try_from(by)
+            .map_err(|error| error.at("by"))
+            .gql()?;
         let sim = session(ctx)?.sim(by).await.gql()?;
         Ok(Some(sim.into()))
     }

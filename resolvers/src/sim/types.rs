@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
-use chrono::{DateTime, Utc};
 use domain::{label, sim};
+use schema::scalar::DateTime;
 use schema::{sim::SimState, usage::UsageInput};
 use service::{Session, SimRelations, SimWants};
 
@@ -69,13 +69,13 @@ impl Sim {
     }
 
     /// When the record was made.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.sim.created_at
+    async fn created_at(&self) -> DateTime {
+        self.sim.created_at.into()
     }
 
     /// When the record last changed.
-    async fn updated_at(&self) -> DateTime<Utc> {
-        self.sim.updated_at
+    async fn updated_at(&self) -> DateTime {
+        self.sim.updated_at.into()
     }
 
     /// The customer it is assigned to now; null when unassigned or not visible to the caller.

@@ -1,8 +1,8 @@
 //! `Tenant`.
 
 use async_graphql::{Context, ID, Object};
-use chrono::{DateTime, Utc};
 use domain::tenant;
+use schema::scalar::DateTime;
 use schema::usage::UsageInput;
 
 use crate::{
@@ -38,8 +38,8 @@ impl Tenant {
     }
 
     /// When the tenant was created.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
     }
 
     /// Usage of the tenant, within what the caller may see.

@@ -2,41 +2,42 @@
 
 use analytics::usage::{Dimension, Filter, Grain, Key, Measure, Order, OrderBy, UsageQuery};
 use domain::{
-    Code, Error, Period, Result,
+    Error, Period, Result,
     id::{CustomerId, DeviceId, SimId},
     identifier::Plmn,
 };
 use schema::{
     order::OrderDirection,
-    parse_ids,
-    usage::{self as words, UsageFilter, UsageInput, UsageOrder, UsageOrderKey, UsageService},
+    parse_ids_in,
+    usage::{self as words, UsageFilter, UsageInput, UsageOrder, UsageOrderKey},
 };
 
-/// Sort keys of one question; more cannot matter.
-const MAX_ORDER: usize = 5;
-
+/// The planner's question.
+///
 /// # Errors
-/// `INVALID_INPUT` for an empty period, a negative limit, or an id of another kind.
+/// `INVALID_INPUT` for an empty period, a negative limit, or an id of another kind, and those of [`UsageQuery::check`]; each
+/// names its field.
 pub(crate) fn ask(input: UsageInput, measures: Vec<Measure>) -> Result<UsageQuery> {
-    if input.order_by.len() > MAX_ORDER {
-        return Err(Error::new(
-            Code::LimitExceeded,
-            format!("a question has at most {MAX_ORDER} sort keys"),
-        ));
-    }
-    Ok(UsageQuery {
+    query(input, measures).map_err(|error| error.at("input"))
+}
+
+fn query(input: UsageInput, measures: Vec<Measure>) -> Result<UsageQuery> {
+    let order_by = input.order_by.into_iter().map(order);
+    let filter = input.filter.map(filter).transpose();
+    let query = UsageQuery {
         measures,
         dimensions: input.dimensions.into_iter().map(dimension).collect(),
         grain: input.grain.map(grain),
-        period: Period::new(input.from, input.to)?,
-        filter: input.filter.map(filter).transpose()?,
-        order_by: input
-            .order_by
-            .into_iter()
-            .map(order)
-            .collect::<Result<_>>()?,
-        limit: u32::try_from(input.limit).map_err(|_| Error::invalid("a limit is not negative"))?,
-    })
+        period: Period::new(input.from.0, input.to.0)?,
+        filter: filter.map_err(|error| error.at("filter"))?,
+        order_by: order_by
+            .collect::<Result<_>>()
+            .map_err(|error| error.at("order_by"))?,
+        limit: u32::try_from(input.limit)
+            .map_err(|_| Error::invalid("a limit is not negative").at("limit"))?,
+    };
+    query.check()?;
+    Ok(query)
 }
 
 fn grain(grain: words::Grain) -> Grain {
@@ -88,48 +89,58 @@ fn order(order: UsageOrder) -> Result<Order> {
 }
 
 fn filter(filter: UsageFilter) -> Result<Filter> {
-    let all = |parts: Vec<UsageFilter>| {
+    let all = |field: &str, parts: Vec<UsageFilter>| {
+        let part = |(n, part): (usize, _)| {
+            self::filter(part).map_err(|error: Error| error.at(&n.to_string()).at(field))
+        };
         parts
             .into_iter()
-            .map(self::filter)
+            .enumerate()
+            .map(part)
             .collect::<Result<Vec<_>>>()
     };
     Ok(match filter {
-        UsageFilter::And(parts) => Filter::And(all(parts)?),
-        UsageFilter::Or(parts) => Filter::Or(all(parts)?),
-        UsageFilter::Not(part) => Filter::Not(Box::new(self::filter(*part)?)),
-        UsageFilter::Networks(networks) => {
-            let plmns = networks
-                .iter()
-                .map(|text| Ok(Key::from(Plmn::parse(text)?.as_str())));
-            is_in(Dimension::Network, plmns.collect::<Result<_>>()?)
+        UsageFilter::And(parts) => Filter::And(all("and", parts)?),
+        UsageFilter::Or(parts) => Filter::Or(all("or", parts)?),
+        UsageFilter::Not(part) => {
+            let part = self::filter(*part).map_err(|error| error.at("not"))?;
+            Filter::Not(Box::new(part))
+        }
+        UsageFilter::Networks(ids) => {
+            let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
+            networks(&ids, Plmn::of_id).map_err(|error| error.at("networks"))?
+        }
+        UsageFilter::NetworkCodes(codes) => {
+            networks(&codes, Plmn::parse).map_err(|error| error.at("network_codes"))?
         }
         UsageFilter::Countries(codes) => is_in(
             Dimension::Country,
             texts(codes.iter().map(|code| code.to_uppercase())),
         ),
         UsageFilter::Customers(ids) => {
-            is_in(Dimension::Customer, keys(parse_ids::<CustomerId>(&ids)?))
+            let ids = parse_ids_in::<CustomerId>("customers", &ids)?;
+            is_in(Dimension::Customer, keys(ids))
         }
         UsageFilter::Unassigned(true) => unassigned(),
         UsageFilter::Unassigned(false) => Filter::Not(Box::new(unassigned())),
-        UsageFilter::Sims(ids) => is_in(Dimension::Sim, keys(parse_ids::<SimId>(&ids)?)),
-        UsageFilter::Devices(ids) => is_in(Dimension::Device, keys(parse_ids::<DeviceId>(&ids)?)),
+        UsageFilter::Sims(ids) => is_in(Dimension::Sim, keys(parse_ids_in::<SimId>("sims", &ids)?)),
+        UsageFilter::Devices(ids) => {
+            let ids = parse_ids_in::<DeviceId>("devices", &ids)?;
+            is_in(Dimension::Device, keys(ids))
+        }
         UsageFilter::RadioAccessTypes(types) => is_in(Dimension::RadioAccessType, texts(types)),
         UsageFilter::Services(services) => is_in(
             Dimension::Service,
-            texts(services.into_iter().map(|word| service(word).to_owned())),
+            texts(services.into_iter().map(|it| it.word().to_owned())),
         ),
         UsageFilter::Sources(sources) => is_in(Dimension::Source, texts(sources)),
     })
 }
 
-fn service(service: UsageService) -> &'static str {
-    match service {
-        UsageService::Data => "DATA",
-        UsageService::Sms => "SMS",
-        UsageService::Voice => "VOICE",
-    }
+fn networks(texts: &[String], parse: fn(&str) -> Result<Plmn>) -> Result<Filter> {
+    let key = |text: &String| Ok(Key::from(parse(text)?.as_str()));
+    let plmns = texts.iter().map(key).collect::<Result<_>>()?;
+    Ok(is_in(Dimension::Network, plmns))
 }
 
 fn unassigned() -> Filter {

@@ -1,12 +1,14 @@
 //! `Usage`: an answer of the cube.
 
-use analytics::usage::{Dimension, Key, Measure, UsageAnswer, UsageQuery, UsageRow as Row, Values};
+use analytics::{
+    cube::Level,
+    usage::{Dimension, Key, Measure, UsageAnswer, UsageQuery, UsageRow as Row, Values},
+};
 use async_graphql::{Context, ID, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 use domain::id::{CustomerId, DeviceId, SimId};
 use schema::{
-    scalar::{BigInt, int},
-    usage::UsageInput,
+    scalar::{BigInt, DateTime, int},
+    usage::{UsageInput, UsageService, UsageTable},
 };
 
 use super::question;
@@ -15,7 +17,7 @@ use crate::{
     device::Device,
     error::IntoGraphql as _,
     loader::{CustomerKey, DeviceKey, NetworkKey, SimKey, UsageKey},
-    network::Network,
+    network::{Network, network_id},
     request::{load, session},
     sim::Sim,
 };
@@ -52,9 +54,9 @@ pub(crate) struct UsageTotals {
 #[derive(SimpleObject)]
 pub(crate) struct Provenance {
     /// The table that was read: the coarsest one that is exact for this question.
-    table: &'static str,
+    table: UsageTable,
     /// When the newest record was received that is counted within what the caller may see; null when nothing is.
-    watermark: Option<DateTime<Utc>>,
+    watermark: Option<DateTime>,
     /// True: the period had ended when that record was received.
     complete: bool,
     /// Why the answer is not complete.
@@ -71,8 +73,14 @@ pub(crate) struct UsageRow {
 #[Object]
 impl UsageRow {
     /// Start of the time bucket (UTC).
-    async fn period_start(&self) -> Option<DateTime<Utc>> {
-        self.row.period_start
+    async fn period_start(&self) -> Option<DateTime> {
+        self.row.period_start.map(Into::into)
+    }
+
+    /// Visited network; null when the record named none.
+    async fn network_id(&self) -> Option<ID> {
+        let plmn = self.text(Dimension::Network)?;
+        Some(network_id(plmn))
     }
 
     /// Visited network as MCC-MNC; null when the record named none.
@@ -140,9 +148,16 @@ impl UsageRow {
         self.text(Dimension::RadioAccessType)
     }
 
-    /// DATA, SMS or VOICE.
-    async fn service(&self) -> Option<&str> {
-        self.text(Dimension::Service)
+    /// Kind of service.
+    async fn service(&self) -> async_graphql::Result<Option<UsageService>> {
+        let Some(word) = self.text(Dimension::Service) else {
+            return Ok(None);
+        };
+        let unknown = || domain::Error::internal(format!("a record of the service {word}"));
+        UsageService::named(word)
+            .ok_or_else(unknown)
+            .gql()
+            .map(Some)
     }
 
     /// The stream that delivered the records.
@@ -228,8 +243,13 @@ impl Usage {
             truncated: answer.truncated,
             totals: answer.totals.into(),
             provenance: Provenance {
-                table: provenance.table.table(),
-                watermark: provenance.watermark,
+                table: match provenance.table {
+                    Level::Hour => UsageTable::UsageHour,
+                    Level::Day => UsageTable::UsageDay,
+                    Level::Month => UsageTable::UsageMonth,
+                    Level::Year => UsageTable::UsageYear,
+                },
+                watermark: provenance.watermark.map(Into::into),
                 complete: provenance.complete,
                 reason: provenance.reason,
             },

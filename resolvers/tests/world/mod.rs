@@ -24,6 +24,7 @@ use domain::{
     tenant::{self, NewTenant},
 };
 use resolvers::{Api, Limits};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseTransaction, TransactionTrait as _};
 use serde_json::{Value, json};
 use service::Entry;
 use uuid::Uuid;
@@ -118,6 +119,19 @@ impl World {
             serde_json::to_value(response).expect("json"),
             session.statements(),
         )
+    }
+
+    /// What a statement with one column finds, past the program.
+    pub(crate) fn texts(&self, sql: &str) -> Vec<String> {
+        self.postgres.texts(sql)
+    }
+
+    /// Another transaction that has run this statement and goes when it is dropped.
+    pub(crate) async fn hold(&self, sql: &str) -> DatabaseTransaction {
+        let server = Database::connect(self.postgres.url()).await;
+        let held = server.expect("connected").begin().await.expect("begun");
+        held.execute_unprepared(sql).await.expect("run");
+        held
     }
 
     /// Actions in a tenant's audit log, oldest first.

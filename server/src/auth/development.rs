@@ -97,7 +97,7 @@ impl DevelopmentKey {
             "nbf": issued,
             "exp": expires.context("the time to live is too long")?,
             "tenant": claims.tenant,
-            "role": claims.role.as_str(),
+            "role": claims.role.as_ref(),
             "customer": claims.customer,
         });
         let header = Header::new(Algorithm::HS256);

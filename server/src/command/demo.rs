@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result, bail};
 use domain::{
     Clock as _, Db, Role, SystemClock, customer,
     grant::{self, GrantTarget},
-    identity::VerifiedClaims,
     scope::Visibility,
     tenant::{self, NewTenant, Tenant},
 };
@@ -95,8 +94,7 @@ async fn ensure(db: &Db, slug: &str) -> domain::Result<Tenant> {
 
 /// Lets the demo's users see something: Bosch everything, Dyer SIMs and usage, 3M devices only; the viewer Dyer.
 async fn open(db: &Db, entry: &Entry, slug: &str) -> domain::Result<()> {
-    let claims = VerifiedClaims::new("demo".into(), slug.into(), Role::TenantAdmin, None)?;
-    let scope = entry.identify(&claims).await?;
+    let scope = entry.identify_operator(slug, "demo").await?;
     let sims_and_usage = Visibility {
         sims: true,
         usage: true,
@@ -134,7 +132,7 @@ fn banner(config: &Config, url: &str) -> Result<String> {
         "\nSimcube is ready.\n\n  Playground  {url}/#token={admin}\n  GraphQL     {url}/graphql\n\n\
          Development tokens for tenant {TENANT}, valid for 24 hours:\n\n"
     );
-    for role in Role::ALL {
+    for &role in Role::ALL {
         let customer = (role == Role::CustomerUser).then_some("bosch");
         let name = customer.map_or_else(|| role.to_string(), |slug| format!("{role} ({slug})"));
         writeln!(text, "  {name}\n    {}", sign(role, customer)?)?;

@@ -59,7 +59,7 @@ fn print(report: &Report) {
         println!(
             "line {}: {}: {}",
             error.line,
-            error.code.as_str(),
+            error.code.as_ref(),
             error.reason
         );
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use analytics::{Store, migration::Step, network::Network};
 use anyhow::{Context as _, Result};
-use domain::{Code, Db, Role, Scope, SystemClock, identifier::Plmn, identity::VerifiedClaims};
+use domain::{Code, Db, Scope, SystemClock, identifier::Plmn};
 use engines::{
     Access, ClickHouseAddress, Engines, Settings,
     clickhouse::{InProcess, UnixSocket},
@@ -65,23 +65,17 @@ impl Stores {
         )
     }
 
-    /// The person at the terminal, as an administrator of one tenant, by the same way in as everybody.
+    /// The person at the terminal, as an administrator of one tenant.
     pub(super) async fn administrator(&self, tenant: &str) -> Result<Scope> {
-        let unknown = |_| {
-            Refused(format!(
+        let entry = Entry::new(self.db.clone(), self.store.clone());
+        let scope = entry.identify_operator(tenant, "command line").await;
+        scope.map_err(|error| match error.code() {
+            Code::NotFound => Refused(format!(
                 "there is no tenant `{tenant}`: simcube tenant create"
             ))
-        };
-        let actor = "command line".to_owned();
-        let claims = VerifiedClaims::new(actor, tenant.to_owned(), Role::TenantAdmin, None);
-        let entry = Entry::new(self.db.clone(), self.store.clone());
-        entry
-            .identify(&claims.map_err(unknown)?)
-            .await
-            .map_err(|error| match error.code() {
-                Code::Unauthenticated => unknown(error).into(),
-                _ => explain(&error),
-            })
+            .into(),
+            _ => explain(&error),
+        })
     }
 
     /// Lets go of the stores; private engines stop.

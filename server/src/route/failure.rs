@@ -5,7 +5,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use domain::{Code, Error};
+use domain::{Code, Details, Error};
 use http::{
     HeaderValue, Method, StatusCode,
     header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -21,6 +21,7 @@ pub struct Failure {
     status: StatusCode,
     code: Code,
     message: String,
+    details: Option<Details>,
     headers: Vec<(http::HeaderName, HeaderValue)>,
 }
 
@@ -42,6 +43,7 @@ impl Failure {
             status: status(code),
             code,
             message: message.into(),
+            details: None,
             headers,
         }
     }
@@ -90,14 +92,36 @@ impl Failure {
 
     /// The failure as one GraphQL error.
     pub(super) fn to_graphql(&self) -> Value {
-        json!({ "errors": [{ "message": self.message, "extensions": { "code": self.code.as_str() } }] })
+        json!({ "errors": [{ "message": self.message, "extensions": self.extensions() }] })
+    }
+
+    /// What a program can do something with.
+    fn extensions(&self) -> Value {
+        let mut value = json!({ "code": self.code.as_ref() });
+        if let Some(details) = &self.details {
+            let named = [
+                ("field", details.field.as_ref().map(|it| json!(it))),
+                ("limit", details.limit.map(|it| json!(it))),
+                ("actual", details.actual.map(|it| json!(it))),
+                (
+                    "suggestion",
+                    details.suggestion.as_ref().map(|it| json!(it)),
+                ),
+            ];
+            for (name, said) in named {
+                if let Some(said) = said {
+                    value[name] = said;
+                }
+            }
+        }
+        value
     }
 
     /// The failure in both forms at once, for a layer that does not know which route it guards.
     pub(super) fn to_graphql_and_rest(&self) -> Value {
-        let mut value = self.to_graphql();
-        value["code"] = self.code.as_str().into();
+        let mut value = self.extensions();
         value["message"] = self.message.as_str().into();
+        value["errors"] = self.to_graphql()["errors"].take();
         value
     }
 
@@ -111,15 +135,19 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         if let Some(cause) = error.cause() {
-            tracing::error!(code = error.code().as_str(), cause, "a request failed");
+            tracing::error!(code = error.code().as_ref(), cause, "a request failed");
         }
-        Self::new(error.code(), error.to_string())
+        Self {
+            details: error.details().cloned(),
+            ..Self::new(error.code(), error.to_string())
+        }
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let body = json!({ "code": self.code.as_str(), "message": self.message });
+        let mut body = self.extensions();
+        body["message"] = self.message.as_str().into();
         let mut response = Json(body).into_response();
         self.add_headers(&mut response);
         response

@@ -1,6 +1,6 @@
 //! GraphQL over HTTP, to the specification: what may be asked how, and which status says what became of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_graphql::{
     Name, Request, Response as Outcome, ServerError, Value as Constant, Variables,
@@ -117,7 +117,7 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Requ
     }
     let bytes = match Limited::new(body, limit).collect().await {
         Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large(limit)),
+        Err(error) if error.is::<LengthLimitError>() => return Err(too_large(limit, headers)),
         Err(_) => return Err(invalid("the body ended early")),
     };
     let value: Value =
@@ -131,12 +131,14 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Requ
     }
 }
 
-pub(super) fn too_large(limit: usize) -> Failure {
-    Failure::new(
-        Code::LimitExceeded,
-        format!("the body has at most {limit} bytes"),
-    )
-    .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+/// A body that is longer than it may be. If it does not say how long it is, it was read until it was too long.
+pub(super) fn too_large(limit: usize, headers: &HeaderMap) -> Failure {
+    let said = headers.get(header::CONTENT_LENGTH);
+    let said = said.and_then(|length| length.to_str().ok()?.parse().ok());
+    let limit = limit as u64;
+    let text = format!("the body has at most {limit} bytes");
+    let error = domain::Error::limit(text, limit, said.unwrap_or(limit + 1));
+    Failure::from(error).with_status(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
 fn read_query(query: &str) -> Result<Request, Failure> {
@@ -192,12 +194,22 @@ async fn run(
             return Ok(form.answer(Outcome::from_errors(vec![*error])));
         }
     };
-    let limit = Duration::from_secs(app.http().request_seconds);
-    let outcome = tokio::time::timeout(limit, app.api().execute(session, request)).await;
-    outcome.map(|outcome| form.answer(outcome)).map_err(|_| {
-        let message = format!("a request may run for {} seconds", limit.as_secs());
-        Failure::new(Code::LimitExceeded, message).with_status(StatusCode::SERVICE_UNAVAILABLE)
-    })
+    let (began, seconds) = (Instant::now(), app.http().request_seconds);
+    let work = app.api().execute(session, request);
+    let outcome = tokio::time::timeout(Duration::from_secs(seconds), work).await;
+    outcome
+        .map(|outcome| form.answer(outcome))
+        .map_err(|_| took_too_long(seconds, began.elapsed()))
+}
+
+/// A request that was broken off: each change that it asked for was made wholly or not at all.
+fn took_too_long(limit: u64, took: Duration) -> Failure {
+    let text = format!("a request may run for {limit} seconds");
+    let error = domain::Error::limit(text, limit, took.as_secs());
+    let error = error.suggest(
+        "ask for less; a mutation with an idempotency key can be sent again to learn what it came to",
+    );
+    Failure::from(error).with_status(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// Chooses the operation of a document and checks what the executor leaves open: the method, and that
@@ -267,7 +279,7 @@ fn document_error(message: impl Into<String>) -> Refusal {
     error
         .extensions
         .get_or_insert_default()
-        .set("code", Code::InvalidInput.as_str());
+        .set("code", Code::InvalidInput.as_ref());
     Refusal::Document(Box::new(error))
 }
 
@@ -333,7 +345,7 @@ fn refused_status(errors: &[ServerError], media: Media) -> StatusCode {
     let faults = [Code::Internal, Code::Unavailable, Code::Throttled];
     let fault = faults
         .into_iter()
-        .find(|fault| code == Some(fault.as_str()));
+        .find(|fault| code == Some(fault.as_ref()));
     match (fault, media) {
         (Some(fault), _) => status(fault),
         (None, Media::Json) => StatusCode::OK,

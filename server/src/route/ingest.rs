@@ -87,7 +87,7 @@ fn answer(account: &Account) -> Response {
     let mut shown = shown(account);
     let status = match account.noise() {
         Some((code, why)) => {
-            shown["code"] = code.as_str().into();
+            shown["code"] = code.as_ref().into();
             shown["message"] = format!("nothing of the body could be read: {why}").into();
             match code {
                 Code::LimitExceeded => StatusCode::PAYLOAD_TOO_LARGE,
@@ -118,7 +118,7 @@ fn shown(account: &Account) -> Value {
     let rejections = account.rejections.iter().map(|rejected| {
         json!({
             "index": rejected.index,
-            "code": rejected.code.as_str(),
+            "code": rejected.code.as_ref(),
             "message": rejected.message,
         })
     });

@@ -7,14 +7,11 @@ use analytics::{
     usage::{Dimension, Key, Measure, UsageQuery},
     verify::{Count, Table},
 };
-use domain::{
-    Period, Role, Scope,
-    scope::{Segment, Visibility},
-};
+use domain::Period;
 use uuid::Uuid;
 
 use super::{system, world};
-use crate::fleet::month;
+use crate::{fleet::month, usage};
 
 #[tokio::test]
 async fn cells_that_were_corrected_away_are_in_no_answer() {
@@ -29,13 +26,7 @@ async fn cells_that_were_corrected_away_are_in_no_answer() {
             .await;
     }
     assert!(world.correct_all().await.iter().all(|cells| *cells > 0));
-    let staff = Scope::verified(
-        world.tenant,
-        "t".into(),
-        Role::TenantAdmin,
-        Segment::default(),
-        Visibility::ALL,
-    );
+    let staff = usage::staff(world.tenant);
     for measures in [
         vec![Measure::BytesUp],
         vec![Measure::ActiveSims, Measure::Records],

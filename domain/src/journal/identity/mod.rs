@@ -19,14 +19,19 @@ mod older;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DbErr, FromQueryResult, Value};
+use sea_orm::{DbErr, Value};
 use uuid::Uuid;
 
 pub use hash::{Content, identity};
 pub use month::{Month, current_month, drop_months, hold_month, open_month, try_freeze_claims};
 pub use older::Older;
 
-use crate::{Error, Result, SystemCx, db::violated_constraint, sql::uuids};
+use crate::{
+    Error, Result, SystemCx,
+    db::violated_constraint,
+    row::{Columns, Decode},
+    sql::uuids,
+};
 
 /// A decoded and resolved record that asks to be counted.
 #[derive(Clone, Copy, Debug)]
@@ -66,11 +71,21 @@ pub enum Verdict {
 }
 
 /// The record that stands for an identity.
-#[derive(Clone, Copy, FromQueryResult)]
+#[derive(Clone, Copy)]
 struct Standing {
     identity: Uuid,
     content: i64,
     part: i64,
+}
+
+impl Decode for Standing {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            identity: row.get()?,
+            content: row.get()?,
+            part: row.get()?,
+        })
+    }
 }
 
 const INSERT: &str = "INSERT INTO intake_identity (identity, content, part, event_at) \
@@ -187,10 +202,6 @@ async fn insert(
     claims: &[&Claim],
     expected: Expected,
 ) -> Result<Vec<(Month, Uuid)>> {
-    #[derive(FromQueryResult)]
-    struct Inserted {
-        identities: Vec<Uuid>,
-    }
     if claims.is_empty() || expected == Expected::AllNew && insert_as_new(cx, month, claims).await?
     {
         return Ok(Vec::new());
@@ -199,9 +210,8 @@ async fn insert(
         "WITH inserted AS ({INSERT} ON CONFLICT DO NOTHING RETURNING identity) \
          SELECT coalesce(array_agg(identity), '{{}}') AS identities FROM inserted"
     );
-    let row: Option<Inserted> = cx.one(&sql, columns(claims)).await?;
-    let inserted = row.map(|row| row.identities).unwrap_or_default();
-    let inserted: HashSet<Uuid> = inserted.into_iter().collect();
+    let row: Option<(Vec<Uuid>,)> = cx.one(&sql, columns(claims)).await?;
+    let inserted: HashSet<Uuid> = row.into_iter().flat_map(|(inserted,)| inserted).collect();
     let others = claims.iter().map(|claim| (month, claim.identity));
     Ok(others
         .filter(|(_, identity)| !inserted.contains(identity))
@@ -248,12 +258,6 @@ mod tests {
     use super::*;
     use crate::{Db, FixedClock};
 
-    #[derive(FromQueryResult)]
-    struct Line {
-        #[sea_orm(from_alias = "QUERY PLAN")]
-        text: String,
-    }
-
     #[tokio::test]
     async fn a_look_up_reads_the_index_of_the_month_it_is_for() {
         let postgres = tokio::task::spawn_blocking(testkit::postgres).await;
@@ -283,11 +287,11 @@ mod tests {
         let wanted: Vec<i64> = vec![1; 10];
         let identities = uuids((0..10).map(|n| Uuid::from_u128(2 << 64 | n)));
         let explain = format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {LOOK_UP}");
-        let plan: Vec<Line> = cx
+        let plan: Vec<(String,)> = cx
             .all(&explain, [identities, wanted.into()])
             .await
             .expect("a plan");
-        let plan: Vec<String> = plan.into_iter().map(|line| line.text).collect();
+        let plan: Vec<String> = plan.into_iter().map(|(line,)| line).collect();
         let scans: Vec<&String> = plan.iter().filter(|line| line.contains("known")).collect();
         let read: Vec<&&String> = scans
             .iter()

@@ -1,7 +1,7 @@
 //! Months of receipt: the partitions of the identities, opened and dropped.
 
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
-use sea_orm::{DbErr, FromQueryResult};
+use sea_orm::DbErr;
 
 use crate::{Db, Result, SystemCx, db::is_lock_timeout};
 
@@ -76,13 +76,9 @@ pub async fn current_month(cx: &SystemCx) -> Result<Option<Month>> {
 
 /// All months that have a partition, newest first.
 pub(super) async fn months(cx: &SystemCx) -> Result<Vec<Month>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        month: i64,
-    }
     let sql = "SELECT month FROM intake_month ORDER BY month DESC";
-    let rows: Vec<Row> = cx.all(sql, []).await?;
-    Ok(rows.into_iter().map(|row| Month(row.month)).collect())
+    let rows = cx.all(sql, []).await?;
+    Ok(rows.into_iter().map(|(month,)| Month(month)).collect())
 }
 
 /// Opens the month of `at`, unless it or a newer one is open: a clock that steps back changes nothing.

@@ -12,12 +12,11 @@ use std::{
     sync::Arc,
 };
 
-use sea_orm::FromQueryResult;
 use tokio::sync::RwLock;
 use uuid::Uuid;
 
 use super::{Claim, Month, filter::Filter};
-use crate::{Db, Error, Result, SystemCx};
+use crate::{Db, Error, Result, SystemCx, journal::lock::try_lock};
 
 /// Identities of one piece: some 20 MB while it is made, 290 kB then.
 const PIECE: usize = 250_000;
@@ -120,23 +119,17 @@ struct Stored {
 
 /// All pieces that this program can read, those of newer months first.
 async fn stored(cx: &SystemCx) -> Result<Vec<Stored>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        month: i64,
-        upto: Uuid,
-        bytes: i32,
-    }
-    let rows: Vec<Row> = cx
+    let rows: Vec<(i64, Uuid, i32)> = cx
         .all(
-            "SELECT month, upto, octet_length(filter) AS bytes FROM intake_filter \
+            "SELECT month, upto, octet_length(filter) FROM intake_filter \
              WHERE format = $1 ORDER BY month DESC, upto",
             [Filter::FORMAT.into()],
         )
         .await?;
-    let stored = rows.into_iter().map(|row| {
+    let stored = rows.into_iter().map(|(month, upto, bytes)| {
         Ok(Stored {
-            key: (Month::from_number(row.month), row.upto),
-            bytes: u64::try_from(row.bytes).map_err(Error::internal)?,
+            key: (Month::from_number(month), upto),
+            bytes: u64::try_from(bytes).map_err(Error::internal)?,
         })
     });
     stored.collect()
@@ -144,21 +137,16 @@ async fn stored(cx: &SystemCx) -> Result<Vec<Stored>> {
 
 /// None when its month was dropped meanwhile.
 async fn read_piece(cx: &SystemCx, (month, upto): (Month, Uuid)) -> Result<Option<Piece>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        after: Uuid,
-        filter: Vec<u8>,
-    }
-    let row: Option<Row> = cx
+    let row: Option<(Uuid, Vec<u8>)> = cx
         .one(
             "SELECT after, filter FROM intake_filter WHERE month = $1 AND format = $2 AND upto = $3",
             [month.number().into(), Filter::FORMAT.into(), upto.into()],
         )
         .await?;
-    row.map(|row| {
-        let filter = Filter::from_bytes(&row.filter);
+    row.map(|(after, bytes)| {
+        let filter = Filter::from_bytes(&bytes);
         Ok(Piece {
-            after: row.after,
+            after,
             filter: filter.ok_or_else(|| Error::internal("a stored filter is damaged"))?,
         })
     })
@@ -168,14 +156,8 @@ async fn read_piece(cx: &SystemCx, (month, upto): (Month, Uuid)) -> Result<Optio
 /// Makes the next piece of the newest closed month that lacks one. Says whether there was one to make, and nobody else
 /// at it.
 async fn make_piece(db: &Db) -> Result<bool> {
-    #[derive(FromQueryResult)]
-    struct Lock {
-        free: bool,
-    }
     let cx = db.system().await?;
-    let sql = "SELECT pg_try_advisory_xact_lock($1) AS free";
-    let lock: Option<Lock> = cx.one(sql, [FILTER_LOCK.into()]).await?;
-    if !lock.is_some_and(|lock| lock.free) {
+    if !try_lock(&cx, FILTER_LOCK).await? {
         return Ok(false);
     }
     let Some((month, after)) = unfinished(&cx).await? else {
@@ -204,12 +186,7 @@ async fn make_piece(db: &Db) -> Result<bool> {
 
 /// The newest closed month that has no whole filter, and the last identity that is told of.
 async fn unfinished(cx: &SystemCx) -> Result<Option<(Month, Uuid)>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        month: i64,
-        upto: Option<Uuid>,
-    }
-    let row: Option<Row> = cx
+    let row: Option<(i64, Option<Uuid>)> = cx
         .one(
             "SELECT closed.month, told.upto FROM intake_month AS closed LEFT JOIN LATERAL ( \
                  SELECT upto FROM intake_filter WHERE month = closed.month AND format = $1 \
@@ -219,28 +196,21 @@ async fn unfinished(cx: &SystemCx) -> Result<Option<(Month, Uuid)>> {
             [Filter::FORMAT.into(), Uuid::max().into()],
         )
         .await?;
-    Ok(row.map(|row| {
-        let told = row.upto.unwrap_or_default();
-        (Month::from_number(row.month), told)
-    }))
+    Ok(row.map(|(month, upto)| (Month::from_number(month), upto.unwrap_or_default())))
 }
 
 /// The next identities of a month, as one value: a row each would take ten times the memory.
 async fn read_identities(cx: &SystemCx, month: Month, after: Uuid) -> Result<Vec<Uuid>> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        identities: Option<Vec<u8>>,
-    }
     let limit = i64::try_from(PIECE).map_err(Error::internal)?;
     let sql = format!(
         // The partition itself: the index alone tells, which says nothing of parts.
-        "SELECT string_agg(uuid_send(identity), ''::bytea) AS identities \
+        "SELECT string_agg(uuid_send(identity), ''::bytea) \
          FROM (SELECT identity FROM \"intake_identity_{}\" \
                WHERE identity > $1 ORDER BY identity LIMIT $2) AS next",
         month.number()
     );
-    let row: Option<Row> = cx.one(&sql, [after.into(), limit.into()]).await?;
-    let bytes = row.and_then(|row| row.identities).unwrap_or_default();
+    let row: Option<(Option<Vec<u8>>,)> = cx.one(&sql, [after.into(), limit.into()]).await?;
+    let bytes = row.and_then(|(identities,)| identities).unwrap_or_default();
     let (identities, _) = bytes.as_chunks();
     Ok(identities.iter().copied().map(Uuid::from_bytes).collect())
 }

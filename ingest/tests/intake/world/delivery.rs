@@ -117,10 +117,10 @@ pub(crate) fn numbers(reply: &Account) -> [u64; 4] {
 }
 
 /// Codes of the listed rejections, in order.
-pub(crate) fn codes(reply: &Account) -> Vec<&'static str> {
+pub(crate) fn codes(reply: &Account) -> Vec<&str> {
     reply
         .rejections
         .iter()
-        .map(|rejected| rejected.code.as_str())
+        .map(|rejected| rejected.code.as_ref())
         .collect()
 }

@@ -16,6 +16,7 @@ use domain::{
     Clock, Db, Result, Role, Scope,
     fleet::{self, CountedUsage, Report},
     id::{SimId, TenantId},
+    identity::VerifiedClaims,
     journal::{self, BatchCondition, BatchFilter, BatchPart, BatchState, Pending},
     list::{List as _, Order},
     paging::PageRequest,
@@ -131,13 +132,10 @@ pub(crate) fn impatient() -> Settings {
 
 /// A caller of `tenant`.
 pub(crate) fn scope(tenant: TenantId, role: Role) -> Scope {
-    Scope::verified(
-        tenant,
-        "test".into(),
-        role,
-        Segment::default(),
-        Visibility::ALL,
-    )
+    let customer = (role == Role::CustomerUser).then(|| "bosch".into());
+    let claims = VerifiedClaims::new("test".into(), "alpha".into(), role, customer);
+    let claims = claims.expect("claims");
+    Scope::of_token(tenant, &claims, Segment::default(), Visibility::ALL)
 }
 
 impl World {

@@ -13,7 +13,7 @@ use analytics::{
 };
 use anyhow::{Context as _, Result};
 use domain::{
-    Clock as _, Period, ReadCx, SystemClock, customer, device,
+    Clock as _, Error, Period, ReadCx, SystemClock, customer, device,
     id::{CustomerId, DeviceId, SimId},
     journal::{self, Rejection, RejectionCode, RejectionCondition, RejectionFilter},
     list::List as _,
@@ -192,7 +192,8 @@ async fn books(
 }
 
 async fn refused(cx: &ReadCx, row: &AccountingRow) -> domain::Result<u64> {
-    let code = row.code.parse::<RejectionCode>()?;
+    let unknown = |_| Error::invalid(format!("no rejection code: {}", row.code));
+    let code: RejectionCode = row.code.parse().map_err(unknown)?;
     let filter = RejectionFilter::And(vec![
         RejectionCondition::Sources(vec![row.source.clone()]).into(),
         RejectionCondition::Codes(vec![code]).into(),

@@ -1,0 +1,119 @@
+//! Roles and what each of them permits.
+
+use strum::{AsRefStr, Display, EnumString, VariantArray};
+
+use super::Area;
+use crate::Error;
+
+/// A named set of permissions.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    AsRefStr,
+    VariantArray,
+)]
+#[strum(
+    serialize_all = "snake_case",
+    parse_err_ty = Error,
+    parse_err_fn = unknown_role
+)]
+pub enum Role {
+    /// Staff of the platform; crosses into the tenant its token names, and every crossing is audited.
+    PlatformAdmin,
+    /// Everything inside one tenant.
+    TenantAdmin,
+    /// Reads the whole tenant; changes nothing of the system.
+    Support,
+    /// Reads assigned segments.
+    Viewer,
+    /// A tenant's customer: assigned SIMs and devices, behind the customer's visibility switches.
+    CustomerUser,
+    /// A machine that may only deliver usage records.
+    Ingest,
+}
+
+impl Role {
+    /// Every role, in order of power.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// The permissions of this role.
+    pub const fn permissions(self) -> &'static [Permission] {
+        use Permission as P;
+        match self {
+            Self::PlatformAdmin | Self::TenantAdmin => P::VARIANTS,
+            Self::Support => &[
+                P::TenantRead,
+                P::CustomersRead,
+                P::SimsRead,
+                P::DevicesRead,
+                P::LabelsRead,
+                P::NetworksRead,
+                P::UsageRead,
+                P::IngestRead,
+            ],
+            Self::Viewer | Self::CustomerUser => &[
+                P::TenantRead,
+                P::CustomersRead,
+                P::SimsRead,
+                P::DevicesRead,
+                P::LabelsRead,
+                P::NetworksRead,
+                P::UsageRead,
+            ],
+            Self::Ingest => &[P::CdrsWrite],
+        }
+    }
+}
+
+fn unknown_role(_: &str) -> Error {
+    let known: Vec<&str> = Role::VARIANTS.iter().map(AsRef::as_ref).collect();
+    Error::invalid(format!("unknown role; one of {}", known.join(", ")))
+}
+
+/// What an operation needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum Permission {
+    /// The tenant's own record.
+    TenantRead,
+    /// Customers within the caller's segments.
+    CustomersRead,
+    /// Visibility switches and grants.
+    CustomersWrite,
+    /// SIMs within the caller's segments.
+    SimsRead,
+    /// Devices within the caller's segments.
+    DevicesRead,
+    /// Fleet import: SIMs, devices, customers, labels, assignments.
+    InventoryWrite,
+    /// Label definitions.
+    LabelsRead,
+    /// The network dictionary.
+    NetworksRead,
+    /// Usage cubes.
+    UsageRead,
+    /// Delivering usage records.
+    CdrsWrite,
+    /// Accounting and rejections of intake.
+    IngestRead,
+}
+
+impl Permission {
+    /// The area whose visibility switch also decides, if any.
+    pub(super) const fn area(self) -> Option<Area> {
+        match self {
+            Self::SimsRead => Some(Area::Sims),
+            Self::DevicesRead => Some(Area::Devices),
+            Self::UsageRead => Some(Area::Usage),
+            _ => None,
+        }
+    }
+}

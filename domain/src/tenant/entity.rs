@@ -1,0 +1,23 @@
+//! The table of tenants, as it is written.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "tenant")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) tenant_id: Uuid,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub(crate) settings: Json,
+    pub(crate) billing_email: Option<String>,
+    pub(crate) simulated: bool,
+    pub(crate) created_at: DateTimeUtc,
+    pub(crate) fleet_version: i64,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
