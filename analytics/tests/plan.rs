@@ -2,7 +2,9 @@
 
 use analytics::{
     cube::Level,
-    usage::{Dimension, Filter, Grain, Key, Limits, Measure, Order, OrderBy, UsageQuery, plan},
+    usage::{
+        Dimension, Filter, Grain, Key, Measure, Order, OrderBy, UsageLimits, UsageQuery, plan,
+    },
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -294,10 +296,13 @@ fn too_much_is_refused() {
     let deep = (0..20).fold(only(Dimension::Source, "x"), |filter, _| {
         Filter::Not(Box::new(filter))
     });
-    let wide = Filter::Or(vec![only(Dimension::Source, "x"); Limits::FILTER_NODES]);
+    let wide = Filter::Or(vec![
+        only(Dimension::Source, "x");
+        UsageLimits::FILTER_NODES
+    ]);
     let values = Filter::In {
         dimension: Dimension::Source,
-        values: (0..=Limits::FILTER_VALUES)
+        values: (0..=UsageLimits::FILTER_VALUES)
             .map(|n| Key::Text(n.to_string()))
             .collect(),
     };

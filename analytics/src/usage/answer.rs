@@ -9,8 +9,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Dimension, Key, Measure, Plan, Provenance, UsageAnswer, UsageQuery, UsageRow, Values, plan,
-    plan::plan_by, scoped::identifies,
+    Dimension, Key, Measure, Provenance, UsageAnswer, UsagePlan, UsageQuery, UsageRow, Values,
+    plan, plan::plan_by, scoped::identifies,
 };
 use crate::{Store, store::fault};
 
@@ -69,7 +69,7 @@ impl Store {
             .collect()
     }
 
-    async fn lines(&self, plan: &Plan) -> Result<Vec<Line>> {
+    async fn lines(&self, plan: &UsagePlan) -> Result<Vec<Line>> {
         let query = plan.parameters.attach(self.query(plan.sql()));
         let mut lines: Vec<Line> = query.fetch_all().await.map_err(fault)?;
         lines.sort_by_key(|line| line.place);
@@ -87,7 +87,7 @@ fn watermark(lines: &[Line]) -> Result<Option<DateTime<Utc>>> {
 
 fn answer(
     query: &UsageQuery,
-    plan: &Plan,
+    plan: &UsagePlan,
     watermark: Option<DateTime<Utc>>,
     lines: impl Iterator<Item = Line>,
 ) -> Result<UsageAnswer> {
@@ -159,7 +159,11 @@ fn key(dimension: Dimension, text: &str) -> Result<Key> {
     Ok(if id.is_nil() { Key::None } else { Key::Id(id) })
 }
 
-fn provenance(query: &UsageQuery, plan: &Plan, watermark: Option<DateTime<Utc>>) -> Provenance {
+fn provenance(
+    query: &UsageQuery,
+    plan: &UsagePlan,
+    watermark: Option<DateTime<Utc>>,
+) -> Provenance {
     let reason = match watermark {
         None => Some("no usage has been received yet".to_owned()),
         Some(watermark) if query.period.to() > watermark => {

@@ -3,7 +3,7 @@
 use domain::{Error, Result};
 
 use super::{
-    Dimension, Key, Limits,
+    Dimension, Key, UsageLimits,
     scoped::{Parameter, Parameters, column, identifies},
 };
 
@@ -51,9 +51,9 @@ impl Filter {
                 Self::In { values: some, .. } => values += some.len(),
             }
             for (what, limit, actual) in [
-                ("levels", Limits::FILTER_DEPTH, depth),
-                ("conditions", Limits::FILTER_NODES, nodes),
-                ("values", Limits::FILTER_VALUES, values),
+                ("levels", UsageLimits::FILTER_DEPTH, depth),
+                ("conditions", UsageLimits::FILTER_NODES, nodes),
+                ("values", UsageLimits::FILTER_VALUES, values),
             ] {
                 if actual > limit {
                     let text = format!("a usage filter has at most {limit} {what}");
@@ -133,7 +133,7 @@ fn id(dimension: Dimension, key: &Key) -> Result<uuid::Uuid> {
 fn text(dimension: Dimension, key: &Key) -> Result<String> {
     match key {
         Key::Text(text)
-            if text.len() > Limits::TEXT_BYTES || text.chars().any(char::is_control) =>
+            if text.len() > UsageLimits::TEXT_BYTES || text.chars().any(char::is_control) =>
         {
             Err(Error::invalid(format!(
                 "no such value of the dimension {dimension:?}"

@@ -25,7 +25,7 @@ use domain::{
 use uuid::Uuid;
 
 pub use filter::Filter;
-pub use plan::{Plan, plan};
+pub use plan::{UsagePlan, plan};
 
 use crate::cube::Level;
 
@@ -167,9 +167,9 @@ impl UsageQuery {
 
 /// Bounds of a question.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits;
+pub struct UsageLimits;
 
-impl Limits {
+impl UsageLimits {
     /// Most dimensions.
     pub const DIMENSIONS: usize = 4;
     /// Most rows of an answer, all parents together.

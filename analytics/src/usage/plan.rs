@@ -4,20 +4,20 @@ use chrono::{DateTime, DurationRound, SecondsFormat, TimeDelta, Utc};
 use domain::{Area, Code, Error, Period, Result, Scope};
 
 use super::{
-    Dimension, Filter, Grain, Key, Limits, Measure, Order, OrderBy, UsageQuery, filter,
+    Dimension, Filter, Grain, Key, Measure, Order, OrderBy, UsageLimits, UsageQuery, filter,
     scoped::{Parameter, Parameters, Scoped, column},
 };
 use crate::cube::Level;
 
 /// A checked question as one statement.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct UsagePlan {
     sql: String,
     pub(super) parameters: Parameters,
     level: Level,
 }
 
-impl Plan {
+impl UsagePlan {
     /// The statement; its values stand beside it.
     pub fn sql(&self) -> &str {
         &self.sql
@@ -34,7 +34,7 @@ impl Plan {
 /// # Errors
 /// `FORBIDDEN` for what the caller may not see, `NOT_EXACT` for bounds that no cube has, `LIMIT_EXCEEDED` and
 /// `INVALID_INPUT` for what is too much or makes no sense.
-pub fn plan(scope: &Scope, query: &UsageQuery) -> Result<Plan> {
+pub fn plan(scope: &Scope, query: &UsageQuery) -> Result<UsagePlan> {
     Planner::new(scope, query, None)?.plan(&[])
 }
 
@@ -44,17 +44,21 @@ pub(super) fn plan_by(
     query: &UsageQuery,
     parent: Dimension,
     ids: &[Key],
-) -> Result<Plan> {
-    if ids.len() > Limits::PARENTS {
+) -> Result<UsagePlan> {
+    if ids.len() > UsageLimits::PARENTS {
         return Err(beyond(
             "too many parents at once",
-            Limits::PARENTS,
+            UsageLimits::PARENTS,
             ids.len(),
         ));
     }
     let rows = ids.len().saturating_mul(query.limit as usize);
-    if rows > Limits::ROWS {
-        let error = beyond("too many parents times the usage limit", Limits::ROWS, rows);
+    if rows > UsageLimits::ROWS {
+        let error = beyond(
+            "too many parents times the usage limit",
+            UsageLimits::ROWS,
+            rows,
+        );
         return Err(error.suggest("ask for a smaller page or limit"));
     }
     Planner::new(scope, query, Some(parent))?.plan(ids)
@@ -80,7 +84,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn plan(mut self, ids: &[Key]) -> Result<Plan> {
+    fn plan(mut self, ids: &[Key]) -> Result<UsagePlan> {
         let mut conditions = Vec::new();
         if let Some(parent) = self.parent {
             conditions.push(filter::is_in(parent, ids, &mut self.scoped.parameters)?);
@@ -115,7 +119,7 @@ impl<'a> Planner<'a> {
             self.order(),
             self.scoped.watermark(),
         );
-        Ok(Plan {
+        Ok(UsagePlan {
             sql,
             parameters: self.scoped.parameters,
             level: self.level,
@@ -329,17 +333,17 @@ fn check_sizes(query: &UsageQuery) -> Result<()> {
     if query.measures.is_empty() {
         return Err(Error::invalid("at least one measure must be asked for"));
     }
-    if query.dimensions.len() > Limits::DIMENSIONS {
+    if query.dimensions.len() > UsageLimits::DIMENSIONS {
         let named = query.dimensions.len();
-        let error = beyond("too many dimensions", Limits::DIMENSIONS, named);
+        let error = beyond("too many dimensions", UsageLimits::DIMENSIONS, named);
         return Err(error.at("dimensions"));
     }
     let twice = |(place, dimension)| query.dimensions[..place].contains(dimension);
     if query.dimensions.iter().enumerate().any(twice) {
         return Err(Error::invalid("a dimension is named twice").at("dimensions"));
     }
-    if query.limit as usize > Limits::ROWS {
-        let error = beyond("too many rows", Limits::ROWS, query.limit as usize);
+    if query.limit as usize > UsageLimits::ROWS {
+        let error = beyond("too many rows", UsageLimits::ROWS, query.limit as usize);
         return Err(error.at("limit").suggest("narrow the question"));
     }
     let filter = query.filter.as_ref().map_or(Ok(()), Filter::check_size);
@@ -347,8 +351,8 @@ fn check_sizes(query: &UsageQuery) -> Result<()> {
 }
 
 fn check_order(query: &UsageQuery) -> Result<()> {
-    if query.order_by.len() > Limits::DIMENSIONS + 2 {
-        let (most, named) = (Limits::DIMENSIONS + 2, query.order_by.len());
+    if query.order_by.len() > UsageLimits::DIMENSIONS + 2 {
+        let (most, named) = (UsageLimits::DIMENSIONS + 2, query.order_by.len());
         return Err(beyond("too many sort keys", most, named).at("order_by"));
     }
     for Order { by, .. } in &query.order_by {
