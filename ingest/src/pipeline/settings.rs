@@ -22,9 +22,9 @@ pub struct Settings {
     pub applies: usize,
     /// How long a delivery waits for others while a batch is under way.
     pub linger: Duration,
-    /// SIMs whose assignments are kept in memory, some 400 bytes each; see [`Resolver`].
+    /// SIMs whose assignments are kept in memory, some 400 bytes each; see [`domain::sim::resolve::Resolver`].
     pub known_sims: u64,
-    /// Bytes of filters over identities of earlier months that are kept in memory; see [`Older`].
+    /// Bytes of filters over identities of earlier months that are kept in memory; see [`domain::journal::Older`].
     pub filter_bytes: u64,
     /// How long a body waits for room before it is turned away.
     pub admission: Duration,
