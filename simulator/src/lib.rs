@@ -1,7 +1,7 @@
 //! Simulated fleets and their usage records, with the truth about them written down beforehand.
 //!
 //! A [`FleetPlan`] describes everything: the same plan always makes the same fleet, the same records and the same oracle, to
-//! the byte. [`run`] sends them through the real intake of a running server: first the fleet (mutation `importFleet`),
+//! the byte. [`run()`] sends them through the real intake of a running server: first the fleet (mutation `importFleet`),
 //! then the records over HTTP, faulty deliveries mixed in. Only the order of sending and the cut into batches vary
 //! ([`FleetPlan::order_seed`], [`FleetPlan::batch`], and retries), and none of it may change the outcome.
 //!

@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub enum Error {
     /// The plan is impossible.
     #[error(transparent)]
-    FleetPlan(#[from] domain::Error),
+    Plan(#[from] domain::Error),
     /// The oracle cannot be written.
     #[error(transparent)]
     Oracle(#[from] oracle::Error),
