@@ -1,6 +1,6 @@
 //! Work beside serving: every job has one shape, and this is the only place that repeats one.
 //!
-//! A [`Job`] runs, rests for its interval or until it is woken, and runs again. A run that fails is logged, and is tried
+//! A job runs, rests for its interval or until it is woken, and runs again. A run that fails is logged, and is tried
 //! again after the same rest; until a run succeeds, readiness says `degraded` under the job's name. Stopping lets the runs
 //! under way finish for some seconds, then gives them up.
 
