@@ -310,7 +310,12 @@ async fn a_store_that_refuses_everything_quarantines_nothing() {
 #[tokio::test]
 async fn a_record_that_is_refused_while_others_are_taken_is_quarantined_whatever_the_engine_says() {
     let world = World::new().await;
-    let intake = world.intake_with(impatient(), NoFault);
+    // Long enough for what is taken, on a busy machine too.
+    let settings = Settings {
+        answer: Duration::from_secs(5),
+        ..patient()
+    };
+    let intake = world.intake_with(settings, NoFault);
     // No code says that it is permanent.
     world
         .ask("ALTER TABLE cdr ADD CONSTRAINT poison CHECK throwIf(record_id = '2') = 0")
