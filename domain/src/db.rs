@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::SubsecRound as _;
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
     DbBackend, DbErr, ExecResult, FromQueryResult, IsolationLevel, QueryResult, Statement,
@@ -206,9 +207,10 @@ macro_rules! reads {
                 Ok(self.tx.one(sql, values).await?)
             }
 
-            /// The present moment of this transaction's clock.
+            /// The present moment of this transaction's clock, as exactly as Postgres keeps it: what is told of a new row and
+            /// what is read of it later are the same.
             pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
-                self.clock.now()
+                self.clock.now().trunc_subsecs(6)
             }
 
             /// Statements sent so far, the opening ones included.
