@@ -134,8 +134,6 @@ fn forgotten(cx: &WriteCx) -> DateTime<Utc> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn key(key: &str, operation: &str, arguments: Json) -> Result<IdempotencyKey> {

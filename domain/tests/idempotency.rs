@@ -115,9 +115,10 @@ async fn a_key_in_use_is_waited_for_and_is_free_when_its_change_was_taken_back()
             while house.postgres.texts(waiting).is_empty() {
                 tokio::task::yield_now().await;
             }
-            match kept {
-                true => other.commit().await,
-                false => other.rollback().await,
+            if kept {
+                other.commit().await
+            } else {
+                other.rollback().await
             }
         };
         let (created, ended) = tokio::join!(created, ended);

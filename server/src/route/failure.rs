@@ -21,7 +21,7 @@ pub struct Failure {
     status: StatusCode,
     code: Code,
     message: String,
-    details: Option<Details>,
+    details: Option<Box<Details>>,
     headers: Vec<(http::HeaderName, HeaderValue)>,
 }
 
@@ -138,7 +138,7 @@ impl From<Error> for Failure {
             tracing::error!(code = error.code().as_str(), cause, "a request failed");
         }
         Self {
-            details: error.details().cloned(),
+            details: error.details().cloned().map(Box::new),
             ..Self::new(error.code(), error.to_string())
         }
     }
