@@ -53,6 +53,7 @@ async fn a_malformed_value_is_an_input_error_that_names_its_field() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of limits")]
 async fn what_exceeds_a_limit_says_which_and_by_what() {
     let world = World::new().await;
     let sim = "{ sims(first: 1) { nodes { id } } }";

@@ -139,13 +139,13 @@ async fn an_import_that_breaks_off_leaves_nothing_and_its_retry_imports_once() {
     let world = World::new().await;
     let before = stored(&world);
     let input = json!({ "csv": fleet(1_500), "idempotencyKey": "k" });
-    // Everything is written and cannot be committed: the audit log is kept by another.
-    let other = world
-        .hold("LOCK TABLE audit IN SHARE ROW EXCLUSIVE MODE")
-        .await;
+    // Another tenant is about to take the ICCID of a late row: the import has written the rows before it, and waits.
+    let taken = "INSERT INTO sim (tenant_id, iccid, state, created_at, updated_at)
+        SELECT tenant_id, '8944501770000001200', 'ACTIVE', now(), now() FROM tenant WHERE slug = 'beta'";
+    let other = world.hold(taken).await;
     let waits = async {
-        let waiting =
-            "SELECT pid::text FROM pg_locks WHERE NOT granted AND relation = 'audit'::regclass";
+        let waiting = "SELECT pid::text FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
         while world.texts(waiting).is_empty() {
             tokio::task::yield_now().await;
         }

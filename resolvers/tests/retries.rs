@@ -52,6 +52,7 @@ fn create_customer() -> Change {
 }
 
 /// One of each, in an order in which all can be made.
+#[expect(clippy::too_many_lines, reason = "a table of all changes")]
 async fn changes(world: &World) -> Vec<Change> {
     let ids = "{ sims(first: 1) { nodes { id } } devices(first: 1) { nodes { id } }
         customer(by: { slug: \"bosch\" }) { id } labelDefinitions(first: 1) { nodes { id } } }";

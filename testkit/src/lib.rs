@@ -6,7 +6,7 @@ mod clickhouse;
 mod postgres;
 
 pub use clickhouse::{ClickHouseDb, clickhouse};
-pub use postgres::{PostgresDb, empty_postgres, postgres};
+pub use postgres::{Held, PostgresDb, empty_postgres, postgres};
 
 use std::future::Future;
 

@@ -1,7 +1,8 @@
 //! A migrated Postgres database per test, cloned from a template that is migrated once.
 
 use sea_orm_migration::sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, Statement, TransactionTrait,
 };
 use url::Url;
 
@@ -51,7 +52,24 @@ impl PostgresDb {
         });
         found.unwrap_or_else(|error| panic!("{statement}: {error}"))
     }
+
+    /// Another transaction that has run a statement, as a superuser. It is taken back when it is dropped.
+    ///
+    /// # Panics
+    /// When the statement fails.
+    pub async fn hold(&self, statement: &str) -> Held {
+        let held = async {
+            let other = connect(&self.name).await?.begin().await?;
+            other.execute_unprepared(statement).await?;
+            Ok::<_, DbErr>(Held(other))
+        };
+        held.await
+            .unwrap_or_else(|error| panic!("{statement}: {error}"))
+    }
 }
+
+/// What [`PostgresDb::hold`] holds, for as long as this lives.
+pub struct Held(#[expect(dead_code, reason = "it is only kept")] DatabaseTransaction);
 
 impl Drop for PostgresDb {
     fn drop(&mut self) {

@@ -24,7 +24,6 @@ use domain::{
     tenant::{self, NewTenant},
 };
 use resolvers::{Api, Limits};
-use sea_orm::{ConnectionTrait as _, Database, DatabaseTransaction, TransactionTrait as _};
 use serde_json::{Value, json};
 use service::Entry;
 use uuid::Uuid;
@@ -127,11 +126,8 @@ impl World {
     }
 
     /// Another transaction that has run this statement and goes when it is dropped.
-    pub(crate) async fn hold(&self, sql: &str) -> DatabaseTransaction {
-        let server = Database::connect(self.postgres.url()).await;
-        let held = server.expect("connected").begin().await.expect("begun");
-        held.execute_unprepared(sql).await.expect("run");
-        held
+    pub(crate) async fn hold(&self, sql: &str) -> testkit::Held {
+        self.postgres.hold(sql).await
     }
 
     /// Actions in a tenant's audit log, oldest first.
