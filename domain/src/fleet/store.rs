@@ -74,9 +74,9 @@ async fn iccids(
 }
 
 async fn sims(cx: &ReadCx, rows: &[FleetRow]) -> Result<HashMap<String, KnownSim>> {
+    type Row = (Uuid, String, Option<String>, Option<String>, String);
     let sql = "SELECT sim_id, iccid, imsi, msisdn, state FROM sim
         WHERE tenant_id = current_tenant() AND iccid = ANY($1) ORDER BY sim_id FOR UPDATE";
-    type Row = (Uuid, String, Option<String>, Option<String>, String);
     let found: Vec<Row> = cx
         .all(sql, [texts(rows.iter().map(|row| row.iccid.as_str()))])
         .await?;
@@ -151,6 +151,8 @@ pub(super) async fn history(
 
 /// The SIMs that sat in each of these devices, the SIM that is known for longest first.
 pub(super) async fn stays(cx: &ReadCx, devices: &[Uuid]) -> Result<HashMap<Uuid, Vec<Stay>>> {
+    type Moment = Option<DateTime<Utc>>;
+    type Row = (Uuid, Option<Uuid>, Moment, Moment, Moment, Moment);
     let sql = "SELECT device_id, customer_id,
             nullif(lower(inside.valid), '-infinity'), nullif(upper(inside.valid), 'infinity'),
             nullif(lower(inside.valid * owned.valid), '-infinity'),
@@ -161,8 +163,6 @@ pub(super) async fn stays(cx: &ReadCx, devices: &[Uuid]) -> Result<HashMap<Uuid,
         WHERE inside.tenant_id = current_tenant() AND device_id = ANY($1)
         ORDER BY inside.sim_id";
     let mut stays: HashMap<Uuid, Vec<Stay>> = HashMap::new();
-    type Moment = Option<DateTime<Utc>>;
-    type Row = (Uuid, Option<Uuid>, Moment, Moment, Moment, Moment);
     let rows: Vec<Row> = cx.all(sql, [devices.to_vec().into()]).await?;
     for (device, customer, came, went, from, to) in rows {
         let inside = Span {
@@ -256,6 +256,7 @@ async fn labels(cx: &ReadCx, rows: &[FleetRow]) -> Result<HashMap<String, KnownL
 type Owners = HashMap<String, Uuid>;
 
 async fn owners(cx: &ReadCx, rows: &[FleetRow]) -> Result<(Owners, Owners)> {
+    type Row = (Uuid, Option<String>, Option<String>);
     let imsis = texts(
         rows.iter()
             .filter_map(|row| row.imsi.as_ref())
@@ -269,7 +270,6 @@ async fn owners(cx: &ReadCx, rows: &[FleetRow]) -> Result<(Owners, Owners)> {
     let sql = "SELECT sim_id, imsi, msisdn FROM sim
         WHERE tenant_id = current_tenant() AND (imsi = ANY($1) OR msisdn = ANY($2))";
     let (mut by_imsi, mut by_msisdn) = (Owners::new(), Owners::new());
-    type Row = (Uuid, Option<String>, Option<String>);
     let rows: Vec<Row> = cx.all(sql, [imsis, msisdns]).await?;
     for (sim, imsi, msisdn) in rows {
         by_imsi.extend(imsi.map(|imsi| (imsi, sim)));
