@@ -17,7 +17,7 @@ pub use model::{Label, LabelDefinition, Labelled};
 pub use write::{MAX_LABELS, define, delete, set_options};
 
 use crate::{
-    ReadCx, Result, WriteCx,
+    Permission, ReadCx, Result, WriteCx,
     id::{DeviceId, LabelId, SimId},
     list,
 };
@@ -60,6 +60,7 @@ pub async fn label_sim(
     set: Vec<Label>,
     remove: Vec<String>,
 ) -> Result<Vec<Label>> {
+    cx.scope().require(Permission::InventoryWrite)?;
     crate::sim::get(&cx, sim).await?;
     write::label(cx, Labelled::Sim, sim, set, remove).await
 }
@@ -75,6 +76,7 @@ pub async fn label_device(
     set: Vec<Label>,
     remove: Vec<String>,
 ) -> Result<Vec<Label>> {
+    cx.scope().require(Permission::InventoryWrite)?;
     crate::device::get(&cx, device).await?;
     write::label(cx, Labelled::Device, device, set, remove).await
 }
