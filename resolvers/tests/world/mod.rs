@@ -157,6 +157,18 @@ impl World {
         self.postgres.texts(&text)
     }
 
+    /// A tenant's audit log, oldest first: `at`, `actor`, `role`, `action`, `subject` and `detail`.
+    pub(crate) fn trail(&self, slug: &str) -> Vec<Value> {
+        let text = format!(
+            "SELECT jsonb_build_object('at', to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), \
+                 'actor', a.actor, 'role', a.role, 'action', a.action, 'subject', a.subject, 'detail', a.detail)::text \
+             FROM audit a JOIN tenant t USING (tenant_id) WHERE t.slug = '{slug}' ORDER BY a.audit_id"
+        );
+        let lines = self.postgres.texts(&text);
+        let read = |line: &String| serde_json::from_str(line).expect("JSON");
+        lines.iter().map(read).collect()
+    }
+
     pub(crate) async fn tenant(&self, slug: &'static str, prefix: &str) {
         let name = format!("{slug} networks");
         let system = self.db.system().await.expect("system");
