@@ -162,38 +162,50 @@ fn checks(
     let (db, store, recovered) = (stores.db.clone(), stores.store.clone(), recovered.clone());
     let (intake, differs) = (intake.clone(), differs.clone());
     vec![
-        Check::new("postgres", move || {
+        Check::new("postgres", "Postgres does not answer.", move || {
             let db = db.clone();
             async move { db.ping().await.is_ok().into() }
         }),
-        Check::new("clickhouse", move || {
+        Check::new("clickhouse", "ClickHouse does not answer.", move || {
             let store = store.clone();
             async move { store.ping().await.is_ok().into() }
         }),
-        Check::new("recovery", move || {
-            let recovered = recovered.load(Ordering::Acquire);
-            async move { recovered.into() }
-        }),
-        Check::new("ledger", move || {
-            let differs = differs.load(Ordering::Acquire);
-            async move {
-                if differs {
-                    Health::Degraded
-                } else {
-                    Health::Ok
+        Check::new(
+            "recovery",
+            "What earlier processes left behind is still being counted.",
+            move || {
+                let recovered = recovered.load(Ordering::Acquire);
+                async move { recovered.into() }
+            },
+        ),
+        Check::new(
+            "ledger",
+            "Ledger and records differ: run `simcube verify`.",
+            move || {
+                let differs = differs.load(Ordering::Acquire);
+                async move {
+                    if differs {
+                        Health::Degraded
+                    } else {
+                        Health::Ok
+                    }
                 }
-            }
-        }),
-        Check::new("quarantine", move || {
-            let intake = intake.clone();
-            async move {
-                match intake.quarantined().await {
-                    Ok(0) => Health::Ok,
-                    Ok(_) => Health::Degraded,
-                    Err(_) => Health::Down,
+            },
+        ),
+        Check::new(
+            "quarantine",
+            "There are quarantined records, or nobody can tell: run `simcube quarantine`.",
+            move || {
+                let intake = intake.clone();
+                async move {
+                    match intake.quarantined().await {
+                        Ok(0) => Health::Ok,
+                        Ok(_) => Health::Degraded,
+                        Err(_) => Health::Down,
+                    }
                 }
-            }
-        }),
+            },
+        ),
     ]
 }
 
