@@ -107,6 +107,13 @@ mod tests {
 
     use super::*;
 
+    /// Takes a while.
+    fn work() {
+        for n in 0..20_000 {
+            std::hint::black_box(n);
+        }
+    }
+
     struct Counting(Arc<AtomicUsize>);
 
     impl Loader<u32> for Counting {
@@ -128,10 +135,10 @@ mod tests {
         let loader = DataLoader::new(Counting(loads.clone()), spawn).delay(Duration::ZERO);
         let field = async |key: u32| {
             // All of them take longer than a loader waits.
-            std::thread::sleep(Duration::from_micros(200));
+            work();
             let first = loader.load_one(key).await;
             let first = first.expect("never fails").expect("there");
-            std::thread::sleep(Duration::from_micros(200));
+            work();
             loader.load_one(first).await.expect("never fails")
         };
         // As rows with one field are executed, within one field.

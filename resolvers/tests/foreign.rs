@@ -154,10 +154,9 @@ async fn unknown(world: &World, caller: Caller, kind: &str, question: &str, id: 
     let codes = codes(&about);
     let is_list = question.contains("filter:");
     // Who may not do a thing at all is told so, whatever it is to be done to.
-    let may = match question.starts_with("mutation") {
-        true => caller.1 == Role::TenantAdmin,
-        false => !(matches!(kind, "bat" | "grt") && caller.1 != Role::TenantAdmin),
-    };
+    let is_admin = caller.1 == Role::TenantAdmin;
+    let needs_admin = question.starts_with("mutation") || matches!(kind, "bat" | "grt");
+    let may = is_admin || !needs_admin;
     let expected: &[&str] = match (may, is_list) {
         (false, _) => &["FORBIDDEN"],
         (true, true) => &[],

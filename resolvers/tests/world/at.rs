@@ -144,7 +144,7 @@ pub(crate) fn shown_spans(caller: Caller, numbers: Vec<usize>) -> Vec<Which> {
     let customers = caller.customers();
     let of = |n: usize| {
         let spans = spans(n).into_iter().enumerate();
-        spans.filter_map(move |(place, (customer, ..))| Some((n, place, customer)))
+        spans.map(move |(place, (customer, ..))| (n, place, customer))
     };
     let all = numbers.into_iter().flat_map(of);
     let own = all.filter(|(.., customer)| customers.contains(customer));

@@ -167,8 +167,8 @@ async fn on_a_full_disk_nothing_that_was_acknowledged_is_lost_and_with_room_all_
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{reply}");
         assert_eq!(reply["code"], "UNAVAILABLE", "{reply}");
     }
-    let live = client().get(format!("{}/health/live", server.url));
-    assert_eq!(answer(live).await.0, StatusCode::OK);
+    let process = client().get(format!("{}/health/live", server.url));
+    assert_eq!(answer(process).await.0, StatusCode::OK);
 
     drop(filler);
     until_ready(&server).await;

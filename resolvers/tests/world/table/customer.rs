@@ -129,7 +129,7 @@ fn role(at: &At<'_>) -> Value {
 }
 
 /// Bosch has a contact, the others have none.
-fn contact(at: &At<'_>, text: String) -> Value {
+fn contact(at: &At<'_>, text: &str) -> Value {
     if at.which == Which::Customer(0) {
         json!(text)
     } else {
@@ -209,10 +209,10 @@ rows! { ROWS:
     "Customer.id" Readers "" => |_| json!("cus_*");
     "Customer.slug" Readers "" => |at| json!(slug(at.n()));
     "Customer.name" Readers "" => |at| json!(title(at.n()));
-    "Customer.firstName" Readers "" => |at| contact(at, "Ada".into());
-    "Customer.lastName" Readers "" => |at| contact(at, "Lovelace".into());
-    "Customer.email" Readers "" => |at| contact(at, format!("ada@{}.example", at.tenant()));
-    "Customer.phone" Readers "" => |at| contact(at, "+49 711 400".into());
+    "Customer.firstName" Readers "" => |at| contact(at, "Ada");
+    "Customer.lastName" Readers "" => |at| contact(at, "Lovelace");
+    "Customer.email" Readers "" => |at| contact(at, &format!("ada@{}.example", at.tenant()));
+    "Customer.phone" Readers "" => |at| contact(at, "+49 711 400");
     "Customer.visibility" Readers "visibility { devices usage }" => |at| json!({ "devices": open(at)[0], "usage": open(at)[3] });
     "Customer.createdAt" Readers "" => |_| json!("2026-11-21T12:00:00+00:00");
     "Customer.archivedAt" Readers "" => |at| if at.n() == 2 { json!("2026-11-21T12:00:00+00:00") } else { Value::Null };

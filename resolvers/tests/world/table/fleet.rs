@@ -9,14 +9,14 @@ use crate::world::{
 };
 
 fn own_sim(caller: Caller) -> Vec<Which> {
-    own(caller, caller.sims())
+    own(caller, &caller.sims())
 }
 
 fn own_device(caller: Caller) -> Vec<Which> {
-    own(caller, caller.devices())
+    own(caller, &caller.devices())
 }
 
-fn own(caller: Caller, seen: Vec<usize>) -> Vec<Which> {
+fn own(caller: Caller, seen: &[usize]) -> Vec<Which> {
     let own = caller.own();
     if seen.contains(&own) {
         vec![Which::Fleet(own)]

@@ -48,7 +48,7 @@ fn sims_of(at: &At<'_>) -> usize {
 }
 
 /// The number of the SIM, or null where the caller does not see it.
-fn seen(at: &At<'_>, of: Vec<usize>) -> Option<usize> {
+fn seen(at: &At<'_>, of: &[usize]) -> Option<usize> {
     Some(at.n()).filter(|n| of.contains(n))
 }
 
@@ -132,9 +132,9 @@ rows! { ROWS:
     "UsageRow.customerId" Usage "" => |at| at.keyed("CUSTOMER", customer_of(at.n()).map_or(Value::Null, |_| json!("cus_*")));
     "UsageRow.customer" Usage "customer { slug }" => |at| at.keyed("CUSTOMER", at.customer(at.n()).map_or(Value::Null, |n| json!({ "slug": slug(n) })));
     "UsageRow.simId" Usage "" => |at| at.keyed("SIM", json!("sim_*"));
-    "UsageRow.sim" Usage "sim { iccid }" => |at| at.keyed("SIM", seen(at, at.caller.sims()).map_or(Value::Null, |n| json!({ "iccid": at.iccid(n) })));
+    "UsageRow.sim" Usage "sim { iccid }" => |at| at.keyed("SIM", seen(at, &at.caller.sims()).map_or(Value::Null, |n| json!({ "iccid": at.iccid(n) })));
     "UsageRow.deviceId" Usage "" => |at| at.keyed("DEVICE", json!("dev_*"));
-    "UsageRow.device" Usage "device { name }" => |at| at.keyed("DEVICE", seen(at, at.caller.devices()).map_or(Value::Null, |n| json!({ "name": at.device(n) })));
+    "UsageRow.device" Usage "device { name }" => |at| at.keyed("DEVICE", seen(at, &at.caller.devices()).map_or(Value::Null, |n| json!({ "name": at.device(n) })));
     "UsageRow.radioAccessType" Usage "" => |at| at.keyed("RADIO", json!("LTE"));
     "UsageRow.service" Usage "" => |at| at.keyed("SERVICE", json!("DATA"));
     "UsageRow.source" Usage "" => |at| at.keyed("SOURCE", json!(format!("{}-gateway", at.tenant())));
