@@ -54,10 +54,8 @@ impl Api {
     ) -> Response {
         let operation = admitted.operation_name.clone();
         let parsed = admitted.parsed_query().cloned();
-        let mut response = self
-            .schema
-            .execute(request::attach(session, admitted))
-            .await;
+        let (request, turns) = request::attach(session, admitted);
+        let mut response = turns.take(self.schema.execute(request)).await;
         for error in &response.errors {
             order::put_null(&mut response.data, &error.path);
         }

@@ -21,6 +21,7 @@ mod order;
 mod request;
 mod sim;
 mod tenant;
+mod turns;
 mod usage;
 mod user_error;
 

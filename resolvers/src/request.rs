@@ -1,5 +1,7 @@
 //! What one GraphQL request carries: the caller's session, and loaders that live and die with it.
 
+use std::time::Duration;
+
 use async_graphql::{
     Context,
     dataloader::{DataLoader, Loader},
@@ -7,12 +9,22 @@ use async_graphql::{
 use domain::{Error, IdempotencyKey, WriteCx};
 use service::Session;
 
-use crate::{error::IntoGraphql as _, loader::Batch};
+use crate::{
+    error::IntoGraphql as _,
+    loader::Batch,
+    turns::{Turns, turns},
+};
 
-/// The data that resolvers expect on a request.
-pub(crate) fn attach(session: Session, request: async_graphql::Request) -> async_graphql::Request {
-    let loader = DataLoader::new(Batch(session.clone()), tokio::spawn);
-    request.data(session).data(loader)
+/// The data that resolvers expect on a request, and what drives its loads.
+pub(crate) fn attach(
+    session: Session,
+    request: async_graphql::Request,
+) -> (async_graphql::Request, Turns) {
+    let (ask, turns) = turns();
+    // An execution that is gone wants nothing any more.
+    let spawn = move |load| drop(ask.unbounded_send(load));
+    let loader = DataLoader::new(Batch(session.clone()), spawn).delay(Duration::ZERO);
+    (request.data(session).data(loader), turns)
 }
 
 /// The caller's session.

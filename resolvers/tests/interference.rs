@@ -1,285 +1,240 @@
-//! Non-interference: whatever happens in another tenant, or in the part of the fleet that a devices-only customer does
-//! not see, every byte of that customer's answers stays the same.
+//! Non-interference: whatever happens in another tenant, or in the part of the fleet that a caller does not see, every byte of
+//! that caller's answers stays the same: lists, counts, objects, errors and usage.
 
 mod world;
 
-use std::io::Cursor;
+use std::collections::{BTreeMap, BTreeSet};
 
-use analytics::CdrRow;
-use chrono::{TimeDelta, TimeZone as _, Utc};
-use domain::{
-    Role, customer, fleet,
-    grant::{self, GrantTarget},
-    id::{BatchId, CustomerId, SimId},
-    identifier::Iccid,
-    scope::Visibility,
-};
+use domain::Role;
 use proptest::{
-    prelude::*,
-    strategy::ValueTree as _,
+    strategy::{Strategy as _, ValueTree as _},
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
+use resolvers::{Api, Limits};
 use serde_json::json;
-use uuid::Uuid;
-use world::{Caller, World, fields};
+use world::{
+    Caller, POOL, World,
+    happening::{Change, ELSEWHERE, change},
+    table::{Filled, all_ways},
+};
 
-const DYER: Caller = Caller("alpha", Role::CustomerUser, Some("dyer"));
+/// Every decision is drawn from it.
+const SEED: [u8; 32] = [8; 32];
+const CHANGES: usize = 200;
+/// Changes after which everything is asked again.
+const STRIDE: usize = 40;
 
-/// Something that happens out of Dyer's sight.
-#[derive(Clone, Debug)]
-enum Change {
-    /// A SIM with device and labels joins a customer, or nobody.
-    Sim {
-        tenant: &'static str,
-        customer: &'static str,
-        number: u32,
-        label: u8,
-    },
-    /// One of Dyer's own SIMs changes its state and SIM labels: SIMs are closed to Dyer.
-    OwnSim { state: &'static str, label: u8 },
-    /// A device of Bosch, with its SIM, goes to somebody else or comes back.
-    Device { customer: &'static str, day: u32 },
-    /// Usage of one of the first SIMs of a tenant, Dyer's among them: usage is closed to Dyer.
-    Usage {
-        tenant: &'static str,
-        sim: usize,
-        bytes: u32,
-        day: u32,
-    },
-    /// Bosch's switches move.
-    Switches { sims: bool, usage: bool },
-    /// Somebody else is granted Bosch.
-    Grant { subject: u8 },
+const BOSCH: Caller = Caller("alpha", Role::CustomerUser, Some("bosch"));
+const ADMIN: Caller = Caller("alpha", Role::TenantAdmin, None);
+
+/// Those whose answers must not change: everything of one customer, devices alone by switches and by grants, and the whole
+/// of another tenant.
+const WATCHERS: [Caller; 4] = [
+    BOSCH,
+    Caller("alpha", Role::CustomerUser, Some("dyer")),
+    POOL,
+    Caller("beta", Role::TenantAdmin, None),
+];
+
+/// What can be asked besides every field by every way: searches, orders, filters, and ids that are guessed.
+const MORE: [&str; 17] = [
+    "{ devices(filter: { search: \"device\" }) { totalCount nodes { id name labels { key value } } } }",
+    "{ devices(filter: { label: { key: \"hidden1\" } }) { totalCount } }",
+    "{ devices(filter: { unassigned: true }) { totalCount nodes { id } } }",
+    "{ devices(orderBy: { field: CREATED_AT, direction: DESC }) { totalCount nodes { name updatedAt } pageInfo { startCursor endCursor hasNextPage } } }",
+    "{ devices(last: 2) { edges { cursor node { name customer { name slug } } } } }",
+    "{ sims(filter: { or: [{ search: \"89\" }, { states: [SUSPENDED] }] }) { totalCount nodes { iccid updatedAt } } }",
+    "{ sims(filter: { label: { key: \"location\" } }, last: 3) { totalCount pageInfo { startCursor } nodes { labels { key value } } } }",
+    "{ sim(by: { iccid: \"8944501000000000003\" }) { id } }",
+    "{ customers(filter: { search: \"o\" }) { totalCount nodes { name simCounts { state count } } } }",
+    "{ customer(by: { slug: \"3m\" }) { name } }",
+    "{ node(id: \"sim_00000000000000000000000000000000\") { id } }",
+    "{ labelDefinitions(filter: { search: \"e\" }) { nodes { key options } totalCount } }",
+    "{ networks(first: 200) { totalCount nodes { name usage(input: { $october, limit: 10 }) { totals { records activeSims } } } } }",
+    "{ usage(input: { $october, grain: DAY, dimensions: [SERVICE, NETWORK, RADIO_ACCESS_TYPE] }) { truncated rows { periodStart service networkCode radioAccessType bytesUp bytesDown bytesTotal records activeSims } totals { bytesUp bytesDown bytesTotal records activeSims } provenance { table watermark complete reason } } }",
+    "{ usage(input: { $october, grain: WEEK, dimensions: [SIM, DEVICE, CUSTOMER], limit: 3, orderBy: [{ by: { measure: BYTES_TOTAL }, direction: DESC }, { by: { measure: ACTIVE_SIMS } }] }) { truncated rows { simId deviceId customerId bytesTotal activeSims } totals { bytesTotal activeSims } } }",
+    "{ usage(input: { $october, filter: { not: { sources: [\"elsewhere\"] } }, dimensions: [SOURCE, COUNTRY] }) { rows { source countryCode records } totals { records activeSims } } }",
+    "{ usage(input: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\", grain: YEAR }) { rows { periodStart records activeSims bytesTotal } totals { records activeSims } provenance { table watermark complete reason } } }",
+];
+
+/// Everything that a caller can ask.
+struct Battery {
+    caller: Caller,
+    documents: Vec<String>,
 }
 
-fn change() -> impl Strategy<Value = Change> {
-    let tenant = prop_oneof![Just("alpha"), Just("beta")];
-    let customer = prop_oneof![Just("Bosch"), Just("3M"), Just("")];
-    prop_oneof![
-        (customer.clone(), 1..20_u32).prop_map(|(customer, day)| Change::Device { customer, day }),
-        (tenant.clone(), customer, 0..5_000_u32, any::<u8>()).prop_map(
-            |(tenant, customer, number, label)| Change::Sim {
-                tenant,
-                customer,
-                number,
-                label
-            }
-        ),
-        (prop_oneof![Just("SUSPENDED"), Just("ACTIVE")], any::<u8>())
-            .prop_map(|(state, label)| Change::OwnSim { state, label }),
-        (tenant, 0..7_usize, any::<u32>(), 1..28_u32).prop_map(|(tenant, sim, bytes, day)| {
-            Change::Usage {
-                tenant,
-                sim,
-                bytes,
-                day,
-            }
-        }),
-        (any::<bool>(), any::<bool>()).prop_map(|(sims, usage)| Change::Switches { sims, usage }),
-        any::<u8>().prop_map(|subject| Change::Grant { subject }),
-    ]
-}
-
-/// Everything that Dyer can try: each field of the contract, filters, sorts, counts and errors.
-async fn battery(world: &World) -> Vec<String> {
-    let mut documents = Vec::new();
-    for (path, _, selection) in fields::FIELDS
-        .iter()
-        .filter(|(path, ..)| !path.contains("grant"))
-    {
-        documents.push(fields::document(path, selection).0);
+impl Battery {
+    async fn new(world: &World, caller: Caller) -> Self {
+        let filled = Filled::new(world, caller).await;
+        let mut documents = Vec::new();
+        for way in all_ways().filter(|way| !way.is_change()) {
+            documents.push(filled.fill(world, &way.document(way.rows())).await);
+        }
+        for document in MORE {
+            documents.push(filled.fill(world, document).await);
+        }
+        Self { caller, documents }
     }
-    documents.extend(
-        [
-            "{ devices(filter: { search: \"device\" }) { totalCount nodes { id name labels { key value } } } }",
-            "{ devices(filter: { label: { key: \"secret\" } }) { totalCount } }",
-            "{ devices(filter: { unassigned: true }) { totalCount nodes { id } } }",
-            "{ devices(orderBy: { field: CREATED_AT, direction: DESC }) { nodes { name updatedAt } pageInfo { startCursor } } }",
-            "{ devices(last: 2) { edges { cursor node { name customer { name slug } } } } }",
-            "{ customers(filter: { search: \"o\" }) { totalCount nodes { name } } }",
-            "{ customer(by: { slug: \"bosch\" }) { name } }",
-            "{ sim(by: { iccid: \"8944501000000000000\" }) { id } }",
-            "{ sims(filter: { search: \"89\" }) { totalCount } }",
-            "{ node(id: \"sim_00000000000000000000000000000000\") { id } }",
-            "{ labelDefinitions { nodes { key options } totalCount } }",
-            "{ me { permissions visibility { usage } tenant { name } customer { name } } }",
-            "{ networks(first: 3) { nodes { name usage(input: $october) { totals { records } } } } }",
-            "{ devices { nodes { sims { iccid } usage(input: $october) { totals { bytesTotal } } } } }",
-        ]
-        .map(str::to_owned),
-    );
-    let mut answers = Vec::new();
-    for document in documents {
-        let query = fields::fill(world, DYER, &document).await;
-        answers.push(format!(
-            "{query}\n{}",
-            world.run(DYER, &query, json!({})).await
-        ));
-    }
-    answers
-}
 
-async fn import(world: &World, tenant: &'static str, csv: String) {
-    let admin = world.scope(Caller(tenant, Role::TenantAdmin, None)).await;
-    fleet::import_file(&world.db, &admin, Cursor::new(csv), &world.store, |_| ())
-        .await
-        .expect("import");
-}
-
-async fn happen(world: &World, change: Change) {
-    match change {
-        Change::Sim {
-            tenant,
-            customer,
-            number,
-            label,
-        } => {
-            let prefix = if tenant == "alpha" {
-                "8944502"
-            } else {
-                "8946008"
-            };
-            let iccid =
-                Iccid::with_check_digit(&format!("{prefix}{number:012}")).expect("19 digits");
-            let row = format!(
-                "{customer},{},ACTIVE,device-{number},secret{label}=x",
-                iccid.as_str()
-            );
-            import(
-                world,
-                tenant,
-                format!("customer,iccid,state,device,labels\n{row}\n"),
-            )
-            .await;
+    /// The answers, byte for byte.
+    async fn ask(&self, world: &World) -> Vec<String> {
+        let mut answers = Vec::new();
+        for document in &self.documents {
+            let answer = world.run(self.caller, document, json!({})).await;
+            answers.push(format!("{:?}: {document}\n{answer}", self.caller));
         }
-        Change::OwnSim { state, label } => {
-            let csv = world::fleet_file("alpha", "8944501");
-            let iccid = csv
-                .lines()
-                .nth(4)
-                .and_then(|line| line.split(',').nth(1))
-                .expect("Dyer's first SIM");
-            import(
-                world,
-                "alpha",
-                format!("iccid,state,labels\n{iccid},{state},hidden{label}=y\n"),
-            )
-            .await;
-        }
-        Change::Device { customer, day } => {
-            let csv = world::fleet_file("alpha", "8944501");
-            let iccid = csv
-                .lines()
-                .nth(1)
-                .and_then(|line| line.split(',').nth(1))
-                .expect("Bosch's first SIM");
-            let row = format!("{customer},{iccid},ACTIVE,alpha-device-0,2026-11-{day:02}");
-            let head = "customer,iccid,state,device,valid_from";
-            import(world, "alpha", format!("{head}\n{row}\n")).await;
-        }
-        Change::Usage {
-            tenant,
-            sim,
-            bytes,
-            day,
-        } => usage(world, tenant, sim, bytes, day).await,
-        Change::Switches { sims, usage } => {
-            let admin = world.scope(Caller("alpha", Role::TenantAdmin, None)).await;
-            let cx = world.db.write(&admin).await.expect("write");
-            let bosch = customer::get_by_slug(&cx, "bosch").await.expect("bosch");
-            let visibility = Visibility {
-                sims,
-                usage,
-                ..Visibility::ALL
-            };
-            customer::set_visibility(cx, bosch.id, visibility)
-                .await
-                .expect("switches");
-        }
-        Change::Grant { subject } => {
-            let admin = world.scope(Caller("alpha", Role::TenantAdmin, None)).await;
-            let cx = world.db.write(&admin).await.expect("write");
-            let bosch = customer::get_by_slug(&cx, "bosch").await.expect("bosch");
-            let target = GrantTarget::Customer(bosch.id);
-            grant::add(cx, &format!("somebody-{subject}"), vec![target])
-                .await
-                .expect("grant");
-        }
+        answers
     }
 }
 
-async fn usage(world: &World, tenant: &'static str, sim: usize, bytes: u32, day: u32) {
-    let admin = Caller(tenant, Role::TenantAdmin, None);
-    let sims = world
-        .run(
-            admin,
-            "{ sims(first: 7) { nodes { id customer { id } } } }",
-            json!({}),
-        )
-        .await;
-    let node = &sims["data"]["sims"]["nodes"][sim];
-    let batch = BatchId::new(Uuid::now_v7());
-    let start = Utc.with_ymd_and_hms(2026, 10, day, 3, 0, 0).unwrap();
-    let row = CdrRow {
-        tenant: world.scope(admin).await.tenant(),
-        customer: node["customer"]["id"]
-            .as_str()
-            .map(|id| id.parse::<CustomerId>().expect("customer")),
-        sim: node["id"]
-            .as_str()
-            .expect("id")
-            .parse::<SimId>()
-            .expect("sim"),
-        device: None,
-        network: "240-01".into(),
-        rat: "NR".into(),
-        service: "DATA".into(),
-        source: "elsewhere".into(),
-        record_id: batch.to_string(),
-        identity: batch.uuid(),
-        start,
-        end: start + TimeDelta::minutes(1),
-        bytes_up: bytes.into(),
-        bytes_down: 1,
-        units: 0,
-        sign: 1,
-        batch,
-        received_at: world.now,
+/// The question, and what stands where two answers to it begin to differ.
+fn difference(then: &str, now: &str) -> Option<(String, String, String)> {
+    let same = then.bytes().zip(now.bytes()).take_while(|(a, b)| a == b);
+    let from = same.count();
+    if then == now {
+        return None;
+    }
+    let around = |text: &str| {
+        let start = from.saturating_sub(100);
+        text.chars().skip(start).take(300).collect::<String>()
     };
-    world.apply(batch, &[row]).await;
+    let question = then.lines().next().unwrap_or_default().to_owned();
+    Some((question, around(then), around(now)))
 }
 
-#[tokio::test]
-async fn what_a_devices_only_customer_cannot_see_never_changes_its_answers() {
-    let world = World::new().await;
-    let before = battery(&world).await;
-    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+/// A world with a tenant elsewhere and the customer 3M, in which whole types can be asked for at once.
+async fn world() -> World {
+    let mut world = World::rich().await;
+    world.api = Api::new(Limits {
+        aliases: 1_000,
+        errors: 1_000,
+        cost: u64::MAX,
+        ..Limits::default()
+    });
+    world.tenant(ELSEWHERE, "8947007").await;
+    world.release("alpha").await;
+    world
+        .happen(Change::Assignment {
+            customer: "3M",
+            day: 1,
+        })
+        .await;
+    world
+}
+
+/// What those who may see everything of a tenant are told.
+async fn all_of(world: &World, tenant: &'static str) -> String {
+    let ask = "{ sims(first: 200) { totalCount nodes { iccid state customer { id } labels { key value } assignments { customerId from to } } }
+        devices(first: 200) { totalCount nodes { name customer { id } labels { key value } } }
+        customers(first: 200) { totalCount nodes { slug firstName archivedAt visibility { sims usage } } }
+        labelDefinitions(first: 200) { totalCount }
+        ingestBatches(first: 200) { totalCount } ingestRejections(first: 1) { totalCount }
+        g0: segmentGrants(subject: \"somebody-0\") { id } g1: segmentGrants(subject: \"somebody-1\") { id } g2: segmentGrants(subject: \"somebody-2\") { id }
+        usage(input: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" }) { totals { records bytesTotal } provenance { watermark } } }";
+    let admin = Caller(tenant, Role::TenantAdmin, None);
+    let answer = world.run(admin, ask, json!({})).await;
+    assert_eq!(world::codes(&answer), [""; 0], "{answer}");
+    answer.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_caller_cannot_see_never_changes_its_answers() {
+    eprintln!("seed {SEED:?}");
+    let world = world().await;
+    let mut batteries = Vec::new();
+    for caller in WATCHERS {
+        let battery = Battery::new(&world, caller).await;
+        let before = battery.ask(&world).await;
+        batteries.push((battery, before));
+    }
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &SEED);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let changes: Vec<Change> = (0..25)
-        .map(|_| change().new_tree(&mut runner).expect("a change").current())
+    let mut seen_by_admins: BTreeMap<String, bool> = BTreeMap::new();
+    let mut told = BTreeMap::new();
+    for tenant in ["alpha", ELSEWHERE] {
+        told.insert(tenant, all_of(&world, tenant).await);
+    }
+    let mut happened = Vec::new();
+    for number in 1..=CHANGES {
+        let change = change().new_tree(&mut runner).expect("a change").current();
+        world.happen(change.clone()).await;
+        let now = all_of(&world, change.tenant()).await;
+        let then = told.insert(change.tenant(), now.clone());
+        *seen_by_admins.entry(change.kind()).or_default() |= then != Some(now);
+        happened.push(change);
+        if number % STRIDE > 0 {
+            continue;
+        }
+        for (battery, before) in &batteries {
+            for (then, now) in before.iter().zip(battery.ask(&world).await) {
+                let differs = difference(then, &now);
+                assert!(
+                    differs.is_none(),
+                    "at change {number}: {differs:?}, after {happened:?}"
+                );
+            }
+        }
+        happened.clear();
+    }
+    // Of each kind, at least one was seen by those who may see it: there was something to keep from the others.
+    let unseen: Vec<&String> = seen_by_admins
+        .iter()
+        .filter_map(|(kind, seen)| (!seen).then_some(kind))
         .collect();
-    for change in &changes {
-        happen(&world, change.clone()).await;
-    }
-    for (then, now) in before.iter().zip(battery(&world).await) {
-        assert_eq!(*then, now, "after {changes:?}");
-    }
+    assert!(unseen.is_empty(), "changed nothing: {unseen:?}");
+    let kinds: BTreeSet<&str> = seen_by_admins
+        .keys()
+        .filter_map(|kind| kind.split(' ').next())
+        .collect();
+    assert_eq!(kinds.len(), 13, "every kind happened: {kinds:?}");
 }
 
-#[tokio::test]
-async fn the_battery_notices_what_dyer_does_see() {
-    let world = World::new().await;
-    let before = battery(&world).await;
-    let row = "Dyer,89445020000000000017,ACTIVE,a-new-device,";
-    import(
-        &world,
-        "alpha",
-        format!("customer,iccid,state,device,labels\n{row}\n"),
-    )
-    .await;
-    assert_ne!(
-        before,
-        battery(&world).await,
-        "a device of Dyer's own shows"
-    );
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_caller_does_see_changes_its_answers() {
+    let world = world().await;
+    let ask = "{ sims(first: 7) { nodes { id iccid customer { id } device { id name } } } }";
+    let sims = world.run(ADMIN, ask, json!({})).await["data"]["sims"]["nodes"].clone();
+    let dyer = WATCHERS[1];
+    // SIM 1 is of Bosch and in a device of the pool; device 4 is of Dyer and of the pool.
+    let label = |n: usize, value: &str| {
+        let set = json!([{ "key": "rack", "value": value }]);
+        (
+            "setDeviceLabels",
+            json!({ "deviceId": sims[n]["device"]["id"], "set": set }),
+        )
+    };
+    let named = |name: &str| {
+        let input = json!({ "customerId": sims[0]["customer"]["id"], "lastName": name });
+        ("updateCustomer", input)
+    };
+    for (caller, (mutation, input)) in [
+        (BOSCH, label(0, "new")),
+        (BOSCH, named("Byron")),
+        (
+            BOSCH,
+            (
+                "setSimLabels",
+                json!({ "simId": sims[0]["id"], "remove": ["owner"] }),
+            ),
+        ),
+        (dyer, label(4, "newer")),
+        (POOL, label(1, "newest")),
+    ] {
+        let battery = Battery::new(&world, caller).await;
+        let before = battery.ask(&world).await;
+        world.change(ADMIN, mutation, input).await;
+        assert_ne!(before, battery.ask(&world).await, "{caller:?}: {mutation}");
+    }
+    for caller in [BOSCH, POOL] {
+        let battery = Battery::new(&world, caller).await;
+        let before = battery.ask(&world).await;
+        world.record(ADMIN, &sims[1], 5, 7, ["262-01", "SMS"]).await;
+        assert_ne!(before, battery.ask(&world).await, "{caller:?}: usage");
+    }
+    let beta = WATCHERS[3];
+    let battery = Battery::new(&world, beta).await;
+    let before = battery.ask(&world).await;
+    let input = json!({ "key": "colour" });
+    world.change(beta, "createLabelDefinition", input).await;
+    assert_ne!(before, battery.ask(&world).await, "a label of Beta's own");
 }

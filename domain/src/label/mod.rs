@@ -18,7 +18,7 @@ pub use model::{Label, LabelDefinition, Labelled};
 pub use write::{LabelDefinitionPatch, MAX_LABELS, define, delete, update};
 
 use crate::{
-    ReadCx, Result, WriteCx,
+    Permission, ReadCx, Result, WriteCx,
     id::{DeviceId, LabelId, SimId},
     list,
 };
@@ -61,6 +61,7 @@ pub async fn label_sim(
     set: Vec<Label>,
     remove: Vec<String>,
 ) -> Result<Vec<Label>> {
+    cx.scope().require(Permission::InventoryWrite)?;
     crate::sim::get(&cx, sim).await?;
     write::label(cx, Labelled::Sim, sim, set, remove).await
 }
@@ -76,6 +77,7 @@ pub async fn label_device(
     set: Vec<Label>,
     remove: Vec<String>,
 ) -> Result<Vec<Label>> {
+    cx.scope().require(Permission::InventoryWrite)?;
     crate::device::get(&cx, device).await?;
     write::label(cx, Labelled::Device, device, set, remove).await
 }

@@ -3,7 +3,10 @@
 //! Alpha has the customers Bosch (everything open) and Dyer (devices only), and SIMs of nobody; Beta mirrors it.
 #![allow(dead_code, reason = "each test program uses its part")]
 
-pub(crate) mod fields;
+pub(crate) mod at;
+pub(crate) mod happening;
+pub(crate) mod rich;
+pub(crate) mod table;
 
 use std::{collections::HashMap, io::Cursor, sync::Arc};
 
@@ -15,6 +18,7 @@ use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use domain::{
     Clock as _, Db, FixedClock, Role, Scope, SystemClock, customer, device, fleet,
     id::BatchId,
+    identifier::Iccid,
     identity::{self, VerifiedClaims},
     journal,
     list::{List as _, Order},
@@ -34,7 +38,7 @@ pub(crate) struct World {
     pub(crate) api: Api,
     pub(crate) now: DateTime<Utc>,
     postgres: testkit::PostgresDb,
-    _clickhouse: testkit::ClickHouseDb,
+    clickhouse: testkit::ClickHouseDb,
 }
 
 /// A caller: tenant, role, and the customer its token names.
@@ -45,15 +49,34 @@ pub(crate) struct Caller(
     pub(crate) Option<&'static str>,
 );
 
-pub(crate) const CALLERS: [Caller; 7] = [
+pub(crate) const CALLERS: [Caller; 11] = [
     Caller("alpha", Role::PlatformAdmin, None),
     Caller("alpha", Role::TenantAdmin, None),
     Caller("alpha", Role::Support, None),
     Caller("alpha", Role::Viewer, Some("bosch")),
     Caller("alpha", Role::CustomerUser, Some("bosch")),
+    // Nothing but devices: by the customer's switches, and by grants.
     Caller("alpha", Role::CustomerUser, Some("dyer")),
+    POOL,
     Caller("alpha", Role::Ingest, None),
+    Caller("beta", Role::TenantAdmin, None),
+    Caller("beta", Role::Viewer, Some("bosch")),
+    Caller("beta", Role::CustomerUser, Some("dyer")),
 ];
+
+/// A viewer whose token names no customer: it sees what was granted to it, which in the rich world is two devices.
+pub(crate) const POOL: Caller = Caller("alpha", Role::Viewer, None);
+
+impl Caller {
+    /// Subject of the caller's tokens.
+    pub(crate) fn subject(self) -> String {
+        let Self(tenant, role, customer) = self;
+        match (role, customer) {
+            (Role::Viewer, None) => format!("pool@{tenant}"),
+            _ => format!("{role}@{tenant}"),
+        }
+    }
+}
 
 impl World {
     pub(crate) async fn new() -> Self {
@@ -72,7 +95,7 @@ impl World {
             api,
             now,
             postgres,
-            _clickhouse: clickhouse,
+            clickhouse,
         };
         for (slug, operator) in [("alpha", "8944501"), ("beta", "8946007")] {
             world.tenant(slug, operator).await;
@@ -80,9 +103,10 @@ impl World {
         world
     }
 
-    pub(crate) async fn scope(&self, Caller(tenant, role, customer): Caller) -> Scope {
+    pub(crate) async fn scope(&self, caller: Caller) -> Scope {
+        let Caller(tenant, role, customer) = caller;
         let claims = VerifiedClaims::new(
-            format!("{role}@{tenant}"),
+            caller.subject(),
             tenant.into(),
             role,
             customer.map(Into::into),
@@ -130,6 +154,11 @@ impl World {
         self.postgres.hold(sql).await
     }
 
+    /// Where the cubes are.
+    pub(crate) fn clickhouse(&self) -> &str {
+        self.clickhouse.url()
+    }
+
     /// Actions in a tenant's audit log, oldest first.
     pub(crate) fn audited(&self, slug: &str) -> Vec<String> {
         let text = format!(
@@ -138,7 +167,19 @@ impl World {
         self.postgres.texts(&text)
     }
 
-    async fn tenant(&self, slug: &'static str, prefix: &str) {
+    /// A tenant's audit log, oldest first: `at`, `actor`, `role`, `action`, `subject` and `detail`.
+    pub(crate) fn trail(&self, slug: &str) -> Vec<Value> {
+        let text = format!(
+            "SELECT jsonb_build_object('at', to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), \
+                 'actor', a.actor, 'role', a.role, 'action', a.action, 'subject', a.subject, 'detail', a.detail)::text \
+             FROM audit a JOIN tenant t USING (tenant_id) WHERE t.slug = '{slug}' ORDER BY a.audit_id"
+        );
+        let lines = self.postgres.texts(&text);
+        let read = |line: &String| serde_json::from_str(line).expect("JSON");
+        lines.iter().map(read).collect()
+    }
+
+    pub(crate) async fn tenant(&self, slug: &'static str, prefix: &str) {
         let name = format!("{slug} networks");
         let system = self.db.system().await.expect("system");
         let new = NewTenant {
@@ -231,20 +272,24 @@ impl World {
 
 /// Three SIMs of Bosch, two of Dyer, two of nobody; each in a device, with labels.
 pub(crate) fn fleet_file(slug: &str, prefix: &str) -> String {
-    let mut csv = String::from("customer,iccid,imsi,msisdn,state,device,labels\n");
+    let mut csv = String::from("customer,iccid,imsi,msisdn,state,device,labels,device_kind\n");
     for (n, customer) in ["Bosch", "Bosch", "Bosch", "Dyer", "Dyer", "", ""]
         .iter()
         .enumerate()
     {
-        let iccid = domain::identifier::Iccid::with_check_digit(&format!("{prefix}00000000000{n}"))
-            .expect("19");
-        let iccid = iccid.as_str();
+        let iccid = iccid(prefix, n);
         let number = prefix.trim_start_matches("89");
         csv.push_str(&format!(
-            "{customer},{iccid},23450{number}000{n},{number}0000{n},ACTIVE,{slug}-device-{n},location=field;owner={slug}\n"
+            "{customer},{iccid},23450{number}000{n},{number}0000{n},ACTIVE,{slug}-device-{n},location=field;owner={slug},modem\n"
         ));
     }
     csv
+}
+
+/// The serial number of a tenant's SIM.
+pub(crate) fn iccid(prefix: &str, n: usize) -> String {
+    let iccid = Iccid::with_check_digit(&format!("{prefix}00000000000{n}")).expect("19 digits");
+    iccid.as_str().to_owned()
 }
 
 /// The code of every error, in order.

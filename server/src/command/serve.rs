@@ -134,35 +134,45 @@ fn checks(stores: &Stores, intake: &Intake, worker: &Worker) -> Vec<Check> {
     let (db, store) = (stores.db.clone(), stores.store.clone());
     let [recovery, ledger, quarantine] = [intake.clone(), intake.clone(), intake.clone()];
     let mut checks = vec![
-        Check::new("postgres", move || {
+        Check::new("postgres", "Postgres does not answer.", move || {
             let db = db.clone();
             async move { db.ping().await.is_ok().into() }
         }),
-        Check::new("clickhouse", move || {
+        Check::new("clickhouse", "ClickHouse does not answer.", move || {
             let store = store.clone();
             async move { store.ping().await.is_ok().into() }
         }),
-        Check::new("recovery", move || {
-            ready(Health::from(recovery.standing() != Standing::Starting))
-        }),
-        Check::new("ledger", move || {
-            ready(Health::degraded_if(ledger.standing() == Standing::Differs))
-        }),
-        Check::new("quarantine", move || {
-            let intake = quarantine.clone();
-            async move {
-                match intake.quarantined().await {
-                    Ok(batches) => Health::degraded_if(batches > 0),
-                    Err(_) => Health::Down,
+        Check::new(
+            "recovery",
+            "What earlier processes left behind is still being counted.",
+            move || ready(Health::from(recovery.standing() != Standing::Starting)),
+        ),
+        Check::new(
+            "ledger",
+            "Ledger and records differ: run `simcube verify`.",
+            move || ready(Health::degraded_if(ledger.standing() == Standing::Differs)),
+        ),
+        Check::new(
+            "quarantine",
+            "There are quarantined records, or nobody can tell: run `simcube quarantine`.",
+            move || {
+                let intake = quarantine.clone();
+                async move {
+                    match intake.quarantined().await {
+                        Ok(batches) => Health::degraded_if(batches > 0),
+                        Err(_) => Health::Down,
+                    }
                 }
-            }
-        }),
+            },
+        ),
     ];
     checks.extend(worker::intake::JOBS.map(|job| {
         let worker = worker.clone();
-        Check::new(job, move || {
-            ready(Health::degraded_if(worker.is_failing(job)))
-        })
+        Check::new(
+            job,
+            "This work in the background fails and is repeated; the log says why.",
+            move || ready(Health::degraded_if(worker.is_failing(job))),
+        )
     }));
     checks
 }

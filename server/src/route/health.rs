@@ -49,17 +49,23 @@ impl From<bool> for Health {
 #[derive(Clone)]
 pub struct Check {
     name: &'static str,
+    problem: &'static str,
     run: Arc<dyn Fn() -> BoxFuture<'static, Health> + Send + Sync>,
 }
 
 impl Check {
-    /// A named check.
-    pub fn new<F>(name: &'static str, run: impl Fn() -> F + Send + Sync + 'static) -> Self
+    /// A named check, with the sentence that an operator reads when it does not find things well.
+    pub fn new<F>(
+        name: &'static str,
+        problem: &'static str,
+        run: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Health> + Send + 'static,
     {
         Self {
             name,
+            problem,
             run: Arc::new(move || Box::pin(run())),
         }
     }
@@ -70,22 +76,27 @@ pub(super) async fn live() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// `GET /health/ready`: 200 when no check is down, 503 otherwise, and which.
+/// `GET /health/ready`: 200 when no check is down, 503 otherwise, which, and in a sentence why.
 pub(super) async fn ready(State(app): State<App>) -> Response {
-    let outcomes = futures::future::join_all(app.checks().iter().map(|check| async {
+    let outcomes = futures::future::join_all(app.checks().iter().map(async |check| {
         let limit = std::time::Duration::from_secs(5);
         let health = tokio::time::timeout(limit, (check.run)())
             .await
             .unwrap_or(Health::Down);
-        (check.name, health)
+        (check, health)
     }));
     let outcomes = outcomes.await;
     let any = |health| outcomes.iter().any(|(_, found)| *found == health);
     let well = !app.stop().is_asked() && !any(Health::Down);
     let degraded = any(Health::Degraded);
     let checks: Map<String, Value> = outcomes
-        .into_iter()
-        .map(|(name, health)| (name.to_owned(), Value::from(health.as_str())))
+        .iter()
+        .map(|(check, health)| (check.name.to_owned(), Value::from(health.as_str())))
+        .collect();
+    let problems: Vec<&str> = outcomes
+        .iter()
+        .filter(|(_, health)| *health != Health::Ok)
+        .map(|(check, _)| check.problem)
         .collect();
     let status = if well {
         StatusCode::OK
@@ -97,5 +108,9 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
         (true, true) => "degraded",
         (true, false) => "ok",
     };
-    (status, Json(json!({ "status": word, "checks": checks }))).into_response()
+    let mut said = json!({ "status": word, "checks": checks });
+    if !problems.is_empty() {
+        said["problems"] = json!(problems);
+    }
+    (status, Json(said)).into_response()
 }

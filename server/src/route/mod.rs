@@ -34,6 +34,9 @@ use crate::{
     stop::Stop,
 };
 
+/// How long it may take to find out who asks. A connection whose other end went silent says nothing by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What the routes are made of.
 pub struct Parts {
     /// Verifies tokens.
@@ -92,7 +95,8 @@ impl App {
     async fn authenticate(&self, headers: &HeaderMap) -> Result<Scope, Failure> {
         let token = auth::bearer(headers)?;
         let claims = self.0.verifier.verify(token).await?;
-        Ok(self.0.entry.identify(&claims).await?)
+        let known = tokio::time::timeout(PATIENCE, self.0.entry.identify(&claims)).await;
+        Ok(known.map_err(|_| Failure::new(Code::Unavailable, "the store does not answer"))??)
     }
 }
 

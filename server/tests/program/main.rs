@@ -2,9 +2,12 @@
 
 mod command;
 mod crash;
+mod disk;
 mod folder;
 mod http;
+mod playground;
 mod quarantine;
+mod readiness;
 mod starving;
 mod stop;
 mod support;

@@ -5,6 +5,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Command, Output, Stdio},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -14,6 +15,19 @@ use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::Child,
 };
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_simcube");
+
+/// The program among the mounts of another process.
+fn within(process: Option<u32>) -> Command {
+    let mut command = Command::new("/usr/bin/nsenter");
+    command.arg(format!("--target={}", process.expect("a process")));
+    if !rustix::process::getuid().is_root() {
+        command.args(["--user", "--preserve-credentials"]);
+    }
+    command.args(["--mount", "--wd=/", PROGRAM]);
+    command
+}
 
 /// The program with stores of its own and nothing else of this environment.
 pub(crate) struct Program {
@@ -29,7 +43,11 @@ enum Stores {
         cubes: ClickHouseDb,
     },
     /// On private engines, as a user who names no server has them.
-    Private { engines: PathBuf },
+    Private {
+        engines: PathBuf,
+        /// The process whose mounts commands see, if it is not the test itself.
+        mounts_of: OnceLock<u32>,
+    },
 }
 
 impl Program {
@@ -48,6 +66,7 @@ impl Program {
             .expect("SIMCUBE_ENGINES is not set: run ./dev test, which fetches the engines");
         Self::on(Stores::Private {
             engines: engines.into(),
+            mounts_of: OnceLock::new(),
         })
     }
 
@@ -64,7 +83,12 @@ impl Program {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_simcube"));
+        let mut command = match &self.stores {
+            Stores::Private { mounts_of, .. } if mounts_of.get().is_some() => {
+                within(mounts_of.get().copied())
+            }
+            _ => Command::new(PROGRAM),
+        };
         command
             .args(arguments)
             .current_dir(self.data.path())
@@ -77,11 +101,27 @@ impl Program {
                     format!("{}/{}", cubes.url(), cubes.database()),
                 )
                 .env("SIMCUBE_DATA", self.data.path()),
-            Stores::Private { engines } => command
+            Stores::Private { engines, .. } => command
                 .env("SIMCUBE_ENGINES", engines)
                 .env("SIMCUBE_DATA", self.engines_data()),
         };
         command
+    }
+
+    /// The stores of the tests that this program uses: of Postgres and of ClickHouse.
+    pub(crate) fn servers(&self) -> [String; 2] {
+        let Stores::Shared { database, cubes } = &self.stores else {
+            panic!("the stores are private");
+        };
+        let cubes = format!("{}/{}", cubes.url(), cubes.database());
+        [database.url().to_owned(), cubes]
+    }
+
+    /// From now on commands see what this process has mounted.
+    pub(crate) fn see_mounts_of(&self, process: u32) {
+        if let Stores::Private { mounts_of, .. } = &self.stores {
+            mounts_of.set(process).expect("said once");
+        }
     }
 
     /// Runs a command to its end.
@@ -150,12 +190,15 @@ impl Program {
 
     /// Starts a server on an address and waits until it says that it is ready.
     pub(crate) async fn serve_on(&self, address: &str, settings: &[(&str, &str)]) -> Server {
-        let log = File::create(self.data.path().join("log")).expect("a log file");
         let mut command = self.command(&["serve", "--listen", address]);
-        command
-            .envs(settings.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(log);
+        command.envs(settings.iter().copied());
+        self.start(command).await
+    }
+
+    /// Starts what is a server in the end, and waits until it says that it is ready.
+    pub(crate) async fn start(&self, mut command: Command) -> Server {
+        let log = File::create(self.data.path().join("log")).expect("a log file");
+        command.stdout(Stdio::piped()).stderr(log);
         let mut child = tokio::process::Command::from(command)
             .kill_on_drop(true)
             .spawn()
@@ -185,12 +228,12 @@ impl Server {
         self.child.kill().await.expect("killed");
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it still runs")
+    }
+
     pub(crate) fn terminate(&self) {
-        let id = self
-            .child
-            .id()
-            .and_then(|id| i32::try_from(id).ok())
-            .expect("it still runs");
+        let id = i32::try_from(self.id()).expect("a process id");
         let process = rustix::process::Pid::from_raw(id).expect("a process");
         rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("signalled");
     }
