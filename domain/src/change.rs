@@ -97,7 +97,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// What the caller is told when it asks for this change again: what it made, if its arguments don't name that.
+    /// The answer when this change is requested again: what it created, if its arguments don't name that.
     pub(crate) fn answer(&self) -> Value {
         match self {
             Self::CustomerCreated { customer, .. } => json!(customer.uuid()),

@@ -17,9 +17,8 @@ use chrono::SubsecRound as _;
 use sea_orm::{
     AccessMode, ActiveModelTrait, ConnectOptions, ConnectionTrait, DatabaseConnection,
     DatabaseTransaction, DbBackend, DbErr, EntityTrait, ExecResult, IsolationLevel, QueryResult,
-    Statement, TransactionTrait, Value,
+    Statement, TransactionTrait, Value, sea_query::OnConflict,
 };
-
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -283,7 +282,7 @@ impl WriteCx {
         self.cx.tx.insert(row).await
     }
 
-    /// Inserts a row, unless there is one like it. The raw error is returned so that constraint names can be matched.
+    /// Inserts a row, unless a unique key of the table has it. The raw error is returned so that constraint names can be matched.
     pub(crate) async fn insert_if_new<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
         self.cx.tx.statements.fetch_add(1, Ordering::Relaxed);
         let insert = A::Entity::insert(row).on_conflict_do_nothing();

@@ -68,7 +68,7 @@ pub struct Details {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A failure that the client can understand and mend.
+    /// A failure that the client can understand and correct.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -167,7 +167,7 @@ impl Error {
         self.details.get_or_insert_default()
     }
 
-    /// What else a client's program is told.
+    /// Further details for a client's program.
     pub fn details(&self) -> Option<&Details> {
         self.details.as_deref()
     }

@@ -1,4 +1,4 @@
-//! Idempotency keys: a change that is asked for again under the same key is answered and not made again.
+//! Idempotency keys: a change that is requested again under the same key gets its answer and is not made again.
 //!
 //! The key is claimed before anything else is done, in the transaction of the change, and what the change came to is written
 //! beside it when it is committed. So a change and its key are kept or lost together: whoever lost an answer asks again, and

@@ -55,7 +55,7 @@ pub(crate) fn sort_moment(at: DateTime<Utc>) -> String {
 pub(crate) trait Listed: List + Decode {
     /// What one of them is called in a message.
     const WHAT: &'static str;
-    /// The qualified column that tells rows apart.
+    /// The qualified column that identifies a row.
     const ID: &'static str;
 
     /// The columns of a row, from the rows that the caller may see: the start of every find.

@@ -48,8 +48,8 @@ pub(crate) struct Query(
 
 /// Everything that can be changed. Every change is made wholly or not at all, and is written to the audit log.
 ///
-/// With an `idempotencyKey` of the caller's own choosing, 1 to 100 printable ASCII characters, a change can safely be asked
-/// for again when its answer was lost. For 24 hours, the same key with the same input is answered and changes nothing: with
+/// With an `idempotencyKey` of the caller's own choosing, 1 to 100 printable ASCII characters, a change can safely be requested
+/// again when its answer was lost. For 24 hours, the same key with the same input is answered and changes nothing: with
 /// the first report of an import, and otherwise with the object as it is by then. With another input it is a `CONFLICT`. A
 /// request that comes while the first one is under way waits for it. What was refused leaves no key.
 #[derive(MergedObject, Default)]

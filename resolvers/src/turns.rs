@@ -1,6 +1,6 @@
 //! Execution and loading take turns, in one task: what all fields want at a moment is loaded together, however long it takes to
 //! ask them all. A loader in a task of its own starts after a while and takes the keys that are there by then, so that a page
-//! costs more statements the slower its fields are to be asked.
+//! costs more statements the slower its fields are executed.
 
 use std::{
     future::{Future, poll_fn},

@@ -56,7 +56,7 @@ pub enum IngestBatchState {
     Journaled,
     /// In the records and in every cube.
     Counted,
-    /// Accepted, and refused by the usage store; kept, and counted when that is mended.
+    /// Accepted, and refused by the usage store; kept, and counted once that is repaired.
     Quarantined,
 }
 

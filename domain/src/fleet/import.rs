@@ -104,7 +104,7 @@ pub async fn import_whole<R: Read + Seek + Send>(
     Ok(report)
 }
 
-/// Imports a file of any size, one transaction per chunk, and hands each chunk's report to `progress`.
+/// Imports a file of any size, one transaction per chunk, and passes each chunk's report to `progress`.
 ///
 /// # Errors
 /// `INVALID_INPUT` when the header is refused, `FORBIDDEN`, or a failing store; chunks already reported stay.

@@ -11,7 +11,7 @@
 //! beginning of time when the SIM has no history yet, and otherwise from now on, unless it holds already.
 //!
 //! **Devices** go with their SIMs: a device belongs to the customer of the SIM that sits in it, from the moment that the SIM
-//! is put in or changes hands; of several SIMs, the one that was assigned or put in last decides. A device without a SIM stays
+//! is put in or changes its customer; of several SIMs, the one that was assigned or put in last decides. A device without a SIM stays
 //! whose it was.
 //!
 //! **Labels**. `labels` are the SIM's, of its latest row; `device_labels` are the device's that the row names,
@@ -24,7 +24,7 @@
 //! asked of a change from now on, too. While accepted usage of the tenant is not counted yet it may be any SIM's and of any
 //! time: the import waits a moment for it, and then refuses changes of known SIMs. New SIMs have no usage.
 //!
-//! An archived customer keeps the SIMs it has and is given no others (`CUSTOMER_ARCHIVED`); what it had in the past may be told.
+//! An archived customer keeps the SIMs it has and is given no others (`CUSTOMER_ARCHIVED`); rows about its past are accepted.
 //!
 //! A SIM is taken whole or not at all: a bad row refuses the other rows of its ICCID too, because a history with a
 //! hole would be wrong; rows of other SIMs go on.

@@ -1,7 +1,7 @@
 //! Whose a device is: it goes with the SIMs that sit in it.
 //!
 //! At any time a device belongs to the customer of the SIM in it; of several, to the customer of the one that was assigned
-//! or put in last. When no SIM is in it any more, it stays whose it was. This is told from the histories of the SIMs as they
+//! or put in last. When no SIM is in it any more, it stays whose it was. This follows from the histories of the SIMs as they
 //! are stored, so it does not matter in which order, files or chunks these arrived.
 
 use std::{cmp::Reverse, collections::BTreeSet};

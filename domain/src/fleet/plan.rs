@@ -77,7 +77,7 @@ pub(super) type DeviceLabel<'a> = (Target, &'a (String, String));
 pub(super) struct Counted {
     /// The last moment at which counted usage of a SIM begins, which may lie ahead of the clock.
     pub(super) last: HashMap<Uuid, DateTime<Utc>>,
-    /// Until when the tenant has usage that is accepted and not counted yet. Whose it is cannot be told.
+    /// Until when the tenant has usage that is accepted and not counted yet. Whose it is, is not known.
     pub(super) uncounted: Uncounted,
 }
 
@@ -438,7 +438,7 @@ impl<'a> Planner<'a, '_> {
         })
     }
 
-    /// What an archived customer has stays its own; nothing else becomes so. Its past may still be told.
+    /// What an archived customer has stays its own; nothing else becomes so. Rows about its past are accepted.
     fn check_archived(
         &self,
         row: &FleetRow,

@@ -7,7 +7,7 @@
 //! and with it the lock, and went on.
 //!
 //! A mark is announced here, left in ClickHouse, and confirmed here, so a server that ends in between leaves a mark there
-//! that is known here. Marks are counted: no clock tells which one is the newest.
+//! that is known here. Marks are numbered, so that finding the newest needs no clock.
 
 use uuid::Uuid;
 

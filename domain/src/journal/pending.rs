@@ -30,7 +30,7 @@ pub enum BatchState {
     Journaled,
     /// In the records and in every cube.
     Counted,
-    /// Accepted, and refused by the usage store; kept, and counted when it is mended.
+    /// Accepted, and refused by the usage store; kept, and counted once that is repaired.
     Quarantined,
 }
 
@@ -177,7 +177,7 @@ pub async fn payload(cx: &SystemCx, batch: BatchId) -> Result<Option<Payload>> {
 }
 
 /// Parts of `parts` that are not known to be counted, with their state: none when other parts have taken the place of one
-/// ([`replace`]), and only an identity tells in which of them its record is ([`super::parts_of`]).
+/// ([`replace`]), and its record is found by its identity only ([`super::parts_of`]).
 pub async fn uncounted_parts(
     cx: &SystemCx,
     parts: &[i64],

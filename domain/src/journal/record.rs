@@ -162,7 +162,7 @@ fn balance(
         .all(|tally| tally.received == tally.accepted + tally.duplicate + tally.rejected);
     if even
         && rows == batch.map_or(0, |batch| batch.rows)
-        && told(tallies) == kept(parts, rejections)
+        && counted(tallies) == kept(parts, rejections)
     {
         Ok(())
     } else {
@@ -179,17 +179,17 @@ struct Sums {
     bytes_down: u128,
 }
 
-fn told(tallies: &[Tally]) -> HashMap<TenantId, Sums> {
-    let mut told: HashMap<TenantId, Sums> = HashMap::new();
+fn counted(tallies: &[Tally]) -> HashMap<TenantId, Sums> {
+    let mut counted: HashMap<TenantId, Sums> = HashMap::new();
     for tally in tallies {
-        let sums = told.entry(tally.tenant).or_default();
+        let sums = counted.entry(tally.tenant).or_default();
         sums.accepted += tally.accepted;
         sums.rejected += tally.rejected;
         sums.bytes_up += tally.bytes_up;
         sums.bytes_down += tally.bytes_down;
     }
-    told.retain(|_, sums| *sums != Sums::default());
-    told
+    counted.retain(|_, sums| *sums != Sums::default());
+    counted
 }
 
 fn kept(parts: &[Part], rejections: &[NewRejection]) -> HashMap<TenantId, Sums> {

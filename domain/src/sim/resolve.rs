@@ -251,7 +251,7 @@ fn find(
     })
 }
 
-/// Two 20-digit ICCIDs that share their first 19 digits cannot be told apart by those, even when only one of them has a
+/// Two 20-digit ICCIDs that share their first 19 digits cannot be distinguished by those, even when only one of them has a
 /// valid check digit: not every vendor's 20th digit is one.
 fn by_check_digit<'a>(
     candidates: &'a [Candidate],

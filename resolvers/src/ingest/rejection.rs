@@ -7,7 +7,7 @@ use schema::scalar::DateTime;
 
 use crate::connection::plain;
 
-/// A record that was refused, kept with its reason so that it can be mended and sent again.
+/// A record that was refused, kept with its reason so that it can be corrected and sent again.
 #[derive(SimpleObject, Clone)]
 pub(crate) struct IngestRejection {
     /// Source of the record; empty when it named none.

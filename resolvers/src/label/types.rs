@@ -26,7 +26,7 @@ impl From<label::Label> for Label {
     }
 }
 
-/// The labels of one object, to be handed out as often as they are asked for.
+/// The labels of one object, returned as often as they are selected.
 pub(crate) fn shared(labels: Option<&Vec<label::Label>>) -> Arc<[Label]> {
     let labels = labels.into_iter().flatten();
     labels.cloned().map(Into::into).collect()

@@ -1,6 +1,7 @@
 // node out/client.js URL ADMIN_TOKEN SUPPORT_TOKEN: what a front end does, on the demo fleet. The first difference is an error.
 import assert from "node:assert/strict";
 import { ApolloClient, CombinedGraphQLErrors, HttpLink, InMemoryCache, type TypedDocumentNode } from "@apollo/client";
+import type { DocumentNode } from "graphql";
 import { relayStylePagination } from "@apollo/client/utilities";
 import * as operations from "./operations.js";
 import * as playground from "./playground.js";
@@ -23,11 +24,17 @@ function say(text: string): void {
   console.log(`client: ${text}`);
 }
 
+function isMutation(document: DocumentNode): boolean {
+  return document.definitions.some((it) => it.kind === "OperationDefinition" && it.operation === "mutation");
+}
+
 /** Runs what the playground offers, with the defaults that a reader gets. */
 async function examples(): Promise<void> {
   for (const [name, document] of Object.entries(playground)) {
-    const query = document as TypedDocumentNode<Record<string, unknown>>;
-    const { data } = await connect(admin).query({ query }).catch((cause: unknown) => {
+    const operation = document as TypedDocumentNode<Record<string, unknown>>;
+    const client = connect(admin);
+    const run = isMutation(operation) ? client.mutate({ mutation: operation }) : client.query({ query: operation });
+    const { data } = await run.catch((cause: unknown) => {
       throw new Error(`${name} failed`, { cause });
     });
     assert(data, `${name} has no data`);
@@ -112,10 +119,10 @@ async function form(): Promise<void> {
     const { data } = await client.mutate({ mutation: operations.UpdateCustomerDocument, variables: { input } });
     assert.deepEqual(data?.updateCustomer?.userErrors, []);
   };
-  const refused = async (input: operations.CreateCustomerInput, code: operations.ErrorCode, field: string) => {
+  const refused = async (input: operations.CreateCustomerInput, code: operations.ErrorCode, ...fields: string[]) => {
     const { customer, userErrors } = await create(input);
     assert.equal(customer, null, "a refused customer was made");
-    assert.deepEqual(userErrors.map((error) => [error.code, error.field]), [[code, field]]);
+    assert.deepEqual(userErrors.map((error) => [error.code, error.field]), fields.map((field) => [code, field]));
   };
 
   const { customer } = await create({ slug: "form", name: "Form & Söhne 🚀", email: "a@b.example", phone: "+49 30 1" });
@@ -123,8 +130,7 @@ async function form(): Promise<void> {
   await refused({ slug: "form", name: "Other" }, "CONFLICT", "slug");
   await refused({ slug: "other", name: customer.name }, "CONFLICT", "name");
   await refused({ slug: "Not a slug", name: "Other" }, "INVALID_INPUT", "slug");
-  await refused({ slug: "other", name: "" }, "INVALID_INPUT", "name");
-  await refused({ slug: "other", name: "Other", email: "nobody" }, "INVALID_INPUT", "email");
+  await refused({ slug: "other", name: "", email: "nobody" }, "INVALID_INPUT", "name", "email");
 
   const query = operations.CustomerByIdDocument;
   const variables = { id: customer.id };

@@ -184,14 +184,14 @@ async fn make_piece(db: &Db) -> Result<bool> {
     Ok(true)
 }
 
-/// The newest closed month that has no whole filter, and the last identity that is told of.
+/// The newest closed month that has no whole filter, and the last identity that its filters cover.
 async fn unfinished(cx: &SystemCx) -> Result<Option<(Month, Uuid)>> {
     let row: Option<(i64, Option<Uuid>)> = cx
         .one(
-            "SELECT closed.month, told.upto FROM intake_month AS closed LEFT JOIN LATERAL ( \
+            "SELECT closed.month, covered.upto FROM intake_month AS closed LEFT JOIN LATERAL ( \
                  SELECT upto FROM intake_filter WHERE month = closed.month AND format = $1 \
-                 ORDER BY upto DESC LIMIT 1) AS told ON true \
-             WHERE closed.month < (SELECT max(month) FROM intake_month) AND told.upto IS DISTINCT FROM $2 \
+                 ORDER BY upto DESC LIMIT 1) AS covered ON true \
+             WHERE closed.month < (SELECT max(month) FROM intake_month) AND covered.upto IS DISTINCT FROM $2 \
              ORDER BY closed.month DESC LIMIT 1",
             [Filter::FORMAT.into(), Uuid::max().into()],
         )
@@ -203,7 +203,7 @@ async fn unfinished(cx: &SystemCx) -> Result<Option<(Month, Uuid)>> {
 async fn read_identities(cx: &SystemCx, month: Month, after: Uuid) -> Result<Vec<Uuid>> {
     let limit = i64::try_from(PIECE).map_err(Error::internal)?;
     let sql = format!(
-        // The partition itself: the index alone tells, which says nothing of parts.
+        // The partition itself: its index alone has the identities in order, without parts.
         "SELECT string_agg(uuid_send(identity), ''::bytea) \
          FROM (SELECT identity FROM \"intake_identity_{}\" \
                WHERE identity > $1 ORDER BY identity LIMIT $2) AS next",

@@ -234,8 +234,9 @@ impl Filled {
                 let making = making.replace("$unique", &unique);
                 let making = self.known(&format!("mutation {{ {making} }}"));
                 let admin = Caller(self.tenant, Role::TenantAdmin, None);
-                let made = world.run(admin, &making, json!({})).await["data"].clone();
-                let id = made.pointer(place).expect("an id");
+                let made = world.run(admin, &making, json!({})).await;
+                let id = made["data"].pointer(place);
+                let id = id.unwrap_or_else(|| panic!("no id: {made}"));
                 filled = filled.replace(word, &id.to_string());
             }
         }
