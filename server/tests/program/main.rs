@@ -9,3 +9,4 @@ mod starving;
 mod stop;
 mod support;
 mod verify;
+mod voiceless;
