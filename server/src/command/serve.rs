@@ -83,6 +83,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         demo: args.demo,
     };
     let background = tokio::spawn(background.run());
+    let lost = tokio::spawn(until_lost(stores.lost(), stop.clone()));
     let grace = Duration::from_secs(config.http.grace_seconds);
     let served = listener::serve(
         listener,
@@ -103,8 +104,20 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     drop(intake);
     stores.close().await;
     served?;
+    if lost.is_finished() {
+        return Err(lost.await?.into());
+    }
+    lost.abort();
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without its Postgres a server can do nothing but end, so that whoever looks after it starts it again.
+async fn until_lost(lost: impl Future<Output = engines::Error>, stop: Stop) -> engines::Error {
+    let error = lost.await;
+    tracing::error!(%error, "stopping");
+    stop.ask();
+    error
 }
 
 /// The first signal asks to stop, the second does not wait for requests in flight.

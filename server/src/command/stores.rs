@@ -78,6 +78,11 @@ impl Stores {
         })
     }
 
+    /// Waits until a private engine ends by itself, and says how.
+    pub(super) fn lost(&self) -> impl Future<Output = engines::Error> + Send + use<> {
+        self.engines.lost()
+    }
+
     /// Lets go of the stores; private engines stop.
     pub(super) async fn close(self) {
         drop((self.db, self.store));

@@ -2,6 +2,7 @@
 
 mod command;
 mod crash;
+mod engine_lost;
 mod folder;
 mod http;
 mod quarantine;
