@@ -5,6 +5,7 @@ mod crash;
 mod engine_lost;
 mod folder;
 mod http;
+mod pairing;
 mod quarantine;
 mod starving;
 mod stop;
