@@ -1,7 +1,9 @@
 //! The program as its users meet it: started as a process on real engines, spoken to over HTTP and by commands.
 
+mod away;
 mod command;
 mod crash;
+mod cross_origin;
 mod engine_lost;
 mod folder;
 mod http;
