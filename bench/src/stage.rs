@@ -110,7 +110,7 @@ impl Stage {
         let deliverer = entry.enter_to_deliver(&admin, "bench").await;
         let deliverer = deliverer.map_err(|error| explain(&error))?;
         let parts = Parts {
-            verifier: verifier(config)?,
+            verifier: Arc::new(verifier(config)?),
             entry,
             api: Api::new(config.graphql),
             intake: intake.clone(),

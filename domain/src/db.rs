@@ -285,7 +285,8 @@ impl WriteCx {
     /// Inserts a row, unless a unique key of the table has it. The raw error is returned so that constraint names can be matched.
     pub(crate) async fn insert_if_new<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
         self.cx.tx.statements.fetch_add(1, Ordering::Relaxed);
-        let insert = A::Entity::insert(row).on_conflict_do_nothing();
+        let nothing = OnConflict::new().do_nothing().to_owned();
+        let insert = A::Entity::insert(row).on_conflict(nothing).try_insert();
         let inserted = insert.exec_without_returning(&self.cx.tx.inner).await;
         inserted.map(drop)
     }

@@ -183,8 +183,12 @@ impl Error {
             let mut text = source.to_string();
             let mut next = source.source();
             while let Some(cause) = next {
-                text.push_str(": ");
-                text.push_str(&cause.to_string());
+                let said = cause.to_string();
+                // Many an error repeats its cause in its own words.
+                if !text.contains(&said) {
+                    text.push_str(": ");
+                    text.push_str(&said);
+                }
                 next = cause.source();
             }
             text

@@ -88,6 +88,15 @@ pub enum Error {
     /// It did not come up, or did not make its cluster.
     #[error("the private Postgres did not start: {0}")]
     Postgres(String),
+    /// It ended while it was needed.
+    #[error("the private Postgres ended by itself ({status}); its log is {}. What it had committed is on disk: start again",
+        log.display())]
+    PostgresEnded {
+        /// How it ended.
+        status: String,
+        /// Its log.
+        log: PathBuf,
+    },
     /// ClickHouse did not open.
     #[error(transparent)]
     ClickHouse(#[from] crate::clickhouse::EngineError),

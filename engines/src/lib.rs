@@ -13,6 +13,7 @@ mod error;
 mod postgres;
 
 use std::{
+    future::pending,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -216,6 +217,18 @@ impl Engines {
     /// Whether this process holds the data folder, rather than working beside the one that does.
     pub fn is_holder(&self) -> bool {
         self.held.is_some()
+    }
+
+    /// Waits until an engine that this process started ends by itself, and says how; for ever if it started none that can.
+    pub fn lost(&self) -> impl Future<Output = Error> + Send + use<> {
+        let postgres = self.held.as_ref().and_then(|held| held.postgres.as_ref());
+        let lost = postgres.map(Postgres::lost);
+        async move {
+            match lost {
+                Some(lost) => lost.await.into(),
+                None => pending().await,
+            }
+        }
     }
 
     /// Stops what this process started, in order: new work is refused, running statements finish, everything is

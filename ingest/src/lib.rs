@@ -2,12 +2,13 @@
 //!
 //! [`mod@format`] turns the bytes of a record into a CDR or a rejection, [`read`] turns a body of any length into records in
 //! memory that [`admission`] shares fairly between tenants, [`pipeline`] journals and applies them exactly once, [`verify`]
-//! proves it, and [`operator`] is what a person asks of it from the command line. Transport (HTTP today) and when background work runs
+//! proves it, [`operator`] is what a person asks of it from the command line, and [`pairing`] keeps a journal from another one's usage store. Transport (HTTP today) and when background work runs
 //! live with the server.
 
 pub mod admission;
 pub mod format;
 pub mod operator;
+pub mod pairing;
 pub mod pipeline;
 pub mod read;
 mod standstill;

@@ -56,9 +56,10 @@ macro_rules! file {
     };
 }
 
-const FILES: [File; 2] = [
+const FILES: [File; 3] = [
     file!(0, "migration", "0000_migration"),
     file!(1, "foundation", "0001_foundation"),
+    file!(2, "store_identity", "0002_store_identity"),
 ];
 
 /// Every migration in order.

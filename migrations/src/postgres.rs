@@ -28,7 +28,7 @@ const LOCK: i64 = 0x51AC_0BE5;
 pub enum Error {
     /// The server does not answer or refuses the login.
     #[error("cannot connect to Postgres: {0}")]
-    Connect(#[source] DbErr),
+    Connect(String),
     /// The server is too old.
     #[error(
         "Postgres {OLDEST_SERVER} or newer is needed, this server is version {0}: upgrade it, or unset the \
@@ -47,16 +47,22 @@ pub enum Error {
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
-        let (DbErr::Exec(RuntimeErr::SqlxError(cause))
-        | DbErr::Query(RuntimeErr::SqlxError(cause))) = &error
-        else {
-            return Self::Statement(error.to_string());
-        };
-        let said = cause
-            .as_database_error()
-            .map(|said| said.message().to_owned());
-        Self::Statement(said.unwrap_or_else(|| cause.to_string()))
+        Self::Statement(cause(&error))
     }
+}
+
+/// What the server said, or what kept it from saying anything, once.
+fn cause(error: &DbErr) -> String {
+    let (DbErr::Conn(RuntimeErr::SqlxError(cause))
+    | DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return error.to_string();
+    };
+    let said = cause
+        .as_database_error()
+        .map(|said| said.message().to_owned());
+    said.unwrap_or_else(|| cause.to_string())
 }
 
 /// One migration and whether this database has it.
@@ -121,6 +127,9 @@ pub fn fingerprint() -> u64 {
         DEVICE_CUSTOMER.up,
         ANNOUNCED_MARK.up,
         CORRECTION.up,
+        CUSTOMER_ARCHIVE.up,
+        IDEMPOTENCY.up,
+        STORE_IDENTITY.up,
     ]
     .hash(&mut hasher);
     [NETWORKS_UP, network::CSV].hash(&mut hasher);
@@ -142,7 +151,9 @@ async fn connect(url: &str) -> Result<DatabaseConnection, Error> {
         .idle_timeout(None)
         .max_lifetime(None)
         .sqlx_logging(false);
-    let db = Database::connect(options).await.map_err(Error::Connect)?;
+    let db = Database::connect(options)
+        .await
+        .map_err(|error| Error::Connect(cause(&error)))?;
     let row = db
         .query_one_raw(sql(
             "SELECT current_setting('server_version_num')::int / 10000 AS major, \
@@ -152,9 +163,7 @@ async fn connect(url: &str) -> Result<DatabaseConnection, Error> {
     let (major, version): (i32, String) = match row {
         Some(row) => (row.try_get("", "major")?, row.try_get("", "version")?),
         None => {
-            return Err(Error::Connect(DbErr::RecordNotFound(
-                "server version".into(),
-            )));
+            return Err(Error::Connect("it does not say its version".into()));
         }
     };
     if major < OLDEST_SERVER {
@@ -213,6 +222,7 @@ impl MigratorTrait for Migrator {
             Box::new(CORRECTION),
             Box::new(CUSTOMER_ARCHIVE),
             Box::new(IDEMPOTENCY),
+            Box::new(STORE_IDENTITY),
         ]
     }
 }
@@ -279,6 +289,12 @@ const IDEMPOTENCY: Script = Script {
     name: "m0010_idempotency",
     up: &[include_str!("../postgres/0010_idempotency.up.sql")],
     down: include_str!("../postgres/0010_idempotency.down.sql"),
+};
+
+const STORE_IDENTITY: Script = Script {
+    name: "m0011_store_identity",
+    up: &[include_str!("../postgres/0011_store_identity.up.sql")],
+    down: include_str!("../postgres/0011_store_identity.down.sql"),
 };
 
 impl MigrationName for Script {

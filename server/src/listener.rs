@@ -31,6 +31,11 @@ const CUT_TIME: Duration = Duration::from_secs(2);
 /// Whether an address in the form HOST:PORT can be reached from this machine only.
 pub fn is_loopback(listen: &str) -> bool {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
+    is_loopback_host(host)
+}
+
+/// Whether a host, by name or address, is this machine.
+pub fn is_loopback_host(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost"
         || host

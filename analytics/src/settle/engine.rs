@@ -26,11 +26,17 @@ impl Store {
     /// # Errors
     /// `UNAVAILABLE` when the replica does not get there: what it says now is no evidence.
     pub async fn catch_up(&self, _: &System) -> Result<()> {
+        self.sync("name = 'cdr' OR startsWith(name, 'usage_')")
+            .await
+    }
+
+    /// Waits until the replica that answers here has what others took into those of these tables that are replicated.
+    pub(super) async fn sync(&self, tables: &str) -> Result<()> {
         let replicated: Vec<String> = self
-            .query(
+            .query(&format!(
                 "SELECT name FROM system.tables WHERE database = currentDatabase() \
-                 AND (name = 'cdr' OR startsWith(name, 'usage_')) AND startsWith(engine, 'Replicated') ORDER BY name",
-            )
+                 AND ({tables}) AND startsWith(engine, 'Replicated') ORDER BY name"
+            ))
             .fetch_all()
             .await
             .map_err(fault)?;
@@ -39,6 +45,19 @@ impl Store {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Whether there is so much free disk space that inserts are not refused for lack of it.
+    pub async fn has_room(&self, _: &System) -> Result<bool> {
+        let full: u64 = self
+            .query(
+                "SELECT count() FROM system.disks WHERE free_space <= (SELECT toUInt64(value) \
+                 FROM system.merge_tree_settings WHERE name = 'min_free_disk_bytes_to_perform_insert')",
+            )
+            .fetch_one()
+            .await
+            .map_err(fault)?;
+        Ok(full == 0)
     }
 
     /// Whether a statement is running that changes records or cubes beside an insert. The caller holds the apply lock, so

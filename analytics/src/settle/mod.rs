@@ -6,6 +6,7 @@
 
 mod count;
 mod engine;
+mod identity;
 mod mark;
 mod row;
 

@@ -27,6 +27,7 @@ mod pending;
 mod read;
 mod record;
 mod source;
+mod usage_store;
 
 use chrono::{DateTime, Utc};
 use strum::{AsRefStr, Display, EnumString};
@@ -53,6 +54,7 @@ pub use read::{
 };
 pub use record::{NewBatch, NewRejection, Part, Tally, record};
 pub use source::known_sources;
+pub use usage_store::{hold_usage_store, is_new, set_usage_store, usage_store};
 
 /// Longest stored text of a refused record, in bytes.
 pub const RAW_BYTES: usize = 8 * 1024;

@@ -1,6 +1,7 @@
 //! A server that this process started: watched until it ends, and stopped when it is dropped.
 
 use std::{
+    future::pending,
     io,
     path::PathBuf,
     process::{Command, ExitStatus},
@@ -14,6 +15,22 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::watch;
+
+use crate::Error;
+
+/// How a server ended that nobody stopped.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    status: String,
+    log: PathBuf,
+}
+
+impl From<Lost> for Error {
+    fn from(Lost { status, log }: Lost) -> Self {
+        Self::PostgresEnded { status, log }
+    }
+}
 
 /// The process and how it ended.
 #[derive(Debug)]
@@ -21,6 +38,8 @@ pub(super) struct Child {
     cluster: PathBuf,
     pid: Pid,
     ended: Receiver<io::Result<ExitStatus>>,
+    /// Says so when it ended by itself.
+    lost: watch::Receiver<Option<Lost>>,
     /// Set when it is us who end it.
     stopping: Arc<AtomicBool>,
 }
@@ -28,19 +47,23 @@ pub(super) struct Child {
 impl Child {
     /// Starts the server on a thread that lives as long as it does: Linux signals the parent's death to a child when the
     /// thread that started it ends, not when the process does.
-    pub(super) fn start(mut command: Command, cluster: PathBuf) -> io::Result<Self> {
+    pub(super) fn start(mut command: Command, cluster: PathBuf, log: PathBuf) -> io::Result<Self> {
         let (started, start) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         let stopping = Arc::new(AtomicBool::new(false));
-        let (wanted, folder) = (stopping.clone(), cluster.clone());
+        let (lose, lost) = watch::channel(None);
+        let wanted = stopping.clone();
         let run = move || match command.spawn() {
             Ok(mut child) => {
                 // The receivers are dropped only when nobody waits any more.
                 started.send(Ok(child.id())).ok();
                 let status = child.wait();
                 if !wanted.load(Ordering::Acquire) {
-                    tracing::error!(?status, cluster = %folder.display(),
-                        "the private Postgres ended by itself: see postgres.log, then start again");
+                    let status = match &status {
+                        Ok(status) => status.to_string(),
+                        Err(error) => error.to_string(),
+                    };
+                    lose.send_replace(Some(Lost { status, log }));
                 }
                 end.send(status).ok();
             }
@@ -59,6 +82,7 @@ impl Child {
             cluster,
             pid,
             ended,
+            lost,
             stopping,
         })
     }
@@ -66,6 +90,18 @@ impl Child {
     /// Its process id, as the server writes it into files.
     pub(super) fn id(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
+    }
+
+    /// Waits until it ends by itself; for ever if it is stopped.
+    pub(super) fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
+        let mut lost = self.lost.clone();
+        async move {
+            let known = lost.wait_for(Option::is_some).await;
+            match known.ok().and_then(|lost| lost.clone()) {
+                Some(lost) => lost,
+                None => pending().await,
+            }
+        }
     }
 
     /// Waits so long for its end.

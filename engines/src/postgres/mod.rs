@@ -16,7 +16,7 @@ use std::{fs, io, path::Path};
 
 use crate::Error;
 use account::Account;
-use child::Child;
+use child::{Child, Lost};
 use leftover::end_leftover;
 use place::{check_owner, place, readable_binaries};
 use record::{Record, secret};
@@ -26,7 +26,7 @@ use server::{Launched, Server};
 #[derive(Debug)]
 pub(crate) struct Postgres {
     url: String,
-    _child: Child,
+    child: Child,
 }
 
 impl Postgres {
@@ -73,12 +73,17 @@ impl Postgres {
             None => server.launch(&mut record)?,
         };
         record.write(data)?;
-        Ok(Self { url, _child: child })
+        Ok(Self { url, child })
     }
 
     /// Connection string, password included.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Waits until it ends by itself; for ever if it is stopped.
+    pub(crate) fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
+        self.child.lost()
     }
 }
 

@@ -173,7 +173,7 @@ impl Server<'_> {
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(file)?)
             .stderr(log);
-        let child = Child::start(command, record.cluster.clone());
+        let child = Child::start(command, record.cluster.clone(), path.clone());
         let child = child.map_err(|error| Error::file(&self.binaries, error))?;
         let url = format!(
             "postgres://{ROLE}:{}@127.0.0.1:{port}/postgres",

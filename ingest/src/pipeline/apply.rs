@@ -11,9 +11,9 @@ use analytics::{
 };
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Error, Result, id::BatchId, journal};
+use domain::{Code, Error, Result, id::BatchId, journal};
 
-use super::{Inner, Step, engine_clock::EngineClock};
+use super::{Inner, Intake, Step, engine_clock::EngineClock};
 
 /// An attempt that is over is due this much earlier than one whose end is not known; see [`super::settle`].
 const OVER: TimeDelta = TimeDelta::seconds(5);
@@ -42,6 +42,23 @@ pub(super) struct Journaled {
     pub(super) rows: u64,
     pub(super) payload: Bytes,
     pub(super) apply_by: DateTime<Utc>,
+}
+
+impl Intake {
+    /// Whether the usage store has room.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` when it has not: what is delivered now waits in the journal and is answered 503. `UNAVAILABLE` when the
+    /// usage store does not answer.
+    pub async fn has_room(&self) -> Result<()> {
+        if self.inner.store.has_room(&self.inner.system()).await? {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::LimitExceeded,
+            "the disk of the usage store is full or nearly so: nothing is counted until there is room",
+        ))
+    }
 }
 
 impl Inner {

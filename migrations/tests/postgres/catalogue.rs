@@ -5,7 +5,7 @@ use testkit::postgres;
 use crate::support::{TENANT_TABLE, connect, strings};
 
 /// Tables that belong to no tenant. Every other table must be a tenant's.
-const SHARED: [&str; 8] = [
+const SHARED: [&str; 9] = [
     "intake_batch",
     "intake_correction",
     "intake_filter",
@@ -14,6 +14,7 @@ const SHARED: [&str; 8] = [
     "intake_month",
     "network",
     "seaql_migrations",
+    "store_identity",
 ];
 
 #[tokio::test]

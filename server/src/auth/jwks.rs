@@ -123,6 +123,14 @@ impl Jwks {
         }
     }
 
+    /// Asks the issuer for its keys, whatever is known of them.
+    pub(super) async fn ask(&self) -> Result<()> {
+        let mut fetches = self.fetches.lock().await;
+        self.refresh().await.map_err(away)?;
+        fetches.answered = Some(Instant::now());
+        Ok(())
+    }
+
     async fn refresh(&self) -> Result<(), Cause> {
         let url = format!("{}/.well-known/openid-configuration", self.issuer);
         let discovery: Discovery = serde_json::from_slice(&self.fetch(&url).await?)?;

@@ -100,6 +100,17 @@ impl Verifier {
         matches!(self.source, Source::Closed)
     }
 
+    /// Asks the issuer for its keys, if there is one.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when it does not answer with them.
+    pub async fn ask_issuer(&self) -> Result<()> {
+        match &self.source {
+            Source::Issuer(jwks) => jwks.ask().await,
+            Source::Development(_) | Source::Closed => Ok(()),
+        }
+    }
+
     /// Verifies a token and reads its claims.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use domain::{
 use service::Entry;
 use simulator::Endpoint;
 
-use super::{simulate::administrator, stores::explain, token};
+use super::{say, simulate::administrator, stores::explain, token};
 use crate::{auth::development::Claims, config::Config};
 
 /// Demo tokens outlast a working day.
@@ -62,14 +62,14 @@ async fn load_tenant(config: &Config, db: &Db, url: &str, index: usize, slug: &s
         );
     }
     let plan = &simulator::demo(tenant.created_at)[index];
-    eprintln!(
-        "loading the demo fleet of {slug}: {} SIMs, {} days of usage",
+    say(format_args!(
+        "loading the demo fleet of {slug}: {} SIMs, {} days of usage\n",
         plan.sims, plan.days
-    );
+    ));
     let target = Endpoint::new(url, &administrator(config, slug)?)?;
     let progress = simulator::progress_bar();
     let summary = simulator::run(plan, &target, SystemClock.now(), &progress).await?;
-    eprintln!("{slug}: {summary}");
+    say(format_args!("{slug}: {summary}\n"));
     Ok(())
 }
 

@@ -17,7 +17,12 @@ mod tenant;
 mod token;
 mod verify;
 
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal as _, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -72,7 +77,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("simcube: {error:#}");
+            say(format_args!("simcube: {error:#}\n"));
             ExitCode::from(if error.is::<Refused>() { 2 } else { 1 })
         }
     }
@@ -125,11 +130,30 @@ fn log(log: &Log) -> anyhow::Result<()> {
         .map_err(|error| Refused(format!("log.level is not a filter: {error}")))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(|| Lossy);
     match log.format {
         LogFormat::Text => lines.with_target(false).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
     Ok(())
+}
+
+/// Says something to the person at the terminal, if there is one.
+fn say(text: impl Display) {
+    write!(Lossy, "{text}").ok();
+}
+
+/// Standard error, which may be a closed pipe or a full disk: a line that cannot be written is lost, and nothing else. The
+/// subscriber would report such an error to standard error once more, which panics in whatever wrote the line.
+struct Lossy;
+
+impl Write for Lossy {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(io::stderr().write(bytes).unwrap_or(bytes.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -49,7 +49,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         .context("the listener has no address")?;
     let loopback = address.ip().is_loopback();
     let clock = Arc::new(SystemClock);
-    let verifier = Verifier::open(&config.oidc, &config.data, loopback, clock)?;
+    let verifier = Arc::new(Verifier::open(&config.oidc, &config.data, loopback, clock)?);
     if verifier.is_closed() {
         tracing::warn!(%address, "no token is accepted: set OIDC_ISSUER, or listen on a loopback address");
     }
@@ -65,7 +65,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     let worker = Worker::default();
     let entry = Entry::new(stores.db.clone(), stores.store.clone());
     let parts = Parts {
-        verifier,
+        verifier: verifier.clone(),
         entry: entry.clone(),
         api: Api::new(config.graphql),
         intake: intake.clone(),
@@ -75,6 +75,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     };
     let background = Background {
         worker: worker.clone(),
+        verifier,
         intake: intake.clone(),
         db: stores.db.clone(),
         entry,
@@ -83,6 +84,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         demo: args.demo,
     };
     let background = tokio::spawn(background.run());
+    let lost = tokio::spawn(until_lost(stores.lost(), stop.clone()));
     let grace = Duration::from_secs(config.http.grace_seconds);
     let served = listener::serve(
         listener,
@@ -103,8 +105,20 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     drop(intake);
     stores.close().await;
     served?;
+    if lost.is_finished() {
+        return Err(lost.await?.into());
+    }
+    lost.abort();
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without its Postgres a server can do nothing but end, so that whoever looks after it starts it again.
+async fn until_lost(lost: impl Future<Output = engines::Error>, stop: Stop) -> engines::Error {
+    let error = lost.await;
+    tracing::error!(%error, "stopping");
+    stop.ask();
+    error
 }
 
 /// The first signal asks to stop, the second does not wait for requests in flight.
@@ -166,7 +180,10 @@ fn checks(stores: &Stores, intake: &Intake, worker: &Worker) -> Vec<Check> {
             },
         ),
     ];
-    checks.extend(worker::intake::JOBS.map(|job| {
+    let jobs = worker::intake::JOBS
+        .into_iter()
+        .chain([worker::issuer::JOB]);
+    checks.extend(jobs.map(|job| {
         let worker = worker.clone();
         Check::new(
             job,
@@ -180,6 +197,7 @@ fn checks(stores: &Stores, intake: &Intake, worker: &Worker) -> Vec<Check> {
 /// What happens beside serving.
 struct Background {
     worker: Worker,
+    verifier: Arc<Verifier>,
     intake: Intake,
     db: Db,
     entry: Entry,
@@ -189,9 +207,14 @@ struct Background {
 }
 
 impl Background {
-    /// Brings the cubes up to the journal, says that all is ready, and looks after the intake until the worker is stopped.
-    /// Nothing if it was stopped before the intake was open.
+    /// Runs until the worker is stopped. Nothing if it was stopped before the intake was open.
     async fn run(self) -> Option<Running> {
+        let issuer = worker::issuer::look_after(&self.worker, &self.verifier);
+        tokio::join!(self.take_in(), issuer).0
+    }
+
+    /// Brings the cubes up to the journal, says that all is ready, and looks after the intake.
+    async fn take_in(&self) -> Option<Running> {
         let running = worker::intake::recover(&self.worker, &self.intake).await?;
         tokio::select! {
             () = worker::intake::look_after(&self.worker, &self.intake) => {}

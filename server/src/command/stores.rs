@@ -9,14 +9,26 @@ use engines::{
     Access, ClickHouseAddress, Engines, Settings,
     clickhouse::{InProcess, UnixSocket},
 };
-use ingest::operator::{Beside, Operator};
+use ingest::{
+    operator::{Beside, Operator},
+    pairing::{self, Pairing},
+};
 use migrations::clickhouse::Layout;
 use service::Entry;
 
 use crate::{
-    config::{self, Config},
+    config::{self, Config, Secret},
     refused::Refused,
 };
+
+/// Why another installation's ClickHouse is not used.
+const FOREIGN: &str = "the ClickHouse (CLICKHOUSE_URL, or in the data folder) does not belong to the Postgres (DATABASE_URL, \
+    or in the data folder): it has the usage of another one. Correct the settings, or restore both from one backup";
+
+/// Why an empty ClickHouse is not used.
+const EMPTIED: &str = "the ClickHouse (CLICKHOUSE_URL, or in the data folder) is empty, and the Postgres (DATABASE_URL, or in \
+    the data folder) has accepted usage before: correct the settings, or restore ClickHouse from a backup. If that usage is \
+    lost for good, `simcube migrate --adopt-usage-store` goes on without it";
 
 /// The two stores of this installation.
 pub(super) struct Stores {
@@ -28,8 +40,20 @@ pub(super) struct Stores {
 }
 
 impl Stores {
-    /// Opens the stores and brings both schemas up to date.
+    /// Opens the stores and brings both schemas up to date. They must be of one installation.
     pub(super) async fn open(config: &Config, access: Access) -> Result<Self> {
+        let stores = Self::open_any(config, access).await?;
+        match stores.pair().await {
+            Ok(()) => Ok(stores),
+            Err(error) => {
+                stores.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens the stores, whosever they are, and brings both schemas up to date.
+    pub(super) async fn open_any(config: &Config, access: Access) -> Result<Self> {
         let engines = Engines::open(Settings::from(config), access)
             .await
             .map_err(|error| refused(&error))?;
@@ -44,10 +68,33 @@ impl Stores {
 
     async fn connect(config: &Config, engines: &Engines) -> Result<(Db, Store)> {
         let store = store(engines.clickhouse()).map_err(|error| Refused(error.to_string()))?;
-        migrate(engines.database_url(), &store, &layout(config)).await?;
+        migrations::up(engines.database_url())
+            .await
+            .with_context(|| named("DATABASE_URL", config.database_url.as_ref()))?;
+        migrate(&store, &layout(config))
+            .await
+            .map_err(|error| explain(&error))
+            .with_context(|| named("CLICKHOUSE_URL", config.clickhouse_url.as_ref()))?;
         let clock = Arc::new(SystemClock);
         let db = Db::connect(engines.database_url(), config.pool.connections, clock).await;
         Ok((db.map_err(|error| explain(&error))?, store))
+    }
+
+    /// Refuses stores that do not go together.
+    async fn pair(&self) -> Result<()> {
+        let paired = pairing::pair(&self.db, &self.store).await;
+        let sentence = match paired.map_err(|error| explain(&error))? {
+            Pairing::Paired => return Ok(()),
+            Pairing::Foreign => FOREIGN,
+            Pairing::Emptied => EMPTIED,
+        };
+        Err(Refused(sentence.into()).into())
+    }
+
+    /// Makes them go together, whosever they were.
+    pub(super) async fn adopt(&self) -> Result<()> {
+        let adopted = pairing::adopt(&self.db, &self.store).await;
+        adopted.map_err(|error| explain(&error))
     }
 
     /// Whoever looks after the intake. The process that holds the data folder knows that no server runs.
@@ -76,6 +123,11 @@ impl Stores {
             .into(),
             _ => explain(&error),
         })
+    }
+
+    /// Waits until a private engine ends by itself, and says how.
+    pub(super) fn lost(&self) -> impl Future<Output = engines::Error> + Send + use<> {
+        self.engines.lost()
     }
 
     /// Lets go of the stores; private engines stop.
@@ -115,9 +167,16 @@ fn layout(config: &Config) -> Layout {
     }
 }
 
-/// Applies what is missing in both stores. Doing it again, or twice at once, changes nothing.
-async fn migrate(database: &str, store: &Store, layout: &Layout) -> Result<()> {
-    migrations::up(database).await?;
+/// A store as the operator knows it.
+fn named(setting: &str, url: Option<&Secret>) -> String {
+    url.map_or_else(
+        || "the data folder".to_owned(),
+        |url| format!("{setting} ({})", url.place()),
+    )
+}
+
+/// Applies what is missing in ClickHouse. Doing it again, or twice at once, changes nothing.
+async fn migrate(store: &Store, layout: &Layout) -> domain::Result<()> {
     let steps: Vec<Step> = migrations::clickhouse::statements(layout)
         .into_iter()
         .map(|migration| Step {
@@ -127,16 +186,10 @@ async fn migrate(database: &str, store: &Store, layout: &Layout) -> Result<()> {
             down: migration.down,
         })
         .collect();
-    let applied = async {
-        store.create_database().await?;
-        store.migrate(&steps).await?;
-        store.load_networks(&networks()?).await?;
-        Ok(())
-    };
-    applied
-        .await
-        .map_err(|error: domain::Error| explain(&error))
-        .context("migrating ClickHouse failed")
+    store.create_database().await?;
+    store.migrate(&steps).await?;
+    store.load_networks(&networks()?).await?;
+    Ok(())
 }
 
 fn networks() -> domain::Result<Vec<Network>> {

@@ -1,6 +1,7 @@
 //! Configuration in one place: defaults, then the file, then the environment, then flags. Unknown keys are
 //! refused. Every knob's documentation is its doc comment, which `simcube config` prints beside the value.
 
+mod fault;
 mod render;
 mod secret;
 mod section;
@@ -76,7 +77,8 @@ impl Config {
             let Some(key) = key_of(&name) else { continue };
             // An empty variable is an unset one: shells and compose files write them.
             if !value.is_empty() {
-                figment = figment.merge((key, parse(&value)));
+                let value = parse(&key, &value);
+                figment = figment.merge((key, value));
             }
         }
         if let Some(data) = &flags.data {
@@ -97,14 +99,6 @@ impl Config {
             None => Ok(config),
         }
     }
-
-    /// The first thing that cannot work, as a sentence that names the knob.
-    fn fault(&self) -> Option<String> {
-        if self.clickhouse_cluster.is_some() && self.clickhouse_url.is_none() {
-            return Some("clickhouse_cluster is set and clickhouse_url is not".into());
-        }
-        self.pool.fault().or_else(|| self.intake.fault())
-    }
 }
 
 /// The knob that an environment variable sets: `SIMCUBE_OIDC__ISSUER` is `oidc.issuer`.
@@ -117,8 +111,12 @@ fn key_of(variable: &str) -> Option<String> {
     (!rest.starts_with("TEST_")).then(|| rest.to_lowercase().replace("__", "."))
 }
 
-/// Numbers and booleans by their look, everything else as text.
-fn parse(value: &str) -> Value {
+/// Numbers and booleans by their look, lists by their knob, everything else as text.
+fn parse(key: &str, value: &str) -> Value {
+    if key == "http.origins" {
+        let origins: Vec<&str> = value.split(',').map(str::trim).collect();
+        return Value::from(origins);
+    }
     match (value.parse::<i64>(), value.parse::<bool>()) {
         (Ok(number), _) => Value::from(number),
         (_, Ok(flag)) => Value::from(flag),
@@ -185,49 +183,128 @@ mod tests {
         assert!(load(&[("SIMCUBE_TEST_DATABASE_URL", "x")]).is_ok());
     }
 
+    const STORES: [(&str, &str); 2] = [
+        ("DATABASE_URL", "postgres://me@db/simcube"),
+        ("CLICKHOUSE_URL", "http://cubes:8123"),
+    ];
+
+    /// Variable, values that cannot work, and those at the edge that can.
+    const EDGES: [(&str, &[&str], &[&str]); 27] = [
+        ("POOL__CONNECTIONS", &["0", "7", "10001"], &["8"]),
+        ("HTTP__CONNECTIONS", &["0", "1000001"], &["1"]),
+        (
+            "HTTP__ORIGINS",
+            &[
+                "*",
+                "null",
+                "console.example",
+                "https://console.example/",
+                "https://a.example,b",
+            ],
+            &[
+                "https://console.example",
+                "http://localhost:5173,https://a.example",
+            ],
+        ),
+        ("HTTP__GRAPHQL_BODY_BYTES", &["0"], &["1"]),
+        ("HTTP__REQUEST_SECONDS", &["0", "86401"], &["1"]),
+        ("HTTP__IDLE_SECONDS", &["0", "86401"], &["1"]),
+        ("HTTP__GRACE_SECONDS", &["86401"], &["0"]),
+        ("GRAPHQL__TOKENS", &["0"], &["1"]),
+        ("GRAPHQL__DEPTH", &["0"], &["1"]),
+        ("GRAPHQL__BREADTH", &["0"], &["1"]),
+        ("GRAPHQL__COST", &["0"], &["1"]),
+        ("GRAPHQL__ERRORS", &["0"], &["1"]),
+        ("INTAKE__PAST_DAYS", &["0", "391"], &["1", "390"]),
+        ("INTAKE__BODY_BYTES", &["0", "67108865"], &["67108864"]),
+        ("INTAKE__MEMORY_BYTES", &["0", "41943039"], &["41943040"]),
+        ("INTAKE__RECORD_BYTES", &["0", "67108865"], &["1"]),
+        ("INTAKE__BATCH_RECORDS", &["0", "100001"], &["1"]),
+        ("INTAKE__LINE_MILLISECONDS", &["60001"], &["0"]),
+        ("INTAKE__DEPTH", &["0", "1001"], &["1"]),
+        ("INTAKE__BATCHES", &["0", "1001"], &["1"]),
+        ("INTAKE__LINGER_MILLISECONDS", &["60001"], &["0"]),
+        ("INTAKE__TAKEOVER_SECONDS", &["0", "3601"], &["1", "3600"]),
+        ("INTAKE__SOURCES", &["0"], &["1"]),
+        ("INTAKE__KNOWN_SIMS", &["0"], &["1"]),
+        ("OIDC__REFRESH_SECONDS", &["0", "86401"], &["1"]),
+        (
+            "OIDC__ISSUER",
+            &[
+                "nonsense",
+                "issuer.example",
+                "http://issuer.example",
+                "ftp://127.0.0.1",
+                "https://issuer.example/?a=b",
+            ],
+            &[
+                "https://issuer.example/realms/x",
+                "http://127.0.0.1:8080",
+                "http://[::1]:8080",
+                "http://localhost",
+            ],
+        ),
+        ("CLICKHOUSE_CLUSTER", &["cubes"], &[]),
+    ];
+
     #[test]
     fn what_cannot_work_is_refused_with_the_knob_named() {
-        let cases = [
-            ("SIMCUBE_INTAKE__PAST_DAYS", "391", "intake.past_days"),
-            ("SIMCUBE_POOL__CONNECTIONS", "7", "pool.connections"),
-            (
-                "SIMCUBE_INTAKE__MEMORY_BYTES",
-                "41943039",
-                "intake.memory_bytes",
-            ),
-            (
-                "SIMCUBE_INTAKE__BODY_BYTES",
-                "67108865",
-                "intake.body_bytes",
-            ),
-            (
-                "SIMCUBE_INTAKE__TAKEOVER_SECONDS",
-                "0",
-                "intake.takeover_seconds",
-            ),
-            ("SIMCUBE_CLICKHOUSE_CLUSTER", "cubes", "clickhouse_cluster"),
-        ];
-        for (variable, value, knob) in cases {
-            let error = load(&[(variable, value)]).expect_err(knob).to_string();
-            assert!(error.contains(knob), "{error}");
+        for (name, wrong, right) in EDGES {
+            let (variable, knob) = (
+                format!("SIMCUBE_{name}"),
+                name.to_lowercase().replace("__", "."),
+            );
+            for value in wrong {
+                let error = load(&[(&variable, value)]).expect_err(&knob).to_string();
+                assert!(error.contains(&knob), "{value}: {error}");
+            }
+            for value in right {
+                load(&[(&variable, value)]).unwrap_or_else(|error| panic!("{value}: {error}"));
+            }
         }
-        let limits = [
-            ("SIMCUBE_INTAKE__PAST_DAYS", "390"),
-            ("SIMCUBE_POOL__CONNECTIONS", "8"),
-            ("SIMCUBE_INTAKE__MEMORY_BYTES", "41943040"),
-            ("SIMCUBE_INTAKE__TAKEOVER_SECONDS", "1"),
-            ("SIMCUBE_CLICKHOUSE_CLUSTER", "cubes"),
-            ("CLICKHOUSE_URL", "http://cubes:8123"),
+        let cluster = [("SIMCUBE_CLICKHOUSE_CLUSTER", "cubes")];
+        load(&[&STORES[..], &cluster].concat()).expect("valid");
+    }
+
+    #[test]
+    fn one_server_of_two_is_refused() {
+        for (set, missing) in [(0, 1), (1, 0)] {
+            let error = load(&STORES[set..=set]).expect_err("one").to_string();
+            assert!(
+                error.contains(STORES[set].0) && error.contains(STORES[missing].0),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_url_that_is_none_is_refused_by_its_setting_and_never_repeated() {
+        let wrong = [
+            ("DATABASE_URL", "postgres://me:hunter/2@db:5432/simcube"),
+            ("DATABASE_URL", "postgres://me:hunter2@db:five/simcube"),
+            ("DATABASE_URL", "mysql://me:hunter2@db/simcube"),
+            ("DATABASE_URL", "hunter2"),
+            ("CLICKHOUSE_URL", "tcp://me:hunter2@cubes:9000"),
+            ("CLICKHOUSE_URL", "http://me:hunter/2@cubes:8123"),
         ];
-        load(&limits).expect("valid");
+        for (name, value) in wrong {
+            let others = STORES.iter().filter(|(other, _)| *other != name);
+            let all: Vec<_> = others.copied().chain([(name, value)]).collect();
+            let error = load(&all).expect_err(value).to_string();
+            assert!(error.contains(name), "{error}");
+            assert!(!error.contains("hunter"), "{error}");
+        }
     }
 
     #[test]
     fn secrets_are_masked_and_every_knob_is_documented() {
-        let config = load(&[(
-            "DATABASE_URL",
-            "postgres://me:hunter2@db/simcube?sslpassword=x",
-        )]);
+        let config = load(&[
+            (
+                "DATABASE_URL",
+                "postgres://me:hunter2@db/simcube?sslpassword=x",
+            ),
+            STORES[1],
+        ]);
         let config = config.expect("valid");
         let text = config.render().expect("rendered");
         assert!(

@@ -15,6 +15,16 @@ impl Secret {
         &self.0
     }
 
+    /// Host and port, for messages.
+    pub fn place(&self) -> String {
+        let url = url::Url::parse(&self.0).ok();
+        let host = url.as_ref().and_then(url::Url::host_str);
+        match (host, url.as_ref().and_then(url::Url::port)) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (host, _) => host.unwrap_or("****").to_owned(),
+        }
+    }
+
     fn masked(&self) -> String {
         let Ok(mut url) = url::Url::parse(&self.0) else {
             return "****".into();

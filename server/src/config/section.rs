@@ -2,7 +2,6 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use analytics::verify::WHOLE_DAYS;
 use chrono::TimeDelta;
 use ingest::pipeline::Settings;
 use resolvers::Limits;
@@ -46,7 +45,8 @@ section! {
         data: PathBuf = "data".into(),
         /// Folder with the embedded engines' npm packages. Not needed when both URLs are set.
         engines: Option<PathBuf> = None,
-        /// Postgres 18 URL, also from `DATABASE_URL`. Not set: a private Postgres in the data folder.
+        /// Postgres 18 URL, also from `DATABASE_URL`. Not set: a private Postgres in the data folder. Set together with
+        /// `clickhouse_url`, or not at all.
         database_url: Option<Secret> = None,
         /// ClickHouse HTTP URL, also from `CLICKHOUSE_URL`. Not set: ClickHouse inside this process.
         clickhouse_url: Option<Secret> = None,
@@ -71,7 +71,7 @@ section! {
 section! {
     /// Who signs tokens, and where a token says what.
     Oidc {
-        /// Issuer URL, also from `OIDC_ISSUER`; its signing keys come from its discovery document. Not set:
+        /// Issuer URL, https or on a loopback address, also from `OIDC_ISSUER`; its signing keys come from its discovery document. Not set:
         /// tokens of `simcube token`, on a loopback address only.
         issuer: Option<String> = None,
         /// Required audience, also from `OIDC_AUDIENCE`.
@@ -96,28 +96,14 @@ section! {
     }
 }
 
-impl Pool {
-    /// What one server holds at the same time: three batches being applied, one being journaled, three transactions of
-    /// settling or verifying, and the one that says that it runs.
-    const LEAST: u32 = 8;
-
-    /// What cannot work.
-    pub(super) fn fault(&self) -> Option<String> {
-        (self.connections < Self::LEAST).then(|| {
-            format!(
-                "pool.connections is {}: a server needs {} at least",
-                self.connections,
-                Self::LEAST
-            )
-        })
-    }
-}
-
 section! {
     /// Limits of the HTTP server.
     Http {
         /// Connections open at once at most; more wait to be accepted.
         connections: usize = 1024,
+        /// Origins whose pages may call the API from a browser, such as `https://console.example`; in the variable separated by
+        /// commas. None: only pages of this server.
+        origins: Vec<String> = Vec::new(),
         /// Bytes of a GraphQL request at most. Importing a fleet needs room.
         graphql_body_bytes: usize = 10 * 1024 * 1024,
         /// Seconds that a GraphQL request may run.
@@ -156,7 +142,7 @@ section! {
         batches: usize = 3,
         /// Milliseconds that a delivery waits for others to travel with while a batch is under way.
         linger_milliseconds: u64 = 10,
-        /// Seconds within which an insert must begin, at least 1. After them any server may settle a batch that is not counted.
+        /// Seconds within which an insert must begin, from 1 to 3600. After them any server may settle a batch that is not counted.
         takeover_seconds: u32 = 4,
         /// Sources that the records of one tenant may name, ever; a record of another one is `TOO_MANY_SOURCES`.
         sources: u32 = 1_000,
@@ -171,29 +157,6 @@ section! {
 }
 
 impl Intake {
-    /// Room for bodies in memory, by the largest of them.
-    const BODIES_IN_MEMORY: u64 = 4;
-
-    /// What cannot work.
-    pub(super) fn fault(&self) -> Option<String> {
-        let least = (self.body_bytes as u64).saturating_mul(Self::BODIES_IN_MEMORY);
-        if i64::from(self.past_days) > WHOLE_DAYS {
-            Some(format!(
-                "intake.past_days is {}: records of more than {WHOLE_DAYS} days ago could not be verified",
-                self.past_days
-            ))
-        } else if self.memory_bytes < least {
-            Some(format!(
-                "intake.memory_bytes is {}: with intake.body_bytes = {} it must be {least} at least",
-                self.memory_bytes, self.body_bytes
-            ))
-        } else if self.takeover_seconds == 0 {
-            Some("intake.takeover_seconds is 0: no insert could begin in time".into())
-        } else {
-            None
-        }
-    }
-
     /// As the pipeline wants them.
     pub fn settings(&self) -> Settings {
         let defaults = Settings::default();

@@ -1,7 +1,10 @@
 //! What every request passes: an id, a log line without identifiers of the fleet, headers for browsers, and the
 //! end of the server.
 
-use std::{any::Any, time::Instant};
+use std::{
+    any::Any,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -9,7 +12,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use domain::{Code, Error};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, Method, header};
+use tower_http::cors::CorsLayer;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -82,6 +86,21 @@ pub(super) async fn protect(request: Request, next: Next) -> Response {
         response.headers_mut().entry(name).or_insert(value);
     }
     response
+}
+
+/// Lets pages of these origins call the API from a browser. Tokens are sent in a header and never by the browser itself, so
+/// no credentials are allowed.
+pub(super) fn cross_origin(origins: &[String]) -> CorsLayer {
+    let origins: Vec<HeaderValue> = origins
+        .iter()
+        .filter_map(|origin| HeaderValue::from_str(origin).ok())
+        .collect();
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .expose_headers([REQUEST_ID, header::RETRY_AFTER])
+        .max_age(Duration::from_hours(1))
 }
 
 /// Answers 503 when the server's grace period ends before the request does.

@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What the routes are made of.
 pub struct Parts {
     /// Verifies tokens.
-    pub verifier: Verifier,
+    pub verifier: Arc<Verifier>,
     /// Where callers come in.
     pub entry: Entry,
     /// The GraphQL schema and its limits.
@@ -107,7 +107,7 @@ pub fn router(parts: Parts) -> Router {
         .post(graphql::post)
         .fallback(graphql::other);
     let idle = Duration::from_secs(app.http().idle_seconds);
-    Router::new()
+    let router = Router::new()
         .route("/graphql", graphql.clone())
         .route("/api/v1/graphql", graphql)
         .route("/api/v1/ingest/cdrs", post(ingest::cdrs))
@@ -121,7 +121,12 @@ pub fn router(parts: Parts) -> Router {
         .layer(RequestBodyTimeoutLayer::new(idle))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(layer::panicked))
-        .layer(from_fn_with_state(app.stop().clone(), layer::until_cut))
+        .layer(from_fn_with_state(app.stop().clone(), layer::until_cut));
+    let router = match app.http().origins.as_slice() {
+        [] => router,
+        origins => router.layer(layer::cross_origin(origins)),
+    };
+    router
         .layer(from_fn(layer::protect))
         .layer(from_fn(layer::observe))
         .with_state(app)

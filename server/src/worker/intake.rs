@@ -11,12 +11,13 @@ use ingest::{
 use super::{Job, Worker};
 
 /// Names of the jobs that readiness shows.
-pub const JOBS: [&str; 5] = [
+pub const JOBS: [&str; 6] = [
     Proof::NAME,
     Settling::NAME,
     Payloads::NAME,
     Months::NAME,
     Filters::NAME,
+    Disk::NAME,
 ];
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -34,6 +35,7 @@ pub async fn look_after(worker: &Worker, intake: &Intake) {
         worker.repeat(Payloads(intake)),
         worker.repeat(Months(intake)),
         worker.repeat(Filters(intake)),
+        worker.repeat(Disk(intake)),
     );
 }
 
@@ -145,5 +147,18 @@ impl Job for Filters<'_> {
 
     async fn run(&self) -> Result<()> {
         self.0.refresh_filters().await
+    }
+}
+
+/// Room for what is taken in: without it deliveries are answered 503, and somebody has to make some.
+struct Disk<'a>(&'a Intake);
+
+impl Job for Disk<'_> {
+    const NAME: &'static str = "disk";
+    const INTERVAL: Duration = Duration::from_secs(5);
+    type Output = ();
+
+    async fn run(&self) -> Result<()> {
+        self.0.has_room().await
     }
 }

@@ -5,6 +5,7 @@
 //! under way finish for some seconds, then gives them up.
 
 pub mod intake;
+pub mod issuer;
 
 use std::{
     collections::BTreeSet,

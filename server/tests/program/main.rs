@@ -1,10 +1,14 @@
 //! The program as its users meet it: started as a process on real engines, spoken to over HTTP and by commands.
 
+mod away;
 mod command;
 mod crash;
+mod cross_origin;
 mod disk;
+mod engine_lost;
 mod folder;
 mod http;
+mod pairing;
 mod playground;
 mod quarantine;
 mod readiness;
@@ -12,3 +16,4 @@ mod starving;
 mod stop;
 mod support;
 mod verify;
+mod voiceless;
