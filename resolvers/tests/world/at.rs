@@ -1,6 +1,6 @@
 //! What the rich world holds, as a caller may see it: everything about SIM n follows from n, and so does everything else.
 
-use chrono::{DateTime, TimeZone as _, Utc};
+use chrono::{DateTime, SecondsFormat, TimeZone as _, Utc};
 use domain::Role;
 use serde_json::{Value, json};
 
@@ -203,7 +203,8 @@ impl At<'_> {
             panic!("{:?} is no span", self.which);
         };
         let (customer, from, to) = spans(n)[place];
-        let text = |day: Option<u32>| day.map(|day| date(day).to_rfc3339());
+        let text =
+            |day: Option<u32>| day.map(|day| date(day).to_rfc3339_opts(SecondsFormat::Secs, true));
         (customer, text(from), text(to))
     }
 

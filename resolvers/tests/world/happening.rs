@@ -231,8 +231,9 @@ impl World {
 
     /// An archived customer takes no SIMs.
     async fn serve_again(&self, admin: Caller, customer: &str) {
-        if (admin.0, customer) == ("alpha", "3M") {
-            let input = json!({ "customerId": self.other(admin).await, "archived": false });
+        let id = self.other(admin).await;
+        if customer == "3M" && id.is_string() {
+            let input = json!({ "customerId": id, "archived": false });
             self.change(admin, "archiveCustomer", input).await;
         }
     }
