@@ -9,6 +9,7 @@ mod folder;
 mod http;
 mod pairing;
 mod quarantine;
+mod readme;
 mod starving;
 mod stop;
 mod support;
