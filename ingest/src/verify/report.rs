@@ -377,10 +377,7 @@ mod tests {
                     ..Count::default()
                 },
             };
-            let cubes = cubes.iter().map({
-                let total = total.clone();
-                move |table| total(*table, 7)
-            });
+            let cubes = cubes.iter().map(move |table| total(*table, 7));
             cubes.chain([total(Table::Records, found)])
         });
         report.add_lines(totals.collect(), accepted.into());

@@ -55,7 +55,7 @@ impl Config {
             ("oidc.role_claim", Some(&oidc.role_claim)),
             ("oidc.customer_claim", Some(&oidc.customer_claim)),
         ];
-        let empty = |(_, word): &(_, Option<&String>)| word.is_some_and(|word| word.is_empty());
+        let empty = |(_, word): &(_, Option<&String>)| word.is_some_and(String::is_empty);
         if let Some((knob, _)) = words.into_iter().find(empty) {
             return Some(format!("{knob} is empty"));
         }
