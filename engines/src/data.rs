@@ -199,6 +199,7 @@ impl DataFolder {
         let path = self.path.join("VERSION");
         match fs::read_to_string(&path) {
             Ok(found) if found.trim() == FORMAT => Ok(()),
+            Ok(found) if found.trim().is_empty() => Err(Error::FormatUnknown(path)),
             Ok(found) => Err(Error::Format {
                 folder: self.path.clone(),
                 found: found.trim().chars().take(20).collect(),
@@ -256,6 +257,16 @@ mod tests {
             text.contains("has format 7") && text.contains("reads format 1"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_folder_whose_format_nobody_knows_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("VERSION"), "\n").unwrap();
+        let Err(error) = claim(folder.path()) else {
+            panic!("claimed")
+        };
+        assert!(error.to_string().contains("VERSION is empty"), "{error}");
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub enum Error {
         /// What this program reads.
         wanted: &'static str,
     },
+    /// The folder's VERSION file says nothing.
+    #[error("the file {} is empty, so the format of the data folder is not known: restore the file from a backup, or choose \
+             another folder with --data", .0.display())]
+    FormatUnknown(PathBuf),
     /// The disk is full.
     #[error("the disk that holds {} is full: free some space, or choose another folder with --data", .0.display())]
     DiskFull(PathBuf),
@@ -78,6 +82,15 @@ pub enum Error {
         cluster: PathBuf,
         /// The data folder that it belongs to.
         owner: String,
+    },
+    /// The cluster is there, and its password is not.
+    #[error("{} is missing, and without it the database in {} cannot be opened: restore the file from a backup, or choose \
+             another folder with --data", record.display(), cluster.display())]
+    RecordMissing {
+        /// The file.
+        record: PathBuf,
+        /// The cluster.
+        cluster: PathBuf,
     },
     /// Root has nobody to run Postgres as.
     #[error(

@@ -88,8 +88,20 @@ impl Columns {
     fn read(header: &ByteRecord) -> Result<Self> {
         let mut index = [None; COLUMNS.len()];
         for (position, name) in header.iter().enumerate() {
-            let name = String::from_utf8_lossy(name).trim().to_ascii_lowercase();
+            // UTF-16 without a mark is UTF-8 with zeros.
+            let text = std::str::from_utf8(name).ok();
+            let Some(name) = text.filter(|name| !name.contains('\0')) else {
+                return Err(Error::invalid(
+                    "the fleet file is not UTF-8: save it as CSV in UTF-8",
+                ));
+            };
+            let name = name.trim().to_ascii_lowercase();
             let Some(known) = COLUMNS.iter().position(|column| *column == name) else {
+                if name.contains([';', '\t']) {
+                    return Err(Error::invalid(
+                        "the columns of the fleet file are not separated by commas: use commas",
+                    ));
+                }
                 let shown: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
                 return Err(Error::invalid(format!(
                     "unknown column `{shown}`; known are {}",
@@ -457,6 +469,14 @@ mod tests {
         assert!(message("iccid,state,iccid\n").is_some_and(|m| m.contains("twice")));
         assert!(message("iccid\n").is_some_and(|m| m.contains("`state`")));
         assert!(message("").is_some());
+        for separated in ["iccid;state\n", "iccid\tstate\n"] {
+            assert!(message(separated).is_some_and(|m| m.contains("use commas")));
+        }
+        for text in ["\u{feff}iccid,state\n", "iccid,state\n"] {
+            let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let refused = parse(utf16.as_slice()).err().map(|e| e.to_string());
+            assert!(refused.is_some_and(|m| m.contains("not UTF-8")), "{text}");
+        }
     }
 
     #[test]

@@ -283,7 +283,7 @@ fn check_version(data: &Path, library: &str) -> Result<(), EngineError> {
         .map_err(|error| EngineError::Folder(data.to_owned(), error))
 }
 
-/// Free space below which the engine neither inserts nor merges. A merge that met a full disk was seen to leave a part
+/// Free space below which the engine does not merge; it does not insert with less than this on top of it. A merge that met a full disk was seen to leave a part
 /// with an empty file behind; a refused insert is journaled and repeated.
 const RESERVE_BYTES: u64 = 256 << 20;
 

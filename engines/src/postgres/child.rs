@@ -51,7 +51,7 @@ impl Child {
         let (started, start) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         let stopping = Arc::new(AtomicBool::new(false));
-        let (lose, lost) = watch::channel(None);
+        let (sender, lost) = watch::channel(None);
         let wanted = stopping.clone();
         let run = move || match command.spawn() {
             Ok(mut child) => {
@@ -63,7 +63,7 @@ impl Child {
                         Ok(status) => status.to_string(),
                         Err(error) => error.to_string(),
                     };
-                    lose.send_replace(Some(Lost { status, log }));
+                    sender.send_replace(Some(Lost { status, log }));
                 }
                 end.send(status).ok();
             }

@@ -12,7 +12,10 @@ mod place;
 mod record;
 mod server;
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use crate::Error;
 use account::Account;
@@ -49,7 +52,7 @@ impl Postgres {
         let mut record = match Record::read(data)? {
             Some(record) => record,
             None => Record {
-                cluster: place(data, account)?,
+                cluster: new_place(data, account)?,
                 password: secret(),
                 port: None,
             },
@@ -85,6 +88,18 @@ impl Postgres {
     pub(crate) fn lost(&self) -> impl Future<Output = Lost> + Send + use<> {
         self.child.lost()
     }
+}
+
+/// Where a new cluster goes. One that is there already is of a record that was lost, and with it its password.
+fn new_place(data: &Path, account: Option<Account>) -> Result<PathBuf, Error> {
+    let cluster = place(data, account)?;
+    if cluster.join("PG_VERSION").is_file() {
+        return Err(Error::RecordMissing {
+            record: Record::path(data),
+            cluster,
+        });
+    }
+    Ok(cluster)
 }
 
 /// Removes the cluster of a data folder that this process holds, wherever it lies.

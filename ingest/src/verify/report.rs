@@ -283,30 +283,47 @@ impl Report {
                 ..total.count
             };
         }
+        // Where a difference of a tenant shows in no source's numbers, it may be in any of them.
+        let shown: BTreeSet<TenantId> = lines
+            .iter()
+            .filter(|(_, counts)| !agree(counts))
+            .map(|((tenant, _), _)| *tenant)
+            .collect();
         for ((tenant, source), counts) in lines {
+            let differs =
+                self.differing.contains(&tenant) && !(agree(&counts) && shown.contains(&tenant));
             let line = Line {
                 tenant: self.name(tenant),
                 source,
                 counts,
-                verdict: self.verdict(tenant, &counts),
+                verdict: if differs {
+                    Verdict::Differ
+                } else {
+                    Verdict::of(&counts)
+                },
             };
             self.lines.push(line);
         }
         self.lines
             .sort_by(|a, b| (&a.tenant, &a.source).cmp(&(&b.tenant, &b.source)));
     }
+}
 
-    fn verdict(&self, tenant: TenantId, counts: &[Count; 6]) -> Verdict {
-        if self.differing.contains(&tenant) {
-            Verdict::Differ
-        } else if counts.iter().all(|count| *count == counts[0]) {
-            Verdict::Equal
+impl Verdict {
+    /// On a source in which nothing differs.
+    fn of(counts: &[Count; 6]) -> Self {
+        if agree(counts) {
+            Self::Equal
         } else if counts[0] == counts[2] {
-            Verdict::Expired
+            Self::Expired
         } else {
-            Verdict::Waiting
+            Self::Waiting
         }
     }
+}
+
+fn agree(counts: &[Count; 6]) -> bool {
+    counts.iter().all(|count| *count == counts[0])
 }
 
 /// The days of a span, in words. A span that ends with a day does not name the next one.
@@ -321,5 +338,58 @@ fn days(first: DateTime<Utc>, last: DateTime<Utc>) -> String {
         first.to_string()
     } else {
         format!("{first} to {last}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use analytics::cube::Level;
+    use domain::journal::ledger::Sums;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Lines of a tenant with two sources, of which `found` are in the records.
+    fn lines(differs: bool, found: [i64; 2]) -> Vec<Verdict> {
+        let tenant = TenantId::new(Uuid::from_u128(1));
+        let mut report = Report::new([(tenant, "acme".to_owned())].into_iter());
+        if differs {
+            report.differ(tenant, "something");
+        }
+        let sources = ["a", "b"].map(str::to_owned);
+        let accepted = sources.clone().map(|source| AcceptedOf {
+            tenant,
+            source,
+            hour: DateTime::UNIX_EPOCH,
+            sums: Sums {
+                rows: 7,
+                ..Sums::default()
+            },
+        });
+        let cubes = Level::ALL.map(Table::Cube);
+        let totals = sources.iter().zip(found).flat_map(|(source, found)| {
+            let total = move |table, records| Total {
+                tenant,
+                source: source.clone(),
+                table,
+                count: Count {
+                    records,
+                    ..Count::default()
+                },
+            };
+            let cubes = cubes.iter().map(move |table| total(*table, 7));
+            cubes.chain([total(Table::Records, found)])
+        });
+        report.add_lines(totals.collect(), accepted.into());
+        report.lines.iter().map(|line| line.verdict).collect()
+    }
+
+    #[test]
+    fn a_difference_is_said_of_the_sources_that_show_it_or_of_all() {
+        use Verdict::{Differ, Equal, Expired};
+        assert_eq!(lines(false, [7, 7]), [Equal, Equal]);
+        assert_eq!(lines(false, [7, 6]), [Equal, Expired]);
+        assert_eq!(lines(true, [7, 6]), [Equal, Differ]);
+        assert_eq!(lines(true, [7, 7]), [Differ, Differ]);
     }
 }

@@ -6,14 +6,18 @@ use anyhow::{Context as _, Result};
 use domain::fleet::{self, Report};
 use engines::Access;
 
-use super::stores::{Stores, explain};
+use super::{
+    say,
+    stores::{Stores, explain},
+};
 use crate::{config::Config, refused::Refused};
 
 /// Import a fleet from a CSV file
 ///
-/// Columns, by header: customer, iccid, imsi, msisdn, state, device, labels, `valid_from`. Several rows of one ICCID with
-/// other `valid_from` are its assignment history, and a device goes with the SIM in it. Importing the same file again changes nothing. Bad rows are listed with
-/// their line and do not stop the others; then the exit code is 1.
+/// UTF-8 with commas. Columns, by header: customer, iccid, imsi, msisdn, state, device, `device_kind`, labels, `device_labels`,
+/// simulated, `valid_from`; iccid and state are required. Several rows of one ICCID with other `valid_from` are its assignment
+/// history, and a device goes with the SIM in it. Importing the same file again changes nothing. Bad rows are listed with their
+/// line and do not stop the others; then the exit code is 1.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  simcube import fleet.csv --tenant alpha")]
 pub(super) struct Args {
@@ -45,13 +49,16 @@ async fn import(stores: &Stores, slug: &str, file: BufReader<File>) -> Result<Re
     let mut rows = 0;
     let progress = |chunk: &Report| {
         rows += chunk.rows;
-        eprint!("\r{rows} rows");
+        say(format_args!("\r{rows} rows"));
     };
-    let report = fleet::import_file(&stores.db, &scope, file, &stores.store, progress).await;
-    eprintln!();
-    report
+    let imported = fleet::import_file(&stores.db, &scope, file, &stores.store, progress).await;
+    if rows == 0 {
+        return imported.map_err(|error| explain(&error));
+    }
+    say("\n");
+    imported
         .map_err(|error| explain(&error))
-        .context("the import stopped; what was reported so far is kept")
+        .with_context(|| format!("the import stopped; the first {rows} rows are done and stay"))
 }
 
 fn print(report: &Report) {

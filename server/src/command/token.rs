@@ -88,6 +88,11 @@ pub(super) fn sign(config: &Config, claims: &Claims, ttl: Duration) -> Result<St
             config.listen
         )));
     }
+    if claims.role == Role::CustomerUser && claims.customer.is_none() {
+        bail!(Refused(
+            "a token of the role customer_user needs --customer".into()
+        ));
+    }
     let subject = claims.subject.clone().unwrap_or_else(|| "dev".into());
     VerifiedClaims::new(
         subject,

@@ -55,7 +55,7 @@ impl Config {
             ("oidc.role_claim", Some(&oidc.role_claim)),
             ("oidc.customer_claim", Some(&oidc.customer_claim)),
         ];
-        let empty = |(_, word): &(_, Option<&String>)| word.is_some_and(|word| word.is_empty());
+        let empty = |(_, word): &(_, Option<&String>)| word.is_some_and(String::is_empty);
         if let Some((knob, _)) = words.into_iter().find(empty) {
             return Some(format!("{knob} is empty"));
         }
@@ -184,9 +184,8 @@ fn database_fault(url: &Secret) -> Option<String> {
         Err(error) => Some(format!(
             "is not a URL ({error}): it {FORM}, with /, ?, # and @ in a password written as %2F, %3F, %23 and %40"
         )),
-        Ok(url) if !matches!(url.scheme(), "postgres" | "postgresql") || !url.has_host() => {
-            Some(FORM.into())
-        }
+        Ok(url) if !matches!(url.scheme(), "postgres" | "postgresql") => Some(FORM.into()),
+        // Without a host it is a socket, which the query may name.
         Ok(_) => None,
     }
 }

@@ -267,6 +267,15 @@ mod tests {
     }
 
     #[test]
+    fn postgres_may_be_behind_a_socket() {
+        let socket = (
+            "DATABASE_URL",
+            "postgres:///simcube?host=/var/run/postgresql",
+        );
+        load(&[socket, STORES[1]]).expect("valid");
+    }
+
+    #[test]
     fn one_server_of_two_is_refused() {
         for (set, missing) in [(0, 1), (1, 0)] {
             let error = load(&STORES[set..=set]).expect_err("one").to_string();

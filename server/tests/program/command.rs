@@ -20,7 +20,7 @@ fn what_cannot_begin_says_so_in_a_sentence_and_exits_with_2() {
         (&["serve", "--config", &narrow], "pool.connections is 7"),
         (
             &["token", "--tenant", "alpha", "--role", "customer_user"],
-            "names a customer",
+            "needs --customer",
         ),
         (
             &["import", "/nowhere.csv", "--tenant", "alpha"],

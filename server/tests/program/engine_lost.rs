@@ -1,4 +1,4 @@
-//! The private Postgres ends while the server runs.
+//! The private Postgres ends while the server runs, or cannot be opened because of what is missing.
 
 use std::fs;
 
@@ -35,4 +35,17 @@ async fn a_server_whose_postgres_ends_says_so_and_ends_and_the_next_start_has_ev
     let server = program.serve(&[]).await;
     let (status, _, reply) = deliver(&server.url).await;
     assert_eq!((status.as_u16(), &reply["duplicate"]), (200, &1.into()));
+}
+
+#[test]
+fn a_cluster_whose_record_is_lost_is_named_and_left_alone() {
+    let program = Program::private();
+    let cluster = program.engines_data().join("postgres");
+    fs::create_dir_all(&cluster).expect("a folder");
+    fs::write(cluster.join("PG_VERSION"), "18\n").expect("written");
+    let output = program.run(&["serve", "--listen", "127.0.0.1:0"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("postgres.json is missing"), "{said}");
+    assert!(!program.engines_data().join("postgres.json").exists());
 }

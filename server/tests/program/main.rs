@@ -12,6 +12,7 @@ mod pairing;
 mod playground;
 mod quarantine;
 mod readiness;
+mod readme;
 mod starving;
 mod stop;
 mod support;
