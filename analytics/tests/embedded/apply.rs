@@ -238,6 +238,7 @@ async fn every_table_is_made_to_survive_a_power_loss() {
             "intake_mark",
             "migration",
             "network",
+            "store_identity",
             "usage_day",
             "usage_hour",
             "usage_month",

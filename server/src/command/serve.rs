@@ -183,13 +183,11 @@ fn checks(stores: &Stores, intake: &Intake, worker: &Worker) -> Vec<Check> {
     let jobs = worker::intake::JOBS
         .into_iter()
         .chain([worker::issuer::JOB]);
-    checks.extend(jobs.map(|job| {
+    checks.extend(jobs.map(|(job, problem)| {
         let worker = worker.clone();
-        Check::new(
-            job,
-            "This work in the background fails and is repeated; the log says why.",
-            move || ready(Health::degraded_if(worker.is_failing(job))),
-        )
+        Check::new(job, problem, move || {
+            ready(Health::degraded_if(worker.is_failing(job)))
+        })
     }));
     checks
 }

@@ -10,14 +10,14 @@ use ingest::{
 
 use super::{Job, Worker};
 
-/// Names of the jobs that readiness shows.
-pub const JOBS: [&str; 6] = [
-    Proof::NAME,
-    Settling::NAME,
-    Payloads::NAME,
-    Months::NAME,
-    Filters::NAME,
-    Disk::NAME,
+/// The jobs that readiness shows, each with what is said while it fails.
+pub const JOBS: [(&str, &str); 6] = [
+    (Proof::NAME, Proof::PROBLEM),
+    (Settling::NAME, Settling::PROBLEM),
+    (Payloads::NAME, Payloads::PROBLEM),
+    (Months::NAME, Months::PROBLEM),
+    (Filters::NAME, Filters::PROBLEM),
+    (Disk::NAME, Disk::PROBLEM),
 ];
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -155,6 +155,7 @@ struct Disk<'a>(&'a Intake);
 
 impl Job for Disk<'_> {
     const NAME: &'static str = "disk";
+    const PROBLEM: &'static str = "The usage store has no room: free space on the disk of the data folder. Deliveries are answered 503.";
     const INTERVAL: Duration = Duration::from_secs(5);
     type Output = ();
 

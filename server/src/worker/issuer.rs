@@ -7,8 +7,8 @@ use domain::Result;
 use super::{Job, Worker};
 use crate::auth::Verifier;
 
-/// Name of the job that readiness shows.
-pub const JOB: &str = Issuer::NAME;
+/// The job as readiness shows it, with what is said while it fails.
+pub const JOB: (&str, &str) = (Issuer::NAME, Issuer::PROBLEM);
 
 /// Asks the issuer for its keys now and then, until the worker is stopped.
 pub async fn look_after(worker: &Worker, verifier: &Verifier) {
@@ -20,6 +20,8 @@ struct Issuer<'a>(&'a Verifier);
 
 impl Job for Issuer<'_> {
     const NAME: &'static str = "issuer";
+    const PROBLEM: &'static str =
+        "The issuer of tokens does not answer: tokens that new keys have signed are refused.";
     const INTERVAL: Duration = Duration::from_secs(30);
     type Output = ();
 

@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 trait Job: Sync {
     /// A noun for the log and for readiness.
     const NAME: &'static str;
+    /// What readiness says while its last run failed.
+    const PROBLEM: &'static str =
+        "This work in the background fails and is repeated; the log says why.";
     /// The rest between two runs.
     const INTERVAL: Duration;
     /// What a run comes to.

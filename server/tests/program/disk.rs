@@ -117,18 +117,23 @@ fn records(name: &str) -> Vec<Value> {
 }
 
 async fn until_ready(server: &Server) {
+    until(server, |said| said["status"] == "ok").await;
+}
+
+/// Until readiness says this.
+async fn until(server: &Server, is_said: impl Fn(&Value) -> bool) {
     let waiting = async {
         loop {
             let request = client().get(format!("{}/health/ready", server.url));
-            let (status, _, value) = answer(request).await;
-            if status == StatusCode::OK && value["status"] == "ok" {
+            let (_, _, said) = answer(request).await;
+            if is_said(&said) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
     let waited = tokio::time::timeout(Duration::from_mins(1), waiting).await;
-    waited.expect("ready");
+    waited.expect("readiness says so");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,6 +162,7 @@ async fn on_a_full_disk_nothing_that_was_acknowledged_is_lost_and_with_room_all_
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{reply}");
         assert_eq!(reply["code"], "UNAVAILABLE", "{reply}");
     }
+    until(&server, |said| said["checks"]["disk"] == "degraded").await;
     drop(filler);
     // All of them were: nobody has to bring them again for them to count.
     assert_eq!(sender.insist(&records("little")).await, [50, 0, 50, 0, 0]);
