@@ -400,3 +400,19 @@ fn nonsense_is_refused() {
     };
     assert_eq!(code(&staff(), &unassigned), None);
 }
+
+#[test]
+fn what_stands_for_none_in_the_cubes_is_nobodys_id_and_no_text() {
+    for (dimension, nothing) in [
+        (Dimension::Customer, Key::Id(Uuid::nil())),
+        (Dimension::Device, Key::Id(Uuid::nil())),
+        (Dimension::RadioAccessType, Key::Text(String::new())),
+    ] {
+        let question = UsageQuery {
+            filter: Some(only(dimension, nothing)),
+            ..october()
+        };
+        let plan = plan(&staff(), &question).unwrap();
+        assert!(plan.sql().contains("AND false"), "{}", plan.sql());
+    }
+}

@@ -423,6 +423,13 @@ pub(crate) fn violated_constraint(error: &DbErr) -> Option<String> {
 /// A constraint's name and the client's error for violating it.
 pub(crate) type OnViolation = (&'static str, fn() -> Error);
 
+/// The same of a failure that has become an error already.
+pub(crate) fn on_violation(error: Error, known: &[OnViolation]) -> Error {
+    let name = error.database().and_then(violated_constraint);
+    let known = name.and_then(|name| known.iter().find(|(constraint, _)| *constraint == name));
+    known.map_or(error, |(_, to_error)| to_error())
+}
+
 /// Turns a violated constraint into an error for the client, by the constraint's name.
 pub(crate) fn on_constraint(error: DbErr, known: &[OnViolation]) -> Error {
     violated_constraint(&error)

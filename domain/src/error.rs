@@ -177,6 +177,11 @@ impl Error {
         self.code
     }
 
+    /// What the database said, if it is the cause.
+    pub(crate) fn database(&self) -> Option<&sea_orm::DbErr> {
+        self.source.as_ref()?.downcast_ref()
+    }
+
     /// The hidden cause as text, for the log only.
     pub fn cause(&self) -> Option<String> {
         self.source.as_ref().map(|source| {

@@ -47,7 +47,9 @@ impl<I> Operators<I> {
         let filter = Filter::And(parts);
         let conditions = size(&filter);
         if conditions > MAX_CONDITIONS {
-            let text = format!("a filter has at most {MAX_CONDITIONS} conditions");
+            let text = format!(
+                "a filter has at most {MAX_CONDITIONS} conditions, and, or and not counted"
+            );
             return Err(Error::limit(text, MAX_CONDITIONS as u64, conditions as u64));
         }
         Ok(filter)

@@ -1,5 +1,7 @@
 //! The one way in.
 
+use std::sync::Arc;
+
 use analytics::Store;
 use domain::{
     Db, Permission, Result, Scope, audit,
@@ -7,7 +9,13 @@ use domain::{
     identity::{self, VerifiedClaims},
 };
 
+use tokio::sync::Semaphore;
+
 use crate::Session;
+
+/// Fleet imports under way at once. Each holds two connections and may wait for another one of its tenant: the others wait without
+/// any, so that imports leave connections to everybody else.
+const IMPORTS: usize = 2;
 
 /// A caller who was let in to deliver usage records; nothing else makes one.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +35,17 @@ impl Deliverer {
 pub struct Entry {
     db: Db,
     store: Store,
+    imports: Arc<Semaphore>,
 }
 
 impl Entry {
     /// An entry to these stores.
     pub fn new(db: Db, store: Store) -> Self {
-        Self { db, store }
+        Self {
+            db,
+            store,
+            imports: Arc::new(Semaphore::new(IMPORTS)),
+        }
     }
 
     /// Who the caller of a verified token is, now.
@@ -58,7 +71,8 @@ impl Entry {
     /// `UNAVAILABLE` when the trace cannot be written: then nothing may be done.
     pub async fn enter(&self, scope: Scope, operation: &str) -> Result<Session> {
         audit::crossing(&self.db, &scope, operation).await?;
-        Ok(Session::new(scope, self.db.clone(), self.store.clone()))
+        let (db, store, imports) = (self.db.clone(), self.store.clone(), self.imports.clone());
+        Ok(Session::new(scope, db, store, imports))
     }
 
     /// Lets a caller in who delivers usage records. Staff of the platform leave a trace first.

@@ -7,12 +7,12 @@ use std::{
 
 use analytics::Store;
 use domain::{
-    Db, IdempotencyKey, Permission, ReadCx, Result, Scope, WriteCx,
+    Db, Error, IdempotencyKey, Permission, ReadCx, Result, Scope, WriteCx,
     fleet::{self, Report},
     id::CustomerId,
     scope::Segments,
 };
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// A caller, both stores, and one snapshot of Postgres for all that is read. Made for one request, job step or event, and dropped with it, so that nothing leaks from one tenant's into another's. Cloning is cheap.
 #[derive(Clone)]
@@ -22,6 +22,7 @@ struct Inner {
     scope: Scope,
     db: Db,
     store: Store,
+    imports: Arc<Semaphore>,
     snapshot: Mutex<Snapshot>,
 }
 
@@ -29,11 +30,12 @@ struct Inner {
 type Snapshot = Arc<OnceCell<Arc<ReadCx>>>;
 
 impl Session {
-    pub(crate) fn new(scope: Scope, db: Db, store: Store) -> Self {
+    pub(crate) fn new(scope: Scope, db: Db, store: Store, imports: Arc<Semaphore>) -> Self {
         Self(Arc::new(Inner {
             scope,
             db,
             store,
+            imports,
             snapshot: Mutex::default(),
         }))
     }
@@ -87,6 +89,8 @@ impl Session {
         key: Option<IdempotencyKey>,
         dry_run: bool,
     ) -> Result<Report> {
+        let turn = self.0.imports.acquire().await;
+        let _turn = turn.map_err(Error::internal)?;
         let cx = self.write(key.filter(|_| !dry_run)).await?;
         let system = self.0.db.system().await?;
         fleet::import_whole(cx, system, file, self.store(), dry_run).await

@@ -64,6 +64,7 @@ pub async fn set_visibility(
     if let Some(()) = cx.earlier().await? {
         return get(&cx, id).await;
     }
+    store::lock(&cx, id).await?;
     let before = get(&cx, id).await?;
     store::set_visibility(&cx, id, visibility).await?;
     cx.commit(Change::VisibilitySet {

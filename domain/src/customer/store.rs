@@ -129,6 +129,17 @@ pub(super) async fn sim_counts(
     Ok(counts)
 }
 
+/// Keeps others from changing the customer until the transaction ends, so that what is read of it next still holds when it is
+/// written.
+pub(super) async fn lock(cx: &WriteCx, id: CustomerId) -> Result<()> {
+    cx.execute(
+        "SELECT FROM customer WHERE tenant_id = $1 AND customer_id = $2 FOR NO KEY UPDATE",
+        [cx.scope().tenant().uuid().into(), id.uuid().into()],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Names a customer of the caller's tenant.
 fn key(cx: &WriteCx, id: CustomerId) -> ActiveModel {
     ActiveModel {

@@ -87,6 +87,7 @@ pub async fn update(cx: WriteCx, id: CustomerId, patch: CustomerPatch) -> Result
     if let Some(()) = cx.earlier().await? {
         return get(&cx, id).await;
     }
+    store::lock(&cx, id).await?;
     let before = get(&cx, id).await?;
     let mut customer = before.clone();
     Error::none_of(apply(&mut customer, patch))?;
@@ -118,6 +119,7 @@ pub async fn archive(cx: WriteCx, id: CustomerId, archived: bool) -> Result<Cust
     if let Some(()) = cx.earlier().await? {
         return get(&cx, id).await;
     }
+    store::lock(&cx, id).await?;
     let mut customer = get(&cx, id).await?;
     customer.archived_at = if archived {
         customer.archived_at.or(Some(cx.now()))

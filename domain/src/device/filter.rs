@@ -54,7 +54,10 @@ pub(super) fn push(sql: &mut Sql, condition: &DeviceCondition) {
             sql.push_any("device.device_id", uuids(ids.iter().map(|id| id.uuid())));
         }
         DeviceCondition::Names(names) => sql.push_any("device.name", texts(names)),
-        DeviceCondition::Kinds(kinds) => sql.push_any("device.kind", texts(kinds)),
+        DeviceCondition::Kinds(kinds) => sql.push_any(
+            "device.kind",
+            texts(kinds.iter().filter(|kind| !kind.is_empty())),
+        ),
         DeviceCondition::States(states) => {
             sql.push_any("device.state", texts(states));
         }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{DbErr, Value};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Code, Error, ReadCx, Result, SystemCx, WriteCx,
-    db::on_constraint,
+    db::{OnViolation, on_constraint, on_violation},
     identifier::{Imsi, Msisdn},
     label::Labelled,
 };
@@ -246,8 +246,9 @@ async fn labels(cx: &ReadCx, rows: &[FleetRow]) -> Result<HashMap<String, KnownL
             .flat_map(|row| row.labels.iter().chain(&row.device_labels))
             .map(|(key, _)| key.as_str()),
     );
+    // Nobody changes or deletes one of them until this is over.
     let sql = "SELECT label_id, key, options FROM label_definition
-        WHERE tenant_id = current_tenant() AND key = ANY($1)";
+        WHERE tenant_id = current_tenant() AND key = ANY($1) ORDER BY label_id FOR SHARE";
     let found = cx.all(sql, [keys]).await?;
     let label = |(id, key, options)| (key, KnownLabel { id, options });
     Ok(found.into_iter().map(label).collect())
@@ -278,22 +279,29 @@ async fn owners(cx: &ReadCx, rows: &[FleetRow]) -> Result<(Owners, Owners)> {
     Ok((by_imsi, by_msisdn))
 }
 
-fn constraint(error: sea_orm::DbErr) -> Error {
-    fn changed() -> Error {
-        Error::new(
-            Code::Conflict,
-            "the fleet changed while it was imported; try again",
-        )
-    }
-    let names = [
-        "sim_imsi_key",
-        "sim_msisdn_key",
-        "customer_slug_key",
-        "customer_name_key",
-        "device_name_key",
-        "label_definition_key_key",
-    ];
-    on_constraint(error, &names.map(|name| (name, changed as fn() -> Error)))
+fn changed() -> Error {
+    Error::new(
+        Code::Conflict,
+        "the fleet changed while it was imported; try again",
+    )
+}
+
+/// Names that somebody else may take while a file is imported.
+const NAMES: [OnViolation; 6] = [
+    ("sim_imsi_key", changed),
+    ("sim_msisdn_key", changed),
+    ("customer_slug_key", changed),
+    ("customer_name_key", changed),
+    ("device_name_key", changed),
+    ("label_definition_key_key", changed),
+];
+
+fn constraint(error: DbErr) -> Error {
+    on_constraint(error, &NAMES)
+}
+
+fn taken_meanwhile(error: Error) -> Error {
+    on_violation(error, &NAMES)
 }
 
 /// Runs an insert that returns what is new by name or key, with its id.
@@ -302,7 +310,8 @@ async fn create(cx: &WriteCx, sql: &str, records: Vec<Json>) -> Result<HashMap<S
         return Ok(HashMap::new());
     }
     let values = [Json::from(records).into(), cx.now().into()];
-    Ok(cx.all(sql, values).await?.into_iter().collect())
+    let created = cx.all(sql, values).await.map_err(taken_meanwhile)?;
+    Ok(created.into_iter().collect())
 }
 
 /// Creates customers and returns their ids by slug. Every visibility switch is off (default deny).
@@ -397,11 +406,15 @@ async fn write(cx: &WriteCx, sql: &str, records: Vec<Json>) -> Result<()> {
     Ok(())
 }
 
-/// Changes SIMs.
+/// Changes SIMs. One that only moves to another device has not changed itself: devices may be closed to who sees the SIM.
 pub(super) async fn update_sims(cx: &WriteCx, changed: &[SimRecord<'_, '_>]) -> Result<()> {
     let sql =
         "UPDATE sim SET imsi = coalesce(r.imsi, sim.imsi), msisdn = coalesce(r.msisdn, sim.msisdn),
-            state = r.state, customer_id = r.customer, updated_at = $2
+            state = r.state, customer_id = r.customer,
+            updated_at = CASE WHEN (r.state, r.customer) IS NOT DISTINCT FROM (sim.state, sim.customer_id)
+                    AND coalesce(r.imsi, sim.imsi) IS NOT DISTINCT FROM sim.imsi
+                    AND coalesce(r.msisdn, sim.msisdn) IS NOT DISTINCT FROM sim.msisdn
+                THEN sim.updated_at ELSE $2 END
         FROM jsonb_to_recordset($1) AS r(id uuid, imsi text, msisdn text, state text, customer uuid)
         WHERE sim.tenant_id = current_tenant() AND sim.sim_id = r.id";
     write(cx, sql, changed.iter().map(SimRecord::json).collect()).await

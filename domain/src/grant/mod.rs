@@ -5,7 +5,7 @@
 
 pub(crate) mod entity;
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, DbErr};
@@ -95,13 +95,15 @@ pub async fn add(cx: WriteCx, subject: &str, targets: Vec<GrantTarget>) -> Resul
         let text = format!("at most {MAX_TARGETS} targets in one call");
         return Err(Error::limit(text, MAX_TARGETS as u64, targets.len() as u64));
     }
+    // In one order, so that two calls wait for each other and never in a circle; each once.
+    let targets: BTreeSet<GrantTarget> = targets.into_iter().collect();
     for target in &targets {
         insert(&cx, subject, *target).await?;
     }
     let grants = by_subject(&cx, subject).await?;
     cx.commit(Change::SegmentGranted {
         subject: subject.to_owned(),
-        targets,
+        targets: targets.into_iter().collect(),
     })
     .await?;
     Ok(grants)

@@ -166,6 +166,27 @@ pub(super) async fn insert(cx: &WriteCx, definition: &LabelDefinition) -> Result
     cx.insert(row).await.map_err(taken)
 }
 
+/// Lets nobody change or delete these definitions until the transaction ends: what is set is what they allow.
+pub(super) async fn hold_definitions(cx: &WriteCx, keys: &[&str]) -> Result<()> {
+    let keys = keys.iter().filter(|key| !key.contains('\0'));
+    cx.execute(
+        "SELECT FROM label_definition WHERE tenant_id = $1 AND key = ANY($2) ORDER BY label_id FOR SHARE",
+        [cx.scope().tenant().uuid().into(), texts(keys)],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Changes of one object's labels come one after the other.
+pub(super) async fn lock_object<I: Id>(cx: &WriteCx, labelled: Labelled, object: I) -> Result<()> {
+    let table = labelled.table();
+    let sql =
+        format!("SELECT FROM {table} WHERE tenant_id = $1 AND {table}_id = $2 FOR NO KEY UPDATE");
+    let values = [cx.scope().tenant().uuid().into(), object.uuid().into()];
+    cx.execute(&sql, values).await?;
+    Ok(())
+}
+
 /// Lets nobody set the label until the transaction ends: a value refers to its definition.
 pub(super) async fn lock(cx: &WriteCx, id: LabelId) -> Result<()> {
     cx.execute(

@@ -3,3 +3,4 @@
 mod assignment;
 mod file;
 mod house;
+mod race;

@@ -44,6 +44,15 @@ fn refused(at: &At<'_>) -> bool {
     at.way.path.contains("00000000") || at.way.path.contains("\"\"")
 }
 
+/// What a dry run of one new SIM says, or the import of one bad row.
+fn dry(at: &At<'_>, of_new: Value, of_bad: Value) -> Value {
+    if at.way.path.contains("dryRun") {
+        of_new
+    } else {
+        of_bad
+    }
+}
+
 fn made(at: &At<'_>, value: Value) -> Value {
     if refused(at) { Value::Null } else { value }
 }
@@ -57,6 +66,7 @@ ways! { WAYS:
     "ImportFleetPayload" Admins "mutation { importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { % } }" => one;
     "ImportFleetPayload" Admins "mutation { importFleet(input: { csv: \"\" }) { % } }" => one;
     "FleetReport" Admins "mutation { importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { report { % } } }" => one;
+    "FleetReport" Admins "mutation { importFleet(input: { csv: \"iccid,state,customer,labels\\n8944509123456789012,ACTIVE,Newcomer,novelty=1\\n\", dryRun: true }) { report { % } } }" => one;
     "FleetRowError" Admins "mutation { importFleet(input: { csv: \"iccid,state\\n1,ACTIVE\\n\" }) { report { errors { % } } } }" => one;
     "CustomerPayload" Admins "mutation { updateCustomer(input: { customerId: $customer, firstName: \"Ada\" }) { % } }" => one;
     "CustomerPayload" Admins "mutation { archiveCustomer(input: { customerId: \"cus_00000000000000000000000000000000\" }) { % } }" => one;
@@ -115,14 +125,14 @@ rows! { ROWS:
     "ImportFleetPayload.report" Admins "report { rejected }" => |at| made(at, json!({ "rejected": 1 }));
     "ImportFleetPayload.userErrors" Admins "userErrors { code }" => |at| none_or(at, "INVALID_INPUT");
     "FleetReport.rows" Admins "" => |_| json!(1);
-    "FleetReport.created" Admins "" => |_| json!(0);
+    "FleetReport.created" Admins "" => |at| dry(at, json!(1), json!(0));
     "FleetReport.updated" Admins "" => |_| json!(0);
     "FleetReport.unchanged" Admins "" => |_| json!(0);
-    "FleetReport.newCustomers" Admins "" => |_| json!([]);
+    "FleetReport.newCustomers" Admins "" => |at| dry(at, json!(["Newcomer"]), json!([]));
     "FleetReport.newDevices" Admins "" => |_| json!(0);
-    "FleetReport.newLabels" Admins "" => |_| json!([]);
-    "FleetReport.rejected" Admins "" => |_| json!(1);
-    "FleetReport.errors" Admins "errors { line }" => |_| json!([{ "line": 2 }]);
+    "FleetReport.newLabels" Admins "" => |at| dry(at, json!(["novelty"]), json!([]));
+    "FleetReport.rejected" Admins "" => |at| dry(at, json!(0), json!(1));
+    "FleetReport.errors" Admins "errors { line }" => |at| dry(at, json!([]), json!([{ "line": 2 }]));
     "FleetReport.errorsTruncated" Admins "" => |_| json!(false);
     "FleetRowError.line" Admins "" => |_| json!(2);
     "FleetRowError.code" Admins "" => |_| json!("*");
