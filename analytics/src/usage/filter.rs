@@ -95,9 +95,9 @@ pub(super) fn is_in(
     values: &[Key],
     parameters: &mut Parameters,
 ) -> Result<String> {
-    // In the cubes these stand for none, which is asked for as `Key::None`; nothing has them as its own.
-    let nobody = [Key::Id(uuid::Uuid::nil()), Key::Text(String::new())];
-    let values: Vec<&Key> = values.iter().filter(|key| !nobody.contains(key)).collect();
+    // In the cubes the nil id stands for none, which is asked for as `Key::None`; nothing has it as its own.
+    let nobody = Key::Id(uuid::Uuid::nil());
+    let values: Vec<&Key> = values.iter().filter(|key| **key != nobody).collect();
     if values.is_empty() {
         return Ok("false".into());
     }

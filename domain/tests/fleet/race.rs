@@ -1,7 +1,7 @@
 //! Two changes of one thing at once: neither undoes the other, and what one relies on stays until it is made.
 
 use domain::{
-    Error, Result,
+    Code, Error, Result,
     customer::{self, ContactPatch, CustomerPatch, NewCustomer},
     grant::{self, GrantTarget},
     id::SimId,
@@ -129,8 +129,7 @@ async fn a_definition_that_is_deleted_meanwhile_is_not_found() {
             async { label::delete(write().await?, definition).await },
         );
         let codes = [set.map(|_| ()), deleted].map(|it| it.err().as_ref().map(Error::code));
-        use domain::Code::{Conflict, NotFound};
-        let fine = [[Some(NotFound), None], [None, Some(Conflict)]];
+        let fine = [[Some(Code::NotFound), None], [None, Some(Code::Conflict)]];
         assert!(fine.contains(&codes), "round {round}: {codes:?}");
     }
 }
@@ -189,7 +188,7 @@ async fn a_name_that_is_taken_while_a_file_is_imported_is_a_conflict() {
         );
         let codes = [imported.map(|_| ()), created.map(|_| ())];
         for error in codes.into_iter().filter_map(Result::err) {
-            assert_eq!(error.code(), domain::Code::Conflict, "round {round}");
+            assert_eq!(error.code(), Code::Conflict, "round {round}");
         }
     }
 }

@@ -155,6 +155,22 @@ fn keys<T: Into<Key>>(ids: Vec<T>) -> Vec<Key> {
     ids.into_iter().map(Into::into).collect()
 }
 
+/// The empty text stands for unknown in the cubes, which callers read as null: it is nobody's value.
 fn texts(texts: impl IntoIterator<Item = String>) -> Vec<Key> {
-    texts.into_iter().map(Key::Text).collect()
+    let known = texts.into_iter().filter(|text| !text.is_empty());
+    known.map(Key::Text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_empty_text_is_nobodys_value() {
+        let asked = ["", "LTE"].map(str::to_owned).to_vec();
+        let Ok(Filter::In { values, .. }) = filter(UsageFilter::RadioAccessTypes(asked)) else {
+            panic!("not a list");
+        };
+        assert_eq!(values, [Key::Text("LTE".into())]);
+    }
 }
