@@ -57,11 +57,17 @@ impl Turns {
                     }
                     continue;
                 }
-                while let Poll::Ready(Some(load)) = asked.poll_next_unpin(cx) {
-                    loads.push(load);
+                // Those that are asked for while others run begin when all of them have ended: which of two loads is faster must not
+                // decide what is loaded together afterwards.
+                if loads.is_empty() {
+                    while let Poll::Ready(Some(load)) = asked.poll_next_unpin(cx) {
+                        loads.push(load);
+                    }
                 }
+                let were_running = !loads.is_empty();
                 while let Poll::Ready(Some(())) = loads.poll_next_unpin(cx) {}
-                if !ready.is_set.load(Ordering::Acquire) {
+                let have_ended = were_running && loads.is_empty();
+                if !have_ended && !ready.is_set.load(Ordering::Acquire) {
                     return Poll::Pending;
                 }
             }
@@ -125,6 +131,41 @@ mod tests {
             tokio::task::yield_now().await;
             Ok(keys.iter().map(|key| (*key, key + 1_000)).collect())
         }
+    }
+
+    /// A key whose load takes so many turns of the runtime.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+    struct Slow(usize);
+
+    impl Loader<Slow> for Counting {
+        type Value = u32;
+        type Error = Infallible;
+
+        async fn load(&self, keys: &[Slow]) -> Result<HashMap<Slow, u32>, Infallible> {
+            for _ in 0..keys.iter().map(|slow| slow.0).max().unwrap_or_default() {
+                tokio::task::yield_now().await;
+            }
+            Ok(keys.iter().map(|key| (*key, 7)).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_fast_load_waits_for_what_follows_a_slow_one() {
+        let loads = Arc::new(AtomicUsize::new(0));
+        let (ask, turns) = turns();
+        let loader = |ask: UnboundedSender<Load>| {
+            let spawn = move |load| drop(ask.unbounded_send(load));
+            DataLoader::new(Counting(loads.clone()), spawn).delay(Duration::ZERO)
+        };
+        // Two kinds of objects, loaded side by side, whose owners are of one kind.
+        let (fast, slow, owners) = (loader(ask.clone()), loader(ask.clone()), loader(ask));
+        let field = async |objects: &DataLoader<Counting>, key: Slow, owner: u32| {
+            objects.load_one(key).await.expect("never fails");
+            owners.load_one(owner).await.expect("never fails")
+        };
+        let fields = futures::future::join(field(&fast, Slow(1), 1), field(&slow, Slow(50), 2));
+        assert_eq!(turns.take(fields).await, (Some(1_001), Some(1_002)));
+        assert_eq!(loads.load(Ordering::Relaxed), 1, "of owners");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
