@@ -24,6 +24,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Clock, Error, IdempotencyKey, Result, Scope, audit,
     change::Change,
+    id::Id,
     row::{Columns, Decode},
     sql::Sql,
 };
@@ -138,9 +139,10 @@ impl Tx {
         }
     }
 
-    fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+    /// The connection, for one more statement.
+    fn counted(&self) -> &DatabaseTransaction {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+        &self.inner
     }
 
     async fn all<T: Decode>(
@@ -148,10 +150,7 @@ impl Tx {
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<T>> {
-        let rows = self
-            .inner
-            .query_all_raw(self.statement(sql, values))
-            .await?;
+        let rows = self.counted().query_all_raw(statement(sql, values)).await?;
         rows.iter().map(decode).collect()
     }
 
@@ -160,10 +159,7 @@ impl Tx {
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Option<T>> {
-        let row = self
-            .inner
-            .query_one_raw(self.statement(sql, values))
-            .await?;
+        let row = self.counted().query_one_raw(statement(sql, values)).await?;
         row.as_ref().map(decode).transpose()
     }
 
@@ -172,14 +168,18 @@ impl Tx {
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<ExecResult, DbErr> {
-        self.inner.execute_raw(self.statement(sql, values)).await
+        self.counted().execute_raw(statement(sql, values)).await
     }
 
     async fn insert<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
         let insert = A::Entity::insert(row);
-        insert.exec_without_returning(&self.inner).await.map(drop)
+        let inserted = insert.exec_without_returning(self.counted()).await;
+        inserted.map(drop)
     }
+}
+
+fn statement(sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
 fn decode<T: Decode>(row: &QueryResult) -> Result<T> {
@@ -284,20 +284,33 @@ impl WriteCx {
 
     /// Inserts a row, unless a unique key of the table has it. The raw error is returned so that constraint names can be matched.
     pub(crate) async fn insert_if_new<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
-        self.cx.tx.statements.fetch_add(1, Ordering::Relaxed);
         let nothing = OnConflict::new().do_nothing().to_owned();
         let insert = A::Entity::insert(row).on_conflict(nothing).try_insert();
-        let inserted = insert.exec_without_returning(&self.cx.tx.inner).await;
+        let inserted = insert.exec_without_returning(self.cx.tx.counted()).await;
         inserted.map(drop)
     }
 
     /// Writes those columns of a row that are set, by its key. The raw error is returned so that constraint names can be
     /// matched.
     pub(crate) async fn update<A: ActiveModelTrait>(&self, row: A) -> Result<(), DbErr> {
-        self.cx.tx.statements.fetch_add(1, Ordering::Relaxed);
         let update = A::Entity::update(row);
-        let updated = update.exec_without_returning(&self.cx.tx.inner).await;
+        let updated = update.exec_without_returning(self.cx.tx.counted()).await;
         updated.map(drop)
+    }
+
+    /// Locks the row of the caller's tenant that has this id, `FOR` this strength, until the transaction ends: what is read of it
+    /// next still holds when it is written.
+    pub(crate) async fn lock<I: Id>(
+        &self,
+        strength: &str,
+        (table, column): (&str, &str),
+        id: I,
+    ) -> Result<()> {
+        let sql =
+            format!("SELECT FROM {table} WHERE tenant_id = $1 AND {column} = $2 FOR {strength}");
+        let values = [self.scope().tenant().uuid().into(), id.uuid().into()];
+        self.execute(&sql, values).await?;
+        Ok(())
     }
 
     /// Runs a statement for its effect and returns how many rows it touched. The raw error is returned so that constraint
@@ -423,18 +436,12 @@ pub(crate) fn violated_constraint(error: &DbErr) -> Option<String> {
 /// A constraint's name and the client's error for violating it.
 pub(crate) type OnViolation = (&'static str, fn() -> Error);
 
-/// The same of a failure that has become an error already.
-pub(crate) fn on_violation(error: Error, known: &[OnViolation]) -> Error {
+/// Turns a violated constraint into an error for the client, by the constraint's name.
+pub(crate) fn on_constraint(error: impl Into<Error>, known: &[OnViolation]) -> Error {
+    let error = error.into();
     let name = error.database().and_then(violated_constraint);
     let known = name.and_then(|name| known.iter().find(|(constraint, _)| *constraint == name));
     known.map_or(error, |(_, to_error)| to_error())
-}
-
-/// Turns a violated constraint into an error for the client, by the constraint's name.
-pub(crate) fn on_constraint(error: DbErr, known: &[OnViolation]) -> Error {
-    violated_constraint(&error)
-        .and_then(|name| known.iter().find(|(constraint, _)| *constraint == name))
-        .map_or_else(|| Error::from(error), |(_, to_error)| to_error())
 }
 
 #[cfg(test)]

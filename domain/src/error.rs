@@ -4,6 +4,7 @@
 //! changes. Messages are for people and may. The cause of an `Internal` or `Unavailable` error is logged
 //! where it is turned into an answer and never reaches a client.
 
+use serde::Serialize;
 use strum::{AsRefStr, Display};
 
 /// Stable machine code of a failure.
@@ -52,15 +53,19 @@ pub struct Error {
 }
 
 /// What a client's program can do something with, besides the code.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Details {
     /// The input field that is wrong, with its parents, as the domain spells it: `filter.iccids`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// The limit that was exceeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// What there was instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub actual: Option<u64>,
     /// What would do instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
 }
 

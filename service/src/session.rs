@@ -14,7 +14,8 @@ use domain::{
 };
 use tokio::sync::{OnceCell, Semaphore};
 
-/// A caller, both stores, and one snapshot of Postgres for all that is read. Made for one request, job step or event, and dropped with it, so that nothing leaks from one tenant's into another's. Cloning is cheap.
+/// A caller, both stores, and one snapshot of Postgres for all that is read. Made for one request, job step or event, and dropped
+/// with it, so that nothing leaks from one tenant's into another's. Cloning is cheap.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 

@@ -129,15 +129,10 @@ pub(super) async fn sim_counts(
     Ok(counts)
 }
 
-/// Keeps others from changing the customer until the transaction ends, so that what is read of it next still holds when it is
-/// written.
+/// One change of a customer comes after the other.
 pub(super) async fn lock(cx: &WriteCx, id: CustomerId) -> Result<()> {
-    cx.execute(
-        "SELECT FROM customer WHERE tenant_id = $1 AND customer_id = $2 FOR NO KEY UPDATE",
-        [cx.scope().tenant().uuid().into(), id.uuid().into()],
-    )
-    .await?;
-    Ok(())
+    cx.lock("NO KEY UPDATE", ("customer", "customer_id"), id)
+        .await
 }
 
 /// Names a customer of the caller's tenant.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DbErr, Value};
+use sea_orm::Value;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Code, Error, ReadCx, Result, SystemCx, WriteCx,
-    db::{OnViolation, on_constraint, on_violation},
+    db::{OnViolation, on_constraint},
     identifier::{Imsi, Msisdn},
     label::Labelled,
 };
@@ -296,12 +296,8 @@ const NAMES: [OnViolation; 6] = [
     ("label_definition_key_key", changed),
 ];
 
-fn constraint(error: DbErr) -> Error {
+fn constraint(error: impl Into<Error>) -> Error {
     on_constraint(error, &NAMES)
-}
-
-fn taken_meanwhile(error: Error) -> Error {
-    on_violation(error, &NAMES)
 }
 
 /// Runs an insert that returns what is new by name or key, with its id.
@@ -310,7 +306,7 @@ async fn create(cx: &WriteCx, sql: &str, records: Vec<Json>) -> Result<HashMap<S
         return Ok(HashMap::new());
     }
     let values = [Json::from(records).into(), cx.now().into()];
-    let created = cx.all(sql, values).await.map_err(taken_meanwhile)?;
+    let created = cx.all(sql, values).await.map_err(constraint)?;
     Ok(created.into_iter().collect())
 }
 

@@ -136,14 +136,16 @@ pub(super) async fn by_objects<I: Id>(
     Ok(labels)
 }
 
-pub(super) async fn by_keys(
-    cx: &ReadCx,
+/// The definitions with these keys, which nobody changes or deletes until the transaction ends: what is set is what they allow.
+pub(super) async fn held_by_keys(
+    cx: &WriteCx,
     keys: &[&str],
 ) -> Result<HashMap<String, LabelDefinition>> {
     let mut sql = LabelDefinition::scoped(cx)?;
     // Postgres has no text with a NUL, so nothing is defined by one.
     let keys = keys.iter().filter(|key| !key.contains('\0'));
     sql.push(" AND ").push_any("definition.key", texts(keys));
+    sql.push(" ORDER BY definition.label_id FOR SHARE OF definition");
     let definitions: Vec<LabelDefinition> = cx.select(sql).await?;
     let by_key = definitions.into_iter().map(|it| (it.key.clone(), it));
     Ok(by_key.collect())
@@ -166,35 +168,17 @@ pub(super) async fn insert(cx: &WriteCx, definition: &LabelDefinition) -> Result
     cx.insert(row).await.map_err(taken)
 }
 
-/// Lets nobody change or delete these definitions until the transaction ends: what is set is what they allow.
-pub(super) async fn hold_definitions(cx: &WriteCx, keys: &[&str]) -> Result<()> {
-    let keys = keys.iter().filter(|key| !key.contains('\0'));
-    cx.execute(
-        "SELECT FROM label_definition WHERE tenant_id = $1 AND key = ANY($2) ORDER BY label_id FOR SHARE",
-        [cx.scope().tenant().uuid().into(), texts(keys)],
-    )
-    .await?;
-    Ok(())
-}
-
 /// Changes of one object's labels come one after the other.
 pub(super) async fn lock_object<I: Id>(cx: &WriteCx, labelled: Labelled, object: I) -> Result<()> {
     let table = labelled.table();
-    let sql =
-        format!("SELECT FROM {table} WHERE tenant_id = $1 AND {table}_id = $2 FOR NO KEY UPDATE");
-    let values = [cx.scope().tenant().uuid().into(), object.uuid().into()];
-    cx.execute(&sql, values).await?;
-    Ok(())
+    let column = format!("{table}_id");
+    cx.lock("NO KEY UPDATE", (table, &column), object).await
 }
 
 /// Lets nobody set the label until the transaction ends: a value refers to its definition.
 pub(super) async fn lock(cx: &WriteCx, id: LabelId) -> Result<()> {
-    cx.execute(
-        "SELECT FROM label_definition WHERE tenant_id = $1 AND label_id = $2 FOR UPDATE",
-        [cx.scope().tenant().uuid().into(), id.uuid().into()],
-    )
-    .await?;
-    Ok(())
+    cx.lock("UPDATE", ("label_definition", "label_id"), id)
+        .await
 }
 
 pub(super) async fn set_options(cx: &WriteCx, definition: &LabelDefinition) -> Result<()> {

@@ -128,8 +128,7 @@ pub(crate) async fn label<I: Id + ToString>(
     let keys = set.iter().map(|label| label.key.as_str());
     let keys: Vec<&str> = keys.chain(remove.iter().map(String::as_str)).collect();
     store::lock_object(&cx, labelled, object).await?;
-    store::hold_definitions(&cx, &keys).await?;
-    let definitions = store::by_keys(&cx, &keys).await?;
+    let definitions = store::held_by_keys(&cx, &keys).await?;
     let named = Named::new(&definitions, &keys);
     let mut errors = Vec::new();
     let mut values = Vec::with_capacity(set.len());

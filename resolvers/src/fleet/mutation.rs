@@ -17,8 +17,8 @@ pub(crate) struct FleetMutation;
 
 #[Object]
 impl FleetMutation {
-    /// Imports a fleet: customers, SIMs, devices, labels and assignment history. Importing the same file again
-    /// changes nothing. Bad rows are reported and do not stop the others; otherwise all of the file is kept, or nothing, if the
+    /// Imports a fleet: customers, SIMs, devices, labels and assignment history. Importing a file
+    /// again of which no row was rejected changes nothing. Bad rows are reported and do not stop the others; otherwise all of the file is kept, or nothing, if the
     /// request breaks off. The tenant's intake may wait for it. Needs `INVENTORY_WRITE`.
     async fn import_fleet(
         &self,

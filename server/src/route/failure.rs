@@ -97,23 +97,9 @@ impl Failure {
 
     /// What a program can do something with.
     fn extensions(&self) -> Value {
-        let mut value = json!({ "code": self.code.as_ref() });
-        if let Some(details) = &self.details {
-            let named = [
-                ("field", details.field.as_ref().map(|it| json!(it))),
-                ("limit", details.limit.map(|it| json!(it))),
-                ("actual", details.actual.map(|it| json!(it))),
-                (
-                    "suggestion",
-                    details.suggestion.as_ref().map(|it| json!(it)),
-                ),
-            ];
-            for (name, said) in named {
-                if let Some(said) = said {
-                    value[name] = said;
-                }
-            }
-        }
+        let details = self.details.as_deref().map(|details| json!(details));
+        let mut value = details.unwrap_or_else(|| json!({}));
+        value["code"] = self.code.as_ref().into();
         value
     }
 
