@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use analytics::Store;
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
 use domain::{
-    Db, Scope, customer, identity, label,
+    customer,
+    identity::VerifiedClaims,
+    label,
     list::{List as _, Order},
     paging::PageRequest,
     sim::{Sim, SimFilter},
@@ -14,7 +15,7 @@ use domain::{
 use resolvers::Api;
 use serde::{Deserialize, Serialize};
 use server::auth::{self, Verifier};
-use service::Entry;
+use service::{Entry, Session};
 
 /// Rows of a page.
 pub(crate) const PAGE: i32 = 50;
@@ -23,14 +24,12 @@ pub(crate) const PAGE: i32 = 50;
 pub(crate) struct Plain {
     /// Checks tokens exactly as the server does.
     pub(crate) verifier: Verifier,
-    /// The inventory.
-    pub(crate) db: Db,
-    /// The cubes.
-    pub(crate) store: Store,
+    /// Where callers come in.
+    pub(crate) entry: Entry,
     /// GraphQL without the server around it.
     pub(crate) api: Api,
     /// The caller of the routes that take no token.
-    pub(crate) scope: Scope,
+    pub(crate) claims: VerifiedClaims,
 }
 
 type Shared = State<Arc<Plain>>;
@@ -57,22 +56,16 @@ async fn verified_page(
     headers: HeaderMap,
     Json(ask): Json<Ask>,
 ) -> Answer<Data> {
-    let scope = async {
+    let answer = async {
         let claims = plain.verifier.verify(auth::bearer(&headers)?).await?;
-        identity::resolve(&plain.db, &claims).await
+        page(&plain.entry.enter(&claims, "bench").await?, ask).await
     };
-    let scope = scope.await.map_err(|error| failed(&error))?;
-    page(&plain.db, &scope, ask)
-        .await
-        .map(Json)
-        .map_err(|error| failed(&error))
+    answer.await.map(Json).map_err(|error| failed(&error))
 }
 
 async fn bare_page(State(plain): Shared, Json(ask): Json<Ask>) -> Answer<Data> {
-    page(&plain.db, &plain.scope, ask)
-        .await
-        .map(Json)
-        .map_err(|error| failed(&error))
+    let answer = async { page(&plain.entry.enter(&plain.claims, "bench").await?, ask).await };
+    answer.await.map(Json).map_err(|error| failed(&error))
 }
 
 async fn bare_graphql(
@@ -82,8 +75,7 @@ async fn bare_graphql(
     if let Err(refused) = plain.api.admit(&mut request) {
         return Json(*refused);
     }
-    let entry = Entry::new(plain.db.clone(), plain.store.clone());
-    match entry.enter(plain.scope.clone(), "bench").await {
+    match plain.entry.enter(&plain.claims, "bench").await {
         Ok(session) => Json(plain.api.execute(session, request).await),
         Err(error) => {
             let error = async_graphql::ServerError::new(error.to_string(), None);
@@ -100,8 +92,8 @@ fn failed(error: &domain::Error) -> (axum::http::StatusCode, String) {
 }
 
 /// The statements of the GraphQL question, in its order.
-async fn page(db: &Db, scope: &Scope, ask: Ask) -> domain::Result<Data> {
-    let cx = db.read(scope).await?;
+async fn page(session: &Session, ask: Ask) -> domain::Result<Data> {
+    let cx = session.read().await?;
     let request = PageRequest::relay(Some(PAGE), ask.after, None, None)?;
     let page = Sim::page(&cx, &SimFilter::default(), Order::default(), &request).await?;
     let mut customers: Vec<_> = page

@@ -111,7 +111,7 @@ impl Stage {
         let deliverer = deliverer.map_err(|error| explain(&error))?;
         let parts = Parts {
             verifier: Arc::new(verifier(config)?),
-            entry,
+            entry: entry.clone(),
             api: Api::new(config.graphql),
             intake: intake.clone(),
             checks: Vec::new(),
@@ -120,10 +120,9 @@ impl Stage {
         };
         let plain = Plain {
             verifier: verifier(config)?,
-            db: db.clone(),
-            store: store.clone(),
+            entry,
             api: Api::new(config.graphql),
-            scope: admin.clone(),
+            claims: claims(),
         };
         Ok(Self {
             token: token(config, now)?,
@@ -142,11 +141,14 @@ impl Stage {
     }
 }
 
-fn administrator() -> Scope {
+fn claims() -> VerifiedClaims {
     let claims = VerifiedClaims::new("bench".into(), "bench".into(), Role::TenantAdmin, None);
-    let claims = claims.expect("an administrator's claims");
+    claims.expect("an administrator's claims")
+}
+
+fn administrator() -> Scope {
     let (segment, visibility) = (Segment::default(), Visibility::ALL);
-    Scope::of_token(fleet::tenant(), &claims, segment, visibility)
+    Scope::of_token(fleet::tenant(), &claims(), segment, visibility)
 }
 
 fn verifier(config: &Config) -> Result<Verifier> {

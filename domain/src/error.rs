@@ -183,7 +183,7 @@ impl Error {
     }
 
     /// What the database said, if it is the cause.
-    pub(crate) fn database(&self) -> Option<&sea_orm::DbErr> {
+    pub(crate) fn database(&self) -> Option<&tokio_postgres::Error> {
         self.source.as_ref()?.downcast_ref()
     }
 
@@ -204,36 +204,4 @@ impl Error {
             text
         })
     }
-
-    /// Whether a lock was waited for longer than [`crate::journal::bound_waits`] allows.
-    pub fn is_lock_timeout(&self) -> bool {
-        let source = self.source.as_ref();
-        let cause = source.and_then(|source| source.downcast_ref::<sea_orm::DbErr>());
-        cause.is_some_and(crate::db::is_lock_timeout)
-    }
-}
-
-impl From<sea_orm::DbErr> for Error {
-    fn from(error: sea_orm::DbErr) -> Self {
-        use sea_orm::DbErr;
-        let passing = match &error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-            other if crate::db::is_cut_off(other) => true,
-            other => crate::db::sql_state(other).is_some_and(|state| passes(&state)),
-        };
-        if passing {
-            Self::unavailable("the inventory store does not answer", error)
-        } else {
-            Self::internal(error)
-        }
-    }
-}
-
-/// Whether a failure is the server's condition and not the statement's fault: lost connections (08), conflicts between
-/// transactions (40), no disk, memory or connections (53), a lock that others keep (55P03), shutting down (57), system
-/// errors (58).
-fn passes(sql_state: &str) -> bool {
-    ["08", "40", "53", "55P03", "57", "58"]
-        .iter()
-        .any(|class| sql_state.starts_with(class))
 }

@@ -41,7 +41,10 @@ pub(crate) fn push<C>(sql: &mut Sql, filter: &Filter<C>, is: &impl Fn(&mut Sql, 
             push(sql, part, is);
             sql.push(") IS NOT TRUE");
         }
-        Filter::Is(condition) => is(sql, condition),
+        Filter::Is(condition) => {
+            sql.vary();
+            is(sql, condition);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{fmt, hash::Hash, str::FromStr};
 
-use sea_orm::{ColIdx, QueryResult, TryGetError, TryGetable};
+use tokio_postgres::types::{FromSql, Type, accepts};
 use uuid::Uuid;
 
 use crate::Error;
@@ -47,10 +47,12 @@ macro_rules! ids {
             }
         }
 
-        impl TryGetable for $name {
-            fn try_get_by<I: ColIdx>(row: &QueryResult, column: I) -> Result<Self, TryGetError> {
-                Uuid::try_get_by(row, column).map(Self)
+        impl<'a> FromSql<'a> for $name {
+            fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+                Uuid::from_sql(ty, raw).map(Self)
             }
+
+            accepts!(UUID);
         }
 
         impl fmt::Display for $name {

@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
 };
 
-use sea_orm::{QueryResult, TryGetable};
+use tokio_postgres::{Row, types::FromSql};
 
 use crate::{Error, Result};
 
@@ -16,35 +16,39 @@ pub(crate) trait Decode: Sized {
     /// # Errors
     /// `INTERNAL` when a column is not what it is read as: what is stored is damaged, or the statement is another one.
     fn decode(row: &mut Columns<'_>) -> Result<Self>;
+
+    /// Reads a whole row.
+    ///
+    /// # Errors
+    /// Those of [`Self::decode`].
+    fn read(row: &Row) -> Result<Self> {
+        Self::decode(&mut Columns { row, next: 0 })
+    }
 }
 
 /// The columns of a row that are not read yet.
 pub(crate) struct Columns<'a> {
-    row: &'a QueryResult,
+    row: &'a Row,
     next: usize,
 }
 
 impl<'a> Columns<'a> {
-    pub(crate) fn of(row: &'a QueryResult) -> Self {
-        Self { row, next: 0 }
-    }
-
     /// The next column.
-    pub(crate) fn get<T: TryGetable>(&mut self) -> Result<T> {
+    pub(crate) fn get<T: FromSql<'a>>(&mut self) -> Result<T> {
         let at = self.next;
         self.next += 1;
-        self.row.try_get_by_index(at).map_err(Error::internal)
+        self.row.try_get(at).map_err(Error::internal)
     }
 
     /// The next column, as a word of a closed set.
     pub(crate) fn word<W: FromStr>(&mut self) -> Result<W> {
-        word(&self.get::<String>()?)
+        word(self.get()?)
     }
 
     /// The next column, as words of a closed set.
     pub(crate) fn words<W: FromStr>(&mut self) -> Result<Vec<W>> {
-        let texts: Vec<String> = self.get()?;
-        texts.iter().map(|text| word(text)).collect()
+        let texts: Vec<&str> = self.get()?;
+        texts.into_iter().map(word).collect()
     }
 
     /// The next column, as a number that is not negative.
@@ -54,7 +58,7 @@ impl<'a> Columns<'a> {
 
     /// The next column, text that has the digits of a number.
     pub(crate) fn number<N: FromStr<Err = ParseIntError>>(&mut self) -> Result<N> {
-        self.get::<String>()?.parse().map_err(Error::internal)
+        self.get::<&str>()?.parse().map_err(Error::internal)
     }
 }
 
@@ -67,7 +71,7 @@ fn word<W: FromStr>(text: &str) -> Result<W> {
 /// A row is read into a tuple of its columns.
 macro_rules! tuples {
     ($(($($column:ident),+))+) => {$(
-        impl<$($column: TryGetable),+> Decode for ($($column,)+) {
+        impl<$($column: for<'a> FromSql<'a>),+> Decode for ($($column,)+) {
             fn decode(row: &mut Columns<'_>) -> Result<Self> {
                 Ok(($(row.get::<$column>()?,)+))
             }

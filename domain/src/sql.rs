@@ -15,6 +15,7 @@ use crate::{
 pub(crate) struct Sql {
     text: String,
     values: Vec<Value>,
+    varies: bool,
 }
 
 impl Sql {
@@ -22,6 +23,7 @@ impl Sql {
         Self {
             text: text.to_owned(),
             values: Vec::new(),
+            varies: false,
         }
     }
 
@@ -72,6 +74,16 @@ impl Sql {
             .push(" < ")
             .bind(period.to());
         self.push(")");
+    }
+
+    /// Says that the text depends on what was asked or by whom: there are many of its kind, and each has a plan of its own.
+    pub(crate) fn vary(&mut self) {
+        self.varies = true;
+    }
+
+    /// Whether the text is one of few, whose plans are worth keeping.
+    pub(crate) fn is_fixed(&self) -> bool {
+        !self.varies
     }
 
     /// The text and its values, in order.
@@ -127,6 +139,7 @@ pub(crate) fn push_segments(sql: &mut Sql, scope: &Scope, alias: &str, rows: Vis
     let Segments::Part(segment) = scope.segments() else {
         return;
     };
+    sql.vary();
     if segment.is_empty() {
         sql.push(" AND false");
         return;

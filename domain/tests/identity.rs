@@ -4,18 +4,22 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use domain::{
-    Code, Db, FixedClock, Role, Scope, audit,
-    identity::{VerifiedClaims, resolve},
+    Code, Db, FixedClock, ReadCx, Role, Scope, audit,
+    customer::{Customer, CustomerFilter},
+    identity::{Known, VerifiedClaims},
+    list::{List as _, Order},
+    paging::PageRequest,
     scope::Segments,
     tenant::{self, NewTenant},
 };
-use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection};
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
 use testkit::PostgresDb;
 
 struct Fixture {
     _postgres: PostgresDb,
     owner: DatabaseConnection,
     db: Db,
+    known: Known,
 }
 
 async fn fixture() -> Fixture {
@@ -45,6 +49,7 @@ async fn fixture() -> Fixture {
         _postgres: postgres,
         owner,
         db,
+        known: Known::default(),
     }
 }
 
@@ -60,19 +65,46 @@ async fn create(db: &Db, slug: &str) -> domain::Result<tenant::Tenant> {
     Ok(tenant)
 }
 
-async fn scope(db: &Db, tenant: &str, role: Role, customer: Option<&str>) -> domain::Result<Scope> {
+fn claims(
+    subject: &str,
+    tenant: &str,
+    role: Role,
+    customer: Option<&str>,
+) -> domain::Result<VerifiedClaims> {
     let customer = customer.map(str::to_owned);
-    resolve(
-        db,
-        &VerifiedClaims::new("eve".into(), tenant.into(), role, customer)?,
-    )
-    .await
+    VerifiedClaims::new(subject.into(), tenant.into(), role, customer)
+}
+
+impl Fixture {
+    async fn open(
+        &self,
+        tenant: &str,
+        role: Role,
+        customer: Option<&str>,
+    ) -> domain::Result<ReadCx> {
+        let claims = claims("eve", tenant, role, customer)?;
+        self.known.open(&self.db, &claims).await
+    }
+
+    async fn scope(
+        &self,
+        tenant: &str,
+        role: Role,
+        customer: Option<&str>,
+    ) -> domain::Result<Scope> {
+        Ok(self.open(tenant, role, customer).await?.scope().clone())
+    }
+
+    async fn change(&self, sql: &str) {
+        self.owner.execute_unprepared(sql).await.expect("changed");
+    }
 }
 
 #[tokio::test]
 async fn a_customer_user_sees_its_customer_behind_its_switches_and_its_own_tenants_grants() {
     let fixture = fixture().await;
-    let alpha = scope(&fixture.db, "alpha", Role::CustomerUser, Some("bosch"))
+    let alpha = fixture
+        .scope("alpha", Role::CustomerUser, Some("bosch"))
         .await
         .expect("known");
     assert!(alpha.visibility().devices && !alpha.visibility().sims);
@@ -85,14 +117,16 @@ async fn a_customer_user_sees_its_customer_behind_its_switches_and_its_own_tenan
         1,
         "grants of beta do not count in alpha"
     );
-    let beta = scope(&fixture.db, "beta", Role::Viewer, None)
+    let beta = fixture
+        .scope("beta", Role::Viewer, None)
         .await
         .expect("known");
     let Segments::Part(segment) = beta.segments() else {
         panic!("a part")
     };
     assert_eq!((segment.within, segment.customers.len()), (None, 2));
-    let staff = scope(&fixture.db, "beta", Role::Support, None)
+    let staff = fixture
+        .scope("beta", Role::Support, None)
         .await
         .expect("known");
     assert_eq!(staff.segments(), &Segments::All);
@@ -106,7 +140,8 @@ async fn unknown_tenants_and_other_tenants_customers_are_nobody() {
         ("alpha", Role::CustomerUser, Some("dyer")),
         ("alpha", Role::Viewer, Some("nobody")),
     ] {
-        let error = scope(&fixture.db, tenant, role, customer)
+        let error = fixture
+            .scope(tenant, role, customer)
             .await
             .expect_err("nobody");
         assert_eq!(error.code(), Code::Unauthenticated);
@@ -114,22 +149,151 @@ async fn unknown_tenants_and_other_tenants_customers_are_nobody() {
 }
 
 #[tokio::test]
-async fn a_switch_counts_from_the_next_request_on() {
+async fn what_changes_about_a_caller_counts_from_the_next_request_on() {
     let fixture = fixture().await;
-    let sql = "UPDATE customer SET see_sims = true; DELETE FROM segment_grant";
+    let user = async || {
+        fixture
+            .scope("alpha", Role::CustomerUser, Some("bosch"))
+            .await
+    };
+    let viewer = async || match fixture.scope("alpha", Role::Viewer, None).await {
+        Ok(scope) => scope.segments().clone(),
+        Err(error) => panic!("{error}"),
+    };
+    // Both are known from here on.
+    assert!(!user().await.expect("known").visibility().sims);
+    assert!(matches!(viewer().await, Segments::Part(segment) if segment.customers.len() == 1));
+
+    fixture.change("UPDATE customer SET see_sims = true").await;
+    assert!(user().await.expect("known").visibility().sims);
+    fixture.change("UPDATE customer SET see_sims = false").await;
+    assert!(!user().await.expect("known").visibility().sims);
+    fixture.change("DELETE FROM segment_grant").await;
+    assert!(matches!(viewer().await, Segments::Part(segment) if segment.is_empty()));
     fixture
-        .owner
-        .execute_unprepared(sql)
+        .change(
+            "INSERT INTO segment_grant (tenant_id, subject, customer_id, created_at)
+               SELECT tenant_id, 'eve', customer_id, now() FROM customer",
+        )
+        .await;
+    assert!(matches!(viewer().await, Segments::Part(segment) if segment.customers.len() == 1));
+    fixture
+        .change("UPDATE segment_grant SET subject = 'adam'")
+        .await;
+    assert!(matches!(viewer().await, Segments::Part(segment) if segment.is_empty()));
+    fixture
+        .change("UPDATE customer SET archived_at = now()")
+        .await;
+    let gone = user().await.map_err(|error| error.code());
+    assert_eq!(gone.err(), Some(Code::Unauthenticated));
+    fixture
+        .change("UPDATE customer SET archived_at = NULL")
+        .await;
+    assert!(user().await.is_ok());
+    fixture
+        .change("DELETE FROM segment_grant; DELETE FROM customer")
+        .await;
+    assert!(user().await.is_err());
+}
+
+#[tokio::test]
+async fn a_snapshot_for_somebody_who_was_here_takes_one_round_trip_until_something_changes() {
+    let fixture = fixture().await;
+    let open = async || {
+        let cx = fixture
+            .open("alpha", Role::CustomerUser, Some("bosch"))
+            .await;
+        let cx = cx.expect("known");
+        (cx.trips(), cx.statements())
+    };
+    // The statement that opens a tenant; the version travels with it when there is one to compare.
+    assert_eq!(open().await, (1, 1));
+    assert_eq!(open().await, (1, 2));
+    // What decides nothing about callers changes nothing: a name, a new customer.
+    fixture
+        .change(
+            "UPDATE customer SET name = name || '!';
+             INSERT INTO customer (tenant_id, slug, name, created_at)
+               SELECT tenant_id, 'acme', 'Acme', now() FROM tenant",
+        )
+        .await;
+    assert_eq!(open().await, (1, 2));
+    fixture
+        .change("UPDATE customer SET see_usage = true WHERE slug = 'acme'")
+        .await;
+    assert_eq!(open().await, (1, 1));
+    assert_eq!(open().await, (1, 2));
+}
+
+#[tokio::test]
+async fn scopes_of_ten_thousand_callers_with_grants_stay_within_their_bound() {
+    let fixture = fixture().await;
+    fixture
+        .change(
+            "INSERT INTO customer (tenant_id, slug, name, created_at)
+               SELECT tenant_id, 'c' || n, 'C ' || n, now() FROM tenant, generate_series(1, 200) AS n WHERE slug = 'alpha';
+             INSERT INTO segment_grant (tenant_id, subject, customer_id, created_at)
+               SELECT tenant_id, 'everybody' || n, customer_id, now() FROM customer, generate_series(1, 40) AS n",
+        )
+        .await;
+    for n in 0..10_000 {
+        // Each is somebody else to the cache: another customer's token.
+        let (subject, customer) = (
+            format!("everybody{}", n % 40 + 1),
+            format!("c{}", n % 200 + 1),
+        );
+        let claims = claims(&subject, "alpha", Role::Viewer, Some(&customer));
+        let opened = fixture
+            .known
+            .open(&fixture.db, &claims.expect("claims"))
+            .await;
+        opened.expect("known");
+    }
+    let bytes = fixture.known.bytes();
+    assert!((8 << 20..=16 << 20).contains(&bytes), "{bytes} bytes");
+}
+
+#[tokio::test]
+async fn requests_that_are_dropped_leave_every_connection_idle() {
+    let fixture = fixture().await;
+    let claims = claims("eve", "alpha", Role::TenantAdmin, None).expect("claims");
+    for n in 0..1_000_u32 {
+        let request = async {
+            let cx = fixture.known.open(&fixture.db, &claims).await?;
+            let page = PageRequest::relay(Some(10), None, None, None)?;
+            let customers = CustomerFilter::default();
+            Customer::page(&cx, &customers, Order::default(), &page).await
+        };
+        // Broken off at every place in turn: each time that it is polled it comes a little further.
+        let mut request = std::pin::pin!(request);
+        for _ in 0..n % 8 {
+            if futures::poll!(request.as_mut()).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+               AND application_name = 'simcube' AND state LIKE 'idle in transaction%'";
+    let busy = async || {
+        let row = fixture
+            .owner
+            .query_one_raw(Statement::from_string(DbBackend::Postgres, sql));
+        let row = row.await.expect("an answer").expect("a row");
+        row.try_get_by_index::<i64>(0).expect("a number")
+    };
+    // All connections are asked for, so that none is on its way back; then they are looked at.
+    let all = (fixture.db.system().await, fixture.db.system().await);
+    drop(all);
+    while busy().await > 0 {
+        tokio::task::yield_now().await;
+    }
+    let cx = fixture
+        .known
+        .open(&fixture.db, &claims)
         .await
-        .expect("updated");
-    let user = scope(&fixture.db, "alpha", Role::CustomerUser, Some("bosch"))
-        .await
-        .expect("known");
-    assert!(user.visibility().sims);
-    let viewer = scope(&fixture.db, "alpha", Role::Viewer, None)
-        .await
-        .expect("known");
-    assert!(matches!(viewer.segments(), Segments::Part(segment) if segment.is_empty()));
+        .expect("a connection");
+    assert_eq!(cx.trips(), 1);
 }
 
 #[tokio::test]
@@ -175,13 +339,15 @@ async fn audited(fixture: &Fixture) -> Vec<String> {
 #[tokio::test]
 async fn platform_staff_leave_a_trace_and_staff_of_the_tenant_do_not() {
     let fixture = fixture().await;
-    let admin = scope(&fixture.db, "alpha", Role::PlatformAdmin, None)
+    let admin = fixture
+        .scope("alpha", Role::PlatformAdmin, None)
         .await
         .expect("known");
     audit::crossing(&fixture.db, &admin, "Usage")
         .await
         .expect("written");
-    let own = scope(&fixture.db, "alpha", Role::TenantAdmin, None)
+    let own = fixture
+        .scope("alpha", Role::TenantAdmin, None)
         .await
         .expect("known");
     audit::crossing(&fixture.db, &own, "Usage")

@@ -223,6 +223,7 @@ impl MigratorTrait for Migrator {
             Box::new(CUSTOMER_ARCHIVE),
             Box::new(IDEMPOTENCY),
             Box::new(STORE_IDENTITY),
+            Box::new(ACCESS_VERSION),
         ]
     }
 }
@@ -295,6 +296,12 @@ const STORE_IDENTITY: Script = Script {
     name: "m0011_store_identity",
     up: &[include_str!("../postgres/0011_store_identity.up.sql")],
     down: include_str!("../postgres/0011_store_identity.down.sql"),
+};
+
+const ACCESS_VERSION: Script = Script {
+    name: "m0012_access_version",
+    up: &[include_str!("../postgres/0012_access_version.up.sql")],
+    down: include_str!("../postgres/0012_access_version.down.sql"),
 };
 
 impl MigrationName for Script {

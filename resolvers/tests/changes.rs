@@ -2,7 +2,10 @@
 
 mod world;
 
-use domain::{Role, identity, identity::VerifiedClaims};
+use domain::{
+    Role,
+    identity::{Known, VerifiedClaims},
+};
 use serde_json::{Value, json};
 use world::{Caller, World};
 
@@ -80,7 +83,8 @@ async fn a_customer_is_created_changed_and_archived() {
         )
         .expect("claims")
     };
-    let shut = identity::resolve(&world.db, &claims())
+    let shut = Known::default()
+        .open(&world.db, &claims())
         .await
         .map_err(|error| error.code());
     assert_eq!(shut.err(), Some(domain::Code::Unauthenticated));
@@ -99,7 +103,7 @@ async fn a_customer_is_created_changed_and_archived() {
     .await["customer"]
         .clone();
     assert!(back["archivedAt"].is_null());
-    assert!(identity::resolve(&world.db, &claims()).await.is_ok());
+    assert!(Known::default().open(&world.db, &claims()).await.is_ok());
     let trace = world.audited("alpha");
     let of_customers: Vec<&str> = trace
         .iter()

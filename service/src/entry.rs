@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use analytics::Store;
 use domain::{
-    Db, Permission, Result, Scope, audit,
+    Db, Permission, Result, Role, Scope, audit,
     id::TenantId,
-    identity::{self, VerifiedClaims},
+    identity::{self, Known, VerifiedClaims},
 };
 
 use tokio::sync::Semaphore;
@@ -35,6 +35,7 @@ impl Deliverer {
 pub struct Entry {
     db: Db,
     store: Store,
+    known: Known,
     imports: Arc<Semaphore>,
 }
 
@@ -44,6 +45,7 @@ impl Entry {
         Self {
             db,
             store,
+            known: Known::default(),
             imports: Arc::new(Semaphore::new(IMPORTS)),
         }
     }
@@ -53,7 +55,8 @@ impl Entry {
     /// # Errors
     /// `UNAUTHENTICATED` when the token names a tenant or customer that does not exist.
     pub async fn identify(&self, claims: &VerifiedClaims) -> Result<Scope> {
-        identity::resolve(&self.db, claims).await
+        let cx = self.known.open(&self.db, claims).await?;
+        Ok(cx.scope().clone())
     }
 
     /// Who the person at the server's terminal is: an administrator of the tenant with this slug, called `actor` in the
@@ -65,14 +68,19 @@ impl Entry {
         identity::operator(&self.db, slug, actor).await
     }
 
-    /// Lets a caller in to do `operation`. Staff of the platform leave a trace first.
+    /// Lets the caller of a verified token in to do `operation`. Staff of the platform leave a trace first.
     ///
     /// # Errors
-    /// `UNAVAILABLE` when the trace cannot be written: then nothing may be done.
-    pub async fn enter(&self, scope: Scope, operation: &str) -> Result<Session> {
+    /// `UNAUTHENTICATED` when the token names a tenant or customer that does not exist, `UNAVAILABLE` when the trace cannot be
+    /// written: then nothing may be done.
+    pub async fn enter(&self, claims: &VerifiedClaims, operation: &str) -> Result<Session> {
+        let snapshot = self.known.open(&self.db, claims).await?;
+        let scope = snapshot.scope().clone();
+        // Who leaves a trace lets go of the connection first: nobody waits for one with another one in hand.
+        let snapshot = (scope.role() != Role::PlatformAdmin).then_some(snapshot);
         audit::crossing(&self.db, &scope, operation).await?;
         let (db, store, imports) = (self.db.clone(), self.store.clone(), self.imports.clone());
-        Ok(Session::new(scope, db, store, imports))
+        Ok(Session::new(scope, snapshot, db, store, imports))
     }
 
     /// Lets a caller in who delivers usage records. Staff of the platform leave a trace first.

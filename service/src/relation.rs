@@ -14,6 +14,8 @@ use domain::{
     sim::{self, Sim},
 };
 
+use futures::try_join;
+
 use crate::Session;
 
 /// Which relations of SIMs are wanted.
@@ -50,17 +52,18 @@ impl SimRelations {
     ) -> Result<Self> {
         let cx = session.read().await?;
         let ids: Vec<SimId> = sims.clone().map(|sim| sim.id).collect();
-        let mut related = Self::default();
-        if wants.customer {
-            related.customers = Some(customers(&cx, sims.filter_map(|sim| sim.customer)).await?);
-        }
-        if wants.device && session.scope().may(Permission::DevicesRead) {
-            related.devices = Some(device::by_sims(&cx, &ids).await?);
-        }
-        if wants.labels {
-            related.labels = Some(label::by_sims(&cx, &ids).await?);
-        }
-        Ok(related)
+        let devices = wants.device && session.scope().may(Permission::DevicesRead);
+        let named = sims.filter_map(|sim| sim.customer);
+        let (customers, devices, labels) = try_join!(
+            wanted(wants.customer, customers(&cx, named)),
+            wanted(devices, device::by_sims(&cx, &ids)),
+            wanted(wants.labels, label::by_sims(&cx, &ids)),
+        )?;
+        Ok(Self {
+            customers,
+            devices,
+            labels,
+        })
     }
 }
 
@@ -98,18 +101,27 @@ impl DeviceRelations {
     ) -> Result<Self> {
         let cx = session.read().await?;
         let ids: Vec<DeviceId> = devices.clone().map(|device| device.id).collect();
-        let mut related = Self::default();
-        if wants.customer {
-            let named = devices.filter_map(|device| device.customer);
-            related.customers = Some(customers(&cx, named).await?);
-        }
-        if wants.sims && session.scope().may(Permission::SimsRead) {
-            related.sims = Some(sim::by_devices(&cx, &ids).await?);
-        }
-        if wants.labels {
-            related.labels = Some(label::by_devices(&cx, &ids).await?);
-        }
-        Ok(related)
+        let sims = wants.sims && session.scope().may(Permission::SimsRead);
+        let named = devices.filter_map(|device| device.customer);
+        let (customers, sims, labels) = try_join!(
+            wanted(wants.customer, customers(&cx, named)),
+            wanted(sims, sim::by_devices(&cx, &ids)),
+            wanted(wants.labels, label::by_devices(&cx, &ids)),
+        )?;
+        Ok(Self {
+            customers,
+            sims,
+            labels,
+        })
+    }
+}
+
+/// What is wanted is fetched, together with what else is.
+async fn wanted<T>(wanted: bool, fetch: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    if wanted {
+        fetch.await.map(Some)
+    } else {
+        Ok(None)
     }
 }
 

@@ -27,17 +27,24 @@ struct Inner {
     snapshot: Mutex<Snapshot>,
 }
 
-/// A snapshot that is opened when it is needed.
+/// A snapshot; after a change, one that is opened when it is needed.
 type Snapshot = Arc<OnceCell<Arc<ReadCx>>>;
 
 impl Session {
-    pub(crate) fn new(scope: Scope, db: Db, store: Store, imports: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(
+        scope: Scope,
+        snapshot: Option<ReadCx>,
+        db: Db,
+        store: Store,
+        imports: Arc<Semaphore>,
+    ) -> Self {
+        let snapshot = OnceCell::new_with(snapshot.map(Arc::new));
         Self(Arc::new(Inner {
             scope,
             db,
             store,
             imports,
-            snapshot: Mutex::default(),
+            snapshot: Mutex::new(Arc::new(snapshot)),
         }))
     }
 
@@ -59,7 +66,7 @@ impl Session {
         }
     }
 
-    /// The snapshot of Postgres: opened by the first that needs it, shared by all until the next change.
+    /// The snapshot of Postgres that all share until the next change; the first that needs it opens another one then.
     ///
     /// # Errors
     /// `UNAVAILABLE` when Postgres does not answer.
@@ -113,5 +120,10 @@ impl Session {
     /// Postgres statements that the snapshot has taken so far.
     pub fn statements(&self) -> u64 {
         self.snapshot().get().map_or(0, |cx| cx.statements())
+    }
+
+    /// Round trips to Postgres that the snapshot has taken so far.
+    pub fn trips(&self) -> u64 {
+        self.snapshot().get().map_or(0, |cx| cx.trips())
     }
 }

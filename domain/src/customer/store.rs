@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ActiveValue::Set, DbErr};
+use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
 use super::{
@@ -186,7 +186,7 @@ pub(super) async fn update(cx: &WriteCx, customer: &Customer) -> Result<()> {
     cx.update(changing(cx, customer)).await.map_err(taken)
 }
 
-fn taken(error: DbErr) -> Error {
+fn taken(error: impl Into<Error>) -> Error {
     on_constraint(
         error,
         &[

@@ -8,7 +8,7 @@ pub(crate) mod entity;
 use std::{collections::BTreeSet, fmt};
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, DbErr};
+use sea_orm::ActiveValue::Set;
 
 use entity::ActiveModel;
 
@@ -124,7 +124,7 @@ async fn insert(cx: &WriteCx, subject: &str, target: GrantTarget) -> Result<()> 
     cx.insert_if_new(row).await.map_err(unknown)
 }
 
-fn unknown(error: DbErr) -> Error {
+fn unknown(error: impl Into<Error>) -> Error {
     on_constraint(
         error,
         &[

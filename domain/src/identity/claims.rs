@@ -3,9 +3,9 @@
 use crate::{Code, Error, Result, Role, tenant::is_slug};
 
 /// What a token said, after its signature, issuer, audience and times were checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VerifiedClaims {
-    subject: String,
+    pub(super) subject: String,
     pub(super) tenant: String,
     role: Role,
     pub(super) customer: Option<String>,

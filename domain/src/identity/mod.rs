@@ -1,10 +1,13 @@
-//! From a verified token to a [`Scope`]. Tenant, customer, visibility switches and grants are read on every
-//! request, so that a change takes effect with the next one.
+//! From a verified token to a [`Scope`]. Whether tenant, customer, visibility switches and grants are as they were is asked
+//! with every request, so that a change takes effect with the next one.
 
 mod claims;
+mod known;
 
 pub use claims::VerifiedClaims;
 use claims::nobody;
+pub use known::Known;
+use uuid::Uuid;
 
 use crate::{
     Db, Error, Result, Scope, SystemCx,
@@ -17,6 +20,7 @@ use crate::{
 /// What is stored about a caller: a row for each grant, and one when there is none.
 struct Row {
     tenant: TenantId,
+    version: Option<Uuid>,
     customer: Option<CustomerId>,
     visibility: Visibility,
     granted_customer: Option<CustomerId>,
@@ -28,6 +32,7 @@ impl Decode for Row {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
             tenant: row.get()?,
+            version: row.get()?,
             customer: row.get()?,
             visibility: Visibility {
                 devices: row.get()?,
@@ -44,20 +49,21 @@ impl Decode for Row {
 }
 
 const RESOLVE: &str = "\
-SELECT t.tenant_id, c.customer_id,
+SELECT t.tenant_id, v.version, c.customer_id,
        coalesce(c.see_devices, false), coalesce(c.see_sims, false), coalesce(c.see_sessions, false),
        coalesce(c.see_usage, false), coalesce(c.see_billing, false),
        g.customer_id, g.sim_id, g.device_id
   FROM tenant t
+  LEFT JOIN access_version v ON v.tenant_id = t.tenant_id
   LEFT JOIN customer c ON c.tenant_id = t.tenant_id AND c.slug = $2 AND c.archived_at IS NULL
   LEFT JOIN segment_grant g ON g.tenant_id = t.tenant_id AND g.subject = $3
  WHERE t.slug = $1";
 
-/// The scope of one request.
+/// The scope of a verified token, and the version of what it is made from.
 ///
 /// # Errors
 /// `UNAUTHENTICATED` when the tenant or the customer does not exist, `UNAVAILABLE` when the store does not answer.
-pub async fn resolve(db: &Db, claims: &VerifiedClaims) -> Result<Scope> {
+async fn resolve(db: &Db, claims: &VerifiedClaims) -> Result<(Scope, Option<Uuid>)> {
     let cx = db.system().await?;
     let rows = read(&cx, claims).await?;
     let first = rows.first().ok_or_else(nobody)?;
@@ -73,12 +79,8 @@ pub async fn resolve(db: &Db, claims: &VerifiedClaims) -> Result<Scope> {
         segment.sims.extend(row.granted_sim);
         segment.devices.extend(row.granted_device);
     }
-    Ok(Scope::of_token(
-        first.tenant,
-        claims,
-        segment,
-        first.visibility,
-    ))
+    let scope = Scope::of_token(first.tenant, claims, segment, first.visibility);
+    Ok((scope, first.version))
 }
 
 async fn read(cx: &SystemCx, claims: &VerifiedClaims) -> Result<Vec<Row>> {

@@ -3,7 +3,7 @@
 pub(crate) mod entity;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, DbErr};
+use sea_orm::ActiveValue::Set;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -100,7 +100,7 @@ pub async fn create(cx: &SystemCx, new: NewTenant) -> Result<Tenant> {
     })
 }
 
-fn taken(error: DbErr) -> Error {
+fn taken(error: impl Into<Error>) -> Error {
     on_constraint(
         error,
         &[

@@ -19,7 +19,7 @@ use domain::{
     Clock as _, Db, FixedClock, Role, Scope, SystemClock, customer, device, fleet,
     id::BatchId,
     identifier::Iccid,
-    identity::{self, VerifiedClaims},
+    identity::{Known, VerifiedClaims},
     journal,
     list::{List as _, Order},
     paging::PageRequest,
@@ -103,17 +103,16 @@ impl World {
         world
     }
 
-    pub(crate) async fn scope(&self, caller: Caller) -> Scope {
+    fn claims(caller: Caller) -> VerifiedClaims {
         let Caller(tenant, role, customer) = caller;
-        let claims = VerifiedClaims::new(
-            caller.subject(),
-            tenant.into(),
-            role,
-            customer.map(Into::into),
-        );
-        identity::resolve(&self.db, &claims.expect("claims"))
-            .await
-            .expect("scope")
+        let customer = customer.map(Into::into);
+        let claims = VerifiedClaims::new(caller.subject(), tenant.into(), role, customer);
+        claims.expect("claims")
+    }
+
+    pub(crate) async fn scope(&self, caller: Caller) -> Scope {
+        let cx = Known::default().open(&self.db, &Self::claims(caller)).await;
+        cx.expect("a snapshot").scope().clone()
     }
 
     pub(crate) async fn run(&self, caller: Caller, query: &str, variables: Value) -> Value {
@@ -128,10 +127,8 @@ impl World {
         variables: Value,
     ) -> (Value, u64) {
         let entry = Entry::new(self.db.clone(), self.store.clone());
-        let session = entry
-            .enter(self.scope(caller).await, "test")
-            .await
-            .expect("entered");
+        let session = entry.enter(&Self::claims(caller), "test").await;
+        let session = session.expect("entered");
         let variables = async_graphql::Variables::from_json(variables);
         let mut document = async_graphql::Request::new(query).variables(variables);
         let response = match self.api.admit(&mut document) {

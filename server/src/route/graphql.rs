@@ -12,7 +12,7 @@ use axum::{
     extract::{RawQuery, State},
     response::{IntoResponse, Redirect, Response},
 };
-use domain::{Code, Scope};
+use domain::{Code, identity::VerifiedClaims};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 use super::{
     App, Failure,
     failure::status,
+    known,
     layer::RequestId,
     negotiate::{self, Media},
 };
@@ -37,9 +38,9 @@ pub(super) async fn post(
     };
     let form = Form { media, id };
     let outcome = async {
-        let scope = app.authenticate(&headers).await?;
+        let claims = app.authenticate(&headers).await?;
         let request = read_body(&headers, body, app.http().graphql_body_bytes).await?;
-        run(&app, request, scope, &Method::POST, &form).await
+        run(&app, request, &claims, &Method::POST, &form).await
     };
     outcome.await.unwrap_or_else(|failure| form.refuse(failure))
 }
@@ -59,9 +60,9 @@ pub(super) async fn get(
     };
     let form = Form { media, id };
     let outcome = async {
-        let scope = app.authenticate(&headers).await?;
+        let claims = app.authenticate(&headers).await?;
         let request = read_query(query.as_deref().unwrap_or_default())?;
-        run(&app, request, scope, &Method::GET, &form).await
+        run(&app, request, &claims, &Method::GET, &form).await
     };
     outcome.await.unwrap_or_else(|failure| form.refuse(failure))
 }
@@ -180,7 +181,7 @@ fn read_fields(mut fields: Map<String, Value>) -> Result<Request, Failure> {
 async fn run(
     app: &App,
     mut request: Request,
-    scope: Scope,
+    claims: &VerifiedClaims,
     method: &Method,
     form: &Form,
 ) -> Result<Response, Failure> {
@@ -188,7 +189,7 @@ async fn run(
         return Ok(form.answer(*refused));
     }
     let session = match prepare(&mut request, method) {
-        Ok(operation) => app.entry().enter(scope, &operation).await?,
+        Ok(operation) => known(app.entry().enter(claims, &operation)).await?,
         Err(Refusal::Failure(failure)) => return Err(failure),
         Err(Refusal::Document(error)) => {
             return Ok(form.answer(Outcome::from_errors(vec![*error])));

@@ -6,7 +6,7 @@ use axum::{
     extract::{RawQuery, State},
     response::{IntoResponse as _, Response},
 };
-use domain::{Code, Result as DomainResult, Scope};
+use domain::{Code, Result as DomainResult, identity::VerifiedClaims};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use ingest::{
     format::Format,
@@ -15,7 +15,7 @@ use ingest::{
 };
 use serde_json::{Value, json};
 
-use super::{App, Failure};
+use super::{App, Failure, known};
 
 /// `POST /api/v1/ingest/cdrs`: JSON, NDJSON or CloudEvents.
 pub(super) async fn cdrs(
@@ -23,9 +23,9 @@ pub(super) async fn cdrs(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let scope = app.authenticate(&headers).await?;
+    let claims = app.authenticate(&headers).await?;
     let format = Format::of_records(text(&headers, &header::CONTENT_TYPE));
-    deliver(&app, scope, "ingest cdrs", format, &headers, body).await
+    deliver(&app, &claims, "ingest cdrs", format, &headers, body).await
 }
 
 /// `POST /api/v1/ingest/data-streamer?stream=NAME`: usage records of emnify or 1NCE.
@@ -35,10 +35,18 @@ pub(super) async fn data_streamer(
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, Failure> {
-    let scope = app.authenticate(&headers).await?;
+    let claims = app.authenticate(&headers).await?;
     let stream = stream_of(query.as_deref().unwrap_or_default())?;
     let format = Format::of_data_streamer(&stream, text(&headers, &header::CONTENT_TYPE));
-    deliver(&app, scope, "ingest data-streamer", format, &headers, body).await
+    deliver(
+        &app,
+        &claims,
+        "ingest data-streamer",
+        format,
+        &headers,
+        body,
+    )
+    .await
 }
 
 fn stream_of(query: &str) -> Result<String, Failure> {
@@ -62,12 +70,13 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 async fn deliver(
     app: &App,
-    scope: Scope,
+    claims: &VerifiedClaims,
     operation: &str,
     format: DomainResult<Format>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
+    let scope = known(app.entry().identify(claims)).await?;
     let deliverer = app.entry().enter_to_deliver(&scope, operation).await?;
     let format = format.map_err(unsupported)?;
     let intake = app.intake()?;

@@ -17,7 +17,7 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
     routing::{get, post},
 };
-use domain::{Code, Scope};
+use domain::{Code, identity::VerifiedClaims};
 use http::HeaderMap;
 use resolvers::Api;
 use service::Entry;
@@ -91,13 +91,16 @@ impl App {
         }
     }
 
-    /// Who asks, from the token of this very request.
-    async fn authenticate(&self, headers: &HeaderMap) -> Result<Scope, Failure> {
-        let token = auth::bearer(headers)?;
-        let claims = self.0.verifier.verify(token).await?;
-        let known = tokio::time::timeout(PATIENCE, self.0.entry.identify(&claims)).await;
-        Ok(known.map_err(|_| Failure::new(Code::Unavailable, "the store does not answer"))??)
+    /// Who asks, by the token of this very request.
+    async fn authenticate(&self, headers: &HeaderMap) -> Result<VerifiedClaims, Failure> {
+        Ok(self.0.verifier.verify(auth::bearer(headers)?).await?)
     }
+}
+
+/// What the store says of a caller, in the time that it may take.
+async fn known<T>(asked: impl Future<Output = domain::Result<T>>) -> Result<T, Failure> {
+    let known = tokio::time::timeout(PATIENCE, asked).await;
+    Ok(known.map_err(|_| Failure::new(Code::Unavailable, "the store does not answer"))??)
 }
 
 /// Every route of the server.

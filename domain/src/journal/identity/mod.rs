@@ -19,7 +19,7 @@ mod older;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DbErr, Value};
+use sea_orm::Value;
 use uuid::Uuid;
 
 pub use hash::{Content, identity};
@@ -28,7 +28,7 @@ pub use older::Older;
 
 use crate::{
     Error, Result, SystemCx,
-    db::violated_constraint,
+    db::{Failure, violated_constraint},
     row::{Columns, Decode},
     sql::uuids,
 };
@@ -221,10 +221,10 @@ async fn insert(
 /// Inserts all of `claims` and says so; inserts nothing when one of them is known.
 async fn insert_as_new(cx: &SystemCx, month: Month, claims: &[&Claim]) -> Result<bool> {
     cx.execute("SAVEPOINT claims", []).await?;
-    let inserted: Result<u64, DbErr> = cx.execute(INSERT, columns(claims)).await;
+    let inserted: Result<u64, Failure> = cx.execute(INSERT, columns(claims)).await;
     match inserted {
         Ok(_) => Ok(true),
-        Err(error) if violated_constraint(&error) == Some(key_of(month)) => {
+        Err(error) if violated_constraint(&error) == Some(&key_of(month)) => {
             cx.execute("ROLLBACK TO SAVEPOINT claims", []).await?;
             Ok(false)
         }

@@ -1,9 +1,10 @@
 //! Months of receipt: the partitions of the identities, opened and dropped.
 
+use crate::{
+    Db, Result, SystemCx,
+    db::{Failure, is_lock_timeout},
+};
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
-use sea_orm::DbErr;
-
-use crate::{Db, Result, SystemCx, db::is_lock_timeout};
 
 /// Key of the lock around claiming: shared by claims until their transaction ends, exclusive while a month is opened or
 /// dropped. No tenant's id ends in it.
@@ -133,7 +134,7 @@ pub async fn drop_months(
     Ok(dropped)
 }
 
-async fn drop_month(cx: &SystemCx, month: Month) -> Result<(), DbErr> {
+async fn drop_month(cx: &SystemCx, month: Month) -> Result<(), Failure> {
     cx.execute("SET LOCAL lock_timeout = '1s'", []).await?;
     let sql = "SELECT pg_advisory_xact_lock($1)";
     cx.execute(sql, [MONTH_LOCK.into()]).await?;

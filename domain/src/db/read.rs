@@ -1,0 +1,87 @@
+//! One caller's view of one tenant.
+
+use std::sync::Arc;
+
+use super::Transaction;
+use crate::{Clock, Result, Scope, row::Decode, sql::Sql};
+
+/// One caller's view of one tenant: the first argument of every function that reads tenant data.
+pub struct ReadCx {
+    pub(super) tx: Transaction,
+    scope: Scope,
+    clock: Arc<dyn Clock>,
+}
+
+impl ReadCx {
+    pub(super) fn new(tx: Transaction, scope: Scope, clock: Arc<dyn Clock>) -> Self {
+        Self { tx, scope, clock }
+    }
+
+    /// Runs a built statement and reads its rows.
+    pub(crate) async fn select<T: Decode>(&self, sql: Sql) -> Result<Vec<T>> {
+        let is_fixed = sql.is_fixed();
+        let (text, values) = sql.into_parts();
+        let rows = if is_fixed {
+            self.tx.kept(&text, &values).await?
+        } else {
+            self.tx.once(&text, &values).await?
+        };
+        rows.iter().map(T::read).collect()
+    }
+
+    /// Runs a built statement and reads its first row, if any.
+    pub(crate) async fn select_one<T: Decode>(&self, sql: Sql) -> Result<Option<T>> {
+        Ok(self.select(sql).await?.into_iter().next())
+    }
+
+    /// Who asks.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
+/// What every view of the database can do.
+macro_rules! reads {
+    ($type:ty) => {
+        impl $type {
+            /// Runs a statement of the program's own text and reads its rows.
+            pub(crate) async fn all<T: crate::row::Decode>(
+                &self,
+                sql: &str,
+                values: impl IntoIterator<Item = sea_orm::Value>,
+            ) -> crate::Result<Vec<T>> {
+                let values: Vec<_> = values.into_iter().collect();
+                let rows = self.tx.kept(sql, &values).await?;
+                rows.iter().map(T::read).collect()
+            }
+
+            /// Runs a statement of the program's own text and reads its first row, if any.
+            pub(crate) async fn one<T: crate::row::Decode>(
+                &self,
+                sql: &str,
+                values: impl IntoIterator<Item = sea_orm::Value>,
+            ) -> crate::Result<Option<T>> {
+                Ok(self.all(sql, values).await?.into_iter().next())
+            }
+
+            /// The present moment of this transaction's clock, in microseconds as Postgres keeps it: what is answered
+            /// is what is read later.
+            pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+                chrono::SubsecRound::trunc_subsecs(self.clock.now(), 6)
+            }
+
+            /// Statements sent so far, those that open a tenant included.
+            pub fn statements(&self) -> u64 {
+                self.tx.statements()
+            }
+
+            /// Round trips to the server so far: statements that are sent while others are under way travel with them.
+            pub fn trips(&self) -> u64 {
+                self.tx.trips()
+            }
+        }
+    };
+}
+pub(super) use reads;
+
+reads!(ReadCx);

@@ -1,0 +1,10 @@
+DROP TRIGGER grants_removed ON segment_grant;
+DROP TRIGGER grants_changed ON segment_grant;
+DROP TRIGGER grants_added ON segment_grant;
+DROP FUNCTION grants_changed;
+DROP TRIGGER customer_access_ended ON customer;
+DROP TRIGGER customer_access_changed ON customer;
+DROP FUNCTION customer_access_changed;
+DROP TRIGGER tenant_gets_access_version ON tenant;
+DROP FUNCTION tenant_gets_access_version;
+DROP TABLE access_version;
