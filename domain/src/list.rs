@@ -222,7 +222,7 @@ pub(crate) async fn by_parents<T: Listed, I: Id>(
         page,
         with_total,
     } = question;
-    let children = filtered::<T>(cx, filter)?;
+    let matching = filtered::<T>(cx, filter)?;
     let SortColumn { name, cast } = T::column(*field);
     let mut listings = HashMap::new();
     let mut asked = Vec::new();
@@ -231,7 +231,9 @@ pub(crate) async fn by_parents<T: Listed, I: Id>(
         let keyset = Keyset::new(name, cast, T::ID, *direction, &list);
         match keyset.position(page) {
             Ok(position) => asked.push((*id, keyset, position)),
-            Err(error) => drop(listings.insert(*id, Err(error))),
+            Err(error) => {
+                listings.insert(*id, Err(error));
+            }
         }
     }
     // Either none has a position, or the only one that the cursor belongs to.
@@ -239,7 +241,7 @@ pub(crate) async fn by_parents<T: Listed, I: Id>(
         return Ok(listings);
     };
     let of_parent = || {
-        let mut sql = children.clone();
+        let mut sql = matching.clone();
         sql.push(&format!(" AND {column} = parent.id"));
         let ids = asked.iter().map(|(id, ..)| id.uuid());
         let parents = sql.placeholder(uuids(ids));
@@ -247,29 +249,15 @@ pub(crate) async fn by_parents<T: Listed, I: Id>(
     };
     let (mut sql, from) = of_parent();
     keyset.push(&mut sql, page, position.clone());
-    let before = format!(
-        "SELECT parent.id, child.* {from} CROSS JOIN LATERAL (SELECT row_number() OVER () AS place, list.* FROM ("
-    );
-    let rows: Vec<Child<T>> = cx
-        .select(sql.wrapped(
-            &before,
-            ") AS list) AS child ORDER BY parent.id, child.place",
-        ))
-        .await?;
-    let mut totals: HashMap<Uuid, i64> = HashMap::new();
+    let mut children = select_children(cx, sql, &from).await?;
+    let mut totals = HashMap::new();
     if *with_total {
         let (sql, from) = of_parent();
-        let before = "SELECT parent.id, (SELECT count(*) FROM (";
-        let counted = sql.wrapped(before, &format!(") AS list) {from}"));
-        totals.extend(cx.select::<(Uuid, i64)>(counted).await?);
-    }
-    let mut children: HashMap<Uuid, Vec<T>> = HashMap::new();
-    for Child { parent, row } in rows {
-        children.entry(parent).or_default().push(row);
+        totals = count_children(cx, sql, &from).await?;
     }
     for (id, keyset, _) in &asked {
         let rows = children.remove(&id.uuid()).unwrap_or_default();
-        let total = totals.get(&id.uuid()).map(|total| u64::try_from(*total));
+        let total = totals.remove(&id.uuid()).map(u64::try_from);
         let position = |row: &T| (row.sort_key(*field), row.uuid());
         let listing = Listing {
             page: keyset.page(rows, page, position),
@@ -278,6 +266,30 @@ pub(crate) async fn by_parents<T: Listed, I: Id>(
         listings.insert(*id, Ok(listing));
     }
     Ok(listings)
+}
+
+/// The rows of each parent in `from`, in the order of `sql`, which selects those of one.
+async fn select_children<T: Decode>(
+    cx: &ReadCx,
+    sql: Sql,
+    from: &str,
+) -> Result<HashMap<Uuid, Vec<T>>> {
+    let before = format!(
+        "SELECT parent.id, child.* {from} CROSS JOIN LATERAL (SELECT row_number() OVER () AS place, list.* FROM ("
+    );
+    let after = ") AS list) AS child ORDER BY parent.id, child.place";
+    let mut children: HashMap<Uuid, Vec<T>> = HashMap::new();
+    for Child { parent, row } in cx.select(sql.wrapped(&before, after)).await? {
+        children.entry(parent).or_default().push(row);
+    }
+    Ok(children)
+}
+
+/// How many rows `sql` selects for each parent in `from`.
+async fn count_children(cx: &ReadCx, sql: Sql, from: &str) -> Result<HashMap<Uuid, i64>> {
+    let before = "SELECT parent.id, (SELECT count(*) FROM (";
+    let counted = sql.wrapped(before, &format!(") AS list) {from}"));
+    Ok(cx.select(counted).await?.into_iter().collect())
 }
 
 /// The visible ones among `ids`.
