@@ -145,6 +145,7 @@ pub enum RowCode {
     /// More or fewer fields than the header.
     WrongFieldCount,
     /// The line is not UTF-8.
+    #[strum(serialize = "INVALID_UTF_8")]
     InvalidUtf8,
     /// The file could not be read further.
     Unreadable,
