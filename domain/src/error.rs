@@ -4,18 +4,17 @@
 //! changes. Messages are for people and may. The cause of an `Internal` or `Unavailable` error is logged
 //! where it is turned into an answer and never reaches a client.
 
-use serde::Serialize;
-use strum::{AsRefStr, Display};
+use strum::{AsRefStr, Display, EnumMessage, VariantArray};
 
 /// Stable machine code of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr, EnumMessage, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
     /// The document is not GraphQL.
     ParseFailed,
     /// The document does not fit the contract.
     ValidationFailed,
-    /// The input is malformed: wrong type, impossible value, unknown enum word.
+    /// An input is malformed: an impossible value, an id of another kind, fields that contradict each other.
     InvalidInput,
     /// A cursor is damaged, or belongs to another list, filter or order.
     InvalidCursor,
@@ -25,19 +24,20 @@ pub enum Code {
     Forbidden,
     /// No such object for this caller. Objects of other tenants and segments answer the same.
     NotFound,
-    /// The request contradicts what is stored: a duplicate name, an overlapping validity.
+    /// The request contradicts what is stored: a name that is taken, something that is still in use.
     Conflict,
-    /// A backdated assignment reaches into usage that is already counted.
+    /// An assignment would reach into usage that is already counted.
     UsageAlreadyCounted,
-    /// A documented limit on depth, breadth, cost, size or time was exceeded.
+    /// A limit was exceeded: `actual` is more than `limit`. What is counted only up to the limit has one more as `actual`. A
+    /// question that takes the usage store too much time or memory has neither.
     LimitExceeded,
-    /// The cube cannot answer this combination exactly, so it does not answer it.
+    /// No cube answers this question exactly, so it is not answered; `suggestion` says what would do.
     NotExact,
     /// Too many requests; try again later.
     Throttled,
     /// An engine is down or starting; try again later.
     Unavailable,
-    /// Our fault.
+    /// Our fault. `requestId` finds it in the log.
     Internal,
 }
 
@@ -53,19 +53,15 @@ pub struct Error {
 }
 
 /// What a client's program can do something with, besides the code.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Details {
     /// The input field that is wrong, with its parents, as the domain spells it: `filter.iccids`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// The limit that was exceeded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
     /// What there was instead.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub actual: Option<u64>,
     /// What would do instead.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
 }
 

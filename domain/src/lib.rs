@@ -33,6 +33,7 @@ pub mod sim;
 mod sql;
 pub mod tenant;
 mod text;
+pub mod usage;
 
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use db::{Db, ReadCx, SystemCx, WriteCx};

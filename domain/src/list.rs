@@ -152,7 +152,7 @@ pub(crate) async fn page<T: Listed>(
     let SortColumn { name, cast } = T::column(field);
     let keyset = Keyset::new(name, cast, T::ID, direction, &(T::WHAT, filter));
     let mut sql = filtered::<T>(cx, filter)?;
-    keyset.push(&mut sql, page)?;
+    keyset.push(&mut sql, page, keyset.position(page)?);
     let rows = cx.select(sql).await?;
     Ok(keyset.page(rows, page, |row: &T| (row.sort_key(field), row.uuid())))
 }
@@ -206,65 +206,90 @@ impl<T: Decode> Decode for Child<T> {
 }
 
 /// The answers to one question about each of several parents, whose ids are in `column`: one statement for all pages, and one
-/// for all totals.
+/// for all totals. A cursor is one parent's: the others are answered `INVALID_CURSOR`.
 ///
 /// # Errors
-/// Those of [`page`].
+/// `FORBIDDEN` when they are closed to the caller.
 pub(crate) async fn by_parents<T: Listed, I: Id>(
     cx: &ReadCx,
     column: &str,
     parents: &[I],
     question: &Question<T::Condition, T::Field>,
-) -> Result<HashMap<I, Listing<T>>> {
+) -> Result<HashMap<I, Result<Listing<T>>>> {
     let Question {
         filter,
         order: Order { field, direction },
         page,
         with_total,
     } = question;
-    let of_parent = || -> Result<(Sql, String)> {
-        let mut sql = filtered::<T>(cx, filter)?;
-        sql.push(&format!(" AND {column} = parent.id"));
-        let parents = sql.placeholder(uuids(parents.iter().map(|id| id.uuid())));
-        Ok((sql, format!("FROM unnest({parents}) AS parent (id)")))
-    };
+    let matching = filtered::<T>(cx, filter)?;
     let SortColumn { name, cast } = T::column(*field);
-    let keyset = Keyset::new(name, cast, T::ID, *direction, &(T::WHAT, filter));
-    let (mut sql, from) = of_parent()?;
-    keyset.push(&mut sql, page)?;
-    let before = format!(
-        "SELECT parent.id, child.* {from} CROSS JOIN LATERAL (SELECT row_number() OVER () AS place, list.* FROM ("
-    );
-    let rows: Vec<Child<T>> = cx
-        .select(sql.wrapped(
-            &before,
-            ") AS list) AS child ORDER BY parent.id, child.place",
-        ))
-        .await?;
-    let mut totals: HashMap<Uuid, i64> = HashMap::new();
+    let mut listings = HashMap::new();
+    let mut asked = Vec::new();
+    for id in parents {
+        let list = (T::WHAT, filter, column, id.uuid());
+        let keyset = Keyset::new(name, cast, T::ID, *direction, &list);
+        match keyset.position(page) {
+            Ok(position) => asked.push((*id, keyset, position)),
+            Err(error) => {
+                listings.insert(*id, Err(error));
+            }
+        }
+    }
+    // Either none has a position, or the only one that the cursor belongs to.
+    let Some((_, keyset, position)) = asked.first() else {
+        return Ok(listings);
+    };
+    let of_parent = || {
+        let mut sql = matching.clone();
+        sql.push(&format!(" AND {column} = parent.id"));
+        let ids = asked.iter().map(|(id, ..)| id.uuid());
+        let parents = sql.placeholder(uuids(ids));
+        (sql, format!("FROM unnest({parents}) AS parent (id)"))
+    };
+    let (mut sql, from) = of_parent();
+    keyset.push(&mut sql, page, position.clone());
+    let mut children = select_children(cx, sql, &from).await?;
+    let mut totals = HashMap::new();
     if *with_total {
-        let (sql, from) = of_parent()?;
-        let before = "SELECT parent.id, (SELECT count(*) FROM (";
-        let counted: Vec<(Uuid, i64)> = cx
-            .select(sql.wrapped(before, &format!(") AS list) {from}")))
-            .await?;
-        totals.extend(counted);
+        let (sql, from) = of_parent();
+        totals = count_children(cx, sql, &from).await?;
     }
-    let mut children: HashMap<Uuid, Vec<T>> = HashMap::new();
-    for Child { parent, row } in rows {
-        children.entry(parent).or_default().push(row);
-    }
-    let listing = |id: &I| {
+    for (id, keyset, _) in &asked {
         let rows = children.remove(&id.uuid()).unwrap_or_default();
-        let total = totals.get(&id.uuid()).map(|total| u64::try_from(*total));
+        let total = totals.remove(&id.uuid()).map(u64::try_from);
         let position = |row: &T| (row.sort_key(*field), row.uuid());
         let listing = Listing {
             page: keyset.page(rows, page, position),
             total: total.transpose().map_err(Error::internal)?,
         };
-        Ok((*id, listing))
-    };
-    parents.iter().map(listing).collect()
+        listings.insert(*id, Ok(listing));
+    }
+    Ok(listings)
+}
+
+/// The rows of each parent in `from`, in the order of `sql`, which selects those of one.
+async fn select_children<T: Decode>(
+    cx: &ReadCx,
+    sql: Sql,
+    from: &str,
+) -> Result<HashMap<Uuid, Vec<T>>> {
+    let before = format!(
+        "SELECT parent.id, child.* {from} CROSS JOIN LATERAL (SELECT row_number() OVER () AS place, list.* FROM ("
+    );
+    let after = ") AS list) AS child ORDER BY parent.id, child.place";
+    let mut children: HashMap<Uuid, Vec<T>> = HashMap::new();
+    for Child { parent, row } in cx.select(sql.wrapped(&before, after)).await? {
+        children.entry(parent).or_default().push(row);
+    }
+    Ok(children)
+}
+
+/// How many rows `sql` selects for each parent in `from`.
+async fn count_children(cx: &ReadCx, sql: Sql, from: &str) -> Result<HashMap<Uuid, i64>> {
+    let before = "SELECT parent.id, (SELECT count(*) FROM (";
+    let counted = sql.wrapped(before, &format!(") AS list) {from}"));
+    Ok(cx.select(counted).await?.into_iter().collect())
 }
 
 /// The visible ones among `ids`.

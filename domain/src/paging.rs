@@ -1,11 +1,14 @@
 //! Keyset paging: every list uses these types, and this is the only code that reads or writes cursors.
 //!
 //! A cursor names the position of a row: the value it is sorted by and its id. It is bound to the list, filter and
-//! order it came from by a fingerprint, so a cursor of another question is refused instead of answering wrongly.
+//! order it came from, and to the parent whose list it is, by a fingerprint: a cursor of another question is refused
+//! instead of answering wrongly.
 
 use std::hash::{Hash, Hasher};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use strum::{AsRefStr, EnumMessage, VariantArray};
+
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -19,7 +22,8 @@ pub const MAX_PAGE: u32 = 200;
 const MAX_CURSOR_CHARS: usize = 1_024;
 
 /// Ascending or descending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, AsRefStr, EnumMessage, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Direction {
     /// Smallest first.
     #[default]
@@ -129,7 +133,7 @@ pub(crate) struct Keyset<'a> {
 }
 
 impl<'a> Keyset<'a> {
-    /// `question` is everything that decides which rows come in which order: list name, filter, order.
+    /// `question` is everything that decides which rows come in which order: list name, filter, parent.
     pub(crate) fn new(
         column: &'a str,
         cast: &'a str,
@@ -148,15 +152,24 @@ impl<'a> Keyset<'a> {
         }
     }
 
+    /// The sort key and id of the row that the page's cursor names; none without a cursor.
+    ///
+    /// # Errors
+    /// `INVALID_CURSOR` for a damaged cursor, and for one of another question.
+    pub(crate) fn position(&self, page: &PageRequest) -> Result<Option<(String, Uuid)>> {
+        let field = if page.backward { "before" } else { "after" };
+        let cursor = page.cursor.as_deref();
+        let position = cursor.map(|cursor| self.decode(cursor)).transpose();
+        position.map_err(|error| error.at(field))
+    }
+
     /// Appends the position predicate, `ORDER BY` and `LIMIT` (one more than asked, to know whether more follow).
-    pub(crate) fn push(&self, sql: &mut Sql, page: &PageRequest) -> Result<()> {
+    pub(crate) fn push(&self, sql: &mut Sql, page: &PageRequest, position: Option<(String, Uuid)>) {
         let ascending = (self.direction == Direction::Asc) != page.backward;
         let Self {
             column, cast, id, ..
         } = self;
-        if let Some(cursor) = &page.cursor {
-            let field = if page.backward { "before" } else { "after" };
-            let (key, row) = self.decode(cursor).map_err(|error| error.at(field))?;
+        if let Some((key, row)) = position {
             let comparison = if ascending { ">" } else { "<" };
             sql.push(&format!(" AND ({column}, {id}) {comparison} ("));
             sql.bind(key)
@@ -167,7 +180,6 @@ impl<'a> Keyset<'a> {
         let word = if ascending { "ASC" } else { "DESC" };
         sql.push(&format!(" ORDER BY {column} {word}, {id} {word} LIMIT "));
         sql.bind(i64::from(page.limit) + 1);
-        Ok(())
     }
 
     /// Cuts the extra row off and puts a backward page into list order.

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 use async_graphql::{
     Name, Positioned, Variables,
-    parser::types::{
-        DocumentOperations, ExecutableDocument, OperationDefinition, Selection, SelectionSet,
-    },
+    parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet},
 };
 use async_graphql_value::Value;
+
+use crate::operation::choose_mut;
 
 /// Takes optional variables without a value and all that is nothing else out of the operation that `chosen` names, and out of
 /// the fragments.
@@ -18,12 +18,10 @@ pub(crate) fn leave_out(
     chosen: Option<&str>,
     variables: &Variables,
 ) {
-    let operation = match (&mut document.operations, chosen) {
-        (DocumentOperations::Single(operation), _) => Some(operation),
-        (DocumentOperations::Multiple(operations), Some(name)) => operations.get_mut(name),
-        (DocumentOperations::Multiple(operations), None) => operations.values_mut().next(),
+    // Without one, the request is refused later.
+    let Ok(operation) = choose_mut(document, chosen) else {
+        return;
     };
-    let Some(operation) = operation else { return };
     let absent = absent(&operation.node, variables);
     if absent.is_empty() {
         return;

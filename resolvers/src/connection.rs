@@ -1,9 +1,12 @@
 //! Relay connections: the page arguments, the generic connection and edge, and what a list's selection asks for.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, hash::Hash, sync::Arc};
 
-use async_graphql::{Context, Lookahead, Object, OutputType, SimpleObject, TypeName};
+use async_graphql::{
+    Context, Lookahead, Object, OutputType, SimpleObject, TypeName, dataloader::Loader,
+};
 use domain::{
+    Error,
     filter::Filter,
     list::{self, List, Order, Question},
     paging::PageRequest,
@@ -11,7 +14,11 @@ use domain::{
 use schema::scalar::int;
 use service::Session;
 
-use crate::{error::IntoGraphql as _, request::session};
+use crate::{
+    error::IntoGraphql as _,
+    loader::Batch,
+    request::{load, session},
+};
 
 /// Where a page lies in its list.
 #[derive(SimpleObject)]
@@ -170,6 +177,54 @@ pub(crate) async fn paginate<T: Listing>(
         .gql()?;
     Ok(Some(Connection::new(listing, |row| T::node(row, &related))))
 }
+
+/// One page of a list within another object, by the key of both; pages of several objects are fetched together.
+pub(crate) async fn nested<K, R, T>(
+    ctx: &Context<'_>,
+    key: K,
+) -> async_graphql::Result<Option<Connection<T>>>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    Batch: Loader<K, Value = Result<list::Listing<R>, Arc<Error>>, Error = Arc<Error>>,
+    T: OutputType + From<R>,
+{
+    let listing: Option<Result<_, _>> = load(ctx, key).await?;
+    let listing = listing.transpose().gql()?;
+    Ok(listing.map(|listing| Connection::new(listing, T::from)))
+}
+
+/// A query of nothing but a list: Relay's page arguments, a filter and an order.
+macro_rules! list_query {
+    ($(#[doc = $doc:literal])* $query:ident: $list:ident($filter:ty, $order:ty) -> $node:ty) => {
+        /// A list.
+        #[derive(Default)]
+        pub(crate) struct $query;
+
+        #[async_graphql::Object]
+        impl $query {
+            $(#[doc = $doc])*
+            #[expect(
+                clippy::too_many_arguments,
+                reason = "Relay's four page arguments, a filter and an order"
+            )]
+            async fn $list(
+                &self,
+                ctx: &async_graphql::Context<'_>,
+                #[graphql(desc = "Which ones.")] filter: Option<$filter>,
+                #[graphql(desc = "Sorted how.", default)] order_by: $order,
+                #[graphql(desc = "Size of a forward page.")] first: Option<i32>,
+                #[graphql(desc = "Rows after this cursor.")] after: Option<String>,
+                #[graphql(desc = "Size of a backward page.")] last: Option<i32>,
+                #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
+            ) -> async_graphql::Result<Option<crate::connection::Connection<$node>>> {
+                let filter = crate::connection::filter(filter);
+                let page = (first, after, last, before);
+                crate::connection::paginate(ctx, filter, order_by, page).await
+            }
+        }
+    };
+}
+pub(crate) use list_query;
 
 impl<T: OutputType> Connection<T> {
     /// A page whose rows are turned into nodes by `node`.

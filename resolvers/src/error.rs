@@ -1,31 +1,45 @@
 //! The one place where a domain error becomes a GraphQL error.
 
-use async_graphql::ErrorExtensions as _;
-use domain::Code;
+use async_graphql::ErrorExtensionValues;
+use domain::{Code, Details};
 
-/// A GraphQL error with `extensions.code`. The cause of our own faults is logged here, once, and masked.
+/// A GraphQL error with its [`extensions`]. The cause of our own faults is logged here, once, and masked.
 pub(crate) fn to_graphql(error: &domain::Error) -> async_graphql::Error {
     if let (Code::Internal | Code::Unavailable, Some(cause)) = (error.code(), error.cause()) {
         tracing::error!(error.code = %error.code(), error.cause = %cause, "request failed");
     }
-    let answer = coded(error.code(), &error.to_string());
-    let Some(details) = error.details() else {
-        return answer;
+    async_graphql::Error {
+        extensions: Some(extensions(error.code(), error.details())),
+        ..async_graphql::Error::new(error.to_string())
+    }
+}
+
+/// What a client's program can do something with: the code, and those of `field`, `limit`, `actual` and `suggestion` that
+/// are known.
+pub fn extensions(code: Code, details: Option<&Details>) -> ErrorExtensionValues {
+    let mut extensions = ErrorExtensionValues::default();
+    extensions.set("code", code.as_ref());
+    let Some(Details {
+        field,
+        limit,
+        actual,
+        suggestion,
+    }) = details
+    else {
+        return extensions;
     };
-    answer.extend_with(|_, extensions| {
-        if let Some(field) = &details.field {
-            extensions.set("field", camel(field));
+    if let Some(field) = field {
+        extensions.set("field", camel(field));
+    }
+    for (name, number) in [("limit", limit), ("actual", actual)] {
+        if let Some(number) = *number {
+            extensions.set(name, number);
         }
-        if let Some(limit) = details.limit {
-            extensions.set("limit", limit);
-        }
-        if let Some(actual) = details.actual {
-            extensions.set("actual", actual);
-        }
-        if let Some(suggestion) = &details.suggestion {
-            extensions.set("suggestion", suggestion.clone());
-        }
-    })
+    }
+    if let Some(suggestion) = suggestion {
+        extensions.set("suggestion", suggestion.as_str());
+    }
+    extensions
 }
 
 /// The path of an input field as the contract spells it: `filter.record_ids` is `filter.recordIds`.
@@ -43,12 +57,6 @@ pub(crate) fn camel(path: &str) -> String {
         }
     }
     spelt
-}
-
-/// A GraphQL error with a code and a message.
-pub(crate) fn coded(code: Code, message: &str) -> async_graphql::Error {
-    async_graphql::Error::new(message)
-        .extend_with(|_, extensions| extensions.set("code", code.as_ref()))
 }
 
 /// Turns the results of the domain into those of a resolver.

@@ -12,11 +12,13 @@ mod error;
 mod fleet;
 mod grant;
 mod ingest;
+mod inventory;
 mod label;
 mod limits;
 mod loader;
 mod network;
 mod node;
+mod operation;
 mod order;
 mod request;
 mod sim;
@@ -28,19 +30,26 @@ mod user_error;
 use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
 
 pub use api::Api;
+pub use error::extensions;
 pub use limits::Limits;
+pub use operation::choose;
 
 /// Everything that can be read. Lists are Relay connections: `first` and `after`, or `last` and `before`; 20 rows
 /// unless said otherwise, 200 at most.
 #[derive(MergedObject, Default)]
 pub(crate) struct Query(
+    customer::CustomerList,
     customer::CustomerQuery,
+    device::DeviceList,
     device::DeviceQuery,
     grant::GrantQuery,
+    ingest::IngestBatchList,
     ingest::IngestQuery,
-    label::LabelQuery,
-    network::NetworkQuery,
+    ingest::IngestRejectionList,
+    label::LabelDefinitionList,
+    network::NetworkList,
     node::NodeQuery,
+    sim::SimList,
     sim::SimQuery,
     tenant::TenantQuery,
     usage::UsageQuery,

@@ -11,32 +11,35 @@ use analytics::usage::{Dimension, Key, UsageAnswer, UsageQuery};
 use async_graphql::dataloader::Loader;
 use domain::{
     Error,
-    assignment::{self, Assignment},
+    assignment::Assignment,
     customer::{self, Customer},
     device::{self, Device, DeviceCondition, DeviceOrderField},
     id::{CustomerId, DeviceId, SimId},
-    label::{self, Label},
+    label::Label,
     list::{Listing, Question},
     network::{self, Network},
     sim::{self, Sim, SimCondition, SimOrderField, SimState},
 };
-use service::Session;
+use service::{InventoryId, Session};
 
 /// Loads by key through the request's transaction.
 pub(crate) struct Batch(pub(crate) Session);
 
-/// A key: the field's name says what is loaded for the id.
+/// A key: its name says what is loaded for the id.
 macro_rules! keys {
-    ($($(#[$doc:meta])* $key:ident($id:ty) -> $value:ty = $load:path;)*) => {$(
+    ($($(#[$doc:meta])* $key:ident $(<$of:ident>)? ($id:ty) -> $value:ty = $load:path;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash)]
-        pub(crate) struct $key(pub(crate) $id);
+        pub(crate) struct $key $(<$of>)? (pub(crate) $id);
 
-        impl Loader<$key> for Batch {
+        impl $(<$of: InventoryId>)? Loader<$key $(<$of>)?> for Batch {
             type Value = $value;
             type Error = Arc<Error>;
 
-            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>, Arc<Error>> {
+            async fn load(
+                &self,
+                keys: &[$key $(<$of>)?],
+            ) -> Result<HashMap<$key $(<$of>)?, $value>, Arc<Error>> {
                 let ids: Vec<$id> = keys.iter().map(|key| key.0.clone()).collect();
                 let cx = self.0.read().await?;
                 let found = $load(&cx, &ids).await?;
@@ -47,28 +50,22 @@ macro_rules! keys {
 }
 
 keys! {
-    /// The assignments of a device.
-    AssignmentsOfDevice(DeviceId) -> Vec<Assignment> = assignment::by_devices;
-    /// The assignments of a SIM.
-    AssignmentsOfSim(SimId) -> Vec<Assignment> = assignment::by_sims;
+    /// The assignments of a SIM or device.
+    AssignmentsOf<I>(I) -> Vec<Assignment> = I::assignments;
+    /// The device that a SIM sits in, or the SIMs in a device.
+    CounterpartOf<I>(I) -> I::Counterpart = I::counterparts;
     /// A customer.
     CustomerKey(CustomerId) -> Customer = customer::by_ids;
-    /// A customer's SIMs by state.
-    SimCountsKey(CustomerId) -> Vec<(SimState, u64)> = customer::sim_counts;
     /// A device.
     DeviceKey(DeviceId) -> Device = device::by_ids;
-    /// The device that a SIM sits in.
-    DeviceOfSim(SimId) -> Device = device::by_sims;
-    /// The labels of a device.
-    DeviceLabels(DeviceId) -> Vec<Label> = label::by_devices;
+    /// The labels of a SIM or device.
+    LabelsOf<I>(I) -> Vec<Label> = I::labels;
     /// A network.
     NetworkKey(String) -> Network = network::by_plmns;
+    /// A customer's SIMs by state.
+    SimCountsKey(CustomerId) -> Vec<(SimState, u64)> = customer::sim_counts;
     /// A SIM.
     SimKey(SimId) -> Sim = sim::by_ids;
-    /// The labels of a SIM.
-    SimLabels(SimId) -> Vec<Label> = label::by_sims;
-    /// The SIMs in a device.
-    SimsOfDevice(DeviceId) -> Vec<Sim> = sim::by_devices;
 }
 
 /// A question about a list of one customer's.
@@ -89,13 +86,13 @@ macro_rules! lists {
         }
 
         impl Loader<$key> for Batch {
-            type Value = Listing<$row>;
+            type Value = Result<Listing<$row>, Arc<Error>>;
             type Error = Arc<Error>;
 
             async fn load(
                 &self,
                 keys: &[$key],
-            ) -> Result<HashMap<$key, Listing<$row>>, Arc<Error>> {
+            ) -> Result<HashMap<$key, Self::Value>, Arc<Error>> {
                 let cx = self.0.read().await?;
                 let mut questions: HashMap<&$question, Vec<CustomerId>> = HashMap::new();
                 for key in keys {
@@ -106,7 +103,7 @@ macro_rules! lists {
                     let question = Arc::new(question.clone());
                     for (customer, listing) in $load(&cx, &customers, &question).await? {
                         let question = question.clone();
-                        listings.insert($key { customer, question }, listing);
+                        listings.insert($key { customer, question }, listing.map_err(Arc::new));
                     }
                 }
                 Ok(listings)

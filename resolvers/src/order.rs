@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use async_graphql::{
     Name, PathSegment, Positioned, Value,
     indexmap::IndexMap,
-    parser::types::{
-        DocumentOperations, ExecutableDocument, FragmentDefinition, Selection, SelectionSet,
-    },
+    parser::types::{ExecutableDocument, FragmentDefinition, Selection, SelectionSet},
 };
+
+use crate::operation::choose;
 
 type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 /// The response keys of one selection in order, each with what is selected below it.
@@ -21,17 +21,9 @@ pub(crate) fn arrange(
     operation_name: Option<&str>,
     data: &mut Value,
 ) {
-    let operation = match (&document.operations, operation_name) {
-        (DocumentOperations::Single(operation), _) => Some(operation),
-        (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name),
-        (DocumentOperations::Multiple(operations), None) => operations.values().next(),
-    };
-    if let Some(operation) = operation {
-        arrange_value(
-            &document.fragments,
-            &[&operation.node.selection_set.node],
-            data,
-        );
+    if let Ok((_, operation)) = choose(document, operation_name) {
+        let selected = &operation.selection_set.node;
+        arrange_value(&document.fragments, &[selected], data);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Words about customers, their visibility switches and segment grants.
 
-use async_graphql::{Enum, ID, InputObject, MaybeUndefined, OneofObject};
+use async_graphql::{ID, InputObject, MaybeUndefined, OneofObject};
 use domain::{
     Result,
     customer::{self, ContactPatch, CustomerCondition, CustomerPatch, NewCustomer},
@@ -9,9 +9,7 @@ use domain::{
 };
 
 use crate::{
-    filter::conditions,
-    order::{OrderDirection, order},
-    parse_id_in, parse_ids, parse_ids_in, text, texts,
+    filter::conditions, order::order, parse_id_in, parse_ids, parse_ids_in, text, texts, word::word,
 };
 
 /// What names a customer.
@@ -60,20 +58,14 @@ conditions!(CustomerFilter => CustomerCondition {
     archived: |yes| Ok(CustomerCondition::Archived(yes)),
 });
 
-/// What customers can be sorted by.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[graphql(remote = "customer::CustomerOrderField")]
-pub enum CustomerOrderField {
-    /// Organisation name.
-    #[default]
-    Name,
-    /// Short name.
-    Slug,
+word! {
+    /// What customers can be sorted by.
+    CustomerOrderField = customer::CustomerOrderField, Default
 }
 
 order! {
     /// Sort of a customer list; ties are broken by id.
-    CustomerOrder by CustomerOrderField, OrderDirection::Asc, "OrderDirection::Asc"
+    CustomerOrder by CustomerOrderField, Asc
 }
 
 /// The five visibility switches of a customer. All are given, so that what is not named is not opened by accident.

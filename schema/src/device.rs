@@ -1,39 +1,20 @@
 //! Words about devices.
 
-use async_graphql::{Enum, ID, InputObject};
+use async_graphql::{ID, InputObject};
 use domain::device::{self, DeviceCondition};
 
 use crate::{
-    filter::conditions,
-    label::LabelFilter,
-    order::{OrderDirection, order},
-    parse_ids, text, texts, words,
+    filter::conditions, label::LabelFilter, order::order, parse_ids, text, texts, word::word, words,
 };
 
-/// Lifecycle state of a device; independent of any SIM inside and of whether it is online.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-#[graphql(remote = "device::DeviceState")]
-pub enum DeviceState {
-    /// Known, not in service yet.
-    Registered,
-    /// In service.
-    Active,
-    /// Out of service for a while.
-    Disabled,
-    /// End of life; no way back.
-    Retired,
+word! {
+    /// Lifecycle state of a device; independent of any SIM inside and of whether it is online.
+    DeviceState = device::DeviceState
 }
 
-/// A way in which a device can communicate.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-#[graphql(remote = "device::Connectivity")]
-pub enum Connectivity {
-    /// Through a SIM.
-    Cellular,
-    /// Through a wireless LAN.
-    Wifi,
-    /// Through a long-range (LoRa) gateway.
-    Lora,
+word! {
+    /// A way in which a device can communicate.
+    Connectivity = device::Connectivity
 }
 
 /// Which devices. All given conditions must hold.
@@ -80,18 +61,12 @@ conditions!(DeviceFilter => DeviceCondition {
     simulated: |yes| Ok(DeviceCondition::Simulated(yes)),
 });
 
-/// What devices can be sorted by.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[graphql(remote = "device::DeviceOrderField")]
-pub enum DeviceOrderField {
-    /// Name.
-    #[default]
-    Name,
-    /// Time at which the record was made.
-    CreatedAt,
+word! {
+    /// What devices can be sorted by.
+    DeviceOrderField = device::DeviceOrderField, Default
 }
 
 order! {
     /// Sort of a device list; ties are broken by id.
-    DeviceOrder by DeviceOrderField, OrderDirection::Asc, "OrderDirection::Asc"
+    DeviceOrder by DeviceOrderField, Asc
 }

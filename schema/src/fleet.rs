@@ -1,58 +1,13 @@
 //! Words about fleet import.
 
-use async_graphql::{Enum, InputObject};
+use async_graphql::InputObject;
 use domain::fleet::RowCode;
 
-/// Why a row of a fleet file was refused.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-#[graphql(remote = "RowCode")]
-pub enum FleetRowCode {
-    /// More or fewer fields than the header.
-    WrongFieldCount,
-    /// The line is not UTF-8.
-    InvalidUtf8,
-    /// The file could not be read further.
-    Unreadable,
-    /// Not 19 or 20 digits.
-    InvalidIccid,
-    /// Equal to a known ICCID up to the check digit.
-    AmbiguousIccid,
-    /// This ICCID cannot be taken into the fleet.
-    IccidUnavailable,
-    /// Not 6 to 15 digits.
-    InvalidImsi,
-    /// Another SIM has this IMSI.
-    ImsiTaken,
-    /// Not a phone number.
-    InvalidMsisdn,
-    /// Another SIM has this MSISDN.
-    MsisdnTaken,
-    /// Not a known state word, or one that contradicts the row.
-    InvalidState,
-    /// A terminated SIM stays terminated.
-    InvalidTransition,
-    /// No usable customer name.
-    InvalidCustomer,
-    /// The customer is archived: it keeps the SIMs it has and is given no others.
-    CustomerArchived,
-    /// No usable device name or kind.
-    InvalidDevice,
-    /// Labels are not `key=value;key=value`, a value is not among the label's options, or there is no device to label.
-    InvalidLabel,
-    /// Neither `true` nor `false`.
-    InvalidFlag,
-    /// Not a date or an RFC 3339 time.
-    InvalidValidFrom,
-    /// Assignments begin in the past or now.
-    FutureAssignment,
-    /// The change reaches into usage that is already counted, or may reach into usage that is accepted and will be.
-    UsageAlreadyCounted,
-    /// A second row of this SIM with the same `valid_from`.
-    DuplicateRow,
-    /// Another row of this SIM was refused.
-    IncompleteHistory,
-    /// More rows of one SIM than there may be.
-    TooManyRows,
+use crate::word::word;
+
+word! {
+    /// Why a row of a fleet file was refused.
+    FleetRowCode = RowCode
 }
 
 /// A fleet file as text: at most 20,000 rows. `simcube import` takes larger ones.

@@ -1,74 +1,33 @@
 //! Words about intake.
 
-use async_graphql::{Enum, ID, InputObject};
+use async_graphql::{ID, InputObject};
 use domain::{
     Error, Period, Result,
     journal::{self, BatchCondition, RejectionCondition},
 };
 
 use crate::{
-    filter::conditions,
-    order::{OrderDirection, order},
-    parse_ids,
-    scalar::DateTime,
-    texts, words,
+    filter::conditions, order::order, parse_ids, scalar::DateTime, texts, word::word, words,
 };
 
-/// Why a record was refused.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-#[graphql(remote = "journal::RejectionCode")]
-pub enum RejectionCode {
-    /// Not a JSON object of the expected shape, too large, or cut off.
-    Malformed,
-    /// No record id or no source.
-    MissingIdentity,
-    /// No start or no end.
-    MissingTime,
-    /// Not a time, end before start, or outside the years 1970 to 2199.
-    InvalidTime,
-    /// Missing, negative, not whole bytes, beyond 64 bits, or a total that is not the sum.
-    InvalidVolume,
-    /// No ICCID, or not 19 or 20 digits.
-    InvalidIccid,
-    /// No such SIM in this tenant.
-    UnknownIccid,
-    /// Two SIMs match the text with and without a check digit, and none exactly.
-    AmbiguousIccid,
-    /// Not a three-digit MCC with a two- or three-digit MNC.
-    InvalidNetwork,
-    /// Not DATA, SMS or VOICE.
-    InvalidService,
-    /// Starts before the horizon.
-    TooOld,
-    /// Starts after now.
-    InFuture,
-    /// A record of the same identity with other billing fields was accepted before; that one stands.
-    Conflict,
-    /// The tenant's records name as many sources as it may have, and this one is new.
-    TooManySources,
+word! {
+    /// Why a record was refused.
+    RejectionCode = journal::RejectionCode
 }
 
-/// Where a batch stands.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-#[graphql(remote = "journal::BatchState")]
-pub enum IngestBatchState {
-    /// Accepted, durable, and on its way to the cubes.
-    Journaled,
-    /// In the records and in every cube.
-    Counted,
-    /// Accepted, and refused by the usage store; kept, and counted once that is repaired.
-    Quarantined,
+word! {
+    /// Where a batch stands.
+    IngestBatchState = journal::BatchState
 }
 
-/// Which hour accounting rows are about.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[graphql(remote = "journal::HourOf")]
-pub enum HourOf {
-    /// Hour in which records were received.
-    #[default]
-    Receipt,
-    /// Hour in which the usage began.
-    Event,
+word! {
+    /// Where a record stands.
+    IngestRecordState = journal::FateState
+}
+
+word! {
+    /// Which hour accounting rows are about.
+    HourOf = journal::HourOf, Default
 }
 
 /// A half-open span of time.
@@ -114,18 +73,14 @@ conditions!(RejectionFilter => RejectionCondition {
     record_ids: |ids| texts(ids).map(RejectionCondition::RecordIds),
 });
 
-/// What refused records can be sorted by.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[graphql(remote = "journal::RejectionOrderField")]
-pub enum RejectionOrderField {
-    /// Time of receipt.
-    #[default]
-    ReceivedAt,
+word! {
+    /// What refused records can be sorted by.
+    RejectionOrderField = journal::RejectionOrderField, Default
 }
 
 order! {
     /// Sort of refused records, newest first unless said otherwise; ties are broken by id.
-    RejectionOrder by RejectionOrderField, OrderDirection::Desc, "OrderDirection::Desc"
+    RejectionOrder by RejectionOrderField, Desc
 }
 
 /// Which batches. All given conditions must hold.
@@ -151,16 +106,12 @@ conditions!(IngestBatchFilter => BatchCondition {
     received: |period: PeriodInput| period.try_into().map(BatchCondition::Received),
 });
 
-/// What batches can be sorted by.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[graphql(remote = "journal::BatchOrderField")]
-pub enum IngestBatchOrderField {
-    /// Time of receipt.
-    #[default]
-    ReceivedAt,
+word! {
+    /// What batches can be sorted by.
+    IngestBatchOrderField = journal::BatchOrderField, Default
 }
 
 order! {
     /// Sort of batches, newest first unless said otherwise; ties are broken by id.
-    IngestBatchOrder by IngestBatchOrderField, OrderDirection::Desc, "OrderDirection::Desc"
+    IngestBatchOrder by IngestBatchOrderField, Desc
 }

@@ -1,16 +1,12 @@
 //! Words about labels.
 
-use async_graphql::{Enum, ID, InputObject, MaybeUndefined};
+use async_graphql::{ID, InputObject, MaybeUndefined};
 use domain::{
     Error, Result,
     label::{self, LabelDefinitionCondition},
 };
 
-use crate::{
-    filter::conditions,
-    order::{OrderDirection, order},
-    parse_ids, text, texts,
-};
+use crate::{filter::conditions, order::order, parse_ids, text, texts, word::word};
 
 /// A condition on what carries labels: it carries `key`, with one of `values` if values are given.
 #[derive(InputObject, Clone, Debug)]
@@ -55,18 +51,14 @@ conditions!(LabelDefinitionFilter => LabelDefinitionCondition {
     keys: |keys| texts(keys).map(LabelDefinitionCondition::Keys),
 });
 
-/// What label definitions can be sorted by.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[graphql(remote = "label::LabelDefinitionOrderField")]
-pub enum LabelDefinitionOrderField {
-    /// Key.
-    #[default]
-    Key,
+word! {
+    /// What label definitions can be sorted by.
+    LabelDefinitionOrderField = label::LabelDefinitionOrderField, Default
 }
 
 order! {
     /// Sort of a list of label definitions.
-    LabelDefinitionOrder by LabelDefinitionOrderField, OrderDirection::Asc, "OrderDirection::Asc"
+    LabelDefinitionOrder by LabelDefinitionOrderField, Asc
 }
 
 /// A label that is to be defined.

@@ -12,8 +12,10 @@ pub mod label;
 pub mod network;
 pub mod order;
 pub mod scalar;
+pub mod scope;
 pub mod sim;
 pub mod usage;
+mod word;
 
 use std::str::FromStr;
 

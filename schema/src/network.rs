@@ -1,18 +1,13 @@
 //! Words about networks.
 
-use async_graphql::{Enum, ID, InputObject};
+use async_graphql::{ID, InputObject};
 use domain::{
     Result,
     identifier::Plmn,
     network::{self, NetworkCondition},
 };
 
-use crate::{
-    bounded,
-    filter::conditions,
-    order::{OrderDirection, order},
-    text, texts,
-};
+use crate::{bounded, filter::conditions, order::order, text, texts, word::word};
 
 /// Which networks. All given conditions must hold.
 #[derive(InputObject, Clone, Debug, Default)]
@@ -51,16 +46,12 @@ conditions!(NetworkFilter => NetworkCondition {
     },
 });
 
-/// What networks can be sorted by.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[graphql(remote = "network::NetworkOrderField")]
-pub enum NetworkOrderField {
-    /// MCC-MNC.
-    #[default]
-    Code,
+word! {
+    /// What networks can be sorted by.
+    NetworkOrderField = network::NetworkOrderField, Default
 }
 
 order! {
     /// Sort of a network list.
-    NetworkOrder by NetworkOrderField, OrderDirection::Asc, "OrderDirection::Asc"
+    NetworkOrder by NetworkOrderField, Asc
 }

@@ -1,30 +1,17 @@
 //! Orders: `{field, direction}` everywhere.
 
-use async_graphql::Enum;
 use domain::paging;
 
-/// Direction of a sort.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum OrderDirection {
-    /// Smallest first.
-    #[default]
-    Asc,
-    /// Largest first.
-    Desc,
-}
+use crate::word::word;
 
-impl From<OrderDirection> for paging::Direction {
-    fn from(direction: OrderDirection) -> Self {
-        match direction {
-            OrderDirection::Asc => Self::Asc,
-            OrderDirection::Desc => Self::Desc,
-        }
-    }
+word! {
+    /// Direction of a sort.
+    OrderDirection = paging::Direction, Default
 }
 
 /// The order input of a list: what it is sorted by when nothing is said, and which way.
 macro_rules! order {
-    ($(#[$doc:meta])* $input:ident by $field:ident, $default:expr, $direction:literal) => {
+    ($(#[$doc:meta])* $input:ident by $field:ident, $direction:ident) => {
         $(#[$doc])*
         #[derive(async_graphql::InputObject, Clone, Copy, Debug)]
         pub struct $input {
@@ -32,13 +19,13 @@ macro_rules! order {
             #[graphql(default_with = "Default::default()")]
             pub field: $field,
             /// In this direction.
-            #[graphql(default_with = $direction)]
+            #[graphql(default_with = "Self::default().direction")]
             pub direction: crate::order::OrderDirection,
         }
 
         impl Default for $input {
             fn default() -> Self {
-                Self { field: $field::default(), direction: $default }
+                Self { field: $field::default(), direction: domain::paging::Direction::$direction.into() }
             }
         }
 

@@ -1,6 +1,6 @@
 //! Words about SIMs.
 
-use async_graphql::{Enum, ID, InputObject, OneofObject};
+use async_graphql::{ID, InputObject, OneofObject};
 use domain::{
     Result,
     identifier::Iccid,
@@ -8,25 +8,13 @@ use domain::{
 };
 
 use crate::{
-    bounded,
-    filter::conditions,
-    label::LabelFilter,
-    order::{OrderDirection, order},
-    parse_id_in, parse_ids, text, words,
+    bounded, filter::conditions, label::LabelFilter, order::order, parse_id_in, parse_ids, text,
+    word::word, words,
 };
 
-/// State of a SIM. Where it lies and what it is used for are labels, not states.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-#[graphql(remote = "sim::SimState")]
-pub enum SimState {
-    /// Provisioned, not active.
-    Inactive,
-    /// Enabled for connectivity.
-    Active,
-    /// Temporarily disabled.
-    Suspended,
-    /// End of life; no way back.
-    Terminated,
+word! {
+    /// State of a SIM. Where it lies and what it is used for are labels, not states.
+    SimState = sim::SimState
 }
 
 /// What names a SIM.
@@ -93,18 +81,12 @@ conditions!(SimFilter => SimCondition {
     simulated: |yes| Ok(SimCondition::Simulated(yes)),
 });
 
-/// What SIMs can be sorted by.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[graphql(remote = "sim::SimOrderField")]
-pub enum SimOrderField {
-    /// Serial number.
-    #[default]
-    Iccid,
-    /// Time at which the record was made.
-    CreatedAt,
+word! {
+    /// What SIMs can be sorted by.
+    SimOrderField = sim::SimOrderField, Default
 }
 
 order! {
     /// Sort of a SIM list; ties are broken by id.
-    SimOrder by SimOrderField, OrderDirection::Asc, "OrderDirection::Asc"
+    SimOrder by SimOrderField, Asc
 }

@@ -1,73 +1,23 @@
 //! Words about usage: the input of the cube.
 
 use async_graphql::{Enum, ID, InputObject, OneofObject};
+use domain::usage;
 
-use crate::{order::OrderDirection, scalar::DateTime};
+use crate::{order::OrderDirection, scalar::DateTime, word::word};
 
-/// Width of a time bucket, in UTC.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grain {
-    /// One hour.
-    Hour,
-    /// One calendar day.
-    Day,
-    /// One ISO 8601 week, Monday to Sunday.
-    Week,
-    /// One calendar month.
-    Month,
-    /// One calendar year.
-    Year,
+word! {
+    /// Width of a time bucket, in UTC.
+    Grain = usage::Grain
 }
 
-/// What usage can be grouped by.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageDimension {
-    /// Visited network (MCC-MNC).
-    Network,
-    /// Country of the visited network, ISO 3166-1 alpha-2.
-    Country,
-    /// Customer the SIM belonged to at the time of use.
-    Customer,
-    /// SIM.
-    Sim,
-    /// Device the SIM sat in at the time of use.
-    Device,
-    /// Radio access type.
-    RadioAccessType,
-    /// Data, SMS or voice.
-    Service,
-    /// Where the records came from.
-    Source,
+word! {
+    /// What usage can be grouped by.
+    UsageDimension = usage::Dimension
 }
 
-/// Kind of service that was used.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageService {
-    /// Packet data.
-    Data,
-    /// Short messages.
-    Sms,
-    /// Calls.
-    Voice,
-}
-
-impl UsageService {
-    /// Every service.
-    const ALL: [Self; 3] = [Self::Data, Self::Sms, Self::Voice];
-
-    /// The word by which records name it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Data => "DATA",
-            Self::Sms => "SMS",
-            Self::Voice => "VOICE",
-        }
-    }
-
-    /// The service that records name by this word.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|service| service.word() == word)
-    }
+word! {
+    /// Kind of service that was used.
+    UsageService = usage::Service
 }
 
 /// A table of the cube.
@@ -83,19 +33,9 @@ pub enum UsageTable {
     UsageYear,
 }
 
-/// A quantity of the cube.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageMeasure {
-    /// Bytes sent by the device.
-    BytesUp,
-    /// Bytes received by the device.
-    BytesDown,
-    /// Both directions together.
-    BytesTotal,
-    /// Usage records.
-    Records,
-    /// Distinct SIMs with usage.
-    ActiveSims,
+word! {
+    /// A quantity of the cube.
+    UsageMeasure = usage::Measure
 }
 
 /// What rows can be sorted by: a measure, a dimension that is grouped by, or the time bucket.

@@ -14,5 +14,5 @@ mod usage;
 pub use entry::{Deliverer, Entry};
 pub use find::Found;
 pub use list::list;
-pub use relation::{DeviceRelations, DeviceWants, SimRelations, SimWants};
+pub use relation::{InventoryId, Relations, Wants};
 pub use session::Session;

@@ -3,114 +3,137 @@
 //! A relation that is closed to the caller is not fetched: whoever asks for it meets the refusal where it belongs, at the
 //! row's field.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+};
 
 use domain::{
     Permission, ReadCx, Result,
+    assignment::{self, Assignment},
     customer::{self, Customer},
     device::{self, Device},
     id::{CustomerId, DeviceId, SimId},
     label::{self, Label},
     sim::{self, Sim},
 };
-
 use futures::try_join;
 
 use crate::Session;
 
-/// Which relations of SIMs are wanted.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SimWants {
-    /// The customer that each is assigned to now.
-    pub customer: bool,
-    /// The device that each sits in now.
-    pub device: bool,
-    /// The labels of each.
-    pub labels: bool,
-}
+/// The id of a SIM or a device, and what it leads to.
+pub trait InventoryId: Copy + Eq + Hash + Send + Sync + 'static {
+    /// What a SIM sits in, or what sits in a device.
+    type Counterpart: Clone + Send + Sync + 'static;
+    /// What it takes to see that.
+    const COUNTERPART: Permission;
 
-/// Relations of SIMs; none of those that were not fetched.
-#[derive(Clone, Debug, Default)]
-pub struct SimRelations {
-    /// Customers by their ids.
-    pub customers: Option<HashMap<CustomerId, Customer>>,
-    /// Devices by their SIMs.
-    pub devices: Option<HashMap<SimId, Device>>,
-    /// Labels by their SIMs.
-    pub labels: Option<HashMap<SimId, Vec<Label>>>,
-}
-
-impl SimRelations {
-    /// Fetches what is wanted of `sims`.
+    /// The customers that each belonged to.
     ///
     /// # Errors
-    /// `UNAVAILABLE` when Postgres does not answer.
-    pub async fn load<'a>(
-        session: &Session,
-        sims: impl Iterator<Item = &'a Sim> + Clone,
-        wants: SimWants,
-    ) -> Result<Self> {
-        let cx = session.read().await?;
-        let ids: Vec<SimId> = sims.clone().map(|sim| sim.id).collect();
-        let devices = wants.device && session.scope().may(Permission::DevicesRead);
-        let named = sims.filter_map(|sim| sim.customer);
-        let (customers, devices, labels) = try_join!(
-            wanted(wants.customer, customers(&cx, named)),
-            wanted(devices, device::by_sims(&cx, &ids)),
-            wanted(wants.labels, label::by_sims(&cx, &ids)),
-        )?;
-        Ok(Self {
-            customers,
-            devices,
-            labels,
-        })
+    /// `FORBIDDEN` when these are closed to the caller.
+    fn assignments(
+        cx: &ReadCx,
+        ids: &[Self],
+    ) -> impl Future<Output = Result<HashMap<Self, Vec<Assignment>>>> + Send;
+
+    /// What each sits in, or what sits in each, at this moment.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` without [`Self::COUNTERPART`].
+    fn counterparts(
+        cx: &ReadCx,
+        ids: &[Self],
+    ) -> impl Future<Output = Result<HashMap<Self, Self::Counterpart>>> + Send;
+
+    /// The labels of each.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` when these are closed to the caller.
+    fn labels(
+        cx: &ReadCx,
+        ids: &[Self],
+    ) -> impl Future<Output = Result<HashMap<Self, Vec<Label>>>> + Send;
+}
+
+impl InventoryId for SimId {
+    type Counterpart = Device;
+    const COUNTERPART: Permission = Permission::DevicesRead;
+
+    async fn assignments(cx: &ReadCx, ids: &[Self]) -> Result<HashMap<Self, Vec<Assignment>>> {
+        assignment::by_sims(cx, ids).await
+    }
+
+    async fn counterparts(cx: &ReadCx, ids: &[Self]) -> Result<HashMap<Self, Device>> {
+        device::by_sims(cx, ids).await
+    }
+
+    async fn labels(cx: &ReadCx, ids: &[Self]) -> Result<HashMap<Self, Vec<Label>>> {
+        label::by_sims(cx, ids).await
     }
 }
 
-/// Which relations of devices are wanted.
+impl InventoryId for DeviceId {
+    type Counterpart = Vec<Sim>;
+    const COUNTERPART: Permission = Permission::SimsRead;
+
+    async fn assignments(cx: &ReadCx, ids: &[Self]) -> Result<HashMap<Self, Vec<Assignment>>> {
+        assignment::by_devices(cx, ids).await
+    }
+
+    async fn counterparts(cx: &ReadCx, ids: &[Self]) -> Result<HashMap<Self, Vec<Sim>>> {
+        sim::by_devices(cx, ids).await
+    }
+
+    async fn labels(cx: &ReadCx, ids: &[Self]) -> Result<HashMap<Self, Vec<Label>>> {
+        label::by_devices(cx, ids).await
+    }
+}
+
+/// Which relations of SIMs or devices are wanted.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct DeviceWants {
+pub struct Wants {
     /// The customer that each belongs to now.
     pub customer: bool,
-    /// The SIMs that sit in each now.
-    pub sims: bool,
+    /// What each sits in, or what sits in each, now.
+    pub counterpart: bool,
     /// The labels of each.
     pub labels: bool,
 }
 
-/// Relations of devices; none of those that were not fetched.
-#[derive(Clone, Debug, Default)]
-pub struct DeviceRelations {
+/// Relations of SIMs or devices; none of those that were not fetched.
+#[derive(Clone, Debug)]
+pub struct Relations<I: InventoryId> {
     /// Customers by their ids.
     pub customers: Option<HashMap<CustomerId, Customer>>,
-    /// SIMs by their devices.
-    pub sims: Option<HashMap<DeviceId, Vec<Sim>>>,
-    /// Labels by their devices.
-    pub labels: Option<HashMap<DeviceId, Vec<Label>>>,
+    /// What each sits in, or what sits in each.
+    pub counterparts: Option<HashMap<I, I::Counterpart>>,
+    /// Labels of each.
+    pub labels: Option<HashMap<I, Vec<Label>>>,
 }
 
-impl DeviceRelations {
-    /// Fetches what is wanted of `devices`.
+impl<I: InventoryId> Relations<I> {
+    /// Fetches what is wanted of `rows`, given as ids with the customers that they belong to.
     ///
     /// # Errors
     /// `UNAVAILABLE` when Postgres does not answer.
-    pub async fn load<'a>(
+    pub async fn load(
         session: &Session,
-        devices: impl Iterator<Item = &'a Device> + Clone,
-        wants: DeviceWants,
+        rows: &[(I, Option<CustomerId>)],
+        wants: Wants,
     ) -> Result<Self> {
         let cx = session.read().await?;
-        let ids: Vec<DeviceId> = devices.clone().map(|device| device.id).collect();
-        let sims = wants.sims && session.scope().may(Permission::SimsRead);
-        let named = devices.filter_map(|device| device.customer);
-        let (customers, sims, labels) = try_join!(
+        let ids: Vec<I> = rows.iter().map(|(id, _)| *id).collect();
+        let counterparts = wants.counterpart && session.scope().may(I::COUNTERPART);
+        let named = rows.iter().filter_map(|(_, customer)| *customer);
+        let (customers, counterparts, labels) = try_join!(
             wanted(wants.customer, customers(&cx, named)),
-            wanted(sims, sim::by_devices(&cx, &ids)),
-            wanted(wants.labels, label::by_devices(&cx, &ids)),
+            wanted(counterparts, I::counterparts(&cx, &ids)),
+            wanted(wants.labels, I::labels(&cx, &ids)),
         )?;
         Ok(Self {
             customers,
-            sims,
+            counterparts,
             labels,
         })
     }

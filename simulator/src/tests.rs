@@ -298,7 +298,7 @@ fn every_record_decodes_to_its_truth_and_every_broken_one_to_its_code() {
                 (cdr.network, cdr.rat.as_str()),
                 (record.network(), record.rat())
             );
-            assert_eq!(cdr.service.as_str(), record.service());
+            assert_eq!(cdr.service.as_ref(), record.service());
             let altered = record.altered().json(&plan, false);
             let altered = format::decode(shape(record.feed), altered.as_bytes()).expect("a record");
             assert_eq!(

@@ -24,61 +24,11 @@ use domain::{
 };
 use uuid::Uuid;
 
+pub use domain::usage::{Dimension, Grain, Measure};
 pub use filter::Filter;
 pub use plan::{UsagePlan, plan};
 
 use crate::cube::Level;
-
-/// A quantity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Measure {
-    /// Bytes sent by devices.
-    BytesUp,
-    /// Bytes received by devices.
-    BytesDown,
-    /// Both directions.
-    BytesTotal,
-    /// Usage records, corrections subtracted.
-    Records,
-    /// Distinct SIMs whose records in the group sum to more than zero. Exact.
-    ActiveSims,
-}
-
-/// What usage is grouped and filtered by. Customer and device are those at the time of use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Dimension {
-    /// MCC-MNC of the visited network.
-    Network,
-    /// ISO 3166-1 alpha-2 code of the visited network's country.
-    Country,
-    /// Customer.
-    Customer,
-    /// SIM.
-    Sim,
-    /// Device.
-    Device,
-    /// Radio access type.
-    RadioAccessType,
-    /// `DATA`, `SMS` or `VOICE`.
-    Service,
-    /// The stream that delivered the records.
-    Source,
-}
-
-/// Width of the time buckets, in UTC. A bucket that sticks out of the period holds only what is inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Grain {
-    /// One hour.
-    Hour,
-    /// One day.
-    Day,
-    /// One ISO week; it begins on Monday.
-    Week,
-    /// One month.
-    Month,
-    /// One year.
-    Year,
-}
 
 /// One value of a dimension.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

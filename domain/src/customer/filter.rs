@@ -1,5 +1,7 @@
 //! What customers can be asked for and sorted by.
 
+use strum::{AsRefStr, EnumMessage, VariantArray};
+
 use crate::{
     filter::Filter,
     id::CustomerId,
@@ -24,7 +26,8 @@ pub enum CustomerCondition {
 }
 
 /// What customers can be sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, AsRefStr, EnumMessage, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum CustomerOrderField {
     /// Organisation name.
     #[default]

@@ -1,5 +1,7 @@
 //! What devices can be asked for and sorted by.
 
+use strum::{AsRefStr, EnumMessage, VariantArray};
+
 use super::{Connectivity, DeviceState};
 use crate::{
     filter::Filter,
@@ -38,12 +40,13 @@ pub enum DeviceCondition {
 }
 
 /// What devices can be sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, AsRefStr, EnumMessage, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeviceOrderField {
     /// Name.
     #[default]
     Name,
-    /// When the record was made.
+    /// Time at which the record was made.
     CreatedAt,
 }
 

@@ -41,14 +41,15 @@ pub async fn by_sims(cx: &ReadCx, sims: &[SimId]) -> Result<HashMap<SimId, Devic
     store::by_sims(cx, sims).await
 }
 
-/// The answers to one question about the visible devices of each customer.
+/// The answers to one question about the visible devices of each customer. A cursor is one customer's: the others are answered
+/// `INVALID_CURSOR`.
 ///
 /// # Errors
-/// `FORBIDDEN` when they are closed to the caller, `INVALID_CURSOR` for a cursor of another question.
+/// `FORBIDDEN` when they are closed to the caller.
 pub async fn by_customers(
     cx: &ReadCx,
     customers: &[CustomerId],
     question: &Question<DeviceCondition, DeviceOrderField>,
-) -> Result<HashMap<CustomerId, Listing<Device>>> {
+) -> Result<HashMap<CustomerId, Result<Listing<Device>>>> {
     list::by_parents(cx, "device.customer_id", customers, question).await
 }

@@ -1,7 +1,7 @@
 //! What a device is.
 
 use chrono::{DateTime, Utc};
-use strum::{AsRefStr, Display, EnumString, VariantArray};
+use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 
 use crate::id::{CustomerId, DeviceId};
 
@@ -19,6 +19,7 @@ use crate::id::{CustomerId, DeviceId};
     EnumString,
     AsRefStr,
     VariantArray,
+    EnumMessage,
 )]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeviceState {
@@ -26,9 +27,9 @@ pub enum DeviceState {
     Registered,
     /// In service.
     Active,
-    /// Taken out of service for a while.
+    /// Out of service for a while.
     Disabled,
-    /// End of life.
+    /// End of life; no way back.
     Retired,
 }
 
@@ -46,6 +47,7 @@ pub enum DeviceState {
     EnumString,
     AsRefStr,
     VariantArray,
+    EnumMessage,
 )]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Connectivity {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use strum::{AsRefStr, Display};
+use strum::{AsRefStr, Display, EnumMessage, VariantArray};
 
 use crate::{
     identifier::{Iccid, Imsi, Msisdn},
@@ -137,12 +137,15 @@ pub struct FleetRow {
     AsRefStr,
     Serialize,
     Deserialize,
+    EnumMessage,
+    VariantArray,
 )]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum RowCode {
     /// More or fewer fields than the header.
     WrongFieldCount,
     /// The line is not UTF-8.
+    #[strum(serialize = "INVALID_UTF_8")]
     InvalidUtf8,
     /// The file could not be read further.
     Unreadable,
@@ -166,7 +169,7 @@ pub enum RowCode {
     InvalidTransition,
     /// No usable customer name.
     InvalidCustomer,
-    /// The customer is archived.
+    /// The customer is archived: it keeps the SIMs it has and is given no others.
     CustomerArchived,
     /// No usable device name or kind.
     InvalidDevice,
@@ -184,7 +187,7 @@ pub enum RowCode {
     DuplicateRow,
     /// Another row of this SIM was refused.
     IncompleteHistory,
-    /// More rows of one SIM than [`super::HISTORY_ROWS`].
+    /// More rows of one SIM than there may be.
     TooManyRows,
 }
 

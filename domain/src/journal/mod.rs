@@ -30,7 +30,7 @@ mod source;
 mod usage_store;
 
 use chrono::{DateTime, Utc};
-use strum::{AsRefStr, Display, EnumString};
+use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 use uuid::Uuid;
 
 pub use identity::{
@@ -61,7 +61,19 @@ pub const RAW_BYTES: usize = 8 * 1024;
 
 /// Why a record was refused. The words are part of the public contract.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumString, AsRefStr,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Display,
+    EnumString,
+    AsRefStr,
+    EnumMessage,
+    VariantArray,
 )]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum RejectionCode {
@@ -77,9 +89,9 @@ pub enum RejectionCode {
     InvalidVolume,
     /// No ICCID, or not 19 or 20 digits.
     InvalidIccid,
-    /// No such SIM in this tenant. Another tenant's SIM answers the same.
+    /// No such SIM in this tenant.
     UnknownIccid,
-    /// Several SIMs begin with these 19 digits, and none is exactly this one.
+    /// Two SIMs match the text with and without a check digit, and none exactly.
     AmbiguousIccid,
     /// Not a three-digit MCC with a two- or three-digit MNC.
     InvalidNetwork,

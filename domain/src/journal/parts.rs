@@ -1,6 +1,7 @@
 //! What a tenant can ask about its batches.
 
 use chrono::{DateTime, Utc};
+use strum::{AsRefStr, EnumMessage, VariantArray};
 use uuid::Uuid;
 
 use super::BatchState;
@@ -49,9 +50,10 @@ pub enum BatchCondition {
 }
 
 /// What batches can be sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, AsRefStr, EnumMessage, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum BatchOrderField {
-    /// When they were received.
+    /// Time of receipt.
     #[default]
     ReceivedAt,
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
-use strum::{AsRefStr, Display, EnumString};
+use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 use uuid::Uuid;
 
 use super::{
@@ -23,7 +23,19 @@ use crate::{
 };
 
 /// Where a batch stands. The words are part of the public contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, AsRefStr)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Display,
+    EnumString,
+    AsRefStr,
+    EnumMessage,
+    VariantArray,
+)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum BatchState {
     /// Accepted, durable, and on its way to the cubes.

@@ -1,6 +1,7 @@
 //! What can be asked about intake: the fate of a record, the accounting, the refused records.
 
 use chrono::{DateTime, Utc};
+use strum::{AsRefStr, EnumMessage, VariantArray};
 use uuid::Uuid;
 
 use super::{BatchPart, RejectionCode, identity, parts::PART_COLUMNS, present};
@@ -19,13 +20,14 @@ pub const MAX_ACCOUNTING_ROWS: u32 = 10_000;
 const FATE_REJECTIONS: i64 = 20;
 
 /// Where a record stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, EnumMessage, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum FateState {
     /// It counts.
     Accepted,
     /// It was delivered and refused, and never accepted.
     Rejected,
-    /// It was never delivered with an identity, or long ago.
+    /// It was never delivered with an identity, or longer ago than identities are kept.
     Unknown,
 }
 
@@ -80,19 +82,22 @@ pub enum RejectionCondition {
 }
 
 /// What refused records can be sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, AsRefStr, EnumMessage, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum RejectionOrderField {
-    /// When they were received.
+    /// Time of receipt.
     #[default]
     ReceivedAt,
 }
 
 /// Which hour the accounting is grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, AsRefStr, EnumMessage, VariantArray, Default)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum HourOf {
-    /// Hour of receipt.
+    /// Hour in which records were received.
+    #[default]
     Receipt,
-    /// Hour of the event.
+    /// Hour in which the usage began.
     Event,
 }
 

@@ -1,5 +1,7 @@
 //! What can be asked of labels, and of what carries them.
 
+use strum::{AsRefStr, EnumMessage, VariantArray};
+
 use super::Labelled;
 use crate::{
     filter::Filter,
@@ -23,7 +25,8 @@ pub enum LabelDefinitionCondition {
 }
 
 /// What label definitions can be sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, AsRefStr, EnumMessage, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum LabelDefinitionOrderField {
     /// Key.
     #[default]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use strum::{AsRefStr, EnumMessage, VariantArray};
 use uuid::Uuid;
 
 use crate::{
@@ -47,7 +48,8 @@ pub enum NetworkCondition {
 }
 
 /// What networks can be sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, AsRefStr, EnumMessage, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum NetworkOrderField {
     /// MCC-MNC.
     #[default]

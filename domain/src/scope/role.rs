@@ -1,6 +1,6 @@
 //! Roles and what each of them permits.
 
-use strum::{AsRefStr, Display, EnumString, VariantArray};
+use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 
 use super::Area;
 use crate::Error;
@@ -19,6 +19,7 @@ use crate::Error;
     EnumString,
     AsRefStr,
     VariantArray,
+    EnumMessage,
 )]
 #[strum(
     serialize_all = "snake_case",
@@ -26,15 +27,15 @@ use crate::Error;
     parse_err_fn = unknown_role
 )]
 pub enum Role {
-    /// Staff of the platform; crosses into the tenant its token names, and every crossing is audited.
+    /// Staff of the platform inside the tenant its token names; every crossing is audited.
     PlatformAdmin,
     /// Everything inside one tenant.
     TenantAdmin,
-    /// Reads the whole tenant; changes nothing of the system.
+    /// Reads the whole tenant.
     Support,
     /// Reads assigned segments.
     Viewer,
-    /// A tenant's customer: assigned SIMs and devices, behind the customer's visibility switches.
+    /// A tenant's customer, behind the customer's visibility switches.
     CustomerUser,
     /// A machine that may only deliver usage records.
     Ingest,
@@ -79,20 +80,20 @@ fn unknown_role(_: &str) -> Error {
 }
 
 /// What an operation needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr, VariantArray, EnumMessage)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Permission {
     /// The tenant's own record.
     TenantRead,
     /// Customers within the caller's segments.
     CustomersRead,
-    /// Visibility switches and grants.
+    /// Customers, their visibility switches, and segment grants.
     CustomersWrite,
     /// SIMs within the caller's segments.
     SimsRead,
     /// Devices within the caller's segments.
     DevicesRead,
-    /// Fleet import: SIMs, devices, customers, labels, assignments.
+    /// Fleet import, labels on SIMs and devices.
     InventoryWrite,
     /// Label definitions.
     LabelsRead,

@@ -1,5 +1,7 @@
 //! What SIMs can be asked for and sorted by.
 
+use strum::{AsRefStr, EnumMessage, VariantArray};
+
 use super::SimState;
 use crate::{
     filter::Filter,
@@ -35,12 +37,13 @@ pub enum SimCondition {
 }
 
 /// What SIMs can be sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, AsRefStr, EnumMessage, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum SimOrderField {
     /// Serial number.
     #[default]
     Iccid,
-    /// When the record was made.
+    /// Time at which the record was made.
     CreatedAt,
 }
 

@@ -54,14 +54,15 @@ pub async fn by_devices(cx: &ReadCx, devices: &[DeviceId]) -> Result<HashMap<Dev
     store::by_devices(cx, devices).await
 }
 
-/// The answers to one question about the visible SIMs of each customer.
+/// The answers to one question about the visible SIMs of each customer. A cursor is one customer's: the others are answered
+/// `INVALID_CURSOR`.
 ///
 /// # Errors
-/// `FORBIDDEN` when they are closed to the caller, `INVALID_CURSOR` for a cursor of another question.
+/// `FORBIDDEN` when they are closed to the caller.
 pub async fn by_customers(
     cx: &ReadCx,
     customers: &[CustomerId],
     question: &Question<SimCondition, SimOrderField>,
-) -> Result<HashMap<CustomerId, Listing<Sim>>> {
+) -> Result<HashMap<CustomerId, Result<Listing<Sim>>>> {
     list::by_parents(cx, "sim.customer_id", customers, question).await
 }

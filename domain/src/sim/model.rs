@@ -1,7 +1,7 @@
 //! What a SIM is.
 
 use chrono::{DateTime, Utc};
-use strum::{AsRefStr, Display, EnumString, VariantArray};
+use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 
 use crate::{
     id::{CustomerId, SimId},
@@ -22,6 +22,7 @@ use crate::{
     EnumString,
     AsRefStr,
     VariantArray,
+    EnumMessage,
 )]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum SimState {
@@ -31,7 +32,7 @@ pub enum SimState {
     Active,
     /// Temporarily disabled.
     Suspended,
-    /// End of life.
+    /// End of life; no way back.
     Terminated,
 }
 

@@ -12,6 +12,7 @@ mod field;
 mod native;
 
 use chrono::{DateTime, Utc};
+pub use domain::usage::Service;
 use domain::{Error, Result, identifier::Iccid, journal::RejectionCode};
 use serde::Deserialize;
 
@@ -19,28 +20,6 @@ use serde::Deserialize;
 pub const MAX_ID_BYTES: usize = 256;
 /// Most characters of a message about a refused record.
 const MAX_MESSAGE_CHARS: usize = 300;
-
-/// What was used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Service {
-    /// Bytes.
-    Data,
-    /// Messages.
-    Sms,
-    /// Calls.
-    Voice,
-}
-
-impl Service {
-    /// The word in records and cubes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Data => "DATA",
-            Self::Sms => "SMS",
-            Self::Voice => "VOICE",
-        }
-    }
-}
 
 /// A decoded usage record: an increment, identified by `source` and `record_id`.
 #[derive(Clone, Debug, PartialEq, Eq)]

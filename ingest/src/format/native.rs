@@ -86,13 +86,9 @@ fn billing_fields(record: &Event<'_>, known: &mut Known) -> Result<Cdr, Fault> {
 }
 
 fn service(raw: Option<&RawValue>) -> Result<Service, Fault> {
-    match field::word(raw).as_deref() {
-        Some("DATA") => Ok(Service::Data),
-        Some("SMS") => Ok(Service::Sms),
-        Some("VOICE") => Ok(Service::Voice),
-        _ => Err(Fault::new(
-            RejectionCode::InvalidService,
-            "service is not DATA, SMS or VOICE",
-        )),
-    }
+    let service = field::word(raw).and_then(|word| word.parse().ok());
+    service.ok_or_else(|| {
+        let message = "service is not DATA, SMS or VOICE";
+        Fault::new(RejectionCode::InvalidService, message)
+    })
 }

@@ -166,7 +166,7 @@ impl Books {
             device: resolved.device,
             network: cdr.network,
             rat: cdr.rat,
-            service: cdr.service.as_str().to_owned(),
+            service: cdr.service.as_ref().to_owned(),
             source: cdr.source,
             record_id: cdr.record_id,
             identity,

@@ -6,6 +6,6 @@ mod types;
 mod visibility;
 
 pub(crate) use mutation::CustomerMutation;
-pub(crate) use query::CustomerQuery;
+pub(crate) use query::{CustomerList, CustomerQuery};
 pub(crate) use types::Customer;
 pub(crate) use visibility::Visibility;

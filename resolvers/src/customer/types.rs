@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object, SimpleObject};
-use domain::{customer, list::Listing};
+use domain::customer;
 use schema::{
     device::{DeviceFilter, DeviceOrder},
     scalar::DateTime,
@@ -15,7 +15,7 @@ use schema::{
 
 use super::visibility::Visibility;
 use crate::{
-    connection::{Connection, filter, plain, question},
+    connection::{Connection, filter, nested, plain, question},
     device::Device,
     error::IntoGraphql as _,
     loader::{DevicesOf, SimCountsKey, SimsOf},
@@ -121,8 +121,7 @@ impl Customer {
         let page = (first, after, last, before);
         let question = question(ctx, filter(which), order_by, page).gql()?.into();
         let customer = self.0.id;
-        let listing: Option<Listing<_>> = load(ctx, SimsOf { customer, question }).await?;
-        Ok(listing.map(|listing| Connection::new(listing, Sim::from)))
+        nested(ctx, SimsOf { customer, question }).await
     }
 
     /// Its devices now, as far as the caller may see them.
@@ -143,8 +142,7 @@ impl Customer {
         let page = (first, after, last, before);
         let question = question(ctx, filter(which), order_by, page).gql()?.into();
         let customer = self.0.id;
-        let listing: Option<Listing<_>> = load(ctx, DevicesOf { customer, question }).await?;
-        Ok(listing.map(|listing| Connection::new(listing, Device::from)))
+        nested(ctx, DevicesOf { customer, question }).await
     }
 
     /// Usage of SIMs while they belonged to this customer, within what the caller may see.

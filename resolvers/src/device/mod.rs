@@ -3,5 +3,5 @@
 mod query;
 mod types;
 
-pub(crate) use query::DeviceQuery;
+pub(crate) use query::{DeviceList, DeviceQuery};
 pub(crate) use types::Device;

@@ -8,11 +8,12 @@ use schema::{
 };
 
 use super::Device;
-use crate::{
-    connection::{Connection, filter, paginate},
-    error::IntoGraphql as _,
-    request::session,
-};
+use crate::{connection::list_query, error::IntoGraphql as _, request::session};
+
+list_query! {
+    /// Devices that the caller may see.
+    DeviceList: devices(DeviceFilter, DeviceOrder) -> Device
+}
 
 /// Queries about devices.
 #[derive(Default)]
@@ -20,24 +21,6 @@ pub(crate) struct DeviceQuery;
 
 #[Object]
 impl DeviceQuery {
-    /// Devices that the caller may see.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "Relay's four page arguments, a filter and an order"
-    )]
-    async fn devices(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Which ones.", name = "filter")] which: Option<DeviceFilter>,
-        #[graphql(desc = "Sorted how.", default)] order_by: DeviceOrder,
-        #[graphql(desc = "Size of a forward page.")] first: Option<i32>,
-        #[graphql(desc = "Rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Size of a backward page.")] last: Option<i32>,
-        #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
-    ) -> async_graphql::Result<Option<Connection<Device>>> {
-        paginate(ctx, filter(which), order_by, (first, after, last, before)).await
-    }
-
     /// One device.
     async fn device(
         &self,

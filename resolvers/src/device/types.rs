@@ -1,24 +1,18 @@
 //! `Device`.
 
-use std::sync::Arc;
-
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
-use domain::{device, label, sim};
+use domain::{device, id::DeviceId};
 use schema::{
     device::{Connectivity, DeviceState},
-    scalar::DateTime,
     usage::UsageInput,
 };
-use service::{DeviceRelations, DeviceWants, Session};
+use service::{Relations, Session};
 
 use crate::{
-    assignment::{self, Assignment},
     connection::{Listing, Wanted},
     customer::Customer,
-    label::{Label, shared},
-    loader::{AssignmentsOfDevice, CustomerKey, DeviceLabels, SimsOfDevice},
-    request::load,
+    inventory::{self, Fetched, Item},
     sim::Sim,
     usage::{self, Usage},
 };
@@ -27,15 +21,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Device {
     device: device::Device,
-    related: Related,
-}
-
-/// What a list fetched for all its rows at once; `None` was not fetched and is loaded on demand.
-#[derive(Clone, Default)]
-struct Related {
-    customer: Option<Option<Customer>>,
-    labels: Option<Arc<[Label]>>,
-    sims: Option<Vec<sim::Sim>>,
+    item: Item<DeviceId>,
 }
 
 /// A device.
@@ -71,59 +57,15 @@ impl Device {
             .collect()
     }
 
-    /// True: made by the simulator.
-    async fn simulated(&self) -> bool {
-        self.device.simulated
-    }
-
-    /// When the record was made.
-    async fn created_at(&self) -> DateTime {
-        self.device.created_at.into()
-    }
-
-    /// When the record last changed.
-    async fn updated_at(&self) -> DateTime {
-        self.device.updated_at.into()
-    }
-
     /// The customer it belongs to now, which is that of the SIM in it; null when unassigned or not visible to the caller.
     async fn customer(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Customer>> {
-        if let Some(customer) = &self.related.customer {
-            return Ok(customer.clone());
-        }
-        match self.device.customer {
-            Some(id) => load(ctx, CustomerKey(id)).await,
-            None => Ok(None),
-        }
+        self.item.owner(ctx).await
     }
 
     /// The SIMs that sit in it now, by ICCID.
     async fn sims(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<Sim>>> {
-        let sims: Vec<sim::Sim> = match &self.related.sims {
-            Some(sims) => sims.clone(),
-            None => load(ctx, SimsOfDevice(self.device.id))
-                .await?
-                .unwrap_or_default(),
-        };
+        let sims = self.item.counterpart(ctx).await?.unwrap_or_default();
         Ok(Some(sims.into_iter().map(Into::into).collect()))
-    }
-
-    /// The customers that it belonged to, oldest first. Callers who see a part of the fleet are shown their own.
-    async fn assignments(
-        &self,
-        ctx: &Context<'_>,
-    ) -> async_graphql::Result<Option<Vec<Assignment>>> {
-        let found = load(ctx, AssignmentsOfDevice(self.device.id)).await?;
-        Ok(Some(assignment::shown(found)))
-    }
-
-    /// Labels, by key.
-    async fn labels(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Arc<[Label]>>> {
-        if let Some(labels) = &self.related.labels {
-            return Ok(Some(labels.clone()));
-        }
-        let labels: Option<Vec<label::Label>> = load(ctx, DeviceLabels(self.device.id)).await?;
-        Ok(Some(shared(labels.as_ref())))
     }
 
     /// Usage of the SIMs in this device while they sat in it, within what the caller may see.
@@ -136,48 +78,43 @@ impl Device {
             .await
             .map(Some)
     }
+
+    #[graphql(flatten)]
+    async fn item(&self) -> &Item<DeviceId> {
+        &self.item
+    }
 }
 
 impl From<device::Device> for Device {
     fn from(device: device::Device) -> Self {
-        Self {
-            device,
-            related: Related::default(),
-        }
+        let item = Item {
+            id: device.id,
+            customer: device.customer,
+            simulated: device.simulated,
+            created_at: device.created_at.into(),
+            updated_at: device.updated_at.into(),
+            fetched: Fetched::default(),
+        };
+        Self { device, item }
     }
 }
 
 impl Listing for Device {
     type Row = device::Device;
-    type Related = DeviceRelations;
+    type Related = Relations<DeviceId>;
 
     async fn related(
         session: &Session,
         rows: &[(String, device::Device)],
         wanted: &Wanted<'_>,
-    ) -> domain::Result<DeviceRelations> {
-        let wants = DeviceWants {
-            customer: wanted.node("customer"),
-            sims: wanted.node("sims"),
-            labels: wanted.node("labels"),
-        };
-        DeviceRelations::load(session, rows.iter().map(|(_, device)| device), wants).await
+    ) -> domain::Result<Self::Related> {
+        let rows = rows.iter().map(|(_, device)| (device.id, device.customer));
+        inventory::related(session, rows.collect(), wanted, "sims").await
     }
 
-    fn node(device: device::Device, related: &DeviceRelations) -> Self {
-        let customer = related.customers.as_ref().map(|customers| {
-            let customer = device.customer.and_then(|id| customers.get(&id));
-            customer.cloned().map(Into::into)
-        });
-        let sims = related.sims.as_ref();
-        let labels = related.labels.as_ref();
-        Self {
-            related: Related {
-                customer,
-                sims: sims.map(|sims| sims.get(&device.id).cloned().unwrap_or_default()),
-                labels: labels.map(|labels| shared(labels.get(&device.id))),
-            },
-            device,
-        }
+    fn node(device: device::Device, related: &Self::Related) -> Self {
+        let Self { device, item } = device.into();
+        let item = item.fetched(related);
+        Self { device, item }
     }
 }

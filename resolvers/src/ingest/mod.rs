@@ -8,6 +8,6 @@ mod rejection;
 
 pub(crate) use accounting::IngestAccounting;
 pub(crate) use batch::IngestBatch;
-pub(crate) use query::IngestQuery;
+pub(crate) use query::{IngestBatchList, IngestQuery, IngestRejectionList};
 pub(crate) use record::IngestRecord;
 pub(crate) use rejection::IngestRejection;

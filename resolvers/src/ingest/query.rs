@@ -8,11 +8,17 @@ use schema::ingest::{
 use schema::scalar::DateTime;
 
 use super::{IngestAccounting, IngestBatch, IngestRecord, IngestRejection};
-use crate::{
-    connection::{Connection, filter, paginate},
-    error::IntoGraphql as _,
-    request::session,
-};
+use crate::{connection::list_query, error::IntoGraphql as _, request::session};
+
+list_query! {
+    /// Batches that hold records of the tenant. Those that are quarantined say why.
+    IngestBatchList: ingest_batches(IngestBatchFilter, IngestBatchOrder) -> IngestBatch
+}
+
+list_query! {
+    /// Records that were refused.
+    IngestRejectionList: ingest_rejections(RejectionFilter, RejectionOrder) -> IngestRejection
+}
 
 /// Queries about intake.
 #[derive(Default)]
@@ -38,42 +44,6 @@ impl IngestQuery {
         let rows = journal::accounting(&cx, &query).await.gql()?;
         let rows: domain::Result<_> = rows.into_iter().map(TryInto::try_into).collect();
         Ok(Some(rows.gql()?))
-    }
-
-    /// Batches that hold records of the tenant. Those that are quarantined say why.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "Relay's four page arguments, a filter and an order"
-    )]
-    async fn ingest_batches(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Which ones.", name = "filter")] which: Option<IngestBatchFilter>,
-        #[graphql(desc = "Sorted how.", default)] order_by: IngestBatchOrder,
-        #[graphql(desc = "Size of a forward page.")] first: Option<i32>,
-        #[graphql(desc = "Rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Size of a backward page.")] last: Option<i32>,
-        #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
-    ) -> async_graphql::Result<Option<Connection<IngestBatch>>> {
-        paginate(ctx, filter(which), order_by, (first, after, last, before)).await
-    }
-
-    /// Records that were refused.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "Relay's four page arguments, a filter and an order"
-    )]
-    async fn ingest_rejections(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Which ones.", name = "filter")] which: Option<RejectionFilter>,
-        #[graphql(desc = "Sorted how.", default)] order_by: RejectionOrder,
-        #[graphql(desc = "Size of a forward page.")] first: Option<i32>,
-        #[graphql(desc = "Rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Size of a backward page.")] last: Option<i32>,
-        #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
-    ) -> async_graphql::Result<Option<Connection<IngestRejection>>> {
-        paginate(ctx, filter(which), order_by, (first, after, last, before)).await
     }
 
     /// What became of one record: counted, refused, or never seen.

@@ -1,22 +1,10 @@
 //! `IngestRecord`.
 
-use async_graphql::{Enum, SimpleObject};
+use async_graphql::SimpleObject;
 use domain::journal;
-use schema::scalar::DateTime;
+use schema::{ingest::IngestRecordState, scalar::DateTime};
 
 use super::{IngestBatch, IngestRejection};
-
-/// Where a record stands.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "journal::FateState")]
-pub(crate) enum IngestRecordState {
-    /// It counts.
-    Accepted,
-    /// It was delivered and refused, and never accepted.
-    Rejected,
-    /// It was never delivered with an identity, or longer ago than identities are kept.
-    Unknown,
-}
 
 /// What became of one record.
 #[derive(SimpleObject)]

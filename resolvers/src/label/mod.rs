@@ -5,5 +5,5 @@ mod query;
 mod types;
 
 pub(crate) use mutation::LabelMutation;
-pub(crate) use query::LabelQuery;
+pub(crate) use query::LabelDefinitionList;
 pub(crate) use types::{Label, LabelDefinition, shared};

@@ -3,5 +3,5 @@
 mod query;
 mod types;
 
-pub(crate) use query::NetworkQuery;
+pub(crate) use query::NetworkList;
 pub(crate) use types::{Network, network_id};

@@ -3,5 +3,5 @@
 mod query;
 mod types;
 
-pub(crate) use query::SimQuery;
+pub(crate) use query::{SimList, SimQuery};
 pub(crate) use types::Sim;

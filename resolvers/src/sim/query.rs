@@ -5,11 +5,12 @@ use domain::sim;
 use schema::sim::{SimBy, SimFilter, SimOrder};
 
 use super::Sim;
-use crate::{
-    connection::{Connection, filter, paginate},
-    error::IntoGraphql as _,
-    request::session,
-};
+use crate::{connection::list_query, error::IntoGraphql as _, request::session};
+
+list_query! {
+    /// SIMs that the caller may see.
+    SimList: sims(SimFilter, SimOrder) -> Sim
+}
 
 /// Queries about SIMs.
 #[derive(Default)]
@@ -17,24 +18,6 @@ pub(crate) struct SimQuery;
 
 #[Object]
 impl SimQuery {
-    /// SIMs that the caller may see.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "Relay's four page arguments, a filter and an order"
-    )]
-    async fn sims(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Which ones.", name = "filter")] which: Option<SimFilter>,
-        #[graphql(desc = "Sorted how.", default)] order_by: SimOrder,
-        #[graphql(desc = "Size of a forward page.")] first: Option<i32>,
-        #[graphql(desc = "Rows after this cursor.")] after: Option<String>,
-        #[graphql(desc = "Size of a backward page.")] last: Option<i32>,
-        #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
-    ) -> async_graphql::Result<Option<Connection<Sim>>> {
-        paginate(ctx, filter(which), order_by, (first, after, last, before)).await
-    }
-
     /// One SIM.
     async fn sim(
         &self,

@@ -1,7 +1,8 @@
 //! `Me`.
 
-use async_graphql::{Context, Enum, Object};
-use domain::{customer::CustomerBy, scope};
+use async_graphql::{Context, Object};
+use domain::customer::CustomerBy;
+use schema::scope::{Permission, Role};
 
 use super::Tenant;
 use crate::{
@@ -9,52 +10,6 @@ use crate::{
     error::IntoGraphql as _,
     request::session,
 };
-
-/// A role: a named set of permissions.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "scope::Role")]
-pub(crate) enum Role {
-    /// Staff of the platform inside the tenant its token names; every crossing is audited.
-    PlatformAdmin,
-    /// Everything inside one tenant.
-    TenantAdmin,
-    /// Reads the whole tenant.
-    Support,
-    /// Reads assigned segments.
-    Viewer,
-    /// A tenant's customer, behind the customer's visibility switches.
-    CustomerUser,
-    /// A machine that may only deliver usage records.
-    Ingest,
-}
-
-/// What an operation needs.
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "scope::Permission")]
-pub(crate) enum Permission {
-    /// The tenant's own record.
-    TenantRead,
-    /// Customers within the caller's segments.
-    CustomersRead,
-    /// Customers, their visibility switches, and segment grants.
-    CustomersWrite,
-    /// SIMs within the caller's segments.
-    SimsRead,
-    /// Devices within the caller's segments.
-    DevicesRead,
-    /// Fleet import, labels on SIMs and devices.
-    InventoryWrite,
-    /// Label definitions.
-    LabelsRead,
-    /// The network dictionary.
-    NetworksRead,
-    /// Usage cubes.
-    UsageRead,
-    /// Delivering usage records.
-    CdrsWrite,
-    /// Accounting and rejections of intake.
-    IngestRead,
-}
 
 /// The caller.
 pub(crate) struct Me;

@@ -1,15 +1,15 @@
 //! How the contract's question to the cube becomes the planner's.
 
-use analytics::usage::{Dimension, Filter, Grain, Key, Measure, Order, OrderBy, UsageQuery};
+use analytics::usage::{Dimension, Filter, Key, Measure, Order, OrderBy, UsageQuery};
 use domain::{
     Error, Period, Result,
     id::{CustomerId, DeviceId, SimId},
     identifier::Plmn,
+    paging::Direction,
 };
 use schema::{
-    order::OrderDirection,
     parse_ids_in,
-    usage::{self as words, UsageFilter, UsageInput, UsageOrder, UsageOrderKey},
+    usage::{UsageFilter, UsageInput, UsageOrder, UsageOrderKey},
 };
 
 /// The planner's question.
@@ -26,8 +26,8 @@ fn query(input: UsageInput, measures: Vec<Measure>) -> Result<UsageQuery> {
     let filter = input.filter.map(filter).transpose();
     let query = UsageQuery {
         measures,
-        dimensions: input.dimensions.into_iter().map(dimension).collect(),
-        grain: input.grain.map(grain),
+        dimensions: input.dimensions.into_iter().map(Into::into).collect(),
+        grain: input.grain.map(Into::into),
         period: Period::new(input.from.0, input.to.0)?,
         filter: filter.map_err(|error| error.at("filter"))?,
         order_by: order_by
@@ -40,43 +40,10 @@ fn query(input: UsageInput, measures: Vec<Measure>) -> Result<UsageQuery> {
     Ok(query)
 }
 
-fn grain(grain: words::Grain) -> Grain {
-    match grain {
-        words::Grain::Hour => Grain::Hour,
-        words::Grain::Day => Grain::Day,
-        words::Grain::Week => Grain::Week,
-        words::Grain::Month => Grain::Month,
-        words::Grain::Year => Grain::Year,
-    }
-}
-
-fn dimension(dimension: words::UsageDimension) -> Dimension {
-    match dimension {
-        words::UsageDimension::Network => Dimension::Network,
-        words::UsageDimension::Country => Dimension::Country,
-        words::UsageDimension::Customer => Dimension::Customer,
-        words::UsageDimension::Sim => Dimension::Sim,
-        words::UsageDimension::Device => Dimension::Device,
-        words::UsageDimension::RadioAccessType => Dimension::RadioAccessType,
-        words::UsageDimension::Service => Dimension::Service,
-        words::UsageDimension::Source => Dimension::Source,
-    }
-}
-
-fn measure(measure: words::UsageMeasure) -> Measure {
-    match measure {
-        words::UsageMeasure::BytesUp => Measure::BytesUp,
-        words::UsageMeasure::BytesDown => Measure::BytesDown,
-        words::UsageMeasure::BytesTotal => Measure::BytesTotal,
-        words::UsageMeasure::Records => Measure::Records,
-        words::UsageMeasure::ActiveSims => Measure::ActiveSims,
-    }
-}
-
 fn order(order: UsageOrder) -> Result<Order> {
     let by = match order.by {
-        UsageOrderKey::Measure(by) => OrderBy::Measure(measure(by)),
-        UsageOrderKey::Dimension(by) => OrderBy::Dimension(dimension(by)),
+        UsageOrderKey::Measure(by) => OrderBy::Measure(by.into()),
+        UsageOrderKey::Dimension(by) => OrderBy::Dimension(by.into()),
         UsageOrderKey::Period(true) => OrderBy::Period,
         UsageOrderKey::Period(false) => {
             return Err(Error::invalid("`period` is true, or another key is given"));
@@ -84,7 +51,7 @@ fn order(order: UsageOrder) -> Result<Order> {
     };
     Ok(Order {
         by,
-        descending: order.direction == OrderDirection::Desc,
+        descending: order.direction.0 == Direction::Desc,
     })
 }
 
@@ -131,7 +98,7 @@ fn filter(filter: UsageFilter) -> Result<Filter> {
         UsageFilter::RadioAccessTypes(types) => is_in(Dimension::RadioAccessType, texts(types)),
         UsageFilter::Services(services) => is_in(
             Dimension::Service,
-            texts(services.into_iter().map(|it| it.word().to_owned())),
+            texts(services.into_iter().map(|it| it.0.as_ref().to_owned())),
         ),
         UsageFilter::Sources(sources) => is_in(Dimension::Source, texts(sources)),
     })

@@ -5,7 +5,10 @@ use analytics::{
     usage::{Dimension, Key, Measure, UsageAnswer, UsageQuery, UsageRow as Row, Values},
 };
 use async_graphql::{Context, ID, Object, SimpleObject};
-use domain::id::{CustomerId, DeviceId, SimId};
+use domain::{
+    id::{CustomerId, DeviceId, SimId},
+    usage::Service,
+};
 use schema::{
     scalar::{BigInt, DateTime, int},
     usage::{UsageInput, UsageService, UsageTable},
@@ -153,11 +156,9 @@ impl UsageRow {
         let Some(word) = self.text(Dimension::Service) else {
             return Ok(None);
         };
-        let unknown = || domain::Error::internal(format!("a record of the service {word}"));
-        UsageService::named(word)
-            .ok_or_else(unknown)
-            .gql()
-            .map(Some)
+        let unknown = |_| domain::Error::internal(format!("a record of the service {word}"));
+        let service: Service = word.parse().map_err(unknown).gql()?;
+        Ok(Some(service.into()))
     }
 
     /// The stream that delivered the records.

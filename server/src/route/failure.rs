@@ -97,10 +97,7 @@ impl Failure {
 
     /// What a program can do something with.
     fn extensions(&self) -> Value {
-        let details = self.details.as_deref().map(|details| json!(details));
-        let mut value = details.unwrap_or_else(|| json!({}));
-        value["code"] = self.code.as_ref().into();
-        value
+        json!(resolvers::extensions(self.code, self.details.as_deref()))
     }
 
     /// The failure in both forms at once, for a layer that does not know which route it guards.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use async_graphql::{
     Name, Request, Response as Outcome, ServerError, Value as Constant, Variables,
-    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
+    parser::types::OperationType,
 };
 use axum::{
     Extension,
@@ -221,7 +221,8 @@ fn prepare(request: &mut Request, method: &Method) -> Result<String, Refusal> {
     let document = request
         .parsed_query()
         .map_err(|error| Refusal::Document(Box::new(error)))?;
-    let (name, operation) = choose(document, chosen.as_deref())?;
+    let chosen = resolvers::choose(document, chosen.as_deref());
+    let (name, operation) = chosen.map_err(|error| document_error(error.to_string()))?;
     match operation.ty {
         OperationType::Mutation if *method == Method::GET => {
             return Err(Failure::method_not_allowed(&Method::POST).into());
@@ -245,34 +246,9 @@ fn prepare(request: &mut Request, method: &Method) -> Result<String, Refusal> {
             )));
         }
     }
-    let name = name.unwrap_or_else(|| operation.ty.to_string());
+    let name = name.map_or_else(|| operation.ty.to_string(), Name::to_string);
     request.variables = variables;
     Ok(name.chars().take(200).collect())
-}
-
-fn choose<'a>(
-    document: &'a ExecutableDocument,
-    chosen: Option<&str>,
-) -> Result<(Option<String>, &'a OperationDefinition), Refusal> {
-    match (&document.operations, chosen) {
-        (DocumentOperations::Single(operation), None) => Ok((None, &operation.node)),
-        (DocumentOperations::Single(_), Some(_)) => {
-            Err(document_error("the document has no operation of this name"))
-        }
-        (DocumentOperations::Multiple(operations), Some(name)) => operations
-            .get(&Name::new(name))
-            .map(|operation| (Some(name.to_owned()), &operation.node))
-            .ok_or_else(|| document_error("the document has no operation of this name")),
-        (DocumentOperations::Multiple(operations), None) => {
-            let mut all = operations.iter();
-            match (all.next(), all.next()) {
-                (Some((name, operation)), None) => Ok((Some(name.to_string()), &operation.node)),
-                _ => Err(document_error(
-                    "`operationName` says which of the operations to run",
-                )),
-            }
-        }
-    }
 }
 
 fn document_error(message: impl Into<String>) -> Refusal {

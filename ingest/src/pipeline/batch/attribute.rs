@@ -153,7 +153,7 @@ pub(super) fn claims_of(share: &Share<Attributed>) -> impl Iterator<Item = Claim
             sim: attributed.resolved.sim,
             network: &cdr.network,
             rat: &cdr.rat,
-            service: cdr.service.as_str(),
+            service: cdr.service.as_ref(),
             start: cdr.start,
             end: cdr.end,
             bytes_up: cdr.bytes_up,

@@ -1,0 +1,36 @@
+//! Lists: what their filters select, their pages, and the lists within other objects.
+
+mod condition;
+mod edge;
+mod filter;
+mod page;
+#[path = "../world/mod.rs"]
+mod world;
+
+use std::{collections::BTreeSet, io::Cursor};
+
+use domain::{Role, fleet};
+use serde_json::Value;
+use world::{Caller, World};
+
+const ADMIN: Caller = Caller("alpha", Role::TenantAdmin, None);
+
+/// Alpha's fleet, with rows that differ in everything that can be asked for.
+async fn world() -> World {
+    let world = World::new().await;
+    let admin = world.scope(ADMIN).await;
+    let csv = "iccid,state,customer,device,device_kind,labels,device_labels\n\
+        8944501000000000101,SUSPENDED,Bosch,alpha-tracker-1,tracker,location=depot;shelf=1,room=lab\n\
+        8944501000000000102,SUSPENDED,,alpha-tracker-2,tracker,location=depot,room=hall\n\
+        8944501000000000103,ACTIVE,Dyer,alpha-meter-1,meter,shelf=1,\n";
+    let report = fleet::import_file(&world.db, &admin, Cursor::new(csv), &world.store, |_| ());
+    assert_eq!(report.await.expect("imported").created, 3);
+    world
+}
+
+fn keys_of(nodes: &Value, key: &str) -> BTreeSet<String> {
+    let nodes = nodes.as_array().expect("nodes").iter();
+    nodes
+        .map(|node| node[key].as_str().expect("a key").to_owned())
+        .collect()
+}
