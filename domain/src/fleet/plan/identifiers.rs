@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::{SimPlan, refusal::Refusal};
+use super::refusal::Refusal;
 use crate::{
     fleet::{
         known::Known,
@@ -16,7 +16,7 @@ use crate::{
 /// What is taken.
 pub(super) struct Identifiers<'a, 'k> {
     known: &'k Known,
-    /// ICCIDs that this plan creates, and identifiers that it gives out.
+    /// What this plan gives out.
     iccids: HashSet<String>,
     imsis: HashSet<&'a str>,
     msisdns: HashSet<&'a str>,
@@ -33,11 +33,8 @@ impl<'a, 'k> Identifiers<'a, 'k> {
     }
 
     /// Gives a SIM what its row says.
-    pub(super) fn take(&mut self, sim: &SimPlan<'a>) {
-        let row = sim.row();
-        if sim.id.is_none() {
-            self.iccids.insert(row.iccid.as_str().to_owned());
-        }
+    pub(super) fn take(&mut self, row: &'a FleetRow) {
+        self.iccids.insert(row.iccid.as_str().to_owned());
         self.imsis.extend(row.imsi.as_ref().map(Imsi::as_str));
         self.msisdns.extend(row.msisdn.as_ref().map(Msisdn::as_str));
     }

@@ -146,7 +146,7 @@ struct Planner<'a, 'k> {
 
 impl<'a> Planner<'a, '_> {
     fn accept(&mut self, sim: SimPlan<'a>) {
-        self.identifiers.take(&sim);
+        self.identifiers.take(sim.row());
         self.plan.sims.push(sim);
     }
 
