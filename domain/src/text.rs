@@ -9,3 +9,24 @@ pub(crate) fn is_printable(text: &str, longest: usize) -> bool {
 pub(crate) fn is_trimmed(text: &str, longest: usize) -> bool {
     is_printable(text, longest) && text.trim() == text
 }
+
+/// Whether it may be the slug of a tenant or a customer.
+pub(crate) fn is_slug(text: &str) -> bool {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(known) && !text.starts_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_slug;
+
+    #[test]
+    fn a_slug_is_plain_lower_case() {
+        for good in ["a", "alpha", "3m", "a-b"] {
+            assert!(is_slug(good), "{good}");
+        }
+        for bad in ["", "-a", "A", "a b", "a\0", "é", &"a".repeat(64)] {
+            assert!(!is_slug(bad), "{bad}");
+        }
+    }
+}

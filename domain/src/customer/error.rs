@@ -1,10 +1,13 @@
-//! Why a customer is not created or changed.
+//! Why a customer is not created, changed or found.
 
 use crate::{Code, Error};
 
-/// What is wrong with a customer that is to be.
+/// What is wrong with a customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CustomerError {
+    /// The caller can see no such customer.
+    #[error("no such customer")]
+    NotFound,
     /// Not 1 to 63 of `a-z`, `0-9` and `-`.
     #[error("a slug has 1 to 63 of a-z, 0-9 and -, and does not begin with -")]
     Slug,
@@ -39,26 +42,32 @@ impl CustomerError {
     /// The stable code.
     pub const fn code(self) -> Code {
         match self {
+            Self::NotFound => Code::NotFound,
             Self::SlugTaken | Self::NameTaken => Code::Conflict,
             _ => Code::InvalidInput,
         }
     }
 
     /// The field that is to blame.
-    pub const fn field(self) -> &'static str {
-        match self {
+    pub const fn field(self) -> Option<&'static str> {
+        Some(match self {
+            Self::NotFound => return None,
             Self::Slug | Self::SlugTaken => "slug",
             Self::Name | Self::NameTaken => "name",
             Self::FirstName => "first_name",
             Self::LastName => "last_name",
             Self::Email => "email",
             Self::Phone => "phone",
-        }
+        })
     }
 }
 
 impl From<CustomerError> for Error {
     fn from(error: CustomerError) -> Self {
-        Self::new(error.code(), error.to_string()).at(error.field())
+        let plain = Self::new(error.code(), error.to_string());
+        match error.field() {
+            Some(field) => plain.at(field),
+            None => plain,
+        }
     }
 }

@@ -84,7 +84,7 @@ pub(super) async fn by_slug(cx: &ReadCx, slug: &str) -> Result<Customer> {
     let mut sql = Customer::scoped(cx)?;
     sql.push(" AND customer.slug = ").bind(slug);
     let customer: Option<Customer> = cx.select_one(sql).await?;
-    customer.ok_or_else(|| Error::not_found("customer"))
+    customer.ok_or_else(|| CustomerError::NotFound.into())
 }
 
 struct StateCount {

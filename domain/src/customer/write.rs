@@ -4,8 +4,10 @@ use uuid::Uuid;
 
 use super::{Customer, CustomerError, get, store};
 use crate::{
-    Error, Permission, Result, WriteCx, change::Change, id::CustomerId, tenant::is_slug,
-    text::is_trimmed,
+    Error, Permission, Result, WriteCx,
+    change::Change,
+    id::CustomerId,
+    text::{is_slug, is_trimmed},
 };
 
 /// What is needed to create a customer. Every visibility switch is off at first.

@@ -12,8 +12,9 @@ pub use filter::{DeviceCondition, DeviceFilter, DeviceOrderField};
 pub use model::{Connectivity, Device, DeviceState};
 
 use crate::{
-    ReadCx, Result,
+    Permission, ReadCx, Result, WriteCx,
     id::{CustomerId, DeviceId, SimId},
+    label::{self, Label, Labelled},
     list::{self, Listing, Question},
 };
 
@@ -52,4 +53,20 @@ pub async fn by_customers(
     question: &Question<DeviceCondition, DeviceOrderField>,
 ) -> Result<HashMap<CustomerId, Result<Listing<Device>>>> {
     list::by_parents(cx, "device.customer_id", customers, question).await
+}
+
+/// Sets labels on a device, and removes those with the keys `remove`; what is not named stays. Returns all of its labels.
+///
+/// # Errors
+/// `FORBIDDEN` without `INVENTORY_WRITE`; `NOT_FOUND` for a device that the caller cannot see, and for a key that is not defined;
+/// `INVALID_INPUT` for a value that is not among the options, `LIMIT_EXCEEDED` above [`label::MAX_LABELS`].
+pub async fn set_labels(
+    cx: WriteCx,
+    device: DeviceId,
+    set: Vec<Label>,
+    remove: Vec<String>,
+) -> Result<Vec<Label>> {
+    cx.scope().require(Permission::InventoryWrite)?;
+    get(&cx, device).await?;
+    label::set(cx, Labelled::Device, device, set, remove).await
 }

@@ -6,22 +6,9 @@ use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 use crate::id::{CustomerId, DeviceId};
 
 /// States of a device: its life, not its connectivity, and independent of the state of any SIM inside.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Display,
-    EnumString,
-    AsRefStr,
-    VariantArray,
-    EnumMessage,
-)]
+#[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeviceState {
     /// Known, not in service yet.
     Registered,
@@ -34,22 +21,9 @@ pub enum DeviceState {
 }
 
 /// A way in which a device can communicate.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Display,
-    EnumString,
-    AsRefStr,
-    VariantArray,
-    EnumMessage,
-)]
+#[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Connectivity {
     /// Through a SIM.
     Cellular,

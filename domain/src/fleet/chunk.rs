@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    FleetError,
     model::{FleetRow, RowCode, RowError},
     parse::{Rows, parse},
 };
@@ -89,7 +90,7 @@ pub fn chunks<R: Read + Seek>(mut reader: R) -> Result<Chunks<R>> {
     drop(seen);
     reader
         .seek(SeekFrom::Start(0))
-        .map_err(|_| Error::invalid("the fleet file cannot be read twice"))?;
+        .map_err(|_| FleetError::NotSeekable)?;
     Ok(Chunks {
         rows: parse(reader)?,
         count,

@@ -2,75 +2,25 @@
 //! one chunk where it must not be kept in part, and any number of them where it may be of any size.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    future::Future,
+    collections::{BTreeMap, BTreeSet},
     io::{Read, Seek},
-    time::Duration,
 };
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
     chunk::{Chunk, chunks},
+    known::{Known, Target},
     model::{ERRORS_KEPT, Report, RowCode, RowError},
     owner,
-    plan::{Counted, Known, Plan, SimPlan, Target, plan, reaches},
+    plan::{Plan, SimPlan, plan},
     store::{self, History, NewDevice, SimRecord},
     timeline::{Moment, Span, Timeline},
+    usage::{Counted, CountedUsage, Patience},
 };
 use crate::{
-    Db, Permission, ReadCx, Result, Scope, SystemCx, WriteCx,
-    change::Change,
-    id::SimId,
-    journal::{self, Uncounted},
-    label::Labelled,
+    Db, Permission, Result, Scope, SystemCx, WriteCx, change::Change, id::SimId, label::Labelled,
 };
-
-/// Knows which usage is counted. The cubes know; this crate cannot ask them itself.
-pub trait CountedUsage: Sync {
-    /// For each of `sims` with counted usage, a moment that no counted record begins after. Later than the last
-    /// record is safe (an assignment is refused that need not be), earlier is not.
-    fn last_counted(
-        &self,
-        scope: &Scope,
-        sims: &[SimId],
-    ) -> impl Future<Output = Result<HashMap<SimId, DateTime<Utc>>>> + Send;
-}
-
-/// How long an import still waits for accepted usage to be counted. Meanwhile the tenant's intake takes no batch in, so that
-/// the batches that are under way are the last ones; a wait in vain is not repeated for every chunk of a file.
-#[derive(Debug)]
-pub struct Patience(Duration);
-
-impl Patience {
-    /// Many times what a batch takes.
-    const LONGEST: Duration = Duration::from_secs(3);
-    /// Between two looks.
-    const STEP: Duration = Duration::from_millis(20);
-
-    /// Waits until the accepted usage of the tenant from `first` on is counted or quarantined, and says what is left.
-    async fn until_counted(&mut self, cx: &ReadCx, first: Moment) -> Result<Uncounted> {
-        loop {
-            let uncounted = journal::uncounted(cx).await?;
-            if !reaches(first, uncounted.journaled) {
-                *self = Self::default();
-                return Ok(uncounted);
-            }
-            let Some(left) = self.0.checked_sub(Self::STEP) else {
-                return Ok(uncounted);
-            };
-            self.0 = left;
-            tokio::time::sleep(Self::STEP).await;
-        }
-    }
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self(Self::LONGEST)
-    }
-}
 
 /// Most rows of a file that is imported in one transaction. Such a file takes some seconds, during which the tenant's intake
 /// may wait.
@@ -147,7 +97,7 @@ pub async fn import(
     let mut planned = plan(&chunk.rows, &known, &Counted::default(), cx.now());
     let (sims, first) = reassigned(&planned);
     if let Some(first) = first {
-        let counted = counted(cx, usage, &sims, first, patience).await?;
+        let counted = Counted::ask(cx, usage, &sims, first, patience).await?;
         planned = plan(&chunk.rows, &known, &counted, cx.now());
     }
     let mut report = Report {
@@ -181,26 +131,6 @@ fn reassigned(planned: &Plan<'_>) -> (Vec<SimId>, Option<Moment>) {
     let known = |sim: &SimPlan<'_>| Some((SimId::new(sim.id?), sim.first_change()?));
     let (sims, moments): (_, Vec<Moment>) = planned.sims.iter().filter_map(known).unzip();
     (sims, moments.into_iter().min())
-}
-
-/// The usage that stands in the way of other assignments of `sims`, with effect from `first` or any later time.
-async fn counted(
-    cx: &WriteCx,
-    usage: &impl CountedUsage,
-    sims: &[SimId],
-    first: Moment,
-    patience: &mut Patience,
-) -> Result<Counted> {
-    // No batch is attributed from here on; those that were are in the cubes or in the journal. The journal is asked
-    // first, because batches move from it to the cubes meanwhile.
-    journal::freeze_attribution(cx).await?;
-    let uncounted = patience.until_counted(cx, first).await?;
-    let last = usage.last_counted(cx.scope(), sims).await?;
-    let last = last.into_iter().map(|(sim, last)| (sim.uuid(), last));
-    Ok(Counted {
-        last: last.collect(),
-        uncounted,
-    })
 }
 
 /// Writes a plan, reports what is created besides SIMs, and returns the ICCIDs that could not be taken.

@@ -30,15 +30,22 @@
 //! hole would be wrong; rows of other SIMs go on.
 
 mod chunk;
+mod error;
 mod import;
+mod known;
 mod model;
 mod owner;
 mod parse;
 mod plan;
+mod slug;
 mod store;
 mod timeline;
+mod usage;
 
 pub use chunk::{CHUNK_ROWS, Chunk, Chunks, HISTORY_ROWS, chunks};
-pub use import::{CountedUsage, Patience, WHOLE_ROWS, import, import_file, import_whole};
+pub use error::FleetError;
+pub use import::{WHOLE_ROWS, import, import_file, import_whole};
 pub use model::{COLUMNS, Cell, ERRORS_KEPT, FleetRow, Report, RowCode, RowError, StateWord};
-pub use parse::{Rows, parse, slug};
+pub use parse::{Rows, parse};
+pub use slug::slug;
+pub use usage::{CountedUsage, Patience};

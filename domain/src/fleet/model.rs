@@ -124,23 +124,9 @@ pub struct FleetRow {
 }
 
 /// Why a row was refused. The text is part of the public contract.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Display,
-    AsRefStr,
-    Serialize,
-    Deserialize,
-    EnumMessage,
-    VariantArray,
-)]
+#[derive(AsRefStr, Display, EnumMessage, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RowCode {
     /// More or fewer fields than the header.
     WrongFieldCount,

@@ -9,18 +9,11 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use uuid::Uuid;
 
 use super::{
+    known::Stay,
     store::{self, History},
     timeline::{Moment, Span, Timeline},
 };
 use crate::{Result, WriteCx};
-
-/// While a SIM sits in a device, and while it belongs to a customer then.
-pub(super) struct Stay {
-    /// While it sits there.
-    pub(super) inside: Span<()>,
-    /// While it belongs to a customer as well. A SIM that had several there comes once for each.
-    pub(super) owned: Option<Span<Uuid>>,
-}
 
 /// Brings the history and the present customer of devices to where their SIMs' histories say.
 pub(super) async fn follow(cx: &WriteCx, devices: &[Uuid]) -> Result<()> {
@@ -80,7 +73,7 @@ fn owners(stays: &[Stay]) -> Timeline<Uuid> {
             changes.push((now[0].0, claims[*n].value));
         }
     }
-    Timeline::new(Vec::new()).with(&changes)
+    Timeline::default().with(&changes)
 }
 
 #[cfg(test)]

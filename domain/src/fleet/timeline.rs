@@ -17,6 +17,13 @@ pub(super) struct Span<T> {
     pub(super) value: T,
 }
 
+impl<T> Default for Timeline<T> {
+    /// Nothing ever holds.
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 impl<T: Clone + PartialEq> Timeline<T> {
     /// From spans that do not overlap, in any order.
     pub(super) fn new(mut spans: Vec<Span<T>>) -> Self {
@@ -123,7 +130,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_same_changes_twice_change_nothing(before in changes(), after in changes()) {
-            let before = Timeline::new(Vec::new()).with(&before);
+            let before = Timeline::default().with(&before);
             let once = before.with(&after);
             prop_assert_eq!(&once.with(&after), &once);
             prop_assert_eq!(once.first_difference(&once), None);
@@ -131,14 +138,14 @@ mod tests {
 
         #[test]
         fn stored_spans_read_back_the_same(all in changes()) {
-            let timeline = Timeline::new(Vec::new()).with(&all);
+            let timeline = Timeline::default().with(&all);
             let spans = timeline.spans().map(|s| Span { from: s.from, to: s.to, value: *s.value });
             prop_assert_eq!(Timeline::new(spans.collect()), timeline);
         }
 
         #[test]
         fn nothing_before_the_first_difference_changes(before in changes(), after in changes()) {
-            let before = Timeline::new(Vec::new()).with(&before);
+            let before = Timeline::default().with(&before);
             let after = before.with(&after);
             if let Some(first) = before.first_difference(&after) {
                 for day in 0..10 {

@@ -1,6 +1,6 @@
 //! What a verified token says.
 
-use crate::{Code, Error, Result, Role, tenant::is_slug};
+use crate::{Code, Error, Result, Role, text::is_slug};
 
 /// What a token said, after its signature, issuer, audience and times were checked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

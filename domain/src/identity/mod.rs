@@ -10,11 +10,11 @@ pub use known::Known;
 use uuid::Uuid;
 
 use crate::{
-    Db, Error, Result, Scope, SystemCx,
+    Db, Result, Scope, SystemCx,
     id::{CustomerId, DeviceId, SimId, TenantId},
     row::{Columns, Decode},
     scope::{Segment, Visibility},
-    tenant,
+    tenant::{self, TenantError},
 };
 
 /// What is stored about a caller: a row for each grant, and one when there is none.
@@ -103,6 +103,6 @@ async fn read(cx: &SystemCx, claims: &VerifiedClaims) -> Result<Vec<Row>> {
 /// `NOT_FOUND` when there is no such tenant, `UNAVAILABLE` when the store does not answer.
 pub async fn operator(db: &Db, slug: &str, actor: &str) -> Result<Scope> {
     let tenant = tenant::find(&db.system().await?, slug).await?;
-    let tenant = tenant.ok_or_else(|| Error::not_found("tenant"))?;
+    let tenant = tenant.ok_or(TenantError::NotFound)?;
     Ok(Scope::of_operator(tenant.id, actor))
 }

@@ -60,22 +60,9 @@ pub use usage_store::{hold_usage_store, is_new, set_usage_store, usage_store};
 pub const RAW_BYTES: usize = 8 * 1024;
 
 /// Why a record was refused. The words are part of the public contract.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Display,
-    EnumString,
-    AsRefStr,
-    EnumMessage,
-    VariantArray,
-)]
+#[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RejectionCode {
     /// Not a JSON object of the expected shape, too large, or cut off.
     Malformed,

@@ -23,20 +23,9 @@ use crate::{
 };
 
 /// Where a batch stands. The words are part of the public contract.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    Display,
-    EnumString,
-    AsRefStr,
-    EnumMessage,
-    VariantArray,
-)]
+#[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BatchState {
     /// Accepted, durable, and on its way to the cubes.
     Journaled,

@@ -15,10 +15,11 @@ pub use filter::{
     LabelDefinitionCondition, LabelDefinitionFilter, LabelDefinitionOrderField, LabelFilter,
 };
 pub use model::{Label, LabelDefinition, Labelled};
+pub(crate) use write::set;
 pub use write::{LabelDefinitionPatch, MAX_LABELS, define, delete, update};
 
 use crate::{
-    Permission, ReadCx, Result, WriteCx,
+    ReadCx, Result,
     id::{DeviceId, LabelId, SimId},
     list,
 };
@@ -48,36 +49,4 @@ pub async fn by_devices(
     devices: &[DeviceId],
 ) -> Result<HashMap<DeviceId, Vec<Label>>> {
     store::by_objects(cx, Labelled::Device, devices).await
-}
-
-/// Sets labels on a SIM, and removes those with the keys `remove`; what is not named stays. Returns all of its labels.
-///
-/// # Errors
-/// `FORBIDDEN` without `INVENTORY_WRITE`; `NOT_FOUND` for a SIM that the caller cannot see, and for a key that is not defined;
-/// `INVALID_INPUT` for a value that is not among the options, `LIMIT_EXCEEDED` above [`MAX_LABELS`].
-pub async fn label_sim(
-    cx: WriteCx,
-    sim: SimId,
-    set: Vec<Label>,
-    remove: Vec<String>,
-) -> Result<Vec<Label>> {
-    cx.scope().require(Permission::InventoryWrite)?;
-    crate::sim::get(&cx, sim).await?;
-    write::label(cx, Labelled::Sim, sim, set, remove).await
-}
-
-/// Sets labels on a device, and removes those with the keys `remove`; what is not named stays. Returns all of its labels.
-///
-/// # Errors
-/// `FORBIDDEN` without `INVENTORY_WRITE`; `NOT_FOUND` for a device that the caller cannot see, and for a key that is not defined;
-/// `INVALID_INPUT` for a value that is not among the options, `LIMIT_EXCEEDED` above [`MAX_LABELS`].
-pub async fn label_device(
-    cx: WriteCx,
-    device: DeviceId,
-    set: Vec<Label>,
-    remove: Vec<String>,
-) -> Result<Vec<Label>> {
-    cx.scope().require(Permission::InventoryWrite)?;
-    crate::device::get(&cx, device).await?;
-    write::label(cx, Labelled::Device, device, set, remove).await
 }

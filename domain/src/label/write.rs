@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use super::{Label, LabelDefinition, LabelError, Labelled, get, store};
+use super::{Label, LabelDefinition, LabelError, Labelled, store};
 use crate::{
     Error, Permission, Result, WriteCx,
     change::Change,
     id::{Id, LabelId},
+    list,
     text::is_trimmed,
 };
 
@@ -28,7 +29,7 @@ pub async fn define(
 ) -> Result<LabelDefinition> {
     cx.scope().require(Permission::InventoryWrite)?;
     if let Some(id) = cx.earlier().await? {
-        return get(&cx, LabelId::new(id)).await;
+        return list::get(&cx, LabelId::new(id)).await;
     }
     let wrong_key = (!is_key(&key)).then_some(LabelError::Key);
     Error::none_of(wrong_key.into_iter().chain(wrong(options.as_ref())))?;
@@ -65,10 +66,10 @@ pub async fn update(
 ) -> Result<LabelDefinition> {
     cx.scope().require(Permission::InventoryWrite)?;
     if let Some(()) = cx.earlier().await? {
-        return get(&cx, id).await;
+        return list::get(&cx, id).await;
     }
     store::lock(&cx, id).await?;
-    let mut definition = get(&cx, id).await?;
+    let mut definition: LabelDefinition = list::get(&cx, id).await?;
     if let Some(options) = patch.options {
         Error::none_of(wrong(options.as_ref()))?;
         definition.options = options;
@@ -94,7 +95,7 @@ pub async fn delete(cx: WriteCx, id: LabelId) -> Result<()> {
         return Ok(());
     }
     store::lock(&cx, id).await?;
-    let definition = get(&cx, id).await?;
+    let definition: LabelDefinition = list::get(&cx, id).await?;
     match store::carriers(&cx, id, None).await? {
         0 => store::delete(&cx, id).await?,
         carriers => return Err(LabelError::InUse(carriers).into()),
@@ -108,7 +109,7 @@ pub async fn delete(cx: WriteCx, id: LabelId) -> Result<()> {
 /// # Errors
 /// `FORBIDDEN` without `INVENTORY_WRITE`, `NOT_FOUND` for a key that is not defined, `INVALID_INPUT` for a value that is
 /// not among the options, `LIMIT_EXCEEDED` above [`MAX_LABELS`].
-pub(crate) async fn label<I: Id + ToString>(
+pub(crate) async fn set<I: Id + ToString>(
     cx: WriteCx,
     labelled: Labelled,
     object: I,

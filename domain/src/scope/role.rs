@@ -6,26 +6,13 @@ use super::Area;
 use crate::Error;
 
 /// A named set of permissions.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Display,
-    EnumString,
-    AsRefStr,
-    VariantArray,
-    EnumMessage,
-)]
+#[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(
     serialize_all = "snake_case",
     parse_err_ty = Error,
     parse_err_fn = unknown_role
 )]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// Staff of the platform inside the tenant its token names; every crossing is audited.
     PlatformAdmin,
@@ -80,8 +67,9 @@ fn unknown_role(_: &str) -> Error {
 }
 
 /// What an operation needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr, VariantArray, EnumMessage)]
+#[derive(AsRefStr, Display, EnumMessage, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Permission {
     /// The tenant's own record.
     TenantRead,

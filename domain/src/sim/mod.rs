@@ -16,9 +16,10 @@ pub use filter::{SimCondition, SimFilter, SimOrderField};
 pub use model::{Sim, SimBy, SimState};
 
 use crate::{
-    ReadCx, Result,
+    Permission, ReadCx, Result, WriteCx,
     id::{CustomerId, DeviceId, SimId},
     identifier::Iccid,
+    label::{self, Label, Labelled},
     list::{self, Listing, Question},
 };
 
@@ -65,4 +66,20 @@ pub async fn by_customers(
     question: &Question<SimCondition, SimOrderField>,
 ) -> Result<HashMap<CustomerId, Result<Listing<Sim>>>> {
     list::by_parents(cx, "sim.customer_id", customers, question).await
+}
+
+/// Sets labels on a SIM, and removes those with the keys `remove`; what is not named stays. Returns all of its labels.
+///
+/// # Errors
+/// `FORBIDDEN` without `INVENTORY_WRITE`; `NOT_FOUND` for a SIM that the caller cannot see, and for a key that is not defined;
+/// `INVALID_INPUT` for a value that is not among the options, `LIMIT_EXCEEDED` above [`label::MAX_LABELS`].
+pub async fn set_labels(
+    cx: WriteCx,
+    sim: SimId,
+    set: Vec<Label>,
+    remove: Vec<String>,
+) -> Result<Vec<Label>> {
+    cx.scope().require(Permission::InventoryWrite)?;
+    get(&cx, sim).await?;
+    label::set(cx, Labelled::Sim, sim, set, remove).await
 }

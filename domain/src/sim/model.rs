@@ -9,22 +9,9 @@ use crate::{
 };
 
 /// The four states of a SIM. Everything operational is a label.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Display,
-    EnumString,
-    AsRefStr,
-    VariantArray,
-    EnumMessage,
-)]
+#[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SimState {
     /// Provisioned, not active.
     Inactive,

@@ -8,7 +8,7 @@ use domain::{
     label::{self, Label, LabelDefinitionPatch},
     list::{List as _, Order},
     paging::PageRequest,
-    sim::{Sim, SimFilter},
+    sim::{self, Sim, SimFilter},
 };
 
 use crate::house::{Counted, House, counts};
@@ -95,8 +95,8 @@ async fn no_value_is_set_that_is_not_an_option_any_more() {
             options: Some(options(&["a"])),
         };
         let (first, second, imported, narrowed) = tokio::join!(
-            async { label::label_sim(write().await?, sims[0], label(), vec![]).await },
-            async { label::label_sim(write().await?, sims[1], label(), vec![]).await },
+            async { sim::set_labels(write().await?, sims[0], label(), vec![]).await },
+            async { sim::set_labels(write().await?, sims[1], label(), vec![]).await },
             house.import_as(&house.alpha, &csv, &Counted::Nowhere),
             async { label::update(write().await?, definition, narrow).await },
         );
@@ -124,7 +124,7 @@ async fn a_definition_that_is_deleted_meanwhile_is_not_found() {
         let (set, deleted): (Result<_>, Result<()>) = tokio::join!(
             async {
                 let value = "b".into();
-                label::label_sim(write().await?, sims[0], vec![Label { key, value }], vec![]).await
+                sim::set_labels(write().await?, sims[0], vec![Label { key, value }], vec![]).await
             },
             async { label::delete(write().await?, definition).await },
         );
@@ -155,8 +155,8 @@ async fn changes_in_opposite_orders_wait_and_never_in_a_circle() {
         };
         let (up, down) = (labels(&mut keys.iter()), labels(&mut keys.iter().rev()));
         let (first, second) = tokio::join!(
-            async { label::label_sim(write().await?, sims[0], up, vec![]).await },
-            async { label::label_sim(write().await?, sims[0], down, vec![]).await },
+            async { sim::set_labels(write().await?, sims[0], up, vec![]).await },
+            async { sim::set_labels(write().await?, sims[0], down, vec![]).await },
         );
         first.and(second).expect("labelled");
         let subject = format!("ada-{round}");

@@ -9,29 +9,24 @@
 //! in memory). What cannot be split into records any further, such as the end of a truncated gzip, becomes one last
 //! record with a [`Flaw`], so that what came before it counts and the sender hears of it.
 
+mod input;
+mod limits;
 mod pace;
 mod split;
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use async_compression::tokio::bufread::GzipDecoder;
 use bytes::{Bytes, BytesMut};
 use domain::{Code, Error, Result};
-use futures::{Stream, StreamExt as _};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
-    time::Instant,
-};
-use tokio_util::io::StreamReader;
+use futures::Stream;
+use tokio::time::Instant;
+
+pub use input::Encoding;
+pub use limits::BodyLimits;
+pub use split::Flaw;
 
 use crate::{admission::Place, format::Framing};
+use input::Input;
 use pace::Pace;
 use split::{Lines, Values};
 
@@ -44,76 +39,6 @@ const CHUNK: usize = 64 * 1024;
 /// would cost a slow sender's records many times their bytes.
 const SPARE: usize = CHUNK / 16;
 
-/// What one body may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct BodyLimits {
-    /// Most bytes of one record; a longer one is refused, its neighbours are not.
-    pub record_bytes: usize,
-    /// Most records of one batch.
-    pub batch_records: usize,
-    /// Most bytes of one batch, decompressed.
-    pub batch_bytes: usize,
-    /// Most bytes of a body that is read whole, decompressed. Lines are not limited.
-    pub body_bytes: usize,
-    /// Most bytes that one compressed byte may become. Usage records compress 10 to 30 times; a gzip bomb 1,000 times.
-    pub expansion: u64,
-    /// Decompressed bytes up to which the expansion is not looked at.
-    pub expansion_free_bytes: u64,
-    /// How long a sender may be silent in the middle of a body.
-    pub silence: Duration,
-    /// Bytes per second, as sent, that come at least, unless whole records come.
-    pub rate: u64,
-    /// The time over which the rate is measured, and in which a whole record excuses a lower one.
-    pub rate_window: Duration,
-    /// How long a whole line waits for others before it is passed on.
-    pub linger: Duration,
-}
-
-impl Default for BodyLimits {
-    fn default() -> Self {
-        Self {
-            record_bytes: 256 * 1024,
-            batch_records: 10_000,
-            batch_bytes: 8 * 1024 * 1024,
-            body_bytes: 10 * 1024 * 1024,
-            expansion: 100,
-            expansion_free_bytes: 1024 * 1024,
-            silence: Duration::from_secs(30),
-            rate: 1024,
-            rate_window: Duration::from_secs(30),
-            linger: Duration::from_secs(1),
-        }
-    }
-}
-
-/// How a body is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// Not at all.
-    Identity,
-    /// RFC 1952, one or more members.
-    Gzip,
-}
-
-impl Encoding {
-    /// By the `Content-Encoding` header.
-    ///
-    /// # Errors
-    /// `INVALID_INPUT` for another encoding.
-    pub fn parse(header: Option<&str>) -> Result<Self> {
-        match header
-            .map(|text| text.trim().to_ascii_lowercase())
-            .as_deref()
-        {
-            None | Some("" | "identity") => Ok(Self::Identity),
-            Some("gzip" | "x-gzip") => Ok(Self::Gzip),
-            Some(_) => Err(Error::invalid(
-                "unsupported content encoding: use gzip or none",
-            )),
-        }
-    }
-}
-
 /// One record as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw {
@@ -123,29 +48,6 @@ pub struct Raw {
     pub bytes: Bytes,
     /// Why it cannot be decoded, if so.
     pub flaw: Option<Flaw>,
-}
-
-/// Why a piece of a body is no record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// Longer than [`BodyLimits::record_bytes`].
-    TooLong,
-    /// The rest of the body cannot be read.
-    Rest {
-        /// What is said when nothing before it could be read either.
-        code: Code,
-        /// Why.
-        why: &'static str,
-    },
-}
-
-impl Flaw {
-    fn invalid(why: &'static str) -> Self {
-        Self::Rest {
-            code: Code::InvalidInput,
-            why,
-        }
-    }
 }
 
 /// Records that are passed on together.
@@ -165,17 +67,11 @@ pub struct Room {
 
 /// Reads a body batch by batch.
 pub struct Reader {
-    input: Box<dyn AsyncRead + Send + Unpin>,
+    input: Input,
     framing: Framing,
     limits: BodyLimits,
     buffer: BytesMut,
     splitter: Splitter,
-    compressed: bool,
-    /// Bytes that came, as they were sent.
-    came: Arc<AtomicU64>,
-    broke_off: Arc<AtomicBool>,
-    /// Bytes that were read, decompressed.
-    read: u64,
     next_index: u64,
     pace: Pace,
     /// For the buffer and the records that are passed on next.
@@ -218,42 +114,16 @@ impl Reader {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        let broke_off = Arc::new(AtomicBool::new(false));
-        let came = Arc::new(AtomicU64::new(0));
-        let (flag, counter) = (broke_off.clone(), came.clone());
-        let body = body.map(move |chunk| match chunk {
-            Ok(bytes) => {
-                counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                Ok(bytes)
-            }
-            Err(error) => {
-                flag.store(true, Ordering::Relaxed);
-                Err(io::Error::other(error))
-            }
-        });
-        let body = StreamReader::new(body);
-        let input: Box<dyn AsyncRead + Send + Unpin> = match encoding {
-            Encoding::Identity => Box::new(body),
-            Encoding::Gzip => {
-                let mut decoder = GzipDecoder::new(body);
-                decoder.multiple_members(true);
-                Box::new(decoder)
-            }
-        };
         let splitter = match framing {
             Framing::Lines => Splitter::Lines(Lines::new(limits.record_bytes)),
             Framing::Json => Splitter::Waiting,
         };
         Self {
-            input,
+            input: Input::new(body, encoding),
             framing,
             limits,
             buffer: BytesMut::new(),
             splitter,
-            compressed: encoding == Encoding::Gzip,
-            came,
-            broke_off,
-            read: 0,
             next_index: 0,
             pace: Pace::default(),
             place,
@@ -395,44 +265,49 @@ impl Reader {
         if self.buffer.capacity() - self.buffer.len() < SPARE {
             self.buffer.reserve(CHUNK);
         }
-        let mut patience = self.pace.patience(&self.limits);
-        if let Some(since) = self.since {
-            patience = patience.min(self.limits.linger.saturating_sub(since.elapsed()));
-        }
-        let (began, before) = (Instant::now(), self.came.load(Ordering::Relaxed));
-        let reading = self.input.read_buf(&mut self.buffer);
+        let (began, before) = (Instant::now(), self.input.came());
+        let patience = self.patience();
+        let reading = self.input.read(&mut self.buffer);
         let reading = tokio::time::timeout(patience, reading).await;
-        let came = self.came.load(Ordering::Relaxed) - before;
+        let came = self.input.came() - before;
         self.pace.waited(began.elapsed(), came);
-        let count = match reading {
-            Err(_) => return Ok(Filled::More),
-            Ok(Ok(0)) => return Ok(Filled::End(None)),
-            Ok(Ok(count)) => count,
-            Ok(Err(_)) if self.broke_off.load(Ordering::Relaxed) => {
-                return Err(Error::invalid("the body broke off"));
-            }
+        match reading {
+            Err(_) => Ok(Filled::More),
+            Ok(Ok(0)) => Ok(Filled::End(None)),
+            Ok(Ok(_)) => self.within_limits(),
+            Ok(Err(_)) if self.input.broke_off() => Err(Error::invalid("the body broke off")),
             Ok(Err(_)) => {
                 let flaw = Flaw::invalid("the rest of the body is not gzip, or was cut off");
-                return Ok(Filled::End(Some(flaw)));
+                Ok(Filled::End(Some(flaw)))
             }
-        };
-        self.read += count as u64;
-        if self.framing == Framing::Json && self.read > self.limits.body_bytes as u64 {
-            let text = format!(
-                "a body that is not one record per line has at most {} bytes",
-                self.limits.body_bytes
-            );
-            return Err(Error::limit(text, self.limits.body_bytes as u64, self.read));
         }
-        if !self.expands_too_far() {
+    }
+
+    /// How long may be waited now.
+    fn patience(&self) -> Duration {
+        let patience = self.pace.patience(&self.limits);
+        match self.since {
+            Some(since) => patience.min(self.limits.linger.saturating_sub(since.elapsed())),
+            None => patience,
+        }
+    }
+
+    /// Goes on unless a limit is exceeded.
+    fn within_limits(&self) -> Result<Filled> {
+        let (read, most) = (self.input.was_read(), self.limits.body_bytes as u64);
+        if self.framing == Framing::Json && read > most {
+            let text = format!("a body that is not one record per line has at most {most} bytes");
+            return Err(Error::limit(text, most, read));
+        }
+        let allowed = self.may_expand();
+        if !self.input.expands_beyond(allowed) {
             return Ok(Filled::More);
         }
         match self.framing {
-            Framing::Json => Err(Error::limit(
-                "the body is compressed beyond the limit",
-                self.may_expand(),
-                self.read,
-            )),
+            Framing::Json => {
+                let text = "the body is compressed beyond the limit";
+                Err(Error::limit(text, allowed, read))
+            }
             Framing::Lines => Ok(Filled::End(Some(Flaw::Rest {
                 code: Code::LimitExceeded,
                 why: "the rest of the body was not read: it is compressed beyond the limit",
@@ -440,13 +315,9 @@ impl Reader {
         }
     }
 
-    fn expands_too_far(&self) -> bool {
-        self.compressed && self.read > self.may_expand()
-    }
-
     /// Bytes that what came so far may become.
     fn may_expand(&self) -> u64 {
-        let allowed = self.came.load(Ordering::Relaxed) * self.limits.expansion;
+        let allowed = self.input.came() * self.limits.expansion;
         allowed.max(self.limits.expansion_free_bytes)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{Error, Result};
 
-use super::BodyLimits;
+use super::limits::BodyLimits;
 
 /// Only time spent waiting for the sender is counted: while the server has other things to do, the sender cannot send.
 #[derive(Debug, Default)]

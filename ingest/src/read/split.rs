@@ -1,9 +1,30 @@
 //! Cutting text into records without understanding them, so that one bad record does not hide its neighbours.
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use domain::journal::RAW_BYTES;
+use domain::{Code, journal::RAW_BYTES};
 
-use super::Flaw;
+/// Why a piece of a body is no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Longer than [`super::BodyLimits::record_bytes`].
+    TooLong,
+    /// The rest of the body cannot be read.
+    Rest {
+        /// What is said when nothing before it could be read either.
+        code: Code,
+        /// Why.
+        why: &'static str,
+    },
+}
+
+impl Flaw {
+    pub(super) fn invalid(why: &'static str) -> Self {
+        Self::Rest {
+            code: Code::InvalidInput,
+            why,
+        }
+    }
+}
 
 /// A piece and, if it is no record, why.
 type Piece = (Bytes, Option<Flaw>);

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use async_compression::tokio::write::GzipEncoder;
 use domain::id::TenantId;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;

@@ -126,7 +126,7 @@ impl LabelMutation {
             let id = parse_id_in("sim_id", &input.sim_id)?;
             let set = input.set.into_iter().map(Into::into).collect();
             let cx = write(ctx, input.idempotency_key.as_deref()).await?;
-            label::label_sim(cx, id, set, input.remove).await?;
+            sim::set_labels(cx, id, set, input.remove).await?;
             sim::get(&*session.read().await?, id).await
         };
         let (sim, user_errors) = outcome(change.await)?;
@@ -145,7 +145,7 @@ impl LabelMutation {
             let id = parse_id_in("device_id", &input.device_id)?;
             let set = input.set.into_iter().map(Into::into).collect();
             let cx = write(ctx, input.idempotency_key.as_deref()).await?;
-            label::label_device(cx, id, set, input.remove).await?;
+            device::set_labels(cx, id, set, input.remove).await?;
             device::get(&*session.read().await?, id).await
         };
         let (device, user_errors) = outcome(change.await)?;

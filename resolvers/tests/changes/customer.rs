@@ -1,6 +1,9 @@
 //! Changes of customers.
 
-use domain::{Role, identity::{Known, VerifiedClaims}};
+use domain::{
+    Role,
+    identity::{Known, VerifiedClaims},
+};
 use serde_json::{Value, json};
 
 use super::{ADMIN, change, refused, world::World};
@@ -51,7 +54,8 @@ async fn a_customer_is_created_changed_and_archived() {
         )
         .expect("claims")
     };
-    let shut = Known::default().open(&world.db, &claims())
+    let shut = Known::default()
+        .open(&world.db, &claims())
         .await
         .map_err(|error| error.code());
     assert_eq!(shut.err(), Some(domain::Code::Unauthenticated));

@@ -1,6 +1,6 @@
 //! Senders who are slow, silent or disconnected, and readers without room.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, io};
 
 use super::*;
 

@@ -1,0 +1,40 @@
+//! Why a tenant is not created, or not found.
+
+use crate::{Code, Error};
+
+/// What is wrong with a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TenantError {
+    /// There is none of that name.
+    #[error("no such tenant")]
+    NotFound,
+    /// Not 1 to 63 of `a-z`, `0-9` and `-`.
+    #[error("a slug has 1 to 63 of a-z, 0-9 and -, and does not begin with -")]
+    Slug,
+    /// Another tenant has it.
+    #[error("a tenant with this slug exists")]
+    SlugTaken,
+    /// Not 1 to 200 characters.
+    #[error("a tenant's name has 1 to 200 characters")]
+    Name,
+    /// Another tenant has it.
+    #[error("a tenant with this name exists")]
+    NameTaken,
+}
+
+impl TenantError {
+    /// The stable code.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::NotFound => Code::NotFound,
+            Self::Slug | Self::Name => Code::InvalidInput,
+            Self::SlugTaken | Self::NameTaken => Code::Conflict,
+        }
+    }
+}
+
+impl From<TenantError> for Error {
+    fn from(error: TenantError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
