@@ -3,6 +3,7 @@
 use std::{collections::HashMap, hash::Hash};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use futures::try_join;
 use uuid::Uuid;
 
 use crate::{
@@ -249,12 +250,15 @@ pub(crate) async fn by_parents<T: Listed, I: Id>(
     };
     let (mut sql, from) = of_parent();
     keyset.push(&mut sql, page, position.clone());
-    let mut children = select_children(cx, sql, &from).await?;
-    let mut totals = HashMap::new();
-    if *with_total {
+    let children = select_children(cx, sql, &from);
+    let totals = async {
+        if !with_total {
+            return Ok(HashMap::new());
+        }
         let (sql, from) = of_parent();
-        totals = count_children(cx, sql, &from).await?;
-    }
+        count_children(cx, sql, &from).await
+    };
+    let (mut children, mut totals) = try_join!(children, totals)?;
     for (id, keyset, _) in &asked {
         let rows = children.remove(&id.uuid()).unwrap_or_default();
         let total = totals.remove(&id.uuid()).map(u64::try_from);

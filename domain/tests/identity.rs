@@ -1,6 +1,6 @@
 //! From verified claims to a scope, tenants, and the trace that platform staff leave.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::DateTime;
 use domain::{
@@ -233,13 +233,13 @@ async fn scopes_of_ten_thousand_callers_with_grants_stay_within_their_bound() {
             "INSERT INTO customer (tenant_id, slug, name, created_at)
                SELECT tenant_id, 'c' || n, 'C ' || n, now() FROM tenant, generate_series(1, 200) AS n WHERE slug = 'alpha';
              INSERT INTO segment_grant (tenant_id, subject, customer_id, created_at)
-               SELECT tenant_id, 'everybody' || n, customer_id, now() FROM customer, generate_series(1, 40) AS n",
+               SELECT tenant_id, 'everybody' || n, customer_id, now() FROM customer, generate_series(1, 50) AS n",
         )
         .await;
     for n in 0..10_000 {
         // Each is somebody else to the cache: another customer's token.
         let (subject, customer) = (
-            format!("everybody{}", n % 40 + 1),
+            format!("everybody{}", n / 200 + 1),
             format!("c{}", n % 200 + 1),
         );
         let claims = claims(&subject, "alpha", Role::Viewer, Some(&customer));
@@ -285,9 +285,13 @@ async fn requests_that_are_dropped_leave_every_connection_idle() {
     // All connections are asked for, so that none is on its way back; then they are looked at.
     let all = (fixture.db.system().await, fixture.db.system().await);
     drop(all);
-    while busy().await > 0 {
-        tokio::task::yield_now().await;
-    }
+    let idle = async {
+        while busy().await > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let idle = tokio::time::timeout(Duration::from_secs(10), idle).await;
+    idle.expect("no connection is left in a transaction");
     let cx = fixture
         .known
         .open(&fixture.db, &claims)

@@ -237,7 +237,7 @@ async fn a_page_costs_the_same_statements_for_one_row_and_for_a_hundred() {
                 .replace("$s", &json!(subject).to_string());
             let before = cubes.load(Ordering::Relaxed);
             let query = format!("{{ {query} }}");
-            let (answer, statements) = world.run_counted(ADMIN, &query, json!({})).await;
+            let (answer, (statements, _)) = world.run_counted(ADMIN, &query, json!({})).await;
             assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
             let asked = cubes.load(Ordering::Relaxed) - before;
             (rows(&answer["data"]), (statements, asked))
@@ -254,6 +254,34 @@ async fn a_page_costs_the_same_statements_for_one_row_and_for_a_hundred() {
             "counted at all"
         );
         assert_eq!(of_one.1, *expected, "of the cubes: {question}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_takes_three_round_trips() {
+    let (world, _) = large().await;
+    // Opening, list and total, relations: as much as that can be asked for at the same time.
+    for (expected, question) in [
+        (2, "sims(first: 100) { totalCount nodes { iccid } }"),
+        (
+            3,
+            "sims(first: 100) { totalCount nodes { iccid customer { name } labels { key value } } }",
+        ),
+        (
+            3,
+            "devices(first: 100) { nodes { name customer { name } labels { key } } }",
+        ),
+        (
+            2,
+            "a: sims(first: 1) { nodes { iccid } } b: devices(first: 1) { nodes { name } } customers { totalCount }",
+        ),
+    ] {
+        let query = format!("{{ {question} }}");
+        // Whoever asks is known by now.
+        world.run(ADMIN, "{ me { role } }", json!({})).await;
+        let (answer, (_, trips)) = world.run_counted(ADMIN, &query, json!({})).await;
+        assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
+        assert_eq!(trips, expected, "{question}");
     }
 }
 

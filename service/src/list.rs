@@ -5,7 +5,9 @@ use domain::{
     list::{List, Listing, Question},
 };
 
-use crate::Session;
+use futures::{FutureExt as _, future::try_join};
+
+use crate::{Session, relation::wanted};
 
 /// One page of what the caller may see.
 ///
@@ -22,10 +24,11 @@ pub async fn list<T: List>(
         with_total,
     } = question;
     let cx = session.read().await?;
-    let page = T::page(&cx, filter, *order, page).await?;
-    let total = match with_total {
-        true => Some(T::count(&cx, filter).await?),
-        false => None,
-    };
+    // Boxed, because every list of the contract waits for it from deep within.
+    let asked = try_join(
+        T::page(&cx, filter, *order, page),
+        wanted(*with_total, T::count(&cx, filter)),
+    );
+    let (page, total) = asked.boxed().await?;
     Ok(Listing { page, total })
 }

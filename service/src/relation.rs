@@ -17,7 +17,7 @@ use domain::{
     label::{self, Label},
     sim::{self, Sim},
 };
-use futures::try_join;
+use futures::{FutureExt as _, future::try_join3};
 
 use crate::Session;
 
@@ -126,11 +126,13 @@ impl<I: InventoryId> Relations<I> {
         let ids: Vec<I> = rows.iter().map(|(id, _)| *id).collect();
         let counterparts = wants.counterpart && session.scope().may(I::COUNTERPART);
         let named = rows.iter().filter_map(|(_, customer)| *customer);
-        let (customers, counterparts, labels) = try_join!(
+        // Boxed, because every list of the contract waits for it from deep within.
+        let asked = try_join3(
             wanted(wants.customer, customers(&cx, named)),
             wanted(counterparts, I::counterparts(&cx, &ids)),
             wanted(wants.labels, I::labels(&cx, &ids)),
-        )?;
+        );
+        let (customers, counterparts, labels) = asked.boxed().await?;
         Ok(Self {
             customers,
             counterparts,
@@ -140,7 +142,10 @@ impl<I: InventoryId> Relations<I> {
 }
 
 /// What is wanted is fetched, together with what else is.
-async fn wanted<T>(wanted: bool, fetch: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+pub(crate) async fn wanted<T>(
+    wanted: bool,
+    fetch: impl Future<Output = Result<T>>,
+) -> Result<Option<T>> {
     if wanted {
         fetch.await.map(Some)
     } else {

@@ -78,7 +78,7 @@ impl Db {
 
     /// The same, and the version in it of what decides about the tenant's callers, in one round trip.
     pub(crate) async fn read_and_version(&self, scope: &Scope) -> Result<(ReadCx, Option<Uuid>)> {
-        let tx = Transaction::on(self.app.get().await?);
+        let tx = Transaction::on(&self.app).await?;
         let tenant = [scope.tenant().uuid().into()];
         let version = tx.kept(
             "SELECT version FROM access_version WHERE tenant_id = $1",
@@ -102,23 +102,23 @@ impl Db {
 
     /// A transaction in one tenant.
     async fn open(&self, begin: &str, tenant: TenantId) -> Result<Transaction> {
-        let tx = Transaction::on(self.app.get().await?);
+        let tx = Transaction::on(&self.app).await?;
         enter(&tx, begin, tenant).await?;
         Ok(tx)
     }
 
     /// A transaction of the platform itself.
     pub async fn system(&self) -> Result<SystemCx> {
-        let tx = Transaction::on(self.system.get().await?);
-        tx.batch("BEGIN").await?;
+        let tx = Transaction::on(&self.system).await?;
+        tx.control("BEGIN").await?;
         Ok(SystemCx::new(tx, self.clock.clone()))
     }
 
     /// A read-only view of everything as it is at this moment, for as long as it is held.
     pub async fn snapshot(&self) -> Result<SystemCx> {
-        let tx = Transaction::on(self.system.get().await?);
+        let tx = Transaction::on(&self.system).await?;
         // The moment is that of the first statement.
-        try_join!(tx.batch(BEGIN_SNAPSHOT), tx.execute("SELECT", &[]))?;
+        try_join!(tx.control(BEGIN_SNAPSHOT), tx.execute("SELECT", &[]))?;
         Ok(SystemCx::new(tx, self.clock.clone()))
     }
 
@@ -132,7 +132,7 @@ impl Db {
 async fn enter(tx: &Transaction, begin: &str, tenant: TenantId) -> Result<(), Failure> {
     let tenant = [tenant.uuid().to_string().into()];
     let enter = tx.kept("SELECT set_config('app.tenant_id', $1, true)", &tenant);
-    try_join!(tx.batch(begin), enter).map(drop)
+    try_join!(tx.control(begin), enter).map(drop)
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use deadpool_postgres::Object;
-use futures::TryStreamExt as _;
+use deadpool_postgres::{Object, Pool, PoolError};
+use futures::{TryStreamExt as _, future::BoxFuture};
 use sea_orm::{DbBackend, QueryTrait, Statement, Value};
 use tokio::runtime::Handle;
-use tokio_postgres::{Row, types::Type};
+use tokio_postgres::{Row, Statement as Prepared, types::Type};
 
 use super::{
     Failure,
@@ -46,13 +46,14 @@ impl Trips {
 }
 
 impl Transaction {
-    /// One that is still to begin on this connection.
-    pub(super) fn on(connection: Object) -> Self {
-        Self {
+    /// One that is still to begin, on the next connection that is free. Boxed, as statements are.
+    pub(super) async fn on(pool: &Pool) -> Result<Self, PoolError> {
+        let connection = Box::pin(pool.get()).await?;
+        Ok(Self {
             connection: Some(connection),
             statements: AtomicU64::new(0),
             trips: Trips::default(),
-        }
+        })
     }
 
     /// The connection is there until the transaction is dropped.
@@ -72,54 +73,57 @@ impl Transaction {
         self.trips.made.load(Ordering::Relaxed)
     }
 
-    /// Sends text without parameters, which may be several statements.
-    pub(super) async fn batch(&self, text: &str) -> Result<(), Failure> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
+    /// Begins or ends it: control is not counted among the statements.
+    pub(super) async fn control(&self, text: &str) -> Result<(), Failure> {
         self.trips
             .count(self.connection().batch_execute(text))
             .await
     }
 
+    /// Sends a statement and waits for its answer. Boxed, because whatever waits for one waits for many kinds of them.
+    fn counted<'a, T: 'a>(
+        &'a self,
+        answer: impl Future<Output = Result<T, Failure>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, Failure>> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        Box::pin(self.trips.count(answer))
+    }
+
+    /// A statement that this connection has prepared, once.
+    async fn prepared(&self, text: &str, values: &[Value]) -> Result<Prepared, Failure> {
+        let types: Vec<Type> = values.iter().map(type_of).collect();
+        self.connection().prepare_typed_cached(text, &types).await
+    }
+
     /// The rows of a statement whose text is the program's: it is prepared once for each connection.
     pub(super) async fn kept(&self, text: &str, values: &[Value]) -> Result<Vec<Row>, Failure> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        self.trips
-            .count(async {
-                let types: Vec<Type> = values.iter().map(type_of).collect();
-                let statement = self.connection().prepare_typed_cached(text, &types).await?;
-                let rows = self
-                    .connection()
-                    .query_raw(&statement, values.iter().map(Param))
-                    .await?;
-                rows.try_collect().await
-            })
-            .await
+        let answer = async {
+            let prepared = self.prepared(text, values).await?;
+            let params = values.iter().map(Param);
+            let rows = self.connection().query_raw(&prepared, params).await?;
+            rows.try_collect().await
+        };
+        self.counted(answer).await
     }
 
     /// The rows of a statement whose text depends on what was asked: it is planned for these values and forgotten.
     pub(super) async fn once(&self, text: &str, values: &[Value]) -> Result<Vec<Row>, Failure> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        self.trips
-            .count(async {
-                let params = values.iter().map(|value| (Param(value), type_of(value)));
-                let rows = self.connection().query_typed_raw(text, params).await?;
-                rows.try_collect().await
-            })
-            .await
+        let answer = async {
+            let params = values.iter().map(|value| (Param(value), type_of(value)));
+            let rows = self.connection().query_typed_raw(text, params).await?;
+            rows.try_collect().await
+        };
+        self.counted(answer).await
     }
 
     /// Runs a statement for its effect and says how many rows it touched.
     pub(super) async fn execute(&self, text: &str, values: &[Value]) -> Result<u64, Failure> {
-        self.statements.fetch_add(1, Ordering::Relaxed);
-        self.trips
-            .count(async {
-                let types: Vec<Type> = values.iter().map(type_of).collect();
-                let statement = self.connection().prepare_typed_cached(text, &types).await?;
-                self.connection()
-                    .execute_raw(&statement, values.iter().map(Param))
-                    .await
-            })
-            .await
+        let answer = async {
+            let prepared = self.prepared(text, values).await?;
+            let params = values.iter().map(Param);
+            self.connection().execute_raw(&prepared, params).await
+        };
+        self.counted(answer).await
     }
 
     /// Runs a statement that was built from an entity, and says how many rows it touched.
@@ -131,7 +135,7 @@ impl Transaction {
 
     /// Makes everything durable.
     pub(super) async fn commit(mut self) -> Result<(), Failure> {
-        self.batch("COMMIT").await?;
+        self.control("COMMIT").await?;
         // Back to the others as it is.
         drop(self.connection.take());
         Ok(())
@@ -139,7 +143,7 @@ impl Transaction {
 
     /// Takes everything back.
     pub(super) async fn rollback(mut self) -> Result<(), Failure> {
-        self.batch("ROLLBACK").await?;
+        self.control("ROLLBACK").await?;
         drop(self.connection.take());
         Ok(())
     }

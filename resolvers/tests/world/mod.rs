@@ -33,6 +33,7 @@ use service::Entry;
 use uuid::Uuid;
 
 pub(crate) struct World {
+    entry: Entry,
     pub(crate) db: Db,
     pub(crate) store: Store,
     pub(crate) api: Api,
@@ -90,6 +91,7 @@ impl World {
             .with_database(clickhouse.database());
         let api = Api::new(Limits::default());
         let world = Self {
+            entry: Entry::new(db.clone(), store.clone()),
             db,
             store,
             api,
@@ -119,15 +121,14 @@ impl World {
         self.run_counted(caller, query, variables).await.0
     }
 
-    /// The answer, and how many Postgres statements it took.
+    /// The answer, and how many statements and round trips of Postgres it took.
     pub(crate) async fn run_counted(
         &self,
         caller: Caller,
         query: &str,
         variables: Value,
-    ) -> (Value, u64) {
-        let entry = Entry::new(self.db.clone(), self.store.clone());
-        let session = entry.enter(&Self::claims(caller), "test").await;
+    ) -> (Value, (u64, u64)) {
+        let session = self.entry.enter(&Self::claims(caller), "test").await;
         let session = session.expect("entered");
         let variables = async_graphql::Variables::from_json(variables);
         let mut document = async_graphql::Request::new(query).variables(variables);
@@ -137,7 +138,7 @@ impl World {
         };
         (
             serde_json::to_value(response).expect("json"),
-            session.statements(),
+            (session.statements(), session.trips()),
         )
     }
 
