@@ -10,11 +10,13 @@ const tenant = process.env.TENANT;
 // A statement with a name is prepared once on each connection.
 const select = (name, text) => async (...values) => (await pool.query({ name, text, values: [tenant, ...values] })).rows;
 
-const sims = select(
-  'sims',
-  `SELECT sim_id AS id, iccid, imsi, msisdn, state, customer_id FROM sim
-    WHERE tenant_id = $1 AND iccid > $2 ORDER BY iccid LIMIT $3`,
-);
+// The number of rows is part of the text: as a parameter it would be unknown to a plan that is kept.
+const sims = (after, count) =>
+  select(
+    `sims-${count}`,
+    `SELECT sim_id AS id, iccid, imsi, msisdn, state, customer_id FROM sim
+      WHERE tenant_id = $1 AND iccid > $2 ORDER BY iccid LIMIT ${count}`,
+  )(after);
 const customers = select(
   'customers',
   'SELECT customer_id AS id, name FROM customer WHERE tenant_id = $1 AND customer_id = ANY($2)',

@@ -262,10 +262,15 @@ async fn agree([ours, theirs]: &[Asked; 2]) -> Result<()> {
     Ok(())
 }
 
+/// One answer to a question about usage.
 async fn usage(shots: &Shots) -> Result<Value> {
     let mut answer = pages::answer(shots, 0).await?;
-    let usage = answer["data"]["usage"].take();
+    let mut usage = answer["data"]["usage"].take();
     ensure!(usage.is_object(), "no usage: {answer}");
+    // Nobody asked for an order.
+    if let Some(rows) = usage["rows"].as_array_mut() {
+        rows.sort_by_cached_key(Value::to_string);
+    }
     Ok(usage)
 }
 

@@ -4,12 +4,12 @@
 //! snapshot, and row security decides what is in it, under the role and the setting that the product uses. What it does leave
 //! out: GraphQL, limits, grants of parts of a fleet, and every trip to Postgres but one.
 //!
-//! It runs in a process of its own (`bench floor`), so that its processor time can be told apart.
+//! It is a program of its own, so that its processor time can be told apart.
 
 use std::{
     collections::HashMap,
     io::Read as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -22,52 +22,45 @@ use axum::{
     routing::post,
     serve::ListenerExt as _,
 };
+use clap::Parser;
 use futures::future::try_join_all;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use mimalloc::MiMalloc;
 use serde::{Deserialize, Serialize};
-use tokio::{net::TcpListener, process::Command, sync::Semaphore};
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_postgres::{Client, Config, NoTls, Row, Statement, types::ToSql};
 use uuid::Uuid;
 
-use crate::process::Served;
-
+/// Rows of a page.
+const PAGE: usize = 50;
 /// Connections to Postgres, as many as the product has for its callers.
 const CONNECTIONS: usize = 10;
 
-/// The page's rows and one more, each with its customer.
+/// The page's rows and one more, each with its customer. Lengths are part of the texts: a plan that is kept would not know a
+/// parameter, and read all labels there are.
 const SIMS: &str = "SELECT sim.sim_id, sim.iccid, sim.imsi, sim.msisdn, sim.state, sim.customer_id, customer.name \
     FROM sim LEFT JOIN customer USING (tenant_id, customer_id) \
-    WHERE sim.tenant_id = $1 AND sim.iccid > $2 ORDER BY sim.iccid LIMIT $3";
+    WHERE sim.tenant_id = $1 AND sim.iccid > $2 ORDER BY sim.iccid LIMIT 51";
 
 /// The labels of the same rows.
 const LABELS: &str = "SELECT page.sim_id, definition.key, label.value \
-    FROM (SELECT sim_id FROM sim WHERE tenant_id = $1 AND iccid > $2 ORDER BY iccid LIMIT $3) page \
+    FROM (SELECT sim_id FROM sim WHERE tenant_id = $1 AND iccid > $2 ORDER BY iccid LIMIT 50) page \
     JOIN sim_label label ON label.tenant_id = $1 AND label.sim_id = page.sim_id \
     JOIN label_definition definition ON definition.tenant_id = $1 AND definition.label_id = label.label_id";
 
+/// As the product has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 /// Serve a page of SIMs without the product
-#[derive(clap::Args)]
-pub(crate) struct Args {
+#[derive(Parser)]
+struct Args {
     /// The database, as its owner
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: String,
     /// File with the key of development tokens
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-}
-
-/// What a server says when it serves, before its address.
-pub(crate) const READY: &str = "ready at http://";
-
-/// Starts it in a process of its own, with the key of a data folder.
-pub(crate) async fn start(database_url: &str, data: &Path) -> Result<Served> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command
-        .arg("floor")
-        .arg("--key")
-        .arg(data.join("development.key"))
-        .env("DATABASE_URL", database_url);
-    Served::start(command, READY).await.context("the floor")
 }
 
 /// Everything that a request needs.
@@ -80,7 +73,9 @@ struct Floor {
 }
 
 /// Serves until whoever started it is gone.
-pub(crate) async fn run(args: &Args) -> Result<()> {
+#[tokio::main]
+async fn main() -> Result<()> {
+    let args = Args::parse();
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_issuer(&["simcube-development"]);
     validation.set_audience(&["simcube"]);
@@ -94,7 +89,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
         .route("/page", post(page))
         .with_state(Arc::new(floor));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("{READY}{}", listener.local_addr()?);
+    println!("ready at http://{}", listener.local_addr()?);
     let listener = listener.tap_io(|stream| {
         // A small answer that waits for more would be slower, and nothing else.
         stream.set_nodelay(true).ok();
@@ -122,11 +117,10 @@ async fn connect(config: &Config) -> Result<Client> {
     Ok(client)
 }
 
-/// Where a page begins, and how long it is.
+/// After which serial number a page begins.
 #[derive(Deserialize)]
 struct Ask {
     after: Option<String>,
-    first: i64,
 }
 
 /// What is read of a token.
@@ -149,7 +143,7 @@ async fn page(
         _ => return StatusCode::FORBIDDEN.into_response(),
     };
     match floor.pool.page(tenant, &ask).await {
-        Ok((sims, labels)) => json(answer(&sims, &labels, &ask)),
+        Ok((sims, labels)) => json(answer(&sims, &labels)),
         // Whatever goes wrong here spoils the run.
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response(),
     }
@@ -235,14 +229,13 @@ impl Reader {
             labels,
         } = self;
         let after = ask.after.as_deref().unwrap_or_default();
-        let (name, more) = (tenant.to_string(), ask.first + 1);
+        let name = tenant.to_string();
         let who: [&(dyn ToSql + Sync); 1] = [&name];
-        let longer: [&(dyn ToSql + Sync); 3] = [&tenant, &after, &more];
-        let page: [&(dyn ToSql + Sync); 3] = [&tenant, &after, &ask.first];
+        let page: [&(dyn ToSql + Sync); 2] = [&tenant, &after];
         let ((), _, sims, labels, ()) = futures::try_join!(
             client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
             client.query(set_tenant, &who),
-            client.query(sims, &longer),
+            client.query(sims, &page),
             client.query(labels, &page),
             client.batch_execute("COMMIT"),
         )?;
@@ -298,7 +291,7 @@ struct Label<'a> {
     value: &'a str,
 }
 
-fn answer(sims: &[Row], labels: &[Row], ask: &Ask) -> serde_json::Result<Vec<u8>> {
+fn answer(sims: &[Row], labels: &[Row]) -> serde_json::Result<Vec<u8>> {
     let mut of: HashMap<Uuid, Vec<Label<'_>>> = HashMap::with_capacity(sims.len());
     for row in labels {
         let label = Label {
@@ -307,8 +300,7 @@ fn answer(sims: &[Row], labels: &[Row], ask: &Ask) -> serde_json::Result<Vec<u8>
         };
         of.entry(row.get(0)).or_default().push(label);
     }
-    let length = usize::try_from(ask.first).unwrap_or_default();
-    let nodes: Vec<_> = (sims.iter().take(length))
+    let nodes: Vec<_> = (sims.iter().take(PAGE))
         .map(|row| {
             let id = row.get(0);
             let customer: Option<Uuid> = row.get(5);
@@ -327,7 +319,7 @@ fn answer(sims: &[Row], labels: &[Row], ask: &Ask) -> serde_json::Result<Vec<u8>
         })
         .collect();
     let info = Info {
-        has_next_page: sims.len() > length,
+        has_next_page: sims.len() > PAGE,
         end_cursor: nodes.last().map(|sim| sim.iccid),
     };
     let data = Data {

@@ -10,7 +10,6 @@ mod cube;
 mod deliveries;
 mod engine;
 mod fleet;
-mod floor;
 mod intake;
 mod page;
 mod pages;
@@ -25,8 +24,8 @@ mod stage;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use anyhow::{Context as _, Result, bail};
-use clap::{Parser, Subcommand, ValueEnum};
+use anyhow::{Context as _, Result};
+use clap::{Parser, ValueEnum};
 use domain::{Clock as _, SystemClock};
 use engines::{Engines, Settings};
 use mimalloc::MiMalloc;
@@ -49,21 +48,6 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Side-by-side benchmarks of Simcube
 #[derive(Parser)]
-#[command(args_conflicts_with_subcommands = true)]
-struct Cli {
-    #[command(flatten)]
-    args: Option<Args>,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    #[command(hide = true)]
-    Floor(floor::Args),
-}
-
-#[derive(clap::Args)]
 struct Args {
     /// Folder with the engines' npm packages
     #[arg(long, env = "SIMCUBE_ENGINES", value_name = "FOLDER")]
@@ -119,7 +103,7 @@ impl Workload {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    match run(&Args::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("bench: {error:#}");
@@ -128,18 +112,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<ExitCode> {
+fn run(args: &Args) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(async {
-        match (&cli.command, &cli.args) {
-            (Some(Command::Floor(args)), _) => floor::run(args).await.map(|()| ExitCode::SUCCESS),
-            (None, Some(args)) => bench(args).await,
-            (None, None) => bail!("--data says where to work"),
-        }
-    })
+    runtime.block_on(bench(args))
 }
 
 /// Measures and writes it down. The exit code is 1 when something is slower than the older program.

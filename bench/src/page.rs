@@ -33,7 +33,7 @@ pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
     let bodies = |ask: fn(&Beginning) -> Bytes| repeated(pages.iter().map(ask).collect());
     let graphql = bodies(|page| pages::ask(QUESTION, &json!(page.cursor)));
     let plain = bodies(|page| text(&json!({ "after": page.cursor })));
-    let floor = bodies(|page| text(&json!({ "first": PAGE, "after": page.iccid })));
+    let floor = bodies(|page| text(&json!({ "after": page.iccid })));
     let shots =
         |address, path, bodies: &Bodies| pages::shots(address, path, &stage.token, bodies.clone());
     let served = shots(stage.server, "/graphql", &graphql);

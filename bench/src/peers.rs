@@ -19,9 +19,9 @@ use tokio::process::Command;
 
 use crate::{
     client::{Shots, never_again, repeated},
-    fleet, floor,
+    fleet,
     pages::{self, PAGE, QUESTION, Row, Rows, list, text},
-    process::{Cpu, Served},
+    process::{self, Cpu, Served},
     program::Program,
     report::{Table, median, short, spread},
     say,
@@ -218,7 +218,7 @@ async fn open(program: &Program, places: &Places<'_>, database_url: &str) -> Res
         rows: pages::rows,
     };
     let iccids: Arc<[String]> = (0..fleet::SIMS).map(fleet::iccid).collect();
-    let floor = floor::start(database_url, program.installation().data()).await?;
+    let floor = process::floor(database_url, program.installation().data()).await?;
     let mut sides = vec![
         side("Simcube", "/graphql", None, after(QUESTION, &iccids)),
         side("floor", "/page", Some(floor), Arc::new(floor_body)),
@@ -259,7 +259,7 @@ fn after(question: &'static str, cursors: &Arc<[String]>) -> Body {
 
 fn floor_body(n: usize) -> Bytes {
     let iccid = u32::try_from(n).map(fleet::iccid).unwrap_or_default();
-    json!({ "first": PAGE, "after": iccid }).to_string().into()
+    json!({ "after": iccid }).to_string().into()
 }
 
 /// The Node that is pinned with the packages.
@@ -283,7 +283,7 @@ async fn peer(file: &str, places: &Places<'_>, database_url: &str) -> Result<Ser
         .env("TENANT", fleet::tenant().uuid().to_string())
         .env("PROCESSES", places.processes.to_string())
         .env("CONNECTIONS", POOL.to_string());
-    Served::start(command, floor::READY).await
+    Served::start(command, process::READY).await
 }
 
 /// The rows of PostGraphile's answer.

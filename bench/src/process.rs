@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     net::SocketAddr,
+    path::Path,
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -42,6 +43,20 @@ impl Cpu {
             below: self.below - before.below,
         }
     }
+}
+
+/// What the servers that are compared with say before their address.
+pub(crate) const READY: &str = "ready at http://";
+
+/// Starts the floor, with the key of a data folder.
+pub(crate) async fn floor(database_url: &str, data: &Path) -> Result<Served> {
+    // Built beside this program.
+    let mut command = Command::new(std::env::current_exe()?.with_file_name("bench-floor"));
+    command
+        .arg("--key")
+        .arg(data.join("development.key"))
+        .env("DATABASE_URL", database_url);
+    Served::start(command, READY).await.context("the floor")
 }
 
 /// A server that has said where it serves.

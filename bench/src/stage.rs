@@ -38,9 +38,9 @@ use tokio::net::TcpListener;
 
 use crate::{
     engine::Socket,
-    explain, fleet, floor,
+    explain, fleet,
     plain::{self, Plain},
-    process::Served,
+    process::{self, Served},
     say,
 };
 
@@ -132,7 +132,7 @@ impl Stage {
             token: token(config, now)?,
             server: serve(route::router(parts), config, &stop).await?,
             peers: serve(plain::router(plain), config, &stop).await?,
-            floor: floor::start(engines.database_url(), &config.data).await?,
+            floor: process::floor(engines.database_url(), &config.data).await?,
             db,
             store,
             socket,
