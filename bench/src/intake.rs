@@ -125,7 +125,7 @@ fn body(rows: &[CdrRow]) -> Bytes {
     let mut body = String::new();
     for (n, row) in (0_u32..).zip(rows) {
         let record = Record {
-            record_id: row.record_id.clone(),
+            id: row.record_id.clone(),
             iccid: &fleet::iccid(n.wrapping_mul(7_919) % fleet::USED_SIMS),
             network: &row.network,
             start: row.start,

@@ -131,7 +131,7 @@ async fn bench(args: &Args) -> Result<ExitCode> {
             report.add(measured.table);
             is_slower = measured.is_slower;
         }
-        None => workloads(args, &mut report).await?,
+        None => Box::pin(workloads(args, &mut report)).await?,
     }
     let report = report.finish()?;
     print!("{}", report.text());

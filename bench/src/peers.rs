@@ -37,7 +37,7 @@ const POOL: usize = 16;
 const SEED: u64 = 9;
 const CONNECTIONS: [usize; 3] = [1, 8, 32];
 
-/// The same page in the names that PostGraphile gives to tables and foreign keys.
+/// The same page in the names that tables and foreign keys are given.
 const POSTGRAPHILE: &str = "query Page($first: Int!, $after: Cursor) { allSims(first: $first, after: $after, orderBy: ICCID_ASC) { \
     nodes { simId iccid imsi msisdn state customerByTenantIdAndCustomerId { customerId name } \
     simLabelsByTenantIdAndSimId { nodes { value labelDefinitionByTenantIdAndLabelId { key } } } } \
@@ -286,7 +286,7 @@ async fn peer(file: &str, places: &Places<'_>, database_url: &str) -> Result<Ser
     Served::start(command, process::READY).await
 }
 
-/// The rows of PostGraphile's answer.
+/// The rows of an answer to [`POSTGRAPHILE`].
 fn postgraphile_rows(answer: &Value) -> Result<Vec<Row>> {
     let label = |label: &Value| {
         let key = &label["labelDefinitionByTenantIdAndLabelId"]["key"];

@@ -194,7 +194,7 @@ pub(crate) fn recent(
     let ago = |seconds: usize| now - TimeDelta::seconds(i64::try_from(seconds).unwrap_or_default());
     let line = |n: usize| {
         let record = Record {
-            record_id: format!("{series}-{n:09}"),
+            id: format!("{series}-{n:09}"),
             iccid: &iccid(n),
             network: "262-01",
             start: ago(600 + n % 7_200),

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 /// One record, as a line of NDJSON without its end.
 pub(crate) struct Record<'a> {
     /// Its identity, together with the source, which is always the same.
-    pub(crate) record_id: String,
+    pub(crate) id: String,
     /// Which SIM.
     pub(crate) iccid: &'a str,
     /// Where, as MCC-MNC.
@@ -26,7 +26,7 @@ impl Display for Record<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let text = |moment: DateTime<Utc>| moment.to_rfc3339_opts(SecondsFormat::Secs, true);
         let Self {
-            record_id,
+            id,
             iccid,
             network,
             bytes_up,
@@ -36,7 +36,7 @@ impl Display for Record<'_> {
         let (start, end) = (text(self.start), text(self.end));
         write!(
             f,
-            r#"{{"record_id":"{record_id}","source":"bench","iccid":"{iccid}","mcc_mnc":"{network}","radio_access_type":"LTE","service":"DATA","start":"{start}","end":"{end}","bytes_up":{bytes_up},"bytes_down":{bytes_down}}}"#
+            r#"{{"record_id":"{id}","source":"bench","iccid":"{iccid}","mcc_mnc":"{network}","radio_access_type":"LTE","service":"DATA","start":"{start}","end":"{end}","bytes_up":{bytes_up},"bytes_down":{bytes_down}}}"#
         )
     }
 }
