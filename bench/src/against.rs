@@ -40,7 +40,7 @@ use crate::{
 /// How long a side is asked at a time.
 const SLOT: Duration = Duration::from_millis(1_500);
 /// How long one-record deliveries are measured at a time.
-const DELIVERY_SLOT: Duration = Duration::from_secs(3);
+const DELIVERY_SLOT: Duration = Duration::from_secs(5);
 /// Connections that deliver batches, and how many each of them delivers.
 const SENDERS: usize = 4;
 const BATCHES: usize = 5;

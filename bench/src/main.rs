@@ -1,7 +1,7 @@
 //! Side-by-side benchmarks: how much of what the engines can do is left after everything that Simcube adds.
 //!
-//! Nothing here is an absolute number to be proud of. Each workload is measured beside a peer or a floor in the same
-//! process, on the same data and by turns, and what counts is the ratio. `README.md` beside this crate says what is
+//! Nothing here is an absolute number to be proud of. Each workload is measured beside a peer, a floor or an older program, on
+//! the same data and by turns, and what counts is the ratio. `README.md` beside this crate says what is
 //! compared and why that is fair.
 
 mod against;
