@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -11,7 +14,11 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, StatusCode, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
+use rand::{SeedableRng as _, seq::SliceRandom as _};
+use rand_chacha::ChaCha8Rng;
 use tokio::{net::TcpStream, task::JoinSet};
+
+use crate::report::median;
 
 /// The body of the `n`th request of the connection at `place`.
 pub(crate) type Bodies = Arc<dyn Fn(usize, usize) -> Bytes + Send + Sync>;
@@ -36,6 +43,19 @@ pub(crate) fn repeated(bodies: Vec<Bytes>) -> Bodies {
     Arc::new(move |place, n| bodies[(place * 7 + n) % bodies.len()].clone())
 }
 
+/// The bodies `0..count` in an order of chance, whoever sends: none comes again before all the others have, so nobody can have
+/// kept its answer.
+pub(crate) fn never_again(
+    count: usize,
+    seed: u64,
+    body: impl Fn(usize) -> Bytes + Send + Sync + 'static,
+) -> Bodies {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let next = AtomicUsize::new(0);
+    Arc::new(move |_, _| body(order[next.fetch_add(1, Ordering::Relaxed) % order.len()]))
+}
+
 /// What requests over some time came to.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
@@ -54,6 +74,11 @@ impl Measured {
     /// Requests answered 200.
     pub(crate) fn count(&self) -> f64 {
         self.latencies.iter().map(|_| 1.0).sum()
+    }
+
+    /// The time in which half were answered, milliseconds.
+    pub(crate) fn p50(&self) -> f64 {
+        median(&self.latencies) * 1_000.0
     }
 
     /// The time in which 95 of 100 were answered, milliseconds.
@@ -205,6 +230,8 @@ async fn hammer(shots: &Shots, connections: usize, time: Duration) -> Result<Mea
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -212,5 +239,14 @@ mod tests {
         let values = (1..=100).rev().map(f64::from).collect();
         assert!((p95(values) - 95.0).abs() < 1e-9);
         assert!((p95(vec![7.0]) - 7.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_body_comes_again_when_all_others_have() {
+        let bodies = never_again(100, 7, |n| Bytes::from(n.to_string()));
+        let turn = || -> Vec<Bytes> { (0..100).map(|n| bodies(n % 3, n)).collect() };
+        let (first, second) = (turn(), turn());
+        assert_eq!(first.iter().collect::<HashSet<_>>().len(), 100);
+        assert_eq!(first, second);
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 
 /// How long deliveries are measured at a time.
 const SLOT: Duration = Duration::from_secs(5);
-const CONNECTIONS: usize = 512;
+pub(crate) const CONNECTIONS: usize = 512;
 /// Raw inserts beside each slot.
 const INSERTS: u32 = 40;
 /// Deliveries per second on two cores when each was a batch of its own, and what one may cost the processor, milliseconds.
@@ -40,9 +40,9 @@ pub(crate) async fn run(program: &Program, rounds: u32) -> Result<Vec<Comparison
         let insert = insert(program, round).await?;
         rest(&program.socket).await?;
         let bodies = fresh(0, format!("delivery-{round}"), SystemClock.now(), 1);
-        let before = program.processor_time()?;
+        let before = program.cpu()?.own;
         let measured = program.shots(0, bodies).measure(CONNECTIONS, SLOT).await?;
-        let cost = (program.processor_time()? - before) * 1_000.0 / measured.count();
+        let cost = (program.cpu()?.own - before) * 1_000.0 / measured.count();
         // The first round only warms up.
         if round > 0 {
             comparisons[0].push(measured.per_second(), FORMER_RATE);

@@ -13,7 +13,7 @@ use analytics::{
 };
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Clock as _, SystemClock, id::BatchId, journal};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ingest::{format::Format, read::Encoding};
@@ -23,6 +23,7 @@ use crate::{
     client::{Connection, Shots, repeated},
     engine::Socket,
     explain, fleet,
+    record::Record,
     report::{Aim, Comparison},
     say,
     stage::Stage,
@@ -122,25 +123,18 @@ pub(crate) fn rows(series: &str, now: DateTime<Utc>, count: u32) -> Vec<CdrRow> 
 /// The same rows as a sender would describe them.
 fn body(rows: &[CdrRow]) -> Bytes {
     let mut body = String::new();
-    let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
     for (n, row) in (0_u32..).zip(rows) {
-        let iccid = fleet::iccid(n.wrapping_mul(7_919) % fleet::USED_SIMS);
-        let (start, end) = (text(row.start), text(row.end));
-        let CdrRow {
-            record_id,
-            network,
-            rat,
-            service,
-            source,
-            bytes_up,
-            bytes_down,
-            ..
-        } = row;
+        let record = Record {
+            id: row.record_id.clone(),
+            iccid: &fleet::iccid(n.wrapping_mul(7_919) % fleet::USED_SIMS),
+            network: &row.network,
+            start: row.start,
+            end: row.end,
+            bytes_up: row.bytes_up,
+            bytes_down: row.bytes_down,
+        };
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            body,
-            r#"{{"record_id":"{record_id}","source":"{source}","iccid":"{iccid}","mcc_mnc":"{network}","radio_access_type":"{rat}","service":"{service}","start":"{start}","end":"{end}","bytes_up":{bytes_up},"bytes_down":{bytes_down}}}"#
-        );
+        let _ = writeln!(body, "{record}");
     }
     body.into()
 }

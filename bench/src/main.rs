@@ -1,9 +1,10 @@
 //! Side-by-side benchmarks: how much of what the engines can do is left after everything that Simcube adds.
 //!
-//! Nothing here is an absolute number to be proud of. Each workload is measured beside a peer or a floor in the same
-//! process, on the same data and by turns, and what counts is the ratio. `README.md` beside this crate says what is
+//! Nothing here is an absolute number to be proud of. Each workload is measured beside a peer, a floor or an older program, on
+//! the same data and by turns, and what counts is the ratio. `README.md` beside this crate says what is
 //! compared and why that is fair.
 
+mod against;
 mod client;
 mod cube;
 mod deliveries;
@@ -11,8 +12,12 @@ mod engine;
 mod fleet;
 mod intake;
 mod page;
+mod pages;
+mod peers;
 mod plain;
+mod process;
 mod program;
+mod record;
 mod report;
 mod sharing;
 mod stage;
@@ -26,7 +31,16 @@ use engines::{Engines, Settings};
 use mimalloc::MiMalloc;
 use server::config::Config;
 
-use crate::{program::Program, report::Report, stage::Stage};
+use crate::{
+    peers::Places,
+    program::{Installation, Program},
+    report::Report,
+    stage::Stage,
+};
+
+/// Rounds of a comparison, and of those that decide about more than one line at a time.
+const ROUNDS: u32 = 5;
+const MORE_ROUNDS: u32 = 9;
 
 /// As the server has it.
 #[global_allocator]
@@ -44,9 +58,18 @@ struct Args {
     /// Only these workloads
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Workload::value_variants().to_vec())]
     only: Vec<Workload>,
-    /// Rounds of every comparison
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
-    rounds: u32,
+    /// Compare this `simcube` with the one that was built, and nothing else
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "only")]
+    against: Option<PathBuf>,
+    /// Rounds of every comparison [default: 5; 9 of peers and against]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=50))]
+    rounds: Option<u32>,
+    /// Folder with the peers' programs
+    #[arg(long, value_name = "FOLDER", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/peers"))]
+    peers: PathBuf,
+    /// Processes of each peer [default: as many as there are cores]
+    #[arg(long, value_name = "COUNT")]
+    peer_processes: Option<usize>,
     /// Write the result as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -68,18 +91,20 @@ enum Workload {
     Deliveries,
     /// Several tenants at the same time
     Sharing,
+    /// A page of SIMs beside other GraphQL servers and the floor
+    Peers,
 }
 
 impl Workload {
     /// Whether it is measured on a server process of its own, rather than in this one.
     fn is_outside(self) -> bool {
-        matches!(self, Self::Deliveries | Self::Sharing)
+        matches!(self, Self::Deliveries | Self::Sharing | Self::Peers)
     }
 }
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("bench: {error:#}");
             ExitCode::FAILURE
@@ -87,27 +112,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<()> {
+fn run(args: &Args) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let report = runtime.block_on(async {
-        let config = Config {
-            data: args.data.clone(),
-            engines: Some(args.engines.clone()),
-            ..Config::default()
-        };
-        let mut report = Report::new(SystemClock.now());
-        let (outside, inside): (Vec<_>, Vec<_>) = args.only.iter().partition(|w| w.is_outside());
-        say("starting the engines");
-        let engines = Engines::open_empty(Settings::from(&config)).await?;
-        let measured = measure(args.rounds, &inside, &engines, &config, &mut report).await;
-        engines.close().await;
-        measured?;
-        measure_outside(args, &outside, &mut report).await?;
-        anyhow::Ok(report)
-    })?;
+    runtime.block_on(bench(args))
+}
+
+/// Measures and writes it down. The exit code is 1 when something is slower than the older program.
+async fn bench(args: &Args) -> Result<ExitCode> {
+    let mut report = Report::new(SystemClock.now());
+    let mut is_slower = false;
+    match &args.against {
+        Some(theirs) => {
+            let rounds = args.rounds.unwrap_or(MORE_ROUNDS);
+            let measured = against::run(&args.engines, &args.data, theirs, rounds).await?;
+            report.add(measured.table);
+            is_slower = measured.is_slower;
+        }
+        None => Box::pin(workloads(args, &mut report)).await?,
+    }
+    let report = report.finish()?;
     print!("{}", report.text());
     for (path, content) in [
         (&args.json, report.json()?),
@@ -118,7 +144,23 @@ fn run(args: &Args) -> Result<()> {
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
     }
-    Ok(())
+    Ok(ExitCode::from(u8::from(is_slower)))
+}
+
+async fn workloads(args: &Args, report: &mut Report) -> Result<()> {
+    let config = Config {
+        data: args.data.clone(),
+        engines: Some(args.engines.clone()),
+        ..Config::default()
+    };
+    let (outside, inside): (Vec<_>, Vec<_>) = args.only.iter().partition(|w| w.is_outside());
+    say("starting the engines");
+    let engines = Engines::open_empty(Settings::from(&config)).await?;
+    let rounds = args.rounds.unwrap_or(ROUNDS);
+    let measured = measure(rounds, &inside, &engines, &config, report).await;
+    engines.close().await;
+    measured?;
+    measure_outside(args, &outside, !inside.is_empty(), report).await
 }
 
 async fn measure(
@@ -146,16 +188,39 @@ async fn measure(
 }
 
 /// On a server process of its own, which goes on with the data folder.
-async fn measure_outside(args: &Args, workloads: &[Workload], report: &mut Report) -> Result<()> {
+async fn measure_outside(
+    args: &Args,
+    workloads: &[Workload],
+    is_filled: bool,
+    report: &mut Report,
+) -> Result<()> {
     if workloads.is_empty() {
         return Ok(());
     }
     let started = Instant::now();
-    let program = Program::start(&args.engines, &args.data).await?;
-    for workload in workloads {
+    let mut program = Program::start(Installation::built(&args.engines, &args.data)?).await?;
+    let (peers, others): (Vec<_>, Vec<_>) =
+        (workloads.iter()).partition(|workload| **workload == Workload::Peers);
+    // First, while nobody else has SIMs in the tables that the peers read.
+    if !peers.is_empty() {
+        let places = Places {
+            engines: &args.engines,
+            peers: &args.peers,
+            is_filled,
+            processes: args.peer_processes.unwrap_or_else(report::cores),
+        };
+        let rounds = args.rounds.unwrap_or(MORE_ROUNDS);
+        let table = peers::run(&program, &places, rounds).await;
+        report.add(table.context("the workload Peers failed")?);
+    }
+    if !others.is_empty() {
+        program.add_tenants().await?;
+    }
+    let rounds = args.rounds.unwrap_or(ROUNDS);
+    for workload in others {
         let comparisons = match workload {
-            Workload::Sharing => sharing::run(&program, args.rounds).await,
-            _ => deliveries::run(&program, args.rounds).await,
+            Workload::Sharing => sharing::run(&program, rounds).await,
+            _ => deliveries::run(&program, rounds).await,
         };
         report.extend(comparisons.with_context(|| format!("the workload {workload:?} failed"))?);
     }

@@ -1,4 +1,5 @@
-//! A page of 50 SIMs with customer and labels, over HTTP: GraphQL beside plain handlers that run the same statements.
+//! A page of 50 SIMs with customer and labels, over HTTP: GraphQL beside plain handlers that run the same statements, and
+//! beside the floor.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Bodies, Connection, Shots, repeated},
     explain,
-    plain::PAGE,
+    pages::{self, PAGE, QUESTION},
     report::{Aim, Comparison},
     say,
     stage::Stage,
@@ -26,62 +27,82 @@ const SLOT: Duration = Duration::from_millis(1_500);
 const PAGES: usize = 32;
 const AIM: Aim = Aim::AtLeast(0.6);
 
-const QUESTION: &str = "query Page($first: Int!, $after: String) { sims(first: $first, after: $after) { nodes { \
-    id iccid imsi msisdn state customer { id name } labels { key value } } pageInfo { hasNextPage endCursor } } }";
-
 /// Both sides with token, from 1, 8 and 32 connections; then both without.
 pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
-    let cursors = cursors(stage).await?;
-    let graphql: Vec<_> = cursors
-        .iter()
-        .map(|after| json!({ "query": QUESTION, "variables": { "first": PAGE, "after": after } }))
-        .collect();
-    let plain: Vec<_> = cursors
-        .iter()
-        .map(|after| json!({ "after": after }))
-        .collect();
-    let (graphql, plain) = (bodies(&graphql), bodies(&plain));
-    let shots = |address, path, bodies: &Bodies| Shots {
-        address,
-        path,
-        content_type: "application/json",
-        token: stage.token.clone(),
-        bodies: bodies.clone(),
-    };
+    let pages = beginnings(stage).await?;
+    let bodies = |ask: fn(&Beginning) -> Bytes| repeated(pages.iter().map(ask).collect());
+    let graphql = bodies(|page| pages::ask(QUESTION, &json!(page.cursor)));
+    let plain = bodies(|page| text(&json!({ "after": page.cursor })));
+    let floor = bodies(|page| text(&json!({ "after": page.iccid })));
+    let shots =
+        |address, path, bodies: &Bodies| pages::shots(address, path, &stage.token, bodies.clone());
     let served = shots(stage.server, "/graphql", &graphql);
     let verified = shots(stage.peers, "/verified/page", &plain);
     let bare_graphql = shots(stage.peers, "/bare/graphql", &graphql);
     let bare_page = shots(stage.peers, "/bare/page", &plain);
+    let floor = shots(stage.floor.address, "/page", &floor);
     agree(&[&served, &verified, &bare_graphql, &bare_page]).await?;
+    agree_in_rows(&served, &floor).await?;
     let mut comparisons = Vec::new();
     for connections in [1, 8, 32] {
-        let name = format!("page of {PAGE} SIMs, server with token, {connections} connections");
-        comparisons.push(compare(name, &served, &verified, connections, rounds).await?);
+        let name = |side| format!("page of {PAGE} SIMs, {side}, {connections} connections");
+        let to_peer = name("server with token");
+        let to_floor = name("server with token to the floor");
+        comparisons.push(compare(to_peer, AIM, (&served, &verified), connections, rounds).await?);
+        let to_floor = compare(
+            to_floor,
+            Aim::Nothing,
+            (&served, &floor),
+            connections,
+            rounds,
+        );
+        comparisons.push(to_floor.await?);
     }
     let name = format!("page of {PAGE} SIMs, GraphQL alone, 8 connections");
-    comparisons.push(compare(name, &bare_graphql, &bare_page, 8, rounds).await?);
+    comparisons.push(compare(name, AIM, (&bare_graphql, &bare_page), 8, rounds).await?);
     Ok(comparisons)
 }
 
-fn bodies(values: &[Value]) -> Bodies {
-    let text = |value: &Value| Bytes::from(value.to_string());
-    repeated(values.iter().map(text).collect())
+fn text(value: &Value) -> Bytes {
+    value.to_string().into()
+}
+
+/// After which SIM a page begins, as the product and as the floor say it.
+#[derive(Default)]
+struct Beginning {
+    cursor: Option<String>,
+    iccid: Option<String>,
 }
 
 /// Where pages begin, spread over the whole fleet; the first begins at the start.
-async fn cursors(stage: &Stage) -> Result<Vec<Option<String>>> {
-    let cursors = async {
+async fn beginnings(stage: &Stage) -> Result<Vec<Beginning>> {
+    let beginnings = async {
         let cx = stage.db.read(&stage.admin).await?;
-        let mut cursors = vec![None];
+        let mut beginnings = vec![Beginning::default()];
         for _ in 1..PAGES {
-            let after = cursors.last().cloned().flatten();
+            let after = beginnings.last().and_then(|page| page.cursor.clone());
             let request = PageRequest::relay(Some(200), after, None, None)?;
             let page = Sim::page(&cx, &SimFilter::default(), Order::default(), &request).await?;
-            cursors.push(page.rows.last().map(|(cursor, _)| cursor.clone()));
+            beginnings.extend(page.rows.last().map(|(cursor, sim)| Beginning {
+                cursor: Some(cursor.clone()),
+                iccid: Some(sim.iccid.clone()),
+            }));
         }
-        Ok(cursors)
+        Ok(beginnings)
     };
-    cursors.await.map_err(|error| explain(&error))
+    beginnings.await.map_err(|error| explain(&error))
+}
+
+/// The floor names ids in its own way; everything else is the same.
+async fn agree_in_rows(served: &Shots, floor: &Shots) -> Result<()> {
+    for n in 0..PAGES {
+        let floor = pages::page(floor, n, pages::rows).await.context("floor")?;
+        ensure!(
+            pages::page(served, n, pages::rows).await? == floor,
+            "page {n} differs"
+        );
+    }
+    Ok(())
 }
 
 /// Every side gives the same answer, or there is nothing to compare.
@@ -111,13 +132,13 @@ async fn agree(sides: &[&Shots]) -> Result<()> {
 
 async fn compare(
     name: String,
-    subject: &Shots,
-    peer: &Shots,
+    aim: Aim,
+    (subject, peer): (&Shots, &Shots),
     connections: usize,
     rounds: u32,
 ) -> Result<Comparison> {
     say(&name);
-    let mut comparison = Comparison::new(name, "/s", AIM);
+    let mut comparison = Comparison::new(name, "/s", aim);
     // Warm up: pools fill, statements are prepared.
     for side in [subject, peer] {
         side.per_second(connections, SLOT / 3)

@@ -17,8 +17,7 @@ use serde::{Deserialize, Serialize};
 use server::auth::{self, Verifier};
 use service::{Entry, Session};
 
-/// Rows of a page.
-pub(crate) const PAGE: i32 = 50;
+use crate::pages::PAGE;
 
 /// State of the peers.
 pub(crate) struct Plain {

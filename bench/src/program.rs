@@ -1,164 +1,168 @@
-//! The program as a process of its own, with small tenants: so that what it costs is kept apart from its clients.
+//! The program as a process of its own, known by its command line and its HTTP only: so that what it costs is kept apart
+//! from its clients, and so that it may be another version than this one.
 
 use std::{
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
-    process::Stdio,
     sync::Arc,
-    time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use bytes::Bytes;
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
-};
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::process::Command;
 
 use crate::{
     client::{Bodies, Shots},
     engine::Socket,
     intake::TYPE,
+    process::{Cpu, Served},
+    record::Record,
 };
 
-/// Tenants with a fleet of their own.
+/// Tenants with a small fleet of their own.
 pub(crate) const TENANTS: usize = 8;
 /// SIMs of each.
 const SIMS: usize = 1_000;
-/// In which the kernel tells a process's time; the same on every Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
-/// A server that does not end is an error.
-const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A running server with private engines: ClickHouse in the same process, Postgres beside it.
-pub(crate) struct Program {
-    server: Child,
-    /// Where it serves.
-    pub(crate) address: SocketAddr,
-    /// Its ClickHouse, straight.
-    pub(crate) socket: Socket,
-    /// A token of each tenant.
-    tokens: Vec<String>,
+/// A `simcube` and the data folder that it works on.
+#[derive(Clone)]
+pub(crate) struct Installation {
+    program: PathBuf,
+    engines: PathBuf,
+    data: PathBuf,
 }
 
-/// How to call the program.
-struct Commands<'a> {
-    engines: &'a Path,
-    data: &'a Path,
-}
-
-impl Commands<'_> {
-    fn command(&self, arguments: &[&str]) -> Result<Command> {
-        // Built beside this one.
+impl Installation {
+    /// The program that was built beside this one, on an existing folder.
+    pub(crate) fn built(engines: &Path, data: &Path) -> Result<Self> {
         let program = std::env::current_exe()?.with_file_name("simcube");
-        let mut command = Command::new(program);
+        Self::of(&program, engines, data)
+    }
+
+    /// Any program, on an existing folder.
+    pub(crate) fn of(program: &Path, engines: &Path, data: &Path) -> Result<Self> {
+        Ok(Self {
+            program: program.canonicalize()?,
+            engines: engines.canonicalize()?,
+            data: data.canonicalize()?,
+        })
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
         command
             .args(arguments)
             .arg("--data")
-            .arg(self.data)
-            .current_dir(self.data)
+            .arg(&self.data)
+            .current_dir(&self.data)
             .env_clear()
-            .env("SIMCUBE_ENGINES", self.engines)
-            .env("SIMCUBE_LOG__LEVEL", "warn")
-            .stdin(Stdio::null());
-        Ok(command)
+            .env("SIMCUBE_ENGINES", &self.engines)
+            .env("SIMCUBE_LOG__LEVEL", "warn");
+        command
     }
 
     async fn print(&self, arguments: &[&str]) -> Result<String> {
-        let output = self.command(arguments)?.output().await?;
+        let output = self.command(arguments).output().await?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{arguments:?}: {said}");
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
+
+    /// A token of a tenant's administrator that outlasts every run.
+    pub(crate) async fn token(&self, slug: &str) -> Result<String> {
+        let words = ["token", "--tenant", slug, "--role", "tenant_admin"];
+        self.print(&[&words[..], &["--ttl", "1d"]].concat()).await
+    }
+
+    /// Makes a tenant with the fleet of a CSV text, and a token of its administrator.
+    pub(crate) async fn tenant(&self, slug: &str, fleet: &str) -> Result<String> {
+        self.print(&["tenant", "create", slug]).await?;
+        let file = self.data.join(format!("{slug}.csv"));
+        fs::write(&file, fleet)?;
+        let file = file.to_string_lossy();
+        self.print(&["import", &file, "--tenant", slug]).await?;
+        self.token(slug).await
+    }
+}
+
+/// A running server with private engines: ClickHouse in the same process, Postgres in processes below it.
+pub(crate) struct Program {
+    installation: Installation,
+    /// The server.
+    pub(crate) server: Served,
+    /// Its ClickHouse, straight.
+    pub(crate) socket: Socket,
+    /// A token of each tenant that was made.
+    tokens: Vec<String>,
 }
 
 impl Program {
-    /// Serves on a data folder that nobody holds, and makes the tenants.
-    pub(crate) async fn start(engines: &Path, data: &Path) -> Result<Self> {
-        let (engines, data) = (engines.canonicalize()?, data.canonicalize()?);
-        let commands = Commands {
-            engines: &engines,
-            data: &data,
-        };
-        let mut command = commands.command(&["serve", "--listen", "127.0.0.1:0"])?;
-        let mut server = command.stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
-        let mut lines = BufReader::new(server.stdout.take().context("no output")?).lines();
-        let address = loop {
-            match lines.next_line().await? {
-                Some(line) => {
-                    if let Some(address) = line.strip_prefix("simcube is ready at http://") {
-                        break address.parse()?;
-                    }
-                }
-                None => bail!("the server did not start"),
-            }
-        };
-        let mut tokens = Vec::new();
-        for tenant in 0..TENANTS {
-            tokens.push(commands.tenant(tenant).await?);
-        }
+    /// Serves on a data folder that nobody holds.
+    pub(crate) async fn start(installation: Installation) -> Result<Self> {
+        let command = installation.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let server = Served::start(command, "simcube is ready at http://").await?;
         Ok(Self {
             server,
-            address,
-            socket: Socket::new(&data.join("clickhouse.sock")),
-            tokens,
+            socket: Socket::new(&installation.data.join("clickhouse.sock")),
+            tokens: Vec::new(),
+            installation,
         })
     }
 
-    /// Asks it to end, and waits.
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        let id = self.server.id().context("the server ended by itself")?;
-        let mut kill = Command::new("kill");
-        kill.arg(id.to_string()).status().await?;
-        let ended = tokio::time::timeout(PATIENCE, self.server.wait()).await;
-        ensure!(
-            ended.context("the server does not end")??.success(),
-            "the server failed"
-        );
+    /// Its command line.
+    pub(crate) fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
+    /// Makes the small tenants.
+    pub(crate) async fn add_tenants(&mut self) -> Result<()> {
+        for tenant in 0..TENANTS {
+            let rows = (0..SIMS).map(|sim| format!("{},ACTIVE\n", iccid(tenant, sim)));
+            let fleet = "iccid,state\n".to_owned() + &rows.collect::<String>();
+            let slug = format!("sharing-{tenant}");
+            let token = self.installation.tenant(&slug, &fleet).await?;
+            self.tokens.push(token);
+        }
         Ok(())
     }
 
-    /// Processor time that the process has used so far, seconds: HTTP, intake and ClickHouse with its merges; not
-    /// Postgres, which is another process.
-    pub(crate) fn processor_time(&self) -> Result<f64> {
-        let id = self.server.id().context("the server ended by itself")?;
-        let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
-        // pid (name) state and then ten more before utime and stime: the name may hold anything.
-        let (_, rest) = stat.rsplit_once(')').context("no name")?;
-        let mut times = rest.split_whitespace().skip(11).take(2).map(str::parse);
-        let mut next = || -> Result<f64> { Ok(times.next().context("no time")??) };
-        Ok((next()? + next()?) / TICKS_PER_SECOND)
+    /// Asks it to end, and waits.
+    pub(crate) async fn stop(self) -> Result<()> {
+        ensure!(self.server.stop().await?.success(), "the server failed");
+        Ok(())
     }
 
-    /// Deliveries of a tenant.
-    pub(crate) fn shots(&self, tenant: usize, bodies: Bodies) -> Shots {
+    /// Processor time so far: HTTP, intake and ClickHouse with its merges are the process itself, Postgres is below it.
+    pub(crate) fn cpu(&self) -> Result<Cpu> {
+        self.server.cpu()
+    }
+
+    /// Requests with a token.
+    pub(crate) fn requests(
+        &self,
+        path: &'static str,
+        content_type: &'static str,
+        token: &str,
+        bodies: Bodies,
+    ) -> Shots {
         Shots {
-            address: self.address,
-            path: "/api/v1/ingest/cdrs",
-            content_type: TYPE,
-            token: self.tokens[tenant].clone(),
+            address: self.server.address,
+            path,
+            content_type,
+            token: token.to_owned(),
             bodies,
         }
     }
-}
 
-impl Commands<'_> {
-    /// Makes a tenant with its fleet, and a token of its administrator.
-    async fn tenant(&self, tenant: usize) -> Result<String> {
-        let slug = format!("sharing-{tenant}");
-        self.print(&["tenant", "create", &slug]).await?;
-        let rows = (0..SIMS).map(|sim| format!("{},ACTIVE\n", iccid(tenant, sim)));
-        let file: PathBuf = self.data.join(format!("{slug}.csv"));
-        fs::write(
-            &file,
-            "iccid,state\n".to_owned() + &rows.collect::<String>(),
-        )?;
-        let file = file.to_string_lossy();
-        self.print(&["import", &file, "--tenant", &slug]).await?;
-        let words = ["token", "--tenant", &slug, "--role", "tenant_admin"];
-        self.print(&words).await
+    /// Deliveries of a small tenant.
+    pub(crate) fn shots(&self, tenant: usize, bodies: Bodies) -> Shots {
+        self.requests("/api/v1/ingest/cdrs", TYPE, &self.tokens[tenant], bodies)
     }
 }
 
@@ -166,8 +170,8 @@ fn iccid(tenant: usize, sim: usize) -> String {
     format!("8946{tenant:02}{sim:013}")
 }
 
-/// Usage of the last hours as lines, `count` of them from number `first` on. Records of one series and tenant are distinguished
-/// by their number.
+/// Usage of a small tenant in the last hours as lines, `count` of them from number `first` on. Records of one series and tenant
+/// are distinguished by their number.
 pub(crate) fn lines(
     tenant: usize,
     series: &str,
@@ -175,24 +179,42 @@ pub(crate) fn lines(
     first: usize,
     count: usize,
 ) -> Bytes {
-    let text = |seconds: usize| {
-        let moment = now - TimeDelta::seconds(i64::try_from(seconds).unwrap_or_default());
-        moment.to_rfc3339_opts(SecondsFormat::Secs, true)
-    };
+    let iccid = |n| iccid(tenant, n % SIMS);
+    recent(series, iccid, now, first, count)
+}
+
+/// Usage of the last hours as lines, `count` of them from number `first` on, of the SIMs that `iccid` says.
+pub(crate) fn recent(
+    series: &str,
+    iccid: impl Fn(usize) -> String,
+    now: DateTime<Utc>,
+    first: usize,
+    count: usize,
+) -> Bytes {
+    let ago = |seconds: usize| now - TimeDelta::seconds(i64::try_from(seconds).unwrap_or_default());
     let line = |n: usize| {
-        let iccid = iccid(tenant, n % SIMS);
-        let (start, end) = (text(600 + n % 7_200), text(300 + n % 7_200));
-        format!(
-            r#"{{"record_id":"{series}-{n:09}","source":"bench","iccid":"{iccid}","mcc_mnc":"262-01","radio_access_type":"LTE","service":"DATA","start":"{start}","end":"{end}","bytes_up":{n},"bytes_down":{}}}"#,
-            n * 7
-        ) + "\n"
+        let record = Record {
+            id: format!("{series}-{n:09}"),
+            iccid: &iccid(n),
+            network: "262-01",
+            start: ago(600 + n % 7_200),
+            end: ago(300 + n % 7_200),
+            bytes_up: n as u64,
+            bytes_down: n as u64 * 7,
+        };
+        format!("{record}\n")
     };
     (first..first + count).map(line).collect::<String>().into()
 }
 
 /// Deliveries of `size` records each, made when they are sent and never the same twice.
 pub(crate) fn fresh(tenant: usize, series: String, now: DateTime<Utc>, size: usize) -> Bodies {
-    // Connections are numbered far from each other, so that none reaches the next one's records.
+    Arc::new(move |place, n| lines(tenant, &series, now, first_of(place, n, size), size))
+}
+
+/// The number of the first record in a connection's `n`th delivery of `size` records. Connections are far from each other, so
+/// that none reaches the next one's records.
+pub(crate) fn first_of(place: usize, n: usize, size: usize) -> usize {
     const APART: usize = 1_000_000;
-    Arc::new(move |place, n| lines(tenant, &series, now, place * APART + n * size, size))
+    place * APART + n * size
 }

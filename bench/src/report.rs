@@ -1,10 +1,9 @@
-//! What was measured: rounds of two sides, their ratio, and three ways to write it down.
-
-use std::fmt::Write as _;
+//! What was measured: rounds of two sides, their ratio, and the ways to write it down.
 
 use anyhow::Result;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// What the ratio should be.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -72,6 +71,7 @@ impl Comparison {
     fn line(&self) -> Line<'_> {
         let ratios: Vec<f64> = self.rounds.iter().map(|r| r.subject / r.peer).collect();
         let ratio = median(&ratios);
+        let (lowest, highest) = spread(&ratios);
         let met = match self.aim {
             Aim::AtLeast(aim) => Some(ratio >= aim),
             Aim::AtMost(aim) => Some(ratio <= aim),
@@ -82,15 +82,15 @@ impl Comparison {
             subject: median(&self.rounds.iter().map(|r| r.subject).collect::<Vec<_>>()),
             peer: median(&self.rounds.iter().map(|r| r.peer).collect::<Vec<_>>()),
             ratio,
-            lowest: ratios.iter().copied().fold(f64::INFINITY, f64::min),
-            highest: ratios.iter().copied().fold(0.0, f64::max),
+            lowest,
+            highest,
             met,
         }
     }
 }
 
 impl Line<'_> {
-    fn cells(&self) -> [String; 6] {
+    fn cells(&self) -> Vec<String> {
         let aim = match self.comparison.aim {
             Aim::AtLeast(aim) => format!(">= {aim}"),
             Aim::AtMost(aim) => format!("<= {aim}"),
@@ -101,7 +101,7 @@ impl Line<'_> {
             Some(false) => format!("{aim} MISSED"),
             None => String::new(),
         };
-        [
+        vec![
             self.comparison.name.clone(),
             format!("{} {}", short(self.subject), self.comparison.unit),
             format!("{} {}", short(self.peer), self.comparison.unit),
@@ -112,12 +112,69 @@ impl Line<'_> {
     }
 }
 
-const HEADS: [&str; 6] = ["Workload", "Simcube", "Peer", "Ratio", "Spread", "Aim"];
+const NOTE: &str =
+    "Medians; the ratio is Simcube to peer of each round, its spread the lowest and highest.";
+
+/// A table of any kind, by its name in JSON.
+pub(crate) struct Table {
+    /// What machines find it by.
+    pub(crate) name: &'static str,
+    /// What its columns mean.
+    pub(crate) note: &'static str,
+    /// One for each column.
+    pub(crate) heads: &'static [&'static str],
+    /// One for each line, as long as the heads.
+    pub(crate) rows: Vec<Vec<String>>,
+    /// Everything, every round included.
+    pub(crate) json: Value,
+}
+
+impl Table {
+    fn of(comparisons: &[Comparison]) -> Result<Self> {
+        let lines: Vec<_> = comparisons.iter().map(Comparison::line).collect();
+        Ok(Self {
+            name: "comparisons",
+            note: NOTE,
+            heads: &["Workload", "Simcube", "Peer", "Ratio", "Spread", "Aim"],
+            rows: lines.iter().map(Line::cells).collect(),
+            json: serde_json::to_value(lines)?,
+        })
+    }
+
+    fn text(&self) -> String {
+        let heads: Vec<String> = self.heads.iter().map(ToString::to_string).collect();
+        let rows: Vec<_> = std::iter::once(&heads).chain(&self.rows).collect();
+        let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+        let mut text = format!("\n{}\n", self.note);
+        for row in &rows {
+            let cells = row.iter().zip(&widths);
+            let cells: Vec<_> = cells
+                .map(|(cell, width)| format!("{cell:<width$}"))
+                .collect();
+            text.push_str(cells.join("  ").trim_end());
+            text.push('\n');
+        }
+        text
+    }
+
+    fn markdown(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let heads = format!(
+            "| {} |\n|{}\n",
+            self.heads.join(" | "),
+            "---|".repeat(self.heads.len())
+        );
+        let rows: String = self.rows.iter().map(|row| line(row)).collect();
+        format!("\n{}\n\n{heads}{rows}", self.note)
+    }
+}
 
 /// Everything that was measured in one run.
 pub(crate) struct Report {
     at: DateTime<Utc>,
     comparisons: Vec<Comparison>,
+    tables: Vec<Table>,
 }
 
 impl Report {
@@ -126,6 +183,7 @@ impl Report {
         Self {
             at,
             comparisons: Vec::new(),
+            tables: Vec::new(),
         }
     }
 
@@ -134,66 +192,55 @@ impl Report {
         self.comparisons.extend(comparisons);
     }
 
-    /// A table for a terminal.
-    pub(crate) fn text(&self) -> String {
-        let rows: Vec<[String; 6]> = std::iter::once(HEADS.map(str::to_owned))
-            .chain(self.comparisons.iter().map(|c| c.line().cells()))
-            .collect();
-        let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-        let widths: [usize; 6] = std::array::from_fn(width);
-        let mut text = format!("{}\n", self.head());
-        for row in &rows {
-            let cells = row
-                .iter()
-                .zip(widths)
-                .map(|(cell, width)| format!("{cell:<width$}"));
-            text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-            text.push('\n');
-        }
-        text
+    /// Enters a table of another kind.
+    pub(crate) fn add(&mut self, table: Table) {
+        self.tables.push(table);
     }
 
-    /// A Markdown table.
-    pub(crate) fn markdown(&self) -> String {
-        let mut text = format!(
-            "{}\n\n| {} |\n|---|---|---|---|---|---|\n",
-            self.head(),
-            HEADS.join(" | ")
-        );
-        for comparison in &self.comparisons {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "| {} |", comparison.line().cells().join(" | "));
+    /// Closes the report.
+    pub(crate) fn finish(mut self) -> Result<Finished> {
+        if !self.comparisons.is_empty() {
+            self.tables.insert(0, Table::of(&self.comparisons)?);
         }
-        text
+        Ok(Finished {
+            at: self.at.to_rfc3339_opts(SecondsFormat::Secs, true),
+            tables: self.tables,
+        })
+    }
+}
+
+/// A report that can be written down.
+pub(crate) struct Finished {
+    at: String,
+    tables: Vec<Table>,
+}
+
+impl Finished {
+    /// Tables for a terminal.
+    pub(crate) fn text(&self) -> String {
+        self.head() + &self.tables.iter().map(Table::text).collect::<String>()
+    }
+
+    /// Markdown tables.
+    pub(crate) fn markdown(&self) -> String {
+        self.head() + &self.tables.iter().map(Table::markdown).collect::<String>()
     }
 
     /// Every round, for machines.
     pub(crate) fn json(&self) -> Result<String> {
-        #[derive(Serialize)]
-        struct Whole<'a> {
-            at: DateTime<Utc>,
-            cores: usize,
-            comparisons: Vec<Line<'a>>,
+        let mut whole = json!({ "at": self.at, "cores": cores() });
+        for table in &self.tables {
+            whole[table.name] = table.json.clone();
         }
-        let comparisons = self.comparisons.iter().map(Comparison::line).collect();
-        let whole = Whole {
-            at: self.at,
-            cores: cores(),
-            comparisons,
-        };
         Ok(serde_json::to_string_pretty(&whole)? + "\n")
     }
 
     fn head(&self) -> String {
-        let at = self.at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        format!(
-            "{at}, {} cores. Medians; the ratio is Simcube to peer of each round, its spread the lowest and highest.",
-            cores()
-        )
+        format!("{}, {} cores.\n", self.at, cores())
     }
 }
 
-fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(0, std::num::NonZero::get)
 }
 
@@ -209,8 +256,32 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
+/// The value that three quarters do not exceed, between two of them in proportion.
+pub(crate) fn upper_quartile(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().saturating_sub(1);
+    // In quarters of a place.
+    let (place, quarters) = (last * 3 / 4, last * 3 % 4);
+    let weight = [0.0, 0.25, 0.5, 0.75][quarters];
+    match (sorted.get(place), sorted.get(place + 1)) {
+        (Some(low), Some(high)) => low + (high - low) * weight,
+        (Some(only), None) => *only,
+        _ => f64::NAN,
+    }
+}
+
+/// The lowest and the highest value.
+pub(crate) fn spread(values: &[f64]) -> (f64, f64) {
+    values
+        .iter()
+        .fold((f64::INFINITY, 0.0), |(low, high), value| {
+            (value.min(low), value.max(high))
+        })
+}
+
 /// Three digits are all that such measurements carry.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     match value {
         big if big >= 100.0 => format!("{big:.0}"),
         middle if middle >= 10.0 => format!("{middle:.1}"),
@@ -231,6 +302,13 @@ mod tests {
         let line = comparison.line();
         assert!((line.ratio - 0.7).abs() < 1e-9 && line.met == Some(true));
         assert!((line.lowest - 0.5).abs() < 1e-9 && (line.highest - 0.75).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_upper_quartile_lies_between_two_places() {
+        let of = |count: i32| upper_quartile(&(1..=count).map(f64::from).collect::<Vec<_>>());
+        assert!((of(9) - 7.0).abs() < 1e-9 && (of(2) - 1.75).abs() < 1e-9);
+        assert!((of(1) - 1.0).abs() < 1e-9);
     }
 
     #[test]

@@ -40,6 +40,7 @@ use crate::{
     engine::Socket,
     explain, fleet,
     plain::{self, Plain},
+    process::{self, Served},
     say,
 };
 
@@ -65,6 +66,8 @@ pub(crate) struct Stage {
     pub(crate) server: SocketAddr,
     /// Handlers without GraphQL.
     pub(crate) peers: SocketAddr,
+    /// The handler that shares nothing with the product, in a process of its own.
+    pub(crate) floor: Served,
     stop: Stop,
     _socket_folder: TempDir,
 }
@@ -128,6 +131,7 @@ impl Stage {
             token: token(config, now)?,
             server: serve(route::router(parts), config, &stop).await?,
             peers: serve(plain::router(plain), config, &stop).await?,
+            floor: process::floor(engines.database_url(), &config.data).await?,
             db,
             store,
             socket,
@@ -241,7 +245,7 @@ async fn fill(
 }
 
 /// The last month that is over.
-fn last_month(now: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+pub(crate) fn last_month(now: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
     let this = NaiveDate::from_ymd_opt(now.year(), now.month(), 1)?;
     let last = this.checked_sub_months(Months::new(1))?;
     let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();

@@ -102,7 +102,7 @@ const HOMES: [(&str, &[&str], &str); 8] = [
     ("axum", &["bench", "server"], "routes are in the server"),
     (
         "jsonwebtoken",
-        &["server"],
+        &["bench", "server"],
         "a token becomes a scope in one place",
     ),
     (
