@@ -27,6 +27,7 @@ pub mod list;
 pub mod network;
 pub mod paging;
 pub mod period;
+mod plans;
 mod row;
 pub mod scope;
 pub mod sim;

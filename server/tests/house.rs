@@ -258,7 +258,8 @@ fn only_a_verified_token_or_the_terminal_makes_a_scope() {
     for name in crates.filter(|name| *name != "bench") {
         for file in sources(&root.join(name).join("src")) {
             let text = std::fs::read_to_string(&file).unwrap();
-            let shipped = text.split("#[cfg(test)]").next().unwrap();
+            // Of a module, or of a whole file.
+            let shipped = text.split("cfg(test)]").next().unwrap();
             let place = file.strip_prefix(root).unwrap().to_str().unwrap();
             for (call, allowed) in MAKERS {
                 let fine = !shipped.contains(call) || allowed.contains(&place);
