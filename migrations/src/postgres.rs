@@ -119,19 +119,9 @@ pub async fn status(url: &str) -> Result<Vec<Applied>, Error> {
 /// A number that changes when any migration does; names the template database of the tests.
 pub fn fingerprint() -> u64 {
     let mut hasher = DefaultHasher::new();
-    [
-        FOUNDATION.up,
-        FLEET_VERSION.up,
-        IDENTITY_PLACE.up,
-        COUNTED_BY_EVIDENCE.up,
-        DEVICE_CUSTOMER.up,
-        ANNOUNCED_MARK.up,
-        CORRECTION.up,
-        CUSTOMER_ARCHIVE.up,
-        IDEMPOTENCY.up,
-        STORE_IDENTITY.up,
-    ]
-    .hash(&mut hasher);
+    for script in SCRIPTS {
+        script.up.hash(&mut hasher);
+    }
     [NETWORKS_UP, network::CSV].hash(&mut hasher);
     hasher.finish()
 }
@@ -207,102 +197,55 @@ fn lock(text: &str) -> Statement {
     Statement::from_sql_and_values(DbBackend::Postgres, text, [LOCK.into()])
 }
 
+/// The migration of the files `NAME.up.sql` and `NAME.down.sql`, after another file's where one is named.
+macro_rules! script {
+    ($name:literal $(, after $first:literal)?) => {
+        Script {
+            name: concat!("m", $name),
+            up: &[
+                $(include_str!(concat!("../postgres/", $first, ".sql")),)?
+                include_str!(concat!("../postgres/", $name, ".up.sql")),
+            ],
+            down: include_str!(concat!("../postgres/", $name, ".down.sql")),
+        }
+    };
+}
+
+/// All that are nothing but SQL, in order: a new one is a line here.
+const SCRIPTS: &[Script] = &[
+    script!("0001_foundation", after "0000_roles"),
+    script!("0003_fleet_version"),
+    script!("0004_identity_place"),
+    script!("0005_counted_by_evidence"),
+    script!("0006_device_customer"),
+    script!("0007_announced_mark"),
+    script!("0008_correction"),
+    script!("0009_customer_archive"),
+    script!("0010_idempotency"),
+    script!("0011_store_identity"),
+    script!("0012_access_version"),
+];
+
 struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
-            Box::new(FOUNDATION),
-            Box::new(Networks),
-            Box::new(FLEET_VERSION),
-            Box::new(IDENTITY_PLACE),
-            Box::new(COUNTED_BY_EVIDENCE),
-            Box::new(DEVICE_CUSTOMER),
-            Box::new(ANNOUNCED_MARK),
-            Box::new(CORRECTION),
-            Box::new(CUSTOMER_ARCHIVE),
-            Box::new(IDEMPOTENCY),
-            Box::new(STORE_IDENTITY),
-            Box::new(ACCESS_VERSION),
-        ]
+        let scripts = SCRIPTS.iter().copied();
+        let mut all: Vec<Box<dyn MigrationTrait>> =
+            scripts.map(|script| Box::new(script) as Box<_>).collect();
+        // What it fills is made by the first.
+        all.insert(1, Box::new(Networks));
+        all
     }
 }
 
 /// A migration that is nothing but SQL.
+#[derive(Clone, Copy)]
 struct Script {
     name: &'static str,
     up: &'static [&'static str],
     down: &'static str,
 }
-
-const FOUNDATION: Script = Script {
-    name: "m0001_foundation",
-    up: &[
-        include_str!("../postgres/0000_roles.sql"),
-        include_str!("../postgres/0001_foundation.up.sql"),
-    ],
-    down: include_str!("../postgres/0001_foundation.down.sql"),
-};
-
-const FLEET_VERSION: Script = Script {
-    name: "m0003_fleet_version",
-    up: &[include_str!("../postgres/0003_fleet_version.up.sql")],
-    down: include_str!("../postgres/0003_fleet_version.down.sql"),
-};
-
-const IDENTITY_PLACE: Script = Script {
-    name: "m0004_identity_place",
-    up: &[include_str!("../postgres/0004_identity_place.up.sql")],
-    down: include_str!("../postgres/0004_identity_place.down.sql"),
-};
-
-const COUNTED_BY_EVIDENCE: Script = Script {
-    name: "m0005_counted_by_evidence",
-    up: &[include_str!("../postgres/0005_counted_by_evidence.up.sql")],
-    down: include_str!("../postgres/0005_counted_by_evidence.down.sql"),
-};
-
-const DEVICE_CUSTOMER: Script = Script {
-    name: "m0006_device_customer",
-    up: &[include_str!("../postgres/0006_device_customer.up.sql")],
-    down: include_str!("../postgres/0006_device_customer.down.sql"),
-};
-
-const ANNOUNCED_MARK: Script = Script {
-    name: "m0007_announced_mark",
-    up: &[include_str!("../postgres/0007_announced_mark.up.sql")],
-    down: include_str!("../postgres/0007_announced_mark.down.sql"),
-};
-
-const CORRECTION: Script = Script {
-    name: "m0008_correction",
-    up: &[include_str!("../postgres/0008_correction.up.sql")],
-    down: include_str!("../postgres/0008_correction.down.sql"),
-};
-
-const CUSTOMER_ARCHIVE: Script = Script {
-    name: "m0009_customer_archive",
-    up: &[include_str!("../postgres/0009_customer_archive.up.sql")],
-    down: include_str!("../postgres/0009_customer_archive.down.sql"),
-};
-
-const IDEMPOTENCY: Script = Script {
-    name: "m0010_idempotency",
-    up: &[include_str!("../postgres/0010_idempotency.up.sql")],
-    down: include_str!("../postgres/0010_idempotency.down.sql"),
-};
-
-const STORE_IDENTITY: Script = Script {
-    name: "m0011_store_identity",
-    up: &[include_str!("../postgres/0011_store_identity.up.sql")],
-    down: include_str!("../postgres/0011_store_identity.down.sql"),
-};
-
-const ACCESS_VERSION: Script = Script {
-    name: "m0012_access_version",
-    up: &[include_str!("../postgres/0012_access_version.up.sql")],
-    down: include_str!("../postgres/0012_access_version.down.sql"),
-};
 
 impl MigrationName for Script {
     fn name(&self) -> &str {
@@ -354,5 +297,29 @@ impl MigrationTrait for Networks {
         let connection = manager.get_connection();
         connection.execute_unprepared("DELETE FROM network").await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_a_migration() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres");
+        let files = fs::read_dir(folder).expect("the migrations");
+        let files: BTreeSet<String> = files
+            .filter_map(|file| {
+                let name = file.expect("a file").file_name();
+                let name = name.to_str()?.strip_suffix(".up.sql")?;
+                Some(format!("m{name}"))
+            })
+            .collect();
+        let listed = Migrator::migrations();
+        let listed: BTreeSet<String> = listed.iter().map(|it| it.name().to_owned()).collect();
+        let forgotten: Vec<_> = files.difference(&listed).collect();
+        assert!(forgotten.is_empty(), "not in `SCRIPTS`: {forgotten:?}");
     }
 }

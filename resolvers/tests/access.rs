@@ -7,38 +7,24 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use async_graphql::parser::{
-    parse_schema,
-    types::{TypeKind, TypeSystemDefinition},
-};
 use domain::Role;
 use resolvers::{Api, Limits};
 use serde_json::{Value, json};
 use world::{
     CALLERS, Caller, World,
     at::{At, is},
+    contract::Contract,
     table::{Filled, Row, Way, all_rows, all_ways},
 };
 
 /// `Type.field` of every object type in the contract.
 fn contract() -> BTreeSet<String> {
-    let document = parse_schema(resolvers::sdl()).expect("valid SDL");
-    let mut fields = BTreeSet::new();
-    for definition in document.definitions {
-        let TypeSystemDefinition::Type(ty) = definition else {
-            continue;
-        };
-        if let TypeKind::Object(object) = &ty.node.kind {
-            let name = &ty.node.name.node;
-            fields.extend(
-                object
-                    .fields
-                    .iter()
-                    .map(|field| format!("{name}.{}", field.node.name.node)),
-            );
-        }
-    }
-    fields
+    let contract = Contract::new();
+    let fields = contract.objects().flat_map(|(ty, fields)| {
+        let fields = fields.iter().map(|field| &field.node.name.node);
+        fields.map(move |field| format!("{ty}.{field}"))
+    });
+    fields.collect()
 }
 
 #[test]
@@ -47,12 +33,21 @@ fn every_field_of_the_contract_has_a_row_and_every_type_a_way() {
     let contract = contract();
     let missing: Vec<_> = contract.difference(&table).collect();
     let stale: Vec<_> = table.difference(&contract).collect();
-    assert!(missing.is_empty(), "fields without a row: {missing:#?}");
+    assert!(
+        missing.is_empty(),
+        "fields without a row in `rows!` of tests/world/table: {missing:#?}"
+    );
     assert!(stale.is_empty(), "rows without a field: {stale:#?}");
     assert_eq!(table.len(), all_rows().count(), "a field has one row");
     let reached: BTreeSet<&str> = all_ways().map(|way| way.ty).collect();
     let types: BTreeSet<&str> = all_rows().map(Row::ty).collect();
-    assert_eq!(reached, types);
+    let unreached: Vec<_> = types.difference(&reached).collect();
+    assert!(
+        unreached.is_empty(),
+        "types without a way in `ways!` of tests/world/table: {unreached:#?}"
+    );
+    let idle: Vec<_> = reached.difference(&types).collect();
+    assert!(idle.is_empty(), "ways to types without rows: {idle:#?}");
 }
 
 /// What was seen of the table.

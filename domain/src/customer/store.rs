@@ -157,7 +157,7 @@ pub(super) async fn set_visibility(
         see_billing: Set(visibility.billing),
         ..key(cx, id)
     };
-    Ok(cx.update(row).await?)
+    cx.update(row).await
 }
 
 /// What can change of a customer, without its visibility; the slug never does.

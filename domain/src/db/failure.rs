@@ -50,7 +50,7 @@ fn is_passing(failure: &Failure) -> bool {
 
 fn is_cut_off(failure: &Failure) -> bool {
     let cause = std::error::Error::source(failure);
-    cause.is_some_and(|cause| cause.is::<io::Error>())
+    cause.is_some_and(<dyn std::error::Error>::is::<io::Error>)
 }
 
 /// Whether a lock was waited for longer than `lock_timeout` allows.

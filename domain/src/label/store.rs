@@ -188,7 +188,7 @@ pub(super) async fn set_options(cx: &WriteCx, definition: &LabelDefinition) -> R
         options: Set(definition.options.clone()),
         ..ActiveModel::default()
     };
-    Ok(cx.update(row).await?)
+    cx.update(row).await
 }
 
 pub(super) async fn delete(cx: &WriteCx, id: LabelId) -> Result<()> {

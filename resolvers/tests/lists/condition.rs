@@ -48,7 +48,8 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                devices(first: 200) { nodes { id name kind state connectivity customer { id name } labels { key value } simulated } }
                customers(first: 200) { nodes { id slug name email } }
                labelDefinitions(first: 200) { nodes { id key } }
-               networks(first: 200) { nodes { code name operator countryCode } } }",
+               ingestBatches(first: 200) { nodes { id receivedAt } }
+               ingestRejections(first: 200) { nodes { recordId } } }",
             json!({}),
         )
         .await;
@@ -82,6 +83,16 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
     let definitions = rows("labelDefinitions");
     let definition =
         |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&definitions, "key", rule));
+    let batches = rows("ingestBatches");
+    let batch = |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&batches, "id", rule));
+    let rejections = rows("ingestRejections");
+    let rejection =
+        |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&rejections, "recordId", rule));
+    // The batches came at ten and at eleven, the rejections at ten; a period ends before its end.
+    let received = |from: &str, to: &str| {
+        let at = |hour: &str| format!("2026-11-21T{hour}:00:00Z");
+        json!({ "received": { "from": at(from), "to": at(to) } })
+    };
     vec![
         List {
             field: "sims",
@@ -157,6 +168,7 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                 customer(json!({ "slugs": ["dyer", "nobody"] }), &|row| {
                     row["slug"] == "dyer"
                 }),
+                customer(json!({ "archived": true }), &|_| false),
             ],
         },
         List {
@@ -169,6 +181,35 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                     row["id"] == definitions[0]["id"]
                 }),
                 definition(json!({ "keys": ["owner"] }), &|row| row["key"] == "owner"),
+            ],
+        },
+        List {
+            field: "ingestBatches",
+            filter: "IngestBatchFilter",
+            key: "id",
+            conditions: vec![
+                batch(json!({ "ids": [first(&batches, "id")] }), &|row| {
+                    row["id"] == batches[0]["id"]
+                }),
+                batch(json!({ "states": ["COUNTED"] }), &|_| true),
+                batch(json!({ "states": ["QUARANTINED"] }), &|_| false),
+                batch(received("10", "11"), &|row| {
+                    row["receivedAt"] == "2026-11-21T10:00:00Z"
+                }),
+            ],
+        },
+        List {
+            field: "ingestRejections",
+            filter: "RejectionFilter",
+            key: "recordId",
+            conditions: vec![
+                rejection(json!({ "sources": ["alpha-gateway"] }), &|_| true),
+                rejection(json!({ "codes": ["UNKNOWN_ICCID"] }), &|_| false),
+                rejection(json!({ "recordIds": ["alpha-record-1-1"] }), &|row| {
+                    row["recordId"] == "alpha-record-1-1"
+                }),
+                rejection(received("09", "10"), &|_| false),
+                rejection(received("10", "11"), &|_| true),
             ],
         },
     ]

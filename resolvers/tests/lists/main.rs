@@ -9,13 +9,13 @@ mod world;
 
 use std::{collections::BTreeSet, io::Cursor};
 
-use domain::{Role, fleet};
+use domain::{Role, fleet, journal};
 use serde_json::Value;
 use world::{Caller, World};
 
 const ADMIN: Caller = Caller("alpha", Role::TenantAdmin, None);
 
-/// Alpha's fleet, with rows that differ in everything that can be asked for.
+/// Alpha's fleet and intake, with rows that differ in everything that can be asked for.
 async fn world() -> World {
     let world = World::new().await;
     let admin = world.scope(ADMIN).await;
@@ -25,6 +25,11 @@ async fn world() -> World {
         8944501000000000103,ACTIVE,Dyer,alpha-meter-1,meter,shelf=1,\n";
     let report = fleet::import_file(&world.db, &admin, Cursor::new(csv), &world.store, |_| ());
     assert_eq!(report.await.expect("imported").created, 3);
+    let month = journal::open_month(&world.db, world.now).await;
+    month.expect("a month");
+    for name in ["record-1", "record-2"] {
+        world.intake("alpha", &admin, name, true).await;
+    }
     world
 }
 

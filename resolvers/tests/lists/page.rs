@@ -5,30 +5,31 @@ use std::{collections::BTreeSet, io::Cursor};
 use domain::fleet;
 use serde_json::{Value, json};
 
-use super::{ADMIN, keys_of, world::World};
+use super::{
+    ADMIN, keys_of,
+    world::{
+        World,
+        contract::{Contract, Declared},
+    },
+};
 
 #[tokio::test]
 async fn every_list_is_paged_to_its_end_in_each_order_while_rows_are_added() {
     let world = super::world().await;
     let admin = world.scope(ADMIN).await;
     let mut added = 200;
-    for (field, order, key, fields) in [
-        ("sims", "SimOrder", "iccid", &["ICCID", "CREATED_AT"][..]),
-        ("devices", "DeviceOrder", "name", &["NAME", "CREATED_AT"]),
-        ("customers", "CustomerOrder", "slug", &["NAME", "SLUG"]),
-        ("labelDefinitions", "LabelDefinitionOrder", "key", &["KEY"]),
-        ("networks", "NetworkOrder", "code", &["CODE"]),
-    ] {
+    for list in Contract::new().lists() {
+        let (field, order) = (list.field.as_str(), list.order.as_str());
         let small = if field == "networks" { 150 } else { 2 };
         let query = format!(
             "query($order: {order}!, $first: Int, $after: String, $last: Int, $before: String) {{
                 {field}(orderBy: $order, first: $first, after: $after, last: $last, before: $before) {{
-                    nodes {{ {key} }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"
+                    edges {{ cursor }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"
         );
-        for by in fields {
+        for by in &list.sorted_by {
             for direction in ["ASC", "DESC"] {
                 let order = json!({ "field": by, "direction": direction });
-                let before = every_key(&world, field, key).await;
+                let before = every_cursor(&world, &list, &order).await;
                 for forward in [true, false] {
                     let mut seen: Vec<String> = Vec::new();
                     let mut cursor = Value::Null;
@@ -40,10 +41,7 @@ async fn every_list_is_paged_to_its_end_in_each_order_while_rows_are_added() {
                         };
                         let answer = world.run(ADMIN, &query, page).await;
                         let page = &answer["data"][field];
-                        let nodes = page["nodes"].as_array().expect("nodes").iter();
-                        seen.extend(
-                            nodes.map(|node| node[key].as_str().expect("a key").to_owned()),
-                        );
+                        seen.extend(keys_of(&page["edges"], "cursor"));
                         let info = &page["pageInfo"];
                         let (more, next) = if forward {
                             ("hasNextPage", "endCursor")
@@ -85,17 +83,23 @@ async fn every_list_is_paged_to_its_end_in_each_order_while_rows_are_added() {
     }
 }
 
-async fn every_key(world: &World, field: &str, key: &str) -> BTreeSet<String> {
+/// Where the rows of a list are, which is another place for each.
+async fn every_cursor(world: &World, list: &Declared, order: &Value) -> BTreeSet<String> {
+    let Declared {
+        field, order: ty, ..
+    } = list;
     let query = format!(
-        "query($after: String) {{ {field}(first: 200, after: $after) {{ nodes {{ {key} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+        "query($order: {ty}!, $after: String) {{ {field}(orderBy: $order, first: 200, after: $after) {{
+            edges {{ cursor }} pageInfo {{ hasNextPage endCursor }} }} }}"
     );
-    let (mut keys, mut after) = (BTreeSet::new(), Value::Null);
+    let (mut cursors, mut after) = (BTreeSet::new(), Value::Null);
     loop {
-        let answer = world.run(ADMIN, &query, json!({ "after": after })).await;
+        let variables = json!({ "order": order, "after": after });
+        let answer = world.run(ADMIN, &query, variables).await;
         let page = &answer["data"][field];
-        keys.extend(keys_of(&page["nodes"], key));
+        cursors.extend(keys_of(&page["edges"], "cursor"));
         if page["pageInfo"]["hasNextPage"] == json!(false) {
-            return keys;
+            return cursors;
         }
         after = page["pageInfo"]["endCursor"].clone();
     }

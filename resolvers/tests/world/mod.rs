@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub(crate) mod at;
+pub(crate) mod contract;
 pub(crate) mod happening;
 pub(crate) mod rich;
 pub(crate) mod table;

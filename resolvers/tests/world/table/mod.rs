@@ -102,28 +102,23 @@ macro_rules! ways {
 
 pub(super) use {rows, ways};
 
+/// The files of the table: a new one is a line here.
+const TABLES: &[(&[Row], &[Way])] = &[
+    (fleet::ROWS, fleet::WAYS),
+    (customer::ROWS, customer::WAYS),
+    (usage::ROWS, usage::WAYS),
+    (ingest::ROWS, ingest::WAYS),
+    (change::ROWS, change::WAYS),
+];
+
 /// Every field.
 pub(crate) fn all_rows() -> impl Iterator<Item = &'static Row> {
-    let tables = [
-        fleet::ROWS,
-        customer::ROWS,
-        usage::ROWS,
-        ingest::ROWS,
-        change::ROWS,
-    ];
-    tables.into_iter().flatten()
+    TABLES.iter().flat_map(|(rows, _)| *rows)
 }
 
 /// Every way, those that change something last.
 pub(crate) fn all_ways() -> impl Iterator<Item = &'static Way> {
-    let tables = [
-        fleet::WAYS,
-        customer::WAYS,
-        usage::WAYS,
-        ingest::WAYS,
-        change::WAYS,
-    ];
-    tables.into_iter().flatten()
+    TABLES.iter().flat_map(|(_, ways)| *ways)
 }
 
 impl Way {
