@@ -164,10 +164,22 @@ async fn what_changes_about_a_caller_counts_from_the_next_request_on() {
     assert!(!user().await.expect("known").visibility().sims);
     assert!(matches!(viewer().await, Segments::Part(segment) if segment.customers.len() == 1));
 
-    fixture.change("UPDATE customer SET see_sims = true").await;
-    assert!(user().await.expect("known").visibility().sims);
-    fixture.change("UPDATE customer SET see_sims = false").await;
-    assert!(!user().await.expect("known").visibility().sims);
+    for switch in ["devices", "sims", "sessions", "usage", "billing"] {
+        for open in [true, false] {
+            fixture
+                .change(&format!("UPDATE customer SET see_{switch} = {open}"))
+                .await;
+            let seen = user().await.expect("known").visibility();
+            let seen = match switch {
+                "devices" => seen.devices,
+                "sims" => seen.sims,
+                "sessions" => seen.sessions,
+                "usage" => seen.usage,
+                _ => seen.billing,
+            };
+            assert_eq!(seen, open, "{switch}");
+        }
+    }
     fixture.change("DELETE FROM segment_grant").await;
     assert!(matches!(viewer().await, Segments::Part(segment) if segment.is_empty()));
     fixture
