@@ -235,3 +235,36 @@ async fn an_opening_that_fails_in_the_middle_leaves_nothing_behind() {
         assert_eq!(fixture.customers().await.expect("answered"), 1, "{after}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_passes_may_be_tried_again_and_what_does_not_is_our_fault() {
+    let fixture = Fixture::new(1).await;
+    for (state, expected) in [
+        ("08006", Code::Unavailable),
+        ("0A000", Code::Unavailable),
+        ("40001", Code::Unavailable),
+        ("40P01", Code::Unavailable),
+        ("53100", Code::Unavailable),
+        ("55P03", Code::Unavailable),
+        ("57014", Code::Unavailable),
+        ("58030", Code::Unavailable),
+        ("22P02", Code::Internal),
+        ("25006", Code::Internal),
+        ("42501", Code::Internal),
+        ("55000", Code::Internal),
+    ] {
+        fixture.postgres.run(&format!(
+            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+               BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$;
+             CREATE OR REPLACE TRIGGER fail BEFORE INSERT ON tenant FOR EACH ROW EXECUTE FUNCTION fail()"
+        ));
+        let cx = fixture.db.system().await.expect("opened");
+        let new = NewTenant {
+            slug: "beta".into(),
+            name: "Beta".into(),
+            simulated: false,
+        };
+        let refused = tenant::create(&cx, new).await.map_err(|error| error.code());
+        assert_eq!(refused.err(), Some(expected), "{state}");
+    }
+}

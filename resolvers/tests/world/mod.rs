@@ -117,6 +117,12 @@ impl World {
         cx.expect("a snapshot").scope().clone()
     }
 
+    /// From here on the cubes are asked through this store; whoever was known is not any more.
+    pub(crate) fn ask_cubes_of(&mut self, store: Store) {
+        self.entry = Entry::new(self.db.clone(), store.clone());
+        self.store = store;
+    }
+
     pub(crate) async fn run(&self, caller: Caller, query: &str, variables: Value) -> Value {
         self.run_counted(caller, query, variables).await.0
     }
