@@ -33,6 +33,10 @@ impl<C> From<C> for Filter<C> {
 
 /// Appends the filter as one term. `is` appends the term of a condition.
 pub(crate) fn push<C>(sql: &mut Sql, filter: &Filter<C>, is: &impl Fn(&mut Sql, &C)) {
+    // Trees without conditions have as many shapes as those with some: only the one of no filter at all is fixed.
+    if !matches!(filter, Filter::And(parts) if parts.is_empty()) {
+        sql.vary();
+    }
     match filter {
         Filter::And(parts) => push_all(sql, parts, " AND ", "true", is),
         Filter::Or(parts) => push_all(sql, parts, " OR ", "false", is),
@@ -41,10 +45,7 @@ pub(crate) fn push<C>(sql: &mut Sql, filter: &Filter<C>, is: &impl Fn(&mut Sql, 
             push(sql, part, is);
             sql.push(") IS NOT TRUE");
         }
-        Filter::Is(condition) => {
-            sql.vary();
-            is(sql, condition);
-        }
+        Filter::Is(condition) => is(sql, condition),
     }
 }
 
@@ -82,6 +83,25 @@ mod tests {
     fn nothing_asked_is_everything_and_none_of_nothing_is_nothing() {
         assert_eq!(text(&Filter::default()), "true");
         assert_eq!(text(&Filter::Or(vec![])), "false");
+    }
+
+    #[test]
+    fn only_the_statement_of_no_filter_is_worth_keeping() {
+        let is_fixed = |filter: Filter<&str>| {
+            let mut sql = Sql::new("");
+            push(&mut sql, &filter, &|sql, condition| _ = sql.push(condition));
+            sql.is_fixed()
+        };
+        let all = || Filter::And(vec![]);
+        assert!(is_fixed(all()));
+        for shape in [
+            Filter::Is("a"),
+            Filter::And(vec![all(), all()]),
+            Filter::Or(vec![]),
+            Filter::Not(Box::new(all())),
+        ] {
+            assert!(!is_fixed(shape.clone()), "{shape:?}");
+        }
     }
 
     #[test]

@@ -268,6 +268,19 @@ mod tests {
     }
 
     #[test]
+    fn a_cursor_of_another_order_is_refused() {
+        let [by, other] = ["sim.iccid", "sim.imsi"];
+        let [up, down] = [Direction::Asc, Direction::Desc];
+        let keyset = |column, direction| Keyset::new(column, "text", "sim.sim_id", direction, "q");
+        let cursor = keyset(by, up).encode("8988", Uuid::nil());
+        assert!(keyset(by, up).decode(&cursor).is_ok());
+        for another in [keyset(by, down), keyset(other, up)] {
+            let refused = another.decode(&cursor).map_err(|e| e.code());
+            assert_eq!(refused, Err(Code::InvalidCursor));
+        }
+    }
+
+    #[test]
     fn a_damaged_cursor_is_refused() {
         for garbage in ["", "!", "AAAA", "é", &"A".repeat(5_000)] {
             assert_eq!(

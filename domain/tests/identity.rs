@@ -6,6 +6,7 @@ use chrono::DateTime;
 use domain::{
     Code, Db, FixedClock, ReadCx, Role, Scope, audit,
     customer::{Customer, CustomerFilter},
+    grant::{self, GrantTarget},
     identity::{Known, VerifiedClaims},
     list::{List as _, Order},
     paging::PageRequest,
@@ -164,10 +165,22 @@ async fn what_changes_about_a_caller_counts_from_the_next_request_on() {
     assert!(!user().await.expect("known").visibility().sims);
     assert!(matches!(viewer().await, Segments::Part(segment) if segment.customers.len() == 1));
 
-    fixture.change("UPDATE customer SET see_sims = true").await;
-    assert!(user().await.expect("known").visibility().sims);
-    fixture.change("UPDATE customer SET see_sims = false").await;
-    assert!(!user().await.expect("known").visibility().sims);
+    for switch in ["devices", "sims", "sessions", "usage", "billing"] {
+        for open in [true, false] {
+            fixture
+                .change(&format!("UPDATE customer SET see_{switch} = {open}"))
+                .await;
+            let seen = user().await.expect("known").visibility();
+            let seen = match switch {
+                "devices" => seen.devices,
+                "sims" => seen.sims,
+                "sessions" => seen.sessions,
+                "usage" => seen.usage,
+                _ => seen.billing,
+            };
+            assert_eq!(seen, open, "{switch}");
+        }
+    }
     fixture.change("DELETE FROM segment_grant").await;
     assert!(matches!(viewer().await, Segments::Part(segment) if segment.is_empty()));
     fixture
@@ -328,6 +341,41 @@ async fn a_slug_and_a_name_are_taken_once() {
         Some("ALPHA".into())
     );
     assert_eq!(tenant::find(&cx, "a\0b").await.expect("read"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_that_are_made_and_revoked_at_once_wait_for_each_other() {
+    let fixture = fixture().await;
+    fixture
+        .change(
+            "INSERT INTO customer (tenant_id, slug, name, created_at)
+               SELECT tenant_id, 'c' || n, 'C ' || n, now() FROM tenant, generate_series(1, 200) AS n WHERE slug = 'alpha'",
+        )
+        .await;
+    let admin = fixture.scope("alpha", Role::TenantAdmin, None).await;
+    let admin = admin.expect("known");
+    let page = PageRequest::relay(Some(200), None, None, None).expect("a page");
+    let cx = fixture.db.read(&admin).await.expect("opened");
+    let page = Customer::page(&cx, &CustomerFilter::default(), Order::default(), &page).await;
+    drop(cx);
+    let customers = page.expect("a page").rows.into_iter();
+    let targets: Vec<_> = customers
+        .map(|(_, customer)| GrantTarget::Customer(customer.id))
+        .collect();
+    let write = async || fixture.db.write(&admin).await.expect("opened");
+    let add = async || grant::add(write().await, "zoe", targets.clone()).await;
+    let mut grants = add().await.expect("granted");
+    grants.sort_by_key(|grant| grant.target);
+    let (first, last) = (grants[0].id, grants[grants.len() - 1].id);
+    grant::revoke(write().await, first).await.expect("revoked");
+    // What is granted first is new, and what is granted last is being revoked.
+    let revoke = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        grant::revoke(write().await, last).await
+    };
+    let (granted, revoked) = tokio::join!(add(), revoke);
+    granted.expect("granted");
+    revoked.expect("revoked");
 }
 
 async fn audited(fixture: &Fixture) -> Vec<String> {

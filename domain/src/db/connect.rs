@@ -6,7 +6,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use percent_encoding::percent_decode_str;
 use tokio_postgres::{Config, config::SslMode};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use url::Url;
+use url::{Host, Url};
 
 use super::tls::{Tls, Trust};
 use crate::{Error, Result};
@@ -49,7 +49,7 @@ fn parse(url: &str) -> Result<(Config, Tls)> {
     let url = Url::parse(url).map_err(|_| Error::invalid("the Postgres URL is not a URL"))?;
     let (mut config, mut tls) = (Config::new(), Tls::default());
     config.application_name("simcube").ssl_mode(SslMode::Prefer);
-    let mut host = url.host_str().map(decoded).transpose()?;
+    let mut host = url.host().map(name_of).transpose()?;
     if let Some(port) = url.port() {
         config.port(port);
     }
@@ -87,8 +87,18 @@ fn parse(url: &str) -> Result<(Config, Tls)> {
         }
     }
     // A path is the folder of a socket.
+    let host = host.filter(|host| !host.is_empty());
     config.host(host.unwrap_or_else(|| "localhost".to_owned()));
     Ok((config, tls))
+}
+
+/// A host as it is looked up: an IPv6 address has brackets only in the URL.
+fn name_of(host: Host<&str>) -> Result<String> {
+    match host {
+        Host::Domain(name) => decoded(name),
+        Host::Ipv4(address) => Ok(address.to_string()),
+        Host::Ipv6(address) => Ok(address.to_string()),
+    }
 }
 
 fn decoded(text: &str) -> Result<String> {
@@ -135,6 +145,18 @@ mod tests {
         assert_eq!(config.get_options(), Some("-c a=b"));
         assert_eq!(config.get_ssl_mode(), SslMode::Require);
         assert_eq!(tls.trust, Trust::Issuer);
+    }
+
+    #[test]
+    fn an_address_has_no_brackets_and_nowhere_is_here() {
+        for (url, host) in [
+            ("postgres://ada@[::1]:6543/fleet", "::1"),
+            ("postgres://ada@127.0.0.1/fleet", "127.0.0.1"),
+            ("postgres:///fleet", "localhost"),
+        ] {
+            let (config, _) = parse(url).expect("a URL");
+            assert_eq!(config.get_hosts(), [Host::Tcp(host.into())]);
+        }
     }
 
     #[test]

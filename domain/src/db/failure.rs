@@ -39,9 +39,9 @@ fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Er
 
 /// Whether a statement failed because of the connection or the server's condition, and not by its own fault: lost
 /// connections (08), conflicts between transactions (40), no disk, memory or connections (53), a lock that others keep
-/// (55P03), shutting down (57), system errors (58).
+/// (55P03), shutting down (57), system errors (58), a migration that changed what a prepared statement answers (0A).
 fn is_passing(failure: &Failure) -> bool {
-    let classes = ["08", "40", "53", "55P03", "57", "58"];
+    let classes = ["08", "40", "53", "55P03", "57", "58", "0A"];
     match failure.code() {
         Some(state) => classes.iter().any(|class| state.code().starts_with(class)),
         None => failure.is_closed() || is_cut_off(failure),

@@ -140,7 +140,48 @@ mod tests {
     use chrono::{DateTime, Utc};
 
     use super::*;
-    use crate::FixedClock;
+    use crate::{FixedClock, SystemClock};
+
+    /// The tests connect as a superuser, whom no policy stops.
+    #[tokio::test]
+    async fn callers_and_the_platform_have_roles_that_row_security_binds() {
+        let postgres = tokio::task::spawn_blocking(testkit::postgres).await;
+        let postgres = postgres.expect("a test database");
+        let db = Db::connect(postgres.url(), 1, Arc::new(SystemClock)).await;
+        let db = db.expect("connected");
+        let sql = "SELECT current_user::text, current_setting('transaction_isolation'), current_setting('transaction_read_only')";
+        let mut found = Vec::<Option<(String, String, String)>>::new();
+        let scope = Scope::of_operator(TenantId::new(Uuid::nil()), "test");
+        let read = db.read(&scope).await.expect("opened");
+        found.push(read.one(sql, []).await.expect("an answer"));
+        drop(read);
+        let (read, _) = db.read_and_version(&scope).await.expect("opened");
+        found.push(read.one(sql, []).await.expect("an answer"));
+        drop(read);
+        let write = db.write(&scope).await.expect("opened");
+        found.push(write.one(sql, []).await.expect("an answer"));
+        drop(write);
+        let system = db.system().await.expect("opened");
+        found.push(system.one(sql, []).await.expect("an answer"));
+        drop(system);
+        let snapshot = db.snapshot().await.expect("opened");
+        found.push(snapshot.one(sql, []).await.expect("an answer"));
+        let row = |[role, isolation, is_read_only]: [&str; 3]| {
+            Some((
+                role.to_owned(),
+                isolation.to_owned(),
+                is_read_only.to_owned(),
+            ))
+        };
+        let expected = [
+            ["simcube_app", "repeatable read", "on"],
+            ["simcube_app", "repeatable read", "on"],
+            ["simcube_app", "read committed", "off"],
+            ["simcube_system", "read committed", "off"],
+            ["simcube_system", "repeatable read", "on"],
+        ];
+        assert_eq!(found, expected.map(row));
+    }
 
     #[tokio::test]
     async fn a_moment_is_what_postgres_keeps_of_it() {

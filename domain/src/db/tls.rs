@@ -150,3 +150,69 @@ impl ServerCertVerifier for Lenient {
         self.issuer.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A certificate of `db.example`, and who issued it.
+    fn file(name: &str) -> PathBuf {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tls");
+        folder.join(name)
+    }
+
+    /// Whether the certificate of `db.example` does for a server that is called `name`.
+    fn is_believed(trust: Trust, has_roots: bool, name: &'static str) -> bool {
+        let tls = Tls {
+            trust,
+            roots: has_roots.then(|| file("authority.pem")),
+            ..Tls::default()
+        };
+        let verifier = tls.verifier(Arc::new(ring::default_provider()));
+        let chain = certificates("sslcert", &file("server.pem")).expect("a certificate");
+        let name = ServerName::try_from(name).expect("a name");
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(1_900_000_000));
+        let verified =
+            verifier
+                .expect("a verifier")
+                .verify_server_cert(&chain[0], &[], &name, &[], now);
+        verified.is_ok()
+    }
+
+    #[test]
+    fn a_certificate_is_what_the_mode_asks_for() {
+        for (trust, has_roots, of_its_name, of_another) in [
+            (Trust::Any, false, true, true),
+            // Who names roots wants them to be asked.
+            (Trust::Any, true, true, true),
+            (Trust::Issuer, true, true, true),
+            (Trust::IssuerAndName, true, true, false),
+            // The usual authorities did not issue it.
+            (Trust::Issuer, false, false, false),
+            (Trust::IssuerAndName, false, false, false),
+        ] {
+            let believed =
+                ["db.example", "elsewhere.example"].map(|name| is_believed(trust, has_roots, name));
+            assert_eq!(believed, [of_its_name, of_another], "{trust:?} {has_roots}");
+        }
+    }
+
+    #[test]
+    fn named_roots_are_asked_even_if_any_certificate_would_do() {
+        let tls = Tls {
+            roots: Some(file("server.pem")),
+            ..Tls::default()
+        };
+        let verifier = tls.verifier(Arc::new(ring::default_provider()));
+        let chain = certificates("sslcert", &file("authority.pem")).expect("a certificate");
+        let name = ServerName::try_from("db.example").expect("a name");
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(1_900_000_000));
+        let verified =
+            verifier
+                .expect("a verifier")
+                .verify_server_cert(&chain[0], &[], &name, &[], now);
+        assert!(verified.is_err());
+    }
+}

@@ -1,17 +1,24 @@
 //! A connection that is in a transaction.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use deadpool_postgres::{Object, Pool, PoolError};
 use futures::{TryStreamExt as _, future::BoxFuture};
 use sea_orm::{DbBackend, QueryTrait, Statement, Value};
-use tokio::runtime::Handle;
-use tokio_postgres::{Row, Statement as Prepared, types::Type};
+use tokio::{runtime::Handle, time::timeout};
+use tokio_postgres::{Row, Statement as Prepared, error::SqlState, types::Type};
 
 use super::{
     Failure,
     param::{Param, type_of},
 };
+
+/// How long a server may take to take a transaction back. Shorter than others wait for a connection.
+const ROLLBACK: Duration = Duration::from_secs(5);
+
 /// A transaction. Statements that are sent while others are under way travel with them; Postgres answers them in order.
 ///
 /// It ends when it is dropped: the connection takes everything back first and is not used by others before it has.
@@ -103,7 +110,8 @@ impl Transaction {
             let rows = self.connection().query_raw(&prepared, params).await?;
             rows.try_collect().await
         };
-        self.counted(answer).await
+        let rows = self.counted(answer).await;
+        rows.inspect_err(|failure| self.forget_if_outdated(failure, text, values))
     }
 
     /// The rows of a statement whose text depends on what was asked: it is planned for these values and forgotten.
@@ -133,6 +141,17 @@ impl Transaction {
         self.execute(&sql, &values).await
     }
 
+    /// What a prepared statement answers was changed by a migration: it is prepared again, on every connection.
+    fn forget_if_outdated(&self, failure: &Failure, text: &str, values: &[Value]) {
+        let is_outdated = failure.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED);
+        if let Some(pool) = Object::pool(self.connection())
+            && is_outdated
+        {
+            let types: Vec<Type> = values.iter().map(type_of).collect();
+            pool.manager().statement_caches.remove(text, &types);
+        }
+    }
+
     /// Makes everything durable.
     pub(super) async fn commit(mut self) -> Result<(), Failure> {
         self.control("COMMIT").await?;
@@ -156,7 +175,9 @@ impl Drop for Transaction {
         };
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move {
-                if connection.batch_execute("ROLLBACK").await.is_err() {
+                let taken_back = timeout(ROLLBACK, connection.batch_execute("ROLLBACK")).await;
+                // Who does not answer is left, and somebody else gets the place.
+                if !matches!(taken_back, Ok(Ok(()))) {
                     drop(Object::take(connection));
                 }
             })),

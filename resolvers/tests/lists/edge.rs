@@ -126,5 +126,20 @@ async fn a_cursor_of_one_customers_list_is_refused_by_anothers() {
             assert_eq!(codes, ["INVALID_CURSOR"; 2], "{list} {way}: {shown}");
             assert!(shown["all"]["nodes"].is_array());
         }
+        // Nor by the same customer's list of other rows.
+        let page = format!(
+            "{list}(first: 1, after: $cursor, filter: {{ not: {{ ids: [] }} }}) {{ nodes {{ id }} }}"
+        );
+        let query = format!(
+            "query($cursor: String!) {{ customer(by: {{ slug: \"bosch\" }}) {{ {page} }} }}"
+        );
+        let refused = world
+            .run(ADMIN, &query, json!({ "cursor": of_bosch }))
+            .await;
+        assert_eq!(
+            world::codes(&refused),
+            ["INVALID_CURSOR"],
+            "{list}: {refused}"
+        );
     }
 }
