@@ -12,6 +12,7 @@ use crate::{
     Db, ReadCx, Result, Role, SystemClock, assignment,
     customer::{self, Customer},
     device::{self, Device},
+    filter::Filter,
     id::{CustomerId, DeviceId, SimId, TenantId},
     identity::{Known, VerifiedClaims},
     label::{self, LabelDefinition},
@@ -69,15 +70,25 @@ async fn pages<T: List>(cx: &ReadCx, fields: impl IntoIterator<Item = T::Field>)
         for direction in [Direction::Asc, Direction::Desc] {
             let order = Order { field, direction };
             let first = PageRequest::relay(Some(50), None, None, None)?;
-            let page = T::page(cx, &Default::default(), order, &first).await?;
+            let page = T::page(cx, &Filter::default(), order, &first).await?;
             let Some((cursor, _)) = page.rows.into_iter().nth(2) else {
                 continue;
             };
             let next = PageRequest::relay(Some(50), Some(cursor), None, None)?;
-            T::page(cx, &Default::default(), order, &next).await?;
+            T::page(cx, &Filter::default(), order, &next).await?;
         }
     }
     Ok(())
+}
+
+/// The first rows of each of several lists, and how many there are.
+fn of_each<C, F: Default>() -> Result<Question<C, F>> {
+    Ok(Question {
+        filter: Filter::default(),
+        order: Order::default(),
+        page: PageRequest::relay(Some(5), None, None, None)?,
+        with_total: true,
+    })
 }
 
 /// Everything that is asked about a page of each kind.
@@ -94,8 +105,8 @@ async fn ask(cx: &ReadCx) -> Result<()> {
     let sims: Vec<SimId> = ids().map(SimId::new).collect();
     let devices: Vec<DeviceId> = ids().map(DeviceId::new).collect();
     let customers: Vec<CustomerId> = ids().map(CustomerId::new).collect();
-    Sim::count(cx, &Default::default()).await?;
-    Device::count(cx, &Default::default()).await?;
+    Sim::count(cx, &Filter::default()).await?;
+    Device::count(cx, &Filter::default()).await?;
     sim::by_ids(cx, &sims).await?;
     sim::by_devices(cx, &devices).await?;
     device::by_ids(cx, &devices).await?;
@@ -106,33 +117,8 @@ async fn ask(cx: &ReadCx) -> Result<()> {
     label::by_devices(cx, &devices).await?;
     assignment::by_sims(cx, &sims).await?;
     assignment::by_devices(cx, &devices).await?;
-    let question = || -> Result<_> { Ok((PageRequest::relay(Some(5), None, None, None)?, true)) };
-    let (page, with_total) = question()?;
-    let (filter, order) = (Default::default(), Order::default());
-    sim::by_customers(
-        cx,
-        &customers,
-        &Question {
-            filter,
-            order,
-            page,
-            with_total,
-        },
-    )
-    .await?;
-    let (page, with_total) = question()?;
-    let (filter, order) = (Default::default(), Order::default());
-    device::by_customers(
-        cx,
-        &customers,
-        &Question {
-            filter,
-            order,
-            page,
-            with_total,
-        },
-    )
-    .await?;
+    sim::by_customers(cx, &customers, &of_each()?).await?;
+    device::by_customers(cx, &customers, &of_each()?).await?;
     Ok(())
 }
 

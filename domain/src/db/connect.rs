@@ -49,7 +49,7 @@ fn parse(url: &str) -> Result<(Config, Tls)> {
     let url = Url::parse(url).map_err(|_| Error::invalid("the Postgres URL is not a URL"))?;
     let (mut config, mut tls) = (Config::new(), Tls::default());
     config.application_name("simcube").ssl_mode(SslMode::Prefer);
-    let mut host = url.host().map(name_of).transpose()?;
+    let mut host = url.host().as_ref().map(name_of).transpose()?;
     if let Some(port) = url.port() {
         config.port(port);
     }
@@ -93,7 +93,7 @@ fn parse(url: &str) -> Result<(Config, Tls)> {
 }
 
 /// A host as it is looked up: an IPv6 address has brackets only in the URL.
-fn name_of(host: Host<&str>) -> Result<String> {
+fn name_of(host: &Host<&str>) -> Result<String> {
     match host {
         Host::Domain(name) => decoded(name),
         Host::Ipv4(address) => Ok(address.to_string()),
@@ -177,7 +177,7 @@ mod tests {
             "postgres://ada:secret@host/x?port=secret",
             "postgres://ada:secret%ff@host/x",
         ] {
-            let error = parse(url).err().expect("refused");
+            let error = parse(url).expect_err("refused");
             assert_eq!(error.code(), crate::Code::InvalidInput);
             assert!(!error.to_string().contains("secret"), "{error}");
         }

@@ -174,11 +174,10 @@ mod tests {
         let chain = certificates("sslcert", &file("server.pem")).expect("a certificate");
         let name = ServerName::try_from(name).expect("a name");
         let now = UnixTime::since_unix_epoch(Duration::from_secs(1_900_000_000));
-        let verified =
-            verifier
-                .expect("a verifier")
-                .verify_server_cert(&chain[0], &[], &name, &[], now);
-        verified.is_ok()
+        let verifier = verifier.expect("a verifier");
+        verifier
+            .verify_server_cert(&chain[0], &[], &name, &[], now)
+            .is_ok()
     }
 
     #[test]
@@ -209,10 +208,8 @@ mod tests {
         let chain = certificates("sslcert", &file("authority.pem")).expect("a certificate");
         let name = ServerName::try_from("db.example").expect("a name");
         let now = UnixTime::since_unix_epoch(Duration::from_secs(1_900_000_000));
-        let verified =
-            verifier
-                .expect("a verifier")
-                .verify_server_cert(&chain[0], &[], &name, &[], now);
-        assert!(verified.is_err());
+        let verifier = verifier.expect("a verifier");
+        let believed = verifier.verify_server_cert(&chain[0], &[], &name, &[], now);
+        assert!(believed.is_err());
     }
 }
