@@ -4,6 +4,8 @@
 //! everything that is asked, goes through the command line and HTTP: the older one may know another schema of its stores, other
 //! settings and a smaller contract, so the documents here keep to what every contract so far has.
 
+mod line;
+
 use std::{
     fs::Permissions,
     os::unix::fs::PermissionsExt as _,
@@ -19,9 +21,10 @@ use domain::{Clock as _, SystemClock};
 use futures::future::try_join_all;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use line::{Line, table};
 
 use crate::{
     client::{Bodies, Connection, Measured, Shots, never_again, repeated},
@@ -32,7 +35,7 @@ use crate::{
     process::Cpu,
     program::{Installation, Program, first_of, recent},
     record::Record,
-    report::{Table, median, short, spread, upper_quartile},
+    report::Table,
     say,
     stage::last_month,
 };
@@ -50,16 +53,11 @@ const PROBES: usize = 20;
 const SEED: u64 = 9;
 /// Autovacuum looks at every table once a minute: after this, both Postgres have their statistics.
 const VACUUM: Duration = Duration::from_secs(75);
-/// Below this upper quartile of the rounds' ratios a line is slower.
-const TOLERANCE: f64 = 0.95;
 
 const USAGE: &str = "query Usage($input: UsageInput!) { usage(input: $input) { rows { periodStart networkCode bytesUp \
     bytesDown records } totals { bytesUp bytesDown records } provenance { table watermark complete } } }";
 const TOTAL: &str = "query Total($input: UsageInput!) { usage(input: $input) { totals { bytesUp bytesDown records } \
     provenance { table watermark complete } } }";
-
-const NOTE: &str = "Medians of both sides. The ratio of each round is ours to theirs, of processor time theirs to ours: more is \
-    better. Slower is a line whose upper quartile is below 0.95.";
 
 /// What came of it.
 pub(crate) struct Outcome {
@@ -386,142 +384,4 @@ async fn deliver(side: &Side, bodies: Arc<[Bytes]>) -> Result<f64> {
     });
     try_join_all(senders).await?;
     Ok(records / started.elapsed().as_secs_f64())
-}
-
-/// What a value counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    /// Per second; it must not become less.
-    Rate,
-    /// Milliseconds of a processor per request; shown, and judged by nobody but the reader.
-    Cost,
-}
-
-/// One measurement of both, by round: ours and theirs.
-#[derive(Debug, Serialize)]
-struct Line {
-    name: String,
-    kind: Kind,
-    rounds: Vec<(f64, f64)>,
-}
-
-/// A line summed up.
-#[derive(Debug, Serialize)]
-struct Summary<'a> {
-    #[serde(flatten)]
-    line: &'a Line,
-    ours: f64,
-    theirs: f64,
-    ratio: f64,
-    lowest: f64,
-    highest: f64,
-    upper_quartile: f64,
-    slower: Option<bool>,
-}
-
-impl Line {
-    fn rate(name: String, round: (f64, f64)) -> Self {
-        Self {
-            name,
-            kind: Kind::Rate,
-            rounds: vec![round],
-        }
-    }
-
-    fn cost(name: String, round: (f64, f64)) -> Self {
-        Self {
-            kind: Kind::Cost,
-            ..Self::rate(name, round)
-        }
-    }
-
-    fn summary(&self) -> Summary<'_> {
-        let ratio = |(ours, theirs): &(f64, f64)| match self.kind {
-            Kind::Rate => ours / theirs,
-            Kind::Cost => theirs / ours,
-        };
-        let ratios: Vec<_> = self.rounds.iter().map(ratio).collect();
-        let (ours, theirs): (Vec<_>, Vec<_>) = self.rounds.iter().copied().unzip();
-        let (lowest, highest) = spread(&ratios);
-        let upper_quartile = upper_quartile(&ratios);
-        Summary {
-            line: self,
-            ours: median(&ours),
-            theirs: median(&theirs),
-            ratio: median(&ratios),
-            lowest,
-            highest,
-            upper_quartile,
-            slower: (self.kind == Kind::Rate).then_some(upper_quartile < TOLERANCE),
-        }
-    }
-}
-
-impl Summary<'_> {
-    fn cells(&self) -> Vec<String> {
-        let unit = match self.line.kind {
-            Kind::Rate => "/s",
-            Kind::Cost => "ms",
-        };
-        let verdict = match self.slower {
-            Some(true) => "SLOWER",
-            Some(false) => "kept",
-            None => "",
-        };
-        vec![
-            self.line.name.clone(),
-            format!("{} {unit}", short(self.ours)),
-            format!("{} {unit}", short(self.theirs)),
-            format!("{:.2}", self.ratio),
-            format!("{:.2} to {:.2}", self.lowest, self.highest),
-            format!("{:.2}", self.upper_quartile),
-            verdict.to_owned(),
-        ]
-    }
-}
-
-fn table(lines: &[Line]) -> Result<Table> {
-    let lines: Vec<_> = lines.iter().map(Line::summary).collect();
-    Ok(Table {
-        name: "against",
-        note: NOTE,
-        heads: &[
-            "Workload",
-            "Ours",
-            "Theirs",
-            "Ratio",
-            "Spread",
-            "Upper quartile",
-            "Verdict",
-        ],
-        rows: lines.iter().map(Summary::cells).collect(),
-        json: serde_json::to_value(&lines)?,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(kind: fn(String, (f64, f64)) -> Line, rounds: &[(f64, f64)]) -> Line {
-        let mut line = kind("x".into(), (1.0, 1.0));
-        line.rounds = rounds.to_vec();
-        line
-    }
-
-    #[test]
-    fn a_line_is_slower_when_three_quarters_of_its_rounds_are() {
-        let slow = line(Line::rate, &[(90.0, 100.0), (80.0, 100.0), (94.0, 100.0)]);
-        assert_eq!(slow.summary().slower, Some(true));
-        let uneven = line(Line::rate, &[(90.0, 100.0), (80.0, 100.0), (110.0, 100.0)]);
-        assert_eq!(uneven.summary().slower, Some(false));
-    }
-
-    #[test]
-    fn of_a_cost_less_is_better() {
-        let cost = line(Line::cost, &[(2.0, 1.0)]);
-        assert!((cost.summary().ratio - 0.5).abs() < 1e-9);
-        assert_eq!(cost.summary().slower, None);
-    }
 }

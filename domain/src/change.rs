@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::{
-    audit::Entry,
+    audit::entry::Entry,
     fleet::Report,
     grant::GrantTarget,
     id::{CustomerId, GrantId, LabelId, TenantId},

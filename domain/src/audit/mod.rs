@@ -2,45 +2,11 @@
 //! the database itself enforces.
 
 pub(crate) mod entity;
+pub(crate) mod entry;
 
-use chrono::{DateTime, Utc};
-use sea_orm::ActiveValue::{NotSet, Set};
-use serde_json::Value;
+pub use entry::Entry;
 
-use entity::ActiveModel;
-
-use crate::{Db, Result, Role, Scope, SystemCx, WriteCx, change::Change, id::TenantId};
-
-/// One line of the log. Actor, role and time come from the transaction it is written in.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// What was done, `noun.verb`: `customer.set_visibility`.
-    pub action: &'static str,
-    /// The printed id of what it was done to.
-    pub subject: String,
-    /// Particulars, without identifiers that logs must not hold.
-    pub detail: Value,
-}
-
-fn row(tenant: TenantId, at: DateTime<Utc>, actor: &str, role: Role, entry: &Entry) -> ActiveModel {
-    ActiveModel {
-        tenant_id: Set(tenant.uuid()),
-        at: Set(at),
-        actor: Set(actor.to_owned()),
-        role: Set(role.to_string()),
-        action: Set(entry.action.to_owned()),
-        subject: Set(entry.subject.clone()),
-        detail: Set(entry.detail.clone()),
-        audit_id: NotSet,
-    }
-}
-
-/// Writes an entry in the caller's transaction, so that a change and its trace are kept or lost together.
-pub(crate) async fn record(cx: &WriteCx, entry: &Entry) -> Result<()> {
-    let scope = cx.scope();
-    let row = row(scope.tenant(), cx.now(), scope.actor(), scope.role(), entry);
-    Ok(cx.insert(row).await?)
-}
+use crate::{Db, Result, Role, Scope, SystemCx, change::Change, id::TenantId};
 
 /// Writes an entry for work of the platform itself on one tenant; `actor` names the program part.
 pub(crate) async fn record_platform(
@@ -49,7 +15,7 @@ pub(crate) async fn record_platform(
     actor: &str,
     entry: &Entry,
 ) -> Result<()> {
-    let row = row(tenant, cx.now(), actor, Role::PlatformAdmin, entry);
+    let row = entry.row(tenant, cx.now(), actor, Role::PlatformAdmin);
     Ok(cx.insert(row).await?)
 }
 

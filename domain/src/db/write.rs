@@ -6,7 +6,7 @@ use sea_orm::{ActiveModelTrait, EntityTrait as _, QueryTrait as _, Value, sea_qu
 use serde::de::DeserializeOwned;
 
 use super::{Failure, ReadCx};
-use crate::{Error, IdempotencyKey, Result, audit, change::Change, id::Id};
+use crate::{Error, IdempotencyKey, Result, change::Change, id::Id};
 
 /// One caller's change of one tenant: the first argument of every function that changes tenant data. Nothing is kept unless
 /// it ends in a typed change, from which its trace in the audit log is written.
@@ -100,7 +100,10 @@ impl WriteCx {
 
     /// Writes the change to the audit log and its answer beside its key, and makes everything durable.
     pub(crate) async fn commit(self, change: Change) -> Result<()> {
-        audit::record(&self, &change.entry()).await?;
+        let scope = self.scope();
+        let entry = change.entry();
+        self.insert(entry.row(scope.tenant(), self.now(), scope.actor(), scope.role()))
+            .await?;
         if let Some(key) = &self.key {
             key.keep(&self, change.answer()).await?;
         }
