@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::{
     audit::entry::Entry,
     fleet::Report,
-    grant::GrantTarget,
+    grant::model::GrantTarget,
     id::{CustomerId, GrantId, LabelId, TenantId},
-    scope::Visibility,
+    scope::visibility::Visibility,
 };
 
 /// A change of one tenant's data.

@@ -40,8 +40,8 @@ impl WriteCx {
         self.cx.tx.run(&insert).await.map(drop)
     }
 
-    /// Writes those columns of a row that are set, by its key. The raw error is returned so that constraint names can be
-    /// matched.
+    /// Writes those columns of a row that are set, by its key. What the database says is kept as the error's cause, so that
+    /// constraint names can be matched.
     pub(crate) async fn update<A: ActiveModelTrait>(&self, row: A) -> Result<()> {
         // Without its key it is no update: our fault.
         let update = A::Entity::update(row).validate().map_err(Error::internal)?;

@@ -5,7 +5,7 @@
 
 pub(crate) mod entity;
 mod error;
-mod model;
+pub(crate) mod model;
 mod store;
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! From a verified token to a [`Scope`]. Whether tenant, customer, visibility switches and grants are as they were is asked
 //! with every request, so that a change takes effect with the next one.
 
-mod claims;
+pub(crate) mod claims;
 mod known;
 
 pub use claims::VerifiedClaims;

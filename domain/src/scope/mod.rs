@@ -6,7 +6,7 @@
 
 mod role;
 mod segment;
-mod visibility;
+pub(crate) mod visibility;
 
 use strum::VariantArray as _;
 
@@ -14,7 +14,7 @@ pub use role::{Permission, Role};
 pub use segment::{Segment, Segments};
 pub use visibility::{Area, Visibility};
 
-use crate::{Code, Error, Result, id::TenantId, identity::VerifiedClaims};
+use crate::{Code, Error, Result, id::TenantId, identity::claims::VerifiedClaims};
 
 /// One caller in one tenant. Fields are private: a scope is made from verified parts and never changed.
 #[derive(Clone, Debug)]
