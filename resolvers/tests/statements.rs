@@ -281,12 +281,15 @@ async fn a_page_takes_three_round_trips() {
         let query = format!("{{ {question} }}");
         // Whoever asks is known by now.
         world.run(ADMIN, "{ me { role } }", json!({})).await;
-        // A connection that has prepared nothing takes more: some of these have one that has.
+        // A connection that has prepared nothing takes more: in as many requests as there may be connections, one meets one that has.
         let mut least = u64::MAX;
-        for _ in 0..10 {
+        for _ in 0..100 {
             let (answer, (_, trips)) = world.run_counted(ADMIN, &query, json!({})).await;
             assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
             least = least.min(trips);
+            if least <= expected {
+                break;
+            }
         }
         assert_eq!(least, expected, "{question}");
     }

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use deadpool::managed::QueueMode;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use percent_encoding::percent_decode_str;
 use tokio_postgres::{Config, config::SslMode};
@@ -37,6 +38,8 @@ pub(super) fn pool(url: &str, connections: u32, settings: &[(&str, &str)]) -> Re
     };
     Pool::builder(Manager::from_config(config, tls, recycling))
         .max_size(usize::try_from(connections).map_err(Error::internal)?)
+        // The one that came back last has its statements prepared and its pages at hand.
+        .queue_mode(QueueMode::Lifo)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(PATIENCE))
         .create_timeout(Some(PATIENCE))
