@@ -1,28 +1,43 @@
 //! One document, from text to answer: limits, execution, and errors that all carry a code.
 
-use async_graphql::{ErrorExtensionValues, Response, ServerError, parser::parse_query};
+use std::{any::TypeId, sync::Arc};
+
+use async_graphql::{
+    ErrorExtensionValues, Request, Response, ServerError, ValidationMode, parser::parse_query,
+};
 use domain::Code;
 use service::Session;
 
-use crate::{Limits, Schema, absent, error, limits::Contract, order, request};
+use crate::{
+    Limits, Schema, absent,
+    document::{Document, Documents},
+    error,
+    limits::Contract,
+    order, request,
+};
 
 /// The schema with its limits: what the server calls.
 #[derive(Clone)]
 pub struct Api {
     schema: Schema,
+    /// For documents that need no validation.
+    unvalidated: Schema,
     limits: Limits,
     contract: Contract,
+    documents: Documents,
 }
 
 impl Api {
     /// Builds the schema.
     pub fn new(limits: Limits) -> Self {
-        let schema = crate::schema();
+        let schema = crate::schema(ValidationMode::Strict);
         let contract = Contract::of(&schema.sdl());
         Self {
             schema,
+            unvalidated: crate::schema(ValidationMode::Fast),
             limits,
             contract,
+            documents: Documents::default(),
         }
     }
 
@@ -31,36 +46,60 @@ impl Api {
     ///
     /// # Errors
     /// The answer that refuses the document: `LIMIT_EXCEEDED`, or `PARSE_FAILED`.
-    pub fn admit(&self, document: &mut async_graphql::Request) -> Result<(), Box<Response>> {
+    pub fn admit(&self, request: &mut Request) -> Result<(), Box<Response>> {
+        let document = match self.documents.get(&request.query) {
+            Some(document) => document,
+            None => self.read(&request.query)?,
+        };
         self.limits
-            .check_text(&document.query)
+            .check_cost(&self.contract, document.tree(), &request.variables)
             .map_err(|error| refused(&error))?;
-        let mut parsed = parse_query(&document.query).map_err(|error| unreadable(error.into()))?;
-        self.limits
-            .check(&self.contract, &parsed, &document.variables)
-            .map_err(|error| refused(&error))?;
-        let chosen = document.operation_name.as_deref();
-        absent::leave_out(&mut parsed, chosen, &document.variables);
-        document.set_parsed_query(parsed);
+        let mut tree = document.tree().clone();
+        let chosen = request.operation_name.as_deref();
+        absent::leave_out(&mut tree, chosen, &request.variables);
+        request.set_parsed_query(tree);
+        request.data.insert(document);
         Ok(())
+    }
+
+    /// A document that was not asked for lately.
+    fn read(&self, text: &str) -> Result<Arc<Document>, Box<Response>> {
+        let tokens = self.limits.check_text(text);
+        let tokens = tokens.map_err(|error| refused(&error))?;
+        let tree = parse_query(text).map_err(|error| unreadable(error.into()))?;
+        let within_limits = self.limits.check_shape(&tree);
+        within_limits.map_err(|error| refused(&error))?;
+        let document = Arc::new(Document::new(tree, tokens));
+        self.documents.keep(text, &document);
+        Ok(document)
     }
 
     /// Executes an admitted document for one caller. Fields stand in the document's order; errors are sorted by their
     /// path, so that the same question has the same bytes. Every error of the answer has a code, and their number is bounded.
-    pub async fn execute(
-        &self,
-        session: Session,
-        mut admitted: async_graphql::Request,
-    ) -> Response {
-        let operation = admitted.operation_name.clone();
-        let parsed = admitted.parsed_query().cloned();
+    pub async fn execute(&self, session: Session, admitted: Request) -> Response {
+        let chosen = admitted.operation_name.clone();
+        let document = admitted.data.get(&TypeId::of::<Arc<Document>>());
+        let document = document.and_then(|document| document.downcast_ref::<Arc<Document>>());
+        let document = document.cloned();
+        let is_known = document.as_ref().is_some_and(|document| {
+            document.needs_no_validation(chosen.as_deref(), &admitted.variables)
+        });
+        let schema = if is_known {
+            &self.unvalidated
+        } else {
+            &self.schema
+        };
         let (request, turns) = request::attach(session, admitted);
-        let mut response = turns.take(self.schema.execute(request)).await;
+        let mut response = turns.take(schema.execute(request)).await;
         for error in &response.errors {
             order::put_null(&mut response.data, &error.path);
         }
-        if let Ok(document) = parsed {
-            order::arrange(&document, operation.as_deref(), &mut response.data);
+        if let Some(document) = document {
+            order::arrange(document.tree(), chosen.as_deref(), &mut response.data);
+            // An error without a path refuses the document.
+            if response.errors.iter().all(|error| !error.path.is_empty()) {
+                document.is_found_valid();
+            }
         }
         self.finish(response)
     }

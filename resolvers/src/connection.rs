@@ -18,6 +18,7 @@ use crate::{
     error::IntoGraphql as _,
     loader::Batch,
     request::{load, session},
+    written::{Rows, Selected, Step, Written, object, value},
 };
 
 /// Where a page lies in its list.
@@ -52,14 +53,14 @@ pub(crate) struct Connection<T: OutputType> {
 
 /// One page of a list.
 #[Object(name_type)]
-impl<T: OutputType> Connection<T> {
+impl<T: Written> Connection<T> {
     /// The rows with their cursors.
-    async fn edges(&self) -> &[Edge<T>] {
-        &self.edges
+    async fn edges(&self) -> Rows<'_, Edge<T>> {
+        self.edges.iter().collect()
     }
 
     /// The rows alone.
-    async fn nodes(&self) -> Vec<&T> {
+    async fn nodes(&self) -> Rows<'_, T> {
         self.edges.iter().map(|edge| &edge.node).collect()
     }
 
@@ -71,6 +72,16 @@ impl<T: OutputType> Connection<T> {
     /// How many rows the whole list has; counted only when selected. A list of 2^31 rows or more says 2,147,483,647.
     async fn total_count(&self) -> Option<i32> {
         self.total_count
+    }
+}
+
+impl<T: Written> Written for Edge<T> {
+    fn step(field: Selected<'_>) -> Option<Step<Self>> {
+        match field.name() {
+            "cursor" => Some(Box::new(|edge, text| value(&edge.cursor, text))),
+            "node" => object(field, |edge: &Self| Some(Some(&edge.node))),
+            _ => None,
+        }
     }
 }
 
@@ -87,7 +98,7 @@ impl<T: OutputType> TypeName for Connection<T> {
 }
 
 /// A node of lists: what a page of rows of the domain is turned into.
-pub(crate) trait Listing: OutputType + Sized {
+pub(crate) trait Listing: Written + Sized {
     /// The row.
     type Row: List;
     /// What is fetched for all rows of a page at once.

@@ -1,6 +1,6 @@
 //! What SIMs and devices have in common.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Context, Object};
 use domain::id::{CustomerId, DeviceId, SimId};
@@ -11,14 +11,42 @@ use crate::{
     assignment::{self, Assignment},
     connection::Wanted,
     customer::Customer,
+    device::Device,
     label::{Label, shared},
     loader::{AssignmentsOf, CounterpartOf, CustomerKey, LabelsOf},
     request::load,
+    sim::Sim,
+    written::{Selected, Step, Written, leaf, list},
 };
+
+/// The id of a SIM or a device, and what shows what it leads to.
+pub(crate) trait Inventory: InventoryId {
+    /// Shows what a SIM sits in, or what sits in a device.
+    type Shown: Clone + Send + Sync + 'static;
+
+    /// Shows it.
+    fn show(counterpart: Self::Counterpart) -> Self::Shown;
+}
+
+impl Inventory for SimId {
+    type Shown = Device;
+
+    fn show(device: Self::Counterpart) -> Device {
+        device.into()
+    }
+}
+
+impl Inventory for DeviceId {
+    type Shown = Vec<Sim>;
+
+    fn show(sims: Self::Counterpart) -> Vec<Sim> {
+        sims.into_iter().map(Into::into).collect()
+    }
+}
 
 /// A SIM or a device as far as they are alike.
 #[derive(Clone)]
-pub(crate) struct Item<I: InventoryId> {
+pub(crate) struct Item<I: Inventory> {
     pub(crate) id: I,
     pub(crate) customer: Option<CustomerId>,
     pub(crate) simulated: bool,
@@ -29,13 +57,13 @@ pub(crate) struct Item<I: InventoryId> {
 
 /// What a list fetched for all its rows at once; `None` was not fetched and is loaded on demand.
 #[derive(Clone)]
-pub(crate) struct Fetched<I: InventoryId> {
+pub(crate) struct Fetched<I: Inventory> {
     customer: Option<Option<Customer>>,
-    counterpart: Option<Option<I::Counterpart>>,
+    counterpart: Option<Option<I::Shown>>,
     labels: Option<Arc<[Label]>>,
 }
 
-impl<I: InventoryId> Default for Fetched<I> {
+impl<I: Inventory> Default for Fetched<I> {
     fn default() -> Self {
         Self {
             customer: None,
@@ -50,7 +78,7 @@ impl<I: InventoryId> Default for Fetched<I> {
     concrete(name = "SimItem", params(SimId)),
     concrete(name = "DeviceItem", params(DeviceId))
 )]
-impl<I: InventoryId> Item<I> {
+impl<I: Inventory> Item<I> {
     /// True: made by the simulator.
     async fn simulated(&self) -> bool {
         self.simulated
@@ -81,60 +109,109 @@ impl<I: InventoryId> Item<I> {
             return Ok(Some(labels.clone()));
         }
         let labels: Option<Vec<domain::label::Label>> = load(ctx, LabelsOf(self.id)).await?;
-        Ok(Some(shared(labels.as_ref())))
+        Ok(Some(shared(labels.unwrap_or_default())))
     }
 }
 
-impl<I: InventoryId> Item<I> {
+impl<I: Inventory> Written for Item<I>
+where
+    Self: async_graphql::OutputType,
+{
+    fn step(field: Selected<'_>) -> Option<Step<Self>> {
+        match field.name() {
+            "simulated" => Some(leaf(|item: &Self| item.simulated)),
+            "createdAt" => Some(leaf(|item: &Self| item.created_at)),
+            "updatedAt" => Some(leaf(|item: &Self| item.updated_at)),
+            "labels" => list(field, |item: &Self| item.fetched.labels.as_deref()),
+            _ => None,
+        }
+    }
+}
+
+impl<I: Inventory> Item<I> {
     /// The item of a list that fetched `related`.
-    pub(crate) fn fetched(mut self, related: &Relations<I>) -> Self {
+    pub(crate) fn fetched(mut self, related: &Related<I>) -> Self {
         let customer = related.customers.as_ref().map(|found| {
             let customer = self.customer.and_then(|id| found.get(&id));
-            customer.cloned().map(Into::into)
+            customer.cloned()
         });
         let counterparts = related.counterparts.as_ref();
         let labels = related.labels.as_ref();
         self.fetched = Fetched {
             customer,
             counterpart: counterparts.map(|found| found.get(&self.id).cloned()),
-            labels: labels.map(|found| shared(found.get(&self.id))),
+            labels: labels.map(|found| found.get(&self.id).cloned().unwrap_or_default()),
         };
         self
     }
 
     /// The customer that it belongs to now.
     pub(crate) async fn owner(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Customer>> {
-        match (&self.fetched.customer, self.customer) {
-            (Some(customer), _) => Ok(customer.clone()),
+        match (self.owner_at_hand(), self.customer) {
+            (Some(customer), _) => Ok(customer.cloned()),
             (None, Some(id)) => load(ctx, CustomerKey(id)).await,
             (None, None) => Ok(None),
         }
+    }
+
+    /// The same, if it was fetched.
+    pub(crate) fn owner_at_hand(&self) -> Option<Option<&Customer>> {
+        self.fetched.customer.as_ref().map(Option::as_ref)
     }
 
     /// What it sits in now, or what sits in it.
     pub(crate) async fn counterpart(
         &self,
         ctx: &Context<'_>,
-    ) -> async_graphql::Result<Option<I::Counterpart>> {
-        match &self.fetched.counterpart {
-            Some(counterpart) => Ok(counterpart.clone()),
-            None => load(ctx, CounterpartOf(self.id)).await,
+    ) -> async_graphql::Result<Option<I::Shown>> {
+        if let Some(counterpart) = self.counterpart_at_hand() {
+            return Ok(counterpart.cloned());
         }
+        let counterpart: Option<I::Counterpart> = load(ctx, CounterpartOf(self.id)).await?;
+        Ok(counterpart.map(I::show))
+    }
+
+    /// The same, if it was fetched.
+    pub(crate) fn counterpart_at_hand(&self) -> Option<Option<&I::Shown>> {
+        self.fetched.counterpart.as_ref().map(Option::as_ref)
     }
 }
 
-/// Fetches what is selected of a list's `rows`, given as ids with the customers that they belong to. `counterpart` is the
-/// field that shows what each sits in, or what sits in it.
-pub(crate) async fn related<I: InventoryId>(
-    session: &Session,
-    rows: Vec<(I, Option<CustomerId>)>,
-    wanted: &Wanted<'_>,
-    counterpart: &str,
-) -> domain::Result<Relations<I>> {
-    let wants = Wants {
-        customer: wanted.node("customer"),
-        counterpart: wanted.node(counterpart),
-        labels: wanted.node("labels"),
-    };
-    Relations::load(session, &rows, wants).await
+/// Relations of SIMs or devices, as they are shown; none of those that were not fetched.
+pub(crate) struct Related<I: Inventory> {
+    customers: Option<HashMap<CustomerId, Customer>>,
+    counterparts: Option<HashMap<I, I::Shown>>,
+    labels: Option<HashMap<I, Arc<[Label]>>>,
+}
+
+impl<I: Inventory> Related<I> {
+    /// Fetches what is selected of a list's `rows`, given as ids with the customers that they belong to. `counterpart` is the
+    /// field that shows what each sits in, or what sits in it.
+    pub(crate) async fn load(
+        session: &Session,
+        rows: Vec<(I, Option<CustomerId>)>,
+        wanted: &Wanted<'_>,
+        counterpart: &str,
+    ) -> domain::Result<Self> {
+        let wants = Wants {
+            customer: wanted.node("customer"),
+            counterpart: wanted.node(counterpart),
+            labels: wanted.node("labels"),
+        };
+        let found = Relations::load(session, &rows, wants).await?;
+        Ok(Self {
+            customers: found.customers.map(|found| shown(found, Into::into)),
+            counterparts: found.counterparts.map(|found| shown(found, I::show)),
+            labels: found.labels.map(|found| shown(found, shared)),
+        })
+    }
+}
+
+/// Values as they are shown.
+fn shown<K: Eq + std::hash::Hash, V, S>(
+    found: HashMap<K, V>,
+    show: impl Fn(V) -> S,
+) -> HashMap<K, S> {
+    let found = found.into_iter();
+    found.map(|(key, value)| (key, show(value))).collect()
 }

@@ -8,6 +8,7 @@ mod assignment;
 mod connection;
 mod customer;
 mod device;
+mod document;
 mod error;
 mod fleet;
 mod grant;
@@ -26,8 +27,9 @@ mod tenant;
 mod turns;
 mod usage;
 mod user_error;
+mod written;
 
-use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
+use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions, ValidationMode};
 
 pub use api::Api;
 pub use error::extensions;
@@ -85,9 +87,11 @@ pub(crate) struct Mutation(
 /// The executable schema.
 pub(crate) type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 
-/// Builds the schema.
-pub(crate) fn schema() -> Schema {
-    async_graphql::Schema::build(Query::default(), Mutation::default(), EmptySubscription).finish()
+/// Builds the schema, which validates documents like this.
+pub(crate) fn schema(validation: ValidationMode) -> Schema {
+    let (query, mutation) = (Query::default(), Mutation::default());
+    let schema = async_graphql::Schema::build(query, mutation, EmptySubscription);
+    schema.validation_mode(validation).finish()
 }
 
 /// The published contract, as committed in `schema/schema.graphql`.
@@ -97,5 +101,5 @@ pub fn sdl() -> String {
         .sorted_arguments()
         .sorted_enum_items()
         .include_specified_by();
-    schema().sdl_with_options(options)
+    schema(ValidationMode::Strict).sdl_with_options(options)
 }

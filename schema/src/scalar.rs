@@ -3,6 +3,7 @@
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
 
 /// A count of what there are fewer than 2^31 of, as `Int`; more than that shows as the largest one.
 pub fn int(count: u64) -> i32 {
@@ -43,6 +44,12 @@ impl ScalarType for BigInt {
     }
 }
 
+impl Serialize for BigInt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
 /// A moment in UTC as a string of RFC 3339 that ends in Z, with as many digits of a second as are not zero:
 /// `2026-11-23T10:15:00Z`, `2026-11-23T10:15:00.250Z`. Input may have any offset. Spans of time are half-open: they begin with
 /// their `from` and end before their `to`.
@@ -78,7 +85,19 @@ impl ScalarType for DateTime {
     }
 
     fn to_value(&self) -> Value {
-        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        Value::String(self.printed())
+    }
+}
+
+impl DateTime {
+    fn printed(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    }
+}
+
+impl Serialize for DateTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.printed())
     }
 }
 

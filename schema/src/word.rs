@@ -13,7 +13,7 @@ pub(crate) trait Words: Copy + AsRef<str> + EnumMessage + VariantArray {}
 impl<D: Copy + AsRef<str> + EnumMessage + VariantArray> Words for D {}
 
 /// The word of a variant, as the contract spells it.
-fn name(word: impl AsRef<str>) -> String {
+pub(crate) fn name(word: impl AsRef<str>) -> String {
     word.as_ref().to_ascii_uppercase()
 }
 
@@ -84,6 +84,12 @@ macro_rules! word {
         impl From<$word> for $domain {
             fn from(word: $word) -> Self {
                 word.0
+            }
+        }
+
+        impl serde::Serialize for $word {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&crate::word::name(self.0))
             }
         }
 

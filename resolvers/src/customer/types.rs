@@ -22,6 +22,7 @@ use crate::{
     request::load,
     sim::Sim,
     usage::{self, Usage},
+    written::{Selected, Step, Written, columns, id, made},
 };
 
 /// A customer of the tenant (sub-customer). Simcube never invoices it: the tenant does.
@@ -45,49 +46,9 @@ impl Customer {
         self.0.id.to_string().into()
     }
 
-    /// Short name used in tokens, files and on the command line.
-    async fn slug(&self) -> &str {
-        &self.0.slug
-    }
-
-    /// Organisation name.
-    async fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    /// Contact's first name.
-    async fn first_name(&self) -> Option<&str> {
-        self.0.first_name.as_deref()
-    }
-
-    /// Contact's last name.
-    async fn last_name(&self) -> Option<&str> {
-        self.0.last_name.as_deref()
-    }
-
-    /// Contact's mail address.
-    async fn email(&self) -> Option<&str> {
-        self.0.email.as_deref()
-    }
-
-    /// Contact's phone number.
-    async fn phone(&self) -> Option<&str> {
-        self.0.phone.as_deref()
-    }
-
     /// What the customer's own users may see.
     async fn visibility(&self) -> Visibility {
         self.0.visibility.into()
-    }
-
-    /// When the record was made.
-    async fn created_at(&self) -> DateTime {
-        self.0.created_at.into()
-    }
-
-    /// Since when it is archived; null when it is not.
-    async fn archived_at(&self) -> Option<DateTime> {
-        self.0.archived_at.map(Into::into)
     }
 
     /// How many visible SIMs it has now, by state; states without SIMs are left out.
@@ -154,6 +115,44 @@ impl Customer {
         usage::nested(ctx, Dimension::Customer, self.0.id.into(), input)
             .await
             .map(Some)
+    }
+
+    #[graphql(flatten)]
+    async fn columns(&self) -> CustomerColumns<'_> {
+        CustomerColumns(self)
+    }
+}
+
+columns! {
+    CustomerColumns of Customer {
+        /// Short name used in tokens, files and on the command line.
+        slug: &str = |customer| &customer.0.slug;
+        /// Organisation name.
+        name: &str = |customer| &customer.0.name;
+        /// Contact's first name.
+        first_name: Option<&str> = |customer| customer.0.first_name.as_deref();
+        /// Contact's last name.
+        last_name: Option<&str> = |customer| customer.0.last_name.as_deref();
+        /// Contact's mail address.
+        email: Option<&str> = |customer| customer.0.email.as_deref();
+        /// Contact's phone number.
+        phone: Option<&str> = |customer| customer.0.phone.as_deref();
+        /// When the record was made.
+        created_at: DateTime = |customer| customer.0.created_at.into();
+        /// Since when it is archived; null when it is not.
+        archived_at: Option<DateTime> = |customer| customer.0.archived_at.map(Into::into);
+    }
+}
+
+impl Written for Customer {
+    fn step(field: Selected<'_>) -> Option<Step<Self>> {
+        match field.name() {
+            "id" => Some(id(|customer: &Self| customer.0.id)),
+            "visibility" => made(field, |customer: &Self| {
+                Visibility::from(customer.0.visibility)
+            }),
+            _ => CustomerColumns::step(field),
+        }
     }
 }
 

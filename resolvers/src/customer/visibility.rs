@@ -3,6 +3,8 @@
 use async_graphql::SimpleObject;
 use domain::scope;
 
+use crate::written::plain_columns;
+
 /// Which areas are open.
 #[derive(SimpleObject, Clone, Copy)]
 pub(crate) struct Visibility {
@@ -17,6 +19,14 @@ pub(crate) struct Visibility {
     /// Costs and bills.
     billing: bool,
 }
+
+plain_columns!(Visibility {
+    devices,
+    sims,
+    sessions,
+    usage,
+    billing,
+});
 
 impl From<scope::Visibility> for Visibility {
     fn from(visibility: scope::Visibility) -> Self {

@@ -7,14 +7,15 @@ use schema::{
     device::{Connectivity, DeviceState},
     usage::UsageInput,
 };
-use service::{Relations, Session};
+use service::Session;
 
 use crate::{
     connection::{Listing, Wanted},
     customer::Customer,
-    inventory::{self, Fetched, Item},
+    inventory::{Fetched, Item, Related},
     sim::Sim,
     usage::{self, Usage},
+    written::{Selected, Step, Written, columns, id, list, object, within},
 };
 
 /// A device.
@@ -32,31 +33,6 @@ impl Device {
         self.device.id.to_string().into()
     }
 
-    /// Name, unique in the tenant.
-    async fn name(&self) -> &str {
-        &self.device.name
-    }
-
-    /// What it is, for example `tracker`; null when unknown.
-    async fn kind(&self) -> Option<&str> {
-        self.device.kind.as_deref()
-    }
-
-    /// Lifecycle state; says nothing about the SIM inside.
-    async fn state(&self) -> DeviceState {
-        self.device.state.into()
-    }
-
-    /// How it can communicate.
-    async fn connectivity(&self) -> Vec<Connectivity> {
-        self.device
-            .connectivity
-            .iter()
-            .copied()
-            .map(Into::into)
-            .collect()
-    }
-
     /// The customer it belongs to now, which is that of the SIM in it; null when unassigned or not visible to the caller.
     async fn customer(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Customer>> {
         self.item.owner(ctx).await
@@ -64,8 +40,8 @@ impl Device {
 
     /// The SIMs that sit in it now, by ICCID.
     async fn sims(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<Sim>>> {
-        let sims = self.item.counterpart(ctx).await?.unwrap_or_default();
-        Ok(Some(sims.into_iter().map(Into::into).collect()))
+        let sims = self.item.counterpart(ctx).await?;
+        Ok(Some(sims.unwrap_or_default()))
     }
 
     /// Usage of the SIMs in this device while they sat in it, within what the caller may see.
@@ -82,6 +58,42 @@ impl Device {
     #[graphql(flatten)]
     async fn item(&self) -> &Item<DeviceId> {
         &self.item
+    }
+
+    #[graphql(flatten)]
+    async fn columns(&self) -> DeviceColumns<'_> {
+        DeviceColumns(self)
+    }
+}
+
+columns! {
+    DeviceColumns of Device {
+        /// Name, unique in the tenant.
+        name: &str = |device| &device.device.name;
+        /// What it is, for example `tracker`; null when unknown.
+        kind: Option<&str> = |device| device.device.kind.as_deref();
+        /// Lifecycle state; says nothing about the SIM inside.
+        state: DeviceState = |device| device.device.state.into();
+        /// How it can communicate.
+        connectivity: Vec<Connectivity> = |device| {
+            let ways = device.device.connectivity.iter();
+            ways.copied().map(Into::into).collect()
+        };
+    }
+}
+
+impl Written for Device {
+    fn step(field: Selected<'_>) -> Option<Step<Self>> {
+        match field.name() {
+            "id" => Some(id(|device: &Self| device.device.id)),
+            "customer" => object(field, |device: &Self| device.item.owner_at_hand()),
+            "sims" => list(field, |device: &Self| {
+                let sims = device.item.counterpart_at_hand()?;
+                Some(sims.map_or(&[], Vec::as_slice))
+            }),
+            _ => DeviceColumns::step(field)
+                .or_else(|| Some(within(Item::step(field)?, |device: &Self| &device.item))),
+        }
     }
 }
 
@@ -101,7 +113,7 @@ impl From<device::Device> for Device {
 
 impl Listing for Device {
     type Row = device::Device;
-    type Related = Relations<DeviceId>;
+    type Related = Related<DeviceId>;
 
     async fn related(
         session: &Session,
@@ -109,7 +121,7 @@ impl Listing for Device {
         wanted: &Wanted<'_>,
     ) -> domain::Result<Self::Related> {
         let rows = rows.iter().map(|(_, device)| (device.id, device.customer));
-        inventory::related(session, rows.collect(), wanted, "sims").await
+        Related::load(session, rows.collect(), wanted, "sims").await
     }
 
     fn node(device: device::Device, related: &Self::Related) -> Self {

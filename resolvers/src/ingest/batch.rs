@@ -5,7 +5,7 @@ use domain::journal;
 use schema::scalar::DateTime;
 use schema::{ingest::IngestBatchState, scalar::BigInt};
 
-use crate::connection::plain;
+use crate::{connection::plain, written::plain_columns};
 
 /// What the tenant has in a batch: records that were received, journaled and counted together.
 #[derive(SimpleObject, Clone)]
@@ -28,6 +28,17 @@ pub(crate) struct IngestBatch {
     /// Why it is quarantined, as far as it is known.
     reason: Option<String>,
 }
+
+plain_columns!(IngestBatch {
+    id,
+    state,
+    records,
+    bytes_up,
+    bytes_down,
+    received_at,
+    counted_at,
+    reason,
+});
 
 impl From<journal::BatchPart> for IngestBatch {
     fn from(part: journal::BatchPart) -> Self {

@@ -5,7 +5,7 @@ use domain::journal;
 use schema::ingest::RejectionCode;
 use schema::scalar::DateTime;
 
-use crate::connection::plain;
+use crate::{connection::plain, written::plain_columns};
 
 /// A record that was refused, kept with its reason so that it can be corrected and sent again.
 #[derive(SimpleObject, Clone)]
@@ -23,6 +23,15 @@ pub(crate) struct IngestRejection {
     /// When it was received.
     received_at: DateTime,
 }
+
+plain_columns!(IngestRejection {
+    source,
+    record_id,
+    code,
+    message,
+    raw,
+    received_at,
+});
 
 impl From<journal::Rejection> for IngestRejection {
     fn from(rejection: journal::Rejection) -> Self {

@@ -6,7 +6,10 @@ use async_graphql::{ID, Object, SimpleObject};
 use domain::label;
 use schema::scalar::DateTime;
 
-use crate::connection::plain;
+use crate::{
+    connection::plain,
+    written::{Selected, Step, Written, columns, id, plain_columns},
+};
 
 /// A label on a SIM or device. Labels describe; they never grant access and never decide who pays.
 #[derive(SimpleObject, Clone)]
@@ -26,10 +29,11 @@ impl From<label::Label> for Label {
     }
 }
 
+plain_columns!(Label { key, value });
+
 /// The labels of one object, returned as often as they are selected.
-pub(crate) fn shared(labels: Option<&Vec<label::Label>>) -> Arc<[Label]> {
-    let labels = labels.into_iter().flatten();
-    labels.cloned().map(Into::into).collect()
+pub(crate) fn shared(labels: Vec<label::Label>) -> Arc<[Label]> {
+    labels.into_iter().map(Into::into).collect()
 }
 
 /// A label key that the tenant uses.
@@ -43,19 +47,29 @@ impl LabelDefinition {
         self.0.id.to_string().into()
     }
 
-    /// Key, unique in the tenant.
-    async fn key(&self) -> &str {
-        &self.0.key
+    #[graphql(flatten)]
+    async fn columns(&self) -> DefinitionColumns<'_> {
+        DefinitionColumns(self)
     }
+}
 
-    /// The menu of allowed values; null when any text is allowed.
-    async fn options(&self) -> Option<&[String]> {
-        self.0.options.as_deref()
+columns! {
+    DefinitionColumns of LabelDefinition {
+        /// Key, unique in the tenant.
+        key: &str = |definition| &definition.0.key;
+        /// The menu of allowed values; null when any text is allowed.
+        options: Option<&[String]> = |definition| definition.0.options.as_deref();
+        /// When the key was defined.
+        created_at: DateTime = |definition| definition.0.created_at.into();
     }
+}
 
-    /// When the key was defined.
-    async fn created_at(&self) -> DateTime {
-        self.0.created_at.into()
+impl Written for LabelDefinition {
+    fn step(field: Selected<'_>) -> Option<Step<Self>> {
+        match field.name() {
+            "id" => Some(id(|definition: &Self| definition.0.id)),
+            _ => DefinitionColumns::step(field),
+        }
     }
 }
 

@@ -67,28 +67,25 @@ impl Contract {
 }
 
 impl Limits {
-    /// Refuses a document by its text alone, so that the parser never sees one that is too long or too deep.
+    /// Refuses a document by its text alone, so that the parser never sees one that is too long or too deep. Returns how many
+    /// tokens it has.
     ///
     /// # Errors
     /// `LIMIT_EXCEEDED`.
-    pub(crate) fn check_text(&self, document: &str) -> Result<()> {
+    pub(crate) fn check_text(&self, document: &str) -> Result<usize> {
         within("bytes", document.len(), self.bytes)?;
         let shape = token::shape(document);
         within("tokens", shape.tokens, self.tokens)?;
         // Braces also come from input objects, which nest less deep than selections may.
-        within("levels of nesting", shape.nesting, self.depth * 2)
+        within("levels of nesting", shape.nesting, self.depth * 2)?;
+        Ok(shape.tokens)
     }
 
-    /// Refuses a parsed document by its shape and estimated cost.
+    /// Refuses a parsed document by its shape.
     ///
     /// # Errors
     /// `LIMIT_EXCEEDED`, or `INVALID_INPUT` for fragments that contain themselves.
-    pub(crate) fn check(
-        &self,
-        contract: &Contract,
-        document: &ExecutableDocument,
-        variables: &Variables,
-    ) -> Result<()> {
+    pub(crate) fn check_shape(&self, document: &ExecutableDocument) -> Result<()> {
         let mut walk = Walk {
             limits: self,
             fragments: &document.fragments,
@@ -100,13 +97,26 @@ impl Limits {
             walk.selection(&operation.node.selection_set.node, 1)?;
             walk.check_totals()?;
         }
+        Ok(())
+    }
+
+    /// Refuses a document of bounded shape by its estimated cost with these variables.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED`.
+    pub(crate) fn check_cost(
+        &self,
+        contract: &Contract,
+        document: &ExecutableDocument,
+        variables: &Variables,
+    ) -> Result<()> {
         for (_, operation) in document.operations.iter() {
-            self.check_cost(contract, document, &operation.node, variables)?;
+            self.check_operation(contract, document, &operation.node, variables)?;
         }
         Ok(())
     }
 
-    fn check_cost(
+    fn check_operation(
         &self,
         contract: &Contract,
         document: &ExecutableDocument,
@@ -214,8 +224,9 @@ mod tests {
         let refused = |error: Error| (error.code(), error.to_string());
         limits.check_text(document).map_err(refused)?;
         let parsed = parse_query(document).expect("a document");
+        limits.check_shape(&parsed).map_err(refused)?;
         limits
-            .check(&Contract::of(&crate::sdl()), &parsed, &Variables::default())
+            .check_cost(&Contract::of(&crate::sdl()), &parsed, &Variables::default())
             .map_err(refused)
     }
 

@@ -8,6 +8,7 @@ use schema::usage::UsageInput;
 use crate::{
     connection::plain,
     usage::{self, Usage},
+    written::{Selected, Step, Written, columns, leaf},
 };
 
 /// The global id of the network with this code.
@@ -27,46 +28,6 @@ impl Network {
         network_id(&self.0.plmn)
     }
 
-    /// `MCC-MNC`, as usage names it.
-    async fn code(&self) -> &str {
-        &self.0.plmn
-    }
-
-    /// Mobile country code, three digits.
-    async fn mcc(&self) -> &str {
-        self.0.plmn.split_once('-').map_or("", |(mcc, _)| mcc)
-    }
-
-    /// Mobile network code, two or three digits; leading zeros count.
-    async fn mnc(&self) -> &str {
-        self.0.plmn.split_once('-').map_or("", |(_, mnc)| mnc)
-    }
-
-    /// Name shown to people.
-    async fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    /// Operating company.
-    async fn operator(&self) -> Option<&str> {
-        self.0.operator.as_deref()
-    }
-
-    /// Country, ISO 3166-1 alpha-2; null for international networks.
-    async fn country_code(&self) -> Option<&str> {
-        self.0.country_code.as_deref()
-    }
-
-    /// Country's name.
-    async fn country(&self) -> Option<&str> {
-        self.0.country.as_deref()
-    }
-
-    /// Where this dictionary entry comes from, with its version.
-    async fn source(&self) -> String {
-        format!("{} {}", self.0.source, self.0.source_version)
-    }
-
     /// Usage on this network, within what the caller may see.
     async fn usage(
         &self,
@@ -76,6 +37,41 @@ impl Network {
         usage::nested(ctx, Dimension::Network, self.0.plmn.as_str().into(), input)
             .await
             .map(Some)
+    }
+
+    #[graphql(flatten)]
+    async fn columns(&self) -> NetworkColumns<'_> {
+        NetworkColumns(self)
+    }
+}
+
+columns! {
+    NetworkColumns of Network {
+        /// `MCC-MNC`, as usage names it.
+        code: &str = |network| &network.0.plmn;
+        /// Mobile country code, three digits.
+        mcc: &str = |network| network.0.plmn.split_once('-').map_or("", |(mcc, _)| mcc);
+        /// Mobile network code, two or three digits; leading zeros count.
+        mnc: &str = |network| network.0.plmn.split_once('-').map_or("", |(_, mnc)| mnc);
+        /// Name shown to people.
+        name: &str = |network| &network.0.name;
+        /// Operating company.
+        operator: Option<&str> = |network| network.0.operator.as_deref();
+        /// Country, ISO 3166-1 alpha-2; null for international networks.
+        country_code: Option<&str> = |network| network.0.country_code.as_deref();
+        /// Country's name.
+        country: Option<&str> = |network| network.0.country.as_deref();
+        /// Where this dictionary entry comes from, with its version.
+        source: String = |network| format!("{} {}", network.0.source, network.0.source_version);
+    }
+}
+
+impl Written for Network {
+    fn step(field: Selected<'_>) -> Option<Step<Self>> {
+        match field.name() {
+            "id" => Some(leaf(|network: &Self| network_id(&network.0.plmn))),
+            _ => NetworkColumns::step(field),
+        }
     }
 }
 

@@ -4,14 +4,15 @@ use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
 use domain::{id::SimId, sim};
 use schema::{sim::SimState, usage::UsageInput};
-use service::{Relations, Session};
+use service::Session;
 
 use crate::{
     connection::{Listing, Wanted},
     customer::Customer,
     device::Device,
-    inventory::{self, Fetched, Item},
+    inventory::{Fetched, Item, Related},
     usage::{self, Usage},
+    written::{Selected, Step, Written, columns, id, object, within},
 };
 
 /// A SIM.
@@ -29,26 +30,6 @@ impl Sim {
         self.sim.id.to_string().into()
     }
 
-    /// Serial number, 19 or 20 digits as it was given (ITU-T E.118).
-    async fn iccid(&self) -> &str {
-        &self.sim.iccid
-    }
-
-    /// Subscriber identity (ITU-T E.212).
-    async fn imsi(&self) -> Option<&str> {
-        self.sim.imsi.as_deref()
-    }
-
-    /// Phone number without plus sign (ITU-T E.164).
-    async fn msisdn(&self) -> Option<&str> {
-        self.sim.msisdn.as_deref()
-    }
-
-    /// State.
-    async fn state(&self) -> SimState {
-        self.sim.state.into()
-    }
-
     /// The customer it is assigned to now; null when unassigned or not visible to the caller.
     async fn customer(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Customer>> {
         self.item.owner(ctx).await
@@ -56,8 +37,7 @@ impl Sim {
 
     /// The device it sits in now; null when there is none or it is not visible to the caller.
     async fn device(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Device>> {
-        let device = self.item.counterpart(ctx).await?;
-        Ok(device.map(Into::into))
+        self.item.counterpart(ctx).await
     }
 
     /// Usage of this SIM, within what the caller may see.
@@ -74,6 +54,36 @@ impl Sim {
     #[graphql(flatten)]
     async fn item(&self) -> &Item<SimId> {
         &self.item
+    }
+
+    #[graphql(flatten)]
+    async fn columns(&self) -> SimColumns<'_> {
+        SimColumns(self)
+    }
+}
+
+columns! {
+    SimColumns of Sim {
+        /// Serial number, 19 or 20 digits as it was given (ITU-T E.118).
+        iccid: &str = |sim| &sim.sim.iccid;
+        /// Subscriber identity (ITU-T E.212).
+        imsi: Option<&str> = |sim| sim.sim.imsi.as_deref();
+        /// Phone number without plus sign (ITU-T E.164).
+        msisdn: Option<&str> = |sim| sim.sim.msisdn.as_deref();
+        /// State.
+        state: SimState = |sim| sim.sim.state.into();
+    }
+}
+
+impl Written for Sim {
+    fn step(field: Selected<'_>) -> Option<Step<Self>> {
+        match field.name() {
+            "id" => Some(id(|sim: &Self| sim.sim.id)),
+            "customer" => object(field, |sim: &Self| sim.item.owner_at_hand()),
+            "device" => object(field, |sim: &Self| sim.item.counterpart_at_hand()),
+            _ => SimColumns::step(field)
+                .or_else(|| Some(within(Item::step(field)?, |sim: &Self| &sim.item))),
+        }
     }
 }
 
@@ -93,7 +103,7 @@ impl From<sim::Sim> for Sim {
 
 impl Listing for Sim {
     type Row = sim::Sim;
-    type Related = Relations<SimId>;
+    type Related = Related<SimId>;
 
     async fn related(
         session: &Session,
@@ -101,7 +111,7 @@ impl Listing for Sim {
         wanted: &Wanted<'_>,
     ) -> domain::Result<Self::Related> {
         let rows = rows.iter().map(|(_, sim)| (sim.id, sim.customer));
-        inventory::related(session, rows.collect(), wanted, "device").await
+        Related::load(session, rows.collect(), wanted, "device").await
     }
 
     fn node(sim: sim::Sim, related: &Self::Related) -> Self {

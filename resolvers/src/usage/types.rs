@@ -4,7 +4,7 @@ use analytics::{
     cube::Level,
     usage::{Dimension, Key, Measure, UsageAnswer, UsageQuery, UsageRow as Row, Values},
 };
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::{ComplexObject, Context, ID, Object, SimpleObject};
 use domain::{
     id::{CustomerId, DeviceId, SimId},
     usage::Service,
@@ -23,12 +23,14 @@ use crate::{
     network::{Network, network_id},
     request::{load, session},
     sim::Sim,
+    written::{Rows, Selected, Step, Written, columns},
 };
 
 /// An answer of the usage cube.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct Usage {
-    /// One row per time bucket and group, at most as many as the limit.
+    #[graphql(skip)]
     rows: Vec<UsageRow>,
     /// True: the limit cut rows off.
     truncated: bool,
@@ -36,6 +38,15 @@ pub(crate) struct Usage {
     totals: UsageTotals,
     /// Where the answer comes from and how fresh it is.
     provenance: Provenance,
+}
+
+/// An answer of the usage cube.
+#[ComplexObject]
+impl Usage {
+    /// One row per time bucket and group, at most as many as the limit.
+    async fn rows(&self) -> Rows<'_, UsageRow> {
+        self.rows.iter().collect()
+    }
 }
 
 /// Quantities of the whole answer.
@@ -75,39 +86,12 @@ pub(crate) struct UsageRow {
 /// Quantities of one group. Fields of dimensions that were not asked for are null.
 #[Object]
 impl UsageRow {
-    /// Start of the time bucket (UTC).
-    async fn period_start(&self) -> Option<DateTime> {
-        self.row.period_start.map(Into::into)
-    }
-
-    /// Visited network; null when the record named none.
-    async fn network_id(&self) -> Option<ID> {
-        let plmn = self.text(Dimension::Network)?;
-        Some(network_id(plmn))
-    }
-
-    /// Visited network as MCC-MNC; null when the record named none.
-    async fn network_code(&self) -> Option<&str> {
-        self.text(Dimension::Network)
-    }
-
     /// Visited network; null when the dictionary does not know it.
     async fn network(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Network>> {
         let Some(plmn) = self.text(Dimension::Network) else {
             return Ok(None);
         };
         load(ctx, NetworkKey(plmn.to_owned())).await
-    }
-
-    /// Country of the visited network, ISO 3166-1 alpha-2; null when unknown.
-    async fn country_code(&self) -> Option<&str> {
-        self.text(Dimension::Country)
-    }
-
-    /// Customer at the time of use; null is unassigned.
-    async fn customer_id(&self) -> Option<ID> {
-        self.id(Dimension::Customer)
-            .map(|id| CustomerId::new(id).to_string().into())
     }
 
     /// Customer at the time of use; null is unassigned or not visible to the caller.
@@ -118,12 +102,6 @@ impl UsageRow {
         load(ctx, CustomerKey(CustomerId::new(id))).await
     }
 
-    /// SIM.
-    async fn sim_id(&self) -> Option<ID> {
-        self.id(Dimension::Sim)
-            .map(|id| SimId::new(id).to_string().into())
-    }
-
     /// SIM; null when it now belongs to somebody whose SIMs the caller may not see.
     async fn sim(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Sim>> {
         let Some(id) = self.id(Dimension::Sim) else {
@@ -132,23 +110,12 @@ impl UsageRow {
         load(ctx, SimKey(SimId::new(id))).await
     }
 
-    /// Device at the time of use; null is no device.
-    async fn device_id(&self) -> Option<ID> {
-        self.id(Dimension::Device)
-            .map(|id| DeviceId::new(id).to_string().into())
-    }
-
     /// Device at the time of use; null is no device, or one that the caller may not see now.
     async fn device(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Device>> {
         let Some(id) = self.id(Dimension::Device) else {
             return Ok(None);
         };
         load(ctx, DeviceKey(DeviceId::new(id))).await
-    }
-
-    /// Radio access type; null when the record named none.
-    async fn radio_access_type(&self) -> Option<&str> {
-        self.text(Dimension::RadioAccessType)
     }
 
     /// Kind of service.
@@ -161,37 +128,48 @@ impl UsageRow {
         Ok(Some(service.into()))
     }
 
-    /// The stream that delivered the records.
-    async fn source(&self) -> Option<&str> {
-        self.text(Dimension::Source)
+    #[graphql(flatten)]
+    async fn columns(&self) -> RowColumns<'_> {
+        RowColumns(self)
     }
+}
 
-    /// Bytes sent by devices.
-    async fn bytes_up(&self) -> Option<BigInt> {
-        self.row.values.bytes_up.map(BigInt)
+columns! {
+    RowColumns of UsageRow {
+        /// Start of the time bucket (UTC).
+        period_start: Option<DateTime> = |row| row.row.period_start.map(Into::into);
+        /// Visited network; null when the record named none.
+        network_id: Option<ID> = |row| row.text(Dimension::Network).map(network_id);
+        /// Visited network as MCC-MNC; null when the record named none.
+        network_code: Option<&str> = |row| row.text(Dimension::Network);
+        /// Country of the visited network, ISO 3166-1 alpha-2; null when unknown.
+        country_code: Option<&str> = |row| row.text(Dimension::Country);
+        /// Customer at the time of use; null is unassigned.
+        customer_id: Option<ID> = |row| Some(CustomerId::new(row.id(Dimension::Customer)?).to_string().into());
+        /// SIM.
+        sim_id: Option<ID> = |row| Some(SimId::new(row.id(Dimension::Sim)?).to_string().into());
+        /// Device at the time of use; null is no device.
+        device_id: Option<ID> = |row| Some(DeviceId::new(row.id(Dimension::Device)?).to_string().into());
+        /// Radio access type; null when the record named none.
+        radio_access_type: Option<&str> = |row| row.text(Dimension::RadioAccessType);
+        /// The stream that delivered the records.
+        source: Option<&str> = |row| row.text(Dimension::Source);
+        /// Bytes sent by devices.
+        bytes_up: Option<BigInt> = |row| row.row.values.bytes_up.map(BigInt);
+        /// Bytes received by devices.
+        bytes_down: Option<BigInt> = |row| row.row.values.bytes_down.map(BigInt);
+        /// Both directions.
+        bytes_total: Option<BigInt> = |row| row.row.values.bytes_total.map(BigInt);
+        /// Usage records.
+        records: Option<BigInt> = |row| row.row.values.records.map(|records| BigInt(records.into()));
+        /// Distinct SIMs with usage, exactly; fewer than 2^31. Groups do not add up: one SIM may be active in two.
+        active_sims: Option<i32> = |row| row.row.values.active_sims.map(int);
     }
+}
 
-    /// Bytes received by devices.
-    async fn bytes_down(&self) -> Option<BigInt> {
-        self.row.values.bytes_down.map(BigInt)
-    }
-
-    /// Both directions.
-    async fn bytes_total(&self) -> Option<BigInt> {
-        self.row.values.bytes_total.map(BigInt)
-    }
-
-    /// Usage records.
-    async fn records(&self) -> Option<BigInt> {
-        self.row
-            .values
-            .records
-            .map(|records| BigInt(records.into()))
-    }
-
-    /// Distinct SIMs with usage, exactly; fewer than 2^31. Groups do not add up: one SIM may be active in two.
-    async fn active_sims(&self) -> Option<i32> {
-        self.row.values.active_sims.map(int)
+impl Written for UsageRow {
+    fn step(field: Selected<'_>) -> Option<Step<Self>> {
+        RowColumns::step(field)
     }
 }
 

@@ -15,6 +15,7 @@ use analytics::{
     CdrRow, Store,
     cdr::{self, Attempt},
 };
+use async_graphql::Response;
 use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use domain::{
     Clock as _, Db, FixedClock, Role, Scope, SystemClock, customer, device, fleet,
@@ -30,7 +31,7 @@ use domain::{
 };
 use resolvers::{Api, Limits};
 use serde_json::{Value, json};
-use service::Entry;
+use service::{Entry, Session};
 use uuid::Uuid;
 
 pub(crate) struct World {
@@ -135,6 +136,20 @@ impl World {
         query: &str,
         variables: Value,
     ) -> (Value, (u64, u64)) {
+        let (response, session) = self.answered(caller, query, variables).await;
+        (
+            serde_json::to_value(response).expect("json"),
+            (session.statements(), session.trips()),
+        )
+    }
+
+    /// The answer as it is made, and the session it was made in.
+    pub(crate) async fn answered(
+        &self,
+        caller: Caller,
+        query: &str,
+        variables: Value,
+    ) -> (Response, Session) {
         let session = self.entry.enter(&Self::claims(caller), "test").await;
         let session = session.expect("entered");
         let variables = async_graphql::Variables::from_json(variables);
@@ -143,10 +158,7 @@ impl World {
             Ok(()) => self.api.execute(session.clone(), document).await,
             Err(refusal) => *refusal,
         };
-        (
-            serde_json::to_value(response).expect("json"),
-            (session.statements(), session.trips()),
-        )
+        (response, session)
     }
 
     /// What a statement with one column finds, past the program.
