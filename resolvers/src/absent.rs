@@ -12,19 +12,19 @@ use async_graphql_value::Value;
 use crate::operation::choose_mut;
 
 /// Takes optional variables without a value and all that is nothing else out of the operation that `chosen` names, and out of
-/// the fragments.
+/// the fragments. Returns whether there were any.
 pub(crate) fn leave_out(
     document: &mut ExecutableDocument,
     chosen: Option<&str>,
     variables: &Variables,
-) {
+) -> bool {
     // Without one, the request is refused later.
     let Ok(operation) = choose_mut(document, chosen) else {
-        return;
+        return false;
     };
     let absent = absent(&operation.node, variables);
     if absent.is_empty() {
-        return;
+        return false;
     }
     let definitions = &mut operation.node.variable_definitions;
     definitions.retain(|definition| !absent.contains(&definition.node.name.node));
@@ -32,6 +32,7 @@ pub(crate) fn leave_out(
     for fragment in document.fragments.values_mut() {
         strip(&mut fragment.node.selection_set.node, &absent);
     }
+    true
 }
 
 fn absent(operation: &OperationDefinition, variables: &Variables) -> HashSet<Name> {

@@ -16,6 +16,13 @@ use crate::{
     order, request,
 };
 
+/// What a request was admitted with: its document, and whether variables without a value were left out of what is executed.
+#[derive(Clone)]
+pub(crate) struct Admitted {
+    pub(crate) document: Arc<Document>,
+    is_part: bool,
+}
+
 /// The schema with its limits: what the server calls.
 #[derive(Clone)]
 pub struct Api {
@@ -56,9 +63,9 @@ impl Api {
             .map_err(|error| refused(&error))?;
         let mut tree = document.tree().clone();
         let chosen = request.operation_name.as_deref();
-        absent::leave_out(&mut tree, chosen, &request.variables);
+        let is_part = absent::leave_out(&mut tree, chosen, &request.variables);
         request.set_parsed_query(tree);
-        request.data.insert(document);
+        request.data.insert(Admitted { document, is_part });
         Ok(())
     }
 
@@ -78,10 +85,9 @@ impl Api {
     /// path, so that the same question has the same bytes. Every error of the answer has a code, and their number is bounded.
     pub async fn execute(&self, session: Session, admitted: Request) -> Response {
         let chosen = admitted.operation_name.clone();
-        let document = admitted.data.get(&TypeId::of::<Arc<Document>>());
-        let document = document.and_then(|document| document.downcast_ref::<Arc<Document>>());
-        let document = document.cloned();
-        let is_known = document.as_ref().is_some_and(|document| {
+        let of = admitted.data.get(&TypeId::of::<Admitted>());
+        let of = of.and_then(|of| of.downcast_ref::<Admitted>()).cloned();
+        let is_known = of.as_ref().is_some_and(|Admitted { document, .. }| {
             document.needs_no_validation(chosen.as_deref(), &admitted.variables)
         });
         let schema = if is_known {
@@ -94,10 +100,10 @@ impl Api {
         for error in &response.errors {
             order::put_null(&mut response.data, &error.path);
         }
-        if let Some(document) = document {
+        if let Some(Admitted { document, is_part }) = of {
             order::arrange(document.tree(), chosen.as_deref(), &mut response.data);
-            // An error without a path refuses the document.
-            if response.errors.iter().all(|error| !error.path.is_empty()) {
+            // An error without a path refuses the document. What was left out was not validated.
+            if !is_part && response.errors.iter().all(|error| !error.path.is_empty()) {
                 document.is_found_valid();
             }
         }

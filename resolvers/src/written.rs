@@ -1,7 +1,7 @@
 //! Rows whose selected fields are all at hand are written as text at once: without a future, a map entry and an allocation for
 //! each field. A list of which anything has to be waited for goes the library's way as a whole, and reads the same.
 
-use std::{borrow::Cow, collections::HashMap, fmt::Display, io::Write as _, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, fmt::Display, io::Write as _};
 
 use async_graphql::{
     ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value,
@@ -12,7 +12,7 @@ use async_graphql::{
 use async_graphql_value::RAW_VALUE_TOKEN;
 use serde::Serialize;
 
-use crate::document::Document;
+use crate::api::Admitted;
 
 /// Bytes of a row, about.
 const ROW: usize = 256;
@@ -261,7 +261,7 @@ impl<T: Written> Rows<'_, T> {
     /// The rows as text, if all that is selected of them is at hand.
     fn written(&self, ctx: &ContextSelectionSet<'_>, field: &Field) -> Option<Value> {
         // The library merges what it made of two fields of one key, and can't look into text.
-        if ctx.data_opt::<Arc<Document>>()?.merges() {
+        if ctx.data_opt::<Admitted>()?.document.merges() {
             return None;
         }
         let fragments = &ctx.query_env.fragments;
