@@ -21,7 +21,12 @@ pub(crate) const POSITIONS: &str = "query Positions($after: String) { list: sims
 
 /// A GraphQL request for the page that begins after a cursor.
 pub(crate) fn ask(question: &str, after: &Value) -> Bytes {
-    let variables = json!({ "first": PAGE, "after": after });
+    ask_rows(question, PAGE, after)
+}
+
+/// The same for a page of so many rows.
+pub(crate) fn ask_rows(question: &str, rows: i32, after: &Value) -> Bytes {
+    let variables = json!({ "first": rows, "after": after });
     json!({ "query": question, "variables": variables })
         .to_string()
         .into()
