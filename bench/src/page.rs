@@ -13,7 +13,7 @@ use domain::{
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Bodies, Connection, Shots, repeated},
+    client::{Bodies, Connection, Shots, in_other_bytes, repeated},
     explain,
     pages::{self, PAGE, QUESTION},
     report::{Aim, Comparison},
@@ -31,7 +31,7 @@ const AIM: Aim = Aim::AtLeast(0.6);
 pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
     let pages = beginnings(stage).await?;
     let bodies = |ask: fn(&Beginning) -> Bytes| repeated(pages.iter().map(ask).collect());
-    let graphql = bodies(|page| pages::ask(QUESTION, &json!(page.cursor)));
+    let graphql = in_other_bytes(bodies(|page| pages::ask(QUESTION, &json!(page.cursor))));
     let plain = bodies(|page| text(&json!({ "after": page.cursor })));
     let floor = bodies(|page| text(&json!({ "after": page.iccid })));
     let shots =
