@@ -10,7 +10,7 @@ use domain::Period;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Connection, Shots, repeated},
+    client::{Connection, Shots, in_other_bytes, repeated},
     engine::Raw,
     explain, fleet,
     report::{Aim, Comparison, median},
@@ -207,6 +207,6 @@ fn shots(stage: &Stage, question: &Question) -> Shots {
         path: "/graphql",
         content_type: "application/json",
         token: stage.token.clone(),
-        bodies: repeated(vec![Bytes::from(body)]),
+        bodies: in_other_bytes(repeated(vec![Bytes::from(body)])),
     }
 }

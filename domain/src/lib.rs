@@ -35,6 +35,7 @@ mod sql;
 pub mod tenant;
 mod text;
 pub mod usage;
+mod version;
 
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use db::{Db, ReadCx, SystemCx, WriteCx};
@@ -42,3 +43,4 @@ pub use error::{Code, Details, Error, Result};
 pub use idempotency::IdempotencyKey;
 pub use period::Period;
 pub use scope::{Area, Permission, Role, Scope};
+pub use version::Footing;

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+use sea_orm::Value;
 use uuid::Uuid;
 
 use super::Assignment;
@@ -56,4 +58,47 @@ pub(super) async fn by_objects<I: Id>(
             .push(assignment);
     }
     Ok(assignments)
+}
+
+/// A SIM in a device, and from when to when.
+struct Stay {
+    sim: Uuid,
+    device: Uuid,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+}
+
+impl Decode for Stay {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            sim: row.get()?,
+            device: row.get()?,
+            from: row.get()?,
+            to: row.get()?,
+        })
+    }
+}
+
+/// Which SIM is in which device at this moment, of those whose `column` is one of `ids`. What is to come is looked at too:
+/// an answer is good until the first of it.
+pub(crate) async fn links(cx: &ReadCx, column: &str, ids: Value) -> Result<Vec<(Uuid, Uuid)>> {
+    let now = cx.now();
+    let mut sql = Sql::new(
+        "SELECT sim_id, device_id, nullif(lower(valid), '-infinity'), nullif(upper(valid), 'infinity') \
+         FROM sim_device WHERE tenant_id = ",
+    );
+    sql.bind(cx.scope().tenant().uuid())
+        .push(" AND ")
+        .push_any(column, ids);
+    sql.push(" AND coalesce(upper(valid), 'infinity') > ")
+        .bind(now)
+        .push("::timestamptz");
+    let stays: Vec<Stay> = cx.select(sql).await?;
+    let bounds = stays.iter().flat_map(|stay| [stay.from, stay.to]).flatten();
+    if let Some(next) = bounds.filter(|bound| *bound > now).min() {
+        cx.noted().only_until(next);
+    }
+    let is_now = |stay: &Stay| stay.from.is_none_or(|from| from <= now);
+    let links = stays.into_iter().filter(is_now);
+    Ok(links.map(|stay| (stay.sim, stay.device)).collect())
 }

@@ -3,18 +3,34 @@
 use std::sync::Arc;
 
 use super::Transaction;
-use crate::{Clock, Result, Scope, row::Decode, sql::Sql};
+use crate::{
+    Clock, Footing, Result, Scope,
+    row::Decode,
+    sql::Sql,
+    version::{Noted, Subject, Versions},
+};
 
 /// One caller's view of one tenant: the first argument of every function that reads tenant data.
 pub struct ReadCx {
     pub(super) tx: Transaction,
     scope: Scope,
+    versions: Versions,
     clock: Arc<dyn Clock>,
 }
 
 impl ReadCx {
-    pub(super) fn new(tx: Transaction, scope: Scope, clock: Arc<dyn Clock>) -> Self {
-        Self { tx, scope, clock }
+    pub(super) fn new(
+        tx: Transaction,
+        scope: Scope,
+        versions: Versions,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            tx,
+            scope,
+            versions,
+            clock,
+        }
     }
 
     /// Runs a built statement and reads its rows.
@@ -37,6 +53,22 @@ impl ReadCx {
     /// Who asks.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// What an answer that is made now stands on; none of one that cannot be kept.
+    pub fn footing(&self) -> Option<Footing> {
+        let is_current = self.is_current();
+        is_current.then(|| self.tx.noted().footing(self.versions))?
+    }
+
+    /// Whether the caller's scope is what this snapshot would make of its token.
+    pub(crate) fn is_current(&self) -> bool {
+        self.scope.version() == Some(self.versions.get(Subject::Access))
+    }
+
+    /// For what is read beside tables, or depends on the clock.
+    pub(crate) fn noted(&self) -> &Noted {
+        self.tx.noted()
     }
 }
 

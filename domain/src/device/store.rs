@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Connectivity, Device, DeviceCondition, DeviceOrderField, filter};
 use crate::{
-    Permission, ReadCx, Result,
+    Permission, ReadCx, Result, assignment,
     id::{DeviceId, SimId},
     list::{self, Listed, SortColumn, lists, sort_moment},
     row::{Columns, Decode},
@@ -69,14 +69,8 @@ impl Listed for Device {
 
 pub(super) async fn by_sims(cx: &ReadCx, sims: &[SimId]) -> Result<HashMap<SimId, Device>> {
     cx.scope().require(Permission::DevicesRead)?;
-    let mut sql = Sql::new("SELECT sim_id, device_id FROM sim_device WHERE tenant_id = ");
-    sql.bind(cx.scope().tenant().uuid())
-        .push(" AND ")
-        .push_any("sim_id", uuids(sims.iter().map(|id| id.uuid())));
-    sql.push(" AND valid @> ")
-        .bind(cx.now())
-        .push("::timestamptz");
-    let links: Vec<(Uuid, Uuid)> = cx.select(sql).await?;
+    let sims = sims.iter().map(|id| id.uuid());
+    let links = assignment::links(cx, "sim_id", uuids(sims)).await?;
     let ids: Vec<DeviceId> = links.iter().map(|(_, id)| DeviceId::new(*id)).collect();
     let devices: HashMap<DeviceId, Device> = list::by_ids(cx, &ids).await?;
     let pair = |(sim, device): (Uuid, Uuid)| {
