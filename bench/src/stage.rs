@@ -46,8 +46,6 @@ use crate::{
 
 /// Everything that runs.
 pub(crate) struct Stage {
-    /// Inventory and journal.
-    pub(crate) db: Db,
     /// Records and cubes.
     pub(crate) store: Store,
     /// The same engine, straight.
@@ -132,7 +130,6 @@ impl Stage {
             server: serve(route::router(parts), config, &stop).await?,
             peers: serve(plain::router(plain), config, &stop).await?,
             floor: process::floor(engines.database_url(), &config.data).await?,
-            db,
             store,
             socket,
             intake,

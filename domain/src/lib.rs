@@ -22,6 +22,7 @@ pub mod idempotency;
 pub mod identifier;
 pub mod identity;
 pub mod journal;
+mod kept;
 pub mod label;
 pub mod list;
 pub mod network;

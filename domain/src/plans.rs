@@ -116,6 +116,8 @@ async fn ask(cx: &ReadCx) -> Result<()> {
     customer::sim_counts(cx, &customers).await?;
     label::by_sims(cx, &sims).await?;
     label::by_devices(cx, &devices).await?;
+    sim::labels_of_page(cx, &of_each()?).await?;
+    device::labels_of_page(cx, &of_each()?).await?;
     assignment::by_sims(cx, &sims).await?;
     assignment::by_devices(cx, &devices).await?;
     sim::by_customers(cx, &customers, &of_each()?).await?;

@@ -82,7 +82,8 @@ impl Reads {
     const NOTHING: Self = Self(0);
     const UNVERSIONED: Self = Self(1 << 15);
 
-    const fn one(subject: Subject) -> Self {
+    /// One of them.
+    pub(crate) const fn one(subject: Subject) -> Self {
         Self(1 << subject as u16)
     }
 

@@ -225,6 +225,7 @@ const SCRIPTS: &[Script] = &[
     script!("0011_store_identity"),
     script!("0012_access_version"),
     script!("0013_version"),
+    script!("0014_label_cover"),
 ];
 
 struct Migrator;

@@ -28,7 +28,7 @@ pub use read::ReadCx;
 pub use system::SystemCx;
 pub use write::WriteCx;
 
-use crate::{Clock, Footing, Result, Scope, id::TenantId, version::Versions};
+use crate::{Clock, Footing, Result, Scope, id::TenantId, kept::Kept, version::Versions};
 use transaction::Transaction;
 
 /// A snapshot that is only read.
@@ -52,6 +52,7 @@ const SYSTEM: &[(&str, &str)] = &[
 pub struct Db {
     app: Pool,
     system: Pool,
+    kept: Arc<Kept>,
     clock: Arc<dyn Clock>,
 }
 
@@ -64,7 +65,13 @@ impl Db {
         let app = connect::pool(url, connections, APP)?;
         let system = connect::pool(url, connections, SYSTEM)?;
         drop(try_join!(app.get(), system.get())?);
-        Ok(Self { app, system, clock })
+        let kept = Arc::default();
+        Ok(Self {
+            app,
+            system,
+            kept,
+            clock,
+        })
     }
 
     /// The clock that every transaction is stamped with.
@@ -79,7 +86,7 @@ impl Db {
         let marks = tx.kept(MARKS, &tenant);
         let ((), marks) = try_join!(enter(&tx, BEGIN_SNAPSHOT, scope.tenant()), marks)?;
         let versions = Versions::read(&marks)?;
-        Ok(ReadCx::new(tx, scope.clone(), versions, self.clock.clone()))
+        Ok(self.cx(tx, scope, Some(versions)))
     }
 
     /// Whether an answer that somebody of this tenant was given would still be the same: by one statement, which is a
@@ -95,9 +102,12 @@ impl Db {
     pub async fn write(&self, scope: &Scope) -> Result<WriteCx> {
         let tx = Transaction::on(&self.app).await?;
         enter(&tx, "BEGIN", scope.tenant()).await?;
-        let versions = Versions::default();
-        let cx = ReadCx::new(tx, scope.clone(), versions, self.clock.clone());
-        Ok(WriteCx::new(cx))
+        Ok(WriteCx::new(self.cx(tx, scope, None)))
+    }
+
+    fn cx(&self, tx: Transaction, scope: &Scope, versions: Option<Versions>) -> ReadCx {
+        let (kept, clock) = (self.kept.clone(), self.clock.clone());
+        ReadCx::new(tx, scope.clone(), versions, kept, clock)
     }
 
     /// A transaction of the platform itself.

@@ -133,7 +133,7 @@ impl Names {
             self.customers.extend(
                 found
                     .into_values()
-                    .map(|customer| (customer.id, customer.slug)),
+                    .map(|customer| (customer.id, customer.slug.clone())),
             );
         }
         Ok(())
