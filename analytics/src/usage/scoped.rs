@@ -98,13 +98,7 @@ impl Scoped {
     }
 
     /// The caller's part of a cube in `[from, to)` (Unix seconds), narrowed by further conditions.
-    pub(super) fn own(
-        &mut self,
-        cube: Cube,
-        from: u32,
-        to: u32,
-        conditions: &[String],
-    ) -> String {
+    pub(super) fn own(&mut self, cube: Cube, from: u32, to: u32, conditions: &[String]) -> String {
         let from = self.parameters.bind(Parameter::Number(from));
         let to = self.parameters.bind(Parameter::Number(to));
         let mut sql = format!(

@@ -80,9 +80,7 @@ pub(super) fn rows(name: &str, table: Table, cube: Cube, condition: &str) -> Str
     };
     let key = match cube {
         Cube::Full(_) => KEY.to_owned(),
-        Cube::Small(_) => format!(
-            "customer, {NOBODY} AS sim, {NOBODY} AS device, {TEXTS}"
-        ),
+        Cube::Small(_) => format!("customer, {NOBODY} AS sim, {NOBODY} AS device, {TEXTS}"),
     };
     let receipt = match (cube.level(), table) {
         (Level::Year, Table::Records) => RECEIPT,

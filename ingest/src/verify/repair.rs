@@ -225,7 +225,10 @@ impl Repair<'_> {
                 .uneven(frozen, &system, Table::Records, tenant, recent)
                 .await?;
             match uneven.first() {
-                None => self.correct(&still, Cube::Full(Level::Hour), tenant, recent).await?,
+                None => {
+                    self.correct(&still, Cube::Full(Level::Hour), tenant, recent)
+                        .await?
+                }
                 Some(hour) => self.refuse_hours(Table::Records, tenant, from, &uneven, hour),
             }
         }

@@ -48,7 +48,9 @@ pub(super) async fn compare(stores: &Stores, expected: &Expected) -> Result<Vec<
         let mut names = Names::default();
         let tables = stores.store.tables(&system);
         let period = Period::new(expected.manifest.from, expected.manifest.until)?;
-        let tables_of_sims = Table::ALL.into_iter().filter(|table| table.knows(Dimension::Sim));
+        let tables_of_sims = Table::ALL
+            .into_iter()
+            .filter(|table| table.knows(Dimension::Sim));
         for table in tables_of_sims {
             let width = table.listed_by();
             let tenant = scope.tenant();
