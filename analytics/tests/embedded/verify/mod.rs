@@ -236,6 +236,92 @@ async fn a_device_that_was_swapped_in_a_year_is_seen_and_brought_back() {
 }
 
 #[tokio::test]
+async fn a_row_of_a_small_cube_that_was_changed_is_seen_and_brought_back() {
+    let world = world().await;
+    let columns = "tenant, grain, period, customer, network, rat, service, source, bytes_up, bytes_down, units, records";
+    for cube in SMALL {
+        let row = format!(
+            "(SELECT * FROM usage_small FINAL WHERE grain = '{}' ORDER BY period LIMIT 1)",
+            cube.level()
+        );
+        // Totals agree: what one network has too much, another one lacks.
+        world
+            .db
+            .run(&format!(
+                "INSERT INTO usage_small ({columns}) SELECT {columns} FROM (\
+                 SELECT * REPLACE (-bytes_up AS bytes_up, -bytes_down AS bytes_down, -records AS records) FROM {row} \
+                 UNION ALL SELECT * REPLACE ('901-99' AS network) FROM {row})"
+            ))
+            .await;
+        assert_eq!(everything(&world.db).await, [SOUND; Table::ALL.len()]);
+        let seen = world.compare().await.differences;
+        let Some(found) = seen.iter().find(|found| found.cube == cube) else {
+            panic!("{cube}: {seen:?}")
+        };
+        assert_eq!(found.expected, found.found, "sums alone say nothing");
+        let [wrong, right] = &found.cells[..] else {
+            panic!("{found:?}")
+        };
+        let networks = [&wrong.key, &right.key].map(|key| (&*key.network, key.sim, key.device));
+        assert!(networks.contains(&("901-99", None, None)), "{networks:?}");
+        assert_eq!(world.correct(cube).await.cells, 2);
+        assert_eq!(world.correct_all().await, [0; Cube::ALL.len()]);
+        world.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_corrected_in_the_full_cubes_reaches_the_small_ones() {
+    let world = world().await;
+    // As settling does it: a batch goes from the records past the views, and the cubes follow.
+    let batch = world.rows[0].batch;
+    world
+        .db
+        .run(&format!(
+            "ALTER TABLE cdr DELETE WHERE batch = '{}' SETTINGS mutations_sync = 1",
+            batch.uuid()
+        ))
+        .await;
+    let cells = world.correct_all().await;
+    assert!(cells[..4].iter().all(|cells| *cells > 0), "{cells:?}");
+    assert_eq!(cells[4..], [0; 4], "their views were enough");
+    world.agrees().await;
+    let left = everything(&world.db).await;
+    assert!(left.iter().all(|sums| sums.records == 300), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_store_that_is_older_than_the_small_cubes_is_filled_once() {
+    let world = world().await;
+    // Of the last month the views saw everything, before it nothing; a fill that was broken off has entered the oldest one.
+    let before = format!("period < toDateTime({}, 'UTC')", month(1).timestamp());
+    world
+        .db
+        .run(&format!(
+            "ALTER TABLE usage_small DELETE WHERE {before} OR grain = 'year' SETTINGS mutations_sync = 1"
+        ))
+        .await;
+    assert!(!world.db.is_filled(&system()).await.expect("asked"));
+    let fill = async |ago| {
+        let filled = world.db.fill(&system(), month(ago), &fleet::leave()).await;
+        filled.unwrap_or_else(|error| panic!("{error}: {:?}", error.cause()))
+    };
+    assert!(fill(3).await.cells > 0);
+    // Records come in meanwhile.
+    let later = record(world.tenant, batch(), 9_999, month(2));
+    world.db.run(&insert(&[later])).await;
+    for ago in (0..4).rev() {
+        fill(ago).await;
+    }
+    world.agrees().await;
+    assert_eq!(fill(3).await, Corrected::default());
+    world.db.set_filled(&system()).await.expect("noted");
+    assert!(world.db.is_filled(&system()).await.expect("asked"));
+    let now = everything(&world.db).await;
+    assert!(now.iter().all(|sums| sums.records == 601), "{now:?}");
+}
+
+#[tokio::test]
 async fn a_broken_cube_is_corrected_from_the_next_finer_one() {
     let world = world().await;
     let elsewhere = month(5).timestamp();
