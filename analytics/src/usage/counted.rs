@@ -39,7 +39,12 @@ impl CountedUsage for Store {
         let wanted = Parameter::Uuids(sims.iter().map(|id| id.uuid()).collect());
         let wanted = format!("sim IN {}", scoped.parameters.bind(wanted));
         let hours = Cube::Full(Level::Hour);
-        let hours = scoped.own(hours, 0, u32::MAX, std::slice::from_ref(&wanted));
+        let hours = scoped.own(
+            "sim, period, records",
+            hours,
+            [0, u32::MAX],
+            std::slice::from_ref(&wanted),
+        );
         let hours = format!(
             "SELECT sim, max(period) AS begins FROM (\n{hours}\n) GROUP BY sim HAVING sum(records) > 0"
         );

@@ -94,29 +94,18 @@ impl<'a> Planner<'a> {
         if let Some(filter) = &self.query.filter {
             conditions.push(filter.sql(&mut self.scoped.parameters)?);
         }
-        // A country is known only after the join, so conditions wait for it there.
-        let (inner, outer) = if self.joins_country() {
-            (vec![], conditions)
-        } else {
-            (conditions, vec![])
-        };
-        let (from, to) = (
-            seconds(self.query.period.from()),
-            seconds(self.query.period.to()),
-        );
-        let own = self.scoped.own(self.cube, from, to, &inner);
+        let labelled = self.labelled(&conditions);
         let limit = self
             .scoped
             .parameters
             .bind(Parameter::Number(self.query.limit.saturating_add(1)));
         let sql = format!(
-            "WITH own AS (\n    {own}\n),\nlabelled AS (\n    {}\n)\n\
+            "WITH labelled AS (\n    {labelled}\n)\n\
              SELECT kind, rowNumberInAllBlocks() AS place, parent, bucket, keys, up, down, total_records, sims, \
              toInt64(0) AS watermark\nFROM (\n    {}\n    ORDER BY {}\n    LIMIT {limit} BY kind, parent\n)\n\
              UNION ALL\n\
              SELECT toUInt8(2), toUInt64(0), '', toUInt32(0), emptyArrayString(), toInt128(0), toInt128(0), \
              toInt64(0), toUInt64(0), {}",
-            self.labelled(&outer),
             self.grouped(),
             self.order(),
             self.scoped.watermark(),
@@ -148,7 +137,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The rows that the caller may see, with the group's columns under fixed names.
-    fn labelled(&self, conditions: &[String]) -> String {
+    fn labelled(&mut self, conditions: &[String]) -> String {
         let mut columns = Vec::new();
         if let Some(parent) = self.parent {
             columns.push(format!("{} AS parent_key", column(parent)));
@@ -163,12 +152,17 @@ impl<'a> Planner<'a> {
             columns.push("sim AS subscriber".into());
         }
         columns.extend(["bytes_up", "bytes_down", "records"].map(str::to_owned));
-        let mut sql = format!("SELECT {}\n    FROM own", columns.join(", "));
-        if self.joins_country() {
-            sql.push_str(
-                "\n    LEFT ANY JOIN (SELECT plmn, country_code FROM network FINAL) AS reference ON reference.plmn = own.network",
-            );
+        let columns = columns.join(", ");
+        let period = [self.query.period.from(), self.query.period.to()].map(seconds);
+        if !self.joins_country() {
+            return self.scoped.own(&columns, self.cube, period, conditions);
         }
+        // A country is known only after the join, so conditions wait for it there.
+        let own = self.scoped.own("*", self.cube, period, &[]);
+        let mut sql = format!(
+            "SELECT {columns}\n    FROM (\n    {own}\n    ) AS own\n    LEFT ANY JOIN (SELECT plmn, country_code FROM \
+             network FINAL) AS reference ON reference.plmn = own.network"
+        );
         if !conditions.is_empty() {
             sql.push_str("\n    WHERE ");
             sql.push_str(&conditions.join(" AND "));

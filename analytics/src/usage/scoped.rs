@@ -97,12 +97,18 @@ impl Scoped {
         Cube::of(level, &[dimensions, &self.named].concat())
     }
 
-    /// The caller's part of a cube in `[from, to)` (Unix seconds), narrowed by further conditions.
-    pub(super) fn own(&mut self, cube: Cube, from: u32, to: u32, conditions: &[String]) -> String {
+    /// These columns of the caller's part of a cube in `[from, to)` (Unix seconds), narrowed by further conditions.
+    pub(super) fn own(
+        &mut self,
+        columns: &str,
+        cube: Cube,
+        [from, to]: [u32; 2],
+        conditions: &[String],
+    ) -> String {
         let from = self.parameters.bind(Parameter::Number(from));
         let to = self.parameters.bind(Parameter::Number(to));
         let mut sql = format!(
-            "SELECT * FROM {}\n    WHERE {}\n      AND period >= toDateTime({from}, 'UTC') AND period < \
+            "SELECT {columns}\n    FROM {}\n    WHERE {}\n      AND period >= toDateTime({from}, 'UTC') AND period < \
              toDateTime({to}, 'UTC')",
             cube.table(),
             self.visible_in(cube)

@@ -73,7 +73,7 @@ async fn whole_path(store: &Store) {
     assert!(counts.iter().all(|count| count.records == 1), "{counts:?}");
     assert_eq!(
         store.revert(&system, &schema(), 0).await.expect("down"),
-        [2, 1, 0]
+        [3, 2, 1, 0]
     );
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use analytics::{
-    cube::{Cube, Level},
+    cube::Cube,
     usage::{Dimension, Key, Measure, UsageQuery},
     verify::{Count, Table},
 };
