@@ -1,7 +1,8 @@
 //! Questions to the cubes.
 //!
-//! A [`UsageQuery`] is checked, turned into one statement over the coarsest cube that answers it exactly, the small one
-//! unless something names SIMs or devices (the question, active SIMs, or what the caller was granted), run, and read back as a [`UsageAnswer`] with rows, totals and provenance. What no cube can answer exactly is refused.
+//! A [`UsageQuery`] is checked, turned into one statement over the coarsest cube that answers it exactly, run, and
+//! read back as a [`UsageAnswer`] with rows, totals and provenance. What no cube can answer exactly is refused. The cube is
+//! the small one unless something names SIMs or devices: the question, active SIMs, or what the caller was granted.
 //!
 //! **The tenant cannot be forgotten.** Every tenant-facing statement of this crate is made by the builder in the
 //! private module `scoped`, the only place that reads a cube for a tenant: it takes a [`domain::Scope`], puts the tenant and

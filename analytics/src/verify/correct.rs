@@ -1,8 +1,9 @@
 //! Correcting a cube from what it is summed up from.
 //!
 //! What is missing or too much in a cell is entered as a signed row: nothing is deleted, no partition is swapped, readers see
-//! the old or the new sum. What is entered into a full cube reaches the small ones by their views, as what intake inserts does; so
-//! a small cube that was right all the while is not until it is corrected itself. A cell that should not be there stays with sums of zero, which no answer shows. A correction that is
+//! the old or the new sum. A cell that should not be there stays with sums of zero, which no answer shows. What is entered into
+//! a full cube reaches the small ones by their views, as what intake inserts does; so a small cube that was right while
+//! the full one was not is wrong until it is corrected after it. A correction that is
 //! cut short is finished by the next one.
 
 use std::ops::AddAssign;

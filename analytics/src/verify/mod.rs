@@ -87,10 +87,11 @@ impl Table {
     pub const fn finer(cube: Cube) -> Self {
         match cube {
             Cube::Full(Level::Hour) => Self::Records,
-            Cube::Full(Level::Day) => Self::Cube(Cube::Full(Level::Hour)),
+            Cube::Full(Level::Day) | Cube::Small(Level::Hour) => {
+                Self::Cube(Cube::Full(Level::Hour))
+            }
             Cube::Full(Level::Month) => Self::Cube(Cube::Full(Level::Day)),
             Cube::Full(Level::Year) => Self::Cube(Cube::Full(Level::Month)),
-            Cube::Small(Level::Hour) => Self::Cube(Cube::Full(Level::Hour)),
             Cube::Small(Level::Day) => Self::Cube(Cube::Small(Level::Hour)),
             Cube::Small(Level::Month) => Self::Cube(Cube::Small(Level::Day)),
             Cube::Small(Level::Year) => Self::Cube(Cube::Small(Level::Month)),

@@ -13,15 +13,15 @@ use crate::cube::{Cube, Level};
 
 /// What makes a cell besides tenant and period, in the form of [`rows`].
 pub(super) const KEY: &str = "customer, sim, device, network, rat, service, source";
+/// The same with texts that any client can read.
+pub(super) const PLAIN_KEY: &str = "customer, sim, device, CAST(network, 'String') AS network, CAST(rat, 'String') AS rat, \
+                                    CAST(service, 'String') AS service, CAST(source, 'String') AS source";
 /// Those of its columns that are texts.
 pub(super) const TEXTS: &str = "network, rat, service, source";
 /// Stands for a SIM or a device that is not known.
 const NOBODY: &str = "toUUID('00000000-0000-0000-0000-000000000000')";
 /// The receipt of the newest record.
 const RECEIPT: &str = ", CAST(received_at, 'DateTime64(3, \\'UTC\\')') AS receipt";
-/// The same with texts that any client can read.
-pub(super) const PLAIN_KEY: &str = "customer, sim, device, CAST(network, 'String') AS network, CAST(rat, 'String') AS rat, \
-                                    CAST(service, 'String') AS service, CAST(source, 'String') AS source";
 
 /// Each measure as answers name it, and as [`rows`] does.
 pub(super) const MEASURES: [(&str, &str); 4] = [
