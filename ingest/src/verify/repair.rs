@@ -227,7 +227,7 @@ impl Repair<'_> {
             match uneven.first() {
                 None => {
                     self.correct(&still, Cube::Full(Level::Hour), tenant, recent)
-                        .await?
+                        .await?;
                 }
                 Some(hour) => self.refuse_hours(Table::Records, tenant, from, &uneven, hour),
             }
