@@ -84,7 +84,7 @@ impl Battery {
             let (again, kept) = world.ask(self.caller, document, json!({})).await;
             assert_eq!(again, answer, "{:?}: {document}", self.caller);
             let answer = String::from_utf8_lossy(&answer);
-            let is_versioned = !document.contains("ingest") && !document.contains("recordFate");
+            let is_versioned = !document.contains("ingest");
             let must_be_kept = is_versioned
                 && !answer.starts_with("{\"errors\"")
                 && !answer.contains("\"errors\":[");
