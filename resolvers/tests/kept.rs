@@ -339,7 +339,7 @@ async fn ten_thousand_questions_of_ten_thousand_callers_stay_within_the_bound() 
             .ask_as(claims.expect("claims"), &question, json!({}))
             .await
     };
-    let asked = stream::iter(0..10_000).map(|n| ask(n)).buffer_unordered(4);
+    let asked = stream::iter(0..10_000).map(ask).buffer_unordered(4);
     let kept: usize = asked
         .map(|(_, kept)| usize::from(kept))
         .fold(0, async |a, b| a + b)

@@ -92,7 +92,7 @@ async fn a_revoked_grant_a_closed_switch_and_an_expired_token_end_with_the_next_
     );
     let devices = "{ devices(first: 5) { nodes { name } } }";
     let sees_one = |told: &Value| rows(told) == Some(1);
-    let sees_none = |told: &Value| rows(told) == Some(0);
+    let is_blind = |told: &Value| rows(told) == Some(0);
     let is_forbidden = |told: &Value| code(told) == "FORBIDDEN";
     let is_nobody = |told: &Value| code(told) == "UNAUTHENTICATED";
 
@@ -105,11 +105,11 @@ async fn a_revoked_grant_a_closed_switch_and_an_expired_token_end_with_the_next_
         question: devices,
         token: &viewer,
         before: &sees_one,
-        after: &sees_none,
+        after: &is_blind,
     };
     revoked
         .meets(&server, async {
-            drop(change(&server, &admin, &revoke).await)
+            drop(change(&server, &admin, &revoke).await);
         })
         .await;
 
@@ -123,7 +123,7 @@ async fn a_revoked_grant_a_closed_switch_and_an_expired_token_end_with_the_next_
     };
     closed
         .meets(&server, async {
-            drop(change(&server, &admin, &switch(false)).await)
+            drop(change(&server, &admin, &switch(false)).await);
         })
         .await;
 
@@ -134,7 +134,7 @@ async fn a_revoked_grant_a_closed_switch_and_an_expired_token_end_with_the_next_
         subject: None,
     };
     let (brief, expires) = program.token_for(&claims, Duration::from_secs(4));
-    let expired = End {
+    let outdated = End {
         question: devices,
         token: &brief,
         before: &sees_one,
@@ -144,7 +144,7 @@ async fn a_revoked_grant_a_closed_switch_and_an_expired_token_end_with_the_next_
         let left = expires - SystemClock.now();
         tokio::time::sleep(left.to_std().unwrap_or_default()).await;
     };
-    expired.meets(&server, expiry).await;
+    outdated.meets(&server, expiry).await;
 }
 
 /// The same question over and over, so that it is kept.

@@ -154,7 +154,7 @@ impl Program {
         let key = DevelopmentKey::open(self.data.path()).expect("the key");
         let now = SystemClock.now();
         let issued = now - TimeDelta::hours(1);
-        let ttl = Duration::from_hours(1) + valid - LEEWAY;
+        let ttl = (Duration::from_hours(1) + valid).saturating_sub(LEEWAY);
         let token = key.sign(claims, "simcube", issued, ttl).expect("signed");
         // It is over when its second, of which it names none but whole ones, is.
         (token, now + valid)
