@@ -7,7 +7,7 @@ mod store;
 use std::collections::HashMap;
 
 pub use model::Assignment;
-pub(crate) use store::links;
+pub(crate) use store::linked;
 
 use crate::{
     Permission, ReadCx, Result,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use futures::future::try_join;
 use sea_orm::Value;
 use uuid::Uuid;
 
@@ -10,6 +11,7 @@ use super::Assignment;
 use crate::{
     Permission, ReadCx, Result,
     id::Id,
+    list::Listed,
     row::{Columns, Decode},
     sql::{Sql, Visible, push_segments, uuids},
 };
@@ -79,9 +81,39 @@ impl Decode for Stay {
     }
 }
 
-/// Which SIM is in which device at this moment, of those whose `column` is one of `ids`. What is to come is looked at too:
-/// an answer is good until the first of it.
-pub(crate) async fn links(cx: &ReadCx, column: &str, ids: Value) -> Result<Vec<(Uuid, Uuid)>> {
+/// Which SIM is in which device at this moment, of those whose `column` is one of `ids`, and what is on the `other` side of these links as
+/// far as the caller may see it; both are asked for together.
+///
+/// # Errors
+/// `FORBIDDEN` when the other side is closed to the caller.
+pub(crate) async fn linked<T: Listed, I: Id>(
+    cx: &ReadCx,
+    (column, other): (&str, &str),
+    ids: Value,
+) -> Result<(Vec<(Uuid, Uuid)>, HashMap<I, T>)> {
+    let mut sql = T::scoped(cx)?;
+    sql.push(&format!(
+        " AND {} = ANY(ARRAY(SELECT {other} FROM sim_device WHERE tenant_id = ",
+        T::ID
+    ));
+    sql.bind(cx.scope().tenant().uuid())
+        .push(" AND ")
+        .push_any(column, ids.clone());
+    push_not_over(&mut sql, cx.now());
+    sql.push("))");
+    let (links, rows) = try_join(links(cx, column, ids), cx.select::<T>(sql)).await?;
+    let rows = rows.into_iter().map(|row| (I::new(row.uuid()), row));
+    Ok((links, rows.collect()))
+}
+
+fn push_not_over(sql: &mut Sql, now: DateTime<Utc>) {
+    sql.push(" AND coalesce(upper(valid), 'infinity') > ")
+        .bind(now)
+        .push("::timestamptz");
+}
+
+/// Which SIM is in which device at this moment. What is to come is looked at too: an answer is good until the first of it.
+async fn links(cx: &ReadCx, column: &str, ids: Value) -> Result<Vec<(Uuid, Uuid)>> {
     let now = cx.now();
     let mut sql = Sql::new(
         "SELECT sim_id, device_id, nullif(lower(valid), '-infinity'), nullif(upper(valid), 'infinity') \
@@ -90,9 +122,7 @@ pub(crate) async fn links(cx: &ReadCx, column: &str, ids: Value) -> Result<Vec<(
     sql.bind(cx.scope().tenant().uuid())
         .push(" AND ")
         .push_any(column, ids);
-    sql.push(" AND coalesce(upper(valid), 'infinity') > ")
-        .bind(now)
-        .push("::timestamptz");
+    push_not_over(&mut sql, now);
     let stays: Vec<Stay> = cx.select(sql).await?;
     let bounds = stays.iter().flat_map(|stay| [stay.from, stay.to]).flatten();
     if let Some(next) = bounds.filter(|bound| *bound > now).min() {

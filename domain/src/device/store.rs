@@ -8,7 +8,7 @@ use super::{Connectivity, Device, DeviceCondition, DeviceOrderField, filter};
 use crate::{
     Permission, ReadCx, Result, assignment,
     id::{DeviceId, SimId},
-    list::{self, Listed, SortColumn, lists, sort_moment},
+    list::{Listed, SortColumn, lists, sort_moment},
     row::{Columns, Decode},
     sql::{Sql, Visible, push_segments, uuids},
 };
@@ -70,9 +70,8 @@ impl Listed for Device {
 pub(super) async fn by_sims(cx: &ReadCx, sims: &[SimId]) -> Result<HashMap<SimId, Device>> {
     cx.scope().require(Permission::DevicesRead)?;
     let sims = sims.iter().map(|id| id.uuid());
-    let links = assignment::links(cx, "sim_id", uuids(sims)).await?;
-    let ids: Vec<DeviceId> = links.iter().map(|(_, id)| DeviceId::new(*id)).collect();
-    let devices: HashMap<DeviceId, Device> = list::by_ids(cx, &ids).await?;
+    let sides = ("sim_id", "device_id");
+    let (links, devices) = assignment::linked::<Device, DeviceId>(cx, sides, uuids(sims)).await?;
     let pair = |(sim, device): (Uuid, Uuid)| {
         let device = devices.get(&DeviceId::new(device))?;
         Some((SimId::new(sim), device.clone()))

@@ -9,7 +9,7 @@ use crate::{
     Permission, ReadCx, Result, assignment,
     id::{DeviceId, SimId},
     identifier::Iccid,
-    list::{self, Listed, SortColumn, lists, sort_moment},
+    list::{Listed, SortColumn, lists, sort_moment},
     row::{Columns, Decode},
     sql::{Sql, Visible, push_segments, texts, uuids},
 };
@@ -87,9 +87,8 @@ pub(super) async fn by_devices(
 ) -> Result<HashMap<DeviceId, Vec<Sim>>> {
     cx.scope().require(Permission::SimsRead)?;
     let devices = devices.iter().map(|id| id.uuid());
-    let links = assignment::links(cx, "device_id", uuids(devices)).await?;
-    let ids: Vec<SimId> = links.iter().map(|(sim, _)| SimId::new(*sim)).collect();
-    let sims: HashMap<SimId, Sim> = list::by_ids(cx, &ids).await?;
+    let sides = ("device_id", "sim_id");
+    let (links, sims) = assignment::linked::<Sim, SimId>(cx, sides, uuids(devices)).await?;
     let mut found: HashMap<_, Vec<Sim>> = HashMap::new();
     for (sim, device) in links {
         let sims_of = found.entry(DeviceId::new(device)).or_default();
