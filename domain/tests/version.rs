@@ -77,4 +77,14 @@ async fn the_same_version_is_of_the_same_data() {
     slow.batch_execute("COMMIT").await.expect("committed");
     let row = client.query_one(look, &[]).await.expect("a look");
     assert!(!seen.contains_key(&row.get::<_, Option<String>>(0)));
+    // Whoever works on an older snapshot is not disturbed by marks that came since.
+    let earlier = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM customer";
+    slow.batch_execute(earlier).await.expect("begun");
+    let between = "UPDATE customer SET phone = 'between' WHERE slug = 'c0'";
+    client.batch_execute(between).await.expect("written");
+    let before = client.query_one(look, &[]).await.expect("a look");
+    let late = "UPDATE customer SET phone = 'late' WHERE slug = 'c1'; COMMIT";
+    slow.batch_execute(late).await.expect("written");
+    let after = client.query_one(look, &[]).await.expect("a look");
+    assert_ne!(before.get::<_, String>(0), after.get::<_, String>(0));
 }

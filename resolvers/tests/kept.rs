@@ -308,7 +308,7 @@ async fn staff_leave_a_trace_when_they_are_told_again() {
     }
     world.by_hand("REVOKE INSERT ON audit FROM simcube_app");
     let asked = json!({ "query": ask, "variables": {} }).to_string();
-    let question = service::Question::new(World::claims(STAFF), asked.into());
+    let question = service::Question::new(World::claims(STAFF), "test", asked.into());
     assert!(
         world.entry.recall(&question).await.is_err(),
         "no trace, no answer"

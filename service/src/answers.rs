@@ -21,14 +21,15 @@ const ENTRY: usize = 512;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Question {
     claims: VerifiedClaims,
+    /// By which way it comes: the same bytes may mean something else by another one.
+    way: &'static str,
     asked: Bytes,
 }
 
 impl Question {
-    /// What the caller of a verified token asks. Two questions whose answers may differ have different bytes, also when they come
-    /// by different surfaces.
-    pub fn new(claims: VerifiedClaims, asked: Bytes) -> Self {
-        Self { claims, asked }
+    /// What the caller of a verified token asks, by this way. Two questions by one way whose answers may differ have different bytes.
+    pub fn new(claims: VerifiedClaims, way: &'static str, asked: Bytes) -> Self {
+        Self { claims, way, asked }
     }
 
     /// Who asks.
@@ -109,7 +110,7 @@ fn own(bytes: &Bytes) -> Bytes {
 }
 
 fn weight(question: &Question, kept: &Arc<Kept>) -> u32 {
-    let Question { claims, asked } = question;
+    let Question { claims, asked, .. } = question;
     let texts = asked.len() + claims.bytes() + kept.operation.len() + kept.answer.len();
     u32::try_from(ENTRY + texts).unwrap_or(u32::MAX)
 }

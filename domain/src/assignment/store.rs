@@ -99,9 +99,10 @@ pub(crate) async fn linked<T: Listed, I: Id>(
     sql.bind(cx.scope().tenant().uuid())
         .push(" AND ")
         .push_any(column, ids.clone());
-    push_not_over(&mut sql, cx.now());
+    let now = cx.now();
+    push_not_over(&mut sql, now);
     sql.push("))");
-    let (links, rows) = try_join(links(cx, column, ids), cx.select::<T>(sql)).await?;
+    let (links, rows) = try_join(links(cx, now, column, ids), cx.select::<T>(sql)).await?;
     let rows = rows.into_iter().map(|row| (I::new(row.uuid()), row));
     Ok((links, rows.collect()))
 }
@@ -112,9 +113,13 @@ fn push_not_over(sql: &mut Sql, now: DateTime<Utc>) {
         .push("::timestamptz");
 }
 
-/// Which SIM is in which device at this moment. What is to come is looked at too: an answer is good until the first of it.
-async fn links(cx: &ReadCx, column: &str, ids: Value) -> Result<Vec<(Uuid, Uuid)>> {
-    let now = cx.now();
+/// Which SIM is in which device `now`. What is to come is looked at too: an answer is good until the first of it.
+async fn links(
+    cx: &ReadCx,
+    now: DateTime<Utc>,
+    column: &str,
+    ids: Value,
+) -> Result<Vec<(Uuid, Uuid)>> {
     let mut sql = Sql::new(
         "SELECT sim_id, device_id, nullif(lower(valid), '-infinity'), nullif(upper(valid), 'infinity') \
          FROM sim_device WHERE tenant_id = ",

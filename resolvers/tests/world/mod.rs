@@ -167,7 +167,7 @@ impl World {
         variables: Value,
     ) -> (Bytes, bool) {
         let asked = json!({ "query": query, "variables": variables });
-        let question = Question::new(claims, asked.to_string().into());
+        let question = Question::new(claims, "test", asked.to_string().into());
         if let Some(answer) = self.entry.recall(&question).await.expect("asked") {
             return (answer, true);
         }
@@ -182,18 +182,34 @@ impl World {
         (answer, false)
     }
 
-    async fn execute(
+    async fn execute(&self, session: Session, query: &str, variables: Value) -> Response {
+        let variables = async_graphql::Variables::from_json(variables);
+        let request = async_graphql::Request::new(query).variables(variables);
+        self.execute_request(session, request).await
+    }
+
+    async fn execute_request(
         &self,
         session: Session,
-        query: &str,
-        variables: Value,
-    ) -> async_graphql::Response {
-        let variables = async_graphql::Variables::from_json(variables);
-        let mut document = async_graphql::Request::new(query).variables(variables);
-        match self.api.admit(&mut document) {
-            Ok(()) => self.api.execute(session, document).await,
+        mut request: async_graphql::Request,
+    ) -> Response {
+        match self.api.admit(&mut request) {
+            Ok(()) => self.api.execute(session, request).await,
             Err(refusal) => *refusal,
         }
+    }
+
+    /// A new answer to any request.
+    pub(crate) async fn run_request(
+        &self,
+        caller: Caller,
+        request: async_graphql::Request,
+    ) -> Value {
+        let session = self.entry.enter(&Self::claims(caller), "test").await;
+        let response = self
+            .execute_request(session.expect("entered"), request)
+            .await;
+        serde_json::to_value(response).expect("json")
     }
 
     /// A new answer, whatever is kept, and how many statements and round trips of Postgres it took.

@@ -42,7 +42,7 @@ pub(super) async fn post(
     let outcome = async {
         let claims = app.authenticate(&headers).await?;
         let body = receive(&headers, body, app.http().graphql_body_bytes).await?;
-        let question = Question::new(claims, body.clone());
+        let question = Question::new(claims, "POST /graphql", body.clone());
         answer(&app, question, &Method::POST, &form, || read_body(&body)).await
     };
     outcome.await.unwrap_or_else(|failure| form.refuse(failure))
@@ -65,8 +65,7 @@ pub(super) async fn get(
     let outcome = async {
         let claims = app.authenticate(&headers).await?;
         let query = query.unwrap_or_default();
-        // No body of a POST request begins like this.
-        let question = Question::new(claims, format!("GET {query}").into());
+        let question = Question::new(claims, "GET /graphql", query.clone().into());
         answer(&app, question, &Method::GET, &form, || read_query(&query)).await
     };
     outcome.await.unwrap_or_else(|failure| form.refuse(failure))

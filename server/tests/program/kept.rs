@@ -212,6 +212,17 @@ async fn an_answer_that_is_told_again_is_the_same_in_every_byte_by_every_way() {
         assert_eq!(body, first.1);
         assert_ne!(id, first.2);
     }
+    // The same bytes by another way are another question.
+    let query = "query=%7Bme%7Brole%7D%7D";
+    let url = format!("{}/graphql", server.url);
+    let got = client().get(format!("{url}?{query}")).bearer_auth(&admin);
+    let (status, _, _) = answer(got).await;
+    assert_eq!(status, StatusCode::OK);
+    for body in [query.to_owned(), format!("GET {query}")] {
+        let post = client().post(&url).bearer_auth(&admin).body(body);
+        let (status, _, told) = answer(post.header("content-type", "application/json")).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{told}");
+    }
     // A mutation is made each time that it is asked for, and what was a query's is none of its.
     let mutation =
         "mutation { createLabelDefinition(input: { key: \"again\" }) { userErrors { code } } }";
