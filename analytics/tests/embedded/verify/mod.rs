@@ -3,6 +3,8 @@
 mod batch;
 mod cell;
 
+use std::collections::BTreeSet;
+
 use analytics::{
     CdrRow, System,
     cube::{Cube, Level},
@@ -408,6 +410,37 @@ async fn the_year_knows_the_newest_receipt_again_after_a_correction() {
     assert_eq!(corrected.added, Count::default());
     world.agrees().await;
     assert_eq!(newest().await, known);
+}
+
+#[tokio::test]
+async fn each_customer_is_told_of_its_own_newest_receipt() {
+    let world = world().await;
+    let customers: BTreeSet<_> = world.rows.iter().map(|row| row.customer).collect();
+    assert!(customers.len() > 1);
+    for customer in customers {
+        let customer = customer.map_or(Uuid::nil(), |id| id.uuid());
+        for (cube, rows) in [
+            (Cube::Full(Level::Year), "usage_year UPDATE"),
+            (Cube::Small(Level::Year), "usage_small UPDATE"),
+        ] {
+            let grain = if cube == Cube::Small(Level::Year) {
+                " AND grain = 'year'"
+            } else {
+                ""
+            };
+            let sql = format!(
+                "ALTER TABLE {rows} received_at = received_at - 1000 WHERE customer = '{customer}'{grain} SETTINGS mutations_sync = 1"
+            );
+            world.db.run(&sql).await;
+            let seen = world.compare().await.differences;
+            assert!(
+                seen.iter().any(|d| d.receipt && d.cube == cube),
+                "{sql}: {seen:?}"
+            );
+            assert!(world.correct(cube).await.cells > 0, "{sql}");
+            world.agrees().await;
+        }
+    }
 }
 
 #[tokio::test]
