@@ -3,8 +3,6 @@
 mod batch;
 mod cell;
 
-use std::collections::BTreeSet;
-
 use analytics::{
     CdrRow, System,
     cube::{Cube, Level},
@@ -415,9 +413,20 @@ async fn the_year_knows_the_newest_receipt_again_after_a_correction() {
 #[tokio::test]
 async fn each_customer_is_told_of_its_own_newest_receipt() {
     let world = world().await;
-    let customers: BTreeSet<_> = world.rows.iter().map(|row| row.customer).collect();
-    assert!(customers.len() > 1);
-    for customer in customers {
+    // Another one, and nobody, whose records came earlier.
+    let (other, earlier) = (CustomerId::new(Uuid::from_u128(8)), month(3));
+    let of_others: Vec<CdrRow> = [Some(other), None]
+        .into_iter()
+        .zip(10_000..)
+        .map(|(customer, n)| CdrRow {
+            customer,
+            ..record(world.tenant, batch(), n, earlier)
+        })
+        .collect();
+    world.db.run(&insert(&of_others)).await;
+    world.agrees().await;
+    let customers = world.rows.iter().take(1).chain(&of_others);
+    for customer in customers.map(|row| row.customer) {
         let customer = customer.map_or(Uuid::nil(), |id| id.uuid());
         for (cube, rows) in [
             (Cube::Full(Level::Year), "usage_year UPDATE"),
