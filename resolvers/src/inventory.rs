@@ -62,7 +62,7 @@ pub(crate) struct Item<I: Inventory> {
 #[derive(Clone)]
 pub(crate) struct Fetched<I: Inventory> {
     customer: Option<Option<Customer>>,
-    counterpart: Option<Option<I::Shown>>,
+    counterpart: Option<Option<Arc<I::Shown>>>,
     labels: Option<Arc<[Label]>>,
 }
 
@@ -176,14 +176,14 @@ impl<I: Inventory> Item<I> {
 
     /// The same, if it was fetched.
     pub(crate) fn counterpart_at_hand(&self) -> Option<Option<&I::Shown>> {
-        self.fetched.counterpart.as_ref().map(Option::as_ref)
+        self.fetched.counterpart.as_ref().map(Option::as_deref)
     }
 }
 
 /// Relations of SIMs or devices, as they are shown; none of those that were not fetched.
 pub(crate) struct Related<I: Inventory> {
     customers: Option<HashMap<CustomerId, Customer>>,
-    counterparts: Option<HashMap<I, I::Shown>>,
+    counterparts: Option<HashMap<I, Arc<I::Shown>>>,
     labels: Option<HashMap<I, Arc<[Label]>>>,
 }
 
@@ -204,7 +204,9 @@ impl<I: Inventory> Related<I> {
         let (listing, found) = service::inventory(session, question, wants).await?;
         let related = Self {
             customers: found.customers.map(|found| shown(found, Into::into)),
-            counterparts: found.counterparts.map(|found| shown(found, I::show)),
+            counterparts: found
+                .counterparts
+                .map(|found| shown(found, |it| Arc::new(I::show(it)))),
             labels: found.labels.map(|found| shown(found, shared)),
         };
         Ok((listing, related))

@@ -427,7 +427,7 @@ async fn each_customer_is_told_of_its_own_newest_receipt() {
     world.agrees().await;
     let customers = world.rows.iter().take(1).chain(&of_others);
     for customer in customers.map(|row| row.customer) {
-        let customer = customer.map_or(Uuid::nil(), |id| id.uuid());
+        let customer = customer.map_or(Uuid::nil(), CustomerId::uuid);
         for (cube, rows) in [
             (Cube::Full(Level::Year), "usage_year UPDATE"),
             (Cube::Small(Level::Year), "usage_small UPDATE"),
