@@ -3,7 +3,10 @@
 use std::fmt;
 
 use chrono::{DateTime, Datelike, DurationRound as _, TimeDelta, TimeZone, Timelike, Utc};
-use domain::{Error, Period, Result, usage::Dimension};
+use domain::{
+    Error, Period, Result,
+    usage::{Dimension, Known},
+};
 
 /// A cube, by the width of its periods. Cells of a full one are known by every dimension, those of a small one by all but
 /// SIM and device, so that it stays small however large the fleet is.
@@ -46,11 +49,14 @@ impl Cube {
         }
     }
 
-    /// Whether its cells are known by this dimension.
+    /// Whether its cells are known by this dimension, or by what tells it.
     pub const fn knows(self, dimension: Dimension) -> bool {
-        match self {
-            Self::Full(_) => true,
-            Self::Small(_) => !matches!(dimension, Dimension::Sim | Dimension::Device),
+        match (self, dimension.entry().known) {
+            (Self::Full(_), _) | (Self::Small(_), Known::Network) => true,
+            (Self::Small(_), Known::Cells(_)) => {
+                !matches!(dimension, Dimension::Sim | Dimension::Device)
+            }
+            (Self::Small(_), Known::Sim) => false,
         }
     }
 
@@ -74,6 +80,15 @@ impl Cube {
             Self::Small(Level::Year) => Some("grain = 'year'"),
         }
     }
+}
+
+/// A table that answers come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Sums.
+    Cube(Cube),
+    /// The records themselves.
+    Records,
 }
 
 impl fmt::Display for Cube {
@@ -165,6 +180,18 @@ impl Level {
         };
         let last = period.to() - TimeDelta::nanoseconds(1);
         Period::new(at(period.from())?.from(), at(last)?.to())
+    }
+
+    /// The whole periods of this level that lie within `period`, as one; none when there is none.
+    pub(crate) fn within(self, period: Period) -> Option<Period> {
+        let around = self.period_at(period.from())?;
+        let from = if around.from() == period.from() {
+            around.from()
+        } else {
+            around.to()
+        };
+        let to = self.period_at(period.to())?.from();
+        Period::new(from, to).ok()
     }
 
     /// A period in pieces of which each holds whole periods of this level: days, months or years.

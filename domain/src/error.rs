@@ -6,6 +6,8 @@
 
 use strum::{AsRefStr, Display, EnumMessage, VariantArray};
 
+use crate::Period;
+
 /// Stable machine code of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr, EnumMessage, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
@@ -63,6 +65,8 @@ pub struct Details {
     pub actual: Option<u64>,
     /// What would do instead.
     pub suggestion: Option<String>,
+    /// The period that would do instead.
+    pub period: Option<Period>,
 }
 
 /// Result of every fallible domain function.
@@ -161,6 +165,13 @@ impl Error {
     #[must_use]
     pub fn suggest(mut self, suggestion: impl Into<String>) -> Self {
         self.details_mut().suggestion = Some(suggestion.into());
+        self
+    }
+
+    /// Says which period would do instead.
+    #[must_use]
+    pub fn would_do(mut self, period: Period) -> Self {
+        self.details_mut().period = Some(period);
         self
     }
 

@@ -6,6 +6,7 @@
 
 pub mod assignment;
 pub mod audit;
+pub mod calendar;
 pub mod change;
 pub mod clock;
 pub mod customer;

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use clickhouse::Row;
-use domain::{Error, Result, Scope};
+use domain::{Error, Result, Scope, usage::Kind};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Dimension, Key, Measure, Provenance, UsageAnswer, UsagePlan, UsageQuery, UsageRow, Values,
-    plan, plan::plan_by, scoped::identifies,
+    CubeQuery, Dimension, Fill, Group, Incomplete, Inventory, Key, Parents, Provenance, State,
+    UsageAnswer, UsagePlan, UsageRow, Values, plan,
 };
 use crate::{Store, store::fault};
 
@@ -20,25 +20,33 @@ struct Line {
     kind: u8,
     place: u64,
     parent: String,
-    bucket: u32,
+    /// Whether it is all others together.
+    rest: u8,
+    /// How many of these the limit cut off.
+    cut: u64,
     keys: Vec<String>,
-    up: i128,
-    down: i128,
-    total_records: i64,
-    sims: u64,
+    now: Vec<i128>,
+    before: Vec<i128>,
     watermark: i64,
 }
 
 impl Store {
-    /// Answers a question within what the caller may see, by one statement.
+    /// Answers a question within what the caller may see, by one statement. `inventory` has what [`CubeQuery::needs`]
+    /// names.
     ///
     /// # Errors
     /// As [`plan`]; `LIMIT_EXCEEDED` also when it needs too much memory or time.
-    pub async fn usage(&self, scope: &Scope, query: &UsageQuery) -> Result<UsageAnswer> {
-        let plan = plan(scope, query)?;
+    pub async fn usage(
+        &self,
+        scope: &Scope,
+        query: &CubeQuery,
+        inventory: &Inventory,
+        now: DateTime<Utc>,
+    ) -> Result<UsageAnswer> {
+        let plan = plan(scope, query, None, inventory, now)?;
         let lines = self.lines(&plan).await?;
         let watermark = watermark(&lines)?;
-        answer(query, &plan, watermark, lines.into_iter())
+        answer(query, &plan, watermark, lines)
     }
 
     /// Answers the same question for each of several parents (the SIMs of a page, say) by one statement. Every
@@ -49,30 +57,37 @@ impl Store {
     pub async fn usage_by(
         &self,
         scope: &Scope,
-        query: &UsageQuery,
-        parent: Dimension,
-        ids: &[Key],
+        query: &CubeQuery,
+        parents: Parents<'_>,
+        inventory: &Inventory,
+        now: DateTime<Utc>,
     ) -> Result<HashMap<Key, UsageAnswer>> {
-        let plan = plan_by(scope, query, parent, ids)?;
+        let plan = plan(scope, query, Some(parents), inventory, now)?;
         let lines = self.lines(&plan).await?;
         let watermark = watermark(&lines)?;
-        let mut by_parent: HashMap<Key, Vec<Line>> =
-            ids.iter().map(|id| (id.clone(), Vec::new())).collect();
+        let mut by_parent: HashMap<Key, Vec<Line>> = parents
+            .ids
+            .iter()
+            .map(|id| (id.clone(), Vec::new()))
+            .collect();
         for line in lines {
-            if let Some(own) = by_parent.get_mut(&key(parent, &line.parent)?) {
+            let parent = dimension_key(parents.dimension, &line.parent)?;
+            if let Some(own) = by_parent.get_mut(&parent) {
                 own.push(line);
             }
         }
-        by_parent
+        let answers = by_parent
             .into_iter()
-            .map(|(id, lines)| Ok((id, answer(query, &plan, watermark, lines.into_iter())?)))
-            .collect()
+            .map(|(id, lines)| Ok((id, answer(query, &plan, watermark, lines)?)));
+        answers.collect()
     }
 
     async fn lines(&self, plan: &UsagePlan) -> Result<Vec<Line>> {
         let query = plan.parameters.attach(self.query(plan.sql()));
+        // The inventory travels in the text.
+        let query = query.with_setting("max_query_size", "67108864");
         let mut lines: Vec<Line> = query.fetch_all().await.map_err(fault)?;
-        lines.sort_by_key(|line| line.place);
+        lines.sort_by_key(|line| (line.rest, line.place));
         Ok(lines)
     }
 }
@@ -86,68 +101,124 @@ fn watermark(lines: &[Line]) -> Result<Option<DateTime<Utc>>> {
 }
 
 fn answer(
-    query: &UsageQuery,
+    query: &CubeQuery,
     plan: &UsagePlan,
     watermark: Option<DateTime<Utc>>,
-    lines: impl Iterator<Item = Line>,
+    lines: Vec<Line>,
 ) -> Result<UsageAnswer> {
-    let mut rows = Vec::new();
-    let mut totals = values(query, 0, 0, 0, 0);
-    for line in lines.filter(|line| line.kind < 2) {
-        let values = values(query, line.up, line.down, line.total_records, line.sims);
-        if line.kind == 1 {
-            totals = values;
-        } else {
-            rows.push(row(query, &line, values)?);
+    let reader = Reader { query, plan };
+    let (mut rows, mut others) = (Vec::new(), Vec::new());
+    let mut totals = reader.values(&[]);
+    let mut previous_totals = query.compare_to.map(|_| reader.values(&[]));
+    let mut cut = 0;
+    for line in &lines {
+        cut += line.cut;
+        match (line.kind, line.rest) {
+            (0, 0) => rows.push(reader.row(line)?),
+            (0, _) => others.push(reader.row(line)?),
+            (1, _) => {
+                totals = reader.values(&line.now);
+                previous_totals = query.compare_to.map(|_| reader.values(&line.before));
+            }
+            _ => {}
         }
     }
-    if query.dimensions.is_empty() && query.grain.is_none() {
+    let mut truncated = cut > 0;
+    if query.group_by.is_empty() {
         // Nothing to group by: the whole is the only row.
         rows.push(UsageRow {
-            period_start: None,
-            keys: vec![],
-            values: totals,
+            keys: Vec::new(),
+            others: false,
+            values: totals.clone(),
+            previous: previous_totals.clone(),
         });
+    } else if !(query.others || query.top.is_some()) {
+        let skipped = (query.offset as usize).min(rows.len());
+        rows.drain(..skipped);
+        truncated = rows.len() > plan.limit as usize;
+        rows.truncate(plan.limit as usize);
     }
-    let limit = query.limit as usize;
-    let truncated = rows.len() > limit;
-    rows.truncate(limit);
+    others.sort_by(|a, b| a.keys.cmp(&b.keys));
+    if query.others {
+        rows.extend(others);
+    }
     Ok(UsageAnswer {
+        period: plan.period,
         rows,
         totals,
+        previous_totals,
         truncated,
-        provenance: provenance(query, plan, watermark),
+        closed: plan.closed.clone(),
+        provenance: provenance(plan, watermark),
     })
 }
 
-fn row(query: &UsageQuery, line: &Line, values: Values) -> Result<UsageRow> {
-    let keys = query
-        .dimensions
-        .iter()
-        .zip(&line.keys)
-        .map(|(dimension, text)| key(*dimension, text));
-    Ok(UsageRow {
-        period_start: query
-            .grain
-            .and_then(|_| DateTime::from_timestamp(line.bucket.into(), 0)),
-        keys: keys.collect::<Result<_>>()?,
-        values,
-    })
+struct Reader<'a> {
+    query: &'a CubeQuery,
+    plan: &'a UsagePlan,
 }
 
-fn values(query: &UsageQuery, up: i128, down: i128, records: i64, sims: u64) -> Values {
-    let asked = |measure| query.measures.contains(&measure);
-    Values {
-        bytes_up: asked(Measure::BytesUp).then_some(up),
-        bytes_down: asked(Measure::BytesDown).then_some(down),
-        bytes_total: asked(Measure::BytesTotal).then_some(up + down),
-        records: asked(Measure::Records).then_some(records),
-        active_sims: asked(Measure::ActiveSims).then_some(sims),
+impl Reader<'_> {
+    fn row(&self, line: &Line) -> Result<UsageRow> {
+        let groups = self.query.group_by.iter().zip(&line.keys);
+        let keys = groups.map(|(group, text)| {
+            // Of all others together, an empty key of time is none.
+            if line.rest == 1 && (!group.is_time() || text.is_empty()) {
+                Ok(None)
+            } else {
+                key(group, text).map(Some)
+            }
+        });
+        let records = line
+            .now
+            .get(State::Records as usize)
+            .copied()
+            .unwrap_or_default();
+        let is_filled = self.query.fill == Fill::Null && records == 0 && line.rest == 0;
+        Ok(UsageRow {
+            keys: keys.collect::<Result<_>>()?,
+            others: line.rest == 1,
+            values: if is_filled {
+                Values::default()
+            } else {
+                self.values(&line.now)
+            },
+            previous: self.query.compare_to.map(|_| self.values(&line.before)),
+        })
+    }
+
+    fn values(&self, states: &[i128]) -> Values {
+        let open = self
+            .query
+            .measures
+            .iter()
+            .copied()
+            .filter(|measure| !self.plan.closed.contains(measure));
+        let open: Vec<_> = open.collect();
+        Values::of(&open, |state| {
+            states.get(state as usize).copied().unwrap_or_default()
+        })
     }
 }
 
-fn key(dimension: Dimension, text: &str) -> Result<Key> {
-    if !identifies(dimension) {
+fn key(group: &Group, text: &str) -> Result<Key> {
+    let damaged = || Error::internal("a key of an answer can't be read");
+    Ok(match group {
+        Group::Dimension(dimension) => dimension_key(*dimension, text)?,
+        Group::Time(_) => {
+            let seconds = text.parse().map_err(Error::internal)?;
+            Key::Moment(DateTime::from_timestamp(seconds, 0).ok_or_else(damaged)?)
+        }
+        Group::TimePart(_) => Key::Number(text.parse().map_err(Error::internal)?),
+        Group::SimLabel(_) | Group::DeviceLabel(_) => match text.strip_prefix('=') {
+            Some(value) => Key::Text(value.to_owned()),
+            None => Key::None,
+        },
+    })
+}
+
+fn dimension_key(dimension: Dimension, text: &str) -> Result<Key> {
+    if dimension.entry().kind == Kind::Text {
         return Ok(Key::Text(text.to_owned()));
     }
     // The watermark's line has no parent; it reads as nobody's.
@@ -159,22 +230,15 @@ fn key(dimension: Dimension, text: &str) -> Result<Key> {
     Ok(if id.is_nil() { Key::None } else { Key::Id(id) })
 }
 
-fn provenance(
-    query: &UsageQuery,
-    plan: &UsagePlan,
-    watermark: Option<DateTime<Utc>>,
-) -> Provenance {
-    let reason = match watermark {
-        None => Some("no usage has been received yet".to_owned()),
-        Some(watermark) if query.period.to() > watermark => {
-            Some("the period reaches beyond the newest record received".to_owned())
-        }
+fn provenance(plan: &UsagePlan, watermark: Option<DateTime<Utc>>) -> Provenance {
+    let incomplete = match watermark {
+        None => Some(Incomplete::NothingReceived),
+        Some(watermark) if plan.period.to() > watermark => Some(Incomplete::PeriodRunning),
         Some(_) => None,
     };
     Provenance {
-        table: plan.table(),
+        tables: plan.tables().to_vec(),
         watermark,
-        complete: reason.is_none(),
-        reason,
+        incomplete,
     }
 }

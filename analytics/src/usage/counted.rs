@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::scoped::{Parameter, Scoped};
 use crate::{
     Store,
-    cube::{Cube, Level},
+    cube::{Cube, Level, Table},
     store::fault,
 };
 
@@ -41,8 +41,8 @@ impl CountedUsage for Store {
         let hours = Cube::Full(Level::Hour);
         let hours = scoped.own(
             "sim, period, records",
-            hours,
-            [0, u32::MAX],
+            Table::Cube(hours),
+            &[[0, u32::MAX]],
             std::slice::from_ref(&wanted),
         );
         let hours = format!(

@@ -1,21 +1,27 @@
 //! Which usage is asked for.
 
-use domain::{Error, Result};
+use domain::{
+    Error, Result,
+    usage::{Attribution, Dimension, Kind},
+};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Dimension, Key, UsageLimits,
-    scoped::{Parameter, Parameters, column, identifies},
+    Key, Need, UsageLimits,
+    limit::check_tree,
+    scoped::{Parameter, Parameters},
 };
 
 /// A tree of conditions on dimensions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Filter {
     /// All of these hold; true when there are none.
-    And(Vec<Filter>),
+    And(Vec<Self>),
     /// Any of these holds; false when there are none.
-    Or(Vec<Filter>),
+    Or(Vec<Self>),
     /// This does not hold.
-    Not(Box<Filter>),
+    Not(Box<Self>),
     /// The dimension has one of these values; false when there are none.
     In {
         /// The dimension.
@@ -35,42 +41,34 @@ impl Filter {
         }
     }
 
+    /// What has to be looked up in the inventory for it.
+    pub(super) fn needs(&self, attribution: Attribution) -> Vec<Need> {
+        let dimensions = self.dimensions();
+        dimensions
+            .into_iter()
+            .filter_map(|dimension| Need::of(dimension, attribution))
+            .collect()
+    }
+
     /// # Errors
     /// `LIMIT_EXCEEDED` when the tree is too deep or too large.
     pub(super) fn check_size(&self) -> Result<()> {
-        let (mut nodes, mut values) = (0, 0);
-        // Depth first with a stack of its own: the tree may be as deep as the client likes.
-        let mut open = vec![(self, 1)];
-        while let Some((filter, depth)) = open.pop() {
-            nodes += 1;
-            match filter {
-                Self::And(parts) | Self::Or(parts) => {
-                    open.extend(parts.iter().map(|part| (part, depth + 1)));
-                }
-                Self::Not(part) => open.push((part, depth + 1)),
-                Self::In { values: some, .. } => values += some.len(),
-            }
-            for (what, limit, actual) in [
-                ("levels", UsageLimits::FILTER_DEPTH, depth),
-                ("conditions", UsageLimits::FILTER_NODES, nodes),
-                ("values", UsageLimits::FILTER_VALUES, values),
-            ] {
-                if actual > limit {
-                    let text = format!("a usage filter has at most {limit} {what}");
-                    return Err(Error::limit(text, limit as u64, actual as u64));
-                }
-            }
-        }
-        Ok(())
+        check_tree("a usage filter", self, |part| match part {
+            Self::And(parts) | Self::Or(parts) => (parts.iter().collect(), 0),
+            Self::Not(part) => (vec![&**part], 0),
+            Self::In { values, .. } => (Vec::new(), values.len()),
+        })
     }
 
-    /// The condition as SQL; values become parameters.
-    pub(super) fn sql(&self, parameters: &mut Parameters) -> Result<String> {
-        let join = |parts: &[Self], word: &str, none: &str, parameters: &mut Parameters| {
-            let parts = parts
-                .iter()
-                .map(|part| part.sql(parameters))
-                .collect::<Result<Vec<_>>>()?;
+    /// The condition as SQL; values become parameters. `column` is the expression of a dimension.
+    pub(super) fn sql(
+        &self,
+        parameters: &mut Parameters,
+        column: &impl Fn(Dimension) -> String,
+    ) -> Result<String> {
+        let mut join = |parts: &[Self], word: &str, none: &str| {
+            let parts = parts.iter().map(|part| part.sql(parameters, column));
+            let parts = parts.collect::<Result<Vec<_>>>()?;
             Ok(if parts.is_empty() {
                 none.to_owned()
             } else {
@@ -78,10 +76,10 @@ impl Filter {
             })
         };
         match self {
-            Self::And(parts) => join(parts, " AND ", "true", parameters),
-            Self::Or(parts) => join(parts, " OR ", "false", parameters),
-            Self::Not(part) => Ok(format!("NOT {}", part.sql(parameters)?)),
-            Self::In { dimension, values } => is_in(*dimension, values, parameters),
+            Self::And(parts) => join(parts, " AND ", "true"),
+            Self::Or(parts) => join(parts, " OR ", "false"),
+            Self::Not(part) => Ok(format!("NOT {}", part.sql(parameters, column)?)),
+            Self::In { dimension, values } => is_in(*dimension, values, parameters, column),
         }
     }
 }
@@ -94,28 +92,26 @@ pub(super) fn is_in(
     dimension: Dimension,
     values: &[Key],
     parameters: &mut Parameters,
+    column: &impl Fn(Dimension) -> String,
 ) -> Result<String> {
     // In the cubes the nil id stands for none, which is asked for as `Key::None`; nothing has it as its own.
     let nobody = Key::Id(uuid::Uuid::nil());
-    let values: Vec<&Key> = values.iter().filter(|key| **key != nobody).collect();
-    if values.is_empty() {
-        return Ok("false".into());
-    }
-    let parameter = if identifies(dimension) {
-        Parameter::Uuids(
+    let values = values.iter().filter(|key| **key != nobody);
+    let parameter = match dimension.entry().kind {
+        Kind::Id => Parameter::Uuids(
             values
-                .iter()
                 .map(|key| id(dimension, key))
                 .collect::<Result<_>>()?,
-        )
-    } else {
-        Parameter::Texts(
+        ),
+        Kind::Text => Parameter::Texts(
             values
-                .iter()
                 .map(|key| text(dimension, key))
                 .collect::<Result<_>>()?,
-        )
+        ),
     };
+    if parameter.is_empty() {
+        return Ok("false".into());
+    }
     Ok(format!(
         "{} IN {}",
         column(dimension),
@@ -139,12 +135,14 @@ fn text(dimension: Dimension, key: &Key) -> Result<String> {
             if text.len() > UsageLimits::TEXT_BYTES || text.chars().any(char::is_control) =>
         {
             Err(Error::invalid(format!(
-                "no such value of the dimension {dimension:?}"
+                "no such value of the dimension {}",
+                dimension.as_ref()
             )))
         }
         Key::Text(text) => Ok(text.clone()),
         _ => Err(Error::invalid(format!(
-            "the dimension {dimension:?} is filtered by text"
+            "the dimension {} is filtered by text",
+            dimension.as_ref()
         ))),
     }
 }

@@ -1,13 +1,16 @@
 //! Questions to the cubes.
 //!
-//! A [`UsageQuery`] is checked, turned into one statement over the coarsest cube that answers it exactly, run, and
-//! read back as a [`UsageAnswer`] with rows, totals and provenance. What no cube can answer exactly is refused. The cube is
-//! the small one unless something names SIMs or devices: the question, active SIMs, or what the caller was granted.
+//! A [`CubeQuery`] is checked, turned into one statement over the coarsest tables that hold it exactly, run, and
+//! read back as a [`UsageAnswer`] with rows, totals and provenance. What no table can answer exactly is refused. The cubes are
+//! the small ones unless something names SIMs or devices: the question, active SIMs, or what the caller was granted.
+//!
+//! The steps are always these: filter, group, top, fill, having, order, offset, limit. Totals are what is left by the filter.
 //!
 //! **The tenant cannot be forgotten.** Every tenant-facing statement of this crate is made by the builder in the
 //! private module `scoped`, the only place that reads a cube for a tenant: it takes a [`domain::Scope`], puts the tenant and
 //! the caller's segments into the innermost query, and everything else works on what that lets through. Values
-//! never become part of the text: they travel as server-side parameters.
+//! never become part of the text: they travel as server-side parameters. What comes from the inventory is the exception (see
+//! [`Inventory`]).
 //!
 //! Additive measures of the children of a tenant, customer, SIM, device or network sum to their parent when the
 //! unassigned are counted too. Active SIMs do not: one SIM may be active in two groups.
@@ -15,31 +18,50 @@
 mod answer;
 mod counted;
 mod filter;
+mod having;
+mod inventory;
+mod limit;
 mod plan;
+mod query;
 mod scoped;
+mod tile;
+mod times;
 
 use chrono::{DateTime, Utc};
 use domain::{
     Period,
     id::{CustomerId, DeviceId, SimId},
 };
+use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 use uuid::Uuid;
 
-pub use domain::usage::{Dimension, Grain, Measure};
+pub use domain::usage::{
+    Alignment, Attribution, Comparison, Dimension, Fill, Grain, Measure, Preset, State, TimePart,
+};
 pub use filter::Filter;
-pub use plan::{UsagePlan, plan};
+pub use having::{Bound, Comparator, Having};
+pub use inventory::{Carried, Inventory, Need};
+pub use limit::UsageLimits;
+pub use plan::{Parents, UsagePlan, plan};
+pub use query::{CubeQuery, Group, Order, OrderBy, Span, Top};
 
-use crate::cube::Cube;
+use crate::cube::Table;
 
-/// One value of a dimension.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// One value of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Key {
-    /// No customer or no device at the time of use.
+    /// No customer or no device; no value under the key of labels.
     None,
     /// A customer, SIM or device.
     Id(Uuid),
-    /// A value of the other dimensions; empty when unknown.
+    /// A value of the other dimensions, empty when unknown; a value of a label.
     Text(String),
+    /// Start of a time bucket. It may lie before the period's.
+    Moment(DateTime<Utc>),
+    /// A part of a date or of the time of day.
+    Number(u32),
 }
 
 impl From<CustomerId> for Key {
@@ -66,126 +88,77 @@ impl From<&str> for Key {
     }
 }
 
-/// What a row is sorted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrderBy {
-    /// A quantity, asked for or not.
-    Measure(Measure),
-    /// A dimension that is grouped by; ids sort by their text.
-    Dimension(Dimension),
-    /// The time bucket.
-    Period,
-}
+/// Quantities of a row or of the whole, of those that were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values([Option<i128>; Measure::VARIANTS.len()]);
 
-/// One sort key. Ties are broken by time bucket and all dimensions, ascending, so the order is always the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// Sorted by this.
-    pub by: OrderBy,
-    /// Largest first.
-    pub descending: bool,
-}
+impl Values {
+    /// The quantities `measures`, made of states.
+    pub(crate) fn of(measures: &[Measure], state: impl Fn(State) -> i128) -> Self {
+        let mut values = Self::default();
+        for measure in measures {
+            values.0[*measure as usize] = measure.entry().expression.of(&state);
+        }
+        values
+    }
 
-/// A question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageQuery {
-    /// Quantities wanted.
-    pub measures: Vec<Measure>,
-    /// Grouped by these, in this order.
-    pub dimensions: Vec<Dimension>,
-    /// Width of the time buckets; none is one bucket.
-    pub grain: Option<Grain>,
-    /// Time of use, half-open. Whole hours at least.
-    pub period: Period,
-    /// Which usage.
-    pub filter: Option<Filter>,
-    /// Sort of the rows.
-    pub order_by: Vec<Order>,
-    /// Most rows (per parent, where there are several). Totals do not depend on it.
-    pub limit: u32,
-}
-
-impl UsageQuery {
-    /// Whether the question is one, whoever asks it. Every question is checked before it is planned; a surface that wants to
-    /// name the field to blame asks for this itself.
-    ///
-    /// # Errors
-    /// `INVALID_INPUT` or `LIMIT_EXCEEDED`, with the field.
-    pub fn check(&self) -> domain::Result<()> {
-        plan::check(self)
+    /// A quantity, in units of its last decimal place. None when it was not asked for, in a bucket that was filled in without
+    /// values, and of an average of nothing.
+    pub fn get(&self, measure: Measure) -> Option<i128> {
+        self.0[measure as usize]
     }
 }
 
-/// Bounds of a question.
-#[derive(Clone, Copy, Debug)]
-pub struct UsageLimits;
-
-impl UsageLimits {
-    /// Most dimensions.
-    pub const DIMENSIONS: usize = 4;
-    /// Most rows of an answer, all parents together.
-    pub const ROWS: usize = 10_000;
-    /// Most parents of one batched question.
-    pub const PARENTS: usize = 1_000;
-    /// Deepest nesting of a filter.
-    pub const FILTER_DEPTH: usize = 8;
-    /// Most nodes of a filter.
-    pub const FILTER_NODES: usize = 100;
-    /// Most values in a filter, all nodes together.
-    pub const FILTER_VALUES: usize = 1_000;
-    /// Longest text value, bytes.
-    pub const TEXT_BYTES: usize = 200;
-}
-
-/// Quantities of a row or of the whole. A quantity that was not asked for is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Values {
-    /// Bytes sent by devices.
-    pub bytes_up: Option<i128>,
-    /// Bytes received by devices.
-    pub bytes_down: Option<i128>,
-    /// Both directions.
-    pub bytes_total: Option<i128>,
-    /// Usage records.
-    pub records: Option<i64>,
-    /// Active SIMs.
-    pub active_sims: Option<u64>,
-}
-
-/// One group.
+/// One group, or all others together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRow {
-    /// Start of the time bucket, if there is a grain. It may lie before the period's start.
-    pub period_start: Option<DateTime<Utc>>,
-    /// One key per dimension of the question.
-    pub keys: Vec<Key>,
+    /// One key for each group of the question. All others together have only those of time, and only beside the largest of a
+    /// group.
+    pub keys: Vec<Option<Key>>,
+    /// Whether it is all that is not shown.
+    pub others: bool,
     /// Its quantities.
     pub values: Values,
+    /// The same of the period that it is compared with.
+    pub previous: Option<Values>,
 }
 
 /// Where an answer comes from and how fresh it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
-    /// The cube that was read.
-    pub table: Cube,
+    /// The tables that were read, the coarsest first.
+    pub tables: Vec<Table>,
     /// Receipt of the newest record that is counted within what the caller may see; none when nothing is. Every
     /// record received earlier is counted or rejected, except batches still being applied.
     pub watermark: Option<DateTime<Utc>>,
-    /// Whether the period had ended when the newest record was received.
-    pub complete: bool,
-    /// Why it is not complete.
-    pub reason: Option<String>,
+    /// Why it is not complete, if it is not.
+    pub incomplete: Option<Incomplete>,
+}
+
+/// Why an answer is not complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incomplete {
+    /// No usage has been received yet.
+    NothingReceived,
+    /// The period had not ended when the newest record was received.
+    PeriodRunning,
 }
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageAnswer {
-    /// Groups in the order asked for, at most as many as the limit.
+    /// The period that was meant.
+    pub period: Period,
+    /// Groups in the order asked for, at most as many as the limit, then all others.
     pub rows: Vec<UsageRow>,
-    /// The whole, whatever the limit.
+    /// The whole, whatever is shown of it.
     pub totals: Values,
+    /// The whole of the period that it is compared with.
+    pub previous_totals: Option<Values>,
     /// Whether the limit cut rows off.
     pub truncated: bool,
+    /// Quantities that were asked for and are closed to the caller.
+    pub closed: Vec<Measure>,
     /// Where it comes from.
     pub provenance: Provenance,
 }

@@ -1,20 +1,37 @@
-//! From a question to one statement over the coarsest exact cube.
+//! From a question to one statement over the coarsest tables that hold it exactly.
+//!
+//! The statement is a pipeline; each stage is a SELECT over the one before. *Read*: what the caller may see of each table, under the
+//! names of the groups. *Group*: states of each group and of the whole, the whole before anything is left out. *Rank*: the
+//! largest values of one group. *Fill*: buckets without usage. *Show*: `having`, order, offset and limit, and all others as one.
 
-use chrono::{DateTime, DurationRound, SecondsFormat, TimeDelta, Utc};
-use domain::{Area, Code, Error, Period, Result, Scope};
+use std::iter;
+
+use chrono::{DateTime, Utc};
+use domain::{
+    Area, Error, Period, Result, Scope,
+    usage::{Attribution, Dimension, Expression, Fill, Kind, Known, Measure, State},
+};
+use strum::VariantArray;
 
 use super::{
-    Dimension, Filter, Grain, Key, Measure, Order, OrderBy, UsageLimits, UsageQuery, filter,
-    scoped::{Parameter, Parameters, Scoped, column},
+    CubeQuery, Group, Inventory, Key, Need, OrderBy, UsageLimits, filter,
+    limit::beyond,
+    scoped::{Parameter, Parameters, Scoped},
+    tile::{Depth, Tile, tiles},
+    times::{Era, Times},
 };
-use crate::cube::{Cube, Level};
+use crate::cube::Table;
 
 /// A checked question as one statement.
 #[derive(Clone, Debug)]
 pub struct UsagePlan {
     sql: String,
     pub(super) parameters: Parameters,
-    cube: Cube,
+    tables: Vec<Table>,
+    pub(super) period: Period,
+    pub(super) limit: u32,
+    /// Quantities that are asked for and closed to the caller.
+    pub(super) closed: Vec<Measure>,
 }
 
 impl UsagePlan {
@@ -23,146 +40,471 @@ impl UsagePlan {
         &self.sql
     }
 
-    /// The cube that it reads.
-    pub fn table(&self) -> Cube {
-        self.cube
+    /// The tables that it reads, the coarsest first.
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// The period that is meant.
+    pub fn period(&self) -> Period {
+        self.period
     }
 }
 
-/// Plans a question.
-///
-/// # Errors
-/// `FORBIDDEN` for what the caller may not see, `NOT_EXACT` for bounds that no cube has, `LIMIT_EXCEEDED` and
-/// `INVALID_INPUT` for what is too much or makes no sense.
-pub fn plan(scope: &Scope, query: &UsageQuery) -> Result<UsagePlan> {
-    Planner::new(scope, query, None)?.plan(&[])
+/// Objects of a page, each of which is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Parents<'a> {
+    /// What they are.
+    pub dimension: Dimension,
+    /// Which.
+    pub ids: &'a [Key],
 }
 
-/// Plans one statement that answers the question for each of several parents.
-pub(super) fn plan_by(
+/// Plans one statement that answers the question, for each of several parents if there are some. `inventory` has what
+/// [`CubeQuery::needs`] names.
+///
+/// # Errors
+/// `FORBIDDEN` for what the caller may not see, `NOT_EXACT` for bounds that no table has, `LIMIT_EXCEEDED` and
+/// `INVALID_INPUT` for what is too much or makes no sense.
+pub fn plan(
     scope: &Scope,
-    query: &UsageQuery,
-    parent: Dimension,
-    ids: &[Key],
+    query: &CubeQuery,
+    parents: Option<Parents<'_>>,
+    inventory: &Inventory,
+    now: DateTime<Utc>,
 ) -> Result<UsagePlan> {
-    if ids.len() > UsageLimits::PARENTS {
+    let scoped = Scoped::new(scope)?;
+    query.check()?;
+    let parent = parents.map(|parents| parents.dimension);
+    check_areas(scope, query, parent)?;
+    let closed = |measure: &Measure| !is_open(scope, measure.entry().area);
+    let closed: Vec<Measure> = query.measures.iter().copied().filter(closed).collect();
+    let query = &CubeQuery {
+        measures: query
+            .measures
+            .iter()
+            .copied()
+            .filter(|measure| !closed.contains(measure))
+            .collect(),
+        ..query.clone()
+    };
+    let limit = limit(query, parents)?;
+    let times = Times::of(query, now)?;
+    let named: Vec<Dimension> = query
+        .dimensions()
+        .chain(parent)
+        .chain(subscribers(query))
+        .collect();
+    let planner = Planner {
+        states: query.states(),
+        needed: needed(query, parent),
+        query,
+        parents,
+        inventory,
+        scoped,
+        times,
+        named,
+        limit,
+    };
+    planner.plan(closed, now)
+}
+
+/// Whether an area is open to the caller.
+fn is_open(scope: &Scope, area: Option<Area>) -> bool {
+    area.is_none_or(|area| scope.visibility().of(area))
+}
+
+/// A closed area is closed on every way in: grouping, filtering, sorting, ranking and choosing.
+fn check_areas(scope: &Scope, query: &CubeQuery, parent: Option<Dimension>) -> Result<()> {
+    let now = (query.attribution == Attribution::Current).then_some(Area::Sims);
+    let dimensions = query
+        .dimensions()
+        .chain(parent)
+        .map(|dimension| dimension.entry().area);
+    let asked = query.measures.len();
+    // Quantities that are only shown are left out one by one; what rows depend on is refused.
+    let measures = query
+        .named_measures()
+        .skip(asked)
+        .map(|measure| measure.entry().area);
+    match dimensions
+        .chain(measures)
+        .chain([now])
+        .find(|area| !is_open(scope, *area))
+    {
+        None => Ok(()),
+        Some(Some(Area::Devices)) => Err(Error::forbidden(
+            "devices are not open to you: usage cannot be asked by device",
+        )),
+        Some(_) => Err(Error::forbidden(
+            "SIMs are not open to you: usage cannot be asked by SIM nor SIMs counted",
+        )),
+    }
+}
+
+/// Most rows of each parent.
+fn limit(query: &CubeQuery, parents: Option<Parents<'_>>) -> Result<u32> {
+    let count = parents.map_or(1, |parents| parents.ids.len().max(1));
+    if count > UsageLimits::PARENTS {
         return Err(beyond(
             "too many parents at once",
             UsageLimits::PARENTS,
-            ids.len(),
+            count as u64,
         ));
     }
-    let rows = ids.len().saturating_mul(query.limit as usize);
-    if rows > UsageLimits::ROWS {
-        let error = beyond(
-            "too many parents times the usage limit",
-            UsageLimits::ROWS,
-            rows,
-        );
-        return Err(error.suggest("ask for a smaller page or limit"));
+    if query.group_by.is_empty() {
+        return Ok(1);
     }
-    Planner::new(scope, query, Some(parent))?.plan(ids)
+    let most = u32::try_from(UsageLimits::ROWS / count).unwrap_or(u32::MAX);
+    let asked = query.limit.unwrap_or(most.saturating_sub(query.offset));
+    let rows = u64::from(asked) + u64::from(query.offset);
+    if rows > most.into() {
+        let error = beyond(
+            "too many rows, with those passed over, times parents",
+            UsageLimits::ROWS,
+            rows * count as u64,
+        );
+        return Err(error.at("limit").suggest("ask for a smaller page or limit"));
+    }
+    Ok(asked)
 }
+
+/// SIMs, when they are counted.
+fn subscribers(query: &CubeQuery) -> Option<Dimension> {
+    query
+        .states()
+        .contains(&State::Sims)
+        .then_some(Dimension::Sim)
+}
+
+/// The columns of cells that the read has to hand on, besides sums.
+fn needed(query: &CubeQuery, parent: Option<Dimension>) -> Vec<&'static str> {
+    let dimensions = query.dimensions().chain(parent).chain(subscribers(query));
+    let columns = dimensions.filter_map(|dimension| match dimension.entry().known {
+        Known::Cells(column) => Some(column),
+        Known::Network => Some("network"),
+        Known::Sim => None,
+    });
+    let mut columns: Vec<_> = columns
+        .chain(query.needs(parent).iter().map(Need::column))
+        .collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+/// Names of a state's column: of the period, and of the one that it is compared with.
+const fn column(state: State) -> (&'static str, &'static str) {
+    match state {
+        State::BytesUp => ("up", "up_before"),
+        State::BytesDown => ("down", "down_before"),
+        State::Units => ("units_used", "units_before"),
+        State::Records => ("records_used", "records_before"),
+        State::Sims => ("sims", "sims_before"),
+    }
+}
+
+/// The states that cells keep as sums, with their columns in cells and in records.
+const SUMS: [(State, &str); 4] = [
+    (State::BytesUp, "bytes_up"),
+    (State::BytesDown, "bytes_down"),
+    (State::Units, "units"),
+    (State::Records, "records"),
+];
 
 struct Planner<'a> {
-    query: &'a UsageQuery,
-    parent: Option<Dimension>,
+    query: &'a CubeQuery,
+    parents: Option<Parents<'a>>,
+    inventory: &'a Inventory,
     scoped: Scoped,
-    cube: Cube,
+    times: Times,
+    /// What cells must be known by.
+    named: Vec<Dimension>,
+    needed: Vec<&'static str>,
+    states: Vec<State>,
+    limit: u32,
 }
 
-impl<'a> Planner<'a> {
-    fn new(scope: &Scope, query: &'a UsageQuery, parent: Option<Dimension>) -> Result<Self> {
-        let scoped = Scoped::new(scope)?;
-        query.check()?;
-        let named = named(query, parent);
-        check_areas(scope, &named)?;
-        let level = choose(query.period, query.grain)?;
-        Ok(Self {
-            query,
-            parent,
-            cube: scoped.cube(level, &named),
-            scoped,
-        })
-    }
-
-    fn plan(mut self, ids: &[Key]) -> Result<UsagePlan> {
-        let mut conditions = Vec::new();
-        if let Some(parent) = self.parent {
-            conditions.push(filter::is_in(parent, ids, &mut self.scoped.parameters)?);
+impl Planner<'_> {
+    fn plan(mut self, closed: Vec<Measure>, now: DateTime<Utc>) -> Result<UsagePlan> {
+        let (read, tables) = self.read(now)?;
+        let mut sql = self.group(&read);
+        if self.query.top.is_some() {
+            sql = self.rank(&sql)?;
         }
-        if let Some(filter) = &self.query.filter {
-            conditions.push(filter.sql(&mut self.scoped.parameters)?);
+        if self.fills() {
+            sql = self.fill(&sql);
         }
-        let labelled = self.labelled(&conditions);
-        let limit = self
-            .scoped
-            .parameters
-            .bind(Parameter::Number(self.query.limit.saturating_add(1)));
+        let shown = self.show(&sql);
+        let carried: String = self
+            .inventory
+            .iter()
+            .map(|(place, _, carried)| format!("carried{place} AS (\n    {}\n)", carried.sql()))
+            .collect::<Vec<_>>()
+            .join(",\n");
+        let with = if carried.is_empty() {
+            carried
+        } else {
+            format!("WITH {carried}\n")
+        };
         let sql = format!(
-            "WITH labelled AS (\n    {labelled}\n)\n\
-             SELECT kind, rowNumberInAllBlocks() AS place, parent, bucket, keys, up, down, total_records, sims, \
-             toInt64(0) AS watermark\nFROM (\n    {}\n    ORDER BY {}\n    LIMIT {limit} BY kind, parent\n)\n\
-             UNION ALL\n\
-             SELECT toUInt8(2), toUInt64(0), '', toUInt32(0), emptyArrayString(), toInt128(0), toInt128(0), \
-             toInt64(0), toUInt64(0), {}",
-            self.grouped(),
-            self.order(),
-            self.scoped.watermark(),
+            "{with}{shown}\nUNION ALL\nSELECT toUInt8(2), toUInt64(0), '', toUInt8(0), toUInt64(0), emptyArrayString(), \
+             CAST([], 'Array(Int128)'), CAST([], 'Array(Int128)'), toUnixTimestamp64Milli(max(received_at))\n{}",
+            self.scoped.years(),
         );
         Ok(UsagePlan {
             sql,
             parameters: self.scoped.parameters,
-            cube: self.cube,
+            tables,
+            period: self.times.period,
+            limit: self.limit,
+            closed,
         })
     }
 
-    fn joins_country(&self) -> bool {
-        named(self.query, self.parent).contains(&Dimension::Country)
+    /// Whether a state is wanted.
+    fn has(&self, state: State) -> bool {
+        self.states.contains(&state)
     }
 
-    fn asks(&self, measure: Measure) -> bool {
-        asks(self.query, measure)
+    fn compares(&self) -> bool {
+        self.times.before.is_some()
     }
 
-    /// Names of the columns that make a group: the time bucket, then the keys.
-    fn group(&self) -> Vec<String> {
-        let keys = (0..self.query.dimensions.len()).map(|place| format!("k{place}"));
-        self.query
-            .grain
-            .map(|_| "bucket_start".to_owned())
-            .into_iter()
-            .chain(keys)
+    fn fills(&self) -> bool {
+        self.query.fill != Fill::None && self.times_of_groups().next().is_some()
+    }
+
+    /// Whether groups are put together after they were made.
+    fn merges(&self) -> bool {
+        self.query.others || self.query.top.is_some()
+    }
+
+    /// Whether the SIMs of a group are kept, to be counted anew when it is put together with others.
+    fn keeps_sims(&self) -> bool {
+        self.merges() && self.has(State::Sims)
+    }
+
+    /// Columns of the groups, in order.
+    fn groups(&self) -> Vec<String> {
+        (0..self.query.group_by.len())
+            .map(|place| format!("g{place}"))
             .collect()
     }
 
-    /// The rows that the caller may see, with the group's columns under fixed names.
-    fn labelled(&mut self, conditions: &[String]) -> String {
-        let mut columns = Vec::new();
-        if let Some(parent) = self.parent {
-            columns.push(format!("{} AS parent_key", column(parent)));
+    /// Columns of the groups of time.
+    fn times_of_groups(&self) -> impl Iterator<Item = String> {
+        let groups = self.query.group_by.iter().enumerate();
+        groups
+            .filter(|(_, group)| group.is_time())
+            .map(|(place, _)| format!("g{place}"))
+    }
+
+    /// Columns of the other groups.
+    fn keys_of_groups(&self) -> impl Iterator<Item = String> {
+        let groups = self.query.group_by.iter().enumerate();
+        groups
+            .filter(|(_, group)| !group.is_time())
+            .map(|(place, _)| format!("g{place}"))
+    }
+
+    fn parent(&self) -> Option<String> {
+        self.parents.map(|_| "parent".to_owned())
+    }
+
+    /// The value of a dimension where a table was read, and after what the cells do not know was joined.
+    fn value(&self, dimension: Dimension) -> String {
+        if let Some(need) = Need::of(dimension, self.query.attribution)
+            && let Some(place) = self.inventory.find(&need)
+        {
+            return match dimension.entry().kind {
+                Kind::Id => format!("toUUIDOrZero(word{place})"),
+                Kind::Text => format!("word{place}"),
+            };
         }
-        if let Some(grain) = self.query.grain {
-            columns.push(format!("{} AS bucket_start", bucket(grain)));
+        match dimension.entry().known {
+            Known::Cells(column) => column.to_owned(),
+            Known::Network => "country_code".to_owned(),
+            // Nobody looked it up, so nobody has one.
+            Known::Sim => "''".to_owned(),
         }
-        for (place, dimension) in self.query.dimensions.iter().enumerate() {
-            columns.push(format!("{} AS k{place}", column(*dimension)));
+    }
+
+    fn is_joined(&self, dimension: Dimension) -> bool {
+        dimension.entry().known == Known::Network
+            || Need::of(dimension, self.query.attribution).is_some()
+    }
+
+    /// Everything that the caller may see of the periods, under the names of the groups.
+    fn read(&mut self, now: DateTime<Utc>) -> Result<(String, Vec<Table>)> {
+        let mut conditions = (Vec::new(), Vec::new());
+        if let Some(Parents { dimension, ids }) = self.parents {
+            let mut parameters = std::mem::take(&mut self.scoped.parameters);
+            let condition = filter::is_in(dimension, ids, &mut parameters, &|dimension| {
+                self.value(dimension)
+            });
+            self.scoped.parameters = parameters;
+            let place = if self.is_joined(dimension) {
+                &mut conditions.1
+            } else {
+                &mut conditions.0
+            };
+            place.push(condition?);
         }
-        if self.asks(Measure::ActiveSims) {
-            columns.push("sim AS subscriber".into());
+        if let Some(filter) = &self.query.filter {
+            let mut parameters = std::mem::take(&mut self.scoped.parameters);
+            let condition = filter.sql(&mut parameters, &|dimension| self.value(dimension));
+            self.scoped.parameters = parameters;
+            let joined = filter
+                .dimensions()
+                .into_iter()
+                .any(|dimension| self.is_joined(dimension));
+            let place = if joined {
+                &mut conditions.1
+            } else {
+                &mut conditions.0
+            };
+            place.push(condition?);
         }
-        columns.extend(["bytes_up", "bytes_down", "records"].map(str::to_owned));
-        let columns = columns.join(", ");
-        let period = [self.query.period.from(), self.query.period.to()].map(seconds);
-        if !self.joins_country() {
-            return self.scoped.own(&columns, self.cube, period, conditions);
+        let (mut reads, mut tables) = (Vec::new(), Vec::new());
+        let eras = [Some(self.times.now.clone()), self.times.before.clone()];
+        for (number, era) in eras.into_iter().enumerate() {
+            let Some(era) = era.filter(|era| !era.slices.is_empty()) else {
+                continue;
+            };
+            let slices = self.slices(&era);
+            for tile in tiles(&era.slices, now)? {
+                let (table, read) = self.tile(&tile, number, &slices, &conditions.0);
+                if !tables.contains(&table) {
+                    tables.push(table);
+                }
+                reads.push(read);
+            }
         }
-        // A country is known only after the join, so conditions wait for it there.
-        let own = self.scoped.own("*", self.cube, period, &[]);
+        let all = reads.join("\n    UNION ALL\n    ");
+        Ok((self.joined(&all, &conditions.1), tables))
+    }
+
+    /// Columns of the groups of time, as expressions over the moment of a cell.
+    fn slices(&mut self, era: &Era) -> Vec<String> {
+        let times: Vec<String> = self.times_of_groups().collect();
+        if times.is_empty() {
+            return Vec::new();
+        }
+        let starts = era
+            .slices
+            .iter()
+            .map(|slice| super::tile::seconds(slice.from))
+            .collect();
+        let starts = self.scoped.parameters.bind(Parameter::Numbers(starts));
+        let columns = times.iter().enumerate().map(|(place, name)| {
+            let key = |slice: &super::times::Slice| {
+                slice
+                    .keys
+                    .as_ref()
+                    .map_or(String::new(), |keys| keys[place].clone())
+            };
+            let keys = self
+                .scoped
+                .parameters
+                .bind(Parameter::Texts(era.slices.iter().map(key).collect()));
+            format!("transform(roundDown(moment, {starts}), {starts}, {keys}, '') AS {name}")
+        });
+        columns.collect()
+    }
+
+    /// One table's part of a period.
+    fn tile(
+        &mut self,
+        tile: &Tile,
+        era: usize,
+        slices: &[String],
+        conditions: &[String],
+    ) -> (Table, String) {
+        let table = match tile.depth {
+            Depth::Records => Table::Records,
+            Depth::Cells(level) => Table::Cube(self.scoped.cube(level, &self.named)),
+        };
+        let is_cell = table != Table::Records;
+        let mut columns: Vec<String> = self
+            .needed
+            .iter()
+            .map(|column| (*column).to_owned())
+            .collect();
+        for (state, source) in SUMS {
+            if self.has(state) || state == State::Records {
+                let (name, _) = column(state);
+                columns.push(match (is_cell, state) {
+                    (true, _) => format!("toInt128({source}) AS {name}"),
+                    (false, State::Records) => format!("toInt128(sign) AS {name}"),
+                    (false, _) => format!("toInt128({source}) * sign AS {name}"),
+                });
+            }
+        }
+        if !slices.is_empty() {
+            let moment = if is_cell { "period" } else { "start" };
+            columns.push(format!("toUnixTimestamp({moment}) AS moment"));
+            columns.extend(slices.iter().cloned());
+        }
+        if self.compares() {
+            columns.push(format!("toUInt8({era}) AS era"));
+        }
+        (
+            table,
+            self.scoped
+                .own(&columns.join(", "), table, &tile.spans, conditions),
+        )
+    }
+
+    /// What the tables hold, with what they do not know.
+    fn joined(&self, all: &str, conditions: &[String]) -> String {
+        let mut columns: Vec<String> = self
+            .parents
+            .iter()
+            .map(|parents| format!("{} AS parent", self.value(parents.dimension)))
+            .collect();
+        for (place, group) in self.query.group_by.iter().enumerate() {
+            let value = match group {
+                Group::Time(_) | Group::TimePart(_) => format!("g{place}"),
+                Group::Dimension(dimension) => format!("{} AS g{place}", self.value(*dimension)),
+                Group::SimLabel(_) | Group::DeviceLabel(_) => {
+                    format!("{} AS g{place}", self.label(group))
+                }
+            };
+            columns.push(value);
+        }
+        if self.has(State::Sims) {
+            columns.push("sim AS subscriber".to_owned());
+        }
+        let sums = SUMS
+            .iter()
+            .filter(|(state, _)| self.has(*state) || *state == State::Records);
+        columns.extend(sums.map(|(state, _)| column(*state).0.to_owned()));
+        if self.compares() {
+            columns.push("era".to_owned());
+        }
         let mut sql = format!(
-            "SELECT {columns}\n    FROM (\n    {own}\n    ) AS own\n    LEFT ANY JOIN (SELECT plmn, country_code FROM \
-             network FINAL) AS reference ON reference.plmn = own.network"
+            "SELECT {}\n    FROM (\n    {all}\n    ) AS own",
+            columns.join(", ")
         );
+        let parent = self.parents.map(|parents| parents.dimension);
+        if self
+            .query
+            .dimensions()
+            .chain(parent)
+            .any(|dimension| dimension.entry().known == Known::Network)
+        {
+            sql.push_str(
+                "\n    LEFT ANY JOIN (SELECT plmn, country_code FROM network FINAL) AS reference ON reference.plmn = own.network",
+            );
+        }
+        for (place, need, _) in self.inventory.iter() {
+            sql.push_str(&format!(
+                "\n    LEFT ANY JOIN (SELECT id AS id{place}, word AS word{place} FROM carried{place}) AS now{place} \
+                 ON now{place}.id{place} = own.{}",
+                need.column()
+            ));
+        }
         if !conditions.is_empty() {
             sql.push_str("\n    WHERE ");
             sql.push_str(&conditions.join(" AND "));
@@ -170,271 +512,457 @@ impl<'a> Planner<'a> {
         sql
     }
 
-    /// One line per group (kind 0) and one for the whole (kind 1), per parent. A group whose records were all taken back is
-    /// none: cubes keep such cells, with sums of zero.
-    fn grouped(&self) -> String {
-        let group = self.group();
-        let parent = self.parent.map(|_| "parent_key".to_owned());
-        let columns: Vec<String> = parent.iter().chain(&group).cloned().collect();
-        let kind = match group.first() {
-            Some(first) => format!("toUInt8(grouping({first}))"),
-            None => "toUInt8(1)".into(),
-        };
-        let sum = |measures: &[Measure], column: &str, zero: &str| {
-            if measures.iter().any(|measure| self.asks(*measure)) {
-                format!("sum({column})")
-            } else {
-                zero.into()
+    /// The value under a key of labels, after a mark that tells an empty one from none.
+    fn label(&self, group: &Group) -> String {
+        let need = group.need(self.query.attribution);
+        match need.and_then(|need| self.inventory.find(&need)) {
+            Some(place) => format!(
+                "if(id{place} = toUUID('{}'), '', concat('=', word{place}))",
+                uuid::Uuid::nil()
+            ),
+            None => "''".to_owned(),
+        }
+    }
+
+    /// One line for each group (kind 0) and one for the whole (1), per parent; for filling also one for each key (2). A group whose
+    /// records were all taken back is none: cubes keep such cells, with sums of zero.
+    fn group(&self, read: &str) -> String {
+        let (groups, keys) = (self.groups(), self.keys_of_groups().collect::<Vec<_>>());
+        let columns: Vec<String> = self
+            .parent()
+            .into_iter()
+            .chain(groups.iter().cloned())
+            .collect();
+        let by_key = self.fills() && !keys.is_empty();
+        let kind = match (groups.first(), keys.first(), self.times_of_groups().next()) {
+            (None, _, _) => "toUInt8(1)".to_owned(),
+            (Some(_), Some(key), Some(time)) if by_key => {
+                format!("toUInt8(if(grouping({key}) = 1, 1, 2 * grouping({time})))")
             }
+            (Some(first), _, _) => format!("toUInt8(grouping({first}))"),
         };
-        let up = sum(
-            &[Measure::BytesUp, Measure::BytesTotal],
-            "bytes_up",
-            "toInt128(0)",
-        );
-        let down = sum(
-            &[Measure::BytesDown, Measure::BytesTotal],
-            "bytes_down",
-            "toInt128(0)",
-        );
-        let records = sum(
-            &[Measure::Records, Measure::ActiveSims],
-            "records",
-            "toInt64(0)",
-        );
-        let sets = |extra: &str| {
-            let set = |columns: &[String]| {
-                let names: Vec<&str> = columns
+        let sets = |extra: Option<&str>| {
+            let set = |own: &[String]| {
+                let names: Vec<&str> = self
+                    .parents
                     .iter()
-                    .map(String::as_str)
-                    .chain([extra])
-                    .filter(|name| !name.is_empty())
+                    .map(|_| "parent")
+                    .chain(own.iter().map(String::as_str))
+                    .chain(extra)
                     .collect();
                 format!("({})", names.join(", "))
             };
-            let whole = set(parent.as_slice());
-            if group.is_empty() {
-                whole
+            let mut sets = Vec::new();
+            if !groups.is_empty() {
+                sets.push(set(&groups));
+            }
+            if by_key {
+                sets.push(set(&keys));
+            }
+            sets.push(set(&[]));
+            sets.join(", ")
+        };
+        let head: Vec<String> = iter::once(format!("{kind} AS kind"))
+            .chain(columns.iter().cloned())
+            .collect();
+        let from = format!("FROM (\n    {read}\n    )");
+        let some = |prefix: &str| {
+            let (now, before) = column(State::Records);
+            let now = format!("{prefix}{now} <> 0");
+            if self.compares() {
+                format!("({now} OR {prefix}{before} <> 0)")
             } else {
-                format!("{}, {whole}", set(&columns))
+                now
             }
         };
-        let heads = self.heads();
-        if self.asks(Measure::ActiveSims) {
-            // First per SIM, so that a SIM whose records were all corrected away is not active.
-            let heading = [&[format!("{kind} AS kind")], &columns[..]]
-                .concat()
-                .join(", ");
-            format!(
-                "SELECT kind, {heads}, sum(sim_up) AS up, sum(sim_down) AS down, sum(sim_records) AS total_records, \
-                 countIf(sim_records > 0) AS sims\n    FROM (\n        SELECT {heading}, {up} AS sim_up, \
-                 {down} AS sim_down, {records} AS sim_records\n        FROM labelled\n        GROUP BY GROUPING SETS \
-                 ({})\n    )\n    GROUP BY {}\n    HAVING sum(sim_records) <> 0",
-                sets("subscriber"),
-                std::iter::once("kind")
-                    .chain(columns.iter().map(String::as_str))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            )
+        if !self.has(State::Sims) {
+            let sums = self.sums("");
+            return format!(
+                "SELECT {}, {}\n    {from}\n    GROUP BY GROUPING SETS ({})\n    HAVING {}",
+                head.join(", "),
+                sums.join(", "),
+                sets(None),
+                some("")
+            );
+        }
+        // First per SIM, so that a SIM whose records were all corrected away is not active.
+        let inner = self.sums("own_");
+        let mut outer: Vec<String> = iter::once("kind".to_owned())
+            .chain(columns.iter().cloned())
+            .collect();
+        for (state, _) in SUMS {
+            for name in self.names(state) {
+                outer.push(format!("sum(own_{name}) AS {name}"));
+            }
+        }
+        let (records, records_before) = column(State::Records);
+        for (name, records) in self
+            .names(State::Sims)
+            .into_iter()
+            .zip([records, records_before])
+        {
+            outer.push(format!("toInt128(countIf(own_{records} > 0)) AS {name}"));
+            if self.keeps_sims() {
+                outer.push(format!(
+                    "uniqExactIfState(subscriber, own_{records} > 0) AS {name}_state"
+                ));
+            }
+        }
+        let by: Vec<String> = iter::once("kind".to_owned()).chain(columns).collect();
+        format!(
+            "SELECT {}\n    FROM (\n    SELECT {}, subscriber, {}\n    {from}\n    GROUP BY GROUPING SETS ({})\n    )\n    GROUP BY {}\n    HAVING {}",
+            outer.join(", "),
+            head.join(", "),
+            inner.join(", "),
+            sets(Some("subscriber")),
+            by.join(", "),
+            some("")
+        )
+    }
+
+    /// Columns of a state.
+    fn names(&self, state: State) -> Vec<&'static str> {
+        let (now, before) = column(state);
+        if self.compares() {
+            vec![now, before]
         } else {
-            format!(
-                "SELECT {kind} AS kind, {heads}, {up} AS up, {down} AS down, {records} AS total_records, \
-                 toUInt64(0) AS sims\n    FROM labelled\n    GROUP BY GROUPING SETS ({})\n    HAVING sum(records) <> 0",
-                sets("")
-            )
+            vec![now]
         }
     }
 
-    /// Parent, time bucket and keys of a line in types that do not depend on the question.
-    fn heads(&self) -> String {
-        let parent = if self.parent.is_some() {
-            "toString(parent_key)"
-        } else {
-            "''"
+    /// Sums over cells, under their names with a prefix.
+    fn sums(&self, prefix: &str) -> Vec<String> {
+        let mut sums = Vec::new();
+        for (state, _) in SUMS {
+            let (source, _) = column(state);
+            let wanted = self.has(state) || state == State::Records;
+            for (era, name) in self.names(state).into_iter().enumerate() {
+                sums.push(if !wanted {
+                    format!("toInt128(0) AS {prefix}{name}")
+                } else if self.compares() {
+                    format!("sumIf({source}, era = {era}) AS {prefix}{name}")
+                } else {
+                    format!("sum({source}) AS {prefix}{name}")
+                });
+            }
+        }
+        sums
+    }
+
+    /// A quantity of a group. `state` is the expression of a state.
+    fn quantity(&self, measure: Measure, state: &dyn Fn(State) -> String) -> String {
+        let sum = |states: &[State]| {
+            let states: Vec<_> = states.iter().map(|one| state(*one)).collect();
+            format!("({})", states.join(" + "))
         };
-        let bucket = if self.query.grain.is_some() {
-            "toUnixTimestamp(bucket_start)"
+        match &measure.entry().expression {
+            Expression::Sum(states) => sum(states),
+            Expression::Average { of, per } => {
+                let (of, per) = (sum(of), state(*per));
+                let double = 2 * 10_u32.pow(Expression::PLACES);
+                format!("if({per} > 0, intDiv(toInt256({of}) * {double} + {per}, 2 * {per}), NULL)")
+            }
+        }
+    }
+
+    /// A quantity of a row; a bucket that was filled in without values has none.
+    fn shown(&self, measure: Measure) -> String {
+        let value = self.quantity(measure, &|state| column(state).0.to_owned());
+        if self.query.fill == Fill::Null {
+            format!("if(records_used = 0, NULL, {value})")
         } else {
-            "toUInt32(0)"
-        };
-        let keys: Vec<_> = (0..self.query.dimensions.len())
-            .map(|place| format!("toString(k{place})"))
+            value
+        }
+    }
+
+    /// Marks the groups of the largest values.
+    fn rank(&self, grouped: &str) -> Result<String> {
+        let top = self
+            .query
+            .top
+            .as_ref()
+            .ok_or_else(|| Error::internal("no group to rank"))?;
+        let key = format!("g{}", top.group);
+        let partition: Vec<String> = iter::once("kind = 1".to_owned())
+            .chain(self.parent())
             .collect();
-        let keys = if keys.is_empty() {
+        let partition = partition.join(", ");
+        let of_key = format!("OVER (PARTITION BY {partition}, {key})");
+        let value = self.quantity(top.by, &|state| match state {
+            State::Sims => format!("toInt128(uniqExactIfMergeIf(sims_state, kind = 0) {of_key})"),
+            _ => format!("sumIf({}, kind = 0) {of_key}", column(state).0),
+        });
+        let text = self.text(top.group);
+        Ok(format!(
+            "SELECT *, kind = 1 OR dense_rank() OVER (PARTITION BY {partition} ORDER BY ranked_by DESC NULLS LAST, ranked_key) <= {} AS ranked\n    \
+             FROM (\n    SELECT *, {value} AS ranked_by, {text} AS ranked_key\n    FROM (\n    {grouped}\n    )\n    )",
+            top.n
+        ))
+    }
+
+    /// Adds rows for the buckets that keys lack, up to the watermark.
+    fn fill(&mut self, grouped: &str) -> String {
+        let mut starts = Vec::new();
+        let mut keys: Vec<&[String]> = Vec::new();
+        for slice in &self.times.now.slices {
+            let own = slice.keys.as_deref().unwrap_or_default();
+            if !keys.contains(&own) {
+                starts.push(super::tile::seconds(slice.from));
+                keys.push(own);
+            }
+        }
+        let times: Vec<String> = self.times_of_groups().collect();
+        let columns: Vec<Vec<String>> = (0..times.len())
+            .map(|place| keys.iter().map(|own| own[place].clone()).collect())
+            .collect();
+        let mut arrays = vec![self.scoped.parameters.bind(Parameter::Numbers(starts))];
+        arrays.extend(
+            columns
+                .into_iter()
+                .map(|column| self.scoped.parameters.bind(Parameter::Texts(column))),
+        );
+        let empty: String = times.iter().map(|_| ", ''").collect();
+        let has_keys = self.keys_of_groups().next().is_some();
+        let watermark = format!(
+            "(SELECT toUnixTimestamp(max(received_at))\n    {})",
+            self.scoped.years()
+        );
+        let buckets = format!(
+            "if(records_used <> 0, arrayFilter(bucket -> bucket.1 > 0 AND bucket.1 <= {watermark}, arrayZip({})), [])",
+            arrays.join(", ")
+        );
+        let own = format!("[(toUInt32(0){empty})]");
+        let source = if has_keys { "kind = 2" } else { "kind = 1" };
+        let kept = if has_keys {
+            buckets
+        } else {
+            format!("arrayConcat({own}, {buckets})")
+        };
+        let filled = "bucket.1 > 0";
+        let mut columns: Vec<String> = vec![format!("toUInt8(if({filled}, 0, kind)) AS kind")];
+        columns.extend(self.parent());
+        for (place, group) in self.query.group_by.iter().enumerate() {
+            let time = times.iter().position(|name| *name == format!("g{place}"));
+            columns.push(match (group.is_time(), time) {
+                (true, Some(time)) => {
+                    format!("if({filled}, bucket.{}, g{place}) AS g{place}", time + 2)
+                }
+                _ => format!("g{place}"),
+            });
+        }
+        let by = columns.len();
+        for state in State::VARIANTS
+            .iter()
+            .filter(|state| **state != State::Sims || self.has(State::Sims))
+        {
+            for name in self.names(*state) {
+                columns.push(format!("sum(if({filled}, 0, {name})) AS {name}"));
+                if *state == State::Sims && self.keeps_sims() {
+                    columns.push(format!(
+                        "uniqExactIfMergeStateIf({name}_state, NOT ({filled})) AS {name}_state"
+                    ));
+                }
+            }
+        }
+        if self.query.top.is_some() {
+            columns.push("max(ranked) AS ranked".to_owned());
+        }
+        columns.push(format!("max({filled}) AS filled"));
+        let by: Vec<String> = (1..=by).map(|place| place.to_string()).collect();
+        format!(
+            "SELECT {}\n    FROM (\n    SELECT *, arrayJoin(if({source}, {kept}, {own})) AS bucket\n    FROM (\n    {grouped}\n    )\n    )\n    GROUP BY {}",
+            columns.join(", "),
+            by.join(", ")
+        )
+    }
+
+    /// Whether a group is a row: not one that has usage in the other period only, nor one without a partner.
+    fn lives(&self) -> String {
+        let used = if self.fills() {
+            "(records_used <> 0 OR filled)"
+        } else {
+            "records_used <> 0"
+        };
+        let having = self.query.having.as_ref();
+        having.map_or(used.to_owned(), |_| format!("{used} AND meets"))
+    }
+
+    fn show(&mut self, grouped: &str) -> String {
+        let mut parameters = std::mem::take(&mut self.scoped.parameters);
+        let having = self.query.having.as_ref();
+        let having =
+            having.map(|having| having.sql(&mut parameters, &|measure| self.shown(measure)));
+        self.scoped.parameters = parameters;
+        let mut kept = String::from("kind < 2");
+        // What has no partner counts for the whole only.
+        if self.compares() {
+            for time in self.times_of_groups() {
+                kept.push_str(&format!(" AND (kind = 1 OR {time} <> '')"));
+            }
+        }
+        let meets = having.map_or(String::new(), |having| {
+            format!(", ifNull({having}, false) AS meets")
+        });
+        let source = format!("SELECT *{meets}\n    FROM (\n    {grouped}\n    )\n    WHERE {kept}");
+        if self.merges() {
+            self.show_merged(&source)
+        } else {
+            self.show_rows(&source)
+        }
+    }
+
+    /// The rows that are asked for, and one more that tells whether there is more.
+    fn show_rows(&mut self, source: &str) -> String {
+        let most = self
+            .limit
+            .saturating_add(self.query.offset)
+            .saturating_add(1);
+        let most = self.scoped.parameters.bind(Parameter::Number(most));
+        let parent = self
+            .parent()
+            .map_or("''".to_owned(), |parent| format!("toString({parent})"));
+        let by = self
+            .parent()
+            .map_or(String::new(), |parent| format!(", {parent}"));
+        format!(
+            "SELECT kind, rowNumberInAllBlocks() AS place, {parent} AS parent, toUInt8(0) AS rest, toUInt64(0) AS cut, {} AS keys, \
+             {} AS now, {} AS before, toInt64(0) AS watermark\nFROM (\n    SELECT *\n    FROM (\n    {source}\n    )\n    WHERE kind = 1 OR ({})\n    \
+             ORDER BY {}\n    LIMIT {most} BY kind{by}\n)",
+            self.keys(&|place| self.text(place)),
+            self.states_of(&|name| name.to_owned(), 0),
+            self.states_of(&|name| name.to_owned(), 1),
+            self.lives(),
+            self.order(),
+        )
+    }
+
+    /// The rows that are asked for, and all others put together.
+    fn show_merged(&mut self, source: &str) -> String {
+        let (offset, most) = (
+            self.query.offset,
+            self.limit.saturating_add(self.query.offset),
+        );
+        let (first, last) = (
+            self.scoped.parameters.bind(Parameter::Number(offset)),
+            self.scoped.parameters.bind(Parameter::Number(most)),
+        );
+        let parent: Vec<String> = self.parent().into_iter().collect();
+        let ranked = if self.query.top.is_some() {
+            " AND ranked"
+        } else {
+            ""
+        };
+        let partition: Vec<String> = ["kind", "eligible"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(parent.iter().cloned())
+            .collect();
+        // Those that are put together: all that met the conditions and are not shown, and what has usage in the other period only.
+        let meets = if self.query.having.is_some() {
+            "meets AND "
+        } else {
+            ""
+        };
+        let mut hidden = format!("({meets}records_used <> 0)");
+        if self.compares() {
+            let filled = if self.fills() { " AND NOT filled" } else { "" };
+            hidden.push_str(&format!(
+                " OR (records_used = 0 AND records_before <> 0{filled})"
+            ));
+        }
+        let hidden = if self.query.others {
+            format!(" OR {hidden}")
+        } else {
+            String::new()
+        };
+        let by_time = self.query.top.is_some();
+        let key = |place: usize| {
+            let text = self.text(place);
+            if by_time && self.query.group_by[place].is_time() {
+                text
+            } else {
+                format!("if(is_shown, {text}, '')")
+            }
+        };
+        let parent_text = self
+            .parent()
+            .map_or("''".to_owned(), |parent| format!("toString({parent})"));
+        let sum = |name: &str| {
+            if name.starts_with("sims") {
+                format!("toInt128(uniqExactIfMerge({name}_state))")
+            } else {
+                format!("sum({name})")
+            }
+        };
+        format!(
+            "SELECT kind, min(row) AS place, {parent_text} AS parent, toUInt8(NOT is_shown) AS rest, \
+             toUInt64(countIf(eligible AND row > {last})) AS cut, {} AS keys, {} AS now, {} AS before, toInt64(0) AS watermark\n\
+             FROM (\n    SELECT *, kind = 1 OR (eligible AND row > {first} AND row <= {last}) AS is_shown\n    FROM (\n    \
+             SELECT *, row_number() OVER (PARTITION BY {} ORDER BY {}) AS row\n    FROM (\n    SELECT *, kind = 0 AND {}{ranked} AS eligible\n    \
+             FROM (\n    {source}\n    )\n    )\n    )\n)\nWHERE is_shown{hidden}\nGROUP BY kind, parent, is_shown, keys",
+            self.keys(&key),
+            self.states_of(&sum, 0),
+            self.states_of(&sum, 1),
+            partition.join(", "),
+            self.order(),
+            self.lives(),
+        )
+    }
+
+    /// The states of a line in one array, in the order of [`State`]; of the other period an empty one when there is none.
+    fn states_of(&self, column_of: &dyn Fn(&str) -> String, era: usize) -> String {
+        if era == 1 && !self.compares() {
+            return "CAST([], 'Array(Int128)')".to_owned();
+        }
+        let states = State::VARIANTS.iter().map(|state| {
+            let name = self.names(*state)[era];
+            if *state == State::Sims && !self.has(State::Sims) {
+                "toInt128(0)".to_owned()
+            } else {
+                column_of(name)
+            }
+        });
+        format!("[{}]", states.collect::<Vec<_>>().join(", "))
+    }
+
+    /// Text of a group's key.
+    fn text(&self, place: usize) -> String {
+        match &self.query.group_by[place] {
+            Group::Dimension(dimension) if dimension.entry().kind == Kind::Id => {
+                format!("toString(g{place})")
+            }
+            _ => format!("CAST(g{place}, 'String')"),
+        }
+    }
+
+    /// Keys of a line in one array.
+    fn keys(&self, key: &dyn Fn(usize) -> String) -> String {
+        let keys: Vec<String> = (0..self.query.group_by.len()).map(key).collect();
+        if keys.is_empty() {
             "emptyArrayString()".to_owned()
         } else {
-            format!("CAST([{}], 'Array(String)')", keys.join(", "))
-        };
-        format!("{parent} AS parent, {bucket} AS bucket, {keys} AS keys")
+            format!("[{}]", keys.join(", "))
+        }
     }
 
     fn order(&self) -> String {
-        let key = |dimension: Dimension| {
-            let place = self
-                .query
-                .dimensions
-                .iter()
-                .position(|d| *d == dimension)
-                .unwrap_or_default();
-            format!("keys[{}]", place + 1)
-        };
-        let mut parts: Vec<String> = self
-            .query
-            .order_by
-            .iter()
-            .map(|order| {
-                let by = match order.by {
-                    OrderBy::Measure(Measure::BytesUp) => "up".into(),
-                    OrderBy::Measure(Measure::BytesDown) => "down".into(),
-                    OrderBy::Measure(Measure::BytesTotal) => "up + down".into(),
-                    OrderBy::Measure(Measure::Records) => "total_records".into(),
-                    OrderBy::Measure(Measure::ActiveSims) => "sims".into(),
-                    OrderBy::Dimension(dimension) => key(dimension),
-                    OrderBy::Period => "bucket".into(),
-                };
-                if order.descending {
-                    format!("{by} DESC")
-                } else {
-                    by
-                }
-            })
-            .collect();
-        // An array sorts element by element, which is all keys in turn.
-        parts.extend(["bucket".to_owned(), "keys".to_owned()]);
-        parts.join(", ")
-    }
-}
-
-fn beyond(what: &str, limit: usize, actual: usize) -> Error {
-    let text = format!("{what}: {actual}, and {limit} is the limit");
-    Error::limit(text, limit as u64, actual as u64)
-}
-
-pub(super) fn check(query: &UsageQuery) -> Result<()> {
-    check_sizes(query)?;
-    check_order(query)
-}
-
-fn check_sizes(query: &UsageQuery) -> Result<()> {
-    if query.measures.is_empty() {
-        return Err(Error::invalid("at least one measure must be asked for"));
-    }
-    if query.dimensions.len() > UsageLimits::DIMENSIONS {
-        let named = query.dimensions.len();
-        let error = beyond("too many dimensions", UsageLimits::DIMENSIONS, named);
-        return Err(error.at("dimensions"));
-    }
-    let twice = |(place, dimension)| query.dimensions[..place].contains(dimension);
-    if query.dimensions.iter().enumerate().any(twice) {
-        return Err(Error::invalid("a dimension is named twice").at("dimensions"));
-    }
-    if query.limit as usize > UsageLimits::ROWS {
-        let error = beyond("too many rows", UsageLimits::ROWS, query.limit as usize);
-        return Err(error.at("limit").suggest("narrow the question"));
-    }
-    let filter = query.filter.as_ref().map_or(Ok(()), Filter::check_size);
-    filter.map_err(|error| error.at("filter"))
-}
-
-fn check_order(query: &UsageQuery) -> Result<()> {
-    if query.order_by.len() > UsageLimits::DIMENSIONS + 2 {
-        let (most, named) = (UsageLimits::DIMENSIONS + 2, query.order_by.len());
-        return Err(beyond("too many sort keys", most, named).at("order_by"));
-    }
-    for Order { by, .. } in &query.order_by {
-        match by {
-            OrderBy::Dimension(dimension) if !query.dimensions.contains(dimension) => {
-                let text = format!("cannot sort by {dimension:?} without grouping by it");
-                return Err(Error::invalid(text).at("order_by"));
+        let asked = self.query.order_by.iter().map(|order| {
+            let by = match order.by {
+                OrderBy::Measure(measure) => self.shown(measure),
+                OrderBy::Group(place) => self.text(place),
+            };
+            if order.descending {
+                format!("{by} DESC NULLS LAST")
+            } else {
+                by
             }
-            OrderBy::Period if query.grain.is_none() => {
-                let text = "cannot sort by period without a grain";
-                return Err(Error::invalid(text).at("order_by"));
-            }
-            _ => {}
+        });
+        let ties = (0..self.query.group_by.len()).map(|place| self.text(place));
+        let parts: Vec<String> = asked.chain(ties).collect();
+        if parts.is_empty() {
+            "kind".to_owned()
+        } else {
+            parts.join(", ")
         }
-    }
-    Ok(())
-}
-
-/// Every dimension that cells must be known by to answer a question: what it groups, filters and sorts by, and SIMs when
-/// they are counted.
-fn named(query: &UsageQuery, parent: Option<Dimension>) -> Vec<Dimension> {
-    let filtered = query.filter.iter().flat_map(Filter::dimensions);
-    let counted = asks(query, Measure::ActiveSims).then_some(Dimension::Sim);
-    let dimensions = query.dimensions.iter().copied();
-    dimensions
-        .chain(parent)
-        .chain(filtered)
-        .chain(counted)
-        .collect()
-}
-
-/// Whether a quantity is wanted or sorted by.
-fn asks(query: &UsageQuery, measure: Measure) -> bool {
-    let by = OrderBy::Measure(measure);
-    query.measures.contains(&measure) || query.order_by.iter().any(|order| order.by == by)
-}
-
-/// A closed area is closed on every way in: grouping, filtering, sorting and counting.
-fn check_areas(scope: &Scope, named: &[Dimension]) -> Result<()> {
-    if !scope.visibility().of(Area::Sims) && named.contains(&Dimension::Sim) {
-        return Err(Error::forbidden(
-            "SIMs are not open to you: usage cannot be asked by SIM nor SIMs counted",
-        ));
-    }
-    if !scope.visibility().of(Area::Devices) && named.contains(&Dimension::Device) {
-        return Err(Error::forbidden(
-            "devices are not open to you: usage cannot be asked by device",
-        ));
-    }
-    Ok(())
-}
-
-/// The coarsest cube whose periods fill the asked period exactly and fit into the time buckets.
-fn choose(period: Period, grain: Option<Grain>) -> Result<Level> {
-    let fits_grain = |level: Level| match grain {
-        None | Some(Grain::Year) => true,
-        Some(Grain::Month) => level <= Level::Month,
-        // A week is made of days, a month is not made of weeks.
-        Some(Grain::Day | Grain::Week) => level <= Level::Day,
-        Some(Grain::Hour) => level == Level::Hour,
-    };
-    let exact = |level: &Level| {
-        fits_grain(*level) && level.begins_at(period.from()) && level.begins_at(period.to())
-    };
-    Level::ALL
-        .into_iter()
-        .rev()
-        .find(exact)
-        .ok_or_else(|| not_exact(period))
-}
-
-fn not_exact(period: Period) -> Error {
-    let hour = TimeDelta::hours(1);
-    let text = |moment: DateTime<Utc>| moment.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let from = period.from().duration_trunc(hour).unwrap_or(period.from());
-    let up = period
-        .to()
-        .checked_add_signed(hour - TimeDelta::nanoseconds(1));
-    let to = up
-        .and_then(|up| up.duration_trunc(hour).ok())
-        .unwrap_or(period.to());
-    let error = Error::new(Code::NotExact, "usage is counted in whole UTC hours");
-    error.suggest(format!("from {} to {}", text(from), text(to)))
-}
-
-/// Unix seconds, held within what a cube can hold; there is no usage outside.
-fn seconds(moment: DateTime<Utc>) -> u32 {
-    u32::try_from(moment.timestamp().max(0)).unwrap_or(u32::MAX)
-}
-
-fn bucket(grain: Grain) -> String {
-    match grain {
-        Grain::Hour => "period".into(),
-        Grain::Day => Level::Day.start_of("period"),
-        Grain::Week => "toDateTime(toMonday(period), 'UTC')".into(),
-        Grain::Month => Level::Month.start_of("period"),
-        Grain::Year => Level::Year.start_of("period"),
     }
 }

@@ -1,7 +1,7 @@
 //! The one builder of tenant-facing statements.
 //!
 //! [`Scoped::new`] cannot be called without a [`Scope`], and a statement can read usage only through
-//! [`Scoped::own`], [`Scoped::records`] and [`Scoped::watermark`], which always carry the tenant and the caller's segments.
+//! [`Scoped::own`], [`Scoped::records`] and [`Scoped::years`], which always carry the tenant and the caller's segments.
 
 use clickhouse::query::Query;
 use domain::{
@@ -11,7 +11,10 @@ use domain::{
 use uuid::Uuid;
 
 use super::Dimension;
-use crate::cube::{Cube, Level};
+use crate::cube::{Cube, Level, Table};
+
+/// Most spans of time that are named one by one, so that the engine's index helps with each.
+const SPANS: usize = 32;
 
 /// A value that travels beside the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,15 +23,29 @@ pub(super) enum Parameter {
     Uuids(Vec<Uuid>),
     Texts(Vec<String>),
     Number(u32),
+    Numbers(Vec<u32>),
+    Integer(i128),
 }
 
 impl Parameter {
+    /// Whether it is a list of nothing.
+    pub(super) const fn is_empty(&self) -> bool {
+        match self {
+            Self::Uuids(ids) => ids.is_empty(),
+            Self::Texts(texts) => texts.is_empty(),
+            Self::Numbers(numbers) => numbers.is_empty(),
+            Self::Uuid(_) | Self::Number(_) | Self::Integer(_) => false,
+        }
+    }
+
     const fn kind(&self) -> &'static str {
         match self {
             Self::Uuid(_) => "UUID",
             Self::Uuids(_) => "Array(UUID)",
             Self::Texts(_) => "Array(String)",
             Self::Number(_) => "UInt32",
+            Self::Numbers(_) => "Array(UInt32)",
+            Self::Integer(_) => "Int256",
         }
     }
 }
@@ -58,6 +75,8 @@ impl Parameters {
                     Parameter::Uuids(ids) => query.param(&name, strings(ids)),
                     Parameter::Texts(texts) => query.param(&name, texts),
                     Parameter::Number(number) => query.param(&name, number),
+                    Parameter::Numbers(numbers) => query.param(&name, numbers),
+                    Parameter::Integer(integer) => query.param(&name, integer.to_string()),
                 }
             })
     }
@@ -97,27 +116,60 @@ impl Scoped {
         Cube::of(level, &[dimensions, &self.named].concat())
     }
 
-    /// These columns of the caller's part of a cube in `[from, to)` (Unix seconds), narrowed by further conditions.
+    /// These columns of the caller's part of a table in some spans of time (Unix seconds), narrowed by further conditions.
     pub(super) fn own(
         &mut self,
         columns: &str,
-        cube: Cube,
-        [from, to]: [u32; 2],
+        table: Table,
+        spans: &[[u32; 2]],
         conditions: &[String],
     ) -> String {
-        let from = self.parameters.bind(Parameter::Number(from));
-        let to = self.parameters.bind(Parameter::Number(to));
-        let mut sql = format!(
-            "SELECT {columns}\n    FROM {}\n    WHERE {}\n      AND period >= toDateTime({from}, 'UTC') AND period < \
-             toDateTime({to}, 'UTC')",
-            cube.table(),
-            self.visible_in(cube)
-        );
+        let (name, visible, inside) = match table {
+            Table::Cube(cube) => (
+                cube.table(),
+                self.visible_in(cube),
+                self.inside("period", spans),
+            ),
+            Table::Records => ("cdr", self.visible.clone(), self.inside("start", spans)),
+        };
+        let mut sql =
+            format!("SELECT {columns}\n    FROM {name}\n    WHERE {visible}\n      AND {inside}");
         for condition in conditions {
             sql.push_str("\n      AND ");
             sql.push_str(condition);
         }
         sql
+    }
+
+    /// Whether a moment is in one of some spans, which do not meet and are in order.
+    fn inside(&mut self, moment: &str, spans: &[[u32; 2]]) -> String {
+        let [first, .., last] = spans else {
+            return match spans {
+                [span] => self.between(moment, *span),
+                _ => "false".to_owned(),
+            };
+        };
+        if spans.len() <= SPANS {
+            let spans: Vec<_> = spans
+                .iter()
+                .map(|span| format!("({})", self.between(moment, *span)))
+                .collect();
+            return format!("({})", spans.join(" OR "));
+        }
+        // Every bound begins a stretch that is inside or is not.
+        let bounds = self.parameters.bind(Parameter::Numbers(spans.concat()));
+        let turns = spans.iter().flat_map(|_| [1, 0]).collect();
+        let turns = self.parameters.bind(Parameter::Numbers(turns));
+        let whole = self.between(moment, [first[0], last[1]]);
+        format!(
+            "{whole} AND transform(roundDown(toUnixTimestamp({moment}), {bounds}), {bounds}, {turns}, toUInt32(0)) = 1"
+        )
+    }
+
+    fn between(&mut self, moment: &str, [from, to]: [u32; 2]) -> String {
+        let from = self.parameters.bind(Parameter::Number(from));
+        let to = self.parameters.bind(Parameter::Number(to));
+        format!("{moment} >= toDateTime({from}, 'UTC') AND {moment} < toDateTime({to}, 'UTC')")
     }
 
     fn visible_in(&self, cube: Cube) -> String {
@@ -137,15 +189,11 @@ impl Scoped {
         )
     }
 
-    /// The end of a SELECT, from its last column on: receipt of the newest record that the caller may see, in Unix
-    /// milliseconds, 0 when there is none. Reads the smallest cube, so it costs a fraction of any question.
-    pub(super) fn watermark(&self) -> String {
+    /// The end of a SELECT: the smallest cube that the caller may see all of, which knows the receipt of the newest record. Reading it
+    /// costs a fraction of any question.
+    pub(super) fn years(&self) -> String {
         let years = self.cube(Level::Year, &[]);
-        format!(
-            "toUnixTimestamp64Milli(max(received_at))\nFROM {} WHERE {}",
-            years.table(),
-            self.visible_in(years)
-        )
+        format!("FROM {} WHERE {}", years.table(), self.visible_in(years))
     }
 }
 
@@ -200,26 +248,4 @@ fn within(segment: &Segment, parameters: &mut Parameters) -> String {
         sql.push(')');
     }
     sql
-}
-
-/// The column of a dimension. A country is joined from the reference networks.
-pub(super) const fn column(dimension: Dimension) -> &'static str {
-    match dimension {
-        Dimension::Network => "network",
-        Dimension::Country => "country_code",
-        Dimension::Customer => "customer",
-        Dimension::Sim => "sim",
-        Dimension::Device => "device",
-        Dimension::RadioAccessType => "rat",
-        Dimension::Service => "service",
-        Dimension::Source => "source",
-    }
-}
-
-/// Whether the values of a dimension are ids.
-pub(super) const fn identifies(dimension: Dimension) -> bool {
-    matches!(
-        dimension,
-        Dimension::Customer | Dimension::Sim | Dimension::Device
-    )
 }

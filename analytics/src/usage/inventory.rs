@@ -1,0 +1,124 @@
+//! What the cubes do not know: what SIMs and devices are now. It comes from the same snapshot of Postgres as the rest of a
+//! request and travels inside the statement, as one text that both engines take: of each SIM or device that matters its id
+//! and the place of its word.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use uuid::Uuid;
+
+/// Something of the inventory that a question depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// State of each SIM.
+    SimState,
+    /// Customer that each SIM belongs to.
+    SimCustomer,
+    /// Device that each SIM is in.
+    SimDevice,
+    /// Value of this key of labels on each SIM.
+    SimLabel(String),
+    /// Value of this key of labels on each device.
+    DeviceLabel(String),
+}
+
+impl Need {
+    /// The column of the cells by which it is found.
+    pub(super) const fn column(&self) -> &'static str {
+        match self {
+            Self::DeviceLabel(_) => "device",
+            _ => "sim",
+        }
+    }
+}
+
+/// Ids, each with a word. Whoever is not among them has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    bytes: Vec<u8>,
+    words: Vec<String>,
+}
+
+/// Bytes of an entry: an id and the place of its word.
+const ENTRY: usize = 16 + 4;
+
+impl Carried {
+    /// Adds an id with its word, which is at this place of the words.
+    fn push(&mut self, id: Uuid, place: u32) {
+        // As the engine keeps them: two halves, each with its lowest byte first.
+        let (high, low) = id.as_u64_pair();
+        self.bytes.extend(high.to_le_bytes());
+        self.bytes.extend(low.to_le_bytes());
+        self.bytes.extend(place.to_le_bytes());
+    }
+
+    /// How many ids there are.
+    pub fn len(&self) -> usize {
+        self.bytes.len() / ENTRY
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// A query of the columns `id` and `word`.
+    pub(super) fn sql(&self) -> String {
+        let words: Vec<_> = self.words.iter().map(|word| quoted(word)).collect();
+        format!(
+            "SELECT reinterpret(substring(entries, {ENTRY} * number + 1, 16), 'UUID') AS id, \
+             CAST([{}], 'Array(String)')[reinterpretAsUInt32(substring(entries, {ENTRY} * number + 17, 4)) + 1] AS word \
+             FROM (SELECT base64Decode('{}') AS entries, number FROM numbers({}))",
+            words.join(", "),
+            STANDARD.encode(&self.bytes),
+            self.len(),
+        )
+    }
+}
+
+impl<S: AsRef<str>> FromIterator<(Uuid, S)> for Carried {
+    fn from_iter<I: IntoIterator<Item = (Uuid, S)>>(entries: I) -> Self {
+        let mut carried = Self::default();
+        let mut places = std::collections::HashMap::<String, u32>::new();
+        for (id, word) in entries {
+            let word = word.as_ref();
+            let place = if let Some(place) = places.get(word) {
+                *place
+            } else {
+                let place = u32::try_from(carried.words.len()).unwrap_or(u32::MAX);
+                carried.words.push(word.to_owned());
+                places.insert(word.to_owned(), place);
+                place
+            };
+            carried.push(id, place);
+        }
+        carried
+    }
+}
+
+/// A text as a literal of the statement.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// What a question needs of the inventory.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory(Vec<(Need, Carried)>);
+
+impl Inventory {
+    /// What was found of each need.
+    pub fn new(found: Vec<(Need, Carried)>) -> Self {
+        Self(found)
+    }
+
+    /// Place and content of what is needed.
+    pub(super) fn find(&self, need: &Need) -> Option<usize> {
+        self.0.iter().position(|(known, _)| known == need)
+    }
+
+    /// All of it, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Need, &Carried)> {
+        self.0
+            .iter()
+            .enumerate()
+            .map(|(place, (need, carried))| (place, need, carried))
+    }
+}

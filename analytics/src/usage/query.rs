@@ -1,0 +1,379 @@
+//! The question: a plain value, the same for a page, a dashboard and a file.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    Error, Result,
+    calendar::Zone,
+    usage::{
+        Alignment, Attribution, Comparison, Dimension, Fill, Grain, Known, Measure, Preset, State,
+        TimePart,
+    },
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Filter, Having, Need, UsageLimits, limit::beyond};
+
+/// A question to the cubes. What depends on the clock is kept as it was said, so that a question that is kept means the same
+/// every month.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CubeQuery {
+    /// Quantities wanted, each once.
+    pub measures: Vec<Measure>,
+    /// Time of use.
+    pub period: Span,
+    /// In which days, months and hours of the day are meant.
+    #[serde(default)]
+    pub time_zone: Zone,
+    /// What to group by, in this order; of nothing, the whole is the only row.
+    #[serde(default)]
+    pub group_by: Vec<Group>,
+    /// Which usage.
+    #[serde(default)]
+    pub filter: Option<Filter>,
+    /// Which groups.
+    #[serde(default)]
+    pub having: Option<Having>,
+    /// Sort of the rows. Ties, and everything when nothing is said, are sorted by the keys.
+    #[serde(default)]
+    pub order_by: Vec<Order>,
+    /// Only the largest of one group.
+    #[serde(default)]
+    pub top: Option<Top>,
+    /// Most rows, for each parent; the most there may be when nothing is said.
+    #[serde(default)]
+    pub limit: Option<u32>,
+    /// Rows passed over.
+    #[serde(default)]
+    pub offset: u32,
+    /// Whether what is not shown is summed up as a row of its own.
+    #[serde(default)]
+    pub others: bool,
+    /// Whether buckets without usage are rows.
+    #[serde(default = "fill_none")]
+    pub fill: Fill,
+    /// What is shown beside each row.
+    #[serde(default)]
+    pub compare_to: Option<Comparison>,
+    /// Whose usage it is.
+    #[serde(default)]
+    pub attribution: Attribution,
+}
+
+const fn fill_none() -> Fill {
+    Fill::None
+}
+
+/// A period as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Span {
+    /// Between two moments.
+    Between {
+        /// First moment inside.
+        from: DateTime<Utc>,
+        /// First moment after.
+        to: DateTime<Utc>,
+        /// What becomes of bounds that no table has.
+        #[serde(default)]
+        align: Alignment,
+    },
+    /// One that moves with the clock.
+    Preset(Preset),
+}
+
+/// What rows are grouped by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// Values of a dimension.
+    Dimension(Dimension),
+    /// Time buckets.
+    Time(Grain),
+    /// A part of the date or of the time of day.
+    TimePart(TimePart),
+    /// The value that the SIM has now under this key of labels.
+    SimLabel(String),
+    /// The value that the device has now under this key of labels.
+    DeviceLabel(String),
+}
+
+impl Group {
+    /// Whether it is a time bucket or a part of one.
+    pub const fn is_time(&self) -> bool {
+        matches!(self, Self::Time(_) | Self::TimePart(_))
+    }
+
+    /// What has to be looked up in the inventory for it.
+    pub(super) fn need(&self, attribution: Attribution) -> Option<Need> {
+        match self {
+            Self::Dimension(dimension) => Need::of(*dimension, attribution),
+            Self::SimLabel(key) => Some(Need::SimLabel(key.clone())),
+            Self::DeviceLabel(key) => Some(Need::DeviceLabel(key.clone())),
+            Self::Time(_) | Self::TimePart(_) => None,
+        }
+    }
+}
+
+/// Only the largest values of one group, by the whole period and all other groups together; ties go by the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Top {
+    /// Place of the group, from 0; not one of time.
+    pub group: usize,
+    /// How many.
+    pub n: u32,
+    /// Largest by this.
+    pub by: Measure,
+}
+
+/// What a row is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderBy {
+    /// A quantity, asked for or not. Rows without it come last.
+    Measure(Measure),
+    /// The group of this place, from 0; ids sort by their text.
+    Group(usize),
+}
+
+/// One sort key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Order {
+    /// Sorted by this.
+    pub by: OrderBy,
+    /// Largest first.
+    #[serde(default)]
+    pub descending: bool,
+}
+
+impl CubeQuery {
+    /// A question about the whole of a period, to be narrowed.
+    pub fn of(measures: &[Measure], period: Span) -> Self {
+        Self {
+            measures: measures.to_vec(),
+            period,
+            time_zone: Zone::UTC,
+            group_by: Vec::new(),
+            filter: None,
+            having: None,
+            order_by: Vec::new(),
+            top: None,
+            limit: None,
+            offset: 0,
+            others: false,
+            fill: Fill::None,
+            compare_to: None,
+            attribution: Attribution::AtEvent,
+        }
+    }
+
+    /// SHA-256 of the question: the same for the same one, in every process and version that can ask it.
+    ///
+    /// # Errors
+    /// `INTERNAL` when it can't be written as JSON.
+    pub fn fingerprint(&self) -> Result<[u8; 32]> {
+        let text = serde_json::to_vec(self).map_err(Error::internal)?;
+        Ok(Sha256::digest(text).into())
+    }
+
+    /// Whether the question is one, whoever asks it. Every question is checked before it is planned; a surface that wants to
+    /// name the field to blame asks for this itself.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` or `LIMIT_EXCEEDED`, with the field.
+    pub fn check(&self) -> Result<()> {
+        self.check_sizes()?;
+        self.check_groups()?;
+        self.check_places()?;
+        let filter = self.filter.as_ref().map_or(Ok(()), Filter::check_size);
+        filter.map_err(|error| error.at("filter"))?;
+        let having = self.having.as_ref().map_or(Ok(()), Having::check_size);
+        having.map_err(|error| error.at("having"))
+    }
+
+    fn check_sizes(&self) -> Result<()> {
+        if self.measures.is_empty() {
+            return Err(Error::invalid("at least one measure must be asked for").at("measures"));
+        }
+        if let Some(twice) = repeated(&self.measures) {
+            return Err(Error::invalid(format!("{} is named twice", twice.as_ref())).at("measures"));
+        }
+        let rows = u64::from(self.limit.unwrap_or_default()) + u64::from(self.offset);
+        if rows > UsageLimits::ROWS as u64 {
+            let error = beyond(
+                "too many rows, with those passed over",
+                UsageLimits::ROWS,
+                rows,
+            );
+            let field = if self.limit.is_some() {
+                "limit"
+            } else {
+                "offset"
+            };
+            return Err(error.at(field).suggest("narrow the question"));
+        }
+        Ok(())
+    }
+
+    fn check_groups(&self) -> Result<()> {
+        if self.group_by.len() > UsageLimits::GROUPS {
+            let error = beyond(
+                "too many groups",
+                UsageLimits::GROUPS,
+                self.group_by.len() as u64,
+            );
+            return Err(error.at("group_by"));
+        }
+        if repeated(&self.group_by).is_some() {
+            return Err(Error::invalid("the same group is named twice").at("group_by"));
+        }
+        let grains = self
+            .group_by
+            .iter()
+            .filter(|group| matches!(group, Group::Time(_)));
+        if grains.count() > 1 {
+            return Err(
+                Error::invalid("rows are grouped by one width of time at most").at("group_by"),
+            );
+        }
+        for group in &self.group_by {
+            if let Group::SimLabel(key) | Group::DeviceLabel(key) = group
+                && key.len() > UsageLimits::TEXT_BYTES
+            {
+                let error = beyond(
+                    "a key of labels is too long",
+                    UsageLimits::TEXT_BYTES,
+                    key.len() as u64,
+                );
+                return Err(error.at("group_by"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_places(&self) -> Result<()> {
+        if self.order_by.len() > UsageLimits::ORDERS {
+            let error = beyond(
+                "too many sort keys",
+                UsageLimits::ORDERS,
+                self.order_by.len() as u64,
+            );
+            return Err(error.at("order_by"));
+        }
+        for order in &self.order_by {
+            if let OrderBy::Group(place) = order.by {
+                self.group_at(place).map_err(|error| error.at("order_by"))?;
+            }
+        }
+        let Some(top) = &self.top else {
+            return Ok(());
+        };
+        let group = self
+            .group_at(top.group)
+            .map_err(|error| error.at("group").at("top"))?;
+        if group.is_time() {
+            let text = "the largest of a group of time are not asked for: sort and limit do that";
+            return Err(Error::invalid(text).at("group").at("top"));
+        }
+        if top.n as usize > UsageLimits::ROWS {
+            let error = beyond("too many values", UsageLimits::ROWS, top.n.into());
+            return Err(error.at("n").at("top"));
+        }
+        Ok(())
+    }
+
+    fn group_at(&self, place: usize) -> Result<&Group> {
+        let missing = || {
+            let groups = self.group_by.len();
+            Error::invalid(format!(
+                "there is no group {place}: places count from 0, and there are {groups}"
+            ))
+        };
+        self.group_by.get(place).ok_or_else(missing)
+    }
+
+    /// Every quantity that the question names, with repetitions.
+    pub(super) fn named_measures(&self) -> impl Iterator<Item = Measure> {
+        let sorted = self.order_by.iter().filter_map(|order| match order.by {
+            OrderBy::Measure(measure) => Some(measure),
+            OrderBy::Group(_) => None,
+        });
+        let conditions = self.having.iter().flat_map(Having::measures);
+        let top = self.top.map(|top| top.by);
+        self.measures
+            .iter()
+            .copied()
+            .chain(sorted)
+            .chain(conditions)
+            .chain(top)
+    }
+
+    /// The states that its quantities are made of.
+    pub(super) fn states(&self) -> Vec<State> {
+        let states = self
+            .named_measures()
+            .flat_map(|measure| measure.entry().expression.states());
+        let mut states: Vec<State> = states.collect();
+        states.sort_unstable();
+        states.dedup();
+        states
+    }
+
+    /// Every dimension that the question names, with repetitions.
+    pub(super) fn dimensions(&self) -> impl Iterator<Item = Dimension> {
+        let groups = self.group_by.iter().filter_map(|group| match group {
+            Group::Dimension(dimension) => Some(*dimension),
+            Group::SimLabel(_) => Some(Dimension::Sim),
+            Group::DeviceLabel(_) => Some(Dimension::Device),
+            Group::Time(_) | Group::TimePart(_) => None,
+        });
+        groups.chain(self.filter.iter().flat_map(Filter::dimensions))
+    }
+
+    /// What has to be looked up in the inventory before the question can be planned, each once.
+    pub fn needs(&self, parent: Option<Dimension>) -> Vec<Need> {
+        let groups = self
+            .group_by
+            .iter()
+            .filter_map(|group| group.need(self.attribution));
+        let filters = self
+            .filter
+            .iter()
+            .flat_map(|filter| filter.needs(self.attribution));
+        let parent = parent.and_then(|parent| Need::of(parent, self.attribution));
+        let mut needs = Vec::new();
+        for need in groups.chain(filters).chain(parent) {
+            if !needs.contains(&need) {
+                needs.push(need);
+            }
+        }
+        needs
+    }
+}
+
+impl Need {
+    /// What tells the values of a dimension, where the cells do not.
+    pub(super) fn of(dimension: Dimension, attribution: Attribution) -> Option<Self> {
+        match (dimension, attribution) {
+            (Dimension::SimState, _) => Some(Self::SimState),
+            (Dimension::SimCustomerNow, _) | (Dimension::Customer, Attribution::Current) => {
+                Some(Self::SimCustomer)
+            }
+            (Dimension::Device, Attribution::Current) => Some(Self::SimDevice),
+            _ => {
+                debug_assert!(!matches!(dimension.entry().known, Known::Sim));
+                None
+            }
+        }
+    }
+}
+
+/// The first of those that come again.
+fn repeated<T: PartialEq>(all: &[T]) -> Option<&T> {
+    let (_, again) = all
+        .iter()
+        .enumerate()
+        .find(|(place, one)| all[..*place].contains(one))?;
+    Some(again)
+}

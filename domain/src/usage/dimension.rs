@@ -1,0 +1,61 @@
+//! What usage can be grouped and filtered by.
+
+use super::vocabulary;
+use crate::Area;
+
+/// How the values of a dimension are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// By the cells, in this column: what was true at the time of use.
+    Cells(&'static str),
+    /// From the network that the cells name.
+    Network,
+    /// From what their SIM is now.
+    Sim,
+}
+
+/// What the values of a dimension are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Ids of customers, SIMs or devices.
+    Id,
+    /// Text; empty where it is unknown.
+    Text,
+}
+
+/// A dimension: how its values are known, and who may ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DimensionEntry {
+    /// Where its values come from.
+    pub known: Known,
+    /// What they are.
+    pub kind: Kind,
+    /// The area that must be open to whoever asks, besides usage.
+    pub area: Option<Area>,
+}
+
+vocabulary! {
+    /// What usage can be grouped by.
+    Dimension of DimensionEntry {
+        /// Visited network (MCC-MNC).
+        Network = DimensionEntry { known: Known::Cells("network"), kind: Kind::Text, area: None };
+        /// Country of the visited network, ISO 3166-1 alpha-2.
+        Country = DimensionEntry { known: Known::Network, kind: Kind::Text, area: None };
+        /// Customer the SIM belonged to at the time of use.
+        Customer = DimensionEntry { known: Known::Cells("customer"), kind: Kind::Id, area: None };
+        /// SIM.
+        Sim = DimensionEntry { known: Known::Cells("sim"), kind: Kind::Id, area: Some(Area::Sims) };
+        /// Device the SIM sat in at the time of use.
+        Device = DimensionEntry { known: Known::Cells("device"), kind: Kind::Id, area: Some(Area::Devices) };
+        /// Radio access type.
+        RadioAccessType = DimensionEntry { known: Known::Cells("rat"), kind: Kind::Text, area: None };
+        /// Data, SMS or voice.
+        Service = DimensionEntry { known: Known::Cells("service"), kind: Kind::Text, area: None };
+        /// The stream that delivered the records.
+        Stream = DimensionEntry { known: Known::Cells("source"), kind: Kind::Text, area: None };
+        /// State that the SIM is in now.
+        SimState = DimensionEntry { known: Known::Sim, kind: Kind::Text, area: Some(Area::Sims) };
+        /// Customer that the SIM belongs to now.
+        SimCustomerNow = DimensionEntry { known: Known::Sim, kind: Kind::Id, area: Some(Area::Sims) };
+    }
+}

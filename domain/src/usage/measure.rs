@@ -1,0 +1,167 @@
+//! Quantities of the cube.
+
+use super::vocabulary;
+use crate::Area;
+
+/// What the cells of a cube keep. Sums of cells are sums of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::VariantArray)]
+pub enum State {
+    /// Bytes sent by devices.
+    BytesUp,
+    /// Bytes received by devices.
+    BytesDown,
+    /// What is counted in other units than bytes.
+    Units,
+    /// Usage records; less those that were taken back.
+    Records,
+    /// SIMs with records, each counted once. Sums of cells are not sums of these.
+    Sims,
+}
+
+/// How a quantity is made of states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expression {
+    /// The sum of these.
+    Sum(&'static [State]),
+    /// How many parts of one kind there are to each of another, rounded half up to [`Expression::PLACES`] decimal places. Of nothing
+    /// there is no average.
+    Average {
+        /// The sum of these,
+        of: &'static [State],
+        /// divided by this.
+        per: State,
+    },
+}
+
+impl Expression {
+    /// Decimal places of an average.
+    pub const PLACES: u32 = 2;
+
+    /// The states that it needs.
+    pub fn states(&self) -> impl Iterator<Item = State> {
+        let (sum, per) = match self {
+            Self::Sum(sum) => (*sum, None),
+            Self::Average { of, per } => (*of, Some(*per)),
+        };
+        sum.iter().copied().chain(per)
+    }
+
+    /// Decimal places of its values: they are integers of so many places.
+    pub const fn places(&self) -> u32 {
+        match self {
+            Self::Sum(_) => 0,
+            Self::Average { .. } => Self::PLACES,
+        }
+    }
+
+    /// Its value, in units of its last decimal place; none where there is no average.
+    pub fn of(&self, state: impl Fn(State) -> i128) -> Option<i128> {
+        let sum = |states: &[State]| states.iter().map(|one| state(*one)).sum::<i128>();
+        match self {
+            Self::Sum(states) => Some(sum(states)),
+            Self::Average { of, per } => {
+                let (of, per) = (sum(of), state(*per));
+                let scaled = of.checked_mul(2 * 10_i128.pow(Self::PLACES))?;
+                (per > 0).then(|| (scaled + per).div_euclid(2 * per))
+            }
+        }
+    }
+
+    /// Whether the values of groups add up to that of the whole.
+    pub fn is_additive(&self) -> bool {
+        matches!(self, Self::Sum(states) if !states.contains(&State::Sims))
+    }
+}
+
+/// Unit of a quantity.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::AsRefStr,
+    strum::EnumMessage,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Usage records.
+    Records,
+    /// SIMs.
+    Sims,
+    /// Messages of the service SMS, seconds of VOICE: to be grouped or filtered by service.
+    ServiceUnits,
+    /// Bytes to each SIM.
+    BytesPerSim,
+    /// Bytes to each record.
+    BytesPerRecord,
+}
+
+/// A quantity: what it is made of, and who may ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MeasureEntry {
+    /// How it is made of states.
+    pub expression: Expression,
+    /// What it counts.
+    pub unit: Unit,
+    /// The area that must be open to whoever asks, besides usage.
+    pub area: Option<Area>,
+}
+
+vocabulary! {
+    /// A quantity of the cube.
+    Measure of MeasureEntry {
+        /// Bytes sent by devices.
+        BytesUp = MeasureEntry { expression: Expression::Sum(&[State::BytesUp]), unit: Unit::Bytes, area: None };
+        /// Bytes received by devices.
+        BytesDown = MeasureEntry { expression: Expression::Sum(&[State::BytesDown]), unit: Unit::Bytes, area: None };
+        /// Both directions together.
+        BytesTotal = MeasureEntry { expression: Expression::Sum(&[State::BytesUp, State::BytesDown]), unit: Unit::Bytes, area: None };
+        /// Usage records.
+        Records = MeasureEntry { expression: Expression::Sum(&[State::Records]), unit: Unit::Records, area: None };
+        /// Messages of the service SMS, seconds of VOICE. Group or filter by service: over both it is a sum of messages and seconds.
+        Units = MeasureEntry { expression: Expression::Sum(&[State::Units]), unit: Unit::ServiceUnits, area: None };
+        /// Distinct SIMs with usage, exactly. Groups do not add up: one SIM may be active in two.
+        ActiveSims = MeasureEntry { expression: Expression::Sum(&[State::Sims]), unit: Unit::Sims, area: Some(Area::Sims) };
+        /// Bytes of both directions to each active SIM.
+        AverageBytesPerSim = MeasureEntry {
+            expression: Expression::Average { of: &[State::BytesUp, State::BytesDown], per: State::Sims },
+            unit: Unit::BytesPerSim,
+            area: Some(Area::Sims),
+        };
+        /// Bytes of both directions to each record.
+        AverageBytesPerRecord = MeasureEntry {
+            expression: Expression::Average { of: &[State::BytesUp, State::BytesDown], per: State::Records },
+            unit: Unit::BytesPerRecord,
+            area: None,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_average_is_rounded_half_up() {
+        let average = Measure::AverageBytesPerRecord.entry().expression;
+        let of = |bytes, records| {
+            average.of(|state| match state {
+                State::BytesUp => bytes,
+                State::Records => records,
+                _ => 0,
+            })
+        };
+        assert_eq!(of(10, 4), Some(250));
+        assert_eq!(of(1, 3), Some(33));
+        assert_eq!(of(2, 3), Some(67));
+        assert_eq!(of(1, 200), Some(1));
+        assert_eq!(of(1, 201), Some(0));
+        assert_eq!(of(0, 5), Some(0));
+        assert_eq!(of(0, 0), None);
+    }
+}
