@@ -1,6 +1,7 @@
 //! The one place where a domain error becomes a GraphQL error.
 
 use async_graphql::ErrorExtensionValues;
+use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{Code, Details};
 
 /// A GraphQL error with its [`extensions`]. The cause of our own faults is logged here, once, and masked.
@@ -14,7 +15,8 @@ pub(crate) fn to_graphql(error: &domain::Error) -> async_graphql::Error {
     }
 }
 
-/// What a client's program can do something with: the code, and those of `field`, `limit`, `actual` and `suggestion` that
+/// What a client's program can do something with: the code, and those of `field`, `limit`, `actual`, `suggestion`, and `from` and `to` of
+/// a period that would do, that
 /// are known.
 pub fn extensions(code: Code, details: Option<&Details>) -> ErrorExtensionValues {
     let mut extensions = ErrorExtensionValues::default();
@@ -24,6 +26,7 @@ pub fn extensions(code: Code, details: Option<&Details>) -> ErrorExtensionValues
         limit,
         actual,
         suggestion,
+        period,
     }) = details
     else {
         return extensions;
@@ -38,6 +41,11 @@ pub fn extensions(code: Code, details: Option<&Details>) -> ErrorExtensionValues
     }
     if let Some(suggestion) = suggestion {
         extensions.set("suggestion", suggestion.as_str());
+    }
+    if let Some(period) = period {
+        let text = |moment: DateTime<Utc>| moment.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        extensions.set("from", text(period.from()));
+        extensions.set("to", text(period.to()));
     }
     extensions
 }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use analytics::usage::{Dimension, Key, UsageAnswer, UsageQuery};
+use analytics::usage::{CubeQuery, Dimension, Key, UsageAnswer};
 use async_graphql::dataloader::Loader;
 use domain::{
     Error,
@@ -124,11 +124,11 @@ lists! {
 pub(crate) struct UsageKey {
     parent: Dimension,
     id: Key,
-    query: Arc<UsageQuery>,
+    query: Arc<CubeQuery>,
 }
 
 impl UsageKey {
-    pub(crate) fn new(parent: Dimension, id: Key, query: UsageQuery) -> Self {
+    pub(crate) fn new(parent: Dimension, id: Key, query: CubeQuery) -> Self {
         Self {
             parent,
             id,

@@ -165,6 +165,18 @@ pub(crate) fn made<T: 'static, U: Written>(
     Some(Box::new(move |row, text| plan.write(&read(row), text)))
 }
 
+/// A field that shows an object made for it, or null.
+pub(crate) fn made_if<T: 'static, U: Written>(
+    field: Selected<'_>,
+    read: fn(&T) -> Option<U>,
+) -> Option<Step<T>> {
+    let plan = field.plan()?;
+    Some(Box::new(move |row, text| match read(row) {
+        Some(below) => plan.write(&below, text),
+        None => value((), text),
+    }))
+}
+
 /// A field that shows a list of other objects, if that is at hand.
 pub(crate) fn list<T: 'static, U: Written>(
     field: Selected<'_>,

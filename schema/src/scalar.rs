@@ -50,6 +50,93 @@ impl Serialize for BigInt {
     }
 }
 
+/// A decimal number as a string of digits: `0.25`, `-3`, `1048576`. JSON numbers lose digits. Input may also be a JSON integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    /// In units of its last decimal place.
+    pub scaled: i128,
+    /// How many decimal places it has.
+    pub places: u32,
+}
+
+impl Decimal {
+    /// Most decimal places and digits that are taken.
+    const DIGITS: usize = 36;
+
+    fn read(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_whole = !whole.is_empty() && is_number(whole) && is_number(part);
+        if !is_whole || digits.ends_with('.') || whole.len() + part.len() > Self::DIGITS {
+            return None;
+        }
+        let scaled: i128 = format!("{whole}{part}").parse().ok()?;
+        let places = u32::try_from(part.len()).ok()?;
+        let sign = if text.starts_with('-') { -1 } else { 1 };
+        Some(Self {
+            scaled: sign * scaled,
+            places,
+        })
+    }
+
+    /// The number in units of this decimal place, if it has no more.
+    pub fn at(self, places: u32) -> Option<i128> {
+        let Some(more) = places.checked_sub(self.places) else {
+            let factor = 10_i128.checked_pow(self.places - places)?;
+            return (self.scaled % factor == 0).then_some(self.scaled / factor);
+        };
+        self.scaled.checked_mul(10_i128.checked_pow(more)?)
+    }
+}
+
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.places == 0 {
+            return write!(f, "{}", self.scaled);
+        }
+        let places = self.places as usize;
+        let digits = format!(
+            "{:0>width$}",
+            self.scaled.unsigned_abs(),
+            width = places + 1
+        );
+        let (whole, part) = digits.split_at(digits.len() - places);
+        let sign = if self.scaled < 0 { "-" } else { "" };
+        write!(f, "{sign}{whole}.{part}")
+    }
+}
+
+fn decimal(value: &Value) -> Option<Decimal> {
+    match value {
+        Value::String(text) => Decimal::read(text),
+        value => integer(value).map(|scaled| Decimal { scaled, places: 0 }),
+    }
+}
+
+/// A decimal number as a string of digits: `0.25`, `-3`, `1048576`. JSON numbers lose digits. Input may also be a JSON integer.
+#[Scalar(specified_by_url = "https://www.w3.org/TR/xmlschema11-2/#decimal")]
+impl ScalarType for Decimal {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let parsed = decimal(&value);
+        parsed.ok_or_else(|| InputValueError::expected_type(value))
+    }
+
+    fn is_valid(value: &Value) -> bool {
+        decimal(value).is_some()
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.to_string())
+    }
+}
+
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A moment in UTC as a string of RFC 3339 that ends in Z, with as many digits of a second as are not zero:
 /// `2026-11-23T10:15:00Z`, `2026-11-23T10:15:00.250Z`. Input may have any offset. Spans of time are half-open: they begin with
 /// their `from` and end before their `to`.
@@ -112,6 +199,35 @@ mod tests {
         match parsed?.to_value() {
             Value::String(text) => Some(text),
             other => Some(other.to_string()),
+        }
+    }
+
+    #[test]
+    fn a_decimal_number_keeps_its_digits() {
+        for (text, places, scaled) in [
+            ("0.25", 2, 25),
+            ("-3", 2, -300),
+            ("1048576", 0, 1_048_576),
+            ("1.50", 1, 15),
+            ("-0.05", 2, -5),
+        ] {
+            assert_eq!(printed::<Decimal>(text).as_deref(), Some(text));
+            let number = Decimal::read(text).expect("a number");
+            assert_eq!(number.at(places), Some(scaled), "{text}");
+        }
+        assert_eq!(Decimal::read("0.125").and_then(|number| number.at(2)), None);
+        for text in [
+            "",
+            ".5",
+            "5.",
+            "1e3",
+            "--1",
+            "+1",
+            "1,5",
+            "ten",
+            &"9".repeat(37),
+        ] {
+            assert_eq!(printed::<Decimal>(text), None, "{text}");
         }
     }
 

@@ -2,12 +2,47 @@
 
 use async_graphql::{Enum, ID, InputObject, OneofObject};
 use domain::usage;
+use serde::Serialize;
 
-use crate::{order::OrderDirection, scalar::DateTime, word::word};
+use crate::{
+    order::OrderDirection,
+    scalar::{DateTime, Decimal},
+    word::word,
+};
 
 word! {
-    /// Width of a time bucket, in UTC.
+    /// Width of a time bucket, in the question's time zone.
     Grain = usage::Grain
+}
+
+word! {
+    /// A part of a date or of the time of day, in the question's time zone.
+    TimePart = usage::TimePart
+}
+
+word! {
+    /// A period that moves with the clock, in the question's time zone.
+    PeriodPreset = usage::Preset
+}
+
+word! {
+    /// What becomes of bounds that no table has.
+    PeriodAlignment = usage::Alignment, Default
+}
+
+word! {
+    /// What is shown beside a period.
+    Comparison = usage::Comparison
+}
+
+word! {
+    /// Whether buckets without usage are rows.
+    UsageFill = usage::Fill
+}
+
+word! {
+    /// Whose usage it is.
+    Attribution = usage::Attribution, Default
 }
 
 word! {
@@ -20,7 +55,17 @@ word! {
     UsageService = usage::Service
 }
 
-/// A table of the cube. The small ones know neither SIMs nor devices.
+word! {
+    /// A quantity of the cube.
+    UsageMeasure = usage::Measure
+}
+
+word! {
+    /// What a quantity counts.
+    UsageUnit = usage::Unit
+}
+
+/// A table that an answer comes from. The small ones know neither SIMs nor devices.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsageTable {
     /// Sums of hours.
@@ -39,22 +84,76 @@ pub enum UsageTable {
     UsageMonthSmall,
     /// Sums of calendar years, without SIM and device.
     UsageYearSmall,
+    /// The records themselves, for parts of hours.
+    Cdr,
 }
 
-word! {
-    /// A quantity of the cube.
-    UsageMeasure = usage::Measure
+/// Why an answer is not complete.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncompleteReason {
+    /// No usage has been received yet.
+    NothingReceived,
+    /// The period had not ended when the newest record was received.
+    PeriodRunning,
 }
 
-/// What rows can be sorted by: a measure, a dimension that is grouped by, or the time bucket.
+/// What the key of a group says.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum UsageKeyState {
+    /// The group has this value.
+    Value,
+    /// The records did not say, or nobody knows.
+    Unknown,
+    /// There was none: no customer, no device, no such label.
+    Unassigned,
+    /// It was the caller's when it was used, and what it is now the caller may not see.
+    Hidden,
+}
+
+/// A period between two moments.
+#[derive(InputObject, Clone, Copy, Debug)]
+pub struct BetweenInput {
+    /// First moment inside the period.
+    pub from: DateTime,
+    /// First moment after the period.
+    pub to: DateTime,
+    /// What becomes of bounds that no table has.
+    #[graphql(default)]
+    pub align: PeriodAlignment,
+}
+
+/// A period: between two moments, or one that moves with the clock.
+#[derive(OneofObject, Clone, Copy, Debug)]
+pub enum PeriodInput {
+    /// Between two moments.
+    Between(BetweenInput),
+    /// One that moves with the clock.
+    Preset(PeriodPreset),
+}
+
+/// What rows are grouped by: exactly one of these.
+#[derive(OneofObject, Clone, Debug)]
+pub enum UsageGroup {
+    /// Values of a dimension.
+    Dimension(UsageDimension),
+    /// Time buckets.
+    Time(Grain),
+    /// A part of the date or of the time of day.
+    TimePart(TimePart),
+    /// The value that the SIM has now under this key of labels: a row for each value and one for the SIMs that have none.
+    SimLabel(String),
+    /// The value that the device has now under this key of labels: a row for each value and one for the devices that have none.
+    DeviceLabel(String),
+}
+
+/// What rows can be sorted by: a measure, or the group of this place.
 #[derive(OneofObject, Clone, Copy, Debug)]
 pub enum UsageOrderKey {
-    /// By a quantity.
+    /// By a quantity, selected or not. Rows without it come last.
     Measure(UsageMeasure),
-    /// By a dimension.
-    Dimension(UsageDimension),
-    /// By the start of the time bucket; `true` is the only value.
-    Period(bool),
+    /// By the keys of a group: its place in `groupBy`, from 0.
+    Group(i32),
 }
 
 /// One sort key.
@@ -65,6 +164,48 @@ pub struct UsageOrder {
     /// In this direction.
     #[graphql(default)]
     pub direction: OrderDirection,
+}
+
+/// Only the largest values of one group, by the whole period and all other groups together: each keeps its time buckets.
+#[derive(InputObject, Clone, Copy, Debug)]
+pub struct UsageTop {
+    /// The group: its place in `groupBy`, from 0. Not one of time.
+    pub group: i32,
+    /// How many.
+    pub n: i32,
+    /// Largest by this, selected or not.
+    pub by: UsageMeasure,
+}
+
+/// How a quantity compares; at least one field is given, and all that are given hold.
+#[derive(InputObject, Clone, Copy, Debug)]
+pub struct UsageMeasureCondition {
+    /// The quantity, selected or not.
+    pub by: UsageMeasure,
+    /// More than this.
+    pub gt: Option<Decimal>,
+    /// At least this.
+    pub gte: Option<Decimal>,
+    /// Less than this.
+    pub lt: Option<Decimal>,
+    /// At most this.
+    pub lte: Option<Decimal>,
+    /// As much as this.
+    pub eq: Option<Decimal>,
+}
+
+/// Which rows: a tree of conditions on their quantities; exactly one field is given at each level. An average of nothing meets
+/// neither a condition nor its negation.
+#[derive(OneofObject, Clone, Debug)]
+pub enum UsageHaving {
+    /// All of these hold.
+    And(Vec<UsageHaving>),
+    /// Any of these holds.
+    Or(Vec<UsageHaving>),
+    /// This does not hold.
+    Not(Box<UsageHaving>),
+    /// A quantity compares like this.
+    Measure(UsageMeasureCondition),
 }
 
 /// A tree of conditions: exactly one field is given at each level.
@@ -82,40 +223,58 @@ pub enum UsageFilter {
     NetworkCodes(Vec<String>),
     /// Used in any of these countries (ISO 3166-1 alpha-2).
     Countries(Vec<String>),
-    /// Belonging to any of these customers at the time of use.
+    /// Belonging to any of these customers at the time of use; now, with `attribution: CURRENT`.
     Customers(Vec<ID>),
-    /// True: belonging to no customer at the time of use. False: to any.
+    /// True: belonging to no customer. False: to any.
     Unassigned(bool),
     /// Of any of these SIMs.
     Sims(Vec<ID>),
-    /// Of any of these devices.
+    /// Of any of these devices at the time of use; now, with `attribution: CURRENT`.
     Devices(Vec<ID>),
     /// Over any of these radio access types.
     RadioAccessTypes(Vec<String>),
     /// Of any of these services.
     Services(Vec<UsageService>),
-    /// From any of these sources.
-    Sources(Vec<String>),
+    /// From any of these streams.
+    Streams(Vec<String>),
 }
 
-/// A question to the usage cube. Measures are chosen by selecting their fields.
+/// A question to the usage cube. Measures are chosen by selecting their fields. The steps are always these: filter, group, top,
+/// fill, having, order, offset, limit.
 #[derive(InputObject, Clone, Debug)]
 pub struct UsageInput {
-    /// First moment inside the period (UTC).
-    pub from: DateTime,
-    /// First moment after the period (UTC).
-    pub to: DateTime,
-    /// Width of the time buckets; none means one bucket for the whole period.
-    pub grain: Option<Grain>,
-    /// What to group by.
+    /// Time of use.
+    pub period: PeriodInput,
+    /// In which days, months and hours of the day are meant: a name of the IANA data, such as Europe/Berlin.
+    #[graphql(default = "UTC")]
+    pub time_zone: String,
+    /// What to group by. Of nothing, the whole is the only row.
     #[graphql(default)]
-    pub dimensions: Vec<UsageDimension>,
+    pub group_by: Vec<UsageGroup>,
     /// Which usage.
     pub filter: Option<UsageFilter>,
+    /// Which rows. Totals do not depend on it.
+    pub having: Option<UsageHaving>,
     /// Sort of the rows; ties are broken by all keys.
     #[graphql(default)]
     pub order_by: Vec<UsageOrder>,
-    /// Most rows returned; totals do not depend on it.
-    #[graphql(default = 1000)]
-    pub limit: i32,
+    /// Only the largest values of one group.
+    pub top: Option<UsageTop>,
+    /// Most rows; totals do not depend on it. As many as there may be when nothing is said: 10,000, divided among the objects of a
+    /// page.
+    pub limit: Option<i32>,
+    /// Rows passed over.
+    #[graphql(default)]
+    pub offset: i32,
+    /// Whether what met `having` and is not shown is summed up as a row of its own, the last one: one for each time bucket with `top`.
+    #[graphql(default)]
+    pub others: bool,
+    /// Whether buckets without usage are rows, up to the watermark.
+    #[graphql(default_with = "UsageFill(usage::Fill::None)")]
+    pub fill: UsageFill,
+    /// What is shown beside each row, as `previous`.
+    pub compare_to: Option<Comparison>,
+    /// Whose usage it is.
+    #[graphql(default)]
+    pub attribution: Attribution,
 }

@@ -1,7 +1,7 @@
 //! Which groups are shown.
 
 use domain::{
-    Error, Result,
+    Result,
     usage::{Expression, Measure},
 };
 use serde::{Deserialize, Serialize};
@@ -19,32 +19,6 @@ impl Bound {
     /// A number with that many hundredths.
     pub const fn hundredths(hundredths: i128) -> Self {
         Self(hundredths)
-    }
-
-    /// Reads a decimal number with two decimal places at most.
-    ///
-    /// # Errors
-    /// `INVALID_INPUT` for anything else, and for numbers beyond 36 digits.
-    pub fn parse(text: &str) -> Result<Self> {
-        let invalid =
-            || Error::invalid("a number with two decimal places at most, such as 1048576 or 0.25");
-        let (sign, digits) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
-        let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
-        let is_number =
-            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_number(whole)
-            || !is_number(part)
-            || part.len() > Expression::PLACES as usize
-            || whole.len() > 36
-        {
-            return Err(invalid());
-        }
-        let scaled = format!(
-            "{whole}{part:0<places$}",
-            places = Expression::PLACES as usize
-        );
-        let value: i128 = scaled.parse().map_err(|_| invalid())?;
-        Ok(Self(sign * value))
     }
 
     /// Its hundredths.
@@ -158,34 +132,6 @@ impl Having {
                     comparator.sql()
                 )
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bound_is_a_decimal_number() {
-        let hundredths = |text| Bound::parse(text).map(Bound::get).ok();
-        assert_eq!(hundredths("0"), Some(0));
-        assert_eq!(hundredths("1.5"), Some(150));
-        assert_eq!(hundredths("-0.25"), Some(-25));
-        assert_eq!(hundredths("1048576"), Some(104_857_600));
-        for text in [
-            "",
-            ".5",
-            "5.",
-            "1.234",
-            "1e3",
-            "--1",
-            "+1",
-            "1,5",
-            "ten",
-            &"9".repeat(37),
-        ] {
-            assert_eq!(hundredths(text), None, "{text}");
         }
     }
 }

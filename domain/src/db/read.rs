@@ -82,6 +82,11 @@ impl ReadCx {
         self.versions.map(|versions| versions.get(subject))
     }
 
+    /// What was read means something else from this moment on, because of the clock.
+    pub fn only_until(&self, moment: chrono::DateTime<chrono::Utc>) {
+        self.noted().only_until(moment);
+    }
+
     /// For what is read beside tables, or depends on the clock.
     pub(crate) fn noted(&self) -> &Noted {
         self.tx.noted()

@@ -1,6 +1,7 @@
 //! Estimates how many values an answer may hold: each field counts one, and what lies below a list counts as often as
 //! the list may have rows ([`super::size`]).
 
+use analytics::usage::UsageLimits;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{
     Name, Value as ConstValue, Variables,
@@ -11,8 +12,8 @@ use domain::paging::DEFAULT_PAGE;
 use super::size::{Shapes, Size};
 use crate::operation::Fragments;
 
-/// Rows of a cube answer when no limit is given.
-const DEFAULT_USAGE_ROWS: u64 = 1_000;
+/// Most rows of an answer of the cubes, all objects of a page together.
+const USAGE_ROWS: u64 = UsageLimits::ROWS as u64;
 
 /// The estimate; saturates instead of overflowing. Fragments are known not to contain themselves.
 pub(super) fn estimate(
@@ -31,7 +32,7 @@ pub(super) fn estimate(
         variables,
         operation,
     };
-    estimate.set("Query", &operation.selection_set.node)
+    estimate.set("Query", &operation.selection_set.node, 1)
 }
 
 struct Estimate<'a> {
@@ -42,34 +43,39 @@ struct Estimate<'a> {
 }
 
 impl Estimate<'_> {
-    fn set(&self, parent: &str, set: &SelectionSet) -> u64 {
+    /// What a selection costs in one of `times` objects.
+    fn set(&self, parent: &str, set: &SelectionSet, times: u64) -> u64 {
         let costs = set.items.iter().map(|selection| match &selection.node {
-            Selection::Field(field) => self.field(parent, &field.node),
+            Selection::Field(field) => self.field(parent, &field.node, times),
             Selection::InlineFragment(inline) => {
                 let on = inline.node.type_condition.as_ref();
                 let on = on.map_or(parent, |on| on.node.on.node.as_str());
-                self.set(on, &inline.node.selection_set.node)
+                self.set(on, &inline.node.selection_set.node, times)
             }
             Selection::FragmentSpread(spread) => self
                 .fragments
                 .get(&spread.node.fragment_name.node)
                 .map_or(0, |fragment| {
                     let on = fragment.node.type_condition.node.on.node.as_str();
-                    self.set(on, &fragment.node.selection_set.node)
+                    self.set(on, &fragment.node.selection_set.node, times)
                 }),
         });
         costs.fold(0, u64::saturating_add)
     }
 
-    fn field(&self, parent: &str, field: &Field) -> u64 {
+    fn field(&self, parent: &str, field: &Field, times: u64) -> u64 {
         let shape = self.shapes.field(parent, field.name.node.as_str());
         let returns = shape.map_or("", |shape| shape.returns.as_str());
         let rows = match shape.map_or(Size::Rows(1), |shape| shape.size) {
             Size::Page => self.page(field),
-            Size::Limit => self.usage(field),
+            Size::Limit => self.usage(field, times),
             Size::Rows(rows) => rows,
         };
-        let below = self.set(returns, &field.selection_set.node);
+        let below = self.set(
+            returns,
+            &field.selection_set.node,
+            times.saturating_mul(rows),
+        );
         below.saturating_mul(rows).saturating_add(1)
     }
 
@@ -80,14 +86,23 @@ impl Estimate<'_> {
         size.unwrap_or(u64::from(DEFAULT_PAGE))
     }
 
-    fn usage(&self, field: &Field) -> u64 {
+    /// Rows of an answer of the cubes: one when nothing is grouped by; as many as the limit says, or the share of one object.
+    fn usage(&self, field: &Field, times: u64) -> u64 {
+        let share = USAGE_ROWS / times.clamp(1, USAGE_ROWS);
         let Some(ConstValue::Object(input)) = self.argument(field, "input") else {
-            return DEFAULT_USAGE_ROWS;
+            return share;
         };
-        input
-            .get("limit")
-            .and_then(AsU64::as_u64_lossy)
-            .unwrap_or(DEFAULT_USAGE_ROWS)
+        let is_grouped = match input.get("groupBy") {
+            None => false,
+            Some(ConstValue::List(groups)) => !groups.is_empty(),
+            Some(_) => true,
+        };
+        let limit = input.get("limit").and_then(AsU64::as_u64_lossy);
+        if is_grouped {
+            limit.unwrap_or(share)
+        } else {
+            1
+        }
     }
 
     /// An argument with its variables filled in.

@@ -1,8 +1,13 @@
 //! Usage.
 
+mod answer;
+mod key;
+mod period;
+mod provenance;
 mod query;
 mod question;
-mod types;
+mod row;
+mod values;
 
+pub(crate) use answer::{Usage, nested, root};
 pub(crate) use query::UsageQuery;
-pub(crate) use types::{Usage, nested, root};

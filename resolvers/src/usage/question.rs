@@ -1,58 +1,272 @@
 //! How the contract's question to the cube becomes the planner's.
 
-use analytics::usage::{Dimension, Filter, Key, Measure, Order, OrderBy, UsageQuery};
+use analytics::usage::{
+    Bound, Comparator, CubeQuery, Dimension, Filter, Group, Having, Key, Measure, Order, OrderBy,
+    Span, Top,
+};
+use async_graphql::{Context, SelectionField};
 use domain::{
-    Error, Period, Result,
+    Error, Result,
     id::{CustomerId, DeviceId, SimId},
     identifier::Plmn,
     paging::Direction,
+    usage::Expression,
 };
 use schema::{
     parse_ids_in,
-    usage::{UsageFilter, UsageInput, UsageOrder, UsageOrderKey},
+    scalar::Decimal,
+    usage::{
+        BetweenInput, PeriodInput, UsageFilter, UsageGroup, UsageHaving, UsageInput,
+        UsageMeasureCondition, UsageOrder, UsageOrderKey, UsageTop,
+    },
 };
 
-/// The planner's question.
+use super::values;
+use crate::error::camel;
+
+/// The planner's question. Its measures are those that are selected.
 ///
 /// # Errors
-/// `INVALID_INPUT` for an empty period, a negative limit, or an id of another kind, and those of [`UsageQuery::check`]; each
-/// names its field.
-pub(crate) fn ask(input: UsageInput, measures: Vec<Measure>) -> Result<UsageQuery> {
-    query(input, measures).map_err(|error| error.at("input"))
+/// `INVALID_INPUT` for an empty period, a negative limit, an id of another kind, or a key that is selected and not grouped by, and those
+/// of [`CubeQuery::check`]; each names its field.
+pub(super) fn ask(ctx: &Context<'_>, input: UsageInput) -> Result<CubeQuery> {
+    let selected = Selection::of(ctx);
+    let query = query(input, selected.measures).map_err(|error| error.at("input"))?;
+    for key in selected.keys {
+        if !query.group_by.iter().any(|group| key.is_of(group)) {
+            let text = format!("{} is selected and not grouped by", key.name);
+            return Err(Error::invalid(text).at("group_by").at("input"));
+        }
+    }
+    Ok(query)
 }
 
-fn query(input: UsageInput, measures: Vec<Measure>) -> Result<UsageQuery> {
+/// What of an answer is selected.
+#[derive(Default)]
+struct Selection {
+    measures: Vec<Measure>,
+    keys: Vec<SelectedKey>,
+}
+
+/// A field of a row's key.
+struct SelectedKey {
+    name: String,
+    /// Which part of time, or which key of labels.
+    argument: Option<String>,
+}
+
+impl Selection {
+    fn of(ctx: &Context<'_>) -> Self {
+        let mut found = Self::default();
+        for field in ctx.field().selection_set() {
+            match field.name() {
+                "totals" | "previousTotals" => found.add_measures(field),
+                "rows" => {
+                    for field in field.selection_set() {
+                        match field.name() {
+                            "values" | "previous" => found.add_measures(field),
+                            "key" => found.add_keys(field),
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        // Keys or provenance alone were asked for: the cheapest measure finds the groups.
+        if found.measures.is_empty() {
+            found.measures.push(Measure::Records);
+        }
+        found
+    }
+
+    fn add_measures(&mut self, values: SelectionField<'_>) {
+        for field in values.selection_set() {
+            if let Some(measure) = values::measure(field.name())
+                && !self.measures.contains(&measure)
+            {
+                self.measures.push(measure);
+            }
+        }
+    }
+
+    fn add_keys(&mut self, key: SelectionField<'_>) {
+        for field in key.selection_set() {
+            if matches!(field.name(), "others" | "__typename") {
+                continue;
+            }
+            let arguments = field.arguments().unwrap_or_default();
+            let argument = arguments.into_iter().next().map(|(_, value)| match value {
+                async_graphql::Value::Enum(word) => word.to_string(),
+                async_graphql::Value::String(text) => text,
+                other => other.to_string(),
+            });
+            let name = field.name().to_owned();
+            self.keys.push(SelectedKey { name, argument });
+        }
+    }
+}
+
+impl SelectedKey {
+    fn is_of(&self, group: &Group) -> bool {
+        let is = |name: &str, argument: Option<&str>| {
+            self.name == name && self.argument.as_deref() == argument
+        };
+        match group {
+            Group::Dimension(dimension) => {
+                is(&camel(&dimension.as_ref().to_ascii_lowercase()), None)
+            }
+            Group::Time(_) => is("time", None),
+            Group::TimePart(part) => is("timePart", Some(part.as_ref())),
+            Group::SimLabel(key) => is("simLabel", Some(key)),
+            Group::DeviceLabel(key) => is("deviceLabel", Some(key)),
+        }
+    }
+}
+
+fn query(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
     let order_by = input.order_by.into_iter().map(order);
-    let filter = input.filter.map(filter).transpose();
-    let query = UsageQuery {
+    let query = CubeQuery {
         measures,
-        dimensions: input.dimensions.into_iter().map(Into::into).collect(),
-        grain: input.grain.map(Into::into),
-        period: Period::new(input.from.0, input.to.0)?,
-        filter: filter.map_err(|error| error.at("filter"))?,
+        period: span(input.period),
+        time_zone: input
+            .time_zone
+            .parse()
+            .map_err(|error: Error| error.at("time_zone"))?,
+        group_by: input.group_by.into_iter().map(group).collect(),
+        filter: input
+            .filter
+            .map(filter)
+            .transpose()
+            .map_err(|error| error.at("filter"))?,
+        having: input
+            .having
+            .map(having)
+            .transpose()
+            .map_err(|error| error.at("having"))?,
         order_by: order_by
             .collect::<Result<_>>()
             .map_err(|error| error.at("order_by"))?,
-        limit: u32::try_from(input.limit)
-            .map_err(|_| Error::invalid("a limit is not negative").at("limit"))?,
+        top: input
+            .top
+            .map(top)
+            .transpose()
+            .map_err(|error| error.at("top"))?,
+        limit: input.limit.map(|limit| count(limit, "limit")).transpose()?,
+        offset: count(input.offset, "offset")?,
+        others: input.others,
+        fill: input.fill.into(),
+        compare_to: input.compare_to.map(Into::into),
+        attribution: input.attribution.into(),
     };
     query.check()?;
     Ok(query)
 }
 
+fn count(number: i32, field: &str) -> Result<u32> {
+    let negative = |_| Error::invalid(format!("{field} is not negative")).at(field);
+    u32::try_from(number).map_err(negative)
+}
+
+fn place(number: i32) -> Result<usize> {
+    count(number, "group").map(|place| place as usize)
+}
+
+fn span(period: PeriodInput) -> Span {
+    match period {
+        PeriodInput::Between(BetweenInput { from, to, align }) => Span::Between {
+            from: from.0,
+            to: to.0,
+            align: align.into(),
+        },
+        PeriodInput::Preset(preset) => Span::Preset(preset.into()),
+    }
+}
+
+fn group(group: UsageGroup) -> Group {
+    match group {
+        UsageGroup::Dimension(dimension) => Group::Dimension(dimension.into()),
+        UsageGroup::Time(grain) => Group::Time(grain.into()),
+        UsageGroup::TimePart(part) => Group::TimePart(part.into()),
+        UsageGroup::SimLabel(key) => Group::SimLabel(key),
+        UsageGroup::DeviceLabel(key) => Group::DeviceLabel(key),
+    }
+}
+
+fn top(top: UsageTop) -> Result<Top> {
+    Ok(Top {
+        group: place(top.group)?,
+        n: count(top.n, "n")?,
+        by: top.by.into(),
+    })
+}
+
 fn order(order: UsageOrder) -> Result<Order> {
     let by = match order.by {
         UsageOrderKey::Measure(by) => OrderBy::Measure(by.into()),
-        UsageOrderKey::Dimension(by) => OrderBy::Dimension(by.into()),
-        UsageOrderKey::Period(true) => OrderBy::Period,
-        UsageOrderKey::Period(false) => {
-            return Err(Error::invalid("`period` is true, or another key is given"));
-        }
+        UsageOrderKey::Group(group) => OrderBy::Group(place(group)?),
     };
     Ok(Order {
         by,
         descending: order.direction.0 == Direction::Desc,
     })
+}
+
+fn having(having: UsageHaving) -> Result<Having> {
+    Ok(match having {
+        UsageHaving::And(parts) => {
+            Having::And(parts.into_iter().map(self::having).collect::<Result<_>>()?)
+        }
+        UsageHaving::Or(parts) => {
+            Having::Or(parts.into_iter().map(self::having).collect::<Result<_>>()?)
+        }
+        UsageHaving::Not(part) => Having::Not(Box::new(self::having(*part)?)),
+        UsageHaving::Measure(condition) => compared(condition)?,
+    })
+}
+
+fn compared(condition: UsageMeasureCondition) -> Result<Having> {
+    let UsageMeasureCondition {
+        by,
+        gt,
+        gte,
+        lt,
+        lte,
+        eq,
+    } = condition;
+    let given = [
+        (Comparator::Gt, gt),
+        (Comparator::Gte, gte),
+        (Comparator::Lt, lt),
+        (Comparator::Lte, lte),
+        (Comparator::Eq, eq),
+    ];
+    let conditions = given.into_iter().filter_map(|(comparator, bound)| {
+        bound.map(|bound| {
+            Ok(Having::Is {
+                measure: by.into(),
+                comparator,
+                bound: self::bound(bound)?,
+            })
+        })
+    });
+    let mut conditions: Vec<Having> = conditions.collect::<Result<_>>()?;
+    match (conditions.pop(), conditions.is_empty()) {
+        (None, _) => Err(Error::invalid("a condition on a quantity has a bound")),
+        (Some(only), true) => Ok(only),
+        (Some(last), false) => {
+            conditions.push(last);
+            Ok(Having::And(conditions))
+        }
+    }
+}
+
+fn bound(number: Decimal) -> Result<Bound> {
+    let places = Expression::PLACES;
+    let hundredths = number
+        .at(places)
+        .ok_or_else(|| Error::invalid(format!("a bound has {places} decimal places at most")))?;
+    Ok(Bound::hundredths(hundredths))
 }
 
 fn filter(filter: UsageFilter) -> Result<Filter> {
@@ -100,7 +314,7 @@ fn filter(filter: UsageFilter) -> Result<Filter> {
             Dimension::Service,
             texts(services.into_iter().map(|it| it.0.as_ref().to_owned())),
         ),
-        UsageFilter::Sources(sources) => is_in(Dimension::Source, texts(sources)),
+        UsageFilter::Streams(streams) => is_in(Dimension::Stream, texts(streams)),
     })
 }
 

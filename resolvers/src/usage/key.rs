@@ -1,0 +1,366 @@
+//! `UsageKey`: what tells a group from the others, with one type for each kind of value.
+
+use std::sync::Arc;
+
+use analytics::usage::{Dimension, Group, Key, TimePart};
+use async_graphql::{Context, ID, Object, SimpleObject};
+use domain::{
+    id::{CustomerId, DeviceId, SimId},
+    sim::SimState,
+    usage::Service,
+};
+use schema::{
+    scalar::DateTime,
+    sim::SimState as SimStateWord,
+    usage::{TimePart as TimePartWord, UsageKeyState, UsageService},
+};
+use uuid::Uuid;
+
+use crate::{
+    customer::Customer,
+    device::Device,
+    error::IntoGraphql as _,
+    loader::{CustomerKey, DeviceKey, NetworkKey, SimKey},
+    network::{Network, network_id},
+    request::load,
+    sim::Sim,
+    written::{Selected, Step, Written, leaf, made_if, plain_columns},
+};
+
+/// What tells a group from the others: a field for each kind of group. Only what was grouped by can be selected.
+pub(crate) struct UsageKey {
+    pub(super) groups: Arc<[Group]>,
+    pub(super) keys: Vec<Option<Key>>,
+    pub(super) others: bool,
+}
+
+impl UsageKey {
+    fn of(&self, is: impl Fn(&Group) -> bool) -> Option<&Key> {
+        let place = self.groups.iter().position(is)?;
+        self.keys.get(place)?.as_ref()
+    }
+
+    fn dimension(&self, dimension: Dimension) -> Option<&Key> {
+        self.of(|group| *group == Group::Dimension(dimension))
+    }
+
+    fn bucket(&self) -> Option<DateTime> {
+        match self.of(|group| matches!(group, Group::Time(_)))? {
+            Key::Moment(moment) => Some((*moment).into()),
+            _ => None,
+        }
+    }
+
+    fn text(&self, dimension: Dimension) -> Option<UsageTextKey> {
+        self.dimension(dimension).map(UsageTextKey::of)
+    }
+
+    fn by_network(&self) -> Option<UsageNetworkKey> {
+        self.text(Dimension::Network).map(UsageNetworkKey)
+    }
+
+    fn by_customer(&self, dimension: Dimension) -> Option<UsageCustomerKey> {
+        let id = id(self.dimension(dimension)?);
+        Some(UsageCustomerKey(id.map(CustomerId::new)))
+    }
+
+    fn by_sim(&self) -> Option<UsageSimKey> {
+        Some(UsageSimKey(
+            id(self.dimension(Dimension::Sim)?).map(SimId::new),
+        ))
+    }
+
+    fn by_device(&self) -> Option<UsageDeviceKey> {
+        Some(UsageDeviceKey(
+            id(self.dimension(Dimension::Device)?).map(DeviceId::new),
+        ))
+    }
+}
+
+/// What tells a group from the others: a field for each kind of group. Only what was grouped by can be selected. Of all others
+/// together, keys are null; beside the largest of a group they keep those of time.
+#[Object]
+impl UsageKey {
+    /// True: it is all that met `having` and is not shown.
+    async fn others(&self) -> bool {
+        self.others
+    }
+
+    /// Start of the time bucket, which may lie before the period's.
+    async fn time(&self) -> Option<DateTime> {
+        self.bucket()
+    }
+
+    /// A part of the date or of the time of day.
+    async fn time_part(&self, #[graphql(desc = "Which part.")] part: TimePartWord) -> Option<i32> {
+        let part: TimePart = part.into();
+        match self.of(|group| *group == Group::TimePart(part))? {
+            Key::Number(number) => i32::try_from(*number).ok(),
+            _ => None,
+        }
+    }
+
+    /// Visited network.
+    async fn network(&self) -> Option<UsageNetworkKey> {
+        self.by_network()
+    }
+
+    /// Country of the visited network, ISO 3166-1 alpha-2.
+    async fn country(&self) -> Option<UsageTextKey> {
+        self.text(Dimension::Country)
+    }
+
+    /// Customer at the time of use; that of now with `attribution: CURRENT`.
+    async fn customer(&self) -> Option<UsageCustomerKey> {
+        self.by_customer(Dimension::Customer)
+    }
+
+    /// SIM.
+    async fn sim(&self) -> Option<UsageSimKey> {
+        self.by_sim()
+    }
+
+    /// Device at the time of use; that of now with `attribution: CURRENT`.
+    async fn device(&self) -> Option<UsageDeviceKey> {
+        self.by_device()
+    }
+
+    /// Radio access type.
+    async fn radio_access_type(&self) -> Option<UsageTextKey> {
+        self.text(Dimension::RadioAccessType)
+    }
+
+    /// Kind of service.
+    async fn service(&self) -> async_graphql::Result<Option<UsageServiceKey>> {
+        let Some(UsageTextKey { state, value }) = self.text(Dimension::Service) else {
+            return Ok(None);
+        };
+        let unknown = |_| domain::Error::internal("a record of no known service");
+        let service = value.map(|word| word.parse::<Service>().map_err(unknown));
+        let value = service.transpose().gql()?.map(Into::into);
+        Ok(Some(UsageServiceKey { state, value }))
+    }
+
+    /// The stream that delivered the records.
+    async fn stream(&self) -> Option<UsageTextKey> {
+        self.text(Dimension::Stream)
+    }
+
+    /// State that the SIM is in now.
+    async fn sim_state(&self) -> async_graphql::Result<Option<UsageSimStateKey>> {
+        let Some(UsageTextKey { state, value }) = self.text(Dimension::SimState) else {
+            return Ok(None);
+        };
+        let unknown = |_| domain::Error::internal("a SIM in no known state");
+        let word = value.map(|word| word.parse::<SimState>().map_err(unknown));
+        let value = word.transpose().gql()?.map(Into::into);
+        Ok(Some(UsageSimStateKey { state, value }))
+    }
+
+    /// Customer that the SIM belongs to now.
+    async fn sim_customer_now(&self) -> Option<UsageCustomerKey> {
+        self.by_customer(Dimension::SimCustomerNow)
+    }
+
+    /// The SIM's value under a key of labels.
+    async fn sim_label(&self, #[graphql(desc = "The key.")] key: String) -> Option<UsageTextKey> {
+        self.of(|group| *group == Group::SimLabel(key.clone()))
+            .map(UsageTextKey::of)
+    }
+
+    /// The device's value under a key of labels.
+    async fn device_label(
+        &self,
+        #[graphql(desc = "The key.")] key: String,
+    ) -> Option<UsageTextKey> {
+        self.of(|group| *group == Group::DeviceLabel(key.clone()))
+            .map(UsageTextKey::of)
+    }
+}
+
+impl Written for UsageKey {
+    fn step(field: Selected<'_>) -> Option<Step<Self>> {
+        match field.name() {
+            "others" => Some(leaf(|key: &Self| key.others)),
+            "time" => Some(leaf(Self::bucket)),
+            "network" => made_if(field, Self::by_network),
+            "country" => made_if(field, |key: &Self| key.text(Dimension::Country)),
+            "customer" => made_if(field, |key: &Self| key.by_customer(Dimension::Customer)),
+            "sim" => made_if(field, Self::by_sim),
+            "device" => made_if(field, Self::by_device),
+            "radioAccessType" => made_if(field, |key: &Self| key.text(Dimension::RadioAccessType)),
+            "stream" => made_if(field, |key: &Self| key.text(Dimension::Stream)),
+            "simCustomerNow" => made_if(field, |key: &Self| {
+                key.by_customer(Dimension::SimCustomerNow)
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Nobody's is none.
+fn id(key: &Key) -> Option<Uuid> {
+    match key {
+        Key::Id(id) => Some(*id),
+        _ => None,
+    }
+}
+
+/// A group by a text.
+#[derive(SimpleObject, Clone)]
+pub(crate) struct UsageTextKey {
+    /// Whether there is a value, or why not.
+    state: UsageKeyState,
+    /// The value.
+    value: Option<String>,
+}
+
+impl UsageTextKey {
+    fn of(key: &Key) -> Self {
+        let (state, value) = match key {
+            Key::Text(text) if !text.is_empty() => (UsageKeyState::Value, Some(text.clone())),
+            Key::None => (UsageKeyState::Unassigned, None),
+            _ => (UsageKeyState::Unknown, None),
+        };
+        Self { state, value }
+    }
+}
+
+plain_columns!(UsageTextKey { state, value });
+
+/// A group by service.
+#[derive(SimpleObject)]
+pub(crate) struct UsageServiceKey {
+    /// Whether there is a value, or why not.
+    state: UsageKeyState,
+    /// The service.
+    value: Option<UsageService>,
+}
+
+/// A group by the state of SIMs.
+#[derive(SimpleObject)]
+pub(crate) struct UsageSimStateKey {
+    /// Whether there is a value, or why not.
+    state: UsageKeyState,
+    /// The state.
+    value: Option<SimStateWord>,
+}
+
+/// A group by visited network.
+pub(crate) struct UsageNetworkKey(UsageTextKey);
+
+/// A group by visited network.
+#[Object]
+impl UsageNetworkKey {
+    /// Whether there is a value: a record may name no network.
+    async fn state(&self) -> UsageKeyState {
+        self.0.state
+    }
+
+    /// Global id of the network.
+    async fn id(&self) -> Option<ID> {
+        self.global_id()
+    }
+
+    /// The network as MCC-MNC.
+    async fn code(&self) -> Option<&str> {
+        self.plmn()
+    }
+
+    /// The network; null when the dictionary does not know it.
+    async fn network(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Network>> {
+        match self.plmn() {
+            Some(code) => load(ctx, NetworkKey(code.to_owned())).await,
+            None => Ok(None),
+        }
+    }
+}
+
+impl UsageNetworkKey {
+    fn global_id(&self) -> Option<ID> {
+        self.plmn().map(network_id)
+    }
+
+    fn plmn(&self) -> Option<&str> {
+        self.0.value.as_deref()
+    }
+}
+
+impl Written for UsageNetworkKey {
+    fn step(field: Selected<'_>) -> Option<Step<Self>> {
+        match field.name() {
+            "state" => Some(leaf(|key: &Self| key.0.state)),
+            "id" => Some(leaf(Self::global_id)),
+            "code" => Some(leaf(|key: &Self| key.plmn().map(str::to_owned))),
+            _ => None,
+        }
+    }
+}
+
+/// A group by an object of the inventory: its id, and the object as the caller may see it now.
+macro_rules! object_key {
+    ($(#[doc = $doc:literal])+ $name:ident of $id:ty, $field:ident: $object:ty = $key:path, $none:literal) => {
+        $(#[doc = $doc])+
+        pub(crate) struct $name(Option<$id>);
+
+        $(#[doc = $doc])+
+        #[Object]
+        impl $name {
+            /// Whether there is one, and whether the caller may see it now.
+            async fn state(&self, ctx: &Context<'_>) -> async_graphql::Result<UsageKeyState> {
+                if self.0.is_none() {
+                    return Ok(UsageKeyState::Unassigned);
+                }
+                let found: Option<$object> = self.object(ctx).await?;
+                Ok(if found.is_some() { UsageKeyState::Value } else { UsageKeyState::Hidden })
+            }
+
+            /// Its global id.
+            async fn id(&self) -> Option<ID> {
+                self.global_id()
+            }
+
+            #[doc = $none]
+            async fn $field(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<$object>> {
+                self.object(ctx).await
+            }
+        }
+
+        impl $name {
+            fn global_id(&self) -> Option<ID> {
+                self.0.map(|id| id.to_string().into())
+            }
+
+            async fn object(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<$object>> {
+                match self.0 {
+                    Some(id) => load(ctx, $key(id)).await,
+                    None => Ok(None),
+                }
+            }
+        }
+
+        impl Written for $name {
+            fn step(field: Selected<'_>) -> Option<Step<Self>> {
+                (field.name() == "id").then(|| leaf(Self::global_id))
+            }
+        }
+    };
+}
+
+object_key! {
+    /// A group by customer.
+    UsageCustomerKey of CustomerId, customer: Customer = CustomerKey,
+    "The customer; null when there was none, or it is not visible to the caller."
+}
+
+object_key! {
+    /// A group by SIM.
+    UsageSimKey of SimId, sim: Sim = SimKey,
+    "The SIM; null when it now belongs to somebody whose SIMs the caller may not see."
+}
+
+object_key! {
+    /// A group by device.
+    UsageDeviceKey of DeviceId, device: Device = DeviceKey,
+    "The device; null when there was none, or one that the caller may not see now."
+}

@@ -1,0 +1,66 @@
+//! `Provenance`: where an answer comes from.
+
+use analytics::{
+    cube::{Cube, Level, Table},
+    usage::{self, Incomplete},
+};
+use async_graphql::SimpleObject;
+use schema::{
+    scalar::DateTime,
+    usage::{IncompleteReason, UsageTable},
+};
+
+/// Where an answer comes from and how fresh it is.
+#[derive(SimpleObject)]
+pub(crate) struct Provenance {
+    /// The tables that were read, the coarsest first: each part of the period from the coarsest one that holds it exactly.
+    tables: Vec<UsageTable>,
+    /// When the newest record was received that is counted within what the caller may see; null when nothing is.
+    watermark: Option<DateTime>,
+    /// True: the period had ended when that record was received.
+    complete: bool,
+    /// Why the answer is not complete.
+    reason: Option<IncompleteReason>,
+    /// The same for people.
+    reason_text: Option<&'static str>,
+}
+
+impl From<usage::Provenance> for Provenance {
+    fn from(provenance: usage::Provenance) -> Self {
+        let (reason, reason_text) = provenance.incomplete.map(reason).unzip();
+        Self {
+            tables: provenance.tables.into_iter().map(table).collect(),
+            watermark: provenance.watermark.map(Into::into),
+            complete: reason.is_none(),
+            reason,
+            reason_text,
+        }
+    }
+}
+
+fn reason(incomplete: Incomplete) -> (IncompleteReason, &'static str) {
+    match incomplete {
+        Incomplete::NothingReceived => (
+            IncompleteReason::NothingReceived,
+            "no usage has been received yet",
+        ),
+        Incomplete::PeriodRunning => (
+            IncompleteReason::PeriodRunning,
+            "the period reaches beyond the newest record received",
+        ),
+    }
+}
+
+fn table(table: Table) -> UsageTable {
+    match table {
+        Table::Records => UsageTable::Cdr,
+        Table::Cube(Cube::Full(Level::Hour)) => UsageTable::UsageHour,
+        Table::Cube(Cube::Full(Level::Day)) => UsageTable::UsageDay,
+        Table::Cube(Cube::Full(Level::Month)) => UsageTable::UsageMonth,
+        Table::Cube(Cube::Full(Level::Year)) => UsageTable::UsageYear,
+        Table::Cube(Cube::Small(Level::Hour)) => UsageTable::UsageHourSmall,
+        Table::Cube(Cube::Small(Level::Day)) => UsageTable::UsageDaySmall,
+        Table::Cube(Cube::Small(Level::Month)) => UsageTable::UsageMonthSmall,
+        Table::Cube(Cube::Small(Level::Year)) => UsageTable::UsageYearSmall,
+    }
+}
