@@ -74,7 +74,10 @@ pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
             pages(PAGE, 0..END),
         ),
         (
-            format!("page at the end of {} SIMs to one at their start, 1 connection", cursors.len()),
+            format!(
+                "page at the end of {} SIMs to one at their start, 1 connection",
+                cursors.len()
+            ),
             Aim::AtMost(1.1),
             pages(PAGE, last),
             pages(PAGE, 0..END),
@@ -126,7 +129,10 @@ async fn agree(sides: &[&Shots], floor: &Shots) -> Result<()> {
             "page {n} differs"
         );
         let floor = pages::page(floor, n, pages::rows).await.context("floor")?;
-        ensure!(pages::rows(&answers[0])? == floor, "page {n} of the floor differs");
+        ensure!(
+            pages::rows(&answers[0])? == floor,
+            "page {n} of the floor differs"
+        );
     }
     Ok(())
 }

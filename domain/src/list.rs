@@ -80,10 +80,21 @@ pub(crate) trait Listed: List + Decode {
 
 /// What callers can list.
 pub trait List: Sized + Send + Sync + 'static {
+    /// What callers may ask of rows: conditions, and names that stand for some.
+    type Asked: Hash + Send + Sync;
     /// What rows can be asked for.
     type Condition: Hash + Send + Sync;
     /// What rows can be sorted by.
     type Field: Copy + Hash + Default + Send + Sync;
+
+    /// The filter with conditions in the place of names.
+    ///
+    /// # Errors
+    /// Those of looking the names up.
+    fn resolve(
+        cx: &ReadCx,
+        filter: &Filter<Self::Asked>,
+    ) -> impl Future<Output = Result<Filter<Self::Condition>>> + Send;
 
     /// One page.
     ///
@@ -109,9 +120,20 @@ pub trait List: Sized + Send + Sync + 'static {
 /// Opens a [`Listed`] row to other crates.
 macro_rules! lists {
     ($row:ty, by $condition:ty, sorted by $field:ty) => {
+        crate::list::lists!($row, by $condition, sorted by $field, asked by $condition as crate::list::as_asked);
+    };
+    ($row:ty, by $condition:ty, sorted by $field:ty, asked by $asked:ty as $resolve:path) => {
         impl crate::list::List for $row {
+            type Asked = $asked;
             type Condition = $condition;
             type Field = $field;
+
+            async fn resolve(
+                cx: &crate::ReadCx,
+                filter: &crate::filter::Filter<$asked>,
+            ) -> crate::Result<crate::filter::Filter<$condition>> {
+                $resolve(cx, filter).await
+            }
 
             async fn page(
                 cx: &crate::ReadCx,
@@ -133,7 +155,16 @@ macro_rules! lists {
 }
 pub(crate) use lists;
 
-fn filtered<T: Listed>(cx: &ReadCx, filter: &Filter<T::Condition>) -> Result<Sql> {
+/// A filter that names nothing.
+pub(crate) async fn as_asked<C: Clone>(_: &ReadCx, filter: &Filter<C>) -> Result<Filter<C>> {
+    Ok(filter.clone())
+}
+
+/// The visible rows that match.
+///
+/// # Errors
+/// `FORBIDDEN` when they are closed to the caller.
+pub(crate) fn filtered<T: Listed>(cx: &ReadCx, filter: &Filter<T::Condition>) -> Result<Sql> {
     let mut sql = T::scoped(cx)?;
     sql.push(" AND ");
     filter::push(&mut sql, filter, &T::push_condition);

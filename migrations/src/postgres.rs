@@ -224,6 +224,7 @@ const SCRIPTS: &[Script] = &[
     script!("0010_idempotency"),
     script!("0011_store_identity"),
     script!("0012_access_version"),
+    script!("0015_saved_filter"),
 ];
 
 struct Migrator;

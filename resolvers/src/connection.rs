@@ -138,7 +138,7 @@ macro_rules! plain {
 }
 pub(crate) use plain;
 
-type Condition<T> = <<T as Listing>::Row as List>::Condition;
+type Asked<T> = <<T as Listing>::Row as List>::Asked;
 type Field<T> = <<T as Listing>::Row as List>::Field;
 
 /// Relay's page arguments: `first` and `after`, or `last` and `before`.
@@ -176,7 +176,7 @@ pub(crate) fn question<C, F>(
 /// One page of a list, with its total and its rows' relations as far as they are selected.
 pub(crate) async fn paginate<T: Listing>(
     ctx: &Context<'_>,
-    filter: domain::Result<Filter<Condition<T>>>,
+    filter: domain::Result<Filter<Asked<T>>>,
     order: impl Into<Order<Field<T>>>,
     page: PageArguments,
 ) -> async_graphql::Result<Option<Connection<T>>> {

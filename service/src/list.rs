@@ -12,10 +12,11 @@ use crate::{Session, relation::wanted};
 /// One page of what the caller may see.
 ///
 /// # Errors
-/// `FORBIDDEN` when the rows are closed to the caller, `INVALID_CURSOR` for a cursor of another question.
+/// `FORBIDDEN` when the rows are closed to the caller, `INVALID_CURSOR` for a cursor of another question, and those of looking up
+/// what the filter names.
 pub async fn list<T: List>(
     session: &Session,
-    question: &Question<T::Condition, T::Field>,
+    question: &Question<T::Asked, T::Field>,
 ) -> Result<Listing<T>> {
     let Question {
         filter,
@@ -24,6 +25,7 @@ pub async fn list<T: List>(
         with_total,
     } = question;
     let cx = session.read().await?;
+    let filter = &T::resolve(&cx, filter).await?;
     // Boxed, because every list of the contract waits for it from deep within.
     let asked = try_join(
         T::page(&cx, filter, *order, page),

@@ -1,8 +1,9 @@
 //! What devices can be asked for and sorted by.
 
+use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumMessage, VariantArray};
 
-use super::{Connectivity, DeviceState};
+use super::model::{Connectivity, DeviceState};
 use crate::{
     filter::Filter,
     id::{CustomerId, DeviceId},
@@ -15,7 +16,8 @@ use crate::{
 pub type DeviceFilter = Filter<DeviceCondition>;
 
 /// One condition on a device. An empty list is met by no device.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum DeviceCondition {
     /// Part of the name or kind, any case.
     Search(String),

@@ -2,7 +2,7 @@
 //!
 //! Device state is lifecycle, not connectivity, and is independent of the state of any SIM inside.
 
-mod filter;
+pub(crate) mod filter;
 mod model;
 mod store;
 
@@ -16,6 +16,7 @@ use crate::{
     id::{CustomerId, DeviceId, SimId},
     label::{self, Label, Labelled},
     list::{self, Listing, Question},
+    saved_filter::{self, Asked},
 };
 
 /// The device with this id.
@@ -50,9 +51,15 @@ pub async fn by_sims(cx: &ReadCx, sims: &[SimId]) -> Result<HashMap<SimId, Devic
 pub async fn by_customers(
     cx: &ReadCx,
     customers: &[CustomerId],
-    question: &Question<DeviceCondition, DeviceOrderField>,
+    question: &Question<Asked<DeviceCondition>, DeviceOrderField>,
 ) -> Result<HashMap<CustomerId, Result<Listing<Device>>>> {
-    list::by_parents(cx, "device.customer_id", customers, question).await
+    let question = Question {
+        filter: saved_filter::resolve(cx, &question.filter).await?,
+        order: question.order,
+        page: question.page.clone(),
+        with_total: question.with_total,
+    };
+    list::by_parents(cx, "device.customer_id", customers, &question).await
 }
 
 /// Sets labels on a device, and removes those with the keys `remove`; what is not named stays. Returns all of its labels.

@@ -1,8 +1,9 @@
 //! What SIMs can be asked for and sorted by.
 
+use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumMessage, VariantArray};
 
-use super::SimState;
+use super::model::SimState;
 use crate::{
     filter::Filter,
     id::{CustomerId, SimId},
@@ -16,7 +17,8 @@ use crate::{
 pub type SimFilter = Filter<SimCondition>;
 
 /// One condition on a SIM. An empty list is met by no SIM.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum SimCondition {
     /// Part of the ICCID or MSISDN.
     Search(String),

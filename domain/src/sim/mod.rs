@@ -3,14 +3,18 @@
 //! What a SIM did is usage (analytics); where it sits and how it is used are links and labels. Nothing here reads or
 //! writes a device's state.
 
+mod count;
 mod error;
-mod filter;
+pub(crate) mod filter;
 mod model;
 pub mod resolve;
 mod store;
 
 use std::collections::HashMap;
 
+pub use count::{
+    MAX_GROUPINGS, MAX_GROUPS, SimCount, SimCounts, SimDimension, SimGrouping, counts,
+};
 pub use error::SimError;
 pub use filter::{SimCondition, SimFilter, SimOrderField};
 pub use model::{Sim, SimBy, SimState};
@@ -21,6 +25,7 @@ use crate::{
     identifier::Iccid,
     label::{self, Label, Labelled},
     list::{self, Listing, Question},
+    saved_filter::{self, Asked},
 };
 
 /// The SIM with this id.
@@ -63,9 +68,15 @@ pub async fn by_devices(cx: &ReadCx, devices: &[DeviceId]) -> Result<HashMap<Dev
 pub async fn by_customers(
     cx: &ReadCx,
     customers: &[CustomerId],
-    question: &Question<SimCondition, SimOrderField>,
+    question: &Question<Asked<SimCondition>, SimOrderField>,
 ) -> Result<HashMap<CustomerId, Result<Listing<Sim>>>> {
-    list::by_parents(cx, "sim.customer_id", customers, question).await
+    let question = Question {
+        filter: saved_filter::resolve(cx, &question.filter).await?,
+        order: question.order,
+        page: question.page.clone(),
+        with_total: question.with_total,
+    };
+    list::by_parents(cx, "sim.customer_id", customers, &question).await
 }
 
 /// Sets labels on a SIM, and removes those with the keys `remove`; what is not named stays. Returns all of its labels.

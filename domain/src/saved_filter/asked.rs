@@ -1,0 +1,99 @@
+//! Conditions as callers ask them: a condition of a row, or all that is saved under an id.
+//!
+//! Only a [`Filter`] of conditions becomes a statement, and only such a one is saved: what is named is looked up before, in the
+//! snapshot that answers, and no saved filter leads to another.
+
+use std::collections::BTreeSet;
+
+use super::{InventoryFilter, SavedFilter, SavedFilterError};
+use crate::{
+    ReadCx, Result, device::filter::DeviceCondition, filter::Filter, id::SavedFilterId, list,
+    sim::filter::SimCondition,
+};
+
+/// A condition, or the name of a saved filter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Asked<C> {
+    /// A condition.
+    Is(C),
+    /// What is saved under this id.
+    Saved(SavedFilterId),
+}
+
+impl<C> From<C> for Asked<C> {
+    fn from(condition: C) -> Self {
+        Self::Is(condition)
+    }
+}
+
+/// Conditions of which filters can be saved.
+pub trait Saved: Clone + Send + Sync {
+    /// What is saved, if it is of this kind.
+    fn of(saved: &InventoryFilter) -> Option<&Filter<Self>>;
+}
+
+impl Saved for SimCondition {
+    fn of(saved: &InventoryFilter) -> Option<&Filter<Self>> {
+        match saved {
+            InventoryFilter::Sim(filter) => Some(filter),
+            InventoryFilter::Device(_) => None,
+        }
+    }
+}
+
+impl Saved for DeviceCondition {
+    fn of(saved: &InventoryFilter) -> Option<&Filter<Self>> {
+        match saved {
+            InventoryFilter::Device(filter) => Some(filter),
+            InventoryFilter::Sim(_) => None,
+        }
+    }
+}
+
+/// The filter with what is saved in the place of its name: one statement, and none where nothing is named. The errors name the
+/// field `filter`.
+///
+/// # Errors
+/// `FORBIDDEN` when saved filters are named and closed to the caller, `NOT_FOUND` for one that is not there, `INVALID_INPUT` for
+/// one of the other kind, `LIMIT_EXCEEDED` when there are more than [`crate::filter::MAX_CONDITIONS`] in all.
+pub async fn resolve<C: Saved>(cx: &ReadCx, filter: &Filter<Asked<C>>) -> Result<Filter<C>> {
+    let named: BTreeSet<SavedFilterId> = filter
+        .conditions()
+        .into_iter()
+        .filter_map(|asked| match asked {
+            Asked::Is(_) => None,
+            Asked::Saved(id) => Some(*id),
+        })
+        .collect();
+    if named.is_empty() {
+        return plain(filter);
+    }
+    let ids: Vec<SavedFilterId> = named.into_iter().collect();
+    let found = list::by_ids::<SavedFilter, _>(cx, &ids).await?;
+    let look_up = |asked: &Asked<C>| match asked {
+        Asked::Is(condition) => Ok(Filter::Is(condition.clone())),
+        Asked::Saved(id) => {
+            let saved = found.get(id).ok_or(SavedFilterError::NotFound)?;
+            let filter = C::of(&saved.filter);
+            Ok(filter
+                .ok_or(SavedFilterError::OtherKind(saved.filter.kind()))?
+                .clone())
+        }
+    };
+    let resolved = filter.replace(&look_up).and_then(|filter| {
+        filter.check_size()?;
+        Ok(filter)
+    });
+    resolved.map_err(|error| error.at("filter"))
+}
+
+/// The filter, which may not name a saved one.
+///
+/// # Errors
+/// `INVALID_INPUT` when it does.
+pub fn plain<C: Clone>(filter: &Filter<Asked<C>>) -> Result<Filter<C>> {
+    filter.replace(&|asked| match asked {
+        Asked::Is(condition) => Ok(Filter::Is(condition.clone())),
+        Asked::Saved(_) => Err(SavedFilterError::Nested.into()),
+    })
+}
