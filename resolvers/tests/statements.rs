@@ -69,6 +69,18 @@ const QUESTIONS: &[(u64, &str)] = &[
         0,
         "labelDefinitions(first: $n) { totalCount nodes { key options } }",
     ),
+    (
+        0,
+        "savedFilters(first: $n) { totalCount nodes { name kind filter } }",
+    ),
+    (
+        0,
+        "sims(first: $n, filter: { saved: $saved }) { totalCount nodes { iccid customer { name } } }",
+    ),
+    (
+        0,
+        "customers(first: $n) { nodes { sims(first: 2, filter: { saved: $saved }) { totalCount nodes { iccid } } } }",
+    ),
     (0, "networks(first: $n) { totalCount nodes { name } }"),
     (
         1,
@@ -173,6 +185,11 @@ async fn large() -> (World, Arc<AtomicU64>) {
         });
         world.change(ADMIN, "grantSegment", input).await;
     }
+    for n in 0..MANY {
+        let input =
+            json!({ "name": format!("{n}"), "filter": { "sim": { "states": ["ACTIVE"] } } });
+        world.change(ADMIN, "createSavedFilter", input).await;
+    }
     world.usage_of_all(sims).await;
     let counted = Counted::new(world.clickhouse()).await;
     let store = Store::remote(&counted.url).expect("a URL");
@@ -230,11 +247,15 @@ async fn a_page_costs_the_same_statements_for_one_row_and_for_a_hundred() {
     let (world, cubes) = large().await;
     // Whoever asks is known by now.
     world.run(ADMIN, "{ me { role } }", json!({})).await;
+    let saved = "{ savedFilters(first: 1) { nodes { id } } }";
+    let saved = world.run(ADMIN, saved, json!({})).await;
+    let saved = saved["data"]["savedFilters"]["nodes"][0]["id"].to_string();
     for (expected, question) in QUESTIONS {
         let october = "from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\"";
         let ask = async |n: usize, subject: &str| {
             let query = question
                 .replace("$october", october)
+                .replace("$saved", &saved)
                 .replace("$n", &n.to_string())
                 .replace("$s", &json!(subject).to_string());
             let before = cubes.load(Ordering::Relaxed);
