@@ -35,7 +35,7 @@ impl SimQuery {
     }
 
     /// How many SIMs there are now, of those that the caller may see: all of them, or in groups by up to two properties. Terminated
-    /// SIMs are counted as the state that they are in, and leave with a filter. Available SIMs, which could be given to a customer,
+    /// SIMs are counted in a state of their own, and left out by a filter only. Available SIMs, which could be given to a customer,
     /// are inactive and unassigned: `filter: { states: [INACTIVE], unassigned: true }`.
     async fn sim_counts(
         &self,
