@@ -71,34 +71,38 @@ impl<C> Filter<C> {
         })
     }
 
-    /// The same filter without operators that change nothing: an `and` in an `and`, and either of them around one part.
+    /// The same filter without operators that change nothing: an `and` in an `and`, an `or` in an `or`, and either around one part.
     #[must_use]
     pub fn simplified(self) -> Self {
         let all = |parts: Vec<Self>| parts.into_iter().map(Self::simplified);
-        let (mut parts, join): (Vec<Self>, fn(Vec<Self>) -> Self) = match self {
+        match self {
             Self::And(parts) => {
                 let flat = all(parts).flat_map(|part| match part {
                     Self::And(parts) => parts,
                     part => vec![part],
                 });
-                (flat.collect(), Self::And)
+                only(flat.collect()).unwrap_or_else(Self::And)
             }
             Self::Or(parts) => {
                 let flat = all(parts).flat_map(|part| match part {
                     Self::Or(parts) => parts,
                     part => vec![part],
                 });
-                (flat.collect(), Self::Or)
+                only(flat.collect()).unwrap_or_else(Self::Or)
             }
-            Self::Not(part) => return Self::Not(Box::new(part.simplified())),
-            Self::Is(_) => return self,
-        };
-        match parts.pop() {
-            Some(only) if parts.is_empty() => only,
-            last => {
-                parts.extend(last);
-                join(parts)
-            }
+            Self::Not(part) => Self::Not(Box::new(part.simplified())),
+            Self::Is(_) => self,
+        }
+    }
+}
+
+/// The only one, or all of them again.
+fn only<T>(mut parts: Vec<T>) -> Result<T, Vec<T>> {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => Ok(only),
+        last => {
+            parts.extend(last);
+            Err(parts)
         }
     }
 }

@@ -1,12 +1,10 @@
 //! What a saved filter is.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value as Json;
+use serde::Serialize;
 use strum::{AsRefStr, EnumMessage, EnumString, VariantArray};
 
-use crate::{
-    Error, Result, device::filter::DeviceFilter, id::SavedFilterId, sim::filter::SimFilter,
-};
+use crate::{device::filter::DeviceFilter, id::SavedFilterId, sim::filter::SimFilter};
 
 /// What is filtered.
 #[derive(
@@ -30,8 +28,9 @@ impl std::fmt::Display for SavedFilterKind {
     }
 }
 
-/// A filter of SIMs or of devices.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A filter of SIMs or of devices. As JSON it is spelt as the contract's input of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum InventoryFilter {
     /// Which SIMs.
     Sim(SimFilter),
@@ -46,18 +45,6 @@ impl InventoryFilter {
             Self::Sim(_) => SavedFilterKind::Sim,
             Self::Device(_) => SavedFilterKind::Device,
         }
-    }
-
-    /// The filter as the contract spells it.
-    ///
-    /// # Errors
-    /// None that a filter is known to have.
-    pub fn json(&self) -> Result<Json> {
-        let json = match self {
-            Self::Sim(filter) => serde_json::to_value(filter),
-            Self::Device(filter) => serde_json::to_value(filter),
-        };
-        json.map_err(Error::internal)
     }
 
     /// The same filter without what changes nothing, so that what is read and saved again stays as it is.

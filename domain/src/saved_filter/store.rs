@@ -2,7 +2,6 @@
 
 use sea_orm::ActiveValue::Set;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
@@ -100,9 +99,9 @@ impl Listed for SavedFilter {
 fn changing(cx: &WriteCx, saved: &SavedFilter) -> Result<ActiveModel> {
     let stored = Stored {
         version: VERSION,
-        filter: saved.filter.json()?,
+        filter: &saved.filter,
     };
-    let stored: Value = serde_json::to_value(stored).map_err(Error::internal)?;
+    let stored = serde_json::to_value(stored).map_err(Error::internal)?;
     let bytes = stored.to_string().len();
     if bytes > MAX_BYTES {
         let text = format!("a saved filter has at most {MAX_BYTES} bytes");

@@ -1,13 +1,11 @@
 //! `SavedFilter`.
 
-use async_graphql::{ID, Object};
-use domain::saved_filter;
+use async_graphql::{ID, Json, Object};
+use domain::saved_filter::{self, InventoryFilter};
 use schema::{saved_filter::SavedFilterKind, scalar::DateTime};
-use serde_json::Value as Json;
 
 use crate::{
     connection::plain,
-    error::IntoGraphql as _,
     written::{Selected, Step, Written, columns, id},
 };
 
@@ -22,12 +20,6 @@ impl SavedFilter {
         self.0.id.to_string().into()
     }
 
-    /// What is saved, spelt as the input that it is: a `SimFilter` or a `DeviceFilter`, which can be sent as it is. Operators that
-    /// change nothing are left out.
-    async fn filter(&self) -> async_graphql::Result<Option<Json>> {
-        self.0.filter.json().map(Some).gql()
-    }
-
     #[graphql(flatten)]
     async fn columns(&self) -> SavedFilterColumns<'_> {
         SavedFilterColumns(self)
@@ -40,6 +32,9 @@ columns! {
         name: &str = |saved| &saved.0.name;
         /// Whether it is of SIMs or of devices.
         kind: SavedFilterKind = |saved| saved.0.filter.kind().into();
+        /// What is saved, spelt as the input that it is: a `SimFilter` or a `DeviceFilter`, which can be sent as it is. Operators that
+        /// change nothing are left out.
+        filter: Json<InventoryFilter> = |saved| Json(saved.0.filter.clone());
         /// Subject (`sub`) of the token of whoever saved it.
         created_by: &str = |saved| &saved.0.created_by;
         /// When it was saved first.
