@@ -1,36 +1,106 @@
-//! The levels at which usage is summed up.
+//! The cubes: what usage is summed up by.
 
 use std::fmt;
 
 use chrono::{DateTime, Datelike, DurationRound as _, TimeDelta, TimeZone, Timelike, Utc};
-use domain::{Error, Period, Result};
+use domain::{Error, Period, Result, usage::Dimension};
 
-/// A cube: one table per width of its period. From fine to coarse.
+/// A cube, by the width of its periods. Cells of a full one are known by every dimension, those of a small one by all but
+/// SIM and device, so that it stays small however large the fleet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cube {
+    /// A table for each level.
+    Full(Level),
+    /// All levels in `usage_small`: one insert writes one part, not four.
+    Small(Level),
+}
+
+impl Cube {
+    /// Every cube. What a cube is summed up from comes before it.
+    pub const ALL: [Self; 8] = [
+        Self::Full(Level::Hour),
+        Self::Full(Level::Day),
+        Self::Full(Level::Month),
+        Self::Full(Level::Year),
+        Self::Small(Level::Hour),
+        Self::Small(Level::Day),
+        Self::Small(Level::Month),
+        Self::Small(Level::Year),
+    ];
+
+    /// Width of its periods.
+    pub const fn level(self) -> Level {
+        match self {
+            Self::Full(level) | Self::Small(level) => level,
+        }
+    }
+
+    /// Name of the table that it is in.
+    pub const fn table(self) -> &'static str {
+        match self {
+            Self::Full(Level::Hour) => "usage_hour",
+            Self::Full(Level::Day) => "usage_day",
+            Self::Full(Level::Month) => "usage_month",
+            Self::Full(Level::Year) => "usage_year",
+            Self::Small(_) => "usage_small",
+        }
+    }
+
+    /// Whether its cells are known by this dimension.
+    pub const fn knows(self, dimension: Dimension) -> bool {
+        match self {
+            Self::Full(_) => true,
+            Self::Small(_) => !matches!(dimension, Dimension::Sim | Dimension::Device),
+        }
+    }
+
+    /// The smallest cube of a level whose cells are known by all of these.
+    pub fn of(level: Level, dimensions: &[Dimension]) -> Self {
+        let small = Self::Small(level);
+        if dimensions.iter().all(|dimension| small.knows(*dimension)) {
+            small
+        } else {
+            Self::Full(level)
+        }
+    }
+
+    /// What picks its rows from its table, where others are in it too.
+    pub(crate) const fn rows(self) -> Option<&'static str> {
+        match self {
+            Self::Full(_) => None,
+            Self::Small(Level::Hour) => Some("grain = 'hour'"),
+            Self::Small(Level::Day) => Some("grain = 'day'"),
+            Self::Small(Level::Month) => Some("grain = 'month'"),
+            Self::Small(Level::Year) => Some("grain = 'year'"),
+        }
+    }
+}
+
+impl fmt::Display for Cube {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(_) => f.write_str(self.table()),
+            Self::Small(level) => write!(f, "{} ({level})", self.table()),
+        }
+    }
+}
+
+/// Widths of a cube's periods, from fine to coarse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// `usage_hour`
+    /// UTC hours.
     Hour,
-    /// `usage_day`
+    /// UTC days.
     Day,
-    /// `usage_month`
+    /// Calendar months, UTC.
     Month,
-    /// `usage_year`
+    /// Calendar years, UTC.
     Year,
 }
 
 impl Level {
     /// Every level, from fine to coarse.
     pub const ALL: [Self; 4] = [Self::Hour, Self::Day, Self::Month, Self::Year];
-
-    /// Name of the table.
-    pub const fn table(self) -> &'static str {
-        match self {
-            Self::Hour => "usage_hour",
-            Self::Day => "usage_day",
-            Self::Month => "usage_month",
-            Self::Year => "usage_year",
-        }
-    }
 
     /// Whether a period of this level begins at `moment`.
     pub fn begins_at(self, moment: DateTime<Utc>) -> bool {
@@ -44,7 +114,7 @@ impl Level {
         }
     }
 
-    /// The partition of this cube around `moment`: its id and what it spans, a month for hours and days, a year for
+    /// The partition of the full cube around `moment`: its id and what it spans, a month for hours and days, a year for
     /// months and years. `None` at the end of time.
     pub fn partition_at(self, moment: DateTime<Utc>) -> Option<(String, Period)> {
         let first = |year, month| Utc.with_ymd_and_hms(year, month, 1, 0, 0, 0).single();
@@ -126,7 +196,12 @@ impl Level {
 
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.table())
+        f.write_str(match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Year => "year",
+        })
     }
 }
 

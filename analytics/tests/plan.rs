@@ -1,7 +1,7 @@
 //! What the planner makes of a question, and what it refuses. Needs no engine.
 
 use analytics::{
-    cube::Level,
+    cube::{Cube, Level},
     usage::{
         Dimension, Filter, Grain, Key, Measure, Order, OrderBy, UsageLimits, UsageQuery, plan,
     },
@@ -151,7 +151,115 @@ fn the_coarsest_exact_cube_is_taken() {
         (hour, Some(Grain::Year), Level::Hour),
     ] {
         let plan = plan(&staff(), &query(from, to, grain)).unwrap();
-        assert_eq!(plan.table(), level, "{from} {to} {grain:?}");
+        assert_eq!(plan.table(), Cube::Small(level), "{from} {to} {grain:?}");
+    }
+}
+
+#[test]
+fn the_small_cube_is_taken_unless_something_names_sims_or_devices() {
+    let (small, full) = (Cube::Small(Level::Month), Cube::Full(Level::Month));
+    let by = |dimension| UsageQuery {
+        dimensions: vec![dimension],
+        ..october()
+    };
+    let of = |dimension, value: Key| UsageQuery {
+        filter: Some(Filter::Not(Box::new(only(dimension, value)))),
+        ..october()
+    };
+    let counted = UsageQuery {
+        measures: vec![Measure::Records, Measure::ActiveSims],
+        ..october()
+    };
+    let sorted = UsageQuery {
+        order_by: vec![Order {
+            by: OrderBy::Measure(Measure::ActiveSims),
+            descending: true,
+        }],
+        ..october()
+    };
+    for (question, cube) in [
+        (october(), small),
+        (by(Dimension::Network), small),
+        (by(Dimension::Country), small),
+        (by(Dimension::Customer), small),
+        (by(Dimension::RadioAccessType), small),
+        (by(Dimension::Service), small),
+        (by(Dimension::Source), small),
+        (by(Dimension::Sim), full),
+        (by(Dimension::Device), full),
+        (of(Dimension::Network, "262-02".into()), small),
+        (of(Dimension::Customer, Key::None), small),
+        (of(Dimension::Sim, Key::Id(id(4))), full),
+        (of(Dimension::Device, Key::None), full),
+        (counted, full),
+        (sorted, full),
+    ] {
+        let plan = plan(&staff(), &question).unwrap();
+        assert_eq!(plan.table(), cube, "{question:?}");
+        assert_eq!(plan.sql().contains("FROM usage_month"), cube == full);
+    }
+}
+
+#[test]
+fn whoever_was_granted_single_sims_or_devices_never_reads_a_small_cube() {
+    let part = Segment::default();
+    let within = Some(CustomerId::new(id(2)));
+    let customers = [CustomerId::new(id(3))];
+    let sims = [SimId::new(id(4))];
+    let devices = [DeviceId::new(id(6))];
+    let small = [
+        part.clone(),
+        Segment {
+            within,
+            ..part.clone()
+        },
+        Segment {
+            within,
+            customers: customers.into(),
+            ..part.clone()
+        },
+    ];
+    let full = [
+        Segment {
+            sims: sims.into(),
+            ..part.clone()
+        },
+        Segment {
+            devices: devices.into(),
+            ..part.clone()
+        },
+        Segment {
+            within,
+            sims: sims.into(),
+            ..part.clone()
+        },
+        Segment {
+            customers: customers.into(),
+            devices: devices.into(),
+            ..part
+        },
+    ];
+    let cubes = [Cube::Small(Level::Month), Cube::Full(Level::Month)];
+    for (segments, cube) in [&small[..], &full[..]].into_iter().zip(cubes) {
+        for segment in segments {
+            for role in [Role::Viewer, Role::CustomerUser] {
+                let plan =
+                    plan(&scope(role, segment.clone(), Visibility::ALL), &october()).unwrap();
+                assert_eq!(plan.table(), cube, "{role} {segment:?}");
+                // The watermark too is of what the caller may see.
+                let is_small = cube == Cube::Small(Level::Month);
+                assert_eq!(
+                    plan.sql().matches("FROM usage_small").count() == 2,
+                    is_small
+                );
+                assert_eq!(
+                    plan.sql().contains("usage_small"),
+                    is_small,
+                    "{}",
+                    plan.sql()
+                );
+            }
+        }
     }
 }
 

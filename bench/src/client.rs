@@ -43,6 +43,19 @@ pub(crate) fn repeated(bodies: Vec<Bytes>) -> Bodies {
     Arc::new(move |place, n| bodies[(place * 7 + n) % bodies.len()].clone())
 }
 
+/// These JSON bodies in other bytes each time, so that nobody can have kept an answer: spaces and tabs at the end say how many were
+/// sent before.
+pub(crate) fn in_other_bytes(bodies: Bodies) -> Bodies {
+    let sent = AtomicUsize::new(0);
+    Arc::new(move |place, n| {
+        let sent = sent.fetch_add(1, Ordering::Relaxed);
+        let mut body = bodies(place, n).to_vec();
+        let bits = (0..usize::BITS).map(|bit| sent >> bit & 1);
+        body.extend(bits.map(|bit| if bit == 0 { b' ' } else { b'\t' }));
+        body.into()
+    })
+}
+
 /// The bodies `0..count` in an order of chance, whoever sends: none comes again before all the others have, so nobody can have
 /// kept its answer.
 pub(crate) fn never_again(

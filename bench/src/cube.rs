@@ -1,5 +1,5 @@
 //! Questions to the usage cubes: planned, sent, read back and answered by Simcube, beside the same statement sent
-//! straight to the engine, whose answer nobody reads.
+//! straight to the engine, whose answer nobody reads. And the same questions about many records beside few.
 
 use std::time::Instant;
 
@@ -10,17 +10,23 @@ use domain::Period;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Connection, Shots, repeated},
+    client::{Connection, Shots, in_other_bytes, repeated},
     engine::Raw,
     explain, fleet,
+    intake::rest,
     report::{Aim, Comparison, median},
     say,
-    stage::Stage,
+    stage::{Stage, administrator},
 };
 
 /// Questions per side and round.
 const QUESTIONS: usize = 15;
 const AIM: Aim = Aim::AtMost(1.3);
+/// Records of a month of two tenants with the same fleet.
+const FEW: u32 = 100_000;
+const MANY: u32 = 5_000_000;
+/// Milliseconds that a month may take, however many records it has.
+const BUDGET: f64 = 5.0;
 
 /// A question in both languages.
 struct Question {
@@ -95,7 +101,80 @@ pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
         say(&format!("one month {}", question.name));
         comparisons.extend(ask(stage, &question, rounds).await?);
     }
+    comparisons.extend(ask_by_size(stage, period, rounds).await?);
     Ok(comparisons)
+}
+
+/// Questions that name no SIM: about many records beside few, and some of them beside the budget.
+async fn ask_by_size(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<Comparison>> {
+    say(&format!("a month of {FEW} and one of {MANY} records"));
+    let mut raw = stage.socket.connect().await?;
+    for records in [FEW, MANY] {
+        let (from, to) = (period.from().timestamp(), period.to().timestamp());
+        fleet::fill_cubes_with(&mut raw, records, from, to).await?;
+    }
+    rest(&stage.socket).await?;
+    let questions = [
+        ("total", vec![], None),
+        ("by network", vec![Dimension::Network], None),
+        ("by customer", vec![Dimension::Customer], None),
+        (
+            "by day and network",
+            vec![Dimension::Network],
+            Some(Grain::Day),
+        ),
+    ];
+    let mut comparisons = Vec::new();
+    for (name, dimensions, grain) in questions {
+        let within = if grain.is_some() {
+            Aim::AtMost(2.0)
+        } else {
+            Aim::Nothing
+        };
+        let name = |to| format!("one month {name}, {MANY} records to {to}");
+        let mut sizes = Comparison::new(name(FEW.to_string()), "ms", within);
+        let mut budget = Comparison::new(name("a budget".into()), "ms", Aim::AtMost(1.0));
+        let query = UsageQuery {
+            measures: vec![Measure::BytesUp, Measure::BytesDown, Measure::Records],
+            dimensions,
+            grain,
+            period,
+            filter: None,
+            order_by: vec![],
+            limit: 1_000,
+        };
+        time(stage, &query, FEW).await?;
+        time(stage, &query, MANY).await?;
+        for _ in 0..rounds {
+            let mut times: [Vec<f64>; 2] = Default::default();
+            for _ in 0..QUESTIONS {
+                times[0].push(time(stage, &query, MANY).await?);
+                times[1].push(time(stage, &query, FEW).await?);
+            }
+            let [many, few] = times.map(|times| median(&times));
+            sizes.push(many, few);
+            budget.push(many, BUDGET);
+        }
+        comparisons.push(sizes);
+        if grain.is_none() {
+            comparisons.push(budget);
+        }
+    }
+    Ok(comparisons)
+}
+
+/// Milliseconds of a question about the tenant with so many records.
+async fn time(stage: &Stage, query: &UsageQuery, records: u32) -> Result<f64> {
+    let scope = administrator(fleet::tenant_with(records));
+    let started = Instant::now();
+    let answer = stage.store.usage(&scope, query).await;
+    let time = milliseconds(started);
+    let answer = answer.map_err(|error| explain(&error))?;
+    ensure!(
+        answer.totals.records == Some(records.into()),
+        "records are missing"
+    );
+    Ok(time)
 }
 
 async fn ask(stage: &Stage, question: &Question, rounds: u32) -> Result<[Comparison; 3]> {
@@ -207,6 +286,6 @@ fn shots(stage: &Stage, question: &Question) -> Shots {
         path: "/graphql",
         content_type: "application/json",
         token: stage.token.clone(),
-        bodies: repeated(vec![Bytes::from(body)]),
+        bodies: in_other_bytes(repeated(vec![Bytes::from(body)])),
     }
 }

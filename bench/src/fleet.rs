@@ -39,6 +39,11 @@ pub(crate) fn tenant() -> TenantId {
     TenantId::new(id(TENANT, 1))
 }
 
+/// A tenant with so many records, in the cubes alone.
+pub(crate) fn tenant_with(records: u32) -> TenantId {
+    TenantId::new(id(TENANT, records))
+}
+
 /// The `n`th SIM.
 pub(crate) fn sim(n: u32) -> SimId {
     SimId::new(id(SIM, n))
@@ -150,24 +155,33 @@ fn inventory() -> Vec<String> {
     ]
 }
 
-/// Fills the cubes through their views with records of the month `[from, to)` (Unix seconds), 250,000 per block.
+/// Fills the cubes of the tenant through their views with records of the month `[from, to)` (Unix seconds), in any order of
+/// time.
 pub(crate) async fn fill_cubes(raw: &mut Raw, from: i64, to: i64) -> Result<()> {
-    const BLOCK: u32 = 250_000;
-    let (tenant, sim) = (in_clickhouse(TENANT, "1"), in_clickhouse(SIM, "s"));
-    let (customer, device) = (
-        in_clickhouse(CUSTOMER, &format!("s % {CUSTOMERS}")),
-        in_clickhouse(DEVICE, "s"),
-    );
+    fill(raw, 1, RECORDS, &format!("{from} + h % {}", to - from)).await
+}
+
+/// The same for the tenant with so many records, in order of time, as intake brings them.
+pub(crate) async fn fill_cubes_with(raw: &mut Raw, records: u32, from: i64, to: i64) -> Result<()> {
+    let start = format!("{from} + intDiv(number * {}, {records})", to - from);
+    fill(raw, records, records, &start).await
+}
+
+/// 250,000 per block.
+async fn fill(raw: &mut Raw, tenant: u32, records: u32, start: &str) -> Result<()> {
+    const BLOCK: usize = 250_000;
+    let tenant = in_clickhouse(TENANT, &tenant.to_string());
+    let (sim, device) = (in_clickhouse(SIM, "s"), in_clickhouse(DEVICE, "s"));
+    let customer = in_clickhouse(CUSTOMER, &format!("s % {CUSTOMERS}"));
     let networks = NETWORKS.map(|network| format!("'{network}'")).join(", ");
-    for block in 0..RECORDS / BLOCK {
-        let first = block * BLOCK;
+    for (block, first) in (0..records).step_by(BLOCK).enumerate() {
+        let rows = (records - first).min(u32::try_from(BLOCK)?);
         let sql = format!(
             "INSERT INTO cdr SELECT {tenant}, {customer}, {sim}, {device}, [{networks}][1 + h % 8],
                     ['LTE', '5G NR'][1 + h % 2], 'DATA', 'bench', concat('fill-', toString(number)), generateUUIDv4(number),
-                    toDateTime64({from} + h % {length}, 3, 'UTC') AS start, start + 60, h % 100000, h % 1000000, 0, 1,
+                    toDateTime64({start}, 3, 'UTC') AS start, start + 60, h % 100000, h % 1000000, 0, 1,
                     toUUID('00000000-0000-7000-8005-{block:012}'), now64(3), now() + 60
-               FROM (SELECT number, cityHash64(number) AS h, bitShiftRight(h, 20) % {USED_SIMS} AS s FROM numbers({first}, {BLOCK}))",
-            length = to - from,
+               FROM (SELECT number, cityHash64(number) AS h, bitShiftRight(h, 20) % {USED_SIMS} AS s FROM numbers({first}, {rows}))"
         );
         raw.ask(&sql, &[]).await?;
     }

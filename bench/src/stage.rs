@@ -13,6 +13,7 @@ use axum::Router;
 use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, Utc};
 use domain::{
     Clock as _, Db, Role, Scope, SystemClock,
+    id::TenantId,
     identifier::Plmn,
     identity::VerifiedClaims,
     scope::{Segment, Visibility},
@@ -46,8 +47,6 @@ use crate::{
 
 /// Everything that runs.
 pub(crate) struct Stage {
-    /// Inventory and journal.
-    pub(crate) db: Db,
     /// Records and cubes.
     pub(crate) store: Store,
     /// The same engine, straight.
@@ -107,7 +106,7 @@ impl Stage {
             Box::pin(worker::intake::look_after(&worker, &looked_after)).await;
             drop(running);
         });
-        let admin = administrator();
+        let admin = administrator(fleet::tenant());
         let stop = Stop::default();
         let entry = Entry::new(db.clone(), store.clone());
         let deliverer = entry.enter_to_deliver(&admin, "bench").await;
@@ -132,7 +131,6 @@ impl Stage {
             server: serve(route::router(parts), config, &stop).await?,
             peers: serve(plain::router(plain), config, &stop).await?,
             floor: process::floor(engines.database_url(), &config.data).await?,
-            db,
             store,
             socket,
             intake,
@@ -150,9 +148,10 @@ fn claims() -> VerifiedClaims {
     claims.expect("an administrator's claims")
 }
 
-fn administrator() -> Scope {
+/// Who sees all of a tenant.
+pub(crate) fn administrator(tenant: TenantId) -> Scope {
     let (segment, visibility) = (Segment::default(), Visibility::ALL);
-    Scope::of_token(fleet::tenant(), &claims(), segment, visibility)
+    Scope::of_token(tenant, &claims(), segment, visibility)
 }
 
 fn verifier(config: &Config) -> Result<Verifier> {

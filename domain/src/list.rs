@@ -181,12 +181,41 @@ pub(crate) async fn page<T: Listed>(
     Order { field, direction }: Order<T::Field>,
     page: &PageRequest,
 ) -> Result<Page<T>> {
+    let (keyset, sql) = statement::<T>(cx, filter, Order { field, direction }, page)?;
+    let rows = cx.select(sql).await?;
+    Ok(keyset.page(rows, page, |row: &T| (row.sort_key(field), row.uuid())))
+}
+
+/// How a page is sorted, and the statement that finds its rows and the next one.
+fn statement<T: Listed>(
+    cx: &ReadCx,
+    filter: &Filter<T::Condition>,
+    Order { field, direction }: Order<T::Field>,
+    page: &PageRequest,
+) -> Result<(Keyset<'static>, Sql)> {
     let SortColumn { name, cast } = T::column(field);
     let keyset = Keyset::new(name, cast, T::ID, direction, &(T::WHAT, filter));
     let mut sql = filtered::<T>(cx, filter)?;
     keyset.push(&mut sql, page, keyset.position(page)?);
-    let rows = cx.select(sql).await?;
-    Ok(keyset.page(rows, page, |row: &T| (row.sort_key(field), row.uuid())))
+    Ok((keyset, sql))
+}
+
+/// The statement that finds the rows of a page where they cost little to find twice: a part of a whole list, along an index.
+///
+/// # Errors
+/// Those of [`page`].
+pub(crate) fn cheap<T: Listed>(
+    cx: &ReadCx,
+    question: &Question<T::Condition, T::Field>,
+) -> Result<Option<Sql>> {
+    let Question {
+        filter,
+        order,
+        page,
+        ..
+    } = question;
+    let (_, sql) = statement::<T>(cx, filter, *order, page)?;
+    Ok(Some(sql).filter(Sql::is_fixed))
 }
 
 /// How many match.

@@ -19,6 +19,7 @@ use crate::{
     list::{List, Order, Question},
     paging::{Direction, PageRequest},
     sim::{self, Sim},
+    version,
 };
 
 /// Two tenants, of 10 and of 300,000 SIMs, and what hangs on them.
@@ -115,6 +116,8 @@ async fn ask(cx: &ReadCx) -> Result<()> {
     customer::sim_counts(cx, &customers).await?;
     label::by_sims(cx, &sims).await?;
     label::by_devices(cx, &devices).await?;
+    sim::labels_of_page(cx, &of_each()?).await?;
+    device::labels_of_page(cx, &of_each()?).await?;
     assignment::by_sims(cx, &sims).await?;
     assignment::by_devices(cx, &devices).await?;
     sim::by_customers(cx, &customers, &of_each()?).await?;
@@ -149,6 +152,19 @@ fn read_through(plan: &Value, found: &mut BTreeSet<String>) {
                 found.insert(table.to_owned());
             }
             node.values().for_each(|part| read_through(part, found));
+        }
+        _ => {}
+    }
+}
+
+/// Tables that a plan reads, those of row security included.
+fn relations(plan: &Value, found: &mut BTreeSet<String>) {
+    match plan {
+        Value::Array(parts) => parts.iter().for_each(|part| relations(part, found)),
+        Value::Object(node) => {
+            let table = node.get("Relation Name").and_then(Value::as_str);
+            found.extend(table.map(str::to_owned));
+            node.values().for_each(|part| relations(part, found));
         }
         _ => {}
     }
@@ -192,6 +208,12 @@ async fn what_is_prepared_reads_no_large_table_through_and_pages_come_in_order()
     client.batch_execute(&enter).await.expect("a caller");
     for (statement,) in kept {
         let plan = plan(&client, &statement).await;
+        let mut read = BTreeSet::new();
+        relations(&plan, &mut read);
+        assert!(
+            version::names_all(&statement, &read),
+            "{statement} reads {read:?}"
+        );
         let mut tables = BTreeSet::new();
         read_through(&plan, &mut tables);
         assert!(
@@ -202,5 +224,30 @@ async fn what_is_prepared_reads_no_large_table_through_and_pages_come_in_order()
         let is_large = is_large.iter().any(|from| statement.contains(from));
         let is_page = is_large && statement.contains(" LIMIT ") && !statement.contains("unnest");
         assert!(!(is_page && sorts(&plan)), "{statement} sorts: {plan}");
+    }
+}
+
+#[tokio::test]
+async fn every_table_of_a_caller_has_a_version_that_all_its_changes_raise() {
+    let postgres = tokio::task::spawn_blocking(testkit::postgres).await;
+    let postgres = postgres.expect("a test database");
+    let tables = postgres.texts(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+         AND has_table_privilege('simcube_app', oid, 'SELECT') ORDER BY 1",
+    );
+    for table in &tables {
+        // What happens to a row, of which table, and what that raises.
+        let raised = postgres.texts(&format!(
+            "SELECT event || ' ' || convert_from(rtrim(tgargs, '\\x00'), 'UTF8')
+             FROM pg_trigger, (VALUES (4, 'INSERT'), (8, 'DELETE'), (16, 'UPDATE'), (32, 'TRUNCATE')) AS known (bit, event)
+             WHERE tgrelid = '{table}'::regclass AND tgtype & bit > 0
+             AND tgfoid::regproc::text IN ('version_raised', 'versions_raised', 'version_of_row_raised')"
+        ));
+        let expected = version::raised_by(table);
+        let missing: Vec<_> = expected
+            .iter()
+            .filter(|one| !raised.contains(one))
+            .collect();
+        assert!(missing.is_empty(), "{table} raises {raised:?}");
     }
 }

@@ -222,8 +222,8 @@ async fn an_opening_that_fails_in_the_middle_leaves_nothing_behind() {
             "GRANT EXECUTE ON FUNCTION set_config TO public",
         ),
         (
-            "REVOKE SELECT ON access_version FROM simcube_app",
-            "GRANT SELECT ON access_version TO simcube_app",
+            "REVOKE SELECT ON version FROM simcube_app",
+            "GRANT SELECT ON version TO simcube_app",
         ),
     ] {
         fixture.postgres.run(before);

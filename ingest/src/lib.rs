@@ -2,10 +2,12 @@
 //!
 //! [`mod@format`] turns the bytes of a record into a CDR or a rejection, [`read`] turns a body of any length into records in
 //! memory that [`admission`] shares fairly between tenants, [`pipeline`] journals and applies them exactly once, [`verify`]
-//! proves it, [`operator`] is what a person asks of it from the command line, and [`pairing`] keeps a journal from another one's usage store. Transport (HTTP today) and when background work runs
+//! proves it, [`operator`] is what a person asks of it from the command line, [`pairing`] keeps a journal from another one's
+//! usage store, and [`mod@fill`] fills the small cubes of one that is older than they are. Transport (HTTP today) and when background work runs
 //! live with the server.
 
 pub mod admission;
+pub mod fill;
 pub mod format;
 pub mod operator;
 pub mod pairing;

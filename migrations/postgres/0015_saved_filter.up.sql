@@ -24,3 +24,12 @@ CREATE POLICY saved_filter_tenant ON saved_filter TO simcube_app
     USING (tenant_id = current_tenant()) WITH CHECK (tenant_id = current_tenant());
 CREATE POLICY saved_filter_system ON saved_filter TO simcube_system USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT, UPDATE, DELETE ON saved_filter TO simcube_app, simcube_system;
+
+CREATE TRIGGER version_added AFTER INSERT ON saved_filter REFERENCING NEW TABLE AS come
+    FOR EACH STATEMENT EXECUTE FUNCTION version_raised('saved_filter');
+CREATE TRIGGER version_changed AFTER UPDATE ON saved_filter REFERENCING OLD TABLE AS gone NEW TABLE AS come
+    FOR EACH STATEMENT EXECUTE FUNCTION version_raised('saved_filter');
+CREATE TRIGGER version_removed AFTER DELETE ON saved_filter REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION version_raised('saved_filter');
+CREATE TRIGGER version_emptied AFTER TRUNCATE ON saved_filter
+    FOR EACH STATEMENT EXECUTE FUNCTION versions_raised('saved_filter');

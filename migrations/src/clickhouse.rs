@@ -56,10 +56,11 @@ macro_rules! file {
     };
 }
 
-const FILES: [File; 3] = [
+const FILES: [File; 4] = [
     file!(0, "migration", "0000_migration"),
     file!(1, "foundation", "0001_foundation"),
     file!(2, "store_identity", "0002_store_identity"),
+    file!(3, "small_cubes", "0003_small_cubes"),
 ];
 
 /// Every migration in order.

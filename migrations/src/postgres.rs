@@ -224,6 +224,8 @@ const SCRIPTS: &[Script] = &[
     script!("0010_idempotency"),
     script!("0011_store_identity"),
     script!("0012_access_version"),
+    script!("0013_version"),
+    script!("0014_label_cover"),
     script!("0015_saved_filter"),
 ];
 

@@ -1,15 +1,20 @@
 //! Optional variables that a request leaves out. An argument or an input field that is such a variable counts as left out
 //! itself, so that its default applies (GraphQL specification 6.4.1 and 3.10); the executor would take it for null.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
     Name, Positioned, Variables,
-    parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet},
+    parser::types::{
+        DocumentOperations, ExecutableDocument, FragmentDefinition, OperationDefinition, Selection,
+        SelectionSet,
+    },
 };
 use async_graphql_value::Value;
 
 use crate::operation::choose_mut;
+
+type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
 /// Takes optional variables without a value and all that is nothing else out of the operation that `chosen` names, and out of
 /// the fragments. Returns whether there were any.
@@ -29,10 +34,48 @@ pub(crate) fn leave_out(
     let definitions = &mut operation.node.variable_definitions;
     definitions.retain(|definition| !absent.contains(&definition.node.name.node));
     strip(&mut operation.node.selection_set.node, &absent);
+    keep_only(document, chosen);
     for fragment in document.fragments.values_mut() {
         strip(&mut fragment.node.selection_set.node, &absent);
     }
     true
+}
+
+/// Takes other operations out, with the fragments that they alone spread: in those, too, they may need what is left out.
+fn keep_only(document: &mut ExecutableDocument, chosen: Option<&str>) {
+    let DocumentOperations::Multiple(operations) = &mut document.operations else {
+        return;
+    };
+    if operations.len() < 2 {
+        return;
+    }
+    operations.retain(|name, _| chosen == Some(name.as_str()));
+    let mut spread = HashSet::new();
+    for operation in operations.values() {
+        let set = &operation.node.selection_set.node;
+        collect_spread(set, &document.fragments, &mut spread);
+    }
+    document.fragments.retain(|name, _| spread.contains(name));
+}
+
+fn collect_spread(set: &SelectionSet, fragments: &Fragments, spread: &mut HashSet<Name>) {
+    for selection in &set.items {
+        match &selection.node {
+            Selection::Field(field) => {
+                collect_spread(&field.node.selection_set.node, fragments, spread);
+            }
+            Selection::InlineFragment(inline) => {
+                collect_spread(&inline.node.selection_set.node, fragments, spread);
+            }
+            Selection::FragmentSpread(name) => {
+                let name = &name.node.fragment_name.node;
+                let fragment = fragments.get(name).filter(|_| spread.insert(name.clone()));
+                if let Some(fragment) = fragment {
+                    collect_spread(&fragment.node.selection_set.node, fragments, spread);
+                }
+            }
+        }
+    }
 }
 
 fn absent(operation: &OperationDefinition, variables: &Variables) -> HashSet<Name> {
@@ -126,10 +169,23 @@ mod tests {
     }
 
     #[test]
-    fn other_operations_stay_as_they_are() {
-        let text = "query A($a: Int) { ...f } query B($b: Int) { f(b: $b) } fragment f on Query { f(o: { a: $a }) }";
-        let left = left(text, Some("A"), json!({}));
-        assert!(!left.contains("Variable(Name(\"a\"))"), "{left}");
-        assert!(left.contains("Variable(Name(\"b\"))"), "{left}");
+    fn other_operations_go_with_their_fragments_when_something_is_left_out() {
+        let text = "query A($a: Int) { ...f } query B($a: Int!, $b: Int) { ...f ...g f(b: $b) } \
+            fragment f on Query { f(o: { a: $a }) ...h } fragment g on Query { g(a: $a) } fragment h on Query { h }";
+        let found = left(text, Some("A"), json!({}));
+        for gone in [
+            "Variable(Name(\"a\"))",
+            "Variable(Name(\"b\"))",
+            "Name(\"g\")",
+            "Name(\"B\")",
+        ] {
+            assert!(!found.contains(gone), "{gone}: {found}");
+        }
+        assert!(found.contains("Name(\"h\")"), "{found}");
+        let found = left(text, Some("A"), json!({ "a": 1 }));
+        assert!(
+            found.contains("Name(\"g\")") && found.contains("Name(\"B\")"),
+            "{found}"
+        );
     }
 }

@@ -104,12 +104,12 @@ pub(crate) trait Listing: Written + Sized {
     /// What is fetched for all rows of a page at once.
     type Related: Send;
 
-    /// Fetches what is selected of the rows.
-    fn related(
+    /// Fetches a page, and what is selected of its rows.
+    fn page(
         session: &Session,
-        rows: &[(String, Self::Row)],
+        question: &Asked<Self>,
         wanted: &Wanted<'_>,
-    ) -> impl Future<Output = domain::Result<Self::Related>> + Send;
+    ) -> impl Future<Output = domain::Result<(list::Listing<Self::Row>, Self::Related)>> + Send;
 
     /// A row with what was fetched for it.
     fn node(row: Self::Row, related: &Self::Related) -> Self;
@@ -122,12 +122,12 @@ macro_rules! plain {
             type Row = $row;
             type Related = ();
 
-            async fn related(
-                _: &service::Session,
-                _: &[(String, $row)],
+            async fn page(
+                session: &service::Session,
+                question: &crate::connection::Asked<Self>,
                 _: &crate::connection::Wanted<'_>,
-            ) -> domain::Result<()> {
-                Ok(())
+            ) -> domain::Result<(domain::list::Listing<$row>, ())> {
+                Ok((service::list(session, question).await?, ()))
             }
 
             fn node(row: $row, (): &()) -> Self {
@@ -140,6 +140,8 @@ pub(crate) use plain;
 
 type Asked<T> = <<T as Listing>::Row as List>::Asked;
 type Field<T> = <<T as Listing>::Row as List>::Field;
+/// A question about a list.
+pub(crate) type Asked<T> = Question<Condition<T>, Field<T>>;
 
 /// Relay's page arguments: `first` and `after`, or `last` and `before`.
 pub(crate) type PageArguments = (Option<i32>, Option<String>, Option<i32>, Option<String>);
@@ -181,11 +183,8 @@ pub(crate) async fn paginate<T: Listing>(
     page: PageArguments,
 ) -> async_graphql::Result<Option<Connection<T>>> {
     let (question, session) = (question(ctx, filter, order, page).gql()?, session(ctx)?);
-    let listing = service::list::<T::Row>(session, &question).await.gql()?;
-    let wanted = Wanted::of(ctx);
-    let related = T::related(session, &listing.page.rows, &wanted)
-        .await
-        .gql()?;
+    let page = T::page(session, &question, &Wanted::of(ctx)).await;
+    let (listing, related) = page.gql()?;
     Ok(Some(Connection::new(listing, |row| T::node(row, &related))))
 }
 

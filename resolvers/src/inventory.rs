@@ -3,9 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Context, Object};
-use domain::id::{CustomerId, DeviceId, SimId};
+use domain::{
+    id::{CustomerId, DeviceId, SimId},
+    list::Listing,
+};
 use schema::scalar::DateTime;
-use service::{InventoryId, Relations, Session, Wants};
+use service::{Asked, InventoryId, Session, Wants};
 
 use crate::{
     assignment::{self, Assignment},
@@ -185,25 +188,26 @@ pub(crate) struct Related<I: Inventory> {
 }
 
 impl<I: Inventory> Related<I> {
-    /// Fetches what is selected of a list's `rows`, given as ids with the customers that they belong to. `counterpart` is the
-    /// field that shows what each sits in, or what sits in it.
-    pub(crate) async fn load(
+    /// Fetches a page, and what is selected of its rows. `counterpart` is the field that shows what each sits in, or what sits in
+    /// it.
+    pub(crate) async fn page(
         session: &Session,
-        rows: Vec<(I, Option<CustomerId>)>,
+        question: &Asked<I>,
         wanted: &Wanted<'_>,
         counterpart: &str,
-    ) -> domain::Result<Self> {
+    ) -> domain::Result<(Listing<I::Row>, Self)> {
         let wants = Wants {
             customer: wanted.node("customer"),
             counterpart: wanted.node(counterpart),
             labels: wanted.node("labels"),
         };
-        let found = Relations::load(session, &rows, wants).await?;
-        Ok(Self {
+        let (listing, found) = service::inventory(session, question, wants).await?;
+        let related = Self {
             customers: found.customers.map(|found| shown(found, Into::into)),
             counterparts: found.counterparts.map(|found| shown(found, I::show)),
             labels: found.labels.map(|found| shown(found, shared)),
-        })
+        };
+        Ok((listing, related))
     }
 }
 

@@ -56,7 +56,7 @@ keys! {
     /// The device that a SIM sits in, or the SIMs in a device.
     CounterpartOf<I>(I) -> I::Counterpart = I::counterparts;
     /// A customer.
-    CustomerKey(CustomerId) -> Customer = customer::by_ids;
+    CustomerKey(CustomerId) -> Arc<Customer> = customer::by_ids;
     /// A device.
     DeviceKey(DeviceId) -> Device = device::by_ids;
     /// The labels of a SIM or device.

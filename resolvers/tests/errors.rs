@@ -184,7 +184,7 @@ async fn times_are_read_at_any_offset_and_printed_in_utc() {
         utc["usage"]["rows"],
         json!([{ "periodStart": "2026-10-01T00:00:00Z" }, { "periodStart": "2026-10-02T00:00:00Z" }])
     );
-    let provenance = json!({ "watermark": "2026-11-21T12:00:00Z", "table": "USAGE_DAY" });
+    let provenance = json!({ "watermark": "2026-11-21T12:00:00Z", "table": "USAGE_DAY_SMALL" });
     assert_eq!(utc["usage"]["provenance"], provenance);
     let offset = at("2026-10-01T02:00:00+02:00", "2026-10-02T19:00:00-05:00");
     assert_eq!(world.run(ADMIN, query, offset).await["data"], utc);

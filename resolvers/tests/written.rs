@@ -190,36 +190,93 @@ async fn a_known_document_is_refused_as_an_unknown_one() {
         let second = world.run(admin, query, json!({ "a": 1 })).await;
         assert_ne!(world::codes(&second), [""; 0], "{query}");
     }
+    let pages = "nodes { iccid }";
+    let made =
+        "createCustomer(input: { slug: \"made\", name: $n }) @skip(if: $off) { customer { name } }";
     // The first answer comes from a document that is validated, the others from one that is known.
-    for (query, wrong) in [
+    for (query, sound, wrong) in [
         (
-            "query($first: Int) { sims(first: $first) { nodes { iccid } } }",
-            json!({ "first": "x" }),
+            format!("query($n: Int) {{ sims(first: $n) {{ {pages} }} }}"),
+            json!({ "n": 1 }),
+            json!({ "n": "x" }),
         ),
         (
-            "query($first: Int) { sims(first: $first) { nodes { iccid } } }",
-            json!({ "first": 4_294_967_296_u64 }),
+            format!("query($n: Int) {{ sims(first: $n) {{ {pages} }} }}"),
+            json!({ "n": 1 }),
+            json!({ "n": 4_294_967_296_u64 }),
         ),
         (
-            "query($after: String) { sims(after: $after) { nodes { iccid } } }",
-            json!({ "after": 1 }),
+            format!("query($a: String, $n: Int) {{ sims(first: $n, after: $a) {{ {pages} }} }}"),
+            json!({ "n": 1 }),
+            json!({ "n": 1, "a": 1 }),
         ),
         (
-            "query($f: SimFilter) { sims(filter: $f) { nodes { iccid } } }",
+            format!("query($f: SimFilter) {{ sims(filter: $f) {{ {pages} }} }}"),
+            json!({ "f": {} }),
             json!({ "f": { "nothing": 1 } }),
         ),
         (
-            "query($first: Int) { sims(first: 1) { nodes { iccid } } customers(first: $first) { nodes { sims(first: $first) { nodes { iccid } } } } }",
-            json!({ "first": true }),
+            format!(
+                "query($n: Int) {{ customers(first: $n) {{ nodes {{ sims(first: $n) {{ {pages} }} }} }} }}"
+            ),
+            json!({ "n": 1 }),
+            json!({ "n": true }),
+        ),
+        (
+            "query($b: Boolean = true) { me { role @include(if: $b) subject } }".into(),
+            json!({ "b": true }),
+            json!({ "b": null }),
+        ),
+        (
+            "query($s: ID = \"rec\") { node(id: $s) { id } }".into(),
+            json!({ "s": "x" }),
+            json!({ "s": null }),
+        ),
+        (
+            "query($s: String) { customers(filter: { slugs: [$s] }) { totalCount } }".into(),
+            json!({ "s": "bosch" }),
+            json!({}),
+        ),
+        (
+            "query($s: String) { customers(filter: { slugs: [$s] }) { totalCount } }".into(),
+            json!({ "s": "bosch" }),
+            json!({ "s": null }),
+        ),
+        (
+            "query($s: String) { customer(by: { slug: $s }) { name } }".into(),
+            json!({ "s": "bosch" }),
+            json!({ "s": null }),
+        ),
+        (
+            format!("mutation($off: Boolean = true, $n: String!) {{ {made} }}"),
+            json!({ "n": "x", "off": true }),
+            json!({ "n": "x", "off": null }),
         ),
     ] {
-        let fresh = World::run(&world, admin, &format!("{query} "), wrong.clone()).await;
+        let fresh = world.run(admin, &format!("{query} "), wrong.clone()).await;
         assert_ne!(world::codes(&fresh), [""; 0], "{query}");
-        let sound = world.run(admin, query, json!({})).await;
-        assert_eq!(world::codes(&sound), [""; 0], "{query}: {sound}");
-        let known = world.run(admin, query, wrong).await;
+        for _ in 0..2 {
+            world.run(admin, &query, sound.clone()).await;
+        }
+        let known = world.run(admin, &query, wrong).await;
         assert_eq!(known, fresh, "{query}");
     }
+    // Variables of another operation mean something in a fragment of its own.
+    let query = "query A { ...F } query B($n: Int!) { ...G } fragment F on Query { me { role } } fragment G on Query { sims(first: $n) { totalCount } }";
+    for variables in [json!({}), json!({ "n": "x" })] {
+        let named = |query: String| {
+            let request = async_graphql::Request::new(query).operation_name("A");
+            request.variables(async_graphql::Variables::from_json(variables.clone()))
+        };
+        let fresh = world.run_request(admin, named(format!("{query} "))).await;
+        let known = world.run_request(admin, named(query.into())).await;
+        assert_eq!(known, fresh, "{variables}");
+    }
+    // What one operation leaves out is not missed in the other one.
+    let query = "query A($n: Int) { ...G } query B($n: Int!) { ...G } fragment G on Query { sims(first: $n) { totalCount } }";
+    let request = async_graphql::Request::new(query).operation_name("A");
+    let answer = world.run_request(admin, request).await;
+    assert_eq!(world::codes(&answer), [""; 0], "{answer}");
     for query in ["{ nothing }", "{ sims(first: \"x\") { nodes { iccid } } }"] {
         let first = world.run(admin, query, json!({})).await;
         assert_ne!(world::codes(&first), [""; 0], "{query}");

@@ -20,7 +20,7 @@ word! {
     UsageService = usage::Service
 }
 
-/// A table of the cube.
+/// A table of the cube. The small ones know neither SIMs nor devices.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsageTable {
     /// Sums of hours.
@@ -31,6 +31,14 @@ pub enum UsageTable {
     UsageMonth,
     /// Sums of calendar years.
     UsageYear,
+    /// Sums of hours, without SIM and device.
+    UsageHourSmall,
+    /// Sums of days, without SIM and device.
+    UsageDaySmall,
+    /// Sums of calendar months, without SIM and device.
+    UsageMonthSmall,
+    /// Sums of calendar years, without SIM and device.
+    UsageYearSmall,
 }
 
 word! {

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use analytics::Store;
+use bytes::Bytes;
 use domain::{
     Db, Permission, Result, Role, Scope, audit,
     id::TenantId,
     identity::{self, Known, VerifiedClaims},
 };
-
 use tokio::sync::Semaphore;
 
-use crate::Session;
+use crate::{
+    Basis, Question, Session,
+    answers::{Answers, Kept},
+};
 
 /// Fleet imports under way at once. Each holds two connections and may wait for another one of its tenant: the others wait without
 /// any, so that imports leave connections to everybody else.
@@ -36,6 +39,7 @@ pub struct Entry {
     db: Db,
     store: Store,
     known: Known,
+    answers: Answers,
     imports: Arc<Semaphore>,
 }
 
@@ -46,6 +50,7 @@ impl Entry {
             db,
             store,
             known: Known::default(),
+            answers: Answers::default(),
             imports: Arc::new(Semaphore::new(IMPORTS)),
         }
     }
@@ -81,6 +86,46 @@ impl Entry {
         audit::crossing(&self.db, &scope, operation).await?;
         let (db, store, imports) = (self.db.clone(), self.store.clone(), self.imports.clone());
         Ok(Session::new(scope, snapshot, db, store, imports))
+    }
+
+    /// What the caller of a verified token was answered when it asked the same before, byte for byte, if nothing has changed since that
+    /// the answer was made of: in one round trip. Staff of the platform leave a trace first.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when the store does not answer, or the trace cannot be written: then nothing may be told.
+    pub async fn recall(&self, question: &Question) -> Result<Option<Bytes>> {
+        let Some(kept) = self.answers.get(question) else {
+            return Ok(None);
+        };
+        let Basis {
+            tenant,
+            staff,
+            footing,
+        } = &kept.basis;
+        if !self.db.stands(*tenant, footing).await? {
+            return Ok(None);
+        }
+        if let Some(scope) = staff {
+            audit::crossing(&self.db, scope, &kept.operation).await?;
+        }
+        Ok(Some(kept.answer.clone()))
+    }
+
+    /// Keeps an answer: the same question of the same caller is answered with these bytes until something changes that it was made
+    /// of. An answer with errors is not to be kept.
+    pub fn keep(&self, question: Question, operation: &str, basis: Basis, answer: Bytes) {
+        let operation = operation.to_owned();
+        let kept = Kept {
+            answer,
+            operation,
+            basis,
+        };
+        self.answers.put(question, kept);
+    }
+
+    /// Bytes that the kept answers and scopes take now, about.
+    pub fn bytes(&self) -> u64 {
+        self.answers.bytes() + self.known.bytes()
     }
 
     /// Lets a caller in who delivers usage records. Staff of the platform leave a trace first.

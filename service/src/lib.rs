@@ -4,6 +4,7 @@
 //! There is one way in ([`Entry`]): verified claims become a [`Session`], and a session is what everything else takes. What
 //! a caller may see is decided below, in `domain::scope`, and here where both stores meet; a surface adds nothing to it.
 
+mod answers;
 mod entry;
 mod find;
 mod list;
@@ -11,8 +12,9 @@ mod relation;
 mod session;
 mod usage;
 
+pub use answers::{Basis, Question};
 pub use entry::{Deliverer, Entry};
 pub use find::Found;
 pub use list::list;
-pub use relation::{InventoryId, Relations, Wants};
+pub use relation::{Asked, InventoryId, Relations, Wants, inventory};
 pub use session::Session;

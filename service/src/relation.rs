@@ -3,10 +3,7 @@
 //! A relation that is closed to the caller is not fetched: whoever asks for it meets the refusal where it belongs, at the
 //! row's field.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    hash::Hash,
-};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use domain::{
     Permission, ReadCx, Result,
@@ -15,14 +12,20 @@ use domain::{
     device::{self, Device},
     id::{CustomerId, DeviceId, SimId},
     label::{self, Label},
+    list::{List, Listing, Question},
     sim::{self, Sim},
 };
-use futures::{FutureExt as _, future::try_join3};
+use futures::{
+    FutureExt as _,
+    future::{try_join, try_join3},
+};
 
-use crate::Session;
+use crate::{Session, list};
 
 /// The id of a SIM or a device, and what it leads to.
 pub trait InventoryId: Copy + Eq + Hash + Send + Sync + 'static {
+    /// The SIM or the device.
+    type Row: List;
     /// What a SIM sits in, or what sits in a device.
     type Counterpart: Clone + Send + Sync + 'static;
     /// What it takes to see that.
@@ -54,9 +57,28 @@ pub trait InventoryId: Copy + Eq + Hash + Send + Sync + 'static {
         cx: &ReadCx,
         ids: &[Self],
     ) -> impl Future<Output = Result<HashMap<Self, Vec<Label>>>> + Send;
+
+    /// The labels of a page's rows, asked for before these are there; `None` where that costs too much.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` when these are closed to the caller, `INVALID_CURSOR` for a cursor of another question.
+    fn labels_of_page(
+        cx: &ReadCx,
+        question: &Asked<Self>,
+    ) -> impl Future<Output = Result<Option<HashMap<Self, Vec<Label>>>>> + Send;
+
+    /// Which one a row is, and the customer that it belongs to.
+    fn of(row: &Self::Row) -> (Self, Option<CustomerId>);
 }
 
+/// A question about a list of SIMs or devices.
+pub type Asked<I> = Question<
+    <<I as InventoryId>::Row as List>::Condition,
+    <<I as InventoryId>::Row as List>::Field,
+>;
+
 impl InventoryId for SimId {
+    type Row = Sim;
     type Counterpart = Device;
     const COUNTERPART: Permission = Permission::DevicesRead;
 
@@ -71,9 +93,21 @@ impl InventoryId for SimId {
     async fn labels(cx: &ReadCx, ids: &[Self]) -> Result<HashMap<Self, Vec<Label>>> {
         label::by_sims(cx, ids).await
     }
+
+    async fn labels_of_page(
+        cx: &ReadCx,
+        question: &Asked<Self>,
+    ) -> Result<Option<HashMap<Self, Vec<Label>>>> {
+        sim::labels_of_page(cx, question).await
+    }
+
+    fn of(sim: &Sim) -> (Self, Option<CustomerId>) {
+        (sim.id, sim.customer)
+    }
 }
 
 impl InventoryId for DeviceId {
+    type Row = Device;
     type Counterpart = Vec<Sim>;
     const COUNTERPART: Permission = Permission::SimsRead;
 
@@ -87,6 +121,17 @@ impl InventoryId for DeviceId {
 
     async fn labels(cx: &ReadCx, ids: &[Self]) -> Result<HashMap<Self, Vec<Label>>> {
         label::by_devices(cx, ids).await
+    }
+
+    async fn labels_of_page(
+        cx: &ReadCx,
+        question: &Asked<Self>,
+    ) -> Result<Option<HashMap<Self, Vec<Label>>>> {
+        device::labels_of_page(cx, question).await
+    }
+
+    fn of(device: &Device) -> (Self, Option<CustomerId>) {
+        (device.id, device.customer)
     }
 }
 
@@ -105,40 +150,50 @@ pub struct Wants {
 #[derive(Clone, Debug)]
 pub struct Relations<I: InventoryId> {
     /// Customers by their ids.
-    pub customers: Option<HashMap<CustomerId, Customer>>,
+    pub customers: Option<HashMap<CustomerId, Arc<Customer>>>,
     /// What each sits in, or what sits in each.
     pub counterparts: Option<HashMap<I, I::Counterpart>>,
     /// Labels of each.
     pub labels: Option<HashMap<I, Vec<Label>>>,
 }
 
-impl<I: InventoryId> Relations<I> {
-    /// Fetches what is wanted of `rows`, given as ids with the customers that they belong to.
-    ///
-    /// # Errors
-    /// `UNAVAILABLE` when Postgres does not answer.
-    pub async fn load(
-        session: &Session,
-        rows: &[(I, Option<CustomerId>)],
-        wants: Wants,
-    ) -> Result<Self> {
-        let cx = session.read().await?;
-        let ids: Vec<I> = rows.iter().map(|(id, _)| *id).collect();
-        let counterparts = wants.counterpart && session.scope().may(I::COUNTERPART);
-        let named = rows.iter().filter_map(|(_, customer)| *customer);
-        // Boxed, because every list of the contract waits for it from deep within.
-        let asked = try_join3(
-            wanted(wants.customer, customers(&cx, named)),
-            wanted(counterparts, I::counterparts(&cx, &ids)),
-            wanted(wants.labels, I::labels(&cx, &ids)),
-        );
-        let (customers, counterparts, labels) = asked.boxed().await?;
-        Ok(Self {
-            customers,
-            counterparts,
-            labels,
-        })
-    }
+/// One page of SIMs or devices, with its rows' relations as far as they are wanted.
+///
+/// # Errors
+/// `FORBIDDEN` when the rows are closed to the caller, `INVALID_CURSOR` for a cursor of another question.
+pub async fn inventory<I: InventoryId>(
+    session: &Session,
+    question: &Asked<I>,
+    wants: Wants,
+) -> Result<(Listing<I::Row>, Relations<I>)> {
+    let cx = session.read().await?;
+    // Boxed, because every list of the contract waits for it from deep within.
+    let (listing, labels) = try_join(
+        list(session, question),
+        wanted(wants.labels, I::labels_of_page(&cx, question)),
+    )
+    .boxed()
+    .await?;
+    let (ids, customers): (Vec<I>, Vec<_>) = (listing.page.rows.iter())
+        .map(|(_, row)| I::of(row))
+        .unzip();
+    let customers: Vec<CustomerId> = customers.into_iter().flatten().collect();
+    let labels = labels.flatten();
+    let labels_wanted = wants.labels && labels.is_none();
+    let counterparts = wants.counterpart && session.scope().may(I::COUNTERPART);
+    let (customers, counterparts, late) = try_join3(
+        wanted(wants.customer, customer::by_ids(&cx, &customers)),
+        wanted(counterparts, I::counterparts(&cx, &ids)),
+        wanted(labels_wanted, I::labels(&cx, &ids)),
+    )
+    .boxed()
+    .await?;
+    let relations = Relations {
+        customers,
+        counterparts,
+        labels: labels.or(late),
+    };
+    Ok((listing, relations))
 }
 
 /// What is wanted is fetched, together with what else is.
@@ -151,12 +206,4 @@ pub(crate) async fn wanted<T>(
     } else {
         Ok(None)
     }
-}
-
-async fn customers(
-    cx: &ReadCx,
-    ids: impl Iterator<Item = CustomerId>,
-) -> Result<HashMap<CustomerId, Customer>> {
-    let ids: BTreeSet<CustomerId> = ids.collect();
-    customer::by_ids(cx, &ids.into_iter().collect::<Vec<_>>()).await
 }

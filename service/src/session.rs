@@ -2,7 +2,10 @@
 
 use std::{
     io::{Read, Seek},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use analytics::Store;
@@ -13,6 +16,8 @@ use domain::{
     scope::Segments,
 };
 use tokio::sync::{OnceCell, Semaphore};
+
+use crate::Basis;
 
 /// A caller, both stores, and one snapshot of Postgres for all that is read. Made for one request, job step or event, and dropped
 /// with it, so that nothing leaks from one tenant's into another's. Cloning is cheap.
@@ -25,6 +30,7 @@ struct Inner {
     store: Store,
     imports: Arc<Semaphore>,
     snapshot: Mutex<Snapshot>,
+    writes: AtomicBool,
 }
 
 /// A snapshot; after a change, one that is opened when it is needed.
@@ -45,6 +51,7 @@ impl Session {
             store,
             imports,
             snapshot: Mutex::new(Arc::new(snapshot)),
+            writes: AtomicBool::new(false),
         }))
     }
 
@@ -82,6 +89,7 @@ impl Session {
     /// # Errors
     /// `UNAVAILABLE` when Postgres does not answer.
     pub async fn write(&self, key: Option<IdempotencyKey>) -> Result<WriteCx> {
+        self.0.writes.store(true, Ordering::Relaxed);
         *self.snapshot() = Snapshot::default();
         Ok(self.0.db.write(&self.0.scope).await?.under(key))
     }
@@ -110,6 +118,14 @@ impl Session {
             .snapshot
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the session, and says what its answer was made of; nothing where that cannot be kept, because something was changed, or
+    /// was read that has no version.
+    pub fn basis(self) -> Option<Basis> {
+        let writes = self.0.writes.load(Ordering::Relaxed);
+        let footing = self.snapshot().get().filter(|_| !writes)?.footing()?;
+        Some(Basis::new(self.scope(), footing))
     }
 
     /// The cubes.

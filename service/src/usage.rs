@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use analytics::usage::{Dimension, Key, UsageAnswer, UsageQuery};
-use domain::Result;
+use domain::{Result, journal};
+use futures::future::try_join;
 
 use crate::Session;
 
@@ -13,7 +14,7 @@ impl Session {
     /// # Errors
     /// `FORBIDDEN` when usage is closed to the caller, `NOT_EXACT` when no cube answers exactly.
     pub async fn usage(&self, query: &UsageQuery) -> Result<UsageAnswer> {
-        self.store().usage(self.scope(), query).await
+        self.of_cubes(self.store().usage(self.scope(), query)).await
     }
 
     /// Usage of each of the objects `ids` of one kind, within what the caller may see.
@@ -26,8 +27,14 @@ impl Session {
         parent: Dimension,
         ids: &[Key],
     ) -> Result<HashMap<Key, UsageAnswer>> {
-        self.store()
-            .usage_by(self.scope(), query, parent, ids)
-            .await
+        let asked = self.store().usage_by(self.scope(), query, parent, ids);
+        self.of_cubes(asked).await
+    }
+
+    /// What the cubes answer, asked when there is a snapshot that says how they stand.
+    async fn of_cubes<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T> {
+        let cx = self.read().await?;
+        let (answer, ()) = try_join(asked, journal::note_cubes(&cx)).await?;
+        Ok(answer)
     }
 }

@@ -30,6 +30,18 @@ impl ClickHouseDb {
         block_on(run(&self.url, &self.database, statement))
             .unwrap_or_else(|error| panic!("{error}"))
     }
+
+    /// Applies every migration, those again that are applied.
+    ///
+    /// # Panics
+    /// When one of them fails.
+    pub fn migrate(&self) {
+        for migration in statements(&Layout::Single) {
+            for statement in &migration.sql {
+                self.run(statement);
+            }
+        }
+    }
 }
 
 impl Drop for ClickHouseDb {
@@ -56,15 +68,10 @@ pub fn clickhouse() -> ClickHouseDb {
             "default",
             &format!("CREATE DATABASE {}", db.database),
         )
-        .await?;
-        for migration in statements(&Layout::Single) {
-            for statement in &migration.sql {
-                run(&db.url, &db.database, statement).await?;
-            }
-        }
-        Ok::<_, String>(())
+        .await
     });
     created.unwrap_or_else(|error| panic!("creating a test database failed: {error}"));
+    db.migrate();
     db
 }
 

@@ -9,7 +9,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::scoped::{Parameter, Scoped};
-use crate::{Store, cube::Level, store::fault};
+use crate::{
+    Store,
+    cube::{Cube, Level},
+    store::fault,
+};
 
 /// From the beginning of an hour to its last millisecond.
 const HOUR_END: u32 = 3_600_000 - 1;
@@ -34,7 +38,13 @@ impl CountedUsage for Store {
         let mut scoped = Scoped::new(scope)?;
         let wanted = Parameter::Uuids(sims.iter().map(|id| id.uuid()).collect());
         let wanted = format!("sim IN {}", scoped.parameters.bind(wanted));
-        let hours = scoped.own(Level::Hour, 0, u32::MAX, std::slice::from_ref(&wanted));
+        let hours = Cube::Full(Level::Hour);
+        let hours = scoped.own(
+            "sim, period, records",
+            hours,
+            [0, u32::MAX],
+            std::slice::from_ref(&wanted),
+        );
         let hours = format!(
             "SELECT sim, max(period) AS begins FROM (\n{hours}\n) GROUP BY sim HAVING sum(records) > 0"
         );

@@ -1,7 +1,8 @@
 //! Questions to the cubes.
 //!
 //! A [`UsageQuery`] is checked, turned into one statement over the coarsest cube that answers it exactly, run, and
-//! read back as a [`UsageAnswer`] with rows, totals and provenance. What no cube can answer exactly is refused.
+//! read back as a [`UsageAnswer`] with rows, totals and provenance. What no cube can answer exactly is refused. The cube is
+//! the small one unless something names SIMs or devices: the question, active SIMs, or what the caller was granted.
 //!
 //! **The tenant cannot be forgotten.** Every tenant-facing statement of this crate is made by the builder in the
 //! private module `scoped`, the only place that reads a cube for a tenant: it takes a [`domain::Scope`], puts the tenant and
@@ -28,7 +29,7 @@ pub use domain::usage::{Dimension, Grain, Measure};
 pub use filter::Filter;
 pub use plan::{UsagePlan, plan};
 
-use crate::cube::Level;
+use crate::cube::Cube;
 
 /// One value of a dimension.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -166,7 +167,7 @@ pub struct UsageRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
     /// The cube that was read.
-    pub table: Level,
+    pub table: Cube,
     /// Receipt of the newest record that is counted within what the caller may see; none when nothing is. Every
     /// record received earlier is counted or rejected, except batches still being applied.
     pub watermark: Option<DateTime<Utc>>,

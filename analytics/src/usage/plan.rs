@@ -7,14 +7,14 @@ use super::{
     Dimension, Filter, Grain, Key, Measure, Order, OrderBy, UsageLimits, UsageQuery, filter,
     scoped::{Parameter, Parameters, Scoped, column},
 };
-use crate::cube::Level;
+use crate::cube::{Cube, Level};
 
 /// A checked question as one statement.
 #[derive(Clone, Debug)]
 pub struct UsagePlan {
     sql: String,
     pub(super) parameters: Parameters,
-    level: Level,
+    cube: Cube,
 }
 
 impl UsagePlan {
@@ -24,8 +24,8 @@ impl UsagePlan {
     }
 
     /// The cube that it reads.
-    pub fn table(&self) -> Level {
-        self.level
+    pub fn table(&self) -> Cube {
+        self.cube
     }
 }
 
@@ -68,19 +68,21 @@ struct Planner<'a> {
     query: &'a UsageQuery,
     parent: Option<Dimension>,
     scoped: Scoped,
-    level: Level,
+    cube: Cube,
 }
 
 impl<'a> Planner<'a> {
     fn new(scope: &Scope, query: &'a UsageQuery, parent: Option<Dimension>) -> Result<Self> {
         let scoped = Scoped::new(scope)?;
         query.check()?;
-        check_areas(scope, query, parent)?;
+        let named = named(query, parent);
+        check_areas(scope, &named)?;
+        let level = choose(query.period, query.grain)?;
         Ok(Self {
             query,
             parent,
+            cube: scoped.cube(level, &named),
             scoped,
-            level: choose(query.period, query.grain)?,
         })
     }
 
@@ -92,29 +94,18 @@ impl<'a> Planner<'a> {
         if let Some(filter) = &self.query.filter {
             conditions.push(filter.sql(&mut self.scoped.parameters)?);
         }
-        // A country is known only after the join, so conditions wait for it there.
-        let (inner, outer) = if self.joins_country() {
-            (vec![], conditions)
-        } else {
-            (conditions, vec![])
-        };
-        let (from, to) = (
-            seconds(self.query.period.from()),
-            seconds(self.query.period.to()),
-        );
-        let own = self.scoped.own(self.level, from, to, &inner);
+        let labelled = self.labelled(&conditions);
         let limit = self
             .scoped
             .parameters
             .bind(Parameter::Number(self.query.limit.saturating_add(1)));
         let sql = format!(
-            "WITH own AS (\n    {own}\n),\nlabelled AS (\n    {}\n)\n\
+            "WITH labelled AS (\n    {labelled}\n)\n\
              SELECT kind, rowNumberInAllBlocks() AS place, parent, bucket, keys, up, down, total_records, sims, \
              toInt64(0) AS watermark\nFROM (\n    {}\n    ORDER BY {}\n    LIMIT {limit} BY kind, parent\n)\n\
              UNION ALL\n\
              SELECT toUInt8(2), toUInt64(0), '', toUInt32(0), emptyArrayString(), toInt128(0), toInt128(0), \
              toInt64(0), toUInt64(0), {}",
-            self.labelled(&outer),
             self.grouped(),
             self.order(),
             self.scoped.watermark(),
@@ -122,28 +113,16 @@ impl<'a> Planner<'a> {
         Ok(UsagePlan {
             sql,
             parameters: self.scoped.parameters,
-            level: self.level,
+            cube: self.cube,
         })
     }
 
     fn joins_country(&self) -> bool {
-        let filtered = self.query.filter.iter().flat_map(Filter::dimensions);
-        self.query
-            .dimensions
-            .iter()
-            .copied()
-            .chain(self.parent)
-            .chain(filtered)
-            .any(|d| d == Dimension::Country)
+        named(self.query, self.parent).contains(&Dimension::Country)
     }
 
     fn asks(&self, measure: Measure) -> bool {
-        self.query.measures.contains(&measure)
-            || self
-                .query
-                .order_by
-                .iter()
-                .any(|order| order.by == OrderBy::Measure(measure))
+        asks(self.query, measure)
     }
 
     /// Names of the columns that make a group: the time bucket, then the keys.
@@ -158,7 +137,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The rows that the caller may see, with the group's columns under fixed names.
-    fn labelled(&self, conditions: &[String]) -> String {
+    fn labelled(&mut self, conditions: &[String]) -> String {
         let mut columns = Vec::new();
         if let Some(parent) = self.parent {
             columns.push(format!("{} AS parent_key", column(parent)));
@@ -169,14 +148,21 @@ impl<'a> Planner<'a> {
         for (place, dimension) in self.query.dimensions.iter().enumerate() {
             columns.push(format!("{} AS k{place}", column(*dimension)));
         }
-        columns
-            .extend(["sim AS subscriber", "bytes_up", "bytes_down", "records"].map(str::to_owned));
-        let mut sql = format!("SELECT {}\n    FROM own", columns.join(", "));
-        if self.joins_country() {
-            sql.push_str(
-                "\n    LEFT ANY JOIN (SELECT plmn, country_code FROM network FINAL) AS reference ON reference.plmn = own.network",
-            );
+        if self.asks(Measure::ActiveSims) {
+            columns.push("sim AS subscriber".into());
         }
+        columns.extend(["bytes_up", "bytes_down", "records"].map(str::to_owned));
+        let columns = columns.join(", ");
+        let period = [self.query.period.from(), self.query.period.to()].map(seconds);
+        if !self.joins_country() {
+            return self.scoped.own(&columns, self.cube, period, conditions);
+        }
+        // A country is known only after the join, so conditions wait for it there.
+        let own = self.scoped.own("*", self.cube, period, &[]);
+        let mut sql = format!(
+            "SELECT {columns}\n    FROM (\n    {own}\n    ) AS own\n    LEFT ANY JOIN (SELECT plmn, country_code FROM \
+             network FINAL) AS reference ON reference.plmn = own.network"
+        );
         if !conditions.is_empty() {
             sql.push_str("\n    WHERE ");
             sql.push_str(&conditions.join(" AND "));
@@ -371,22 +357,28 @@ fn check_order(query: &UsageQuery) -> Result<()> {
     Ok(())
 }
 
-/// A closed area is closed on every way in: grouping, filtering, sorting and counting.
-fn check_areas(scope: &Scope, query: &UsageQuery, parent: Option<Dimension>) -> Result<()> {
+/// Every dimension that cells must be known by to answer a question: what it groups, filters and sorts by, and SIMs when
+/// they are counted.
+fn named(query: &UsageQuery, parent: Option<Dimension>) -> Vec<Dimension> {
     let filtered = query.filter.iter().flat_map(Filter::dimensions);
-    let named: Vec<Dimension> = query
-        .dimensions
-        .iter()
-        .copied()
+    let counted = asks(query, Measure::ActiveSims).then_some(Dimension::Sim);
+    let dimensions = query.dimensions.iter().copied();
+    dimensions
         .chain(parent)
         .chain(filtered)
-        .collect();
-    let counts_sims = query.measures.contains(&Measure::ActiveSims)
-        || query
-            .order_by
-            .iter()
-            .any(|order| order.by == OrderBy::Measure(Measure::ActiveSims));
-    if !scope.visibility().of(Area::Sims) && (counts_sims || named.contains(&Dimension::Sim)) {
+        .chain(counted)
+        .collect()
+}
+
+/// Whether a quantity is wanted or sorted by.
+fn asks(query: &UsageQuery, measure: Measure) -> bool {
+    let by = OrderBy::Measure(measure);
+    query.measures.contains(&measure) || query.order_by.iter().any(|order| order.by == by)
+}
+
+/// A closed area is closed on every way in: grouping, filtering, sorting and counting.
+fn check_areas(scope: &Scope, named: &[Dimension]) -> Result<()> {
+    if !scope.visibility().of(Area::Sims) && named.contains(&Dimension::Sim) {
         return Err(Error::forbidden(
             "SIMs are not open to you: usage cannot be asked by SIM nor SIMs counted",
         ));

@@ -11,7 +11,7 @@ use domain::{
 use uuid::Uuid;
 
 use super::Dimension;
-use crate::cube::Level;
+use crate::cube::{Cube, Level};
 
 /// A value that travels beside the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,8 @@ impl Parameters {
 pub(super) struct Scoped {
     pub(super) parameters: Parameters,
     visible: String,
+    /// What cells must be known by to tell what is visible.
+    named: Vec<Dimension>,
 }
 
 impl Scoped {
@@ -77,35 +79,52 @@ impl Scoped {
         let mut parameters = Parameters::default();
         let tenant = parameters.bind(Parameter::Uuid(scope.tenant().uuid()));
         let mut visible = format!("tenant = {tenant}");
+        let mut named = Vec::new();
         if let Segments::Part(segment) = scope.segments() {
             visible.push_str(&within(segment, &mut parameters));
+            named = names(segment);
         }
         Ok(Self {
             parameters,
             visible,
+            named,
         })
     }
 
-    /// The caller's part of a cube in `[from, to)` (Unix seconds), narrowed by further conditions.
+    /// The smallest cube of a level that can be narrowed to what the caller may see, and knows these dimensions: whoever
+    /// was granted single SIMs or devices never reads one without them.
+    pub(super) fn cube(&self, level: Level, dimensions: &[Dimension]) -> Cube {
+        Cube::of(level, &[dimensions, &self.named].concat())
+    }
+
+    /// These columns of the caller's part of a cube in `[from, to)` (Unix seconds), narrowed by further conditions.
     pub(super) fn own(
         &mut self,
-        level: Level,
-        from: u32,
-        to: u32,
+        columns: &str,
+        cube: Cube,
+        [from, to]: [u32; 2],
         conditions: &[String],
     ) -> String {
         let from = self.parameters.bind(Parameter::Number(from));
         let to = self.parameters.bind(Parameter::Number(to));
         let mut sql = format!(
-            "SELECT * FROM {level}\n    WHERE {}\n      AND period >= toDateTime({from}, 'UTC') AND period < \
+            "SELECT {columns}\n    FROM {}\n    WHERE {}\n      AND period >= toDateTime({from}, 'UTC') AND period < \
              toDateTime({to}, 'UTC')",
-            self.visible
+            cube.table(),
+            self.visible_in(cube)
         );
         for condition in conditions {
             sql.push_str("\n      AND ");
             sql.push_str(condition);
         }
         sql
+    }
+
+    fn visible_in(&self, cube: Cube) -> String {
+        match cube.rows() {
+            Some(rows) => format!("{} AND {rows}", self.visible),
+            None => self.visible.clone(),
+        }
     }
 
     /// The caller's part of the raw records, narrowed by conditions. Answers come from cubes; this is for the few
@@ -121,12 +140,27 @@ impl Scoped {
     /// The end of a SELECT, from its last column on: receipt of the newest record that the caller may see, in Unix
     /// milliseconds, 0 when there is none. Reads the smallest cube, so it costs a fraction of any question.
     pub(super) fn watermark(&self) -> String {
+        let years = self.cube(Level::Year, &[]);
         format!(
             "toUnixTimestamp64Milli(max(received_at))\nFROM {} WHERE {}",
-            Level::Year,
-            self.visible
+            years.table(),
+            self.visible_in(years)
         )
     }
+}
+
+/// The dimensions that the conditions of a segment name.
+fn names(segment: &Segment) -> Vec<Dimension> {
+    let named = [
+        (
+            Dimension::Customer,
+            segment.within.is_some() || !segment.customers.is_empty(),
+        ),
+        (Dimension::Sim, !segment.sims.is_empty()),
+        (Dimension::Device, !segment.devices.is_empty()),
+    ];
+    let named = named.into_iter().filter(|(_, is_named)| *is_named);
+    named.map(|(dimension, _)| dimension).collect()
 }
 
 /// The caller's segments (see [`Segment`]): within the token's customer, and in any of the grants if there are any.

@@ -15,7 +15,12 @@ use super::{
     Count, Table, Tables, moment, patient,
     rows::{Where, rows},
 };
-use crate::{System, cube::Level, settle::LOW_HALF, store::fault};
+use crate::{
+    System,
+    cube::{Cube, Level},
+    settle::LOW_HALF,
+    store::fault,
+};
 
 /// The records of one tenant in one batch, corrections left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +197,7 @@ impl Tables {
         tenant: TenantId,
         period: Period,
     ) -> Result<BTreeMap<(String, DateTime<Utc>), Count>> {
-        if table > Table::Cube(Level::Hour) {
+        if table > Table::Cube(Cube::Full(Level::Hour)) {
             return Err(Error::invalid(format!("{table} does not know hours")));
         }
         let condition = Where {
@@ -200,7 +205,8 @@ impl Tables {
             period,
             sims: None,
         };
-        let rows = rows(&self.name(table), table, Level::Hour, &condition.sql(table));
+        let hours = Cube::Full(Level::Hour);
+        let rows = rows(&self.name(table), table, hours, &condition.sql(table));
         let sql = format!(
             "SELECT tenant, {LINE}, cell AS start FROM ({rows}) GROUP BY tenant, source, cell"
         );
@@ -242,7 +248,7 @@ impl Tables {
     pub async fn totals(&self, _: &System) -> Result<Vec<Total>> {
         let mut totals = Vec::new();
         for table in Table::ALL {
-            let rows = rows(&self.name(table), table, Level::Hour, "true");
+            let rows = rows(&self.name(table), table, table.listed_as(), table.own());
             let sql = format!(
                 "SELECT tenant, {LINE}, toUInt32(0) AS start FROM ({rows}) GROUP BY tenant, source"
             );

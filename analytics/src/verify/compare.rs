@@ -1,4 +1,4 @@
-//! Two neighbouring tables at the full key of the coarser one.
+//! A cube and what it is summed up from, at the full key of the cube.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,15 +16,19 @@ use super::{
     rows::{KEY, MEASURES, PLAIN_KEY, Where, hash, rows, sides, uneven},
     tables::around,
 };
-use crate::{System, cube::Level, store::fault};
+use crate::{
+    System,
+    cube::{Cube, Level},
+    store::fault,
+};
 
-/// A tenant and a month, or a year, in which two tables do not agree.
+/// A tenant and a month, or a year, in which a cube and what it is summed up from do not agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// Whose.
     pub tenant: TenantId,
-    /// The cube that differs from the table it is summed up from.
-    pub level: Level,
+    /// The cube that differs from what it is summed up from.
+    pub cube: Cube,
     /// The part of the month, or the year, that was compared.
     pub period: Period,
     /// What the finer table says of all of it.
@@ -35,7 +39,7 @@ pub struct Difference {
     pub cells: Vec<Cell>,
     /// Whether further cells may differ.
     pub more: bool,
-    /// Whether the cube of years knows less about receipt than the records do.
+    /// Whether the cube, one of years, knows less about receipt than what has it from the records.
     pub receipt: bool,
 }
 
@@ -112,7 +116,7 @@ impl KeyLine {
     fn key(&self) -> Key {
         Key {
             customer: (!self.customer.is_nil()).then(|| CustomerId::new(self.customer)),
-            sim: SimId::new(self.sim),
+            sim: (!self.sim.is_nil()).then(|| SimId::new(self.sim)),
             device: (!self.device.is_nil()).then(|| DeviceId::new(self.device)),
             network: self.network.clone(),
             rat: self.rat.clone(),
@@ -154,7 +158,7 @@ struct Receipt {
 }
 
 impl Tables {
-    /// Compares every table with the next finer one. `salt` makes the hashes this run's own; at most `shown` cells are
+    /// Compares every cube with what it is summed up from. `salt` makes the hashes this run's own; at most `shown` cells are
     /// named in all.
     ///
     /// # Errors
@@ -163,46 +167,47 @@ impl Tables {
         let months = self.months(system).await?;
         let whole = records_are_whole_from(system.now());
         let mut found = Comparison::default();
-        for month in &months {
-            let period = around(Level::Day, *month)?;
-            for level in [Level::Hour, Level::Day, Level::Month] {
-                let from = if level == Level::Hour {
+        let years: Result<BTreeSet<_>> = months
+            .iter()
+            .map(|month| around(Level::Year, *month).map(|year| (year.from(), year.to())))
+            .collect();
+        let (yearly, monthly): (Vec<_>, Vec<_>) =
+            (Cube::ALL.into_iter()).partition(|cube| cube.level() == Level::Year);
+        for month in months {
+            let period = around(Level::Day, month)?;
+            for cube in &monthly {
+                let from = if Table::finer(*cube) == Table::Records {
                     found.without_records |= period.from() < whole;
                     whole.max(period.from())
                 } else {
                     period.from()
                 };
                 if let Ok(period) = Period::new(from, period.to()) {
-                    self.pair(&mut found, level, period, salt, shown).await?;
+                    self.pair(&mut found, *cube, period, salt, shown).await?;
                 }
             }
         }
-        let years: Result<BTreeSet<_>> = months
-            .iter()
-            .map(|month| around(Level::Year, *month).map(|year| (year.from(), year.to())))
-            .collect();
         for (from, to) in years? {
             let year = Period::new(from, to)?;
-            self.pair(&mut found, Level::Year, year, salt, shown)
-                .await?;
-            self.receipts(&mut found, year).await?;
+            for cube in &yearly {
+                self.pair(&mut found, *cube, year, salt, shown).await?;
+                self.receipts(&mut found, *cube, year).await?;
+            }
         }
         Ok(found)
     }
 
-    /// One cube and the table it is summed up from.
+    /// One cube and what it is summed up from.
     async fn pair(
         &self,
         found: &mut Comparison,
-        level: Level,
+        cube: Cube,
         period: Period,
         salt: u64,
         shown: usize,
     ) -> Result<()> {
-        let expected = self
-            .prints(Table::finer(level), level, period, salt)
-            .await?;
-        let actual = self.prints(Table::Cube(level), level, period, salt).await?;
+        let expected = self.prints(Table::finer(cube), cube, period, salt).await?;
+        let actual = self.prints(Table::Cube(cube), cube, period, salt).await?;
         let tenants: BTreeSet<TenantId> = expected.keys().chain(actual.keys()).copied().collect();
         for tenant in tenants {
             found.compared += 1;
@@ -214,10 +219,10 @@ impl Tables {
             }
             let named: usize = found.differences.iter().map(|d| d.cells.len()).sum();
             let room = shown.saturating_sub(named);
-            let cells = self.cells(tenant, level, period, salt, room).await?;
+            let cells = self.cells(tenant, cube, period, salt, room).await?;
             found.differences.push(Difference {
                 tenant,
-                level,
+                cube,
                 period,
                 expected: right.count,
                 found: other.count,
@@ -232,7 +237,7 @@ impl Tables {
     async fn prints(
         &self,
         table: Table,
-        level: Level,
+        cube: Cube,
         period: Period,
         salt: u64,
     ) -> Result<BTreeMap<TenantId, Print>> {
@@ -241,7 +246,7 @@ impl Tables {
             period,
             sims: None,
         };
-        let rows = rows(&self.name(table), table, level, &condition.sql(table));
+        let rows = rows(&self.name(table), table, cube, &condition.sql(table));
         let sql = format!(
             "SELECT tenant, sum(count) AS records, sum(up) AS bytes_up, sum(down) AS bytes_down, sum(amount) AS units, \
              sum(hash * count) AS hashed_records, sum(hash * up) AS hashed_up, sum(hash * down) AS hashed_down, \
@@ -277,7 +282,7 @@ impl Tables {
     async fn cells(
         &self,
         tenant: TenantId,
-        level: Level,
+        cube: Cube,
         period: Period,
         salt: u64,
         limit: usize,
@@ -291,7 +296,7 @@ impl Tables {
             period,
             sims: None,
         };
-        for step in self.uneven_steps(level, &condition, salt).await? {
+        for step in self.uneven_steps(cube, &condition, salt).await? {
             let limit = limit - cells.len();
             if limit == 0 {
                 break;
@@ -300,8 +305,8 @@ impl Tables {
                 period: step,
                 ..condition
             };
-            let [right, other] = [Table::finer(level), Table::Cube(level)]
-                .map(|table| rows(&self.name(table), table, level, &condition.sql(table)));
+            let [right, other] = [Table::finer(cube), Table::Cube(cube)]
+                .map(|table| rows(&self.name(table), table, cube, &condition.sql(table)));
             let sums = |prefix: &str, side: i8| {
                 MEASURES
                     .map(|(name, column)| {
@@ -336,13 +341,13 @@ impl Tables {
     /// The days (months, years) in which a cube and the finer table differ, by their fingerprints, in order.
     pub(super) async fn uneven_steps(
         &self,
-        level: Level,
+        cube: Cube,
         condition: &Where<'_>,
         salt: u64,
     ) -> Result<Vec<Period>> {
-        let [right, other] = [Table::finer(level), Table::Cube(level)]
-            .map(|table| rows(&self.name(table), table, level, &condition.sql(table)));
-        let step = level.max(Level::Day);
+        let [right, other] = [Table::finer(cube), Table::Cube(cube)]
+            .map(|table| rows(&self.name(table), table, cube, &condition.sql(table)));
+        let step = cube.level().max(Level::Day);
         let differ = MEASURES.map(|(_, column)| format!("sum(hash * {column} * side) <> 0"));
         let sql = format!(
             "SELECT toUnixTimestamp({}) AS start FROM (SELECT *, {} AS hash FROM ({}))\n\
@@ -366,17 +371,20 @@ impl Tables {
         lines.iter().map(clip).collect()
     }
 
-    /// The cube of years alone carries the receipt of the newest record. It must not know less than the records that are
-    /// still there do.
-    async fn receipts(&self, found: &mut Comparison, year: Period) -> Result<()> {
-        let records = self.newest(Table::Records, year).await?;
-        let years = self.newest(Table::Cube(Level::Year), year).await?;
-        for (tenant, newest) in records {
+    /// The cubes of years alone carry the receipt of the newest record. They must not know less than the records that are
+    /// still there do, and the small one not less than the full one.
+    async fn receipts(&self, found: &mut Comparison, cube: Cube, year: Period) -> Result<()> {
+        let Some(source) = Table::receipts(cube) else {
+            return Ok(());
+        };
+        let expected = self.newest(source, year).await?;
+        let known = self.newest(Table::Cube(cube), year).await?;
+        for (tenant, newest) in expected {
             // A cube without the tenant is a difference already.
-            if years.get(&tenant).is_some_and(|known| *known < newest) {
+            if known.get(&tenant).is_some_and(|known| *known < newest) {
                 found.differences.push(Difference {
                     tenant,
-                    level: Level::Year,
+                    cube,
                     period: year,
                     expected: Count::default(),
                     found: Count::default(),

@@ -1,7 +1,9 @@
-//! Correcting a cube from the next finer table.
+//! Correcting a cube from what it is summed up from.
 //!
 //! What is missing or too much in a cell is entered as a signed row: nothing is deleted, no partition is swapped, readers see
-//! the old or the new sum. A cell that should not be there stays with sums of zero, which no answer shows. A correction that is
+//! the old or the new sum. A cell that should not be there stays with sums of zero, which no answer shows. What is entered into
+//! a full cube reaches the small ones by their views, as what intake inserts does; so a small cube that was right while
+//! the full one was not is wrong until it is corrected after it. A correction that is
 //! cut short is finished by the next one.
 
 use std::ops::AddAssign;
@@ -11,14 +13,19 @@ use clickhouse::Row;
 use domain::{
     Error, Period, Result,
     id::{SimId, TenantId},
+    usage::Dimension,
 };
 use serde::Deserialize;
 
 use super::{
     Count, STATEMENT_BYTES, Table, patient, records_are_whole_from,
-    rows::{KEY, MEASURES, Where, listed, rows, sides, uneven},
+    rows::{KEY, MEASURES, TEXTS, Where, listed, rows, sides, uneven},
 };
-use crate::{Store, System, cube::Level, store::fault};
+use crate::{
+    Store, System,
+    cube::{Cube, Level},
+    store::fault,
+};
 
 /// Which cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +34,7 @@ pub struct Area {
     pub tenant: TenantId,
     /// Every cell whose period meets this one.
     pub period: Period,
-    /// Of these SIMs, or of all.
+    /// Of these SIMs, or of all. A small cube does not know them, so all its cells are meant.
     pub sims: Option<Vec<SimId>>,
 }
 
@@ -67,13 +74,14 @@ struct Line {
 }
 
 impl Store {
-    /// Makes the cells of a cube equal to what the next finer table sums up to, one after the other of the days (months, years)
-    /// that differ, and says what it took. Doing it again corrects nothing.
+    /// Makes the cells of a cube equal to what it is summed up from, one after the other of the days (months, years) that
+    /// differ, and says what it took. Doing it again corrects nothing.
     ///
     /// The caller knows that the finer table is whole there: a cube that knows more would be made to forget it. Hours of which
     /// records may have expired are left alone.
     ///
-    /// Of years the receipt of the newest record is corrected too, upwards, from the records that are still there.
+    /// Of years the receipt of the newest record is corrected too, upwards, from the records that are still there, and of small
+    /// ones from the full ones.
     ///
     /// # Errors
     /// `INVALID_INPUT` for more SIMs than a statement can name (200,000); `UNAVAILABLE` and others from the engine, with a
@@ -81,34 +89,49 @@ impl Store {
     pub async fn correct(
         &self,
         system: &System,
-        level: Level,
+        cube: Cube,
         area: &Area,
         permit: &impl Permit,
     ) -> Result<Corrected> {
-        let period = level.widened(area.period)?;
-        let from = match level {
-            Level::Hour => period.from().max(records_are_whole_from(system.now())),
-            _ => period.from(),
-        };
-        let mut corrected = Corrected::default();
-        let Ok(period) = Period::new(from, period.to()) else {
-            return Ok(corrected);
-        };
-        let sims = area.sims.as_deref().map(listed);
+        let sims = area.sims.as_deref().filter(|_| cube.knows(Dimension::Sim));
+        let sims = sims.map(listed);
         if sims.as_ref().is_some_and(|sims| sims.len() > 8 << 20) {
             return Err(Error::invalid("too many SIMs for one correction"));
         }
         let condition = Where {
             tenant: Some(area.tenant),
-            period,
+            period: area.period,
             sims: sims.as_deref(),
         };
-        for step in self.steps(system, level, &condition).await? {
+        self.correct_where(system, cube, &condition, permit).await
+    }
+
+    pub(super) async fn correct_where(
+        &self,
+        system: &System,
+        cube: Cube,
+        condition: &Where<'_>,
+        permit: &impl Permit,
+    ) -> Result<Corrected> {
+        let period = cube.level().widened(condition.period)?;
+        let from = match Table::finer(cube) {
+            Table::Records => period.from().max(records_are_whole_from(system.now())),
+            Table::Cube(_) => period.from(),
+        };
+        let mut corrected = Corrected::default();
+        let Ok(period) = Period::new(from, period.to()) else {
+            return Ok(corrected);
+        };
+        let condition = Where {
+            period,
+            ..*condition
+        };
+        for step in self.steps(system, cube, &condition).await? {
             let condition = Where {
                 period: step,
                 ..condition
             };
-            corrected += self.correct_step(level, &condition, permit).await?;
+            corrected += self.correct_step(cube, &condition, permit).await?;
         }
         Ok(corrected)
     }
@@ -117,15 +140,15 @@ impl Store {
     async fn steps(
         &self,
         system: &System,
-        level: Level,
+        cube: Cube,
         condition: &Where<'_>,
     ) -> Result<Vec<Period>> {
-        if level == Level::Year {
-            return Ok(level.steps(condition.period));
+        if cube.level() == Level::Year {
+            return Ok(Level::Year.steps(condition.period));
         }
         let salt = system.now().timestamp_micros().unsigned_abs();
         let tables = self.tables(system);
-        let steps = tables.uneven_steps(level, condition, salt).await?;
+        let steps = tables.uneven_steps(cube, condition, salt).await?;
         match (&steps[..], condition.sims) {
             // Named SIMs are few, and naming them is what takes time: all their days at once.
             ([first, .., last], Some(_)) => Ok(vec![Period::new(first.from(), last.to())?]),
@@ -135,11 +158,11 @@ impl Store {
 
     async fn correct_step(
         &self,
-        level: Level,
+        cube: Cube,
         condition: &Where<'_>,
         permit: &impl Permit,
     ) -> Result<Corrected> {
-        let missing = missing(level, condition);
+        let missing = missing(cube, condition);
         let sums = MEASURES
             .map(|(name, _)| format!("sum(missing_{name}) AS {name}"))
             .join(", ");
@@ -160,26 +183,34 @@ impl Store {
         };
         if corrected.cells > 0 {
             let begin_by = permit.begin_by().await?;
-            self.enter(level, &missing, begin_by).await?;
+            self.enter(cube, &missing, begin_by).await?;
         }
         Ok(corrected)
     }
 
     /// # Errors
     /// `UNAVAILABLE` when it came too late; nothing was entered then.
-    async fn enter(&self, level: Level, missing: &str, begin_by: DateTime<Utc>) -> Result<()> {
+    async fn enter(&self, cube: Cube, missing: &str, begin_by: DateTime<Utc>) -> Result<()> {
         let columns = MEASURES.map(|(name, _)| name).join(", ");
         let values = MEASURES
             .map(|(name, _)| format!("missing_{name}"))
             .join(", ");
-        let (receipt, received) = match level {
-            Level::Year => (", received_at", ", newest"),
-            _ => ("", ""),
+        let (receipt, received) = match Table::receipts(cube) {
+            Some(_) => (", received_at", ", newest"),
+            None => ("", ""),
+        };
+        let (key, own) = match cube {
+            Cube::Full(_) => (KEY.to_owned(), KEY.to_owned()),
+            Cube::Small(level) => (
+                format!("grain, customer, {TEXTS}"),
+                format!("'{level}', customer, {TEXTS}"),
+            ),
         };
         let sql = format!(
-            "INSERT INTO {level} (tenant, period, {KEY}, {columns}{receipt})\n\
-             SELECT tenant, toDateTime(cell, 'UTC'), {KEY}, {values}{received} FROM ({missing}) \
+            "INSERT INTO {} (tenant, period, {key}, {columns}{receipt})\n\
+             SELECT tenant, toDateTime(cell, 'UTC'), {own}, {values}{received} FROM ({missing}) \
              WHERE throwIf(now() > toDateTime({}, 'UTC'), 'the apply lock may be lost') = 0",
+            cube.table(),
             begin_by.timestamp()
         );
         // Two corrections may look alike and are two.
@@ -195,23 +226,17 @@ impl Store {
 }
 
 /// The cells that differ, with what each lacks.
-fn missing(level: Level, condition: &Where<'_>) -> String {
-    let [right, other] = [Table::finer(level), Table::Cube(level)]
-        .map(|table| rows(table.name(), table, level, &condition.sql(table)));
-    let mut both = sides(&right, &other);
+fn missing(cube: Cube, condition: &Where<'_>) -> String {
+    let of = |table: Table| rows(table.name(), table, cube, &condition.sql(table));
+    let mut both = sides(&of(Table::finer(cube)), &of(Table::Cube(cube)));
     let mut newest = "";
     let mut uneven = uneven();
-    if level == Level::Year {
-        // Months do not know the receipt; records do, and count nothing here.
-        let records = rows(
-            Table::Records.name(),
-            Table::Records,
-            level,
-            &condition.sql(Table::Records),
-        );
+    if let Some(source) = Table::receipts(cube) {
+        // Months do not know the receipt; what does counts nothing here.
         both.push_str(&format!(
             " UNION ALL SELECT * REPLACE (toInt64(0) AS count, toInt128(0) AS up, toInt128(0) AS down, \
-             toInt128(0) AS amount), toInt8(1) AS side FROM ({records})"
+             toInt128(0) AS amount), toInt8(1) AS side FROM ({})",
+            of(source)
         ));
         newest = ", max(receipt) AS newest";
         uneven.push_str(" OR maxIf(receipt, side = 1) > maxIf(receipt, side = -1)");

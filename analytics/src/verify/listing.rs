@@ -13,7 +13,11 @@ use super::{
     Count, Key, Table, Tables, moment,
     rows::{KEY, PLAIN_KEY, Where, rows},
 };
-use crate::{System, cube::Level, store::fault};
+use crate::{
+    System,
+    cube::{Cube, Level},
+    store::fault,
+};
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +54,16 @@ impl Table {
     /// The width at which [`Tables::list`] lists a table: days, or the cube's own where it does not know days.
     pub fn listed_by(self) -> Level {
         match self {
-            Self::Records | Self::Cube(Level::Hour | Level::Day) => Level::Day,
-            Self::Cube(level) => level,
+            Self::Records => Level::Day,
+            Self::Cube(cube) => cube.level().max(Level::Day),
+        }
+    }
+
+    /// The cube as which it is listed.
+    pub(super) fn listed_as(self) -> Cube {
+        match self {
+            Self::Cube(Cube::Small(_)) => Cube::Small(self.listed_by()),
+            _ => Cube::Full(self.listed_by()),
         }
     }
 }
@@ -76,7 +88,7 @@ impl Tables {
         let rows = rows(
             &self.name(table),
             table,
-            table.listed_by(),
+            table.listed_as(),
             &condition.sql(table),
         );
         let sql = format!(
@@ -93,7 +105,7 @@ fn listed(line: Line) -> Result<Listed> {
         start: moment(line.start)?,
         key: Key {
             customer: (!line.customer.is_nil()).then(|| CustomerId::new(line.customer)),
-            sim: SimId::new(line.sim),
+            sim: (!line.sim.is_nil()).then(|| SimId::new(line.sim)),
             device: (!line.device.is_nil()).then(|| DeviceId::new(line.device)),
             network: line.network,
             rat: line.rat,

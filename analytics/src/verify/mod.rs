@@ -1,8 +1,9 @@
 //! Proof that records and cubes agree, and the one way in which a cube is corrected.
 //!
 //! # What is compared
-//! Every table of usage with the next finer one, at the full key of the coarser: records with hours, hours with days, days
-//! with months, months with years ([`Tables::compare`]). Besides, the records of each batch ([`Tables::batches`]), of each
+//! Every cube with what it is summed up from, at the full key of the cube: hours with records, days with hours, months with
+//! days, years with months; the small cube of hours with the full one, then the small ones in the same way
+//! ([`Tables::compare`]). Besides, the records of each batch ([`Tables::batches`]), of each
 //! hour ([`Tables::hours`]) and those that are there twice ([`Tables::twice`]), for the caller who knows the ledger.
 //!
 //! # In bounded memory
@@ -23,6 +24,7 @@
 mod batch;
 mod compare;
 mod correct;
+mod fill;
 mod listing;
 mod rows;
 mod tables;
@@ -38,6 +40,7 @@ use clickhouse::query::Query;
 use domain::{
     Error, Result,
     id::{CustomerId, DeviceId, SimId},
+    usage::Dimension,
 };
 
 pub use batch::{BatchCount, Total};
@@ -47,7 +50,7 @@ pub use listing::Listed;
 pub use tables::{Clones, Tables};
 pub use twice::Twice;
 
-use crate::cube::Level;
+use crate::cube::{Cube, Level};
 
 /// Records this old are all still there. Their time to live is 400 days; the difference leaves room for clocks and for
 /// a repair that takes long.
@@ -59,39 +62,75 @@ const STATEMENT_BYTES: &str = "33554432";
 /// Longest statement here, seconds, where the server allows it; the embedded engine may have a lower bound.
 const SECONDS: &str = "3600";
 
-/// A table of usage.
+/// Records, or a cube.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
     /// `cdr`
     Records,
     /// A cube.
-    Cube(Level),
+    Cube(Cube),
 }
 
 impl Table {
-    /// Every table, from fine to coarse.
-    pub const ALL: [Self; 5] = [
-        Self::Records,
-        Self::Cube(Level::Hour),
-        Self::Cube(Level::Day),
-        Self::Cube(Level::Month),
-        Self::Cube(Level::Year),
-    ];
+    /// Records and every cube.
+    pub const ALL: [Self; 9] = {
+        let mut all = [Self::Records; 9];
+        let mut place = 0;
+        while place < Cube::ALL.len() {
+            all[place + 1] = Self::Cube(Cube::ALL[place]);
+            place += 1;
+        }
+        all
+    };
 
-    /// The table that a cube is held against, and corrected from.
-    pub const fn finer(level: Level) -> Self {
-        match level {
-            Level::Hour => Self::Records,
-            Level::Day => Self::Cube(Level::Hour),
-            Level::Month => Self::Cube(Level::Day),
-            Level::Year => Self::Cube(Level::Month),
+    /// What a cube is held against, and corrected from.
+    pub const fn finer(cube: Cube) -> Self {
+        match cube {
+            Cube::Full(Level::Hour) => Self::Records,
+            Cube::Full(Level::Day) | Cube::Small(Level::Hour) => {
+                Self::Cube(Cube::Full(Level::Hour))
+            }
+            Cube::Full(Level::Month) => Self::Cube(Cube::Full(Level::Day)),
+            Cube::Full(Level::Year) => Self::Cube(Cube::Full(Level::Month)),
+            Cube::Small(Level::Day) => Self::Cube(Cube::Small(Level::Hour)),
+            Cube::Small(Level::Month) => Self::Cube(Cube::Small(Level::Day)),
+            Cube::Small(Level::Year) => Self::Cube(Cube::Small(Level::Month)),
         }
     }
 
+    /// Who knows when the newest record of a cube was received, if the cube itself does.
+    const fn receipts(cube: Cube) -> Option<Self> {
+        match cube {
+            Cube::Full(Level::Year) => Some(Self::Records),
+            Cube::Small(Level::Year) => Some(Self::Cube(Cube::Full(Level::Year))),
+            _ => None,
+        }
+    }
+
+    /// Whether what it holds is known by this dimension.
+    pub const fn knows(self, dimension: Dimension) -> bool {
+        match self {
+            Self::Records => true,
+            Self::Cube(cube) => cube.knows(dimension),
+        }
+    }
+
+    /// Name of the table that it is in.
     const fn name(self) -> &'static str {
         match self {
             Self::Records => "cdr",
-            Self::Cube(level) => level.table(),
+            Self::Cube(cube) => cube.table(),
+        }
+    }
+
+    /// What picks its rows from its table.
+    const fn own(self) -> &'static str {
+        match self {
+            Self::Cube(cube) => match cube.rows() {
+                Some(rows) => rows,
+                None => "true",
+            },
+            Self::Records => "true",
         }
     }
 
@@ -106,7 +145,10 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Self::Records => f.write_str(self.name()),
+            Self::Cube(cube) => cube.fmt(f),
+        }
     }
 }
 
@@ -174,9 +216,9 @@ impl fmt::Display for Count {
 pub struct Key {
     /// Customer at event time.
     pub customer: Option<CustomerId>,
-    /// SIM.
-    pub sim: SimId,
-    /// Device at event time.
+    /// SIM; none in a small cube.
+    pub sim: Option<SimId>,
+    /// Device at event time; none in a small cube.
     pub device: Option<DeviceId>,
     /// `MCC-MNC`, empty when unknown.
     pub network: String,
@@ -194,10 +236,12 @@ impl fmt::Display for Key {
             Some(customer) => write!(f, "{customer}")?,
             None => f.write_str("unassigned")?,
         }
-        write!(f, " {}", self.sim)?;
-        match self.device {
-            Some(device) => write!(f, " {device}")?,
-            None => f.write_str(" no device")?,
+        if let Some(sim) = self.sim {
+            write!(f, " {sim}")?;
+            match self.device {
+                Some(device) => write!(f, " {device}")?,
+                None => f.write_str(" no device")?,
+            }
         }
         for text in [&self.network, &self.rat, &self.service, &self.source] {
             write!(f, " {}", if text.is_empty() { "-" } else { text })?;

@@ -9,13 +9,19 @@ use domain::{
 };
 
 use super::Table;
-use crate::cube::Level;
+use crate::cube::{Cube, Level};
 
-/// What makes a cell besides tenant and period.
+/// What makes a cell besides tenant and period, in the form of [`rows`].
 pub(super) const KEY: &str = "customer, sim, device, network, rat, service, source";
 /// The same with texts that any client can read.
 pub(super) const PLAIN_KEY: &str = "customer, sim, device, CAST(network, 'String') AS network, CAST(rat, 'String') AS rat, \
                                     CAST(service, 'String') AS service, CAST(source, 'String') AS source";
+/// Those of its columns that are texts.
+pub(super) const TEXTS: &str = "network, rat, service, source";
+/// Stands for a SIM or a device that is not known.
+const NOBODY: &str = "toUUID('00000000-0000-0000-0000-000000000000')";
+/// The receipt of the newest record.
+const RECEIPT: &str = ", CAST(received_at, 'DateTime64(3, \\'UTC\\')') AS receipt";
 
 /// Each measure as answers name it, and as [`rows`] does.
 pub(super) const MEASURES: [(&str, &str); 4] = [
@@ -39,7 +45,7 @@ pub(super) struct Where<'a> {
 impl Where<'_> {
     /// The condition on a table.
     pub(super) fn sql(&self, table: Table) -> String {
-        let mut sql = within(table.time(), self.period);
+        let mut sql = format!("{} AND {}", table.own(), within(table.time(), self.period));
         if let Some(tenant) = self.tenant {
             write!(sql, " AND tenant = '{}'", tenant.uuid()).ok();
         }
@@ -59,10 +65,10 @@ pub(super) fn listed(sims: &[SimId]) -> String {
     )
 }
 
-/// Rows of a table (`name` is where it is read) as the coarser `level` would hold them, one per row: tenant, cell (start of
-/// the period, Unix seconds), key, and the measures `count`, `up`, `down`, `amount` with their sign. Years come with
-/// `receipt` as well, which only records and years know.
-pub(super) fn rows(name: &str, table: Table, level: Level, condition: &str) -> String {
+/// Rows of a table (`name` is where it is read) as `cube`, which is summed up from it, would hold them, one per row: tenant,
+/// cell (start of the period, Unix seconds), key, and the measures `count`, `up`, `down`, `amount` with their sign. What the
+/// cube does not know is nobody's. Years come with `receipt` as well, which months do not know.
+pub(super) fn rows(name: &str, table: Table, cube: Cube, condition: &str) -> String {
     let measures = match table {
         Table::Records => {
             "toInt64(sign) AS count, toInt128(bytes_up) * sign AS up, toInt128(bytes_down) * sign AS down, \
@@ -72,16 +78,19 @@ pub(super) fn rows(name: &str, table: Table, level: Level, condition: &str) -> S
             "toInt64(records) AS count, toInt128(bytes_up) AS up, toInt128(bytes_down) AS down, toInt128(units) AS amount"
         }
     };
-    let receipt = match (level, table) {
-        (Level::Year, Table::Records | Table::Cube(Level::Year)) => {
-            ", CAST(received_at, 'DateTime64(3, \\'UTC\\')') AS receipt"
-        }
+    let key = match cube {
+        Cube::Full(_) => KEY.to_owned(),
+        Cube::Small(_) => format!("customer, {NOBODY} AS sim, {NOBODY} AS device, {TEXTS}"),
+    };
+    let receipt = match (cube.level(), table) {
+        (Level::Year, Table::Records) => RECEIPT,
+        (Level::Year, Table::Cube(of)) if of.level() == Level::Year => RECEIPT,
         (Level::Year, _) => ", toDateTime64(0, 3, 'UTC') AS receipt",
         _ => "",
     };
     format!(
-        "SELECT tenant, toUnixTimestamp({}) AS cell, {KEY}, {measures}{receipt} FROM {name} WHERE {condition}",
-        level.start_of(table.time())
+        "SELECT tenant, toUnixTimestamp({}) AS cell, {key}, {measures}{receipt} FROM {name} WHERE {condition}",
+        cube.level().start_of(table.time())
     )
 }
 

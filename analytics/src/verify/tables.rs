@@ -1,4 +1,4 @@
-//! The five tables as they are, or as they were at one moment.
+//! The tables of usage as they are, or as they were at one moment.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub struct Clones {
     tables: Tables,
 }
 
-/// Where the five tables are read.
+/// Where the tables are read.
 #[derive(Clone)]
 pub struct Tables {
     pub(super) store: Store,
@@ -66,7 +66,7 @@ impl Store {
             store: self.clone(),
             prefix: format!("{CLONE}{}_", run.simple()),
         };
-        for table in Table::ALL {
+        for table in stored() {
             let shape: Shape = self
                 .query(&format!(
                     "SELECT replaceOne(engine, 'Replicated', '') AS engine, partition_key, sorting_key \
@@ -75,7 +75,7 @@ impl Store {
                 .fetch_one()
                 .await
                 .map_err(fault)?;
-            let clone = tables.name(table);
+            let clone = tables.stored(table);
             self.execute(&format!(
                 "CREATE TABLE {clone} AS {table} ENGINE = {} PARTITION BY {} ORDER BY ({})",
                 shape.engine, shape.partition_key, shape.sorting_key
@@ -101,13 +101,13 @@ impl Store {
 
 impl Clones {
     /// Fills the clones by hard links, which takes milliseconds and fires no view. While it runs the caller holds every
-    /// insert back (the exclusive apply lock), so that the five show one moment.
+    /// insert back (the exclusive apply lock), so that all show one moment.
     ///
     /// # Errors
     /// `UNAVAILABLE` and others from the engine.
     pub async fn fill(self) -> Result<Tables> {
-        for table in Table::ALL {
-            let clone = self.tables.name(table);
+        for table in stored() {
+            let clone = self.tables.stored(table);
             let sql = format!("ALTER TABLE {clone} ATTACH PARTITION ALL FROM {table}");
             self.tables.store.execute(&sql).await?;
         }
@@ -124,16 +124,20 @@ impl Tables {
         if self.prefix.is_empty() {
             return Ok(());
         }
-        for table in Table::ALL {
-            let sql = format!("DROP TABLE IF EXISTS {} SYNC", self.name(table));
+        for table in stored() {
+            let sql = format!("DROP TABLE IF EXISTS {} SYNC", self.stored(table));
             self.store.execute(&sql).await?;
         }
         Ok(())
     }
 
-    /// Where a table is read.
+    /// Where records or a cube are read.
     pub(super) fn name(&self, table: Table) -> String {
-        format!("{}{table}", self.prefix)
+        self.stored(table.name())
+    }
+
+    fn stored(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     /// The first moments of all months that any table may have usage of.
@@ -141,9 +145,9 @@ impl Tables {
     /// # Errors
     /// `INTERNAL` for a partition that is none of ours.
     pub async fn months(&self, _: &System) -> Result<BTreeSet<DateTime<Utc>>> {
-        let names: Vec<String> = Table::ALL
+        let names: Vec<String> = stored()
             .into_iter()
-            .map(|table| format!("'{}'", self.name(table)))
+            .map(|table| format!("'{}'", self.stored(table)))
             .collect();
         let sql = format!(
             "SELECT DISTINCT partition_id FROM system.parts \
@@ -160,6 +164,11 @@ impl Tables {
         }
         Ok(months)
     }
+}
+
+/// The tables in which records and cubes are, each once.
+fn stored() -> BTreeSet<&'static str> {
+    Table::ALL.into_iter().map(Table::name).collect()
 }
 
 /// The months of a partition, `2026` or `202611`.

@@ -81,7 +81,7 @@ pub(crate) async fn apply(store: &Store, batch: BatchId, rows: &[CdrRow]) {
     applied.await.expect("applied");
 }
 
-/// The sums of each of the five tables.
+/// The sums of each of the tables.
 pub(crate) async fn everything(store: &Store) -> Vec<Count> {
     let system = System::new(now());
     let totals = store.tables(&system).totals(&system).await;

@@ -7,6 +7,7 @@ mod store;
 use std::collections::HashMap;
 
 pub use model::Assignment;
+pub(crate) use store::linked;
 
 use crate::{
     Permission, ReadCx, Result,

@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+use futures::future::try_join;
+use sea_orm::Value;
 use uuid::Uuid;
 
 use super::Assignment;
 use crate::{
     Permission, ReadCx, Result,
     id::Id,
+    list::Listed,
     row::{Columns, Decode},
     sql::{Sql, Visible, push_segments, uuids},
 };
@@ -56,4 +60,80 @@ pub(super) async fn by_objects<I: Id>(
             .push(assignment);
     }
     Ok(assignments)
+}
+
+/// A SIM in a device, and from when to when.
+struct Stay {
+    sim: Uuid,
+    device: Uuid,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+}
+
+impl Decode for Stay {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            sim: row.get()?,
+            device: row.get()?,
+            from: row.get()?,
+            to: row.get()?,
+        })
+    }
+}
+
+/// Which SIM is in which device at this moment, of those whose `column` is one of `ids`, and what is on the `other` side of these links as
+/// far as the caller may see it; both are asked for together.
+///
+/// # Errors
+/// `FORBIDDEN` when the other side is closed to the caller.
+pub(crate) async fn linked<T: Listed, I: Id>(
+    cx: &ReadCx,
+    (column, other): (&str, &str),
+    ids: Value,
+) -> Result<(Vec<(Uuid, Uuid)>, HashMap<I, T>)> {
+    let mut sql = T::scoped(cx)?;
+    sql.push(&format!(
+        " AND {} = ANY(ARRAY(SELECT {other} FROM sim_device WHERE tenant_id = ",
+        T::ID
+    ));
+    sql.bind(cx.scope().tenant().uuid())
+        .push(" AND ")
+        .push_any(column, ids.clone());
+    let now = cx.now();
+    push_not_over(&mut sql, now);
+    sql.push("))");
+    let (links, rows) = try_join(links(cx, now, column, ids), cx.select::<T>(sql)).await?;
+    let rows = rows.into_iter().map(|row| (I::new(row.uuid()), row));
+    Ok((links, rows.collect()))
+}
+
+fn push_not_over(sql: &mut Sql, now: DateTime<Utc>) {
+    sql.push(" AND coalesce(upper(valid), 'infinity') > ")
+        .bind(now)
+        .push("::timestamptz");
+}
+
+/// Which SIM is in which device `now`. What is to come is looked at too: an answer is good until the first of it.
+async fn links(
+    cx: &ReadCx,
+    now: DateTime<Utc>,
+    column: &str,
+    ids: Value,
+) -> Result<Vec<(Uuid, Uuid)>> {
+    let mut sql = Sql::new(
+        "SELECT sim_id, device_id, nullif(lower(valid), '-infinity'), nullif(upper(valid), 'infinity') \
+         FROM sim_device WHERE tenant_id = ",
+    );
+    sql.bind(cx.scope().tenant().uuid())
+        .push(" AND ")
+        .push_any(column, ids);
+    push_not_over(&mut sql, now);
+    let stays: Vec<Stay> = cx.select(sql).await?;
+    let bounds = stays.iter().flat_map(|stay| [stay.from, stay.to]).flatten();
+    if let Some(next) = bounds.filter(|bound| *bound > now).min() {
+        cx.noted().only_until(next);
+    }
+    let is_now = |stay: &Stay| stay.from.is_none_or(|from| from <= now);
+    let links = stays.into_iter().filter(is_now);
+    Ok(links.map(|stay| (stay.sim, stay.device)).collect())
 }

@@ -7,7 +7,7 @@ mod model;
 mod store;
 mod write;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 pub use error::CustomerError;
 pub use filter::{CustomerCondition, CustomerFilter, CustomerOrderField};
@@ -36,8 +36,8 @@ pub async fn get_by_slug(cx: &ReadCx, slug: &str) -> Result<Customer> {
 }
 
 /// The visible ones among `ids`.
-pub async fn by_ids(cx: &ReadCx, ids: &[CustomerId]) -> Result<HashMap<CustomerId, Customer>> {
-    list::by_ids(cx, ids).await
+pub async fn by_ids(cx: &ReadCx, ids: &[CustomerId]) -> Result<HashMap<CustomerId, Arc<Customer>>> {
+    store::by_ids(cx, ids).await
 }
 
 /// How many visible SIMs each customer has now, by state.

@@ -1,6 +1,6 @@
 //! How customers are read and written.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
@@ -11,10 +11,10 @@ use super::{
 use crate::{
     Error, Permission, ReadCx, Result, WriteCx,
     db::on_constraint,
-    id::CustomerId,
+    id::{CustomerId, TenantId},
     list::{Listed, SortColumn, lists},
     row::{Columns, Decode},
-    scope::Visibility,
+    scope::{Segments, Visibility},
     sim::SimState,
     sql::{Sql, Visible, push_segments, uuids},
 };
@@ -44,18 +44,48 @@ impl Decode for Customer {
 
 lists!(Customer, by CustomerCondition, sorted by CustomerOrderField);
 
+/// The customers of one tenant, whoever may see them.
+fn all(tenant: TenantId) -> Sql {
+    let mut sql = Sql::new(
+        "SELECT customer.customer_id, customer.slug, customer.name, customer.first_name, customer.last_name, \
+         customer.email, customer.phone, customer.see_devices, customer.see_sims, customer.see_sessions, \
+         customer.see_usage, customer.see_billing, customer.created_at, customer.archived_at FROM customer WHERE customer.tenant_id = ",
+    );
+    sql.bind(tenant.uuid());
+    sql
+}
+
+/// The visible ones among `ids`.
+pub(super) async fn by_ids(
+    cx: &ReadCx,
+    ids: &[CustomerId],
+) -> Result<HashMap<CustomerId, Arc<Customer>>> {
+    cx.scope().require(Permission::CustomersRead)?;
+    let visible = ids
+        .iter()
+        .copied()
+        .filter(|id| match cx.scope().segments() {
+            Segments::All => true,
+            Segments::Part(segment) => segment.shows(*id),
+        });
+    let read = async |ids: &[Uuid]| {
+        let mut sql = all(cx.scope().tenant());
+        sql.push(" AND ")
+            .push_any("customer.customer_id", uuids(ids.iter().copied()));
+        let customers: Vec<Customer> = cx.select(sql).await?;
+        let customers = customers.into_iter().map(Arc::new);
+        Ok(customers.map(|customer| (customer.id, customer)).collect())
+    };
+    cx.kept().customers.get(cx, visible, read).await
+}
+
 impl Listed for Customer {
     const WHAT: &'static str = "customer";
     const ID: &'static str = "customer.customer_id";
 
     fn scoped(cx: &ReadCx) -> Result<Sql> {
         cx.scope().require(Permission::CustomersRead)?;
-        let mut sql = Sql::new(
-            "SELECT customer.customer_id, customer.slug, customer.name, customer.first_name, customer.last_name, \
-             customer.email, customer.phone, customer.see_devices, customer.see_sims, customer.see_sessions, \
-             customer.see_usage, customer.see_billing, customer.created_at, customer.archived_at FROM customer WHERE customer.tenant_id = ",
-        );
-        sql.bind(cx.scope().tenant().uuid());
+        let mut sql = all(cx.scope().tenant());
         push_segments(&mut sql, cx.scope(), "customer", Visible::Customers);
         Ok(sql)
     }

@@ -20,7 +20,6 @@ use std::sync::Arc;
 
 use deadpool_postgres::Pool;
 use futures::try_join;
-use uuid::Uuid;
 
 pub(crate) use failure::{
     Failure, OnViolation, is_lock_timeout, on_constraint, violated_constraint,
@@ -29,11 +28,14 @@ pub use read::ReadCx;
 pub use system::SystemCx;
 pub use write::WriteCx;
 
-use crate::{Clock, Result, Scope, id::TenantId, row::Decode as _};
+use crate::{Clock, Footing, Result, Scope, id::TenantId, kept::Kept, version::Versions};
 use transaction::Transaction;
 
 /// A snapshot that is only read.
 const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// What versions are made of.
+const MARKS: &str = "SELECT subject, mark FROM version WHERE tenant_id = $1";
 
 /// Settings of a connection that serves callers.
 const APP: &[(&str, &str)] = &[("role", "simcube_app")];
@@ -50,6 +52,7 @@ const SYSTEM: &[(&str, &str)] = &[
 pub struct Db {
     app: Pool,
     system: Pool,
+    kept: Arc<Kept>,
     clock: Arc<dyn Clock>,
 }
 
@@ -62,7 +65,13 @@ impl Db {
         let app = connect::pool(url, connections, APP)?;
         let system = connect::pool(url, connections, SYSTEM)?;
         drop(try_join!(app.get(), system.get())?);
-        Ok(Self { app, system, clock })
+        let kept = Arc::default();
+        Ok(Self {
+            app,
+            system,
+            kept,
+            clock,
+        })
     }
 
     /// The clock that every transaction is stamped with.
@@ -70,41 +79,35 @@ impl Db {
         &self.clock
     }
 
-    /// A read-only snapshot of one tenant. It ends when dropped.
+    /// A read-only snapshot of one tenant, with the versions of what is in it, in one round trip. It ends when dropped.
     pub async fn read(&self, scope: &Scope) -> Result<ReadCx> {
-        let tx = self.open(BEGIN_SNAPSHOT, scope.tenant()).await?;
-        Ok(ReadCx::new(tx, scope.clone(), self.clock.clone()))
-    }
-
-    /// The same, and the version in it of what decides about the tenant's callers, in one round trip.
-    pub(crate) async fn read_and_version(&self, scope: &Scope) -> Result<(ReadCx, Option<Uuid>)> {
         let tx = Transaction::on(&self.app).await?;
         let tenant = [scope.tenant().uuid().into()];
-        let version = tx.kept(
-            "SELECT version FROM access_version WHERE tenant_id = $1",
-            &tenant,
-        );
-        let ((), rows) = try_join!(enter(&tx, BEGIN_SNAPSHOT, scope.tenant()), version)?;
-        let version = rows.first().map(<(Uuid,)>::read).transpose()?;
-        let cx = ReadCx::new(tx, scope.clone(), self.clock.clone());
-        Ok((cx, version.map(|(version,)| version)))
+        let marks = tx.kept(MARKS, &tenant);
+        let ((), marks) = try_join!(enter(&tx, BEGIN_SNAPSHOT, scope.tenant()), marks)?;
+        let versions = Versions::read(&marks)?;
+        Ok(self.cx(tx, scope, Some(versions)))
+    }
+
+    /// Whether an answer that somebody of this tenant was given would still be the same: by one statement, which is a
+    /// transaction of its own.
+    pub async fn stands(&self, tenant: TenantId, footing: &Footing) -> Result<bool> {
+        let tx = Transaction::on(&self.system).await?;
+        let marks = tx.kept(MARKS, &[tenant.uuid().into()]).await?;
+        tx.unbegun();
+        Ok(footing.holds(&Versions::read(&marks)?, self.clock.now()))
     }
 
     /// A read-write transaction in one tenant.
     pub async fn write(&self, scope: &Scope) -> Result<WriteCx> {
-        let tx = self.open("BEGIN", scope.tenant()).await?;
-        Ok(WriteCx::new(ReadCx::new(
-            tx,
-            scope.clone(),
-            self.clock.clone(),
-        )))
+        let tx = Transaction::on(&self.app).await?;
+        enter(&tx, "BEGIN", scope.tenant()).await?;
+        Ok(WriteCx::new(self.cx(tx, scope, None)))
     }
 
-    /// A transaction in one tenant.
-    async fn open(&self, begin: &str, tenant: TenantId) -> Result<Transaction> {
-        let tx = Transaction::on(&self.app).await?;
-        enter(&tx, begin, tenant).await?;
-        Ok(tx)
+    fn cx(&self, tx: Transaction, scope: &Scope, versions: Option<Versions>) -> ReadCx {
+        let (kept, clock) = (self.kept.clone(), self.clock.clone());
+        ReadCx::new(tx, scope.clone(), versions, kept, clock)
     }
 
     /// A transaction of the platform itself.
@@ -140,6 +143,8 @@ mod tests {
     use chrono::{DateTime, Utc};
 
     use super::*;
+    use uuid::Uuid;
+
     use crate::{FixedClock, SystemClock};
 
     /// The tests connect as a superuser, whom no policy stops.
@@ -153,9 +158,6 @@ mod tests {
         let mut found = Vec::<Option<(String, String, String)>>::new();
         let scope = Scope::of_operator(TenantId::new(Uuid::nil()), "test");
         let read = db.read(&scope).await.expect("opened");
-        found.push(read.one(sql, []).await.expect("an answer"));
-        drop(read);
-        let (read, _) = db.read_and_version(&scope).await.expect("opened");
         found.push(read.one(sql, []).await.expect("an answer"));
         drop(read);
         let write = db.write(&scope).await.expect("opened");
@@ -174,7 +176,6 @@ mod tests {
             ))
         };
         let expected = [
-            ["simcube_app", "repeatable read", "on"],
             ["simcube_app", "repeatable read", "on"],
             ["simcube_app", "read committed", "off"],
             ["simcube_system", "read committed", "off"],

@@ -3,18 +3,38 @@
 use std::sync::Arc;
 
 use super::Transaction;
-use crate::{Clock, Result, Scope, row::Decode, sql::Sql};
+use crate::{
+    Clock, Footing, Result, Scope,
+    kept::Kept,
+    row::Decode,
+    sql::Sql,
+    version::{Noted, Reads, Subject, Versions},
+};
 
 /// One caller's view of one tenant: the first argument of every function that reads tenant data.
 pub struct ReadCx {
     pub(super) tx: Transaction,
     scope: Scope,
+    versions: Option<Versions>,
+    kept: Arc<Kept>,
     clock: Arc<dyn Clock>,
 }
 
 impl ReadCx {
-    pub(super) fn new(tx: Transaction, scope: Scope, clock: Arc<dyn Clock>) -> Self {
-        Self { tx, scope, clock }
+    pub(super) fn new(
+        tx: Transaction,
+        scope: Scope,
+        versions: Option<Versions>,
+        kept: Arc<Kept>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            tx,
+            scope,
+            versions,
+            kept,
+            clock,
+        }
     }
 
     /// Runs a built statement and reads its rows.
@@ -37,6 +57,34 @@ impl ReadCx {
     /// Who asks.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// What an answer that is made now stands on; none of one that cannot be kept.
+    pub fn footing(&self) -> Option<Footing> {
+        let versions = self.versions.filter(|_| self.is_current())?;
+        self.tx.noted().footing(versions)
+    }
+
+    /// Whether the caller's scope is what this snapshot would make of its token.
+    pub(crate) fn is_current(&self) -> bool {
+        let access = self.versions.map(|versions| versions.get(Subject::Access));
+        access.is_some() && self.scope.version() == access
+    }
+
+    /// What is kept between requests.
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// The version of what is about to be read from what is kept; none within a change, which sees what it changed.
+    pub(crate) fn version(&self, subject: Subject) -> Option<u128> {
+        self.noted().read(Reads::one(subject));
+        self.versions.map(|versions| versions.get(subject))
+    }
+
+    /// For what is read beside tables, or depends on the clock.
+    pub(crate) fn noted(&self) -> &Noted {
+        self.tx.noted()
     }
 }
 

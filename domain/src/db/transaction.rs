@@ -15,6 +15,7 @@ use super::{
     Failure,
     param::{Param, type_of},
 };
+use crate::version::{Noted, Reads};
 
 /// How long a server may take to take a transaction back. Shorter than others wait for a connection.
 const ROLLBACK: Duration = Duration::from_secs(5);
@@ -26,6 +27,7 @@ pub(super) struct Transaction {
     connection: Option<Object>,
     statements: AtomicU64,
     trips: Trips,
+    noted: Noted,
 }
 
 /// How often somebody had to wait for the server.
@@ -60,6 +62,7 @@ impl Transaction {
             connection: Some(connection),
             statements: AtomicU64::new(0),
             trips: Trips::default(),
+            noted: Noted::default(),
         })
     }
 
@@ -78,6 +81,11 @@ impl Transaction {
     /// Round trips made so far.
     pub(super) fn trips(&self) -> u64 {
         self.trips.made.load(Ordering::Relaxed)
+    }
+
+    /// What was read so far.
+    pub(super) fn noted(&self) -> &Noted {
+        &self.noted
     }
 
     /// Begins or ends it: control is not counted among the statements.
@@ -104,6 +112,7 @@ impl Transaction {
 
     /// The rows of a statement whose text is the program's: it is prepared once for each connection.
     pub(super) async fn kept(&self, text: &str, values: &[Value]) -> Result<Vec<Row>, Failure> {
+        self.noted.read(Reads::of(text));
         let answer = async {
             let prepared = self.prepared(text, values).await?;
             let params = values.iter().map(Param);
@@ -116,6 +125,7 @@ impl Transaction {
 
     /// The rows of a statement whose text depends on what was asked: it is planned for these values and forgotten.
     pub(super) async fn once(&self, text: &str, values: &[Value]) -> Result<Vec<Row>, Failure> {
+        self.noted.read(Reads::of(text));
         let answer = async {
             let params = values.iter().map(|value| (Param(value), type_of(value)));
             let rows = self.connection().query_typed_raw(text, params).await?;
@@ -158,6 +168,11 @@ impl Transaction {
         // Back to the others as it is.
         drop(self.connection.take());
         Ok(())
+    }
+
+    /// Gives the connection back to the others: it never began.
+    pub(super) fn unbegun(mut self) {
+        drop(self.connection.take());
     }
 
     /// Takes everything back.

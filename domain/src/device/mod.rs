@@ -62,6 +62,18 @@ pub async fn by_customers(
     list::by_parents(cx, "device.customer_id", customers, &question).await
 }
 
+/// The labels of the devices of a page, by key, to be asked for together with it. `None` where finding its rows twice costs more
+/// than waiting for them: then [`label::by_devices`] is asked when they are there.
+///
+/// # Errors
+/// `FORBIDDEN` when they are closed to the caller, `INVALID_CURSOR` for a cursor of another question.
+pub async fn labels_of_page(
+    cx: &ReadCx,
+    question: &Question<DeviceCondition, DeviceOrderField>,
+) -> Result<Option<HashMap<DeviceId, Vec<Label>>>> {
+    label::by_page::<Device, _>(cx, Labelled::Device, question).await
+}
+
 /// Sets labels on a device, and removes those with the keys `remove`; what is not named stays. Returns all of its labels.
 ///
 /// # Errors

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::{Connectivity, Device, DeviceCondition, DeviceOrderField, filter};
 use crate::{
-    Permission, ReadCx, Result,
+    Permission, ReadCx, Result, assignment,
     id::{DeviceId, SimId},
-    list::{self, Listed, SortColumn, lists, sort_moment},
+    list::{Listed, SortColumn, lists, sort_moment},
     row::{Columns, Decode},
     saved_filter::{self, Asked},
     sql::{Sql, Visible, push_segments, uuids},
@@ -70,16 +70,9 @@ impl Listed for Device {
 
 pub(super) async fn by_sims(cx: &ReadCx, sims: &[SimId]) -> Result<HashMap<SimId, Device>> {
     cx.scope().require(Permission::DevicesRead)?;
-    let mut sql = Sql::new("SELECT sim_id, device_id FROM sim_device WHERE tenant_id = ");
-    sql.bind(cx.scope().tenant().uuid())
-        .push(" AND ")
-        .push_any("sim_id", uuids(sims.iter().map(|id| id.uuid())));
-    sql.push(" AND valid @> ")
-        .bind(cx.now())
-        .push("::timestamptz");
-    let links: Vec<(Uuid, Uuid)> = cx.select(sql).await?;
-    let ids: Vec<DeviceId> = links.iter().map(|(_, id)| DeviceId::new(*id)).collect();
-    let devices: HashMap<DeviceId, Device> = list::by_ids(cx, &ids).await?;
+    let sims = sims.iter().map(|id| id.uuid());
+    let sides = ("sim_id", "device_id");
+    let (links, devices) = assignment::linked::<Device, DeviceId>(cx, sides, uuids(sims)).await?;
     let pair = |(sim, device): (Uuid, Uuid)| {
         let device = devices.get(&DeviceId::new(device))?;
         Some((SimId::new(sim), device.clone()))

@@ -41,15 +41,6 @@ pub(super) async fn by_subject(cx: &ReadCx, subject: &str) -> Result<Vec<Grant>>
     cx.all(&sql, values).await
 }
 
-/// Lets nobody else change the tenant's grants until the transaction ends. Every change of one comes to this row in the end, and
-/// who waited for it with a grant in hand would wait in a circle.
-pub(super) async fn take_turn(cx: &WriteCx) -> Result<()> {
-    let sql = "SELECT FROM access_version WHERE tenant_id = $1 FOR NO KEY UPDATE";
-    let tenant = cx.scope().tenant().uuid();
-    cx.execute(sql, [tenant.into()]).await?;
-    Ok(())
-}
-
 /// A grant that the subject has stays as it is.
 pub(super) async fn insert(cx: &WriteCx, subject: &str, target: GrantTarget) -> Result<()> {
     let mut row = ActiveModel {

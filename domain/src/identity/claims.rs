@@ -54,6 +54,16 @@ impl VerifiedClaims {
         &self.subject
     }
 
+    /// Bytes of its texts.
+    pub fn bytes(&self) -> usize {
+        let texts = [
+            Some(&self.subject),
+            Some(&self.tenant),
+            self.customer.as_ref(),
+        ];
+        texts.into_iter().flatten().map(String::len).sum()
+    }
+
     /// Whether grants narrow or widen what this role sees.
     pub(super) fn has_segments(&self) -> bool {
         matches!(self.role, Role::Viewer | Role::CustomerUser)

@@ -16,12 +16,7 @@ const BOUND: u64 = 16 << 20;
 
 /// The scopes of callers who were here lately. Cloning is cheap.
 #[derive(Clone)]
-pub struct Known(Cache<VerifiedClaims, Arc<Kept>>);
-
-struct Kept {
-    scope: Scope,
-    version: Uuid,
-}
+pub struct Known(Cache<VerifiedClaims, Arc<Scope>>);
 
 impl Default for Known {
     fn default() -> Self {
@@ -37,18 +32,14 @@ impl Known {
     /// # Errors
     /// `UNAUTHENTICATED` when the tenant or the customer does not exist, `UNAVAILABLE` when the store does not answer.
     pub async fn open(&self, db: &Db, claims: &VerifiedClaims) -> Result<ReadCx> {
-        if let Some(kept) = self.0.get(claims) {
-            let (cx, version) = db.read_and_version(&kept.scope).await?;
-            if version == Some(kept.version) {
+        if let Some(scope) = self.0.get(claims) {
+            let cx = db.read(&scope).await?;
+            if cx.is_current() {
                 return Ok(cx);
             }
         }
-        let (scope, version) = resolve(db, claims).await?;
-        if let Some(version) = version {
-            let scope = scope.clone();
-            let kept = Arc::new(Kept { scope, version });
-            self.0.insert(claims.clone(), kept);
-        }
+        let scope = resolve(db, claims).await?;
+        self.0.insert(claims.clone(), Arc::new(scope.clone()));
         db.read(&scope).await
     }
 
@@ -59,16 +50,10 @@ impl Known {
     }
 }
 
-/// Bytes of an entry, about: its texts, twice, its grants, and what the cache adds.
-fn weight(claims: &VerifiedClaims, kept: &Arc<Kept>) -> u32 {
+/// Bytes of an entry, about: the claims' texts, twice, its grants, and what the cache adds.
+fn weight(claims: &VerifiedClaims, scope: &Arc<Scope>) -> u32 {
     const ENTRY: usize = 512;
-    let texts = [
-        Some(&claims.subject),
-        Some(&claims.tenant),
-        claims.customer.as_ref(),
-    ];
-    let texts: usize = texts.into_iter().flatten().map(String::len).sum();
-    let grants = match kept.scope.segments() {
+    let grants = match scope.segments() {
         Segments::All => 0,
         Segments::Part(Segment {
             customers,
@@ -78,6 +63,6 @@ fn weight(claims: &VerifiedClaims, kept: &Arc<Kept>) -> u32 {
         }) => customers.len() + sims.len() + devices.len(),
     };
     // A tree's leaves are half full at worst.
-    let bytes = ENTRY + 2 * texts + 2 * grants * size_of::<Uuid>();
+    let bytes = ENTRY + 2 * claims.bytes() + 2 * grants * size_of::<Uuid>();
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }

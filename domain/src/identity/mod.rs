@@ -15,12 +15,13 @@ use crate::{
     row::{Columns, Decode},
     scope::{Segment, Visibility},
     tenant::{self, TenantError},
+    version,
 };
 
 /// What is stored about a caller: a row for each grant, and one when there is none.
 struct Row {
     tenant: TenantId,
-    version: Option<Uuid>,
+    marks: Vec<Uuid>,
     customer: Option<CustomerId>,
     visibility: Visibility,
     granted_customer: Option<CustomerId>,
@@ -32,7 +33,7 @@ impl Decode for Row {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
             tenant: row.get()?,
-            version: row.get()?,
+            marks: row.get()?,
             customer: row.get()?,
             visibility: Visibility {
                 devices: row.get()?,
@@ -49,21 +50,20 @@ impl Decode for Row {
 }
 
 const RESOLVE: &str = "\
-SELECT t.tenant_id, v.version, c.customer_id,
+SELECT t.tenant_id, ARRAY(SELECT mark FROM version v WHERE v.tenant_id = t.tenant_id AND v.subject = 'access'), c.customer_id,
        coalesce(c.see_devices, false), coalesce(c.see_sims, false), coalesce(c.see_sessions, false),
        coalesce(c.see_usage, false), coalesce(c.see_billing, false),
        g.customer_id, g.sim_id, g.device_id
   FROM tenant t
-  LEFT JOIN access_version v ON v.tenant_id = t.tenant_id
   LEFT JOIN customer c ON c.tenant_id = t.tenant_id AND c.slug = $2 AND c.archived_at IS NULL
   LEFT JOIN segment_grant g ON g.tenant_id = t.tenant_id AND g.subject = $3
  WHERE t.slug = $1";
 
-/// The scope of a verified token, and the version of what it is made from.
+/// The scope of a verified token.
 ///
 /// # Errors
 /// `UNAUTHENTICATED` when the tenant or the customer does not exist, `UNAVAILABLE` when the store does not answer.
-async fn resolve(db: &Db, claims: &VerifiedClaims) -> Result<(Scope, Option<Uuid>)> {
+async fn resolve(db: &Db, claims: &VerifiedClaims) -> Result<Scope> {
     let cx = db.system().await?;
     let rows = read(&cx, claims).await?;
     let first = rows.first().ok_or_else(nobody)?;
@@ -80,7 +80,7 @@ async fn resolve(db: &Db, claims: &VerifiedClaims) -> Result<(Scope, Option<Uuid
         segment.devices.extend(row.granted_device);
     }
     let scope = Scope::of_token(first.tenant, claims, segment, first.visibility);
-    Ok((scope, first.version))
+    Ok(scope.made_under(version::of_marks(&first.marks)))
 }
 
 async fn read(cx: &SystemCx, claims: &VerifiedClaims) -> Result<Vec<Row>> {

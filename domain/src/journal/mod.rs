@@ -45,8 +45,8 @@ pub use mark::{Mark, announce_mark, confirm_mark, hold_marks, mark};
 pub use parts::{BatchCondition, BatchFilter, BatchOrderField, BatchPart, batch};
 pub use pending::{
     BatchState, Payload, Pending, Piece, Uncounted, begin_attempt, count, end_attempt, forget,
-    journaled_by_turns, mark_counted, months_of, part_sequences, payload, pending, put_back,
-    quarantine, release, reopen, replace, uncounted, uncounted_parts,
+    journaled_by_turns, mark_counted, months_of, note_cubes, part_sequences, payload, pending,
+    put_back, quarantine, release, reopen, replace, uncounted, uncounted_parts,
 };
 pub use read::{
     Accounting, AccountingQuery, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,

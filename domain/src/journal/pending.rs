@@ -161,6 +161,19 @@ pub async fn uncounted(cx: &ReadCx) -> Result<Uncounted> {
     Ok(latest.unwrap_or_default())
 }
 
+/// Says that an answer is read from the cubes, which must be asked after this snapshot was opened. It is kept only where no batch of
+/// the tenant and no correction is under way: what begins later than the snapshot raises the version of usage first, durably, so
+/// what is kept was made while the cubes stood still, whoever is killed at what moment.
+pub async fn note_cubes(cx: &ReadCx) -> Result<()> {
+    let sql = "SELECT EXISTS (SELECT FROM intake_batch_tenant WHERE tenant_id = $1 AND state = 'JOURNALED') \
+                   OR EXISTS (SELECT FROM intake_correction)";
+    let under_way = cx.one(sql, [cx.scope().tenant().uuid().into()]).await?;
+    if under_way != Some((false,)) {
+        cx.noted().read_unversioned();
+    }
+    Ok(())
+}
+
 /// The encoded rows of a batch, while they are kept.
 pub async fn payload(cx: &SystemCx, batch: BatchId) -> Result<Option<Payload>> {
     let stored: Option<(i16, Vec<u8>)> = cx

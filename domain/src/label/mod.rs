@@ -15,6 +15,7 @@ pub use filter::{
     LabelDefinitionCondition, LabelDefinitionFilter, LabelDefinitionOrderField, LabelFilter,
 };
 pub use model::{Label, LabelDefinition, Labelled};
+pub(crate) use store::by_page;
 pub(crate) use write::set;
 pub use write::{LabelDefinitionPatch, MAX_LABELS, define, delete, update};
 

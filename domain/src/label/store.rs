@@ -1,6 +1,6 @@
 //! How labels are read and written.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use crate::{
     Error, Permission, ReadCx, Result, WriteCx,
     db::on_constraint,
     id::{Id, LabelId},
-    list::{Listed, SortColumn, lists},
+    list::{self, Listed, Question, SortColumn, lists},
     row::{Columns, Decode},
     scope::Segments,
     sql::{Sql, Visible, push_segments, texts, uuids},
@@ -91,49 +91,90 @@ fn push_used(sql: &mut Sql, cx: &ReadCx, labelled: Labelled) {
     sql.push(")");
 }
 
-struct Carried {
-    object: Uuid,
-    label: Label,
-}
-
-impl Decode for Carried {
-    fn decode(row: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            object: row.get()?,
-            label: Label {
-                key: row.get()?,
-                value: row.get()?,
-            },
-        })
-    }
-}
-
 /// The labels of objects that the caller has already been shown, by key.
 pub(super) async fn by_objects<I: Id>(
     cx: &ReadCx,
     labelled: Labelled,
     ids: &[I],
 ) -> Result<HashMap<I, Vec<Label>>> {
-    cx.scope().require(match labelled {
-        Labelled::Sim => Permission::SimsRead,
-        Labelled::Device => Permission::DevicesRead,
-    })?;
+    require(cx, labelled)?;
     let object = labelled.table();
-    let mut sql = Sql::new(&format!(
-        "SELECT l.{object}_id, d.key, l.value FROM {object}_label l \
-         JOIN label_definition d ON (d.tenant_id, d.label_id) = (l.tenant_id, l.label_id) WHERE l.tenant_id = "
-    ));
+    let mut sql = Sql::new(&format!("{} WHERE l.tenant_id = ", carried(labelled)));
     sql.bind(cx.scope().tenant().uuid()).push(" AND ").push_any(
         &format!("l.{object}_id"),
         uuids(ids.iter().map(|id| id.uuid())),
     );
-    sql.push(&format!(" ORDER BY l.{object}_id, d.key"));
-    let rows: Vec<Carried> = cx.select(sql).await?;
+    read(cx, sql).await
+}
+
+/// The labels of the rows of a page, by key, to be asked for together with the page; `None` where it costs too much to find its rows
+/// twice.
+pub(crate) async fn by_page<T: Listed, I: Id>(
+    cx: &ReadCx,
+    labelled: Labelled,
+    question: &Question<T::Condition, T::Field>,
+) -> Result<Option<HashMap<I, Vec<Label>>>> {
+    require(cx, labelled)?;
+    let Some(mut page) = list::cheap::<T>(cx, question)? else {
+        return Ok(None);
+    };
+    let object = labelled.table();
+    let tenant = page.placeholder(cx.scope().tenant().uuid().into());
+    let before = format!(
+        "{} WHERE l.tenant_id = {tenant} AND l.{object}_id = ANY(ARRAY(SELECT page.{object}_id FROM (",
+        carried(labelled)
+    );
+    read(cx, page.wrapped(&before, ") AS page))"))
+        .await
+        .map(Some)
+}
+
+fn require(cx: &ReadCx, labelled: Labelled) -> Result<()> {
+    cx.scope().require(match labelled {
+        Labelled::Sim => Permission::SimsRead,
+        Labelled::Device => Permission::DevicesRead,
+    })
+}
+
+fn carried(labelled: Labelled) -> String {
+    let object = labelled.table();
+    format!("SELECT l.{object}_id, l.label_id, l.value FROM {object}_label l")
+}
+
+async fn read<I: Id>(cx: &ReadCx, sql: Sql) -> Result<HashMap<I, Vec<Label>>> {
+    let rows: Vec<(Uuid, LabelId, String)> = cx.select(sql).await?;
+    let keys = keys(cx, rows.iter().map(|(_, label, _)| *label)).await?;
     let mut labels: HashMap<I, Vec<Label>> = HashMap::new();
-    for Carried { object, label } in rows {
-        labels.entry(I::new(object)).or_default().push(label);
+    for (object, label, value) in rows {
+        let key = keys.get(&label);
+        let key = key.ok_or_else(|| Error::internal("a label that is not defined"))?;
+        let key = key.to_string();
+        labels
+            .entry(I::new(object))
+            .or_default()
+            .push(Label { key, value });
+    }
+    for labels in labels.values_mut() {
+        labels.sort_by(|a, b| a.key.cmp(&b.key));
     }
     Ok(labels)
+}
+
+/// The keys of labels that the caller has already been shown on something.
+async fn keys(
+    cx: &ReadCx,
+    labels: impl Iterator<Item = LabelId>,
+) -> Result<HashMap<LabelId, Arc<str>>> {
+    let read = async |ids: &[Uuid]| {
+        let mut sql = Sql::new("SELECT label_id, key FROM label_definition WHERE tenant_id = ");
+        sql.bind(cx.scope().tenant().uuid())
+            .push(" AND ")
+            .push_any("label_id", uuids(ids.iter().copied()));
+        let keys: Vec<(LabelId, String)> = cx.select(sql).await?;
+        let keys = keys.into_iter();
+        Ok(keys.map(|(id, key)| (id, Arc::from(key))).collect())
+    };
+    cx.kept().labels.get(cx, labels, read).await
 }
 
 /// The definitions with these keys, which nobody changes or deletes until the transaction ends: what is set is what they allow.

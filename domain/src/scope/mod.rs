@@ -24,6 +24,8 @@ pub struct Scope {
     role: Role,
     segments: Segments,
     visibility: Visibility,
+    /// Of what it was made from, if that is stored.
+    version: Option<u128>,
 }
 
 impl Scope {
@@ -50,7 +52,21 @@ impl Scope {
             role,
             segments,
             visibility,
+            version: None,
         }
+    }
+
+    /// Says what version of access it was made from.
+    pub(crate) fn made_under(self, version: u128) -> Self {
+        Self {
+            version: Some(version),
+            ..self
+        }
+    }
+
+    /// The version of access that it was made from.
+    pub(crate) fn version(&self) -> Option<u128> {
+        self.version
     }
 
     /// The scope of the person at the terminal of the server: an administrator of the tenant.
@@ -61,6 +77,7 @@ impl Scope {
             role: Role::TenantAdmin,
             segments: Segments::All,
             visibility: Visibility::ALL,
+            version: None,
         }
     }
 

@@ -26,6 +26,14 @@ impl Segment {
         !(self.customers.is_empty() && self.sims.is_empty() && self.devices.is_empty())
     }
 
+    /// Whether a customer is visible. The one that a token names is to its own user, whatever pool narrows the fleet.
+    pub fn shows(&self, customer: CustomerId) -> bool {
+        match self.within {
+            Some(within) => within == customer,
+            None => self.customers.contains(&customer),
+        }
+    }
+
     /// Nothing was assigned: nothing is visible (default deny).
     pub fn is_empty(&self) -> bool {
         self.within.is_none() && !self.has_grants()

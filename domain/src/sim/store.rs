@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::{Sim, SimCondition, SimError, SimOrderField, filter};
 use crate::{
-    Permission, ReadCx, Result,
+    Permission, ReadCx, Result, assignment,
     id::{DeviceId, SimId},
     identifier::Iccid,
-    list::{self, Listed, SortColumn, lists, sort_moment},
+    list::{Listed, SortColumn, lists, sort_moment},
     row::{Columns, Decode},
     saved_filter::{self, Asked},
     sql::{Sql, Visible, push_segments, texts, uuids},
@@ -87,16 +87,9 @@ pub(super) async fn by_devices(
     devices: &[DeviceId],
 ) -> Result<HashMap<DeviceId, Vec<Sim>>> {
     cx.scope().require(Permission::SimsRead)?;
-    let mut sql = Sql::new("SELECT sim_id, device_id FROM sim_device WHERE tenant_id = ");
-    sql.bind(cx.scope().tenant().uuid())
-        .push(" AND ")
-        .push_any("device_id", uuids(devices.iter().map(|id| id.uuid())));
-    sql.push(" AND valid @> ")
-        .bind(cx.now())
-        .push("::timestamptz");
-    let links: Vec<(Uuid, Uuid)> = cx.select(sql).await?;
-    let ids: Vec<SimId> = links.iter().map(|(sim, _)| SimId::new(*sim)).collect();
-    let sims: HashMap<SimId, Sim> = list::by_ids(cx, &ids).await?;
+    let devices = devices.iter().map(|id| id.uuid());
+    let sides = ("device_id", "sim_id");
+    let (links, sims) = assignment::linked::<Sim, SimId>(cx, sides, uuids(devices)).await?;
     let mut found: HashMap<_, Vec<Sim>> = HashMap::new();
     for (sim, device) in links {
         let sims_of = found.entry(DeviceId::new(device)).or_default();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use analytics::{
-    cube::Level,
+    cube::{Cube, Level},
     verify::{Count, Table},
 };
 use chrono::{DateTime, Utc};
@@ -25,7 +25,7 @@ impl Still {
                 report.add_balance(&balance);
             }
         }
-        let hours = Table::Cube(Level::Hour);
+        let hours = Table::Cube(Cube::Full(Level::Hour));
         let mut spans: BTreeMap<TenantId, BTreeSet<DateTime<Utc>>> = BTreeMap::new();
         let known = ledger::accepted_months(&self.ledger).await?;
         let cube = self.tables.tenant_months(&self.system, hours).await?;
@@ -53,7 +53,7 @@ impl Still {
                 &self.ledger,
                 &self.tables,
                 &self.system,
-                Table::Cube(Level::Hour),
+                Table::Cube(Cube::Full(Level::Hour)),
                 tenant,
                 month(from)?,
             )

@@ -1,21 +1,21 @@
 //! Ledger = records = every cube: looked at without holding intake up, and repaired.
 //!
 //! # A look
-//! For a moment, tried for 200 ms at a time so that intake goes on between the tries, no batch is applied: the five tables
+//! For a moment, tried for 200 ms at a time so that intake goes on between the tries, no batch is applied: records and cubes
 //! are cloned by hard links and a snapshot of Postgres is opened ([`Report::stood_still`] says how long that took). Everything
 //! else is compared on these two while intake goes on:
 //!
 //! 1. each tenant's part of each batch with the records, by number, sums and checksum of identities; records of batches that
 //!    the ledger does not know; identities that two records have;
 //! 2. the two books, accounting and batches, with each other, and the accounting with the cube of hours;
-//! 3. each cube with the next finer table at the full key ([`analytics::verify`]).
+//! 3. each cube with what it is summed up from, at its full key ([`analytics::verify`]).
 //!
 //! What is journaled and not counted yet is no difference: hours may lack exactly what is on its way.
 //!
 //! # A repair
 //! It goes up the chain. First the journal brings back records ([`RecordsFromJournal`]) and copies of records are dropped.
 //! Then, for each tenant and month that differs, hours are corrected from records if the ledger finds these whole, and days,
-//! months and years each from the next finer cube if the ledger finds the hours whole. A table that is itself short corrects
+//! months, years and the small cubes each from what they are summed up from if the ledger finds the hours whole. A table that is itself short corrects
 //! nothing: what cannot be repaired is reported in a sentence ([`Repaired::refused`]).
 
 mod batches;

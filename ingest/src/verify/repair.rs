@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use analytics::{
     System,
     cdr::{self, CdrRow},
-    cube::Level,
+    cube::{Cube, Level},
     verify::{Area, Table, records_are_whole_from},
 };
 use chrono::{DateTime, Utc};
@@ -188,7 +188,7 @@ impl Repair<'_> {
     async fn run(&mut self) -> Result<()> {
         let differing = self.seen.cubes.iter();
         let months: BTreeSet<(TenantId, DateTime<Utc>)> = differing
-            .filter(|difference| difference.level < Level::Year)
+            .filter(|difference| difference.cube.level() < Level::Year)
             .map(|difference| (difference.tenant, month_of(difference.period.from())))
             .chain(self.seen.hours.iter().copied())
             .chain(self.seen.unsound.keys().copied())
@@ -207,7 +207,8 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Hours from records, days from hours, the month from days: each only if the ledger finds the finer one whole.
+    /// Hours from records, days from hours, the month from days, and the small cubes: each only if the ledger finds what it is
+    /// summed up from whole.
     async fn repair_month(&mut self, tenant: TenantId, from: DateTime<Utc>) -> Result<()> {
         let still = self.verifier.stand().await?;
         let (frozen, system) = (still.cx(), still.system());
@@ -224,18 +225,24 @@ impl Repair<'_> {
                 .uneven(frozen, &system, Table::Records, tenant, recent)
                 .await?;
             match uneven.first() {
-                None => self.correct(&still, Level::Hour, tenant, recent).await?,
+                None => {
+                    self.correct(&still, Cube::Full(Level::Hour), tenant, recent)
+                        .await?;
+                }
                 Some(hour) => self.refuse_hours(Table::Records, tenant, from, &uneven, hour),
             }
         }
-        let hours = Table::Cube(Level::Hour);
+        let hours = Table::Cube(Cube::Full(Level::Hour));
         let uneven = self.uneven(frozen, &system, hours, tenant, period).await?;
         if let Some(hour) = uneven.first() {
             self.left.insert((tenant, from));
             self.refuse_hours(hours, tenant, from, &uneven, hour);
         } else {
-            self.correct(&still, Level::Day, tenant, period).await?;
-            self.correct(&still, Level::Month, tenant, period).await?;
+            for cube in Cube::ALL {
+                if cube.level() < Level::Year && Table::finer(cube) != Table::Records {
+                    self.correct(&still, cube, tenant, period).await?;
+                }
+            }
         }
         still.end().await
     }
@@ -248,7 +255,7 @@ impl Repair<'_> {
         let mut left = self.left.range((tenant, year.from())..(tenant, year.to()));
         if let Some((_, month)) = left.next() {
             let sentence = format!(
-                "usage_year of {} in {} is left as it is, because {} is not whole",
+                "years of {} in {} are left as they are, because {} is not whole",
                 self.seen.name(tenant),
                 from.format("%Y"),
                 month.format("%Y-%m")
@@ -257,14 +264,16 @@ impl Repair<'_> {
             return Ok(());
         }
         let still = self.verifier.stand().await?;
-        self.correct(&still, Level::Year, tenant, year).await?;
+        for cube in [Cube::Full(Level::Year), Cube::Small(Level::Year)] {
+            self.correct(&still, cube, tenant, year).await?;
+        }
         still.end().await
     }
 
     async fn correct(
         &mut self,
         still: &StandStill,
-        level: Level,
+        cube: Cube,
         tenant: TenantId,
         period: Period,
     ) -> Result<()> {
@@ -274,14 +283,14 @@ impl Repair<'_> {
             period,
             sims: None,
         };
-        let corrected = store.correct(&still.system(), level, &area, still).await?;
+        let corrected = store.correct(&still.system(), cube, &area, still).await?;
         if corrected.cells > 0 {
-            let span = match level {
+            let span = match cube.level() {
                 Level::Year => period.from().format("%Y"),
                 _ => period.from().format("%Y-%m"),
             };
             self.done.push(format!(
-                "corrected {} cells of {level} of {} in {span}: {} in all",
+                "corrected {} cells of {cube} of {} in {span}: {} in all",
                 corrected.cells,
                 self.seen.name(tenant),
                 corrected.added
@@ -339,7 +348,7 @@ impl Repair<'_> {
     ) {
         let coarser = match table {
             Table::Records => "usage_hour is left as it is",
-            Table::Cube(_) => "days, months and years are left as they are",
+            Table::Cube(_) => "days, months, years and small cubes are left as they are",
         };
         let sentence = format!(
             "{table} of {} in {} does not agree with the ledger in {} hours, first {} {} ({} instead of {}): {coarser}",

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use analytics::verify::{BatchCount, Comparison, Count, Difference, Table, Total, Twice};
+use analytics::{
+    cube::Cube,
+    verify::{BatchCount, Comparison, Count, Difference, Table, Total, Twice},
+};
 use chrono::{DateTime, Utc};
 use domain::{
     id::{BatchId, TenantId},
@@ -40,7 +43,7 @@ pub struct Line {
     pub tenant: String,
     /// Source.
     pub source: String,
-    /// The ledger's sums, then those of each table from fine to coarse, all without units.
+    /// The ledger's sums, then those of records and full cubes from fine to coarse, all without units.
     pub counts: [Count; 6],
     /// What to think of it.
     pub verdict: Verdict,
@@ -237,17 +240,17 @@ impl Report {
     pub(super) fn add_cubes(&mut self, compared: Comparison) {
         self.without_records = compared.without_records;
         for difference in &compared.differences {
-            let finer = Table::finer(difference.level);
-            let (level, tenant) = (difference.level, difference.tenant);
+            let finer = Table::finer(difference.cube);
+            let (cube, tenant) = (difference.cube, difference.tenant);
             let days = days(difference.period.from(), difference.period.to());
             if difference.receipt {
-                let sentence = format!("{days}: {level} does not know the newest receipt");
+                let sentence = format!("{days}: {cube} does not know the newest receipt");
                 self.differ(tenant, &sentence);
                 continue;
             }
             for cell in &difference.cells {
                 let sentence = format!(
-                    "{} {}: {finer} says {}, {level} says {}",
+                    "{} {}: {finer} says {}, {cube} says {}",
                     cell.start.format("%Y-%m-%dT%H:00Z"),
                     cell.key,
                     cell.expected,
@@ -257,7 +260,7 @@ impl Report {
             }
             if difference.cells.is_empty() || difference.more {
                 let sentence = format!(
-                    "{days}: {finer} says {}, {level} says {}; more cells differ than are shown",
+                    "{days}: {finer} says {}, {cube} says {}; more cells differ than are shown",
                     difference.expected, difference.found
                 );
                 self.differ(tenant, &sentence);
@@ -276,7 +279,9 @@ impl Report {
             let counts = lines.entry((total.tenant, total.source)).or_default();
             let column = match total.table {
                 Table::Records => 1,
-                Table::Cube(level) => 2 + level as usize,
+                Table::Cube(Cube::Full(level)) => 2 + level as usize,
+                // What they have is in the full ones, and a difference is named.
+                Table::Cube(Cube::Small(_)) => continue,
             };
             counts[column] += Count {
                 units: 0,
@@ -366,7 +371,7 @@ mod tests {
                 ..Sums::default()
             },
         });
-        let cubes = Level::ALL.map(Table::Cube);
+        let cubes = Level::ALL.map(|level| Table::Cube(Cube::Full(level)));
         let totals = sources.iter().zip(found).flat_map(|(source, found)| {
             let total = move |table, records| Total {
                 tenant,

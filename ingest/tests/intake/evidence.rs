@@ -19,7 +19,13 @@ use crate::{
     world::{FOREIGN, LONG, Record, World, impatient, lines, numbers, patient, post_lines, record},
 };
 
-const CUBES: [&str; 4] = ["usage_hour", "usage_day", "usage_month", "usage_year"];
+const CUBES: [&str; 5] = [
+    "usage_hour",
+    "usage_day",
+    "usage_month",
+    "usage_year",
+    "usage_small",
+];
 
 /// Takes `ids` in and drops the payloads.
 pub(crate) async fn taken_long_ago(world: &World, ids: std::ops::Range<u32>) {

@@ -30,7 +30,13 @@ enum Harm {
     OtherCustomer(&'static str),
 }
 
-const CUBES: [&str; 4] = ["usage_hour", "usage_day", "usage_month", "usage_year"];
+const CUBES: [&str; 5] = [
+    "usage_hour",
+    "usage_day",
+    "usage_month",
+    "usage_year",
+    "usage_small",
+];
 
 impl Harm {
     async fn strike(self, world: &World) {
@@ -112,13 +118,19 @@ fn sent() -> Vec<Record> {
 
 /// Every cell of every cube is what its records add up to.
 async fn every_cell_agrees(world: &World) {
-    for (cube, start) in [
-        ("usage_hour", "toStartOfHour(start)"),
-        ("usage_day", "toStartOfDay(start)"),
-        ("usage_month", "toDateTime(toStartOfMonth(start), 'UTC')"),
-        ("usage_year", "toDateTime(toStartOfYear(start), 'UTC')"),
-    ] {
-        let key = "customer, sim, device, network, rat, service, source";
+    let starts = [
+        ("hour", "toStartOfHour(start)"),
+        ("day", "toStartOfDay(start)"),
+        ("month", "toDateTime(toStartOfMonth(start), 'UTC')"),
+        ("year", "toDateTime(toStartOfYear(start), 'UTC')"),
+    ];
+    let full = starts.map(|(grain, start)| (format!("usage_{grain}"), start, "sim, device, "));
+    let small = starts.map(|(grain, start)| {
+        let cube = format!("usage_small WHERE grain = '{grain}'");
+        (cube, start, "")
+    });
+    for (cube, start, fine) in full.into_iter().chain(small) {
+        let key = format!("customer, {fine}network, rat, service, source");
         let sql = format!(
             "SELECT count() FROM (SELECT tenant, period, {key}, sum(up) AS u, sum(down) AS d, sum(n) AS r FROM ( \
              SELECT tenant, {start} AS period, {key}, toInt128(bytes_up) AS up, toInt128(bytes_down) AS down, \

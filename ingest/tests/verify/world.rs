@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use analytics::{Store, System, cube::Level, verify::Count};
+use analytics::{
+    Store, System,
+    cube::{Cube, Level},
+    verify::{Count, Table},
+};
 use chrono::{DateTime, Datelike, DurationRound, Months, TimeDelta, Utc};
 use domain::{
     Clock, Db, SystemClock,
@@ -194,13 +198,13 @@ impl World {
         assert_eq!(report.count(), 0);
     }
 
-    /// Sums of each cube.
+    /// Sums of each full cube.
     pub(crate) async fn cubes(&self) -> [Count; 4] {
         let system = System::new(SystemClock.now());
         let totals = self.store.tables(&system).totals(&system).await;
         let mut sums = [Count::default(); 4];
         for total in totals.expect("totals") {
-            if let analytics::verify::Table::Cube(level) = total.table {
+            if let Table::Cube(Cube::Full(level)) = total.table {
                 sums[level as usize] += total.count;
             }
         }
@@ -208,14 +212,15 @@ impl World {
     }
 
     /// Changes one column of some cells of a cube and nothing else.
-    pub(crate) fn swap(&self, cube: Level, change: &str, condition: &str) {
+    pub(crate) fn swap(&self, level: Level, change: &str, condition: &str) {
         let key = "tenant, period, customer, sim, device, network, rat, service, source";
-        let receipt = if cube == Level::Year {
+        let receipt = if level == Level::Year {
             ", received_at"
         } else {
             ""
         };
         let columns = format!("{key}, bytes_up, bytes_down, units, records{receipt}");
+        let cube = Cube::Full(level);
         self.cubes.run(&format!(
             "INSERT INTO {cube} ({columns}) SELECT {columns} FROM (\
              SELECT * REPLACE (-bytes_up AS bytes_up, -bytes_down AS bytes_down, -units AS units, -records AS records) \

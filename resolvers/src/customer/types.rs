@@ -158,7 +158,13 @@ impl Written for Customer {
 
 impl From<customer::Customer> for Customer {
     fn from(customer: customer::Customer) -> Self {
-        Self(Arc::new(customer))
+        Arc::new(customer).into()
+    }
+}
+
+impl From<Arc<customer::Customer>> for Customer {
+    fn from(customer: Arc<customer::Customer>) -> Self {
+        Self(customer)
     }
 }
 

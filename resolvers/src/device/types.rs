@@ -2,7 +2,7 @@
 
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
-use domain::{device, id::DeviceId};
+use domain::{device, id::DeviceId, list};
 use schema::{
     device::{Connectivity, DeviceState},
     usage::UsageInput,
@@ -10,12 +10,12 @@ use schema::{
 use service::Session;
 
 use crate::{
-    connection::{Listing, Wanted},
+    connection::{Asked, Listing, Wanted},
     customer::Customer,
     inventory::{Fetched, Item, Related},
     sim::Sim,
     usage::{self, Usage},
-    written::{Selected, Step, Written, columns, id, list, object, within},
+    written::{Selected, Step, Written, columns, id, list as listed, object, within},
 };
 
 /// A device.
@@ -87,7 +87,7 @@ impl Written for Device {
         match field.name() {
             "id" => Some(id(|device: &Self| device.device.id)),
             "customer" => object(field, |device: &Self| device.item.owner_at_hand()),
-            "sims" => list(field, |device: &Self| {
+            "sims" => listed(field, |device: &Self| {
                 let sims = device.item.counterpart_at_hand()?;
                 Some(sims.map_or(&[], Vec::as_slice))
             }),
@@ -115,13 +115,12 @@ impl Listing for Device {
     type Row = device::Device;
     type Related = Related<DeviceId>;
 
-    async fn related(
+    async fn page(
         session: &Session,
-        rows: &[(String, device::Device)],
+        question: &Asked<Self>,
         wanted: &Wanted<'_>,
-    ) -> domain::Result<Self::Related> {
-        let rows = rows.iter().map(|(_, device)| (device.id, device.customer));
-        Related::load(session, rows.collect(), wanted, "sims").await
+    ) -> domain::Result<(list::Listing<device::Device>, Self::Related)> {
+        Related::page(session, question, wanted, "sims").await
     }
 
     fn node(device: device::Device, related: &Self::Related) -> Self {

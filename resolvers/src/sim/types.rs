@@ -2,12 +2,12 @@
 
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
-use domain::{id::SimId, sim};
+use domain::{id::SimId, list, sim};
 use schema::{sim::SimState, usage::UsageInput};
 use service::Session;
 
 use crate::{
-    connection::{Listing, Wanted},
+    connection::{Asked, Listing, Wanted},
     customer::Customer,
     device::Device,
     inventory::{Fetched, Item, Related},
@@ -105,13 +105,12 @@ impl Listing for Sim {
     type Row = sim::Sim;
     type Related = Related<SimId>;
 
-    async fn related(
+    async fn page(
         session: &Session,
-        rows: &[(String, sim::Sim)],
+        question: &Asked<Self>,
         wanted: &Wanted<'_>,
-    ) -> domain::Result<Self::Related> {
-        let rows = rows.iter().map(|(_, sim)| (sim.id, sim.customer));
-        Related::load(session, rows.collect(), wanted, "device").await
+    ) -> domain::Result<(list::Listing<sim::Sim>, Self::Related)> {
+        Related::page(session, question, wanted, "device").await
     }
 
     fn node(sim: sim::Sim, related: &Self::Related) -> Self {

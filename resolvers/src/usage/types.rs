@@ -1,7 +1,7 @@
 //! `Usage`: an answer of the cube.
 
 use analytics::{
-    cube::Level,
+    cube::{Cube, Level},
     usage::{Dimension, Key, Measure, UsageAnswer, UsageQuery, UsageRow as Row, Values},
 };
 use async_graphql::{ComplexObject, Context, ID, Object, SimpleObject};
@@ -223,10 +223,14 @@ impl Usage {
             totals: answer.totals.into(),
             provenance: Provenance {
                 table: match provenance.table {
-                    Level::Hour => UsageTable::UsageHour,
-                    Level::Day => UsageTable::UsageDay,
-                    Level::Month => UsageTable::UsageMonth,
-                    Level::Year => UsageTable::UsageYear,
+                    Cube::Full(Level::Hour) => UsageTable::UsageHour,
+                    Cube::Full(Level::Day) => UsageTable::UsageDay,
+                    Cube::Full(Level::Month) => UsageTable::UsageMonth,
+                    Cube::Full(Level::Year) => UsageTable::UsageYear,
+                    Cube::Small(Level::Hour) => UsageTable::UsageHourSmall,
+                    Cube::Small(Level::Day) => UsageTable::UsageDaySmall,
+                    Cube::Small(Level::Month) => UsageTable::UsageMonthSmall,
+                    Cube::Small(Level::Year) => UsageTable::UsageYearSmall,
                 },
                 watermark: provenance.watermark.map(Into::into),
                 complete: provenance.complete,

@@ -10,6 +10,7 @@ use engines::{
     clickhouse::{InProcess, UnixSocket},
 };
 use ingest::{
+    fill,
     operator::{Beside, Operator},
     pairing::{self, Pairing},
 };
@@ -40,10 +41,15 @@ pub(super) struct Stores {
 }
 
 impl Stores {
-    /// Opens the stores and brings both schemas up to date. They must be of one installation.
+    /// Opens the stores and brings both schemas up to date, with what is in them. They must be of one installation.
     pub(super) async fn open(config: &Config, access: Access) -> Result<Self> {
         let stores = Self::open_any(config, access).await?;
-        match stores.pair().await {
+        let ready = async {
+            stores.pair().await?;
+            let filled = fill::fill(&stores.db, &stores.store).await;
+            filled.map_err(|error| explain(&error))
+        };
+        match ready.await {
             Ok(()) => Ok(stores),
             Err(error) => {
                 stores.close().await;

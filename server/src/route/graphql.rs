@@ -12,11 +12,13 @@ use axum::{
     extract::{RawQuery, State},
     response::{IntoResponse, Redirect, Response},
 };
-use domain::{Code, identity::VerifiedClaims};
+use bytes::Bytes;
+use domain::Code;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use service::Question;
 
 use super::{
     App, Failure,
@@ -39,8 +41,9 @@ pub(super) async fn post(
     let form = Form { media, id };
     let outcome = async {
         let claims = app.authenticate(&headers).await?;
-        let request = read_body(&headers, body, app.http().graphql_body_bytes).await?;
-        run(&app, request, &claims, &Method::POST, &form).await
+        let body = receive(&headers, body, app.http().graphql_body_bytes).await?;
+        let question = Question::new(claims, "POST /graphql", body.clone());
+        answer(&app, question, &Method::POST, &form, || read_body(&body)).await
     };
     outcome.await.unwrap_or_else(|failure| form.refuse(failure))
 }
@@ -61,8 +64,9 @@ pub(super) async fn get(
     let form = Form { media, id };
     let outcome = async {
         let claims = app.authenticate(&headers).await?;
-        let request = read_query(query.as_deref().unwrap_or_default())?;
-        run(&app, request, &claims, &Method::GET, &form).await
+        let query = query.unwrap_or_default();
+        let question = Question::new(claims, "GET /graphql", query.clone().into());
+        answer(&app, question, &Method::GET, &form, || read_query(&query)).await
     };
     outcome.await.unwrap_or_else(|failure| form.refuse(failure))
 }
@@ -104,7 +108,7 @@ fn invalid(message: impl Into<String>) -> Failure {
     Failure::new(Code::InvalidInput, message)
 }
 
-async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Request, Failure> {
+async fn receive(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Failure> {
     let unsupported = |message| invalid(message).with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     if !negotiate::is_json(headers) {
         return Err(unsupported(
@@ -116,13 +120,15 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Requ
             "the body of a GraphQL request is not compressed",
         ));
     }
-    let bytes = match Limited::new(body, limit).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large(limit, headers)),
-        Err(_) => return Err(invalid("the body ended early")),
-    };
-    let value: Value =
-        serde_json::from_slice(&bytes).map_err(|_| invalid("the body is not JSON"))?;
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit, headers)),
+        Err(_) => Err(invalid("the body ended early")),
+    }
+}
+
+fn read_body(body: &[u8]) -> Result<Request, Failure> {
+    let value: Value = serde_json::from_slice(body).map_err(|_| invalid("the body is not JSON"))?;
     match value {
         Value::Object(fields) => read_fields(fields),
         Value::Array(_) => Err(invalid(
@@ -178,29 +184,54 @@ fn read_fields(mut fields: Map<String, Value>) -> Result<Request, Failure> {
     }
 }
 
+/// The answer that is kept, or a new one to the request that `read` makes of the question.
+async fn answer(
+    app: &App,
+    question: Question,
+    method: &Method,
+    form: &Form,
+    read: impl FnOnce() -> Result<Request, Failure>,
+) -> Result<Response, Failure> {
+    match known(app.entry().recall(&question)).await? {
+        Some(answer) => Ok(json(answer, form.media)),
+        None => run(app, question, read()?, method, form).await,
+    }
+}
+
 async fn run(
     app: &App,
+    question: Question,
     mut request: Request,
-    claims: &VerifiedClaims,
     method: &Method,
     form: &Form,
 ) -> Result<Response, Failure> {
     if let Err(refused) = app.api().admit(&mut request) {
         return Ok(form.answer(*refused));
     }
-    let session = match prepare(&mut request, method) {
-        Ok(operation) => known(app.entry().enter(claims, &operation)).await?,
+    let (operation, is_query) = match prepare(&mut request, method) {
+        Ok(prepared) => prepared,
         Err(Refusal::Failure(failure)) => return Err(failure),
         Err(Refusal::Document(error)) => {
             return Ok(form.answer(Outcome::from_errors(vec![*error])));
         }
     };
+    let session = known(app.entry().enter(question.claims(), &operation)).await?;
     let (began, seconds) = (Instant::now(), app.http().request_seconds);
-    let work = app.api().execute(session, request);
+    let work = app.api().execute(session.clone(), request);
     let outcome = tokio::time::timeout(Duration::from_secs(seconds), work).await;
-    outcome
-        .map(|outcome| form.answer(outcome))
-        .map_err(|_| took_too_long(seconds, began.elapsed()))
+    let outcome = outcome.map_err(|_| took_too_long(seconds, began.elapsed()))?;
+    // The connection goes back before the answer is written.
+    let basis = session.basis().filter(|_| is_query && outcome.is_ok());
+    let Some(basis) = basis else {
+        return Ok(form.answer(outcome));
+    };
+    let answer = Answer::from(outcome);
+    let Ok(answer) = serde_json::to_vec(&answer).map(Bytes::from) else {
+        return Ok(body(&answer, form.media));
+    };
+    let response = json(answer.clone(), form.media);
+    app.entry().keep(question, &operation, basis, answer);
+    Ok(response)
 }
 
 /// A request that was broken off: each change that it asked for was made wholly or not at all.
@@ -214,8 +245,8 @@ fn took_too_long(limit: u64, took: Duration) -> Failure {
 }
 
 /// Chooses the operation of a document and checks what the executor leaves open: the method, and that
-/// every required variable has a value. Returns the operation's name, for the audit log.
-fn prepare(request: &mut Request, method: &Method) -> Result<String, Refusal> {
+/// every required variable has a value. Returns the operation's name, for the audit log, and whether it is a query.
+fn prepare(request: &mut Request, method: &Method) -> Result<(String, bool), Refusal> {
     let variables = std::mem::take(&mut request.variables);
     let chosen = request.operation_name.clone();
     let document = request
@@ -247,8 +278,9 @@ fn prepare(request: &mut Request, method: &Method) -> Result<String, Refusal> {
         }
     }
     let name = name.map_or_else(|| operation.ty.to_string(), Name::to_string);
+    let is_query = operation.ty == OperationType::Query;
     request.variables = variables;
-    Ok(name.chars().take(200).collect())
+    Ok((name.chars().take(200).collect(), is_query))
 }
 
 fn document_error(message: impl Into<String>) -> Refusal {
@@ -269,6 +301,16 @@ struct Answer {
     data: Option<Constant>,
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     extensions: std::collections::BTreeMap<String, Constant>,
+}
+
+impl From<Outcome> for Answer {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            errors: outcome.errors,
+            data: Some(outcome.data),
+            extensions: outcome.extensions,
+        }
+    }
 }
 
 impl Form {
@@ -295,11 +337,10 @@ impl Form {
         } else {
             StatusCode::OK
         };
-        let answer = Answer {
-            errors: outcome.errors,
-            data: (!refused).then_some(outcome.data),
-            extensions: outcome.extensions,
-        };
+        let mut answer = Answer::from(outcome);
+        if refused {
+            answer.data = None;
+        }
         let mut response = body(&answer, self.media);
         *response.status_mut() = code;
         if code == StatusCode::SERVICE_UNAVAILABLE || code == StatusCode::TOO_MANY_REQUESTS {
@@ -335,6 +376,10 @@ fn body(value: &impl Serialize, media: Media) -> Response {
         tracing::error!(%error, "an answer has no JSON form");
         br#"{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]}"#.to_vec()
     });
+    json(bytes.into(), media)
+}
+
+fn json(bytes: Bytes, media: Media) -> Response {
     let content_type = HeaderValue::from_static(media.content_type());
     ([(header::CONTENT_TYPE, content_type)], bytes).into_response()
 }
@@ -389,8 +434,8 @@ mod tests {
         assert!(prepare(&mut Request::new(several), &Method::GET).is_err());
         let mut chosen = Request::new(several).operation_name("B");
         assert_eq!(
-            prepare(&mut chosen, &Method::GET).ok().as_deref(),
-            Some("B")
+            prepare(&mut chosen, &Method::GET).ok(),
+            Some(("B".to_owned(), true))
         );
         let mut unknown = Request::new(several).operation_name("C");
         assert!(prepare(&mut unknown, &Method::GET).is_err());

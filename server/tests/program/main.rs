@@ -8,6 +8,7 @@ mod disk;
 mod engine_lost;
 mod folder;
 mod http;
+mod kept;
 mod pairing;
 mod playground;
 mod quarantine;

@@ -9,6 +9,9 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{Clock as _, SystemClock};
+use server::auth::{DevelopmentKey, development::Claims};
 use tempfile::TempDir;
 use testkit::{ClickHouseDb, PostgresDb};
 use tokio::{
@@ -142,6 +145,19 @@ impl Program {
 
     pub(crate) fn token(&self, tenant: &str, role: &str) -> String {
         self.print(&["token", "--tenant", tenant, "--role", role])
+    }
+
+    /// A token that is accepted for so long, and when that ends; no command would print one that is over soon.
+    pub(crate) fn token_for(&self, claims: &Claims, valid: Duration) -> (String, DateTime<Utc>) {
+        /// What clocks may differ by, and then some.
+        const LEEWAY: Duration = Duration::from_secs(30);
+        let key = DevelopmentKey::open(self.data.path()).expect("the key");
+        let now = SystemClock.now();
+        let issued = now - TimeDelta::hours(1);
+        let ttl = (Duration::from_hours(1) + valid).saturating_sub(LEEWAY);
+        let token = key.sign(claims, "simcube", issued, ttl).expect("signed");
+        // It is over when its second, of which it names none but whole ones, is.
+        (token, now + valid)
     }
 
     pub(crate) fn customer_token(&self, tenant: &str, customer: &str) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use analytics::{
-    cube::Level,
+    cube::Cube,
     usage::{Dimension, Key, Measure, UsageQuery},
     verify::{Count, Table},
 };
@@ -17,15 +17,22 @@ use crate::{fleet::month, usage};
 async fn cells_that_were_corrected_away_are_in_no_answer() {
     let world = world().await;
     let stranger = Uuid::from_u128(4_711);
-    for level in Level::ALL {
+    for table in Cube::ALL.map(Cube::table) {
+        let column = if table == "usage_small" {
+            "customer"
+        } else {
+            "sim"
+        };
         world
             .db
             .run(&format!(
-                "INSERT INTO {level} SELECT * REPLACE (toUUID('{stranger}') AS sim) FROM {level} LIMIT 3"
+                "INSERT INTO {table} SELECT * REPLACE (toUUID('{stranger}') AS {column}) FROM {table} LIMIT 3"
             ))
             .await;
     }
-    assert!(world.correct_all().await.iter().all(|cells| *cells > 0));
+    let cells = world.correct_all().await;
+    assert!(cells.iter().any(|cells| *cells > 0));
+    world.agrees().await;
     let staff = usage::staff(world.tenant);
     for measures in [
         vec![Measure::BytesUp],
@@ -79,7 +86,12 @@ async fn every_table_lists_every_cell_by_everything_it_knows() {
         for row in &world.rows {
             let start = width.period_at(row.start).expect("in range").from();
             *expected
-                .entry((start, row.customer, row.sim, row.device))
+                .entry((
+                    start,
+                    row.customer,
+                    Some(row.sim).filter(|_| table.knows(Dimension::Sim)),
+                    row.device.filter(|_| table.knows(Dimension::Device)),
+                ))
                 .or_default() += Count {
                 records: 1,
                 bytes_up: 1,

@@ -5,8 +5,8 @@ mod cell;
 
 use analytics::{
     CdrRow, System,
-    cube::Level,
-    verify::{Area, Comparison, Corrected, Count},
+    cube::{Cube, Level},
+    verify::{Area, Comparison, Corrected, Count, Table},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -95,32 +95,47 @@ impl World {
         }
     }
 
-    async fn correct(&self, level: Level) -> Corrected {
+    async fn correct(&self, cube: Cube) -> Corrected {
         let corrected = self
             .db
-            .correct(&system(), level, &self.area(), &fleet::leave())
+            .correct(&system(), cube, &self.area(), &fleet::leave())
             .await;
         corrected.unwrap_or_else(|error| panic!("{error}: {:?}", error.cause()))
     }
 
+    /// What is entered into a full cube for a test has reached the small ones by their views, so they follow once more.
+    async fn correct_small(&self) {
+        for cube in SMALL {
+            self.correct(cube).await;
+        }
+    }
+
     async fn correct_all(&self) -> Vec<u64> {
         let mut cells = Vec::new();
-        for level in Level::ALL {
-            cells.push(self.correct(level).await.cells);
+        for cube in Cube::ALL {
+            cells.push(self.correct(cube).await.cells);
         }
         cells
     }
 }
 
+const SMALL: [Cube; 4] = [
+    Cube::Small(Level::Hour),
+    Cube::Small(Level::Day),
+    Cube::Small(Level::Month),
+    Cube::Small(Level::Year),
+];
+
 /// Takes `change` from the rows that hold, and enters the row as it should not be.
-fn swap(cube: Level, change: &str, condition: &str) -> String {
+fn swap(level: Level, change: &str, condition: &str) -> String {
     let key = "tenant, period, customer, sim, device, network, rat, service, source";
-    let receipt = if cube == Level::Year {
+    let receipt = if level == Level::Year {
         ", received_at"
     } else {
         ""
     };
     let columns = format!("{key}, bytes_up, bytes_down, units, records{receipt}");
+    let cube = Cube::Full(level);
     format!(
         "INSERT INTO {cube} ({columns}) SELECT {columns} FROM (\
          SELECT * REPLACE (-bytes_up AS bytes_up, -bytes_down AS bytes_down, -records AS records) FROM {cube} FINAL \
@@ -132,8 +147,12 @@ fn swap(cube: Level, change: &str, condition: &str) -> String {
 async fn a_sound_store_has_no_differences_and_keeps_no_clones() {
     let world = world().await;
     world.agrees().await;
-    assert_eq!(everything(&world.db).await, [SOUND; 5]);
-    assert_eq!(world.correct_all().await, [0; 4], "nothing to correct");
+    assert_eq!(everything(&world.db).await, [SOUND; Table::ALL.len()]);
+    assert_eq!(
+        world.correct_all().await,
+        [0; Cube::ALL.len()],
+        "nothing to correct"
+    );
     // What an ended process left behind goes with the next verification.
     let _left = world.db.clones(&system(), Uuid::new_v4()).await;
     world.agrees().await;
@@ -159,7 +178,10 @@ async fn clones_show_the_moment_at_which_they_were_made() {
     assert_eq!(compared.differences, []);
     tables.thaw().await.expect("dropped");
     let differs = world.compare().await.differences;
-    assert!(differs.iter().any(|d| d.level == Level::Day), "{differs:?}");
+    assert!(
+        differs.iter().any(|d| d.cube == Cube::Full(Level::Day)),
+        "{differs:?}"
+    );
 }
 
 #[tokio::test]
@@ -175,12 +197,17 @@ async fn usage_that_moved_to_another_customer_is_seen_and_brought_back() {
             "toUInt128(sim) <= 60 AND toMonth(period) = (SELECT max(toMonth(period)) FROM usage_month)",
         ))
         .await;
-    assert_eq!(everything(&world.db).await, [SOUND; 5], "totals agree");
+    assert_eq!(
+        everything(&world.db).await,
+        [SOUND; Table::ALL.len()],
+        "totals agree"
+    );
     let seen = world.compare().await.differences;
     let [month, year] = &seen[..] else {
         panic!("{seen:?}")
     };
-    assert_eq!((month.level, year.level), (Level::Month, Level::Year));
+    let full = (Cube::Full(Level::Month), Cube::Full(Level::Year));
+    assert_eq!((month.cube, year.cube), full);
     assert_eq!(month.expected, month.found, "sums alone say nothing");
     let surplus = month
         .cells
@@ -190,11 +217,11 @@ async fn usage_that_moved_to_another_customer_is_seen_and_brought_back() {
     assert_eq!(surplus.expected, Count::default());
     assert!(surplus.found.records > 0);
 
-    let corrected = world.correct(Level::Month).await;
+    let corrected = world.correct(Cube::Full(Level::Month)).await;
     assert_eq!(corrected.added, Count::default());
     assert!(corrected.cells >= 2, "{corrected:?}");
     world.agrees().await;
-    assert_eq!(world.correct_all().await, [0; 4]);
+    assert_eq!(world.correct_all().await, [0; Cube::ALL.len()]);
 }
 
 #[tokio::test]
@@ -206,12 +233,98 @@ async fn a_device_that_was_swapped_in_a_year_is_seen_and_brought_back() {
         .run(&swap(Level::Year, &change, "toUInt128(sim) = 7"))
         .await;
     let seen = world.compare().await.differences;
-    assert!(!seen.is_empty() && seen.iter().all(|d| d.level == Level::Year));
+    assert!(!seen.is_empty() && seen.iter().all(|d| d.cube.level() == Level::Year));
     let device = Some(DeviceId::new(Uuid::from_u128(99)));
     let named = seen.iter().flat_map(|d| &d.cells);
     assert!(named.map(|cell| cell.key.device).any(|d| d == device));
-    assert!(world.correct(Level::Year).await.cells > 0);
+    assert!(world.correct(Cube::Full(Level::Year)).await.cells > 0);
     world.agrees().await;
+}
+
+#[tokio::test]
+async fn a_row_of_a_small_cube_that_was_changed_is_seen_and_brought_back() {
+    let world = world().await;
+    let columns = "tenant, grain, period, customer, network, rat, service, source, bytes_up, bytes_down, units, records";
+    for cube in SMALL {
+        let row = format!(
+            "(SELECT * FROM usage_small FINAL WHERE grain = '{}' ORDER BY period LIMIT 1)",
+            cube.level()
+        );
+        // Totals agree: what one network has too much, another one lacks.
+        world
+            .db
+            .run(&format!(
+                "INSERT INTO usage_small ({columns}) SELECT {columns} FROM (\
+                 SELECT * REPLACE (-bytes_up AS bytes_up, -bytes_down AS bytes_down, -records AS records) FROM {row} \
+                 UNION ALL SELECT * REPLACE ('901-99' AS network) FROM {row})"
+            ))
+            .await;
+        assert_eq!(everything(&world.db).await, [SOUND; Table::ALL.len()]);
+        let seen = world.compare().await.differences;
+        let Some(found) = seen.iter().find(|found| found.cube == cube) else {
+            panic!("{cube}: {seen:?}")
+        };
+        assert_eq!(found.expected, found.found, "sums alone say nothing");
+        let [wrong, right] = &found.cells[..] else {
+            panic!("{found:?}")
+        };
+        let networks = [&wrong.key, &right.key].map(|key| (&*key.network, key.sim, key.device));
+        assert!(networks.contains(&("901-99", None, None)), "{networks:?}");
+        assert_eq!(world.correct(cube).await.cells, 2);
+        assert_eq!(world.correct_all().await, [0; Cube::ALL.len()]);
+        world.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_corrected_in_the_full_cubes_reaches_the_small_ones() {
+    let world = world().await;
+    // As settling does it: a batch goes from the records past the views, and the cubes follow.
+    let batch = world.rows[0].batch;
+    world
+        .db
+        .run(&format!(
+            "ALTER TABLE cdr DELETE WHERE batch = '{}' SETTINGS mutations_sync = 1",
+            batch.uuid()
+        ))
+        .await;
+    let cells = world.correct_all().await;
+    assert!(cells[..4].iter().all(|cells| *cells > 0), "{cells:?}");
+    assert_eq!(cells[4..], [0; 4], "their views were enough");
+    world.agrees().await;
+    let left = everything(&world.db).await;
+    assert!(left.iter().all(|sums| sums.records == 300), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_store_that_is_older_than_the_small_cubes_is_filled_once() {
+    let world = world().await;
+    // Of the last month the views saw everything, before it nothing; a fill that was broken off has entered the oldest one.
+    let before = format!("period < toDateTime({}, 'UTC')", month(1).timestamp());
+    world
+        .db
+        .run(&format!(
+            "ALTER TABLE usage_small DELETE WHERE {before} OR grain = 'year' SETTINGS mutations_sync = 1"
+        ))
+        .await;
+    assert!(!world.db.is_filled(&system()).await.expect("asked"));
+    let fill = async |ago| {
+        let filled = world.db.fill(&system(), month(ago), &fleet::leave()).await;
+        filled.unwrap_or_else(|error| panic!("{error}: {:?}", error.cause()))
+    };
+    assert!(fill(3).await.cells > 0);
+    // Records come in meanwhile.
+    let later = record(world.tenant, batch(), 9_999, month(2));
+    world.db.run(&insert(&[later])).await;
+    for ago in (0..4).rev() {
+        fill(ago).await;
+    }
+    world.agrees().await;
+    assert_eq!(fill(3).await, Corrected::default());
+    world.db.set_filled(&system()).await.expect("noted");
+    assert!(world.db.is_filled(&system()).await.expect("asked"));
+    let now = everything(&world.db).await;
+    assert!(now.iter().all(|sums| sums.records == 601), "{now:?}");
 }
 
 #[tokio::test]
@@ -220,7 +333,7 @@ async fn a_broken_cube_is_corrected_from_the_next_finer_one() {
     let elsewhere = month(5).timestamp();
     let lost = |level: Level| {
         let (partition, _) = level.partition_at(month(2)).expect("a partition");
-        format!("ALTER TABLE {level} DROP PARTITION ID '{partition}'")
+        format!("ALTER TABLE usage_{level} DROP PARTITION ID '{partition}'")
     };
     let breaks = [
         (Level::Hour, "INSERT INTO usage_hour SELECT * FROM usage_hour LIMIT 5".to_owned()),
@@ -249,15 +362,23 @@ async fn a_broken_cube_is_corrected_from_the_next_finer_one() {
     for (level, sql) in breaks {
         world.db.run(&sql).await;
         let seen = world.compare().await.differences;
-        assert!(seen.iter().any(|d| d.level == level), "{level}: {seen:?}");
+        assert!(
+            seen.iter().any(|d| d.cube == Cube::Full(level)),
+            "{level}: {seen:?}"
+        );
         let before = everything(&world.db).await[level as usize + 1];
-        let corrected = world.correct(level).await;
+        let corrected = world.correct(Cube::Full(level)).await;
         assert!(corrected.cells > 0, "{sql}");
         assert_eq!(before + corrected.added, SOUND, "{sql}");
+        world.correct_small().await;
         world.agrees().await;
-        assert_eq!(world.correct(level).await, Corrected::default(), "{sql}");
+        assert_eq!(
+            world.correct(Cube::Full(level)).await,
+            Corrected::default(),
+            "{sql}"
+        );
     }
-    assert_eq!(everything(&world.db).await, [SOUND; 5]);
+    assert_eq!(everything(&world.db).await, [SOUND; Table::ALL.len()]);
 }
 
 #[tokio::test]
@@ -270,8 +391,9 @@ async fn the_year_knows_the_newest_receipt_again_after_a_correction() {
     };
     let known = newest().await;
     world.db.run("TRUNCATE TABLE usage_year").await;
-    assert!(world.correct(Level::Year).await.cells > 0);
+    assert!(world.correct(Cube::Full(Level::Year)).await.cells > 0);
     assert_eq!(newest().await, known);
+    world.correct_small().await;
     world
         .db
         .run("ALTER TABLE usage_year UPDATE received_at = received_at - 1000 WHERE 1 SETTINGS mutations_sync = 1")
@@ -281,7 +403,7 @@ async fn the_year_knows_the_newest_receipt_again_after_a_correction() {
         !seen.is_empty() && seen.iter().all(|d| d.receipt),
         "{seen:?}"
     );
-    let corrected = world.correct(Level::Year).await;
+    let corrected = world.correct(Cube::Full(Level::Year)).await;
     assert!(corrected.cells > 0);
     assert_eq!(corrected.added, Count::default());
     world.agrees().await;
@@ -294,10 +416,13 @@ async fn a_correction_that_comes_late_enters_nothing() {
     world.db.run("TRUNCATE TABLE usage_day").await;
     let late = Leave(DateTime::from_timestamp(1_000_000_000, 0).expect("a time"));
     let area = world.area();
-    let corrected = world.db.correct(&system(), Level::Day, &area, &late).await;
+    let corrected = world
+        .db
+        .correct(&system(), Cube::Full(Level::Day), &area, &late)
+        .await;
     assert!(corrected.is_err());
     assert_eq!(everything(&world.db).await[2], Count::default());
-    assert!(world.correct(Level::Day).await.cells > 0);
+    assert!(world.correct(Cube::Full(Level::Day)).await.cells > 0);
     world.agrees().await;
 }
 
@@ -313,7 +438,7 @@ async fn a_correction_keeps_to_its_area() {
     let of_sim = world.rows.iter().filter(|row| row.sim == sim).count();
     let corrected = world
         .db
-        .correct(&system(), Level::Hour, &some, &fleet::leave())
+        .correct(&system(), Cube::Full(Level::Hour), &some, &fleet::leave())
         .await;
     let corrected = corrected.expect("corrected");
     assert_eq!(usize::try_from(corrected.added.records), Ok(of_sim));
@@ -327,7 +452,7 @@ async fn a_correction_keeps_to_its_area() {
     };
     let hour = world
         .db
-        .correct(&system(), Level::Hour, &day, &fleet::leave())
+        .correct(&system(), Cube::Full(Level::Hour), &day, &fleet::leave())
         .await;
     assert_eq!(
         hour.expect("corrected").added.records,
@@ -343,10 +468,11 @@ async fn a_correction_keeps_to_its_area() {
     };
     let rest = world
         .db
-        .correct(&system(), Level::Hour, &many, &fleet::leave())
+        .correct(&system(), Cube::Full(Level::Hour), &many, &fleet::leave())
         .await;
     let rest = rest.unwrap_or_else(|error| panic!("{error}: {:?}", error.cause()));
     assert_eq!(rest.added.records, 600 - 1 - corrected.added.records);
+    world.correct_small().await;
     world.agrees().await;
 }
 
@@ -373,7 +499,12 @@ async fn what_may_have_expired_is_compared_among_the_cubes_only() {
     let system = System::new(later);
     let corrected = world
         .db
-        .correct(&system, Level::Hour, &world.area(), &fleet::leave())
+        .correct(
+            &system,
+            Cube::Full(Level::Hour),
+            &world.area(),
+            &fleet::leave(),
+        )
         .await;
     assert_eq!(corrected.expect("corrected"), Corrected::default());
     // The rest of the month is still compared.
@@ -386,12 +517,12 @@ async fn what_may_have_expired_is_compared_among_the_cubes_only() {
     let [difference] = &world.compare_at(later).await.differences[..] else {
         panic!("one difference")
     };
-    assert_eq!(difference.level, Level::Hour);
+    assert_eq!(difference.cube, Cube::Full(Level::Hour));
     assert_eq!(difference.period.from(), border);
     assert!(difference.cells.iter().all(|cell| cell.start >= border));
     let drop = format!("ALTER TABLE usage_day DROP PARTITION ID '{oldest}'");
     world.db.run(&drop).await;
     let seen = world.compare_at(later).await.differences;
-    let days = seen.iter().find(|d| d.level == Level::Day);
+    let days = seen.iter().find(|d| d.cube == Cube::Full(Level::Day));
     assert_eq!(days.map(|d| d.period.from()), Some(month(3)));
 }

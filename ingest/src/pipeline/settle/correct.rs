@@ -1,8 +1,8 @@
-//! The cells that settled rows touch are compared, each level with the finer one, and what differs is corrected.
+//! The cells that settled rows touch are compared, each cube with what it is summed up from, and what differs is corrected.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use analytics::{cube::Level, verify::Area};
+use analytics::{cube::Cube, verify::Area};
 use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use domain::{
     Period, Result,
@@ -18,14 +18,14 @@ impl Inner {
         let areas = Touched::of(cases).areas()?;
         let system = still.system();
         let mut corrected = 0;
-        for level in Level::ALL {
+        for cube in Cube::ALL {
             for (tenant, period, sims) in &areas {
                 let area = Area {
                     tenant: *tenant,
                     period: *period,
                     sims: Some(sims.clone()),
                 };
-                let outcome = self.store.correct(&system, level, &area, still).await?;
+                let outcome = self.store.correct(&system, cube, &area, still).await?;
                 corrected += outcome.cells;
             }
         }
@@ -49,8 +49,8 @@ impl Touched {
         touched
     }
 
-    /// What a level has to be looked at for: at most a month at a time, from the first to the last day touched in it. Levels
-    /// above it take in the whole of their periods.
+    /// What a cube has to be looked at for: at most a month at a time, from the first to the last day touched in it. Coarser
+    /// ones take in the whole of their periods, and small ones all SIMs.
     pub(super) fn areas(&self) -> Result<Vec<(TenantId, Period, Vec<SimId>)>> {
         let mut months: BTreeMap<(TenantId, i32, u32), (Period, BTreeSet<SimId>)> = BTreeMap::new();
         for (tenant, days) in &self.by_tenant {

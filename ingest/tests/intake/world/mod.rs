@@ -50,7 +50,16 @@ const ALPHA_FLEET: &str = "iccid,state,customer,device,valid_from\n\
     8988303000000000003,ACTIVE,dyer,meter-4,2026-03-10T12:00:00Z\n";
 const BETA_FLEET: &str = "iccid,state\n8988303000000000009,ACTIVE\n";
 
-const CUBES: [&str; 4] = ["usage_hour", "usage_day", "usage_month", "usage_year"];
+const CUBES: [&str; 8] = [
+    "usage_hour",
+    "usage_day",
+    "usage_month",
+    "usage_year",
+    "usage_small WHERE grain = 'hour'",
+    "usage_small WHERE grain = 'day'",
+    "usage_small WHERE grain = 'month'",
+    "usage_small WHERE grain = 'year'",
+];
 
 /// A clock that a test moves on.
 #[derive(Clone)]
@@ -241,7 +250,7 @@ impl World {
         );
         for cube in CUBES {
             let sql = format!(
-                "SELECT sum(records), sum(bytes_up), sum(bytes_down), sum(units) FROM {cube} \
+                "SELECT sum(records), sum(bytes_up), sum(bytes_down), sum(units) FROM (SELECT * FROM {cube}) \
                  WHERE tenant = '{tenant}' FORMAT TSV"
             );
             assert_eq!(

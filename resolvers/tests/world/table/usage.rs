@@ -4,12 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Open, Row, Way, any, customers, devices, one, rows, sims, ways};
 use crate::world::{
-    Caller,
+    Caller, POOL,
     at::{At, Which, code, customer_of, down, network_of, records, slug, up},
 };
-
-/// The table that answers for whole months.
-const MONTHS: &str = "USAGE_MONTH";
 
 fn networks(_: Caller) -> Vec<Which> {
     vec![Which::Network(0), Which::Network(1)]
@@ -80,6 +77,21 @@ fn open_ended(at: &At<'_>) -> bool {
     at.way.path.contains("2100")
 }
 
+/// The table that answers. The small ones are not read for a SIM or a device, nor for who sees single devices.
+fn table(at: &At<'_>) -> Value {
+    let by_sim = at.way.path.contains("{ sims(") || at.way.path.contains("{ devices(");
+    let full = if open_ended(at) {
+        "USAGE_YEAR"
+    } else {
+        "USAGE_MONTH"
+    };
+    if by_sim || at.caller == POOL {
+        json!(full)
+    } else {
+        json!(format!("{full}_SMALL"))
+    }
+}
+
 /// Without any usage that the caller sees, nothing was received.
 fn reason(at: &At<'_>) -> Value {
     match (records(at.caller).is_empty(), open_ended(at)) {
@@ -119,7 +131,7 @@ rows! { ROWS:
     "Usage.rows" Usage "rows { records }" => whole;
     "Usage.truncated" Usage "" => |_| json!(false);
     "Usage.totals" Usage "totals { records }" => |at| json!({ "records": at.sum(|_, _| 1) });
-    "Usage.provenance" Usage "provenance { table }" => |_| json!({ "table": MONTHS });
+    "Usage.provenance" Usage "provenance { table }" => |at| json!({ "table": table(at) });
     "UsageTotals.bytesUp" Usage "" => |at| at.sum(up);
     "UsageTotals.bytesDown" Usage "" => |at| at.sum(down);
     "UsageTotals.bytesTotal" Usage "" => |at| at.sum(|n, day| up(n, day) + down(n, day));
@@ -144,7 +156,7 @@ rows! { ROWS:
     "UsageRow.bytesTotal" Usage "" => |at| at.sum(|n, day| up(n, day) + down(n, day));
     "UsageRow.records" Usage "" => |_| json!("1");
     "UsageRow.activeSims" Usage "" => |_| json!(1);
-    "Provenance.table" Usage "" => |at| json!(if open_ended(at) { "USAGE_YEAR" } else { MONTHS });
+    "Provenance.table" Usage "" => table;
     "Provenance.watermark" Usage "" => |at| if records(at.caller).is_empty() { Value::Null } else { json!("2026-11-21T12:00:00Z") };
     "Provenance.complete" Usage "" => |at| json!(reason(at).is_null());
     "Provenance.reason" Usage "" => reason;

@@ -18,6 +18,7 @@ use domain::{
     journal::{self, Rejection, RejectionCode, RejectionCondition, RejectionFilter},
     list::List as _,
     sim,
+    usage::Dimension,
 };
 use simulator::oracle::{self, AccountingRow, Oracle, UsageRow};
 
@@ -33,7 +34,7 @@ pub(super) fn read(folder: &Path) -> Result<Expected> {
     oracle::read(folder).with_context(|| format!("cannot read the oracle in {}", folder.display()))
 }
 
-/// Compares usage in every table by everything that it knows (by day; coarser cubes by their own period), and the books.
+/// Compares usage in every table that knows SIMs by everything that it knows (by day; coarser cubes by their own period), and the books.
 pub(super) async fn compare(stores: &Stores, expected: &Expected) -> Result<Vec<String>> {
     let scope = stores.administrator(&expected.manifest.tenant).await?;
     let cx = stores
@@ -47,7 +48,10 @@ pub(super) async fn compare(stores: &Stores, expected: &Expected) -> Result<Vec<
         let mut names = Names::default();
         let tables = stores.store.tables(&system);
         let period = Period::new(expected.manifest.from, expected.manifest.until)?;
-        for table in Table::ALL {
+        let tables_of_sims = Table::ALL
+            .into_iter()
+            .filter(|table| table.knows(Dimension::Sim));
+        for table in tables_of_sims {
             let width = table.listed_by();
             let tenant = scope.tenant();
             let listed = tables
@@ -99,7 +103,7 @@ struct Names {
 
 impl Names {
     async fn learn(&mut self, cx: &ReadCx, listed: &[Listed]) -> domain::Result<()> {
-        let sims: BTreeSet<SimId> = listed.iter().map(|row| row.key.sim).collect();
+        let sims: BTreeSet<SimId> = listed.iter().filter_map(|row| row.key.sim).collect();
         let sims: Vec<SimId> = sims
             .into_iter()
             .filter(|id| !self.sims.contains_key(id))
@@ -133,7 +137,7 @@ impl Names {
             self.customers.extend(
                 found
                     .into_values()
-                    .map(|customer| (customer.id, customer.slug)),
+                    .map(|customer| (customer.id, customer.slug.clone())),
             );
         }
         Ok(())
@@ -144,10 +148,11 @@ impl Names {
         let (key, count) = (&listed.key, &listed.count);
         let customer = key.customer.map(|id| named(&self.customers, id));
         let device = key.device.map(|id| named(&self.devices, id));
+        let sim = key.sim.map(|id| named(&self.sims, id));
         UsageRow {
             source: key.source.clone(),
             customer: customer.unwrap_or_default(),
-            iccid: named(&self.sims, key.sim),
+            iccid: sim.unwrap_or_default(),
             device: device.unwrap_or_default(),
             network: key.network.clone(),
             rat: key.rat.clone(),

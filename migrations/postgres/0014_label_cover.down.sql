@@ -1,0 +1,7 @@
+-- The key alone.
+ALTER TABLE sim_label
+    DROP CONSTRAINT sim_label_pkey,
+    ADD CONSTRAINT sim_label_pkey PRIMARY KEY (tenant_id, sim_id, label_id);
+ALTER TABLE device_label
+    DROP CONSTRAINT device_label_pkey,
+    ADD CONSTRAINT device_label_pkey PRIMARY KEY (tenant_id, device_id, label_id);
