@@ -64,6 +64,17 @@ fn october() -> UsageQuery {
     query("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z", None)
 }
 
+/// Sorted by how many SIMs were active, which is not asked for.
+fn by_active_sims() -> UsageQuery {
+    UsageQuery {
+        order_by: vec![Order {
+            by: OrderBy::Measure(Measure::ActiveSims),
+            descending: true,
+        }],
+        ..october()
+    }
+}
+
 fn only(dimension: Dimension, value: impl Into<Key>) -> Filter {
     Filter::In {
         dimension,
@@ -170,13 +181,7 @@ fn the_small_cube_is_taken_unless_something_names_sims_or_devices() {
         measures: vec![Measure::Records, Measure::ActiveSims],
         ..october()
     };
-    let sorted = UsageQuery {
-        order_by: vec![Order {
-            by: OrderBy::Measure(Measure::ActiveSims),
-            descending: true,
-        }],
-        ..october()
-    };
+    let sorted = by_active_sims();
     for (question, cube) in [
         (october(), small),
         (by(Dimension::Network), small),
@@ -365,13 +370,7 @@ fn a_closed_area_is_closed_on_every_way_in() {
         measures: vec![Measure::ActiveSims],
         ..october()
     };
-    let sorted = UsageQuery {
-        order_by: vec![Order {
-            by: OrderBy::Measure(Measure::ActiveSims),
-            descending: true,
-        }],
-        ..october()
-    };
+    let sorted = by_active_sims();
     for question in [counted, sorted] {
         assert_eq!(
             code(&of_customer(devices), &question),

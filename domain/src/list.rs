@@ -80,8 +80,8 @@ pub(crate) trait Listed: List + Decode {
 
 /// What callers can list.
 pub trait List: Sized + Send + Sync + 'static {
-    /// What callers may ask of rows: conditions, and names that stand for some.
-    type Asked: Hash + Send + Sync;
+    /// What a caller's filter is made of: conditions, and names that stand for some.
+    type Clause: Hash + Send + Sync;
     /// What rows can be asked for.
     type Condition: Hash + Send + Sync;
     /// What rows can be sorted by.
@@ -93,7 +93,7 @@ pub trait List: Sized + Send + Sync + 'static {
     /// Those of looking the names up.
     fn resolve(
         cx: &ReadCx,
-        filter: &Filter<Self::Asked>,
+        filter: &Filter<Self::Clause>,
     ) -> impl Future<Output = Result<Filter<Self::Condition>>> + Send;
 
     /// One page.
@@ -120,17 +120,17 @@ pub trait List: Sized + Send + Sync + 'static {
 /// Opens a [`Listed`] row to other crates.
 macro_rules! lists {
     ($row:ty, by $condition:ty, sorted by $field:ty) => {
-        crate::list::lists!($row, by $condition, sorted by $field, asked by $condition as crate::list::as_asked);
+        crate::list::lists!($row, by $condition, sorted by $field, asked by $condition as crate::list::as_is);
     };
-    ($row:ty, by $condition:ty, sorted by $field:ty, asked by $asked:ty as $resolve:path) => {
+    ($row:ty, by $condition:ty, sorted by $field:ty, asked by $clause:ty as $resolve:path) => {
         impl crate::list::List for $row {
-            type Asked = $asked;
+            type Clause = $clause;
             type Condition = $condition;
             type Field = $field;
 
             async fn resolve(
                 cx: &crate::ReadCx,
-                filter: &crate::filter::Filter<$asked>,
+                filter: &crate::filter::Filter<$clause>,
             ) -> crate::Result<crate::filter::Filter<$condition>> {
                 $resolve(cx, filter).await
             }
@@ -155,8 +155,8 @@ macro_rules! lists {
 }
 pub(crate) use lists;
 
-/// A filter that names nothing.
-pub(crate) async fn as_asked<C: Clone>(_: &ReadCx, filter: &Filter<C>) -> Result<Filter<C>> {
+/// A filter whose clauses are conditions.
+pub(crate) async fn as_is<C: Clone>(_: &ReadCx, filter: &Filter<C>) -> Result<Filter<C>> {
     Ok(filter.clone())
 }
 
@@ -241,6 +241,19 @@ pub struct Question<C, F> {
     pub page: PageRequest,
     /// Whether all of them are counted.
     pub with_total: bool,
+}
+
+impl<C, F: Copy> Question<C, F> {
+    /// The same question with another filter.
+    #[must_use]
+    pub fn with<D>(&self, filter: Filter<D>) -> Question<D, F> {
+        Question {
+            filter,
+            order: self.order,
+            page: self.page.clone(),
+            with_total: self.with_total,
+        }
+    }
 }
 
 /// One page of a list, and how long the list is.

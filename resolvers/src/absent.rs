@@ -1,20 +1,17 @@
 //! Optional variables that a request leaves out. An argument or an input field that is such a variable counts as left out
 //! itself, so that its default applies (GraphQL specification 6.4.1 and 3.10); the executor would take it for null.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use async_graphql::{
     Name, Positioned, Variables,
     parser::types::{
-        DocumentOperations, ExecutableDocument, FragmentDefinition, OperationDefinition, Selection,
-        SelectionSet,
+        DocumentOperations, ExecutableDocument, OperationDefinition, Selection, SelectionSet,
     },
 };
 use async_graphql_value::Value;
 
-use crate::operation::choose_mut;
-
-type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
+use crate::operation::{Fragments, choose_mut};
 
 /// Takes optional variables without a value and all that is nothing else out of the operation that `chosen` names, and out of
 /// the fragments. Returns whether there were any.

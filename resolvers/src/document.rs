@@ -1,20 +1,17 @@
 //! Documents that are asked again: each is parsed once, and validated as long as it was not found valid.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use async_graphql::{
     Name, Value, Variables,
-    parser::types::{BaseType, ExecutableDocument, Selection, SelectionSet, Type},
+    parser::types::{BaseType, ExecutableDocument, Type},
 };
 use moka::sync::Cache;
 
-use crate::operation::choose;
+use crate::{operation::choose, order::merges};
 
 /// Bytes that all kept documents take together, about; those that were not asked for longest go first.
 const BOUND: u64 = 16 << 20;
@@ -34,7 +31,7 @@ impl Document {
     pub(crate) fn new(tree: ExecutableDocument, tokens: usize) -> Self {
         let operations = tree.operations.iter().map(|(_, operation)| &operation.node);
         let mut sets = operations.map(|operation| &operation.selection_set.node);
-        let merges = sets.any(|set| merges(&tree, set));
+        let merges = sets.any(|set| merges(&tree.fragments, set));
         Self {
             tree,
             tokens,
@@ -96,31 +93,6 @@ fn is_of(expected: &Type, value: &Value) -> bool {
         }
         (BaseType::List(_), _) => false,
     }
-}
-
-/// Whether two fields under one selection have the same key, anywhere in it.
-fn merges(tree: &ExecutableDocument, set: &SelectionSet) -> bool {
-    fn collides<'a>(
-        tree: &'a ExecutableDocument,
-        set: &'a SelectionSet,
-        keys: &mut HashSet<&'a Name>,
-    ) -> bool {
-        set.items.iter().any(|selection| match &selection.node {
-            Selection::Field(field) => {
-                let field = &field.node;
-                !keys.insert(&field.response_key().node) || merges(tree, &field.selection_set.node)
-            }
-            Selection::InlineFragment(inline) => {
-                collides(tree, &inline.node.selection_set.node, keys)
-            }
-            Selection::FragmentSpread(spread) => {
-                let fragment = tree.fragments.get(&spread.node.fragment_name.node);
-                fragment
-                    .is_some_and(|fragment| collides(tree, &fragment.node.selection_set.node, keys))
-            }
-        })
-    }
-    collides(tree, set, &mut HashSet::new())
 }
 
 /// The documents that were asked for lately, by their text. Cloning is cheap.

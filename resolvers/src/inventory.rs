@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use async_graphql::{Context, Object};
+use async_graphql::{Context, Object, OutputType};
 use domain::{
     id::{CustomerId, DeviceId, SimId},
     list::Listing,
@@ -19,7 +19,7 @@ use crate::{
     loader::{AssignmentsOf, CounterpartOf, CustomerKey, LabelsOf},
     request::load,
     sim::Sim,
-    written::{Selected, Step, Written, leaf, list},
+    written::{Selected, Step, Written, columns, list, within},
 };
 
 /// The id of a SIM or a device, and what shows what it leads to.
@@ -52,17 +52,34 @@ impl Inventory for DeviceId {
 pub(crate) struct Item<I: Inventory> {
     pub(crate) id: I,
     pub(crate) customer: Option<CustomerId>,
+    pub(crate) record: Record,
+    pub(crate) fetched: Fetched<I>,
+}
+
+/// The record of a SIM or a device.
+#[derive(Clone)]
+pub(crate) struct Record {
     pub(crate) simulated: bool,
     pub(crate) created_at: DateTime,
     pub(crate) updated_at: DateTime,
-    pub(crate) fetched: Fetched<I>,
+}
+
+columns! {
+    RecordColumns of Record {
+        /// True: made by the simulator.
+        simulated: bool = |record| record.simulated;
+        /// When the record was made.
+        created_at: DateTime = |record| record.created_at;
+        /// When the record last changed.
+        updated_at: DateTime = |record| record.updated_at;
+    }
 }
 
 /// What a list fetched for all its rows at once; `None` was not fetched and is loaded on demand.
 #[derive(Clone)]
 pub(crate) struct Fetched<I: Inventory> {
     customer: Option<Option<Customer>>,
-    counterpart: Option<Option<I::Shown>>,
+    counterpart: Option<Option<Arc<I::Shown>>>,
     labels: Option<Arc<[Label]>>,
 }
 
@@ -82,19 +99,9 @@ impl<I: Inventory> Default for Fetched<I> {
     concrete(name = "DeviceItem", params(DeviceId))
 )]
 impl<I: Inventory> Item<I> {
-    /// True: made by the simulator.
-    async fn simulated(&self) -> bool {
-        self.simulated
-    }
-
-    /// When the record was made.
-    async fn created_at(&self) -> DateTime {
-        self.created_at
-    }
-
-    /// When the record last changed.
-    async fn updated_at(&self) -> DateTime {
-        self.updated_at
+    #[graphql(flatten)]
+    async fn record(&self) -> RecordColumns<'_> {
+        RecordColumns(&self.record)
     }
 
     /// The customers that it belonged to, oldest first. Callers who see a part of the fleet are shown their own.
@@ -118,15 +125,14 @@ impl<I: Inventory> Item<I> {
 
 impl<I: Inventory> Written for Item<I>
 where
-    Self: async_graphql::OutputType,
+    Self: OutputType,
 {
     fn step(field: Selected<'_>) -> Option<Step<Self>> {
         match field.name() {
-            "simulated" => Some(leaf(|item: &Self| item.simulated)),
-            "createdAt" => Some(leaf(|item: &Self| item.created_at)),
-            "updatedAt" => Some(leaf(|item: &Self| item.updated_at)),
             "labels" => list(field, |item: &Self| item.fetched.labels.as_deref()),
-            _ => None,
+            _ => Some(within(RecordColumns::step(field)?, |item: &Self| {
+                &item.record
+            })),
         }
     }
 }
@@ -176,14 +182,14 @@ impl<I: Inventory> Item<I> {
 
     /// The same, if it was fetched.
     pub(crate) fn counterpart_at_hand(&self) -> Option<Option<&I::Shown>> {
-        self.fetched.counterpart.as_ref().map(Option::as_ref)
+        self.fetched.counterpart.as_ref().map(Option::as_deref)
     }
 }
 
 /// Relations of SIMs or devices, as they are shown; none of those that were not fetched.
 pub(crate) struct Related<I: Inventory> {
     customers: Option<HashMap<CustomerId, Customer>>,
-    counterparts: Option<HashMap<I, I::Shown>>,
+    counterparts: Option<HashMap<I, Arc<I::Shown>>>,
     labels: Option<HashMap<I, Arc<[Label]>>>,
 }
 
@@ -204,7 +210,9 @@ impl<I: Inventory> Related<I> {
         let (listing, found) = service::inventory(session, question, wants).await?;
         let related = Self {
             customers: found.customers.map(|found| shown(found, Into::into)),
-            counterparts: found.counterparts.map(|found| shown(found, I::show)),
+            counterparts: found
+                .counterparts
+                .map(|found| shown(found, |it| Arc::new(I::show(it)))),
             labels: found.labels.map(|found| shown(found, shared)),
         };
         Ok((listing, related))

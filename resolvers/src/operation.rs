@@ -1,10 +1,17 @@
 //! Which operation of its document a request asks for (GraphQL specification 6.1, `GetOperation`).
 
+use std::collections::HashMap;
+
 use async_graphql::{
     Name, Positioned,
-    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition},
+    parser::types::{
+        DocumentOperations, ExecutableDocument, FragmentDefinition, OperationDefinition,
+    },
 };
 use domain::{Error, Result};
+
+/// The fragments of a document, by their names.
+pub(crate) type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
 /// The operation that `name` chooses and the name it has in the document; without `name`, the only one.
 ///

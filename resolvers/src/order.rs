@@ -1,17 +1,14 @@
 //! Gives an answer the shape of its document: every selected field, in order (GraphQL specification 6.4.4, 7.2.2). The
 //! executor writes fields as they complete and leaves failed ones out.
 
-use std::collections::HashMap;
-
 use async_graphql::{
-    Name, PathSegment, Positioned, Value,
+    Name, PathSegment, Value,
     indexmap::IndexMap,
-    parser::types::{ExecutableDocument, FragmentDefinition, Selection, SelectionSet},
+    parser::types::{ExecutableDocument, Selection, SelectionSet},
 };
 
-use crate::operation::choose;
+use crate::operation::{Fragments, choose};
 
-type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 /// The response keys of one selection in order, each with what is selected below it.
 type Fields<'a> = IndexMap<&'a str, Vec<&'a SelectionSet>>;
 
@@ -80,6 +77,16 @@ fn apply(fragments: &Fragments, fields: &Fields<'_>, value: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// Whether two fields under one selection have the same key, anywhere in it: the executor merges what they answer.
+pub(crate) fn merges(fragments: &Fragments, set: &SelectionSet) -> bool {
+    let mut fields = Fields::new();
+    collect(fragments, set, &mut fields);
+    fields.values().any(|below| match below[..] {
+        [only] => merges(fragments, only),
+        _ => true,
+    })
 }
 
 fn collect<'a>(fragments: &'a Fragments, set: &'a SelectionSet, fields: &mut Fields<'a>) {

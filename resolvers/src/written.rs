@@ -1,18 +1,18 @@
 //! Rows whose selected fields are all at hand are written as text at once: without a future, a map entry and an allocation for
 //! each field. A list of which anything has to be waited for goes the library's way as a whole, and reads the same.
 
-use std::{borrow::Cow, collections::HashMap, fmt::Display, io::Write as _};
+use std::{borrow::Cow, fmt::Display, io::Write as _};
 
 use async_graphql::{
     ContextSelectionSet, Name, OutputType, Positioned, ServerResult, Value,
-    parser::types::{Field, FragmentDefinition, Selection, SelectionSet},
+    parser::types::{Field, Selection, SelectionSet},
     registry::Registry,
     resolver_utils::resolve_list,
 };
 use async_graphql_value::RAW_VALUE_TOKEN;
 use serde::Serialize;
 
-use crate::api::Admitted;
+use crate::{api::Admitted, operation::Fragments};
 
 /// Bytes of a row, about.
 const ROW: usize = 256;
@@ -32,7 +32,7 @@ pub(crate) trait Written: OutputType + 'static {
 #[derive(Clone, Copy)]
 pub(crate) struct Selected<'a> {
     field: &'a Field,
-    fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
+    fragments: &'a Fragments,
 }
 
 impl<'a> Selected<'a> {

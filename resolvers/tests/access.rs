@@ -8,7 +8,6 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Role;
-use resolvers::{Api, Limits};
 use serde_json::{Value, json};
 use world::{
     CALLERS, Caller, World,
@@ -200,12 +199,7 @@ fn is_null(answer: &Value, error: &Value) -> bool {
 async fn every_field_says_to_every_role_by_every_way_what_the_table_says() {
     let mut world = World::rich().await;
     // Whole types are asked for at once, and every error must be seen.
-    world.api = Api::new(Limits {
-        aliases: 1_000,
-        errors: 1_000,
-        cost: u64::MAX,
-        ..Limits::default()
-    });
+    world.ask_for_whole_types();
     let mut filled = Vec::new();
     for caller in CALLERS {
         filled.push((caller, Filled::new(&world, caller).await));

@@ -10,7 +10,6 @@ use proptest::{
     strategy::{Strategy as _, ValueTree as _},
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use resolvers::{Api, Limits};
 use serde_json::json;
 use world::{
     Caller, POOL, World,
@@ -117,12 +116,7 @@ fn difference(then: &str, now: &str) -> Option<(String, String, String)> {
 /// A world with a tenant elsewhere and the customer 3M, in which whole types can be asked for at once.
 async fn world() -> World {
     let mut world = World::rich().await;
-    world.api = Api::new(Limits {
-        aliases: 1_000,
-        errors: 1_000,
-        cost: u64::MAX,
-        ..Limits::default()
-    });
+    world.ask_for_whole_types();
     world.tenant(ELSEWHERE, "8947007").await;
     world.release("alpha").await;
     world

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use chrono::{TimeDelta, TimeZone as _, Utc};
 use domain::{Role, identity::VerifiedClaims};
 use futures::{StreamExt as _, stream};
-use resolvers::{Api, Limits};
 use serde_json::{Value, json};
 use world::{
     CALLERS, Caller, POOL, World,
@@ -73,12 +72,7 @@ impl Questions {
 
 async fn rich() -> World {
     let mut world = World::rich().await;
-    world.api = Api::new(Limits {
-        aliases: 1_000,
-        errors: 1_000,
-        cost: u64::MAX,
-        ..Limits::default()
-    });
+    world.ask_for_whole_types();
     world
 }
 

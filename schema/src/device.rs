@@ -3,7 +3,7 @@
 use async_graphql::{ID, InputObject};
 use domain::{
     device::{self, DeviceCondition},
-    saved_filter::Asked,
+    saved_filter::Clause,
 };
 
 use crate::{
@@ -54,7 +54,7 @@ pub struct DeviceFilter {
     pub saved: Option<ID>,
 }
 
-conditions!(DeviceFilter => Asked<DeviceCondition> {
+conditions!(DeviceFilter => Clause<DeviceCondition> {
     search: |part| text(part).map(DeviceCondition::Search),
     ids: |ids: Vec<ID>| parse_ids(&ids).map(DeviceCondition::Ids),
     names: |names| texts(names).map(DeviceCondition::Names),
@@ -65,7 +65,7 @@ conditions!(DeviceFilter => Asked<DeviceCondition> {
     connectivity: |ways: Vec<Connectivity>| words(ways).map(DeviceCondition::Connectivity),
     label: |label: LabelFilter| label.try_into().map(DeviceCondition::Label),
     simulated: |yes| Ok(DeviceCondition::Simulated(yes)),
-    saved: |id: ID| Ok(Asked::<DeviceCondition>::Saved(parse_id(&id)?)),
+    saved: |id: ID| Ok(Clause::<DeviceCondition>::Saved(parse_id(&id)?)),
 });
 
 word! {

@@ -4,7 +4,7 @@ use async_graphql::{ID, InputObject, OneofObject};
 use domain::{
     Result,
     identifier::Iccid,
-    saved_filter::Asked,
+    saved_filter::Clause,
     sim::{self, SimCondition},
 };
 
@@ -69,7 +69,7 @@ pub struct SimFilter {
     pub saved: Option<ID>,
 }
 
-conditions!(SimFilter => Asked<SimCondition> {
+conditions!(SimFilter => Clause<SimCondition> {
     search: |part| text(part).map(SimCondition::Search),
     ids: |ids: Vec<ID>| parse_ids(&ids).map(SimCondition::Ids),
     iccids: |iccids: Vec<String>| {
@@ -82,7 +82,7 @@ conditions!(SimFilter => Asked<SimCondition> {
     unassigned: |yes| Ok(SimCondition::Unassigned(yes)),
     label: |label: LabelFilter| label.try_into().map(SimCondition::Label),
     simulated: |yes| Ok(SimCondition::Simulated(yes)),
-    saved: |id: ID| Ok(Asked::<SimCondition>::Saved(parse_id(&id)?)),
+    saved: |id: ID| Ok(Clause::<SimCondition>::Saved(parse_id(&id)?)),
 });
 
 word! {

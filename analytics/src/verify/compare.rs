@@ -153,6 +153,8 @@ struct Start {
 struct Receipt {
     #[serde(with = "clickhouse::serde::uuid")]
     tenant: Uuid,
+    #[serde(with = "clickhouse::serde::uuid")]
+    customer: Uuid,
     /// Unix milliseconds.
     newest: i64,
 }
@@ -379,32 +381,37 @@ impl Tables {
         };
         let expected = self.newest(source, year).await?;
         let known = self.newest(Table::Cube(cube), year).await?;
-        for (tenant, newest) in expected {
-            // A cube without the tenant is a difference already.
-            if known.get(&tenant).is_some_and(|known| *known < newest) {
-                found.differences.push(Difference {
-                    tenant,
-                    cube,
-                    period: year,
-                    expected: Count::default(),
-                    found: Count::default(),
-                    cells: Vec::new(),
-                    more: false,
-                    receipt: true,
-                });
-            }
-        }
+        // A cube without the customer is a difference already.
+        let late = expected.into_iter().filter(|(whose, newest)| {
+            let known = known.get(whose);
+            known.is_some_and(|known| known < newest)
+        });
+        let tenants: BTreeSet<TenantId> = late.map(|((tenant, _), _)| tenant).collect();
+        found
+            .differences
+            .extend(tenants.into_iter().map(|tenant| Difference {
+                tenant,
+                cube,
+                period: year,
+                expected: Count::default(),
+                found: Count::default(),
+                cells: Vec::new(),
+                more: false,
+                receipt: true,
+            }));
         Ok(())
     }
 
-    async fn newest(&self, table: Table, year: Period) -> Result<BTreeMap<TenantId, i64>> {
+    /// The newest receipt of each tenant's customers and of the unassigned: what callers are told of who see no more.
+    async fn newest(&self, table: Table, year: Period) -> Result<BTreeMap<(TenantId, Uuid), i64>> {
         let condition = Where {
             tenant: None,
             period: year,
             sims: None,
         };
         let sql = format!(
-            "SELECT tenant, toUnixTimestamp64Milli(max(received_at)) AS newest FROM {} WHERE {} GROUP BY tenant",
+            "SELECT tenant, customer, toUnixTimestamp64Milli(max(received_at)) AS newest FROM {} WHERE {} \
+             GROUP BY tenant, customer",
             self.name(table),
             condition.sql(table)
         );
@@ -414,7 +421,7 @@ impl Tables {
             .map_err(fault)?;
         Ok(lines
             .into_iter()
-            .map(|line| (TenantId::new(line.tenant), line.newest))
+            .map(|line| ((TenantId::new(line.tenant), line.customer), line.newest))
             .collect())
     }
 }

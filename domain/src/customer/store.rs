@@ -14,7 +14,7 @@ use crate::{
     id::{CustomerId, TenantId},
     list::{Listed, SortColumn, lists},
     row::{Columns, Decode},
-    scope::{Segments, Visibility},
+    scope::Visibility,
     sim::SimState,
     sql::{Sql, Visible, push_segments, uuids},
 };
@@ -61,13 +61,8 @@ pub(super) async fn by_ids(
     ids: &[CustomerId],
 ) -> Result<HashMap<CustomerId, Arc<Customer>>> {
     cx.scope().require(Permission::CustomersRead)?;
-    let visible = ids
-        .iter()
-        .copied()
-        .filter(|id| match cx.scope().segments() {
-            Segments::All => true,
-            Segments::Part(segment) => segment.shows(*id),
-        });
+    let segments = cx.scope().segments();
+    let visible = ids.iter().copied().filter(|id| segments.show(*id));
     let read = async |ids: &[Uuid]| {
         let mut sql = all(cx.scope().tenant());
         sql.push(" AND ")

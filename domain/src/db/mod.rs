@@ -141,10 +141,9 @@ async fn enter(tx: &Transaction, begin: &str, tenant: TenantId) -> Result<(), Fa
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, Utc};
-
-    use super::*;
     use uuid::Uuid;
 
+    use super::*;
     use crate::{FixedClock, SystemClock};
 
     /// The tests connect as a superuser, whom no policy stops.

@@ -34,6 +34,12 @@ impl SystemCx {
         self.tx.execute(sql, &values).await
     }
 
+    /// Lets the last statement's snapshot go. Postgres keeps that of a prepared one until the next statement, and cleans nothing up
+    /// that is newer: a transaction that only holds a lock, for long, must not keep one.
+    pub(crate) async fn rest(&self) -> Result<(), Failure> {
+        self.tx.control("SELECT").await
+    }
+
     /// Makes everything durable.
     pub async fn commit(self) -> Result<()> {
         Ok(self.tx.commit().await?)

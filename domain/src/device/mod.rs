@@ -16,7 +16,7 @@ use crate::{
     id::{CustomerId, DeviceId, SimId},
     label::{self, Label, Labelled},
     list::{self, Listing, Question},
-    saved_filter::{self, Asked},
+    saved_filter::{self, Clause},
 };
 
 /// The device with this id.
@@ -51,14 +51,10 @@ pub async fn by_sims(cx: &ReadCx, sims: &[SimId]) -> Result<HashMap<SimId, Devic
 pub async fn by_customers(
     cx: &ReadCx,
     customers: &[CustomerId],
-    question: &Question<Asked<DeviceCondition>, DeviceOrderField>,
+    question: &Question<Clause<DeviceCondition>, DeviceOrderField>,
 ) -> Result<HashMap<CustomerId, Result<Listing<Device>>>> {
-    let question = Question {
-        filter: saved_filter::resolve(cx, &question.filter).await?,
-        order: question.order,
-        page: question.page.clone(),
-        with_total: question.with_total,
-    };
+    let filter = saved_filter::resolve(cx, &question.filter).await?;
+    let question = question.with(filter);
     list::by_parents(cx, "device.customer_id", customers, &question).await
 }
 

@@ -10,7 +10,7 @@ use crate::{
     id::{DeviceId, SimId},
     list::{Listed, SortColumn, lists, sort_moment},
     row::{Columns, Decode},
-    saved_filter::{self, Asked},
+    saved_filter::{self, Clause},
     sql::{Sql, Visible, push_segments, uuids},
 };
 
@@ -30,7 +30,7 @@ impl Decode for Device {
     }
 }
 
-lists!(Device, by DeviceCondition, sorted by DeviceOrderField, asked by Asked<DeviceCondition> as saved_filter::resolve);
+lists!(Device, by DeviceCondition, sorted by DeviceOrderField, asked by Clause<DeviceCondition> as saved_filter::resolve);
 
 impl Listed for Device {
     const WHAT: &'static str = "device";

@@ -160,6 +160,7 @@ impl Running {
             [RUNNING_LOCK.into()],
         )
         .await?;
+        cx.rest().await?;
         Ok(Self { cx })
     }
 
@@ -227,5 +228,20 @@ mod tests {
             }
             assert_eq!(patience(&cx).await.as_deref(), Some("9s"));
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_runs_for_long_keeps_nothing_from_being_cleaned_up() {
+        let postgres = tokio::task::spawn_blocking(testkit::postgres).await;
+        let postgres = postgres.expect("a test database");
+        let db = Db::connect(postgres.url(), 2, Arc::new(SystemClock)).await;
+        let db = db.expect("connected");
+        let running = Running::start(&db).await.expect("started");
+        let held = postgres.texts(
+            "SELECT coalesce(backend_xmin::text, 'nothing') FROM pg_stat_activity \
+             WHERE datname = current_database() AND state = 'idle in transaction'",
+        );
+        assert_eq!(held, ["nothing"]);
+        assert!(running.stop(&db).await.expect("stopped").is_some());
     }
 }

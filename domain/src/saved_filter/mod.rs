@@ -3,7 +3,7 @@
 //! A list, a count or a cube that names one is asked what is saved at that moment; a cursor of what was saved before is refused.
 //! What is saved may name customers, labels and SIMs of the whole tenant, so only those who see all of it use saved filters.
 
-mod asked;
+mod clause;
 pub(crate) mod entity;
 mod error;
 mod filter;
@@ -11,7 +11,7 @@ mod model;
 mod store;
 mod write;
 
-pub use asked::{Asked, Saved, plain, resolve};
+pub use clause::{Clause, Saved, plain, resolve};
 pub use error::SavedFilterError;
 pub use filter::{SavedFilterCondition, SavedFilterFilter, SavedFilterOrderField};
 pub use model::{InventoryFilter, SavedFilter, SavedFilterKind};

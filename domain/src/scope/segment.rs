@@ -26,14 +26,6 @@ impl Segment {
         !(self.customers.is_empty() && self.sims.is_empty() && self.devices.is_empty())
     }
 
-    /// Whether a customer is visible. The one that a token names is to its own user, whatever pool narrows the fleet.
-    pub fn shows(&self, customer: CustomerId) -> bool {
-        match self.within {
-            Some(within) => within == customer,
-            None => self.customers.contains(&customer),
-        }
-    }
-
     /// Nothing was assigned: nothing is visible (default deny).
     pub fn is_empty(&self) -> bool {
         self.within.is_none() && !self.has_grants()
@@ -47,4 +39,18 @@ pub enum Segments {
     All,
     /// Only this part.
     Part(Segment),
+}
+
+impl Segments {
+    /// Whether a customer is visible. The one that a token names is to its own user, whatever pool narrows the fleet.
+    pub fn show(&self, customer: CustomerId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Part(Segment {
+                within: Some(within),
+                ..
+            }) => *within == customer,
+            Self::Part(segment) => segment.customers.contains(&customer),
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::{
     id::CustomerId,
     list,
     row::{Columns, Decode},
-    saved_filter::{self, Asked},
+    saved_filter::{self, Clause},
     sql::{Sql, Visible, push_segments},
 };
 
@@ -74,7 +74,7 @@ pub struct SimCounts {
 pub async fn counts(
     cx: &ReadCx,
     groupings: &[SimGrouping],
-    filter: &Filter<Asked<SimCondition>>,
+    filter: &Filter<Clause<SimCondition>>,
 ) -> Result<SimCounts> {
     check(groupings)?;
     if groupings.contains(&SimGrouping::Dimension(SimDimension::Customer)) {

@@ -25,7 +25,7 @@ use crate::{
     identifier::Iccid,
     label::{self, Label, Labelled},
     list::{self, Listing, Question},
-    saved_filter::{self, Asked},
+    saved_filter::{self, Clause},
 };
 
 /// The SIM with this id.
@@ -68,14 +68,10 @@ pub async fn by_devices(cx: &ReadCx, devices: &[DeviceId]) -> Result<HashMap<Dev
 pub async fn by_customers(
     cx: &ReadCx,
     customers: &[CustomerId],
-    question: &Question<Asked<SimCondition>, SimOrderField>,
+    question: &Question<Clause<SimCondition>, SimOrderField>,
 ) -> Result<HashMap<CustomerId, Result<Listing<Sim>>>> {
-    let question = Question {
-        filter: saved_filter::resolve(cx, &question.filter).await?,
-        order: question.order,
-        page: question.page.clone(),
-        with_total: question.with_total,
-    };
+    let filter = saved_filter::resolve(cx, &question.filter).await?;
+    let question = question.with(filter);
     list::by_parents(cx, "sim.customer_id", customers, &question).await
 }
 

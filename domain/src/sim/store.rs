@@ -11,7 +11,7 @@ use crate::{
     identifier::Iccid,
     list::{Listed, SortColumn, lists, sort_moment},
     row::{Columns, Decode},
-    saved_filter::{self, Asked},
+    saved_filter::{self, Clause},
     sql::{Sql, Visible, push_segments, texts, uuids},
 };
 
@@ -31,7 +31,7 @@ impl Decode for Sim {
     }
 }
 
-lists!(Sim, by SimCondition, sorted by SimOrderField, asked by Asked<SimCondition> as saved_filter::resolve);
+lists!(Sim, by SimCondition, sorted by SimOrderField, asked by Clause<SimCondition> as saved_filter::resolve);
 
 impl Listed for Sim {
     const WHAT: &'static str = "SIM";

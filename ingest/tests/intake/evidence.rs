@@ -16,16 +16,11 @@ use uuid::Uuid;
 
 use crate::{
     fault::StopAt,
-    world::{FOREIGN, LONG, Record, World, impatient, lines, numbers, patient, post_lines, record},
+    world::{
+        CUBE_TABLES, FOREIGN, LONG, Record, World, impatient, lines, numbers, patient, post_lines,
+        record,
+    },
 };
-
-const CUBES: [&str; 5] = [
-    "usage_hour",
-    "usage_day",
-    "usage_month",
-    "usage_year",
-    "usage_small",
-];
 
 /// Takes `ids` in and drops the payloads.
 pub(crate) async fn taken_long_ago(world: &World, ids: std::ops::Range<u32>) {
@@ -54,7 +49,7 @@ async fn stopped_before_the_cubes(world: &World, records: &[Record]) {
 
 async fn cubes(world: &World) -> Vec<String> {
     let mut sums = Vec::new();
-    for cube in CUBES {
+    for cube in CUBE_TABLES {
         let sql = format!("SELECT sum(records), sum(bytes_up) FROM {cube} FORMAT TSV");
         sums.push(world.ask(&sql).await.trim().to_owned());
     }
@@ -65,7 +60,7 @@ async fn cubes(world: &World) -> Vec<String> {
 async fn a_correction_that_was_left_behind_is_outlasted() {
     let world = World::new().await;
     taken_long_ago(&world, 0..50).await;
-    for cube in &CUBES[1..] {
+    for cube in &CUBE_TABLES[1..] {
         world.ask(&format!("TRUNCATE TABLE {cube}")).await;
     }
     world

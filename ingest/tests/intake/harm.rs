@@ -7,8 +7,8 @@ use ingest::pipeline::{Intake, NoFault, Settings, Standing};
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use crate::world::{
-    FOREIGN, LONG, Record, SHORT, Totals, World, impatient, lines, numbers, patient, post_lines,
-    record,
+    CUBE_TABLES, FOREIGN, LONG, Record, SHORT, Totals, World, impatient, lines, numbers, patient,
+    post_lines, record,
 };
 
 /// What can be wrong with one of the tables.
@@ -29,14 +29,6 @@ enum Harm {
     /// Usage of one customer is another's in a cube, and the totals agree.
     OtherCustomer(&'static str),
 }
-
-const CUBES: [&str; 5] = [
-    "usage_hour",
-    "usage_day",
-    "usage_month",
-    "usage_year",
-    "usage_small",
-];
 
 impl Harm {
     async fn strike(self, world: &World) {
@@ -85,7 +77,7 @@ impl Harm {
 }
 
 fn harm() -> impl Strategy<Value = Harm> {
-    let cube = proptest::sample::select(&CUBES[..]);
+    let cube = proptest::sample::select(&CUBE_TABLES[..]);
     prop_oneof![
         Just(Harm::NoRecords),
         Just(Harm::FewerRecords),

@@ -12,7 +12,7 @@ use service::Session;
 use crate::{
     connection::{Asked, Listing, Wanted},
     customer::Customer,
-    inventory::{Fetched, Item, Related},
+    inventory::{Fetched, Item, Record, Related},
     sim::Sim,
     usage::{self, Usage},
     written::{Selected, Step, Written, columns, id, list as listed, object, within},
@@ -102,9 +102,11 @@ impl From<device::Device> for Device {
         let item = Item {
             id: device.id,
             customer: device.customer,
-            simulated: device.simulated,
-            created_at: device.created_at.into(),
-            updated_at: device.updated_at.into(),
+            record: Record {
+                simulated: device.simulated,
+                created_at: device.created_at.into(),
+                updated_at: device.updated_at.into(),
+            },
             fetched: Fetched::default(),
         };
         Self { device, item }

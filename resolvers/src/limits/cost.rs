@@ -1,21 +1,18 @@
 //! Estimates how many values an answer may hold: each field counts one, and what lies below a list counts as often as
 //! the list may have rows ([`super::size`]).
 
-use std::collections::HashMap;
-
 use async_graphql::parser::types::OperationType;
 use async_graphql::{
-    Name, Positioned, Value as ConstValue, Variables,
-    parser::types::{Field, FragmentDefinition, OperationDefinition, Selection, SelectionSet},
+    Name, Value as ConstValue, Variables,
+    parser::types::{Field, OperationDefinition, Selection, SelectionSet},
 };
 use domain::paging::DEFAULT_PAGE;
 
 use super::size::{Shapes, Size};
+use crate::operation::Fragments;
 
 /// Rows of a cube answer when no limit is given.
 const DEFAULT_USAGE_ROWS: u64 = 1_000;
-
-type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
 /// The estimate; saturates instead of overflowing. Fragments are known not to contain themselves.
 pub(super) fn estimate(

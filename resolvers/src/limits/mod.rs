@@ -7,16 +7,14 @@ mod cost;
 mod size;
 mod token;
 
-use std::collections::HashMap;
-
 use async_graphql::{
-    Name, Positioned, Variables,
-    parser::types::{
-        ExecutableDocument, FragmentDefinition, OperationDefinition, Selection, SelectionSet,
-    },
+    Name, Variables,
+    parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet},
 };
 use domain::{Error, Result};
 use serde::{Deserialize, Serialize};
+
+use crate::operation::Fragments;
 
 /// Limits of one GraphQL document. The defaults fit the console and `GraphiQL`'s introspection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,7 +151,7 @@ struct Totals {
 
 struct Walk<'a> {
     limits: &'a Limits,
-    fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
+    fragments: &'a Fragments,
     path: Vec<&'a Name>,
     totals: Totals,
 }

@@ -10,7 +10,7 @@ use crate::{
     connection::{Asked, Listing, Wanted},
     customer::Customer,
     device::Device,
-    inventory::{Fetched, Item, Related},
+    inventory::{Fetched, Item, Record, Related},
     usage::{self, Usage},
     written::{Selected, Step, Written, columns, id, object, within},
 };
@@ -92,9 +92,11 @@ impl From<sim::Sim> for Sim {
         let item = Item {
             id: sim.id,
             customer: sim.customer,
-            simulated: sim.simulated,
-            created_at: sim.created_at.into(),
-            updated_at: sim.updated_at.into(),
+            record: Record {
+                simulated: sim.simulated,
+                created_at: sim.created_at.into(),
+                updated_at: sim.updated_at.into(),
+            },
             fetched: Fetched::default(),
         };
         Self { sim, item }

@@ -13,9 +13,11 @@ async fn a_server_whose_postgres_ends_says_so_and_ends_and_the_next_start_has_ev
     let mut server = program.serve(&[]).await;
     fleet(&program, "alpha");
     let token = program.token("alpha", "ingest");
+    // One record: an hour later, one with the same id would be another.
+    let records = [record("1", 5)];
     let deliver = |url: &str| {
         let request = client().post(format!("{url}/api/v1/ingest/cdrs"));
-        answer(request.bearer_auth(&token).json(&[record("1", 5)]))
+        answer(request.bearer_auth(&token).json(&records))
     };
     assert_eq!(deliver(&server.url).await.0, 200);
     let pid = program.engines_data().join("postgres/postmaster.pid");
@@ -34,7 +36,8 @@ async fn a_server_whose_postgres_ends_says_so_and_ends_and_the_next_start_has_ev
     );
     let server = program.serve(&[]).await;
     let (status, _, reply) = deliver(&server.url).await;
-    assert_eq!((status.as_u16(), &reply["duplicate"]), (200, &1.into()));
+    let found = (status.as_u16(), &reply["duplicate"]);
+    assert_eq!(found, (200, &1.into()), "{reply}");
 }
 
 #[test]

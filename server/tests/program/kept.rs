@@ -176,7 +176,7 @@ async fn usage_that_is_acknowledged_or_repaired_is_in_the_next_answer() {
         let found = records(&server, &admin, "before").await;
         assert_eq!(found, json!(n.to_string()));
     }
-    program.on_cubes("TRUNCATE TABLE usage_year").await;
+    program.on_cubes("TRUNCATE TABLE usage_small").await;
     // What the cubes lost without a word is missed by who was told before as little as by who was not.
     assert_eq!(records(&server, &admin, "before").await, json!("5"));
     assert_eq!(records(&server, &admin, "after").await, json!("0"));

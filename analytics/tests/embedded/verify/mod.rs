@@ -411,6 +411,48 @@ async fn the_year_knows_the_newest_receipt_again_after_a_correction() {
 }
 
 #[tokio::test]
+async fn each_customer_is_told_of_its_own_newest_receipt() {
+    let world = world().await;
+    // Another one, and nobody, whose records came earlier.
+    let (other, earlier) = (CustomerId::new(Uuid::from_u128(8)), month(3));
+    let of_others: Vec<CdrRow> = [Some(other), None]
+        .into_iter()
+        .zip(10_000..)
+        .map(|(customer, n)| CdrRow {
+            customer,
+            ..record(world.tenant, batch(), n, earlier)
+        })
+        .collect();
+    world.db.run(&insert(&of_others)).await;
+    world.agrees().await;
+    let customers = world.rows.iter().take(1).chain(&of_others);
+    for customer in customers.map(|row| row.customer) {
+        let customer = customer.map_or(Uuid::nil(), CustomerId::uuid);
+        for (cube, rows) in [
+            (Cube::Full(Level::Year), "usage_year UPDATE"),
+            (Cube::Small(Level::Year), "usage_small UPDATE"),
+        ] {
+            let grain = if cube == Cube::Small(Level::Year) {
+                " AND grain = 'year'"
+            } else {
+                ""
+            };
+            let sql = format!(
+                "ALTER TABLE {rows} received_at = received_at - 1000 WHERE customer = '{customer}'{grain} SETTINGS mutations_sync = 1"
+            );
+            world.db.run(&sql).await;
+            let seen = world.compare().await.differences;
+            assert!(
+                seen.iter().any(|d| d.receipt && d.cube == cube),
+                "{sql}: {seen:?}"
+            );
+            assert!(world.correct(cube).await.cells > 0, "{sql}");
+            world.agrees().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_correction_that_comes_late_enters_nothing() {
     let world = world().await;
     world.db.run("TRUNCATE TABLE usage_day").await;

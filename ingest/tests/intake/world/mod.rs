@@ -50,6 +50,15 @@ const ALPHA_FLEET: &str = "iccid,state,customer,device,valid_from\n\
     8988303000000000003,ACTIVE,dyer,meter-4,2026-03-10T12:00:00Z\n";
 const BETA_FLEET: &str = "iccid,state\n8988303000000000009,ACTIVE\n";
 
+/// The tables that cubes are in.
+pub(crate) const CUBE_TABLES: [&str; 5] = [
+    "usage_hour",
+    "usage_day",
+    "usage_month",
+    "usage_year",
+    "usage_small",
+];
+
 const CUBES: [&str; 8] = [
     "usage_hour",
     "usage_day",

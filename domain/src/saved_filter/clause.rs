@@ -1,9 +1,11 @@
-//! Conditions as callers ask them: a condition of a row, or all that is saved under an id.
+//! What callers' filters are made of: a condition of a row, or all that is saved under an id.
 //!
 //! Only a [`Filter`] of conditions becomes a statement, and only such a one is saved: what is named is looked up before, in the
 //! snapshot that answers, and no saved filter leads to another.
 
 use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
 
 use super::{InventoryFilter, SavedFilter, SavedFilterError};
 use crate::{
@@ -11,16 +13,18 @@ use crate::{
     sim::filter::SimCondition,
 };
 
-/// A condition, or the name of a saved filter.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Asked<C> {
-    /// A condition.
-    Is(C),
+/// A condition, or the name of a saved filter. As JSON it is spelt as in the contract, too: `{"saved": "fil_…"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Clause<C> {
     /// What is saved under this id.
     Saved(SavedFilterId),
+    /// A condition.
+    #[serde(untagged)]
+    Is(C),
 }
 
-impl<C> From<C> for Asked<C> {
+impl<C> From<C> for Clause<C> {
     fn from(condition: C) -> Self {
         Self::Is(condition)
     }
@@ -56,13 +60,13 @@ impl Saved for DeviceCondition {
 /// # Errors
 /// `FORBIDDEN` when saved filters are named and closed to the caller, `NOT_FOUND` for one that is not there, `INVALID_INPUT` for
 /// one of the other kind, `LIMIT_EXCEEDED` when there are more than [`crate::filter::MAX_CONDITIONS`] in all.
-pub async fn resolve<C: Saved>(cx: &ReadCx, filter: &Filter<Asked<C>>) -> Result<Filter<C>> {
+pub async fn resolve<C: Saved>(cx: &ReadCx, filter: &Filter<Clause<C>>) -> Result<Filter<C>> {
     let named: BTreeSet<SavedFilterId> = filter
         .conditions()
         .into_iter()
-        .filter_map(|asked| match asked {
-            Asked::Is(_) => None,
-            Asked::Saved(id) => Some(*id),
+        .filter_map(|clause| match clause {
+            Clause::Is(_) => None,
+            Clause::Saved(id) => Some(*id),
         })
         .collect();
     if named.is_empty() {
@@ -70,9 +74,9 @@ pub async fn resolve<C: Saved>(cx: &ReadCx, filter: &Filter<Asked<C>>) -> Result
     }
     let ids: Vec<SavedFilterId> = named.into_iter().collect();
     let found = list::by_ids::<SavedFilter, _>(cx, &ids).await?;
-    let look_up = |asked: &Asked<C>| match asked {
-        Asked::Is(condition) => Ok(Filter::Is(condition.clone())),
-        Asked::Saved(id) => {
+    let look_up = |clause: &Clause<C>| match clause {
+        Clause::Is(condition) => Ok(Filter::Is(condition.clone())),
+        Clause::Saved(id) => {
             let saved = found.get(id).ok_or(SavedFilterError::NotFound)?;
             let filter = C::of(&saved.filter);
             Ok(filter
@@ -91,9 +95,9 @@ pub async fn resolve<C: Saved>(cx: &ReadCx, filter: &Filter<Asked<C>>) -> Result
 ///
 /// # Errors
 /// `INVALID_INPUT` when it does.
-pub fn plain<C: Clone>(filter: &Filter<Asked<C>>) -> Result<Filter<C>> {
-    filter.replace(&|asked| match asked {
-        Asked::Is(condition) => Ok(Filter::Is(condition.clone())),
-        Asked::Saved(_) => Err(SavedFilterError::Nested.into()),
+pub fn plain<C: Clone>(filter: &Filter<Clause<C>>) -> Result<Filter<C>> {
+    filter.replace(&|clause| match clause {
+        Clause::Is(condition) => Ok(Filter::Is(condition.clone())),
+        Clause::Saved(_) => Err(SavedFilterError::Nested.into()),
     })
 }
