@@ -90,7 +90,7 @@ pub trait List: Sized + Send + Sync + 'static {
     /// The filter with conditions in the place of names.
     ///
     /// # Errors
-    /// Those of looking the names up.
+    /// Those of looking the names up, which name the field `filter`.
     fn resolve(
         cx: &ReadCx,
         filter: &Filter<Self::Clause>,
@@ -132,7 +132,8 @@ macro_rules! lists {
                 cx: &crate::ReadCx,
                 filter: &crate::filter::Filter<$clause>,
             ) -> crate::Result<crate::filter::Filter<$condition>> {
-                $resolve(cx, filter).await
+                let resolved = $resolve(cx, filter).await;
+                resolved.map_err(|error| error.at("filter"))
             }
 
             async fn page(
@@ -228,6 +229,41 @@ pub(crate) async fn count<T: Listed>(cx: &ReadCx, filter: &Filter<T::Condition>)
     counted.vary();
     let (count,): (i64,) = cx.select_one(counted).await?.unwrap_or_default();
     u64::try_from(count).map_err(Error::internal)
+}
+
+/// The ids of all that match, in no order. The first column of a row is its id.
+///
+/// # Errors
+/// `FORBIDDEN` when they are closed to the caller, `LIMIT_EXCEEDED` when there are more than `limit`.
+pub(crate) async fn ids<T: Listed, I: Id>(
+    cx: &ReadCx,
+    filter: &Filter<T::Condition>,
+    limit: usize,
+) -> Result<Vec<I>> {
+    let matching = filtered::<T>(cx, filter)?.wrapped("SELECT id FROM (", ") AS list (id)");
+    let ids = at_most(cx, matching, limit)
+        .await?
+        .ok_or_else(|| too_many::<T>("match the filter", limit).suggest("narrow the filter"))?;
+    Ok(ids.into_iter().map(|(id,)| I::new(id)).collect())
+}
+
+/// All rows of a statement, or none if there are more than `limit`.
+pub(crate) async fn at_most<R: Decode>(
+    cx: &ReadCx,
+    mut sql: Sql,
+    limit: usize,
+) -> Result<Option<Vec<R>>> {
+    sql.push(&format!(" LIMIT {}", limit.saturating_add(1)));
+    // As with counts, one plan does not fit all tenants.
+    sql.vary();
+    let rows = cx.select(sql).await?;
+    Ok((rows.len() <= limit).then_some(rows))
+}
+
+/// More rows than are read at once: how many there are was not counted.
+pub(crate) fn too_many<T: Listed>(which: &str, limit: usize) -> Error {
+    let text = format!("more than {limit} {}s {which}", T::WHAT);
+    Error::limit(text, limit as u64, limit as u64 + 1)
 }
 
 /// What is asked of a list.

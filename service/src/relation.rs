@@ -72,10 +72,8 @@ pub trait InventoryId: Copy + Eq + Hash + Send + Sync + 'static {
 }
 
 /// A question about a list of SIMs or devices, as a caller asks it.
-pub type Asked<I> = Question<
-    <<I as InventoryId>::Row as List>::Clause,
-    <<I as InventoryId>::Row as List>::Field,
->;
+pub type Asked<I> =
+    Question<<<I as InventoryId>::Row as List>::Clause, <<I as InventoryId>::Row as List>::Field>;
 
 /// The same question without names that are to be looked up.
 pub type Resolved<I> = Question<

@@ -54,8 +54,7 @@ impl Saved for DeviceCondition {
     }
 }
 
-/// The filter with what is saved in the place of its name: one statement, and none where nothing is named. The errors name the
-/// field `filter`.
+/// The filter with what is saved in the place of its name: one statement, and none where nothing is named.
 ///
 /// # Errors
 /// `FORBIDDEN` when saved filters are named and closed to the caller, `NOT_FOUND` for one that is not there, `INVALID_INPUT` for
@@ -84,11 +83,9 @@ pub async fn resolve<C: Saved>(cx: &ReadCx, filter: &Filter<Clause<C>>) -> Resul
                 .clone())
         }
     };
-    let resolved = filter.replace(&look_up).and_then(|filter| {
-        filter.check_size()?;
-        Ok(filter)
-    });
-    resolved.map_err(|error| error.at("filter"))
+    let resolved = filter.replace(&look_up)?;
+    resolved.check_size()?;
+    Ok(resolved)
 }
 
 /// The filter, which may not name a saved one.

@@ -10,9 +10,9 @@ use crate::{
     filter::Filter,
     group::Key,
     id::CustomerId,
-    list,
+    list::{self, List},
     row::{Columns, Decode},
-    saved_filter::{self, Clause},
+    saved_filter::Clause,
     sql::{Sql, Visible, push_segments},
 };
 
@@ -70,7 +70,7 @@ pub struct SimCounts {
 ///
 /// # Errors
 /// `FORBIDDEN` when SIMs, or customers that are grouped by, are closed to the caller; `LIMIT_EXCEEDED` for too many groupings,
-/// `INVALID_INPUT` for one that comes twice; those of [`saved_filter::resolve`].
+/// `INVALID_INPUT` for one that comes twice; those of [`List::resolve`].
 pub async fn counts(
     cx: &ReadCx,
     groupings: &[SimGrouping],
@@ -80,7 +80,7 @@ pub async fn counts(
     if groupings.contains(&SimGrouping::Dimension(SimDimension::Customer)) {
         cx.scope().require(Permission::CustomersRead)?;
     }
-    let filter = saved_filter::resolve(cx, filter).await?;
+    let filter = Sim::resolve(cx, filter).await?;
     if groupings.is_empty() {
         return Ok(SimCounts {
             groups: Vec::new(),

@@ -21,10 +21,11 @@ pub use model::{Sim, SimBy, SimState};
 
 use crate::{
     Permission, ReadCx, Result, WriteCx,
+    filter::Filter,
     id::{CustomerId, DeviceId, SimId},
     identifier::Iccid,
     label::{self, Label, Labelled},
-    list::{self, Listing, Question},
+    list::{self, List as _, Listing, Question},
     saved_filter::{self, Clause},
 };
 
@@ -70,9 +71,23 @@ pub async fn by_customers(
     customers: &[CustomerId],
     question: &Question<Clause<SimCondition>, SimOrderField>,
 ) -> Result<HashMap<CustomerId, Result<Listing<Sim>>>> {
-    let filter = saved_filter::resolve(cx, &question.filter).await?;
+    let filter = Sim::resolve(cx, &question.filter).await?;
     let question = question.with(filter);
     list::by_parents(cx, "sim.customer_id", customers, &question).await
+}
+
+/// The ids of all visible SIMs that match, in no order.
+///
+/// # Errors
+/// `FORBIDDEN` when SIMs are closed to the caller, `LIMIT_EXCEEDED` when more than `limit` match, those of
+/// [`saved_filter::resolve`].
+pub async fn matching(
+    cx: &ReadCx,
+    filter: &Filter<Clause<SimCondition>>,
+    limit: usize,
+) -> Result<Vec<SimId>> {
+    let filter = saved_filter::resolve(cx, filter).await?;
+    list::ids::<Sim, _>(cx, &filter, limit).await
 }
 
 /// The labels of the SIMs of a page, by key, to be asked for together with it. `None` where finding its rows twice costs more

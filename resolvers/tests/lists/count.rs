@@ -226,7 +226,8 @@ async fn a_thousand_groups_are_shown_and_the_rest_is_said_to_be_there_in_the_sam
         assert_eq!(counts["truncated"], json!(rows < total));
         taken.push(statements);
     }
-    assert_eq!(taken, [4, 4], "opening, counts, customers");
+    // Opening is two. The customer is known the second time.
+    assert_eq!(taken, [4, 3], "opening, counts, customers");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod condition;
 mod count;
 mod edge;
 mod filter;
+mod matching;
 mod page;
 mod saved;
 #[path = "../world/mod.rs"]
