@@ -13,10 +13,6 @@ use crate::{
 /// An object with a global id.
 #[derive(Interface)]
 #[graphql(field(name = "id", ty = "ID", desc = "Global id; its prefix names the kind."))]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each `node` of a document"
-)]
 pub(crate) enum Node {
     /// A customer.
     Customer(Customer),
