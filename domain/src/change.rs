@@ -8,7 +8,7 @@ use crate::{
     audit::entry::Entry,
     fleet::Report,
     grant::model::GrantTarget,
-    id::{CustomerId, GrantId, LabelId, TenantId},
+    id::{CustomerId, GrantId, LabelId, SavedFilterId, TenantId},
     scope::visibility::Visibility,
 };
 
@@ -92,6 +92,27 @@ pub enum Change {
         /// The grant that is gone.
         grant: GrantId,
     },
+    /// A filter is saved.
+    SavedFilterCreated {
+        /// The saved filter.
+        saved: SavedFilterId,
+        /// Its name.
+        name: String,
+    },
+    /// A saved filter is another one.
+    SavedFilterUpdated {
+        /// The saved filter.
+        saved: SavedFilterId,
+        /// What changed.
+        fields: Vec<&'static str>,
+    },
+    /// A filter is not saved any more.
+    SavedFilterDeleted {
+        /// The saved filter that is gone.
+        saved: SavedFilterId,
+        /// Its name.
+        name: String,
+    },
     /// A fleet file, or a part of one, was taken in.
     FleetImported(Report),
 }
@@ -102,6 +123,7 @@ impl Change {
         match self {
             Self::CustomerCreated { customer, .. } => json!(customer.uuid()),
             Self::LabelDefined { label, .. } => json!(label.uuid()),
+            Self::SavedFilterCreated { saved, .. } => json!(saved.uuid()),
             Self::FleetImported(report) => json!(report),
             _ => Value::Null,
         }
@@ -164,6 +186,21 @@ impl Change {
                 )
             }
             Self::SegmentRevoked { grant } => ("segment.revoke", grant.to_string(), json!({})),
+            Self::SavedFilterCreated { saved, name } => (
+                "saved_filter.create",
+                saved.to_string(),
+                json!({ "name": name }),
+            ),
+            Self::SavedFilterUpdated { saved, fields } => (
+                "saved_filter.update",
+                saved.to_string(),
+                json!({ "fields": fields }),
+            ),
+            Self::SavedFilterDeleted { saved, name } => (
+                "saved_filter.delete",
+                saved.to_string(),
+                json!({ "name": name }),
+            ),
             Self::FleetImported(report) => (
                 "fleet.import",
                 "fleet".to_owned(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use sea_orm::{ColumnTrait as _, ColumnType, EntityTrait, IdenStatic as _, Iterable as _};
 
-use crate::{Db, SystemClock, audit, customer, grant, label, tenant};
+use crate::{Db, SystemClock, audit, customer, grant, label, saved_filter, tenant};
 
 /// Name, type, whether it may be null, and whether it is part of the primary key.
 type Column = (String, String, bool, bool);
@@ -46,6 +46,7 @@ async fn every_entity_is_its_table() {
         drawn::<customer::entity::Entity>(),
         drawn::<grant::entity::Entity>(),
         drawn::<label::entity::Entity>(),
+        drawn::<saved_filter::entity::Entity>(),
         drawn::<tenant::entity::Entity>(),
     ] {
         let migrated: Vec<Column> = cx

@@ -3,10 +3,16 @@
 //! A condition is either met or not. Where a column is null, a comparison with it is not met and its negation is, so that
 //! `not` is always the rest.
 
-use crate::sql::Sql;
+use serde::{Deserialize, Serialize};
 
-/// Which rows: a tree over the conditions `C`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+use crate::{Error, Result, sql::Sql};
+
+/// Most conditions of one filter, those that it takes from saved ones included.
+pub const MAX_CONDITIONS: usize = 100;
+
+/// Which rows: a tree over the conditions `C`. As JSON it is spelt as in the contract: `{"and": [{"states": ["ACTIVE"]}]}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Filter<C> {
     /// All of these; of none, every row.
     And(Vec<Self>),
@@ -15,7 +21,90 @@ pub enum Filter<C> {
     /// The rows that this one leaves out.
     Not(Box<Self>),
     /// One condition.
+    #[serde(untagged)]
     Is(C),
+}
+
+impl<C> Filter<C> {
+    /// # Errors
+    /// `LIMIT_EXCEEDED` for more than [`MAX_CONDITIONS`].
+    pub fn check_size(&self) -> Result<()> {
+        let conditions = self.size();
+        if conditions <= MAX_CONDITIONS {
+            return Ok(());
+        }
+        let text =
+            format!("a filter has at most {MAX_CONDITIONS} conditions, and, or and not counted");
+        Err(Error::limit(text, MAX_CONDITIONS as u64, conditions as u64))
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::And(parts) | Self::Or(parts) => 1 + parts.iter().map(Self::size).sum::<usize>(),
+            Self::Not(part) => 1 + part.size(),
+            Self::Is(_) => 1,
+        }
+    }
+
+    /// Its conditions, in order.
+    pub(crate) fn conditions(&self) -> Vec<&C> {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::conditions).collect(),
+            Self::Not(part) => part.conditions(),
+            Self::Is(condition) => vec![condition],
+        }
+    }
+
+    /// The filter with another one in the place of each condition.
+    ///
+    /// # Errors
+    /// Those of `replace`.
+    pub fn replace<D>(&self, replace: &impl Fn(&C) -> Result<Filter<D>>) -> Result<Filter<D>> {
+        let all = |parts: &[Self]| -> Result<Vec<Filter<D>>> {
+            parts.iter().map(|part| part.replace(replace)).collect()
+        };
+        Ok(match self {
+            Self::And(parts) => Filter::And(all(parts)?),
+            Self::Or(parts) => Filter::Or(all(parts)?),
+            Self::Not(part) => Filter::Not(Box::new(part.replace(replace)?)),
+            Self::Is(condition) => replace(condition)?,
+        })
+    }
+
+    /// The same filter without operators that change nothing: an `and` in an `and`, an `or` in an `or`, and either around one part.
+    #[must_use]
+    pub fn simplified(self) -> Self {
+        let all = |parts: Vec<Self>| parts.into_iter().map(Self::simplified);
+        match self {
+            Self::And(parts) => {
+                let flat = all(parts).flat_map(|part| match part {
+                    Self::And(parts) => parts,
+                    part => vec![part],
+                });
+                only(flat.collect()).unwrap_or_else(Self::And)
+            }
+            Self::Or(parts) => {
+                let flat = all(parts).flat_map(|part| match part {
+                    Self::Or(parts) => parts,
+                    part => vec![part],
+                });
+                only(flat.collect()).unwrap_or_else(Self::Or)
+            }
+            Self::Not(part) => Self::Not(Box::new(part.simplified())),
+            Self::Is(_) => self,
+        }
+    }
+}
+
+/// The only one, or all of them again.
+fn only<T>(mut parts: Vec<T>) -> Result<T, Vec<T>> {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => Ok(only),
+        last => {
+            parts.extend(last);
+            Err(parts)
+        }
+    }
 }
 
 impl<C> Default for Filter<C> {
@@ -101,6 +190,41 @@ mod tests {
             Filter::Not(Box::new(all())),
         ] {
             assert!(!is_fixed(shape.clone()), "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn what_changes_nothing_is_left_out() {
+        type F = Filter<&'static str>;
+        let is = |text| F::Is(text);
+        let not = |part| F::Not(Box::new(part));
+        for (given, expected) in [
+            (F::And(vec![]), F::And(vec![])),
+            (F::Or(vec![]), F::Or(vec![])),
+            (F::And(vec![F::And(vec![F::Or(vec![is("a")])])]), is("a")),
+            (
+                F::And(vec![
+                    F::And(vec![is("a"), is("b")]),
+                    is("c"),
+                    F::And(vec![]),
+                ]),
+                F::And(vec![is("a"), is("b"), is("c")]),
+            ),
+            (
+                F::And(vec![F::Or(vec![
+                    F::Or(vec![]),
+                    F::Or(vec![is("a"), is("b")]),
+                ])]),
+                F::Or(vec![is("a"), is("b")]),
+            ),
+            (not(F::And(vec![not(is("a"))])), not(not(is("a")))),
+            (
+                F::Or(vec![F::And(vec![]), is("a")]),
+                F::Or(vec![F::And(vec![]), is("a")]),
+            ),
+        ] {
+            assert_eq!(given.clone().simplified(), expected, "{given:?}");
+            assert_eq!(expected.clone().simplified(), expected);
         }
     }
 

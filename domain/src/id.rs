@@ -3,6 +3,7 @@
 
 use std::{fmt, hash::Hash, str::FromStr};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use tokio_postgres::types::{FromSql, Type, accepts};
 use uuid::Uuid;
 
@@ -61,6 +62,18 @@ macro_rules! ids {
             }
         }
 
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
+
         impl FromStr for $name {
             type Err = Error;
 
@@ -84,6 +97,8 @@ ids! {
     GrantId = "grt", "grant";
     /// A label definition.
     LabelId = "lab", "label";
+    /// A saved filter.
+    SavedFilterId = "fil", "saved filter";
     /// A SIM.
     SimId = "sim", "SIM";
     /// A tenant.
@@ -112,5 +127,14 @@ mod tests {
                 .is_err()
         );
         assert!("sim_\0".parse::<SimId>().is_err());
+    }
+
+    #[test]
+    fn an_id_is_written_as_it_is_printed() {
+        let id = SimId::new(Uuid::from_u128(7));
+        let text = serde_json::to_string(&id).expect("JSON");
+        assert_eq!(text, format!("\"{id}\""));
+        assert_eq!(serde_json::from_str::<SimId>(&text).ok(), Some(id));
+        assert!(serde_json::from_str::<DeviceId>(&text).is_err());
     }
 }

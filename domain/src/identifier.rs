@@ -3,6 +3,8 @@
 
 use std::{borrow::Cow, fmt};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Error, Result};
 
 /// Shows the first `keep` characters and masks the rest.
@@ -37,7 +39,8 @@ fn luhn(body: &str) -> u8 {
 ///
 /// Vendors send it with or without its Luhn check digit, so a 19-digit text may be a complete ICCID or a
 /// 20-digit one without its last digit. Matching therefore goes by [`Iccid::keys`].
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Iccid(String);
 
 impl Iccid {
@@ -100,6 +103,20 @@ impl Iccid {
             return Err(Error::invalid("an ICCID body has 18 or 19 digits"));
         }
         Self::parse(&format!("{body}{}", char::from(luhn(body))))
+    }
+}
+
+impl TryFrom<String> for Iccid {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Iccid> for String {
+    fn from(iccid: Iccid) -> Self {
+        iccid.0
     }
 }
 

@@ -80,10 +80,21 @@ pub(crate) trait Listed: List + Decode {
 
 /// What callers can list.
 pub trait List: Sized + Send + Sync + 'static {
+    /// What a caller's filter is made of: conditions, and names that stand for some.
+    type Clause: Hash + Send + Sync;
     /// What rows can be asked for.
     type Condition: Hash + Send + Sync;
     /// What rows can be sorted by.
     type Field: Copy + Hash + Default + Send + Sync;
+
+    /// The filter with conditions in the place of names.
+    ///
+    /// # Errors
+    /// Those of looking the names up, which name the field `filter`.
+    fn resolve(
+        cx: &ReadCx,
+        filter: &Filter<Self::Clause>,
+    ) -> impl Future<Output = Result<Filter<Self::Condition>>> + Send;
 
     /// One page.
     ///
@@ -109,9 +120,21 @@ pub trait List: Sized + Send + Sync + 'static {
 /// Opens a [`Listed`] row to other crates.
 macro_rules! lists {
     ($row:ty, by $condition:ty, sorted by $field:ty) => {
+        crate::list::lists!($row, by $condition, sorted by $field, asked by $condition as crate::list::as_is);
+    };
+    ($row:ty, by $condition:ty, sorted by $field:ty, asked by $clause:ty as $resolve:path) => {
         impl crate::list::List for $row {
+            type Clause = $clause;
             type Condition = $condition;
             type Field = $field;
+
+            async fn resolve(
+                cx: &crate::ReadCx,
+                filter: &crate::filter::Filter<$clause>,
+            ) -> crate::Result<crate::filter::Filter<$condition>> {
+                let resolved = $resolve(cx, filter).await;
+                resolved.map_err(|error| error.at("filter"))
+            }
 
             async fn page(
                 cx: &crate::ReadCx,
@@ -133,7 +156,16 @@ macro_rules! lists {
 }
 pub(crate) use lists;
 
-fn filtered<T: Listed>(cx: &ReadCx, filter: &Filter<T::Condition>) -> Result<Sql> {
+/// A filter whose clauses are conditions.
+pub(crate) async fn as_is<C: Clone>(_: &ReadCx, filter: &Filter<C>) -> Result<Filter<C>> {
+    Ok(filter.clone())
+}
+
+/// The visible rows that match.
+///
+/// # Errors
+/// `FORBIDDEN` when they are closed to the caller.
+pub(crate) fn filtered<T: Listed>(cx: &ReadCx, filter: &Filter<T::Condition>) -> Result<Sql> {
     let mut sql = T::scoped(cx)?;
     sql.push(" AND ");
     filter::push(&mut sql, filter, &T::push_condition);
@@ -199,6 +231,41 @@ pub(crate) async fn count<T: Listed>(cx: &ReadCx, filter: &Filter<T::Condition>)
     u64::try_from(count).map_err(Error::internal)
 }
 
+/// The ids of all that match, in no order. The first column of a row is its id.
+///
+/// # Errors
+/// `FORBIDDEN` when they are closed to the caller, `LIMIT_EXCEEDED` when there are more than `limit`.
+pub(crate) async fn ids<T: Listed, I: Id>(
+    cx: &ReadCx,
+    filter: &Filter<T::Condition>,
+    limit: usize,
+) -> Result<Vec<I>> {
+    let matching = filtered::<T>(cx, filter)?.wrapped("SELECT id FROM (", ") AS list (id)");
+    let ids = at_most(cx, matching, limit)
+        .await?
+        .ok_or_else(|| too_many::<T>("match the filter", limit).suggest("narrow the filter"))?;
+    Ok(ids.into_iter().map(|(id,)| I::new(id)).collect())
+}
+
+/// All rows of a statement, or none if there are more than `limit`.
+pub(crate) async fn at_most<R: Decode>(
+    cx: &ReadCx,
+    mut sql: Sql,
+    limit: usize,
+) -> Result<Option<Vec<R>>> {
+    sql.push(&format!(" LIMIT {}", limit.saturating_add(1)));
+    // As with counts, one plan does not fit all tenants.
+    sql.vary();
+    let rows = cx.select(sql).await?;
+    Ok((rows.len() <= limit).then_some(rows))
+}
+
+/// More rows than are read at once: how many there are was not counted.
+pub(crate) fn too_many<T: Listed>(which: &str, limit: usize) -> Error {
+    let text = format!("more than {limit} {}s {which}", T::WHAT);
+    Error::limit(text, limit as u64, limit as u64 + 1)
+}
+
 /// What is asked of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question<C, F> {
@@ -210,6 +277,19 @@ pub struct Question<C, F> {
     pub page: PageRequest,
     /// Whether all of them are counted.
     pub with_total: bool,
+}
+
+impl<C, F: Copy> Question<C, F> {
+    /// The same question with another filter.
+    #[must_use]
+    pub fn with<D>(&self, filter: Filter<D>) -> Question<D, F> {
+        Question {
+            filter,
+            order: self.order,
+            page: self.page.clone(),
+            with_total: self.with_total,
+        }
+    }
 }
 
 /// One page of a list, and how long the list is.

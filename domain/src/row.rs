@@ -45,6 +45,11 @@ impl<'a> Columns<'a> {
         word(self.get()?)
     }
 
+    /// The next column, as a word of a closed set unless it is null.
+    pub(crate) fn word_or_none<W: FromStr>(&mut self) -> Result<Option<W>> {
+        self.get::<Option<&str>>()?.map(word).transpose()
+    }
+
     /// The next column, as words of a closed set.
     pub(crate) fn words<W: FromStr>(&mut self) -> Result<Vec<W>> {
         let texts: Vec<&str> = self.get()?;

@@ -30,6 +30,7 @@ pub(crate) enum Subject {
     /// Who had what when.
     Assignment,
     Label,
+    SavedFilter,
     /// The cubes.
     Usage,
 }
@@ -96,6 +97,7 @@ impl Reads {
             b"device" => Self::one(Subject::Device),
             b"sim_customer" | b"sim_device" | b"device_customer" => Self::one(Subject::Assignment),
             b"label_definition" | b"sim_label" | b"device_label" => Self::one(Subject::Label),
+            b"saved_filter" => Self::one(Subject::SavedFilter),
             b"intake_batch_tenant" | b"intake_correction" => Self::one(Subject::Usage),
             // Their changes raise no version.
             b"app_user" | b"audit" | b"idempotency" | b"intake_accounting" | b"intake_identity"

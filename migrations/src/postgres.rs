@@ -226,6 +226,7 @@ const SCRIPTS: &[Script] = &[
     script!("0012_access_version"),
     script!("0013_version"),
     script!("0014_label_cover"),
+    script!("0015_saved_filter"),
 ];
 
 struct Migrator;

@@ -138,10 +138,10 @@ macro_rules! plain {
 }
 pub(crate) use plain;
 
-type Condition<T> = <<T as Listing>::Row as List>::Condition;
+type Clause<T> = <<T as Listing>::Row as List>::Clause;
 type Field<T> = <<T as Listing>::Row as List>::Field;
 /// A question about a list.
-pub(crate) type Asked<T> = Question<Condition<T>, Field<T>>;
+pub(crate) type Asked<T> = Question<Clause<T>, Field<T>>;
 
 /// Relay's page arguments: `first` and `after`, or `last` and `before`.
 pub(crate) type PageArguments = (Option<i32>, Option<String>, Option<i32>, Option<String>);
@@ -178,7 +178,7 @@ pub(crate) fn question<C, F>(
 /// One page of a list, with its total and its rows' relations as far as they are selected.
 pub(crate) async fn paginate<T: Listing>(
     ctx: &Context<'_>,
-    filter: domain::Result<Filter<Condition<T>>>,
+    filter: domain::Result<Filter<Clause<T>>>,
     order: impl Into<Order<Field<T>>>,
     page: PageArguments,
 ) -> async_graphql::Result<Option<Connection<T>>> {

@@ -22,6 +22,7 @@ mod node;
 mod operation;
 mod order;
 mod request;
+mod saved_filter;
 mod sim;
 mod tenant;
 mod turns;
@@ -53,6 +54,7 @@ pub(crate) struct FleetQueries(
     device::DeviceQuery,
     label::LabelDefinitionList,
     network::NetworkList,
+    saved_filter::SavedFilterList,
     sim::SimList,
     sim::SimQuery,
 );
@@ -82,6 +84,7 @@ pub(crate) struct Mutation(
     fleet::FleetMutation,
     grant::GrantMutation,
     label::LabelMutation,
+    saved_filter::SavedFilterMutation,
 );
 
 /// The executable schema.

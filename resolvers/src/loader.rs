@@ -18,6 +18,7 @@ use domain::{
     label::Label,
     list::{Listing, Question},
     network::{self, Network},
+    saved_filter::Clause,
     sim::{self, Sim, SimCondition, SimOrderField, SimState},
 };
 use service::{InventoryId, Session};
@@ -114,9 +115,9 @@ macro_rules! lists {
 
 lists! {
     /// Devices of a customer.
-    DevicesOf(Question<DeviceCondition, DeviceOrderField>) -> Device = device::by_customers;
+    DevicesOf(Question<Clause<DeviceCondition>, DeviceOrderField>) -> Device = device::by_customers;
     /// SIMs of a customer.
-    SimsOf(Question<SimCondition, SimOrderField>) -> Sim = sim::by_customers;
+    SimsOf(Question<Clause<SimCondition>, SimOrderField>) -> Sim = sim::by_customers;
 }
 
 /// A question about one object.

@@ -6,8 +6,8 @@ use service::Found;
 
 use crate::{
     customer::Customer, device::Device, error::IntoGraphql as _, grant::SegmentGrant,
-    ingest::IngestBatch, label::LabelDefinition, network::Network, request::session, sim::Sim,
-    tenant::Tenant,
+    ingest::IngestBatch, label::LabelDefinition, network::Network, request::session,
+    saved_filter::SavedFilter, sim::Sim, tenant::Tenant,
 };
 
 /// An object with a global id.
@@ -24,6 +24,8 @@ pub(crate) enum Node {
     LabelDefinition(LabelDefinition),
     /// A network.
     Network(Network),
+    /// A saved filter.
+    SavedFilter(SavedFilter),
     /// A segment grant.
     SegmentGrant(SegmentGrant),
     /// A SIM.
@@ -41,6 +43,7 @@ impl From<Found> for Node {
             Found::Grant(grant) => Self::SegmentGrant(SegmentGrant(grant)),
             Found::LabelDefinition(definition) => Self::LabelDefinition(definition.into()),
             Found::Network(network) => Self::Network(network.into()),
+            Found::SavedFilter(saved) => Self::SavedFilter(saved.into()),
             Found::Sim(sim) => Self::Sim(sim.into()),
             Found::Tenant(tenant) => Self::Tenant(tenant.into()),
         }

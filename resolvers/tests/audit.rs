@@ -260,6 +260,35 @@ async fn labels_are_told_by_their_keys_and_never_by_their_values() {
 }
 
 #[tokio::test]
+async fn saved_filters_are_told_by_their_names_and_never_by_what_they_hold() {
+    let mut log = Log::new().await;
+    let create = "mutation { createSavedFilter(input: { name: \"Mine\", filter: { sim: { search: \"8944\" } } }) { savedFilter { id } } }";
+    let made = log.run(ADMIN, create, json!({})).await;
+    let saved = made["createSavedFilter"]["savedFilter"]["id"].clone();
+    let detail = json!({ "name": "Mine" });
+    let created = log.line(ADMIN, "saved_filter.create", text(&saved), &detail);
+    assert_eq!(log.news(), [created]);
+    let search = json!({ "sim": { "search": "8945" } });
+    for (mutation, input, action, detail) in [
+        (
+            "updateSavedFilter",
+            json!({ "savedFilterId": saved, "name": "Ours", "filter": search }),
+            "saved_filter.update",
+            json!({ "fields": ["name", "filter"] }),
+        ),
+        (
+            "deleteSavedFilter",
+            json!({ "savedFilterId": saved }),
+            "saved_filter.delete",
+            json!({ "name": "Ours" }),
+        ),
+    ] {
+        let line = [action, text(&saved)];
+        log.leaves(mutation, input, line, detail).await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_refused_leaves_no_line() {
     let mut log = Log::new().await;
     let ids = log.world.ids(ADMIN).await;

@@ -56,6 +56,31 @@ const QUESTIONS: &[(&str, &str)] = &[
     ),
     ("grt", "query($id: ID!) { node(id: $id) { id } }"),
     ("ten", "query($id: ID!) { node(id: $id) { id } }"),
+    ("fil", "query($id: ID!) { node(id: $id) { id } }"),
+    (
+        "fil",
+        "query($id: ID!) { savedFilters(filter: { ids: [$id] }) { totalCount nodes { name } } }",
+    ),
+    (
+        "fil",
+        "query($id: ID!) { sims(filter: { saved: $id }) { totalCount } }",
+    ),
+    (
+        "fil",
+        "query($id: ID!) { simCounts(filter: { saved: $id }) { total } }",
+    ),
+    (
+        "cus",
+        "query($id: ID!) { simCounts(groupBy: [{ dimension: CUSTOMER }], filter: { customers: [$id] }) { total rows { count } } }",
+    ),
+    (
+        "fil",
+        "mutation($id: ID!) { updateSavedFilter(input: { savedFilterId: $id, name: \"x\" }) { savedFilter { name } userErrors { code message field } } }",
+    ),
+    (
+        "fil",
+        "mutation($id: ID!) { deleteSavedFilter(input: { savedFilterId: $id }) { savedFilterId userErrors { code message field } } }",
+    ),
     (
         "sim",
         "query($id: ID!) { usage(input: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\", filter: { sims: [$id] } }) { totals { records activeSims } provenance { complete } } }",
@@ -123,6 +148,7 @@ fn of_dyer(ids: &Value, kind: &str) -> Value {
         "lab" => &ids["labelDefinitions"]["nodes"][0],
         "bat" => &ids["ingestBatches"]["nodes"][0],
         "grt" => &ids["segmentGrants"][0],
+        "fil" => &ids["savedFilters"]["nodes"][0],
         _ => &ids["tenant"],
     };
     found["id"].clone()
@@ -152,10 +178,11 @@ async fn unknown(world: &World, caller: Caller, kind: &str, question: &str, id: 
     let (about, nothing) = (ask(id).await, ask(json!(format!("{kind}_{NOBODY}"))).await);
     assert_eq!(about, nothing, "{caller:?}: {question}");
     let codes = codes(&about);
-    let is_list = question.contains("filter:");
+    // What is not there is selected by no id, and stands for no filter.
+    let is_list = question.contains("filter:") && !question.contains("saved:");
     // Who may not do a thing at all is told so, whatever it is to be done to.
     let is_admin = caller.1 == Role::TenantAdmin;
-    let needs_admin = question.starts_with("mutation") || matches!(kind, "bat" | "grt");
+    let needs_admin = question.starts_with("mutation") || matches!(kind, "bat" | "grt" | "fil");
     let may = is_admin || !needs_admin;
     let expected: &[&str] = match (may, is_list) {
         (false, _) => &["FORBIDDEN"],

@@ -36,7 +36,7 @@ const WATCHERS: [Caller; 4] = [
 ];
 
 /// What can be asked besides every field by every way: searches, orders, filters, and ids that are guessed.
-const MORE: [&str; 17] = [
+const MORE: [&str; 21] = [
     "{ devices(filter: { search: \"device\" }) { totalCount nodes { id name labels { key value } } } }",
     "{ devices(filter: { label: { key: \"hidden1\" } }) { totalCount } }",
     "{ devices(filter: { unassigned: true }) { totalCount nodes { id } } }",
@@ -48,6 +48,10 @@ const MORE: [&str; 17] = [
     "{ customers(filter: { search: \"o\" }) { totalCount nodes { name simCounts { state count } } } }",
     "{ customer(by: { slug: \"3m\" }) { name } }",
     "{ node(id: \"sim_00000000000000000000000000000000\") { id } }",
+    "{ simCounts(groupBy: [{ dimension: STATE }, { dimension: CUSTOMER }]) { total truncated rows { count key { state customer { status id } } } } }",
+    "{ simCounts(groupBy: [{ label: \"secret1\" }, { label: \"location\" }], filter: { unassigned: false }) { total rows { count key { label(key: \"secret1\") { status value } } } } }",
+    "{ savedFilters(filter: { search: \"e\" }) { totalCount nodes { id name filter } } }",
+    "{ sims(filter: { saved: \"fil_00000000000000000000000000000000\" }) { totalCount } }",
     "{ labelDefinitions(filter: { search: \"e\" }) { nodes { key options } totalCount } }",
     "{ networks(first: 200) { totalCount nodes { name usage(input: { $october, limit: 10 }) { totals { records activeSims } } } } }",
     "{ usage(input: { $october, grain: DAY, dimensions: [SERVICE, NETWORK, RADIO_ACCESS_TYPE] }) { truncated rows { periodStart service networkCode radioAccessType bytesUp bytesDown bytesTotal records activeSims } totals { bytesUp bytesDown bytesTotal records activeSims } provenance { table watermark complete reason } } }",
@@ -130,6 +134,7 @@ async fn all_of(world: &World, tenant: &'static str) -> String {
         devices(first: 200) { totalCount nodes { name customer { id } labels { key value } } }
         customers(first: 200) { totalCount nodes { slug firstName archivedAt visibility { sims usage } } }
         labelDefinitions(first: 200) { totalCount }
+        savedFilters(first: 1) { totalCount }
         ingestBatches(first: 200) { totalCount } ingestRejections(first: 1) { totalCount }
         g0: segmentGrants(subject: \"somebody-0\") { id } g1: segmentGrants(subject: \"somebody-1\") { id } g2: segmentGrants(subject: \"somebody-2\") { id }
         usage(input: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" }) { totals { records bytesTotal } provenance { watermark } } }";
@@ -188,7 +193,7 @@ async fn what_a_caller_cannot_see_never_changes_its_answers() {
         .keys()
         .filter_map(|kind| kind.split(' ').next())
         .collect();
-    assert_eq!(kinds.len(), 13, "every kind happened: {kinds:?}");
+    assert_eq!(kinds.len(), 14, "every kind happened: {kinds:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

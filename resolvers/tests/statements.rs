@@ -69,6 +69,18 @@ const QUESTIONS: &[(u64, &str)] = &[
         0,
         "labelDefinitions(first: $n) { totalCount nodes { key options } }",
     ),
+    (
+        0,
+        "savedFilters(first: $n) { totalCount nodes { name kind filter } }",
+    ),
+    (
+        0,
+        "sims(first: $n, filter: { saved: $saved }) { totalCount nodes { iccid customer { name } labels { key value } device { name } } }",
+    ),
+    (
+        0,
+        "customers(first: $n) { nodes { sims(first: 2, filter: { saved: $saved }) { totalCount nodes { iccid } } } }",
+    ),
     (0, "networks(first: $n) { totalCount nodes { name } }"),
     (
         1,
@@ -173,6 +185,11 @@ async fn large() -> (World, Arc<AtomicU64>) {
         });
         world.change(ADMIN, "grantSegment", input).await;
     }
+    for n in 0..MANY {
+        let input =
+            json!({ "name": format!("{n}"), "filter": { "sim": { "states": ["ACTIVE"] } } });
+        world.change(ADMIN, "createSavedFilter", input).await;
+    }
     world.usage_of_all(sims).await;
     let counted = Counted::new(world.clickhouse()).await;
     let store = Store::remote(&counted.url).expect("a URL");
@@ -224,17 +241,26 @@ fn rows(value: &Value) -> usize {
     }
 }
 
+/// The id of a saved filter of SIMs.
+async fn saved(world: &World) -> String {
+    let query = "{ savedFilters(first: 1) { nodes { id } } }";
+    let answer = world.run(ADMIN, query, json!({})).await;
+    answer["data"]["savedFilters"]["nodes"][0]["id"].to_string()
+}
+
 /// On several threads, as in the program: what is loaded together must not hang on who is faster.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_costs_the_same_statements_for_one_row_and_for_a_hundred() {
     let (world, cubes) = large().await;
     // Whoever asks is known by now.
     world.run(ADMIN, "{ me { role } }", json!({})).await;
+    let saved = saved(&world).await;
     for (expected, question) in QUESTIONS {
         let october = "from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\"";
         let ask = async |n: usize, subject: &str| {
             let query = question
                 .replace("$october", october)
+                .replace("$saved", &saved)
                 .replace("$n", &n.to_string())
                 .replace("$s", &json!(subject).to_string());
             let before = cubes.load(Ordering::Relaxed);
@@ -264,7 +290,9 @@ async fn a_page_costs_the_same_statements_for_one_row_and_for_a_hundred() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_takes_two_round_trips() {
     let (world, _) = large().await;
-    // The opening, and the list with its total and labels. Labels of a narrowed list follow it, and so do devices.
+    let saved = saved(&world).await;
+    // The opening, and the list with its total and labels. Labels of a narrowed list follow it, and so do devices. What is saved is
+    // looked up before.
     for (expected, question) in [
         (2, "sims(first: 100) { totalCount nodes { iccid } }"),
         (
@@ -281,6 +309,14 @@ async fn a_page_takes_two_round_trips() {
         ),
         (
             3,
+            "sims(first: 100, filter: { saved: $saved }) { totalCount nodes { iccid customer { name } } }",
+        ),
+        (
+            4,
+            "sims(first: 100, filter: { saved: $saved }) { nodes { iccid labels { key value } device { name } } }",
+        ),
+        (
+            3,
             "sims(first: 100) { nodes { iccid labels { key } device { name } } }",
         ),
         (
@@ -292,7 +328,7 @@ async fn a_page_takes_two_round_trips() {
             "a: sims(first: 1) { nodes { iccid } } b: devices(first: 1) { nodes { name } } customers { totalCount }",
         ),
     ] {
-        let query = format!("{{ {question} }}");
+        let query = format!("{{ {} }}", question.replace("$saved", &saved));
         // Whoever asks is known by now.
         world.run(ADMIN, "{ me { role } }", json!({})).await;
         // A connection that has prepared nothing takes more: in as many requests as there may be connections, one meets one that has.

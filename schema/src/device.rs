@@ -1,10 +1,14 @@
 //! Words about devices.
 
 use async_graphql::{ID, InputObject};
-use domain::device::{self, DeviceCondition};
+use domain::{
+    device::{self, DeviceCondition},
+    saved_filter::Clause,
+};
 
 use crate::{
-    filter::conditions, label::LabelFilter, order::order, parse_ids, text, texts, word::word, words,
+    filter::conditions, label::LabelFilter, order::order, parse_id, parse_ids, text, texts,
+    word::word, words,
 };
 
 word! {
@@ -46,9 +50,11 @@ pub struct DeviceFilter {
     pub label: Option<LabelFilter>,
     /// True: made by the simulator. False: real.
     pub simulated: Option<bool>,
+    /// Meeting this saved filter of devices, as it is now. Needs `SAVED_FILTERS_READ`.
+    pub saved: Option<ID>,
 }
 
-conditions!(DeviceFilter => DeviceCondition {
+conditions!(DeviceFilter => Clause<DeviceCondition> {
     search: |part| text(part).map(DeviceCondition::Search),
     ids: |ids: Vec<ID>| parse_ids(&ids).map(DeviceCondition::Ids),
     names: |names| texts(names).map(DeviceCondition::Names),
@@ -59,6 +65,7 @@ conditions!(DeviceFilter => DeviceCondition {
     connectivity: |ways: Vec<Connectivity>| words(ways).map(DeviceCondition::Connectivity),
     label: |label: LabelFilter| label.try_into().map(DeviceCondition::Label),
     simulated: |yes| Ok(DeviceCondition::Simulated(yes)),
+    saved: |id: ID| Ok(Clause::<DeviceCondition>::Saved(parse_id(&id)?)),
 });
 
 word! {

@@ -3,9 +3,6 @@
 
 use domain::{Error, Result, filter::Filter};
 
-/// Most conditions of one filter, nested ones included.
-pub const MAX_CONDITIONS: usize = 100;
-
 /// The operators that every filter input has besides its conditions.
 pub(crate) struct Operators<I> {
     pub(crate) and: Option<Vec<I>>,
@@ -17,7 +14,7 @@ impl<I> Operators<I> {
     /// The filter of an input with these operators and `own` conditions.
     ///
     /// # Errors
-    /// What a nested input is refused for, `LIMIT_EXCEEDED` for more than [`MAX_CONDITIONS`].
+    /// What a nested input is refused for, and those of [`Filter::check_size`].
     pub(crate) fn with<C>(self, own: impl IntoIterator<Item = C>) -> Result<Filter<C>>
     where
         Filter<C>: TryFrom<I, Error = Error>,
@@ -45,22 +42,8 @@ impl<I> Operators<I> {
             parts.push(Filter::Not(Box::new(part)));
         }
         let filter = Filter::And(parts);
-        let conditions = size(&filter);
-        if conditions > MAX_CONDITIONS {
-            let text = format!(
-                "a filter has at most {MAX_CONDITIONS} conditions, and, or and not counted"
-            );
-            return Err(Error::limit(text, MAX_CONDITIONS as u64, conditions as u64));
-        }
+        filter.check_size()?;
         Ok(filter)
-    }
-}
-
-fn size<C>(filter: &Filter<C>) -> usize {
-    match filter {
-        Filter::And(parts) | Filter::Or(parts) => 1 + parts.iter().map(size).sum::<usize>(),
-        Filter::Not(part) => 1 + size(part),
-        Filter::Is(_) => 1,
     }
 }
 
@@ -74,8 +57,9 @@ macro_rules! conditions {
                 let $input { and, or, not, $($field),* } = input;
                 let mut own: Vec<$condition> = Vec::new();
                 $(if let Some(value) = $field {
-                    let make: fn(_) -> domain::Result<$condition> = $make;
-                    own.push(make(value).map_err(|error| error.at(stringify!($field)))?);
+                    let make: fn(_) -> domain::Result<_> = $make;
+                    let condition = make(value).map_err(|error| error.at(stringify!($field)))?;
+                    own.push(condition.into());
                 })*
                 crate::filter::Operators { and, or, not }.with(own)
             }

@@ -4,12 +4,13 @@ use async_graphql::{ID, InputObject, OneofObject};
 use domain::{
     Result,
     identifier::Iccid,
+    saved_filter::Clause,
     sim::{self, SimCondition},
 };
 
 use crate::{
-    bounded, filter::conditions, label::LabelFilter, order::order, parse_id_in, parse_ids, text,
-    word::word, words,
+    bounded, filter::conditions, label::LabelFilter, order::order, parse_id, parse_id_in,
+    parse_ids, text, word::word, words,
 };
 
 word! {
@@ -64,9 +65,11 @@ pub struct SimFilter {
     pub label: Option<LabelFilter>,
     /// True: made by the simulator. False: real.
     pub simulated: Option<bool>,
+    /// Meeting this saved filter of SIMs, as it is now. Needs `SAVED_FILTERS_READ`.
+    pub saved: Option<ID>,
 }
 
-conditions!(SimFilter => SimCondition {
+conditions!(SimFilter => Clause<SimCondition> {
     search: |part| text(part).map(SimCondition::Search),
     ids: |ids: Vec<ID>| parse_ids(&ids).map(SimCondition::Ids),
     iccids: |iccids: Vec<String>| {
@@ -79,7 +82,33 @@ conditions!(SimFilter => SimCondition {
     unassigned: |yes| Ok(SimCondition::Unassigned(yes)),
     label: |label: LabelFilter| label.try_into().map(SimCondition::Label),
     simulated: |yes| Ok(SimCondition::Simulated(yes)),
+    saved: |id: ID| Ok(Clause::<SimCondition>::Saved(parse_id(&id)?)),
 });
+
+word! {
+    /// What SIMs are counted by.
+    SimDimension = sim::SimDimension
+}
+
+/// By what SIMs are grouped.
+#[derive(OneofObject, Clone, Debug)]
+pub enum SimGroup {
+    /// By this property.
+    Dimension(SimDimension),
+    /// By the value of the label with this key.
+    Label(String),
+}
+
+impl TryFrom<SimGroup> for sim::SimGrouping {
+    type Error = domain::Error;
+
+    fn try_from(group: SimGroup) -> Result<Self> {
+        Ok(match group {
+            SimGroup::Dimension(dimension) => Self::Dimension(dimension.into()),
+            SimGroup::Label(key) => Self::Label(text(key).map_err(|error| error.at("label"))?),
+        })
+    }
+}
 
 word! {
     /// What SIMs can be sorted by.

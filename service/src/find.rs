@@ -5,11 +5,12 @@ use domain::{
     customer::{self, Customer, CustomerBy},
     device::{self, Device},
     grant::{self, Grant},
-    id::{BatchId, CustomerId, DeviceId, GrantId, LabelId, SimId, TenantId},
+    id::{BatchId, CustomerId, DeviceId, GrantId, LabelId, SavedFilterId, SimId, TenantId},
     identifier::Plmn,
     journal::{self, BatchPart},
     label::{self, LabelDefinition},
     network::{self, Network},
+    saved_filter::{self, SavedFilter},
     sim::{self, Sim, SimBy},
     tenant::{self, Tenant},
 };
@@ -31,6 +32,8 @@ pub enum Found {
     LabelDefinition(LabelDefinition),
     /// A network.
     Network(Network),
+    /// A saved filter.
+    SavedFilter(SavedFilter),
     /// A SIM.
     Sim(Sim),
     /// The caller's tenant.
@@ -80,6 +83,9 @@ impl Session {
             Plmn::PREFIX => network::get(&cx, &Plmn::of_id(id)?)
                 .await
                 .map(Found::Network),
+            SavedFilterId::PREFIX => saved_filter::get(&cx, id.parse()?)
+                .await
+                .map(Found::SavedFilter),
             SimId::PREFIX => sim::get(&cx, id.parse()?).await.map(Found::Sim),
             TenantId::PREFIX if id.parse::<TenantId>()? == self.scope().tenant() => {
                 tenant::get(&cx).await.map(Found::Tenant)

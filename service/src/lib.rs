@@ -16,5 +16,5 @@ pub use answers::{Basis, Question};
 pub use entry::{Deliverer, Entry};
 pub use find::Found;
 pub use list::list;
-pub use relation::{Asked, InventoryId, Relations, Wants, inventory};
+pub use relation::{Asked, InventoryId, Relations, Resolved, Wants, inventory};
 pub use session::Session;

@@ -1,7 +1,7 @@
 //! Pages.
 
 use domain::{
-    Result,
+    ReadCx, Result,
     list::{List, Listing, Question},
 };
 
@@ -12,22 +12,34 @@ use crate::{Session, relation::wanted};
 /// One page of what the caller may see.
 ///
 /// # Errors
-/// `FORBIDDEN` when the rows are closed to the caller, `INVALID_CURSOR` for a cursor of another question.
+/// `FORBIDDEN` when the rows are closed to the caller, `INVALID_CURSOR` for a cursor of another question, and those of looking up
+/// what the filter names.
 pub async fn list<T: List>(
     session: &Session,
-    question: &Question<T::Condition, T::Field>,
+    question: &Question<T::Clause, T::Field>,
 ) -> Result<Listing<T>> {
-    let Question {
+    let cx = session.read().await?;
+    let filter = T::resolve(&cx, &question.filter).await?;
+    listing(&cx, &question.with(filter)).await
+}
+
+/// One page of what a resolved question asks for.
+///
+/// # Errors
+/// `FORBIDDEN` when the rows are closed to the caller, `INVALID_CURSOR` for a cursor of another question.
+pub(crate) async fn listing<T: List>(
+    cx: &ReadCx,
+    Question {
         filter,
         order,
         page,
         with_total,
-    } = question;
-    let cx = session.read().await?;
+    }: &Question<T::Condition, T::Field>,
+) -> Result<Listing<T>> {
     // Boxed, because every list of the contract waits for it from deep within.
     let asked = try_join(
-        T::page(&cx, filter, *order, page),
-        wanted(*with_total, T::count(&cx, filter)),
+        T::page(cx, filter, *order, page),
+        wanted(*with_total, T::count(cx, filter)),
     );
     let (page, total) = asked.boxed().await?;
     Ok(Listing { page, total })

@@ -20,7 +20,7 @@ use futures::{
     future::{try_join, try_join3},
 };
 
-use crate::{Session, list};
+use crate::{Session, list::listing};
 
 /// The id of a SIM or a device, and what it leads to.
 pub trait InventoryId: Copy + Eq + Hash + Send + Sync + 'static {
@@ -64,15 +64,19 @@ pub trait InventoryId: Copy + Eq + Hash + Send + Sync + 'static {
     /// `FORBIDDEN` when these are closed to the caller, `INVALID_CURSOR` for a cursor of another question.
     fn labels_of_page(
         cx: &ReadCx,
-        question: &Asked<Self>,
+        question: &Resolved<Self>,
     ) -> impl Future<Output = Result<Option<HashMap<Self, Vec<Label>>>>> + Send;
 
     /// Which one a row is, and the customer that it belongs to.
     fn of(row: &Self::Row) -> (Self, Option<CustomerId>);
 }
 
-/// A question about a list of SIMs or devices.
-pub type Asked<I> = Question<
+/// A question about a list of SIMs or devices, as a caller asks it.
+pub type Asked<I> =
+    Question<<<I as InventoryId>::Row as List>::Clause, <<I as InventoryId>::Row as List>::Field>;
+
+/// The same question without names that are to be looked up.
+pub type Resolved<I> = Question<
     <<I as InventoryId>::Row as List>::Condition,
     <<I as InventoryId>::Row as List>::Field,
 >;
@@ -96,7 +100,7 @@ impl InventoryId for SimId {
 
     async fn labels_of_page(
         cx: &ReadCx,
-        question: &Asked<Self>,
+        question: &Resolved<Self>,
     ) -> Result<Option<HashMap<Self, Vec<Label>>>> {
         sim::labels_of_page(cx, question).await
     }
@@ -125,7 +129,7 @@ impl InventoryId for DeviceId {
 
     async fn labels_of_page(
         cx: &ReadCx,
-        question: &Asked<Self>,
+        question: &Resolved<Self>,
     ) -> Result<Option<HashMap<Self, Vec<Label>>>> {
         device::labels_of_page(cx, question).await
     }
@@ -160,16 +164,19 @@ pub struct Relations<I: InventoryId> {
 /// One page of SIMs or devices, with its rows' relations as far as they are wanted.
 ///
 /// # Errors
-/// `FORBIDDEN` when the rows are closed to the caller, `INVALID_CURSOR` for a cursor of another question.
+/// `FORBIDDEN` when the rows are closed to the caller, `INVALID_CURSOR` for a cursor of another question, and those of looking up
+/// what the filter names.
 pub async fn inventory<I: InventoryId>(
     session: &Session,
     question: &Asked<I>,
     wants: Wants,
 ) -> Result<(Listing<I::Row>, Relations<I>)> {
     let cx = session.read().await?;
+    let filter = I::Row::resolve(&cx, &question.filter).await?;
+    let question = &question.with(filter);
     // Boxed, because every list of the contract waits for it from deep within.
     let (listing, labels) = try_join(
-        list(session, question),
+        listing(&cx, question),
         wanted(wants.labels, I::labels_of_page(&cx, question)),
     )
     .boxed()

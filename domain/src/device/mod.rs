@@ -2,7 +2,7 @@
 //!
 //! Device state is lifecycle, not connectivity, and is independent of the state of any SIM inside.
 
-mod filter;
+pub(crate) mod filter;
 mod model;
 mod store;
 
@@ -13,9 +13,11 @@ pub use model::{Connectivity, Device, DeviceState};
 
 use crate::{
     Permission, ReadCx, Result, WriteCx,
+    filter::Filter,
     id::{CustomerId, DeviceId, SimId},
     label::{self, Label, Labelled},
-    list::{self, Listing, Question},
+    list::{self, List as _, Listing, Question},
+    saved_filter::{self, Clause},
 };
 
 /// The device with this id.
@@ -50,9 +52,25 @@ pub async fn by_sims(cx: &ReadCx, sims: &[SimId]) -> Result<HashMap<SimId, Devic
 pub async fn by_customers(
     cx: &ReadCx,
     customers: &[CustomerId],
-    question: &Question<DeviceCondition, DeviceOrderField>,
+    question: &Question<Clause<DeviceCondition>, DeviceOrderField>,
 ) -> Result<HashMap<CustomerId, Result<Listing<Device>>>> {
-    list::by_parents(cx, "device.customer_id", customers, question).await
+    let filter = Device::resolve(cx, &question.filter).await?;
+    let question = question.with(filter);
+    list::by_parents(cx, "device.customer_id", customers, &question).await
+}
+
+/// The ids of all visible devices that match, in no order.
+///
+/// # Errors
+/// `FORBIDDEN` when devices are closed to the caller, `LIMIT_EXCEEDED` when more than `limit` match, those of
+/// [`saved_filter::resolve`].
+pub async fn matching(
+    cx: &ReadCx,
+    filter: &Filter<Clause<DeviceCondition>>,
+    limit: usize,
+) -> Result<Vec<DeviceId>> {
+    let filter = saved_filter::resolve(cx, filter).await?;
+    list::ids::<Device, _>(cx, &filter, limit).await
 }
 
 /// The labels of the devices of a page, by key, to be asked for together with it. `None` where finding its rows twice costs more

@@ -1,6 +1,7 @@
 //! What a device is.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 
 use crate::id::{CustomerId, DeviceId};
@@ -8,7 +9,8 @@ use crate::id::{CustomerId, DeviceId};
 /// States of a device: its life, not its connectivity, and independent of the state of any SIM inside.
 #[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeviceState {
     /// Known, not in service yet.
     Registered,
@@ -23,7 +25,8 @@ pub enum DeviceState {
 /// A way in which a device can communicate.
 #[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Connectivity {
     /// Through a SIM.
     Cellular,

@@ -10,6 +10,7 @@ use crate::{
     id::{DeviceId, SimId},
     list::{Listed, SortColumn, lists, sort_moment},
     row::{Columns, Decode},
+    saved_filter::{self, Clause},
     sql::{Sql, Visible, push_segments, uuids},
 };
 
@@ -29,7 +30,7 @@ impl Decode for Device {
     }
 }
 
-lists!(Device, by DeviceCondition, sorted by DeviceOrderField);
+lists!(Device, by DeviceCondition, sorted by DeviceOrderField, asked by Clause<DeviceCondition> as saved_filter::resolve);
 
 impl Listed for Device {
     const WHAT: &'static str = "device";

@@ -1,5 +1,6 @@
 //! What can be asked of labels, and of what carries them.
 
+use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumMessage, VariantArray};
 
 use super::Labelled;
@@ -34,7 +35,7 @@ pub enum LabelDefinitionOrderField {
 }
 
 /// A condition on what carries labels: it carries `key`, with one of `values` if values are asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LabelFilter {
     /// Key of the definition.
     pub key: String,

@@ -21,8 +21,10 @@ pub use write::{LabelDefinitionPatch, MAX_LABELS, define, delete, update};
 
 use crate::{
     ReadCx, Result,
+    device::Device,
     id::{DeviceId, LabelId, SimId},
     list,
+    sim::Sim,
 };
 
 /// The definition with this id.
@@ -50,4 +52,22 @@ pub async fn by_devices(
     devices: &[DeviceId],
 ) -> Result<HashMap<DeviceId, Vec<Label>>> {
     store::by_objects(cx, Labelled::Device, devices).await
+}
+
+/// The value of one label on each visible SIM that carries it, in no order. As with a filter by label, a key that nobody defined is
+/// carried by none.
+///
+/// # Errors
+/// `FORBIDDEN` when SIMs are closed to the caller, `LIMIT_EXCEEDED` when more than `limit` carry it.
+pub async fn of_sims(cx: &ReadCx, key: &str, limit: usize) -> Result<Vec<(SimId, String)>> {
+    store::of_key::<Sim, _>(cx, Labelled::Sim, key, limit).await
+}
+
+/// The value of one label on each visible device that carries it, in no order. As with a filter by label, a key that nobody defined
+/// is carried by none.
+///
+/// # Errors
+/// `FORBIDDEN` when devices are closed to the caller, `LIMIT_EXCEEDED` when more than `limit` carry it.
+pub async fn of_devices(cx: &ReadCx, key: &str, limit: usize) -> Result<Vec<(DeviceId, String)>> {
+    store::of_key::<Device, _>(cx, Labelled::Device, key, limit).await
 }

@@ -129,6 +129,29 @@ pub(crate) async fn by_page<T: Listed, I: Id>(
         .map(Some)
 }
 
+/// The value of one label on each visible row that carries it.
+pub(super) async fn of_key<T: Listed, I: Id>(
+    cx: &ReadCx,
+    labelled: Labelled,
+    key: &str,
+    limit: usize,
+) -> Result<Vec<(I, String)>> {
+    let object = labelled.table();
+    let carried = format!(
+        ") AS list (id) JOIN {object}_label l ON l.{object}_id = list.id JOIN label_definition d \
+         ON (d.tenant_id, d.label_id) = (l.tenant_id, l.label_id) WHERE l.tenant_id = "
+    );
+    let mut sql = T::scoped(cx)?.wrapped("SELECT list.id, l.value FROM (", &carried);
+    sql.bind(cx.scope().tenant().uuid());
+    sql.push(" AND d.key = ").bind(key);
+    let values: Option<Vec<(Uuid, String)>> = list::at_most(cx, sql, limit).await?;
+    let values = values.ok_or_else(|| {
+        list::too_many::<T>("carry this label", limit).suggest("ask by a label that fewer carry")
+    })?;
+    let of = |(id, value)| (I::new(id), value);
+    Ok(values.into_iter().map(of).collect())
+}
+
 fn require(cx: &ReadCx, labelled: Labelled) -> Result<()> {
     cx.scope().require(match labelled {
         Labelled::Sim => Permission::SimsRead,

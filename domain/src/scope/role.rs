@@ -46,6 +46,7 @@ impl Role {
                 P::NetworksRead,
                 P::UsageRead,
                 P::IngestRead,
+                P::SavedFiltersRead,
             ],
             Self::Viewer | Self::CustomerUser => &[
                 P::TenantRead,
@@ -93,6 +94,10 @@ pub enum Permission {
     CdrsWrite,
     /// Accounting and rejections of intake.
     IngestRead,
+    /// Saved filters, by whoever sees the whole tenant.
+    SavedFiltersRead,
+    /// Saving, changing and deleting filters.
+    SavedFiltersWrite,
 }
 
 impl Permission {

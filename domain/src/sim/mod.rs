@@ -3,24 +3,30 @@
 //! What a SIM did is usage (analytics); where it sits and how it is used are links and labels. Nothing here reads or
 //! writes a device's state.
 
+mod count;
 mod error;
-mod filter;
+pub(crate) mod filter;
 mod model;
 pub mod resolve;
 mod store;
 
 use std::collections::HashMap;
 
+pub use count::{
+    MAX_GROUPINGS, MAX_GROUPS, SimCount, SimCounts, SimDimension, SimGrouping, counts,
+};
 pub use error::SimError;
 pub use filter::{SimCondition, SimFilter, SimOrderField};
 pub use model::{Sim, SimBy, SimState};
 
 use crate::{
     Permission, ReadCx, Result, WriteCx,
+    filter::Filter,
     id::{CustomerId, DeviceId, SimId},
     identifier::Iccid,
     label::{self, Label, Labelled},
-    list::{self, Listing, Question},
+    list::{self, List as _, Listing, Question},
+    saved_filter::{self, Clause},
 };
 
 /// The SIM with this id.
@@ -63,9 +69,25 @@ pub async fn by_devices(cx: &ReadCx, devices: &[DeviceId]) -> Result<HashMap<Dev
 pub async fn by_customers(
     cx: &ReadCx,
     customers: &[CustomerId],
-    question: &Question<SimCondition, SimOrderField>,
+    question: &Question<Clause<SimCondition>, SimOrderField>,
 ) -> Result<HashMap<CustomerId, Result<Listing<Sim>>>> {
-    list::by_parents(cx, "sim.customer_id", customers, question).await
+    let filter = Sim::resolve(cx, &question.filter).await?;
+    let question = question.with(filter);
+    list::by_parents(cx, "sim.customer_id", customers, &question).await
+}
+
+/// The ids of all visible SIMs that match, in no order.
+///
+/// # Errors
+/// `FORBIDDEN` when SIMs are closed to the caller, `LIMIT_EXCEEDED` when more than `limit` match, those of
+/// [`saved_filter::resolve`].
+pub async fn matching(
+    cx: &ReadCx,
+    filter: &Filter<Clause<SimCondition>>,
+    limit: usize,
+) -> Result<Vec<SimId>> {
+    let filter = saved_filter::resolve(cx, filter).await?;
+    list::ids::<Sim, _>(cx, &filter, limit).await
 }
 
 /// The labels of the SIMs of a page, by key, to be asked for together with it. `None` where finding its rows twice costs more

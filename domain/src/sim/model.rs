@@ -1,6 +1,7 @@
 //! What a SIM is.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 
 use crate::{
@@ -11,7 +12,8 @@ use crate::{
 /// The four states of a SIM. Everything operational is a label.
 #[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SimState {
     /// Provisioned, not active.
     Inactive,

@@ -11,6 +11,7 @@ use crate::{
     identifier::Iccid,
     list::{Listed, SortColumn, lists, sort_moment},
     row::{Columns, Decode},
+    saved_filter::{self, Clause},
     sql::{Sql, Visible, push_segments, texts, uuids},
 };
 
@@ -30,7 +31,7 @@ impl Decode for Sim {
     }
 }
 
-lists!(Sim, by SimCondition, sorted by SimOrderField);
+lists!(Sim, by SimCondition, sorted by SimOrderField, asked by Clause<SimCondition> as saved_filter::resolve);
 
 impl Listed for Sim {
     const WHAT: &'static str = "SIM";

@@ -39,6 +39,7 @@ const LISTS: &[(&str, u64)] = &[
     ("Query.segmentGrants", 20),
     ("Sim.assignments", 4),
     ("Sim.labels", 4),
+    ("SimCounts.rows", 1_000),
     // Counted by the field that has the limit.
     ("Usage.rows", 1),
 ];

@@ -1,5 +1,6 @@
 //! SIMs.
 
+mod counts;
 mod query;
 mod types;
 

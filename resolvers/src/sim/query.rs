@@ -2,9 +2,12 @@
 
 use async_graphql::{Context, Object};
 use domain::sim;
-use schema::sim::{SimBy, SimFilter, SimOrder};
+use schema::sim::{SimBy, SimFilter, SimGroup, SimOrder};
 
-use super::Sim;
+use super::{
+    Sim,
+    counts::{SimCounts, counts},
+};
 use crate::{connection::list_query, error::IntoGraphql as _, request::session};
 
 list_query! {
@@ -29,5 +32,17 @@ impl SimQuery {
             .gql()?;
         let sim = session(ctx)?.sim(by).await.gql()?;
         Ok(Some(sim.into()))
+    }
+
+    /// How many SIMs there are now, of those that the caller may see: all of them, or in groups by up to two properties. Terminated
+    /// SIMs are counted in a state of their own, and left out by a filter only. Available SIMs, which could be given to a customer,
+    /// are inactive and unassigned: `filter: { states: [INACTIVE], unassigned: true }`.
+    async fn sim_counts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Grouped by these, at most two.", default)] group_by: Vec<SimGroup>,
+        #[graphql(desc = "Which ones.")] filter: Option<SimFilter>,
+    ) -> async_graphql::Result<Option<SimCounts>> {
+        counts(ctx, group_by, filter).await.map(Some).gql()
     }
 }

@@ -3,6 +3,7 @@
 mod customer;
 mod label;
 mod rule;
+mod saved_filter;
 #[path = "../world/mod.rs"]
 mod world;
 

@@ -48,6 +48,7 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                devices(first: 200) { nodes { id name kind state connectivity customer { id name } labels { key value } simulated } }
                customers(first: 200) { nodes { id slug name email } }
                labelDefinitions(first: 200) { nodes { id key } }
+               savedFilters(first: 200) { nodes { id name kind createdBy } }
                ingestBatches(first: 200) { nodes { id receivedAt } }
                ingestRejections(first: 200) { nodes { recordId } } }",
             json!({}),
@@ -83,6 +84,13 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
     let definitions = rows("labelDefinitions");
     let definition =
         |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&definitions, "key", rule));
+    let saved = rows("savedFilters");
+    let saved_filter =
+        |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&saved, "name", rule));
+    let named = |name: &str| {
+        let found = saved.iter().find(|row| row["name"] == name);
+        found.expect("a saved filter")["id"].clone()
+    };
     let batches = rows("ingestBatches");
     let batch = |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&batches, "id", rule));
     let rejections = rows("ingestRejections");
@@ -125,6 +133,9 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                     carries(row, "shelf", "1")
                 }),
                 sim(json!({ "simulated": true }), &|_| false),
+                sim(json!({ "saved": named("Suspended") }), &|row| {
+                    row["state"] == "SUSPENDED"
+                }),
             ],
         },
         List {
@@ -156,6 +167,9 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                     &|row| carries(row, "room", "lab"),
                 ),
                 device(json!({ "simulated": true }), &|_| false),
+                device(json!({ "saved": named("Trackers") }), &|row| {
+                    row["kind"] == "tracker"
+                }),
             ],
         },
         List {
@@ -181,6 +195,21 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                     row["id"] == definitions[0]["id"]
                 }),
                 definition(json!({ "keys": ["owner"] }), &|row| row["key"] == "owner"),
+            ],
+        },
+        List {
+            field: "savedFilters",
+            filter: "SavedFilterFilter",
+            key: "name",
+            conditions: vec![
+                saved_filter(json!({ "search": "TER" }), &|row| row["name"] == "Meters"),
+                saved_filter(json!({ "ids": [first(&saved, "id")] }), &|row| {
+                    row["id"] == saved[0]["id"]
+                }),
+                saved_filter(json!({ "kinds": ["SIM"] }), &|row| row["kind"] == "SIM"),
+                saved_filter(json!({ "createdBy": [ADMIN.subject()] }), &|row| {
+                    row["name"] != "Meters"
+                }),
             ],
         },
         List {

@@ -1,16 +1,19 @@
 //! Lists: what their filters select, their pages, and the lists within other objects.
 
 mod condition;
+mod count;
 mod edge;
 mod filter;
+mod matching;
 mod page;
+mod saved;
 #[path = "../world/mod.rs"]
 mod world;
 
 use std::{collections::BTreeSet, io::Cursor};
 
 use domain::{Role, fleet, journal};
-use serde_json::Value;
+use serde_json::{Value, json};
 use world::{Caller, World};
 
 const ADMIN: Caller = Caller("alpha", Role::TenantAdmin, None);
@@ -29,6 +32,23 @@ async fn world() -> World {
     month.expect("a month");
     for name in ["record-1", "record-2"] {
         world.intake("alpha", &admin, name, true).await;
+    }
+    let staff = Caller("alpha", Role::PlatformAdmin, None);
+    for (caller, name, filter) in [
+        (
+            ADMIN,
+            "Suspended",
+            json!({ "sim": { "states": ["SUSPENDED"] } }),
+        ),
+        (
+            ADMIN,
+            "Trackers",
+            json!({ "device": { "kinds": ["tracker"] } }),
+        ),
+        (staff, "Meters", json!({ "device": { "kinds": ["meter"] } })),
+    ] {
+        let input = json!({ "name": name, "filter": filter });
+        world.change(caller, "createSavedFilter", input).await;
     }
     world
 }

@@ -56,6 +56,8 @@ pub(crate) enum Change {
     Archive { archived: bool },
     /// A label is defined that nothing carries.
     Definition { tenant: &'static str },
+    /// A filter is saved.
+    SavedFilter { tenant: &'static str },
     /// Batches, accounting and rejections.
     Intake { tenant: &'static str },
 }
@@ -74,6 +76,7 @@ impl Change {
             | Self::Usage { tenant, .. }
             | Self::Customer { tenant }
             | Self::Definition { tenant }
+            | Self::SavedFilter { tenant }
             | Self::Intake { tenant } => tenant,
             _ => "alpha",
         }
@@ -120,6 +123,7 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
         1 => any::<u8>().prop_map(|name| Change::Contact { name }),
         1 => any::<bool>().prop_map(|archived| Change::Archive { archived }),
         1 => tenant().prop_map(|tenant| Change::Definition { tenant }),
+        1 => tenant().prop_map(|tenant| Change::SavedFilter { tenant }),
         1 => tenant().prop_map(|tenant| Change::Intake { tenant }),
     ]
 }
@@ -208,6 +212,10 @@ impl World {
             Change::Definition { .. } => {
                 let input = json!({ "key": unique, "options": ["a", "b"] });
                 self.change(admin, "createLabelDefinition", input).await;
+            }
+            Change::SavedFilter { .. } => {
+                let input = json!({ "name": unique, "filter": { "sim": { "search": "89" } } });
+                self.change(admin, "createSavedFilter", input).await;
             }
             Change::Intake { tenant } => {
                 let scope = self.scope(admin).await;

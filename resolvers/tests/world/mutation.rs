@@ -69,13 +69,17 @@ pub(crate) async fn changes(world: &World) -> Vec<Change> {
             ADMIN,
             "mutation($bosch: ID!) {
                 grantSegment(input: { subject: \"eve\", customerIds: [$bosch] }) { grants { id } }
-                createLabelDefinition(input: { key: \"gone\" }) { labelDefinition { id } } }",
+                createLabelDefinition(input: { key: \"gone\" }) { labelDefinition { id } }
+                kept: createSavedFilter(input: { name: \"kept\", filter: { sim: {} } }) { savedFilter { id } }
+                gone: createSavedFilter(input: { name: \"gone\", filter: { sim: {} } }) { savedFilter { id } } }",
             json!({ "bosch": bosch }),
         )
         .await["data"]
         .clone();
     let grant = &made["grantSegment"]["grants"][0]["id"];
     let gone = &made["createLabelDefinition"]["labelDefinition"]["id"];
+    let kept = &made["kept"]["savedFilter"]["id"];
+    let unsaved = &made["gone"]["savedFilter"]["id"];
     let change = |mutation, input, selection, other| Change {
         mutation,
         input,
@@ -122,6 +126,24 @@ pub(crate) async fn changes(world: &World) -> Vec<Change> {
             json!({ "labelDefinitionId": gone }),
             "labelDefinitionId",
             ("labelDefinitionId", label.clone()),
+        ),
+        change(
+            "createSavedFilter",
+            json!({ "name": "mine", "filter": { "sim": { "states": ["ACTIVE"] } } }),
+            "savedFilter { id name filter createdAt updatedAt }",
+            ("name", json!("ours")),
+        ),
+        change(
+            "updateSavedFilter",
+            json!({ "savedFilterId": kept, "filter": { "sim": { "unassigned": true } } }),
+            "savedFilter { name filter updatedAt }",
+            ("name", json!("yours")),
+        ),
+        change(
+            "deleteSavedFilter",
+            json!({ "savedFilterId": unsaved }),
+            "savedFilterId",
+            ("savedFilterId", kept.clone()),
         ),
         change(
             "setSimLabels",

@@ -49,6 +49,7 @@ impl World {
             world.labels(tenant, &scope).await;
             world.hands(tenant, &scope).await;
             world.grants(admin, &scope).await;
+            world.saved_filters(admin).await;
             world.intake(tenant, &scope, "record-1", false).await;
         }
         world
@@ -172,11 +173,23 @@ impl World {
         }
     }
 
+    /// One of each kind.
+    async fn saved_filters(&self, admin: Caller) {
+        for (name, filter) in [
+            ("Active", json!({ "sim": { "states": ["ACTIVE"] } })),
+            ("Devices", json!({ "device": { "search": "device" } })),
+        ] {
+            let input = json!({ "name": name, "filter": filter });
+            self.change(admin, "createSavedFilter", input).await;
+        }
+    }
+
     /// The ids of a tenant's fleet, in the order of its numbers.
     pub(crate) async fn ids(&self, admin: Caller) -> Value {
         let ask = "{ tenant { id } sims(first: 200) { nodes { id iccid } }
             devices(first: 200) { nodes { id name } } customers(first: 200) { nodes { id slug } }
             labelDefinitions(first: 200) { nodes { id key } } ingestBatches(first: 200) { nodes { id } }
+            savedFilters(first: 200) { nodes { id } }
             segmentGrants(subject: \"other\") { id } }";
         self.run(admin, ask, json!({})).await["data"].clone()
     }

@@ -102,9 +102,13 @@ fn permissions(at: &At<'_>) -> Value {
             "NETWORKS_READ",
             "USAGE_READ",
             "CDRS_WRITE",
-            "INGEST_READ"
+            "INGEST_READ",
+            "SAVED_FILTERS_READ",
+            "SAVED_FILTERS_WRITE"
         ]),
-        (Role::Support, _) => json!([reader.as_slice(), &["INGEST_READ"]].concat()),
+        (Role::Support, _) => {
+            json!([reader.as_slice(), &["INGEST_READ", "SAVED_FILTERS_READ"]].concat())
+        }
         (Role::Ingest, _) => json!(["CDRS_WRITE"]),
         (_, Some("dyer")) => json!([
             "TENANT_READ",

@@ -4,6 +4,7 @@ pub(crate) mod change;
 pub(crate) mod customer;
 pub(crate) mod fleet;
 pub(crate) mod ingest;
+pub(crate) mod saved;
 pub(crate) mod usage;
 
 use domain::Role;
@@ -108,6 +109,7 @@ const TABLES: &[(&[Row], &[Way])] = &[
     (customer::ROWS, customer::WAYS),
     (usage::ROWS, usage::WAYS),
     (ingest::ROWS, ingest::WAYS),
+    (saved::ROWS, saved::WAYS),
     (change::ROWS, change::WAYS),
 ];
 
@@ -126,9 +128,15 @@ impl Way {
         self.path.starts_with("mutation")
     }
 
-    /// The rows of its type.
+    /// The rows of its type; of the keys of groups, those that are grouped by.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &'static Row> {
-        all_rows().filter(|row| row.ty() == self.ty)
+        let is_asked = |row: &Row| match row.field {
+            "SimCountKey.state" => self.path.contains("STATE"),
+            "SimCountKey.customer" => self.path.contains("CUSTOMER"),
+            "SimCountKey.label" => self.path.contains("label:"),
+            _ => true,
+        };
+        all_rows().filter(move |row| row.ty() == self.ty && is_asked(row))
     }
 
     /// The document that selects `rows` as `f0`, `f1` and so on, in objects that have an `it`.
@@ -192,6 +200,7 @@ impl Filled {
             ("$label", of("labelDefinitions", 0)),
             ("$batch", of("ingestBatches", 1)),
             ("$grant", ids["segmentGrants"][0]["id"].to_string()),
+            ("$saved", of("savedFilters", 0)),
             ("$tenant", ids["tenant"]["id"].to_string()),
             (
                 "$source",
@@ -216,6 +225,11 @@ impl Filled {
                 "$spareLabel",
                 "createLabelDefinition(input: { key: $unique }) { labelDefinition { id } }",
                 "/createLabelDefinition/labelDefinition/id",
+            ),
+            (
+                "$spareSaved",
+                "createSavedFilter(input: { name: $unique, filter: { sim: {} } }) { savedFilter { id } }",
+                "/createSavedFilter/savedFilter/id",
             ),
             (
                 "$spareGrant",
