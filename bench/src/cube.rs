@@ -3,10 +3,13 @@
 
 use std::time::Instant;
 
-use analytics::usage::{Dimension, Grain, Measure, Order, OrderBy, UsageQuery, plan};
+use analytics::usage::{
+    Alignment, CubeQuery, Dimension, Grain, Group, Inventory, Measure, Order, OrderBy, Span,
+    UsageAnswer, plan,
+};
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use domain::Period;
+use domain::{Clock as _, Period, Scope, SystemClock};
 use serde_json::{Value, json};
 
 use crate::{
@@ -31,63 +34,66 @@ const BUDGET: f64 = 5.0;
 /// A question in both languages.
 struct Question {
     name: &'static str,
-    query: UsageQuery,
+    query: CubeQuery,
     /// Of the GraphQL input, beside the period.
     input: Value,
-    fields: &'static str,
+    /// Fields of a row's key, and of its values besides the traffic.
+    key: &'static str,
+    values: &'static str,
 }
 
 fn questions(period: Period) -> Vec<Question> {
     let traffic = vec![Measure::BytesUp, Measure::BytesDown, Measure::Records];
-    let query = |dimensions, measures, grain, by, limit| UsageQuery {
-        measures,
-        dimensions,
-        grain,
-        period,
-        filter: None,
+    let query = |groups, measures: Vec<Measure>, by, limit| CubeQuery {
+        group_by: groups,
         order_by: vec![Order {
             by,
             descending: matches!(by, OrderBy::Measure(_)),
         }],
-        limit,
+        limit: Some(limit),
+        ..CubeQuery::of(&measures, span(period))
     };
     vec![
         Question {
             name: "by day and network",
             query: query(
-                vec![Dimension::Network],
+                vec![
+                    Group::Time(Grain::Day),
+                    Group::Dimension(Dimension::Network),
+                ],
                 traffic.clone(),
-                Some(Grain::Day),
-                OrderBy::Period,
+                OrderBy::Group(0),
                 1_000,
             ),
-            input: json!({ "grain": "DAY", "dimensions": ["NETWORK"], "orderBy": [{ "by": { "period": true } }], "limit": 1_000 }),
-            fields: "periodStart networkCode",
+            input: json!({ "groupBy": [{ "time": "DAY" }, { "dimension": "NETWORK" }],
+                "orderBy": [{ "by": { "group": 0 } }], "limit": 1_000 }),
+            key: "time network { code }",
+            values: "",
         },
         Question {
             name: "by customer, with active SIMs",
             query: query(
-                vec![Dimension::Customer],
+                vec![Group::Dimension(Dimension::Customer)],
                 [traffic.clone(), vec![Measure::ActiveSims]].concat(),
-                None,
-                OrderBy::Dimension(Dimension::Customer),
+                OrderBy::Group(0),
                 1_000,
             ),
-            input: json!({ "dimensions": ["CUSTOMER"], "orderBy": [{ "by": { "dimension": "CUSTOMER" } }], "limit": 1_000 }),
-            fields: "customerId activeSims",
+            input: json!({ "groupBy": [{ "dimension": "CUSTOMER" }], "orderBy": [{ "by": { "group": 0 } }], "limit": 1_000 }),
+            key: "customer { id }",
+            values: "activeSims",
         },
         Question {
             name: "top 50 SIMs",
             query: query(
-                vec![Dimension::Sim],
+                vec![Group::Dimension(Dimension::Sim)],
                 traffic,
-                None,
                 OrderBy::Measure(Measure::BytesDown),
                 50,
             ),
-            input: json!({ "dimensions": ["SIM"], "limit": 50,
+            input: json!({ "groupBy": [{ "dimension": "SIM" }], "limit": 50,
                 "orderBy": [{ "by": { "measure": "BYTES_DOWN" }, "direction": "DESC" }] }),
-            fields: "simId",
+            key: "sim { id }",
+            values: "",
         },
     ]
 }
@@ -115,18 +121,21 @@ async fn ask_by_size(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<C
     }
     rest(&stage.socket).await?;
     let questions = [
-        ("total", vec![], None),
-        ("by network", vec![Dimension::Network], None),
-        ("by customer", vec![Dimension::Customer], None),
+        ("total", vec![]),
+        ("by network", vec![Group::Dimension(Dimension::Network)]),
+        ("by customer", vec![Group::Dimension(Dimension::Customer)]),
         (
             "by day and network",
-            vec![Dimension::Network],
-            Some(Grain::Day),
+            vec![
+                Group::Time(Grain::Day),
+                Group::Dimension(Dimension::Network),
+            ],
         ),
     ];
     let mut comparisons = Vec::new();
-    for (name, dimensions, grain) in questions {
-        let within = if grain.is_some() {
+    for (name, groups) in questions {
+        let by_day = groups.len() > 1;
+        let within = if by_day {
             Aim::AtMost(2.0)
         } else {
             Aim::Nothing
@@ -134,14 +143,11 @@ async fn ask_by_size(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<C
         let name = |to| format!("one month {name}, {MANY} records to {to}");
         let mut sizes = Comparison::new(name(FEW.to_string()), "ms", within);
         let mut budget = Comparison::new(name("a budget".into()), "ms", Aim::AtMost(1.0));
-        let query = UsageQuery {
-            measures: vec![Measure::BytesUp, Measure::BytesDown, Measure::Records],
-            dimensions,
-            grain,
-            period,
-            filter: None,
-            order_by: vec![],
-            limit: 1_000,
+        let traffic = [Measure::BytesUp, Measure::BytesDown, Measure::Records];
+        let query = CubeQuery {
+            group_by: groups,
+            limit: Some(1_000),
+            ..CubeQuery::of(&traffic, span(period))
         };
         time(stage, &query, FEW).await?;
         time(stage, &query, MANY).await?;
@@ -156,7 +162,7 @@ async fn ask_by_size(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<C
             budget.push(many, BUDGET);
         }
         comparisons.push(sizes);
-        if grain.is_none() {
+        if !by_day {
             comparisons.push(budget);
         }
     }
@@ -164,14 +170,14 @@ async fn ask_by_size(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<C
 }
 
 /// Milliseconds of a question about the tenant with so many records.
-async fn time(stage: &Stage, query: &UsageQuery, records: u32) -> Result<f64> {
+async fn time(stage: &Stage, query: &CubeQuery, records: u32) -> Result<f64> {
     let scope = administrator(fleet::tenant_with(records));
     let started = Instant::now();
-    let answer = stage.store.usage(&scope, query).await;
+    let answer = usage(stage, &scope, query).await;
     let time = milliseconds(started);
     let answer = answer.map_err(|error| explain(&error))?;
     ensure!(
-        answer.totals.records == Some(records.into()),
+        answer.totals.get(Measure::Records) == Some(records.into()),
         "records are missing"
     );
     Ok(time)
@@ -204,7 +210,7 @@ async fn ask(stage: &Stage, question: &Question, rounds: u32) -> Result<[Compari
 /// The ways to ask one question.
 struct Sides<'a> {
     stage: &'a Stage,
-    query: &'a UsageQuery,
+    query: &'a CubeQuery,
     sql: String,
     parameters: Vec<String>,
     raw: Raw,
@@ -214,23 +220,14 @@ struct Sides<'a> {
 
 impl<'a> Sides<'a> {
     async fn open(stage: &'a Stage, question: &'a Question) -> Result<Self> {
-        let plan = plan(&stage.admin, &question.query).map_err(|error| explain(&error))?;
-        // In the order in which a question without a filter binds them.
-        let parameters = vec![
-            fleet::tenant().uuid().to_string(),
-            question.query.period.from().timestamp().to_string(),
-            question.query.period.to().timestamp().to_string(),
-            (question.query.limit + 1).to_string(),
-        ];
-        ensure!(
-            !plan.sql().contains("{p4:"),
-            "the statement has other parameters than known here"
-        );
+        let (inventory, now) = (Inventory::default(), SystemClock.now());
+        let plan = plan(&stage.admin, &question.query, None, &inventory, now);
+        let plan = plan.map_err(|error| explain(&error))?;
         Ok(Self {
             stage,
             query: &question.query,
             sql: plan.sql().to_owned(),
-            parameters,
+            parameters: plan.parameters(),
             raw: stage.socket.connect().await?,
             graphql: shots(stage, question),
             connection: Connection::open(stage.server).await?,
@@ -248,11 +245,11 @@ impl<'a> Sides<'a> {
             bytes.len()
         );
         let started = Instant::now();
-        let answer = self.stage.store.usage(&self.stage.admin, self.query).await;
+        let answer = usage(self.stage, &self.stage.admin, self.query).await;
         let store = milliseconds(started);
         let answer = answer.map_err(|error| explain(&error))?;
         ensure!(
-            answer.totals.records == Some(fleet::RECORDS.into()),
+            answer.totals.get(Measure::Records) == Some(fleet::RECORDS.into()),
             "records are missing"
         );
         let started = Instant::now();
@@ -267,18 +264,35 @@ impl<'a> Sides<'a> {
     }
 }
 
+fn span(period: Period) -> Span {
+    Span::Between {
+        from: period.from(),
+        to: period.to(),
+        align: Alignment::Exact,
+    }
+}
+
+async fn usage(stage: &Stage, scope: &Scope, query: &CubeQuery) -> domain::Result<UsageAnswer> {
+    let inventory = Inventory::default();
+    stage
+        .store
+        .usage(scope, query, &inventory, SystemClock.now())
+        .await
+}
+
 fn milliseconds(started: Instant) -> f64 {
     started.elapsed().as_secs_f64() * 1_000.0
 }
 
 fn shots(stage: &Stage, question: &Question) -> Shots {
     let mut input = question.input.clone();
-    input["from"] = json!(question.query.period.from());
-    input["to"] = json!(question.query.period.to());
-    let fields = question.fields;
+    let (from, to) = stage.month;
+    input["period"] = json!({ "between": { "from": from, "to": to } });
+    let Question { key, values, .. } = question;
     let query = format!(
-        "query Usage($input: UsageInput!) {{ tenant {{ usage(input: $input) {{ rows {{ {fields} bytesUp bytesDown \
-         records }} totals {{ bytesUp bytesDown records }} provenance {{ table watermark complete }} }} }} }}"
+        "query Usage($input: UsageInput!) {{ tenant {{ usage(input: $input) {{ rows {{ key {{ {key} }} \
+         values {{ {values} bytesUp bytesDown records }} }} totals {{ bytesUp bytesDown records }} \
+         provenance {{ tables watermark complete }} }} }} }}"
     );
     let body = json!({ "query": query, "variables": { "input": input } }).to_string();
     Shots {

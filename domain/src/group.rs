@@ -9,6 +9,8 @@ use strum::{AsRefStr, EnumMessage, VariantArray};
 pub enum KeyStatus {
     /// A value.
     Value,
+    /// Nobody knows: the records did not say.
+    Unknown,
     /// No value: the group is of all that have none.
     Unassigned,
     /// A value that the caller may not see: the group is of all that have such a one.

@@ -2,11 +2,12 @@
 
 use async_graphql::{Enum, ID, InputObject, OneofObject};
 use domain::usage;
-use serde::Serialize;
 
 use crate::{
+    device::DeviceFilter,
     order::OrderDirection,
     scalar::{DateTime, Decimal},
+    sim::SimFilter,
     word::word,
 };
 
@@ -95,20 +96,6 @@ pub enum IncompleteReason {
     NothingReceived,
     /// The period had not ended when the newest record was received.
     PeriodRunning,
-}
-
-/// What the key of a group says.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum UsageKeyState {
-    /// The group has this value.
-    Value,
-    /// The records did not say, or nobody knows.
-    Unknown,
-    /// There was none: no customer, no device, no such label.
-    Unassigned,
-    /// It was the caller's when it was used, and what it is now the caller may not see.
-    Hidden,
 }
 
 /// A period between two moments.
@@ -237,6 +224,10 @@ pub enum UsageFilter {
     Services(Vec<UsageService>),
     /// From any of these streams.
     Streams(Vec<String>),
+    /// Of SIMs that match now.
+    Sim(SimFilter),
+    /// Of devices that match now.
+    Device(DeviceFilter),
 }
 
 /// A question to the usage cube. Measures are chosen by selecting their fields. The steps are always these: filter, group, top,

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use clickhouse::Row;
-use domain::{Error, Result, Scope, usage::Kind};
+use domain::{
+    Error, Result, Scope,
+    usage::{Kind, Known},
+};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    CubeQuery, Dimension, Fill, Group, Incomplete, Inventory, Key, Parents, Provenance, State,
-    UsageAnswer, UsagePlan, UsageRow, Values, plan,
+    Carried, CubeQuery, Dimension, Fill, Group, Incomplete, Inventory, Key, Parents, Provenance,
+    State, UsageAnswer, UsagePlan, UsageRow, Values, plan,
 };
 use crate::{Store, store::fault};
 
@@ -218,8 +221,14 @@ fn key(group: &Group, text: &str) -> Result<Key> {
 }
 
 fn dimension_key(dimension: Dimension, text: &str) -> Result<Key> {
-    if dimension.entry().kind == Kind::Text {
-        return Ok(Key::Text(text.to_owned()));
+    let entry = dimension.entry();
+    if entry.kind == Kind::Text {
+        let is_hidden = entry.known == Known::Sim && text == Carried::HIDDEN;
+        return Ok(if is_hidden {
+            Key::Hidden
+        } else {
+            Key::Text(text.to_owned())
+        });
     }
     // The watermark's line has no parent; it reads as nobody's.
     let id = if text.is_empty() {
@@ -227,7 +236,11 @@ fn dimension_key(dimension: Dimension, text: &str) -> Result<Key> {
     } else {
         text.parse().map_err(Error::internal)?
     };
-    Ok(if id.is_nil() { Key::None } else { Key::Id(id) })
+    Ok(match id {
+        id if id.is_nil() => Key::None,
+        id if id.is_max() => Key::Hidden,
+        id => Key::Id(id),
+    })
 }
 
 fn provenance(plan: &UsagePlan, watermark: Option<DateTime<Utc>>) -> Provenance {

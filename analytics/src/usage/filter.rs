@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Key, Need, UsageLimits,
+    inventory::{DeviceFilter, SimFilter},
     limit::check_tree,
     scoped::{Parameter, Parameters},
 };
@@ -29,6 +30,18 @@ pub enum Filter {
         /// Its values.
         values: Vec<Key>,
     },
+    /// Of SIMs that match now.
+    Sim(SimFilter),
+    /// Of devices that match now.
+    Device(DeviceFilter),
+}
+
+/// How a filter speaks of what the cells do not know.
+pub(super) trait Names {
+    /// The expression of a dimension.
+    fn column(&self, dimension: Dimension) -> String;
+    /// A query of the ids that match.
+    fn matching(&self, need: &Need) -> String;
 }
 
 impl Filter {
@@ -38,15 +51,28 @@ impl Filter {
             Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::dimensions).collect(),
             Self::Not(part) => part.dimensions(),
             Self::In { dimension, .. } => vec![*dimension],
+            Self::Sim(_) => vec![Dimension::Sim],
+            Self::Device(_) => vec![Dimension::Device],
         }
     }
 
     /// What has to be looked up in the inventory for it.
     pub(super) fn needs(&self, attribution: Attribution) -> Vec<Need> {
-        let dimensions = self.dimensions();
-        dimensions
-            .into_iter()
-            .filter_map(|dimension| Need::of(dimension, attribution))
+        let own = match self {
+            Self::And(parts) | Self::Or(parts) => {
+                return parts
+                    .iter()
+                    .flat_map(|part| part.needs(attribution))
+                    .collect();
+            }
+            Self::Not(part) => return part.needs(attribution),
+            Self::In { .. } => None,
+            Self::Sim(filter) => Some(Need::Sims(filter.clone())),
+            Self::Device(filter) => Some(Need::Devices(filter.clone())),
+        };
+        let dimensions = self.dimensions().into_iter();
+        own.into_iter()
+            .chain(dimensions.filter_map(|dimension| Need::of(dimension, attribution)))
             .collect()
     }
 
@@ -57,17 +83,15 @@ impl Filter {
             Self::And(parts) | Self::Or(parts) => (parts.iter().collect(), 0),
             Self::Not(part) => (vec![&**part], 0),
             Self::In { values, .. } => (Vec::new(), values.len()),
+            // They count for themselves.
+            Self::Sim(_) | Self::Device(_) => (Vec::new(), 0),
         })
     }
 
-    /// The condition as SQL; values become parameters. `column` is the expression of a dimension.
-    pub(super) fn sql(
-        &self,
-        parameters: &mut Parameters,
-        column: &impl Fn(Dimension) -> String,
-    ) -> Result<String> {
+    /// The condition as SQL; values become parameters.
+    pub(super) fn sql(&self, parameters: &mut Parameters, names: &impl Names) -> Result<String> {
         let mut join = |parts: &[Self], word: &str, none: &str| {
-            let parts = parts.iter().map(|part| part.sql(parameters, column));
+            let parts = parts.iter().map(|part| part.sql(parameters, names));
             let parts = parts.collect::<Result<Vec<_>>>()?;
             Ok(if parts.is_empty() {
                 none.to_owned()
@@ -78,8 +102,14 @@ impl Filter {
         match self {
             Self::And(parts) => join(parts, " AND ", "true"),
             Self::Or(parts) => join(parts, " OR ", "false"),
-            Self::Not(part) => Ok(format!("NOT {}", part.sql(parameters, column)?)),
-            Self::In { dimension, values } => is_in(*dimension, values, parameters, column),
+            Self::Not(part) => Ok(format!("NOT {}", part.sql(parameters, names)?)),
+            Self::In { dimension, values } => is_in(*dimension, values, parameters, names),
+            Self::Sim(filter) => Ok(among(Dimension::Sim, &Need::Sims(filter.clone()), names)),
+            Self::Device(filter) => Ok(among(
+                Dimension::Device,
+                &Need::Devices(filter.clone()),
+                names,
+            )),
         }
     }
 }
@@ -92,7 +122,7 @@ pub(super) fn is_in(
     dimension: Dimension,
     values: &[Key],
     parameters: &mut Parameters,
-    column: &impl Fn(Dimension) -> String,
+    names: &impl Names,
 ) -> Result<String> {
     // In the cubes the nil id stands for none, which is asked for as `Key::None`; nothing has it as its own.
     let nobody = Key::Id(uuid::Uuid::nil());
@@ -114,9 +144,13 @@ pub(super) fn is_in(
     }
     Ok(format!(
         "{} IN {}",
-        column(dimension),
+        names.column(dimension),
         parameters.bind(parameter)
     ))
+}
+
+fn among(dimension: Dimension, need: &Need, names: &impl Names) -> String {
+    format!("{} IN ({})", names.column(dimension), names.matching(need))
 }
 
 fn id(dimension: Dimension, key: &Key) -> Result<uuid::Uuid> {

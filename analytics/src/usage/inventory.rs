@@ -3,6 +3,7 @@
 //! and the place of its word.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use domain::{device::DeviceCondition, saved_filter::Clause, sim::SimCondition};
 use uuid::Uuid;
 
 /// Something of the inventory that a question depends on.
@@ -18,15 +19,30 @@ pub enum Need {
     SimLabel(String),
     /// Value of this key of labels on each device.
     DeviceLabel(String),
+    /// The SIMs that match.
+    Sims(SimFilter),
+    /// The devices that match.
+    Devices(DeviceFilter),
 }
+
+/// A filter of the list of SIMs.
+pub type SimFilter = domain::filter::Filter<Clause<SimCondition>>;
+
+/// A filter of the list of devices.
+pub type DeviceFilter = domain::filter::Filter<Clause<DeviceCondition>>;
 
 impl Need {
     /// The column of the cells by which it is found.
     pub(super) const fn column(&self) -> &'static str {
         match self {
-            Self::DeviceLabel(_) => "device",
+            Self::DeviceLabel(_) | Self::Devices(_) => "device",
             _ => "sim",
         }
+    }
+
+    /// Whether it has words, and is not only a set.
+    pub(super) const fn has_words(&self) -> bool {
+        !matches!(self, Self::Sims(_) | Self::Devices(_))
     }
 }
 
@@ -94,8 +110,18 @@ impl<S: AsRef<str>> FromIterator<(Uuid, S)> for Carried {
     }
 }
 
+impl Carried {
+    /// A set of ids, without words.
+    pub fn set(ids: impl IntoIterator<Item = Uuid>) -> Self {
+        ids.into_iter().map(|id| (id, "")).collect()
+    }
+
+    /// The word of what is there and may not be seen.
+    pub const HIDDEN: &str = "?";
+}
+
 /// A text as a literal of the statement.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 

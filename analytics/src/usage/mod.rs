@@ -41,7 +41,7 @@ pub use domain::usage::{
 };
 pub use filter::Filter;
 pub use having::{Bound, Comparator, Having};
-pub use inventory::{Carried, Inventory, Need};
+pub use inventory::{Carried, DeviceFilter, Inventory, Need, SimFilter};
 pub use limit::UsageLimits;
 pub use plan::{Parents, UsagePlan, plan};
 pub use query::{CubeQuery, Group, Order, OrderBy, Span, Top};
@@ -54,6 +54,8 @@ use crate::cube::Table;
 pub enum Key {
     /// No customer or no device; no value under the key of labels.
     None,
+    /// Something that the caller may not see.
+    Hidden,
     /// A customer, SIM or device.
     Id(Uuid),
     /// A value of the other dimensions, empty when unknown; a value of a label.

@@ -12,9 +12,11 @@ use domain::{
     usage::{Attribution, Dimension, Expression, Fill, Kind, Known, Measure, State},
 };
 use strum::VariantArray;
+use uuid::Uuid;
 
 use super::{
-    CubeQuery, Group, Inventory, Key, Need, OrderBy, UsageLimits, filter,
+    Carried, CubeQuery, Group, Inventory, Key, Need, OrderBy, UsageLimits,
+    filter::{self, Names},
     limit::beyond,
     scoped::{Parameter, Parameters, Scoped},
     tile::{Depth, Tile, tiles},
@@ -38,6 +40,11 @@ impl UsagePlan {
     /// The statement; its values stand beside it.
     pub fn sql(&self) -> &str {
         &self.sql
+    }
+
+    /// Its values, as the engine is told them.
+    pub fn parameters(&self) -> Vec<String> {
+        self.parameters.texts()
     }
 
     /// The tables that it reads, the coarsest first.
@@ -225,6 +232,19 @@ struct Planner<'a> {
     limit: u32,
 }
 
+impl Names for Planner<'_> {
+    fn column(&self, dimension: Dimension) -> String {
+        self.value(dimension)
+    }
+
+    fn matching(&self, need: &Need) -> String {
+        match self.inventory.find(need) {
+            Some(place) => format!("SELECT id FROM carried{place}"),
+            None => "SELECT generateUUIDv4() WHERE false".to_owned(),
+        }
+    }
+}
+
 impl Planner<'_> {
     fn plan(mut self, closed: Vec<Measure>, now: DateTime<Utc>) -> Result<UsagePlan> {
         let (read, tables) = self.read(now)?;
@@ -317,16 +337,23 @@ impl Planner<'_> {
         if let Some(need) = Need::of(dimension, self.query.attribution)
             && let Some(place) = self.inventory.find(&need)
         {
+            let (nobody, hidden) = (Uuid::nil(), Carried::HIDDEN);
+            // What the caller may not see any more did not travel.
             return match dimension.entry().kind {
-                Kind::Id => format!("toUUIDOrZero(word{place})"),
-                Kind::Text => format!("word{place}"),
+                Kind::Id => format!(
+                    "if(id{place} = toUUID('{nobody}') OR word{place} = '{hidden}', toUUID('{}'), toUUIDOrZero(word{place}))",
+                    Uuid::max()
+                ),
+                Kind::Text => {
+                    format!("if(id{place} = toUUID('{nobody}'), '{hidden}', word{place})")
+                }
             };
         }
         match dimension.entry().known {
             Known::Cells(column) => column.to_owned(),
             Known::Network => "country_code".to_owned(),
-            // Nobody looked it up, so nobody has one.
-            Known::Sim => "''".to_owned(),
+            // Nobody looked it up, so nobody may see it.
+            Known::Sim => format!("'{}'", Carried::HIDDEN),
         }
     }
 
@@ -340,9 +367,7 @@ impl Planner<'_> {
         let mut conditions = (Vec::new(), Vec::new());
         if let Some(Parents { dimension, ids }) = self.parents {
             let mut parameters = std::mem::take(&mut self.scoped.parameters);
-            let condition = filter::is_in(dimension, ids, &mut parameters, &|dimension| {
-                self.value(dimension)
-            });
+            let condition = filter::is_in(dimension, ids, &mut parameters, self);
             self.scoped.parameters = parameters;
             let place = if self.is_joined(dimension) {
                 &mut conditions.1
@@ -353,7 +378,7 @@ impl Planner<'_> {
         }
         if let Some(filter) = &self.query.filter {
             let mut parameters = std::mem::take(&mut self.scoped.parameters);
-            let condition = filter.sql(&mut parameters, &|dimension| self.value(dimension));
+            let condition = filter.sql(&mut parameters, self);
             self.scoped.parameters = parameters;
             let joined = filter
                 .dimensions()
@@ -498,7 +523,11 @@ impl Planner<'_> {
                 "\n    LEFT ANY JOIN (SELECT plmn, country_code FROM network FINAL) AS reference ON reference.plmn = own.network",
             );
         }
-        for (place, need, _) in self.inventory.iter() {
+        for (place, need, _) in self
+            .inventory
+            .iter()
+            .filter(|(_, need, _)| need.has_words())
+        {
             sql.push_str(&format!(
                 "\n    LEFT ANY JOIN (SELECT id AS id{place}, word AS word{place} FROM carried{place}) AS now{place} \
                  ON now{place}.id{place} = own.{}",
@@ -518,7 +547,7 @@ impl Planner<'_> {
         match need.and_then(|need| self.inventory.find(&need)) {
             Some(place) => format!(
                 "if(id{place} = toUUID('{}'), '', concat('=', word{place}))",
-                uuid::Uuid::nil()
+                Uuid::nil()
             ),
             None => "''".to_owned(),
         }

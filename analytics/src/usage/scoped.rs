@@ -10,7 +10,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::Dimension;
+use super::{Dimension, inventory::quoted};
 use crate::cube::{Cube, Level, Table};
 
 /// Most spans of time that are named one by one, so that the engine's index helps with each.
@@ -60,6 +60,20 @@ impl Parameters {
         let text = format!("{{p{}:{}}}", self.0.len(), parameter.kind());
         self.0.push(parameter);
         text
+    }
+
+    /// All values, as the engine is told them.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let list = |items: Vec<String>| format!("[{}]", items.join(","));
+        let text = |parameter: &Parameter| match parameter {
+            Parameter::Uuid(id) => id.to_string(),
+            Parameter::Uuids(ids) => list(ids.iter().map(|id| format!("'{id}'")).collect()),
+            Parameter::Texts(texts) => list(texts.iter().map(|text| quoted(text)).collect()),
+            Parameter::Number(number) => number.to_string(),
+            Parameter::Numbers(numbers) => list(numbers.iter().map(u32::to_string).collect()),
+            Parameter::Integer(integer) => integer.to_string(),
+        };
+        self.0.iter().map(text).collect()
     }
 
     /// Binds all values to a query.

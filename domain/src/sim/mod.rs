@@ -7,6 +7,7 @@ mod count;
 mod error;
 pub(crate) mod filter;
 mod model;
+pub mod now;
 pub mod resolve;
 mod store;
 

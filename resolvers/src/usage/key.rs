@@ -5,14 +5,16 @@ use std::sync::Arc;
 use analytics::usage::{Dimension, Group, Key, TimePart};
 use async_graphql::{Context, ID, Object, SimpleObject};
 use domain::{
+    group,
     id::{CustomerId, DeviceId, SimId},
     sim::SimState,
     usage::Service,
 };
 use schema::{
+    group::KeyStatus,
     scalar::DateTime,
     sim::SimState as SimStateWord,
-    usage::{TimePart as TimePartWord, UsageKeyState, UsageService},
+    usage::{TimePart as TimePartWord, UsageService},
 };
 use uuid::Uuid;
 
@@ -60,20 +62,18 @@ impl UsageKey {
     }
 
     fn by_customer(&self, dimension: Dimension) -> Option<UsageCustomerKey> {
-        let id = id(self.dimension(dimension)?);
-        Some(UsageCustomerKey(id.map(CustomerId::new)))
+        let key = self.dimension(dimension)?;
+        Some(UsageCustomerKey(object_of(key, CustomerId::new)))
     }
 
     fn by_sim(&self) -> Option<UsageSimKey> {
-        Some(UsageSimKey(
-            id(self.dimension(Dimension::Sim)?).map(SimId::new),
-        ))
+        let key = self.dimension(Dimension::Sim)?;
+        Some(UsageSimKey(object_of(key, SimId::new)))
     }
 
     fn by_device(&self) -> Option<UsageDeviceKey> {
-        Some(UsageDeviceKey(
-            id(self.dimension(Dimension::Device)?).map(DeviceId::new),
-        ))
+        let key = self.dimension(Dimension::Device)?;
+        Some(UsageDeviceKey(object_of(key, DeviceId::new)))
     }
 }
 
@@ -132,13 +132,13 @@ impl UsageKey {
 
     /// Kind of service.
     async fn service(&self) -> async_graphql::Result<Option<UsageServiceKey>> {
-        let Some(UsageTextKey { state, value }) = self.text(Dimension::Service) else {
+        let Some(UsageTextKey { status, value }) = self.text(Dimension::Service) else {
             return Ok(None);
         };
         let unknown = |_| domain::Error::internal("a record of no known service");
         let service = value.map(|word| word.parse::<Service>().map_err(unknown));
         let value = service.transpose().gql()?.map(Into::into);
-        Ok(Some(UsageServiceKey { state, value }))
+        Ok(Some(UsageServiceKey { status, value }))
     }
 
     /// The stream that delivered the records.
@@ -148,13 +148,13 @@ impl UsageKey {
 
     /// State that the SIM is in now.
     async fn sim_state(&self) -> async_graphql::Result<Option<UsageSimStateKey>> {
-        let Some(UsageTextKey { state, value }) = self.text(Dimension::SimState) else {
+        let Some(UsageTextKey { status, value }) = self.text(Dimension::SimState) else {
             return Ok(None);
         };
         let unknown = |_| domain::Error::internal("a SIM in no known state");
         let word = value.map(|word| word.parse::<SimState>().map_err(unknown));
         let value = word.transpose().gql()?.map(Into::into);
-        Ok(Some(UsageSimStateKey { state, value }))
+        Ok(Some(UsageSimStateKey { status, value }))
     }
 
     /// Customer that the SIM belongs to now.
@@ -198,11 +198,11 @@ impl Written for UsageKey {
     }
 }
 
-/// Nobody's is none.
-fn id(key: &Key) -> Option<Uuid> {
+fn object_of<T>(key: &Key, id: fn(Uuid) -> T) -> group::Key<T> {
     match key {
-        Key::Id(id) => Some(*id),
-        _ => None,
+        Key::Id(uuid) => group::Key::Value(id(*uuid)),
+        Key::Hidden => group::Key::Hidden,
+        _ => group::Key::Unassigned,
     }
 }
 
@@ -210,29 +210,32 @@ fn id(key: &Key) -> Option<Uuid> {
 #[derive(SimpleObject, Clone)]
 pub(crate) struct UsageTextKey {
     /// Whether there is a value, or why not.
-    state: UsageKeyState,
+    status: KeyStatus,
     /// The value.
     value: Option<String>,
 }
 
 impl UsageTextKey {
     fn of(key: &Key) -> Self {
-        let (state, value) = match key {
-            Key::Text(text) if !text.is_empty() => (UsageKeyState::Value, Some(text.clone())),
-            Key::None => (UsageKeyState::Unassigned, None),
-            _ => (UsageKeyState::Unknown, None),
+        let (status, value) = match key {
+            Key::Text(text) if !text.is_empty() => {
+                (group::KeyStatus::Value.into(), Some(text.clone()))
+            }
+            Key::None => (group::KeyStatus::Unassigned.into(), None),
+            Key::Hidden => (group::KeyStatus::Hidden.into(), None),
+            _ => (group::KeyStatus::Unknown.into(), None),
         };
-        Self { state, value }
+        Self { status, value }
     }
 }
 
-plain_columns!(UsageTextKey { state, value });
+plain_columns!(UsageTextKey { status, value });
 
 /// A group by service.
 #[derive(SimpleObject)]
 pub(crate) struct UsageServiceKey {
     /// Whether there is a value, or why not.
-    state: UsageKeyState,
+    status: KeyStatus,
     /// The service.
     value: Option<UsageService>,
 }
@@ -241,7 +244,7 @@ pub(crate) struct UsageServiceKey {
 #[derive(SimpleObject)]
 pub(crate) struct UsageSimStateKey {
     /// Whether there is a value, or why not.
-    state: UsageKeyState,
+    status: KeyStatus,
     /// The state.
     value: Option<SimStateWord>,
 }
@@ -253,8 +256,8 @@ pub(crate) struct UsageNetworkKey(UsageTextKey);
 #[Object]
 impl UsageNetworkKey {
     /// Whether there is a value: a record may name no network.
-    async fn state(&self) -> UsageKeyState {
-        self.0.state
+    async fn status(&self) -> KeyStatus {
+        self.0.status
     }
 
     /// Global id of the network.
@@ -289,7 +292,7 @@ impl UsageNetworkKey {
 impl Written for UsageNetworkKey {
     fn step(field: Selected<'_>) -> Option<Step<Self>> {
         match field.name() {
-            "state" => Some(leaf(|key: &Self| key.0.state)),
+            "status" => Some(leaf(|key: &Self| key.0.status)),
             "id" => Some(leaf(Self::global_id)),
             "code" => Some(leaf(|key: &Self| key.plmn().map(str::to_owned))),
             _ => None,
@@ -301,18 +304,15 @@ impl Written for UsageNetworkKey {
 macro_rules! object_key {
     ($(#[doc = $doc:literal])+ $name:ident of $id:ty, $field:ident: $object:ty = $key:path, $none:literal) => {
         $(#[doc = $doc])+
-        pub(crate) struct $name(Option<$id>);
+        pub(crate) struct $name(group::Key<$id>);
 
         $(#[doc = $doc])+
         #[Object]
         impl $name {
             /// Whether there is one, and whether the caller may see it now.
-            async fn state(&self, ctx: &Context<'_>) -> async_graphql::Result<UsageKeyState> {
-                if self.0.is_none() {
-                    return Ok(UsageKeyState::Unassigned);
-                }
-                let found: Option<$object> = self.object(ctx).await?;
-                Ok(if found.is_some() { UsageKeyState::Value } else { UsageKeyState::Hidden })
+            async fn status(&self, ctx: &Context<'_>) -> async_graphql::Result<KeyStatus> {
+                let is_hidden = self.0.value().is_some() && self.object(ctx).await?.is_none();
+                Ok(if is_hidden { group::KeyStatus::Hidden } else { self.0.status() }.into())
             }
 
             /// Its global id.
@@ -328,12 +328,12 @@ macro_rules! object_key {
 
         impl $name {
             fn global_id(&self) -> Option<ID> {
-                self.0.map(|id| id.to_string().into())
+                self.0.value().map(|id| id.to_string().into())
             }
 
             async fn object(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<$object>> {
-                match self.0 {
-                    Some(id) => load(ctx, $key(id)).await,
+                match self.0.value() {
+                    Some(id) => load(ctx, $key(*id)).await,
                     None => Ok(None),
                 }
             }

@@ -314,6 +314,14 @@ fn filter(filter: UsageFilter) -> Result<Filter> {
             Dimension::Service,
             texts(services.into_iter().map(|it| it.0.as_ref().to_owned())),
         ),
+        UsageFilter::Sim(filter) => {
+            Filter::Sim(filter.try_into().map_err(|error: Error| error.at("sim"))?)
+        }
+        UsageFilter::Device(filter) => Filter::Device(
+            filter
+                .try_into()
+                .map_err(|error: Error| error.at("device"))?,
+        ),
         UsageFilter::Streams(streams) => is_in(Dimension::Stream, texts(streams)),
     })
 }
