@@ -91,6 +91,25 @@ pub enum Table {
     Records,
 }
 
+impl Table {
+    /// Every table, the coarsest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Cube::ALL
+            .into_iter()
+            .rev()
+            .map(Self::Cube)
+            .chain([Self::Records])
+    }
+
+    /// How long what is in it is kept at least; none is for ever.
+    pub const fn retention_days(self) -> Option<u32> {
+        match self {
+            Self::Cube(_) => None,
+            Self::Records => Some(crate::verify::WHOLE_DAYS.unsigned_abs() as u32),
+        }
+    }
+}
+
 impl fmt::Display for Cube {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -34,6 +34,7 @@ mod plans;
 mod row;
 pub mod saved_filter;
 pub mod scope;
+pub mod share;
 pub mod sim;
 mod sql;
 pub mod tenant;

@@ -21,6 +21,7 @@ use domain::{
     saved_filter::Clause,
     sim::{self, Sim, SimCondition, SimOrderField, SimState},
 };
+use futures::future::try_join_all;
 use service::{InventoryId, Session};
 
 /// Loads by key through the request's transaction.
@@ -160,20 +161,22 @@ impl Loader<UsageKey> for Batch {
                 None => questions.push((key, vec![key.id.clone()])),
             }
         }
-        let mut answers = HashMap::new();
-        for (key, ids) in questions {
-            let found = self.0.usage_by(&key.query, key.parent, &ids).await?;
-            answers.extend(found.into_iter().map(|(id, answer)| {
+        let asked = questions.iter().map(async |(key, ids)| {
+            let found = self.0.usage_by(&key.query, key.parent, ids).await?;
+            let answer = |(id, answer)| {
+                let query = key.query.clone();
                 (
                     UsageKey {
                         parent: key.parent,
                         id,
-                        query: key.query.clone(),
+                        query,
                     },
                     answer,
                 )
-            }));
-        }
-        Ok(answers)
+            };
+            Ok::<_, Error>(found.into_iter().map(answer).collect::<Vec<_>>())
+        });
+        let answers = try_join_all(asked).await?;
+        Ok(answers.into_iter().flatten().collect())
     }
 }

@@ -269,3 +269,29 @@ pub struct UsageInput {
     #[graphql(default)]
     pub attribution: Attribution,
 }
+
+/// What networks are ranked by.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum TopNetworksBy {
+    /// Bytes of both directions.
+    #[default]
+    Traffic,
+}
+
+/// A question about the largest networks.
+#[derive(InputObject, Clone, Debug)]
+pub struct TopNetworksInput {
+    /// Time of use.
+    pub period: PeriodInput,
+    /// In which days and months are meant: a name of the IANA data, such as Europe/Berlin.
+    #[graphql(default = "UTC")]
+    pub time_zone: String,
+    /// How many, 100 at most.
+    #[graphql(default = 5)]
+    pub n: i32,
+    /// Largest by this.
+    #[graphql(default)]
+    pub by: TopNetworksBy,
+    /// Which usage.
+    pub filter: Option<UsageFilter>,
+}

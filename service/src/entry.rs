@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Basis, Question, Session,
     answers::{Answers, Kept},
+    turn::Turns,
 };
 
 /// Fleet imports under way at once. Each holds two connections and may wait for another one of its tenant: the others wait without
@@ -36,11 +37,12 @@ impl Deliverer {
 /// Where callers become sessions.
 #[derive(Clone)]
 pub struct Entry {
-    db: Db,
-    store: Store,
+    pub(crate) db: Db,
+    pub(crate) store: Store,
     known: Known,
     answers: Answers,
-    imports: Arc<Semaphore>,
+    pub(crate) imports: Arc<Semaphore>,
+    pub(crate) turns: Turns,
 }
 
 impl Entry {
@@ -52,6 +54,7 @@ impl Entry {
             known: Known::default(),
             answers: Answers::default(),
             imports: Arc::new(Semaphore::new(IMPORTS)),
+            turns: Turns::default(),
         }
     }
 
@@ -84,8 +87,7 @@ impl Entry {
         // Who leaves a trace lets go of the connection first: nobody waits for one with another one in hand.
         let snapshot = (scope.role() != Role::PlatformAdmin).then_some(snapshot);
         audit::crossing(&self.db, &scope, operation).await?;
-        let (db, store, imports) = (self.db.clone(), self.store.clone(), self.imports.clone());
-        Ok(Session::new(scope, snapshot, db, store, imports))
+        Ok(Session::new(scope, snapshot, self.clone()))
     }
 
     /// What the caller of a verified token was answered when it asked the same before, byte for byte, if nothing has changed since that

@@ -10,6 +10,8 @@ mod find;
 mod list;
 mod relation;
 mod session;
+mod top;
+mod turn;
 mod usage;
 
 pub use answers::{Basis, Question};
@@ -18,3 +20,4 @@ pub use find::Found;
 pub use list::list;
 pub use relation::{Asked, InventoryId, Relations, Resolved, Wants, inventory};
 pub use session::Session;
+pub use top::{Share, TopNetworks};

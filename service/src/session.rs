@@ -10,14 +10,14 @@ use std::{
 
 use analytics::Store;
 use domain::{
-    Db, Error, IdempotencyKey, Permission, ReadCx, Result, Scope, WriteCx,
+    Error, IdempotencyKey, Permission, ReadCx, Result, Scope, WriteCx,
     fleet::{self, Report},
     id::CustomerId,
     scope::Segments,
 };
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 
-use crate::Basis;
+use crate::{Basis, Entry};
 
 /// A caller, both stores, and one snapshot of Postgres for all that is read. Made for one request, job step or event, and dropped
 /// with it, so that nothing leaks from one tenant's into another's. Cloning is cheap.
@@ -26,9 +26,7 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     scope: Scope,
-    db: Db,
-    store: Store,
-    imports: Arc<Semaphore>,
+    entry: Entry,
     snapshot: Mutex<Snapshot>,
     writes: AtomicBool,
 }
@@ -37,19 +35,11 @@ struct Inner {
 type Snapshot = Arc<OnceCell<Arc<ReadCx>>>;
 
 impl Session {
-    pub(crate) fn new(
-        scope: Scope,
-        snapshot: Option<ReadCx>,
-        db: Db,
-        store: Store,
-        imports: Arc<Semaphore>,
-    ) -> Self {
+    pub(crate) fn new(scope: Scope, snapshot: Option<ReadCx>, entry: Entry) -> Self {
         let snapshot = OnceCell::new_with(snapshot.map(Arc::new));
         Self(Arc::new(Inner {
             scope,
-            db,
-            store,
-            imports,
+            entry,
             snapshot: Mutex::new(Arc::new(snapshot)),
             writes: AtomicBool::new(false),
         }))
@@ -79,7 +69,7 @@ impl Session {
     /// `UNAVAILABLE` when Postgres does not answer.
     pub async fn read(&self) -> Result<Arc<ReadCx>> {
         let snapshot = self.snapshot().clone();
-        let open = async || Ok(Arc::new(self.0.db.read(&self.0.scope).await?));
+        let open = async || Ok(Arc::new(self.0.entry.db.read(&self.0.scope).await?));
         snapshot.get_or_try_init(open).await.cloned()
     }
 
@@ -91,7 +81,7 @@ impl Session {
     pub async fn write(&self, key: Option<IdempotencyKey>) -> Result<WriteCx> {
         self.0.writes.store(true, Ordering::Relaxed);
         *self.snapshot() = Snapshot::default();
-        Ok(self.0.db.write(&self.0.scope).await?.under(key))
+        Ok(self.0.entry.db.write(&self.0.scope).await?.under(key))
     }
 
     /// Imports a fleet file, wholly or not at all; what is read afterwards has it. A dry run says what that would come to, and
@@ -105,10 +95,10 @@ impl Session {
         key: Option<IdempotencyKey>,
         dry_run: bool,
     ) -> Result<Report> {
-        let turn = self.0.imports.acquire().await;
+        let turn = self.0.entry.imports.acquire().await;
         let _turn = turn.map_err(Error::internal)?;
         let cx = self.write(key.filter(|_| !dry_run)).await?;
-        let system = self.0.db.system().await?;
+        let system = self.0.entry.db.system().await?;
         fleet::import_whole(cx, system, file, self.store(), dry_run).await
     }
 
@@ -130,7 +120,12 @@ impl Session {
 
     /// The cubes.
     pub fn store(&self) -> &Store {
-        &self.0.store
+        &self.0.entry.store
+    }
+
+    /// A turn at the cubes, for as long as it is held.
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        self.0.entry.turns.take(self.scope().tenant()).await
     }
 
     /// Postgres statements that the snapshot has taken so far.

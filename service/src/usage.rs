@@ -21,10 +21,12 @@ impl Session {
     /// Usage of all that the caller may see.
     ///
     /// # Errors
-    /// `FORBIDDEN` when usage is closed to the caller, `NOT_EXACT` when no table answers exactly.
+    /// `FORBIDDEN` when usage is closed to the caller, `NOT_EXACT` when no table answers exactly, `THROTTLED` when too many questions of
+    /// the tenant wait.
     pub async fn usage(&self, query: &CubeQuery) -> Result<UsageAnswer> {
         let cx = self.read().await?;
         let inventory = inventory(&cx, query, None).await?;
+        let _turn = self.turn().await?;
         let asked = self
             .store()
             .usage(self.scope(), query, &inventory, cx.now());
@@ -44,6 +46,7 @@ impl Session {
     ) -> Result<HashMap<usage::Key, UsageAnswer>> {
         let cx = self.read().await?;
         let inventory = inventory(&cx, query, Some(parent)).await?;
+        let _turn = self.turn().await?;
         let parents = Parents {
             dimension: parent,
             ids,

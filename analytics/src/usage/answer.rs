@@ -13,9 +13,12 @@ use uuid::Uuid;
 
 use super::{
     Carried, CubeQuery, Dimension, Fill, Group, Incomplete, Inventory, Key, Parents, Provenance,
-    State, UsageAnswer, UsagePlan, UsageRow, Values, plan,
+    State, UsageAnswer, UsageLimits, UsagePlan, UsageRow, Values, plan,
 };
 use crate::{Store, store::fault};
+
+/// Bytes of the longest statement: what travels of [`UsageLimits::CARRIED`] SIMs for six groups takes half of that.
+const MOST_TEXT: &str = "67108864";
 
 /// One line of a plan's result: a group (kind 0), the whole (1) or the watermark (2).
 #[derive(Debug, Row, Deserialize)]
@@ -47,7 +50,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<UsageAnswer> {
         let plan = plan(scope, query, None, inventory, now)?;
-        let lines = self.lines(&plan).await?;
+        let lines = self.lines(scope, &plan).await?;
         let watermark = watermark(&lines)?;
         answer(query, &plan, watermark, lines)
     }
@@ -66,7 +69,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<HashMap<Key, UsageAnswer>> {
         let plan = plan(scope, query, Some(parents), inventory, now)?;
-        let lines = self.lines(&plan).await?;
+        let lines = self.lines(scope, &plan).await?;
         let watermark = watermark(&lines)?;
         let mut by_parent: HashMap<Key, Vec<Line>> = parents
             .ids
@@ -85,10 +88,15 @@ impl Store {
         answers.collect()
     }
 
-    async fn lines(&self, plan: &UsagePlan) -> Result<Vec<Line>> {
+    async fn lines(&self, scope: &Scope, plan: &UsagePlan) -> Result<Vec<Line>> {
+        let (seconds, bytes) = UsageLimits::of_statement(scope.role());
         let query = plan.parameters.attach(self.query(plan.sql()));
-        // The inventory travels in the text.
-        let query = query.with_setting("max_query_size", "67108864");
+        let query = query
+            .with_setting("max_execution_time", seconds.to_string())
+            .with_setting("max_memory_usage", bytes.to_string())
+            .with_setting("cancel_http_readonly_queries_on_client_close", "1")
+            // The inventory travels in the text.
+            .with_setting("max_query_size", MOST_TEXT);
         let mut lines: Vec<Line> = query.fetch_all().await.map_err(fault)?;
         lines.sort_by_key(|line| (line.rest, line.place));
         Ok(lines)

@@ -23,6 +23,10 @@ pub(super) enum Size {
 /// Lists without a size argument. What a row has of its own is counted as it is in a large fleet; where there is a bound,
 /// that is it.
 const LISTS: &[(&str, u64)] = &[
+    ("CubeCatalog.dimensions", 10),
+    ("CubeCatalog.grains", 6),
+    ("CubeCatalog.measures", 8),
+    ("CubeCatalog.tables", 9),
     ("Customer.simCounts", 4),
     ("Device.assignments", 4),
     ("Device.connectivity", 3),
@@ -35,11 +39,13 @@ const LISTS: &[(&str, u64)] = &[
     ("IngestRecord.rejections", 20),
     ("LabelDefinition.options", 20),
     ("Me.permissions", 20),
+    ("Provenance.tables", 3),
     ("Query.ingestAccounting", 1_000),
     ("Query.segmentGrants", 20),
     ("Sim.assignments", 4),
     ("Sim.labels", 4),
     ("SimCounts.rows", 1_000),
+    ("TopNetworks.rows", 20),
     // Counted by the field that has the limit.
     ("Usage.rows", 1),
 ];

@@ -280,6 +280,11 @@ impl UsageNetworkKey {
 }
 
 impl UsageNetworkKey {
+    /// The network with this code; none has an empty one.
+    pub(super) fn of(code: &str) -> Self {
+        Self(UsageTextKey::of(&Key::Text(code.to_owned())))
+    }
+
     fn global_id(&self) -> Option<ID> {
         self.plmn().map(network_id)
     }

@@ -1,12 +1,14 @@
 //! Usage.
 
 mod answer;
+mod catalog;
 mod key;
 mod period;
 mod provenance;
 mod query;
 mod question;
 mod row;
+mod top;
 mod values;
 
 pub(crate) use answer::{Usage, nested, root};

@@ -51,7 +51,7 @@ fn reason(incomplete: Incomplete) -> (IncompleteReason, &'static str) {
     }
 }
 
-fn table(table: Table) -> UsageTable {
+pub(super) fn table(table: Table) -> UsageTable {
     match table {
         Table::Records => UsageTable::Cdr,
         Table::Cube(Cube::Full(Level::Hour)) => UsageTable::UsageHour,

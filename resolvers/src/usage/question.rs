@@ -16,8 +16,8 @@ use schema::{
     parse_ids_in,
     scalar::Decimal,
     usage::{
-        BetweenInput, PeriodInput, UsageFilter, UsageGroup, UsageHaving, UsageInput,
-        UsageMeasureCondition, UsageOrder, UsageOrderKey, UsageTop,
+        BetweenInput, PeriodInput, TopNetworksBy, TopNetworksInput, UsageFilter, UsageGroup,
+        UsageHaving, UsageInput, UsageMeasureCondition, UsageOrder, UsageOrderKey, UsageTop,
     },
 };
 
@@ -161,6 +161,34 @@ fn query(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
     };
     query.check()?;
     Ok(query)
+}
+
+/// The planner's question about networks, and how many of them are asked for.
+///
+/// # Errors
+/// Those of [`ask`].
+pub(super) fn top_networks(input: TopNetworksInput) -> Result<(CubeQuery, u32)> {
+    let TopNetworksInput {
+        period,
+        time_zone,
+        n,
+        by: TopNetworksBy::Traffic,
+        filter,
+    } = input;
+    let query = || {
+        Ok::<_, Error>(CubeQuery {
+            time_zone: time_zone
+                .parse()
+                .map_err(|error: Error| error.at("time_zone"))?,
+            filter: filter
+                .map(self::filter)
+                .transpose()
+                .map_err(|error| error.at("filter"))?,
+            ..CubeQuery::of(&[Measure::BytesTotal], span(period))
+        })
+    };
+    let asked = count(n, "n").and_then(|n| Ok((query()?, n)));
+    asked.map_err(|error| error.at("input"))
 }
 
 fn count(number: i32, field: &str) -> Result<u32> {

@@ -1,0 +1,128 @@
+//! `CubeCatalog`: what may be asked of the cubes.
+
+use analytics::{cube::Table, usage::UsageLimits};
+use async_graphql::SimpleObject;
+use domain::{
+    Scope,
+    usage::{Dimension, Known, Measure},
+};
+use schema::{
+    scalar::int,
+    usage::{Grain, UsageDimension, UsageMeasure, UsageTable, UsageUnit},
+};
+use strum::{EnumMessage as _, VariantArray as _};
+
+use super::provenance;
+
+/// What the caller may ask of the cubes.
+#[derive(SimpleObject)]
+pub(crate) struct CubeCatalog {
+    /// Quantities.
+    measures: Vec<CubeMeasure>,
+    /// What can be grouped by, besides time and labels.
+    dimensions: Vec<CubeDimension>,
+    /// Widths of time buckets.
+    grains: Vec<Grain>,
+    /// Tables that answers come from.
+    tables: Vec<CubeTable>,
+    /// Most rows of an answer, all objects of a page together.
+    max_rows: i32,
+    /// Most groups of a question.
+    max_groups: i32,
+    /// Most time buckets of a period.
+    max_buckets: i32,
+}
+
+/// A quantity.
+#[derive(SimpleObject)]
+pub(crate) struct CubeMeasure {
+    /// Its name in inputs; the field of `UsageValues` is the same in camel case.
+    measure: UsageMeasure,
+    /// What it is.
+    description: String,
+    /// What it counts.
+    unit: UsageUnit,
+    /// True: groups add up to their whole.
+    additive: bool,
+    /// Decimal places of its values.
+    decimal_places: i32,
+}
+
+/// What can be grouped by.
+#[derive(SimpleObject)]
+pub(crate) struct CubeDimension {
+    /// Its name in inputs; the field of `UsageKey` is the same in camel case.
+    dimension: UsageDimension,
+    /// What it is.
+    description: String,
+    /// True: it is what the SIM is at the time of asking. False: what was true at the time of use.
+    of_now: bool,
+}
+
+/// A table that answers come from.
+#[derive(SimpleObject)]
+pub(crate) struct CubeTable {
+    /// Its name in `provenance`.
+    table: UsageTable,
+    /// Days that it is kept for; null is for ever.
+    retention_days: Option<i32>,
+}
+
+impl CubeCatalog {
+    /// What a caller may ask.
+    pub(super) fn of(scope: &Scope) -> Self {
+        let is_open =
+            |area: Option<domain::Area>| area.is_none_or(|area| scope.visibility().of(area));
+        let measures = Measure::VARIANTS
+            .iter()
+            .filter(|measure| is_open(measure.entry().area));
+        let dimensions = Dimension::VARIANTS
+            .iter()
+            .filter(|dimension| is_open(dimension.entry().area));
+        Self {
+            measures: measures.copied().map(CubeMeasure::from).collect(),
+            dimensions: dimensions.copied().map(CubeDimension::from).collect(),
+            grains: domain::usage::Grain::VARIANTS
+                .iter()
+                .copied()
+                .map(Into::into)
+                .collect(),
+            tables: Table::all().map(CubeTable::from).collect(),
+            max_rows: int(UsageLimits::ROWS as u64),
+            max_groups: int(UsageLimits::GROUPS as u64),
+            max_buckets: int(UsageLimits::BUCKETS as u64),
+        }
+    }
+}
+
+impl From<Measure> for CubeMeasure {
+    fn from(measure: Measure) -> Self {
+        let entry = measure.entry();
+        Self {
+            measure: measure.into(),
+            description: measure.get_documentation().unwrap_or_default().to_owned(),
+            unit: entry.unit.into(),
+            additive: entry.expression.is_additive(),
+            decimal_places: int(entry.expression.places().into()),
+        }
+    }
+}
+
+impl From<Dimension> for CubeDimension {
+    fn from(dimension: Dimension) -> Self {
+        Self {
+            dimension: dimension.into(),
+            description: dimension.get_documentation().unwrap_or_default().to_owned(),
+            of_now: dimension.entry().known == Known::Sim,
+        }
+    }
+}
+
+impl From<Table> for CubeTable {
+    fn from(table: Table) -> Self {
+        Self {
+            table: provenance::table(table),
+            retention_days: table.retention_days().map(|days| int(days.into())),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `TopNetworks`: the networks with the most traffic.
+
+use async_graphql::SimpleObject;
+use schema::scalar::{BigInt, Decimal};
+use service::Share;
+
+use super::{key::UsageNetworkKey, period::Period, provenance::Provenance};
+
+/// The networks with the most traffic, and what each is of the whole.
+#[derive(SimpleObject)]
+pub(crate) struct TopNetworks {
+    /// The period that was meant.
+    period: Period,
+    /// The largest first; ties are sorted by their code.
+    rows: Vec<TopNetwork>,
+    /// All others together; null when there are none.
+    others: Option<TrafficShare>,
+    /// Bytes of all networks.
+    total: BigInt,
+    /// Where the answer comes from and how fresh it is.
+    provenance: Provenance,
+}
+
+/// A network and its traffic.
+#[derive(SimpleObject)]
+pub(crate) struct TopNetwork {
+    /// The network.
+    network: UsageNetworkKey,
+    /// Its traffic.
+    #[graphql(flatten)]
+    traffic: TrafficShare,
+}
+
+/// Traffic, and what it is of the whole.
+#[derive(SimpleObject)]
+pub(crate) struct TrafficShare {
+    /// Bytes of both directions.
+    bytes: BigInt,
+    /// Percent of the whole, rounded to two decimal places so that all rows and all others make 100.00 exactly (the method of
+    /// largest remainders). Null when there is no traffic.
+    share: Option<Decimal>,
+}
+
+impl From<Share> for TrafficShare {
+    fn from(share: Share) -> Self {
+        Self {
+            bytes: BigInt(share.bytes),
+            share: share.hundredths.map(|hundredths| Decimal {
+                scaled: hundredths.into(),
+                places: 2,
+            }),
+        }
+    }
+}
+
+impl From<Share> for TopNetwork {
+    fn from(share: Share) -> Self {
+        Self {
+            network: UsageNetworkKey::of(&share.network),
+            traffic: share.into(),
+        }
+    }
+}
+
+impl From<service::TopNetworks> for TopNetworks {
+    fn from(top: service::TopNetworks) -> Self {
+        Self {
+            period: top.period.into(),
+            rows: top.networks.into_iter().map(Into::into).collect(),
+            others: top.others.map(Into::into),
+            total: BigInt(top.total),
+            provenance: top.provenance.into(),
+        }
+    }
+}
