@@ -32,17 +32,17 @@ word! {
 
 /// A half-open span of time.
 #[derive(InputObject, Clone, Copy, Debug)]
-pub struct PeriodInput {
+pub struct SpanInput {
     /// At or after this moment.
     pub from: DateTime,
     /// Before this moment.
     pub to: DateTime,
 }
 
-impl TryFrom<PeriodInput> for Period {
+impl TryFrom<SpanInput> for Period {
     type Error = Error;
 
-    fn try_from(period: PeriodInput) -> Result<Self> {
+    fn try_from(period: SpanInput) -> Result<Self> {
         Self::new(period.from.0, period.to.0)
     }
 }
@@ -57,7 +57,7 @@ pub struct RejectionFilter {
     /// This does not hold.
     pub not: Option<Box<RejectionFilter>>,
     /// Received within this period.
-    pub received: Option<PeriodInput>,
+    pub received: Option<SpanInput>,
     /// Of one of these sources.
     pub sources: Option<Vec<String>>,
     /// Refused for one of these reasons.
@@ -67,7 +67,7 @@ pub struct RejectionFilter {
 }
 
 conditions!(RejectionFilter => RejectionCondition {
-    received: |period: PeriodInput| period.try_into().map(RejectionCondition::Received),
+    received: |period: SpanInput| period.try_into().map(RejectionCondition::Received),
     sources: |sources| texts(sources).map(RejectionCondition::Sources),
     codes: |codes: Vec<RejectionCode>| words(codes).map(RejectionCondition::Codes),
     record_ids: |ids| texts(ids).map(RejectionCondition::RecordIds),
@@ -97,13 +97,13 @@ pub struct IngestBatchFilter {
     /// In one of these states.
     pub states: Option<Vec<IngestBatchState>>,
     /// Received within this period.
-    pub received: Option<PeriodInput>,
+    pub received: Option<SpanInput>,
 }
 
 conditions!(IngestBatchFilter => BatchCondition {
     ids: |ids: Vec<ID>| parse_ids(&ids).map(BatchCondition::Ids),
     states: |states: Vec<IngestBatchState>| words(states).map(BatchCondition::States),
-    received: |period: PeriodInput| period.try_into().map(BatchCondition::Received),
+    received: |period: SpanInput| period.try_into().map(BatchCondition::Received),
 });
 
 word! {
