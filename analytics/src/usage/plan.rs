@@ -433,11 +433,10 @@ impl Planner<'_> {
             .collect();
         for (state, source) in SUMS {
             if self.has(state) || state == State::Records {
-                let (name, _) = column(state);
                 columns.push(match (is_cell, state) {
-                    (true, _) => format!("toInt128({source}) AS {name}"),
-                    (false, State::Records) => format!("toInt128(sign) AS {name}"),
-                    (false, _) => format!("toInt128({source}) * sign AS {name}"),
+                    (true, _) => format!("toInt128({source}) AS {source}"),
+                    (false, State::Records) => format!("toInt128(sign) AS {source}"),
+                    (false, _) => format!("toInt128({source}) * sign AS {source}"),
                 });
             }
         }
@@ -479,7 +478,7 @@ impl Planner<'_> {
         let sums = SUMS
             .iter()
             .filter(|(state, _)| self.has(*state) || *state == State::Records);
-        columns.extend(sums.map(|(state, _)| column(*state).0.to_owned()));
+        columns.extend(sums.map(|(_, source)| (*source).to_owned()));
         if self.compares() {
             columns.push("era".to_owned());
         }
@@ -633,8 +632,7 @@ impl Planner<'_> {
     /// Sums over cells, under their names with a prefix.
     fn sums(&self, prefix: &str) -> Vec<String> {
         let mut sums = Vec::new();
-        for (state, _) in SUMS {
-            let (source, _) = column(state);
+        for (state, source) in SUMS {
             let wanted = self.has(state) || state == State::Records;
             for (era, name) in self.names(state).into_iter().enumerate() {
                 sums.push(if !wanted {
