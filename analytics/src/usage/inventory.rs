@@ -3,6 +3,7 @@
 //! and the place of its word.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use domain::usage::Dimension;
 use uuid::Uuid;
 
 /// Something of the inventory that a question depends on.
@@ -21,6 +22,14 @@ pub enum Need {
 }
 
 impl Need {
+    /// The dimension that cells must be known by for it.
+    pub(super) const fn dimension(&self) -> Dimension {
+        match self {
+            Self::DeviceLabel(_) => Dimension::Device,
+            _ => Dimension::Sim,
+        }
+    }
+
     /// The column of the cells by which it is found.
     pub(super) const fn column(&self) -> &'static str {
         match self {

@@ -94,6 +94,7 @@ pub fn plan(
         .dimensions()
         .chain(parent)
         .chain(subscribers(query))
+        .chain(query.needs(parent).iter().map(Need::dimension))
         .collect();
     let planner = Planner {
         states: query.states(),
