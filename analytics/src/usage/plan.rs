@@ -249,7 +249,7 @@ impl Planner<'_> {
             format!("WITH {carried}\n")
         };
         let sql = format!(
-            "{with}{shown}\nUNION ALL\nSELECT toUInt8(2), toUInt64(0), '', toUInt8(0), toUInt64(0), emptyArrayString(), \
+            "{with}{shown}\nUNION ALL\nSELECT toUInt8(2), toUInt64(0), '', toUInt8(0), toUInt8(0), emptyArrayString(), \
              CAST([], 'Array(Int128)'), CAST([], 'Array(Int128)'), toUnixTimestamp64Milli(max(received_at))\n{}",
             self.scoped.years(),
         );
@@ -824,7 +824,7 @@ impl Planner<'_> {
             .parent()
             .map_or(String::new(), |parent| format!(", {parent}"));
         format!(
-            "SELECT kind, rowNumberInAllBlocks() AS place, {parent} AS parent, toUInt8(0) AS rest, toUInt64(0) AS cut, {} AS keys, \
+            "SELECT kind, rowNumberInAllBlocks() AS place, {parent} AS parent, toUInt8(0) AS rest, toUInt8(0) AS cut, {} AS keys, \
              {} AS now, {} AS before, toInt64(0) AS watermark\nFROM (\n    SELECT *\n    FROM (\n    {source}\n    )\n    WHERE kind = 1 OR ({})\n    \
              ORDER BY {}\n    LIMIT {most} BY kind{by}\n)",
             self.keys(&|place| self.text(place)),
@@ -851,6 +851,7 @@ impl Planner<'_> {
         } else {
             ""
         };
+        let by_parent = self.parent().map_or(String::new(), |parent| format!("PARTITION BY {parent}"));
         let partition: Vec<String> = ["kind", "eligible"]
             .map(str::to_owned)
             .into_iter()
@@ -895,8 +896,9 @@ impl Planner<'_> {
         };
         format!(
             "SELECT kind, min(row) AS place, {parent_text} AS parent, toUInt8(NOT is_shown) AS rest, \
-             toUInt64(countIf(eligible AND row > {last})) AS cut, {} AS keys, {} AS now, {} AS before, toInt64(0) AS watermark\n\
-             FROM (\n    SELECT *, kind = 1 OR (eligible AND row > {first} AND row <= {last}) AS is_shown\n    FROM (\n    \
+             max(is_cut) AS cut, {} AS keys, {} AS now, {} AS before, toInt64(0) AS watermark\n\
+             FROM (\n    SELECT *, kind = 1 OR (eligible AND row > {first} AND row <= {last}) AS is_shown, \
+             max(if(eligible, row, 0)) OVER ({by_parent}) > {last} AS is_cut\n    FROM (\n    \
              SELECT *, row_number() OVER (PARTITION BY {} ORDER BY {}) AS row\n    FROM (\n    SELECT *, kind = 0 AND {}{ranked} AS eligible\n    \
              FROM (\n    {source}\n    )\n    )\n    )\n)\nWHERE is_shown{hidden}\nGROUP BY kind, parent, is_shown, keys",
             self.keys(&key),
