@@ -726,8 +726,13 @@ impl Planner<'_> {
             "(SELECT toUnixTimestamp(max(received_at))\n    {})",
             self.scoped.years()
         );
+        let occurs = if self.query.top.is_some() {
+            "records_used <> 0 AND ranked"
+        } else {
+            "records_used <> 0"
+        };
         let buckets = format!(
-            "if(records_used <> 0, arrayFilter(bucket -> bucket.1 > 0 AND bucket.1 <= {watermark}, arrayZip({})), [])",
+            "if({occurs}, arrayFilter(bucket -> bucket.1 > 0 AND bucket.1 <= {watermark}, arrayZip({})), [])",
             arrays.join(", ")
         );
         let own = format!("[(toUInt32(0){empty})]");
@@ -865,7 +870,12 @@ impl Planner<'_> {
         };
         let mut hidden = format!("({meets}records_used <> 0)");
         if self.compares() {
-            let filled = if self.fills() { " AND NOT filled" } else { "" };
+            // A bucket that was filled in is a row, and is put together with others like any other.
+            let filled = if self.fills() && self.query.having.is_some() {
+                " AND (NOT filled OR meets)"
+            } else {
+                ""
+            };
             hidden.push_str(&format!(
                 " OR (records_used = 0 AND records_before <> 0{filled})"
             ));
