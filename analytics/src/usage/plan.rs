@@ -692,9 +692,16 @@ impl Planner<'_> {
             _ => format!("sumIf({}, kind = 0) {of_key}", column(state).0),
         });
         let text = self.text(top.group);
+        // Values of the other period only are none of this one's.
+        let (is_past, past) = if self.compares() {
+            let is_past = format!("sumIf(records_used, kind = 0) {of_key} = 0 AS is_past, ");
+            (is_past, "is_past, ")
+        } else {
+            (String::new(), "")
+        };
         Ok(format!(
-            "SELECT *, kind = 1 OR dense_rank() OVER (PARTITION BY {partition} ORDER BY ranked_by DESC NULLS LAST, ranked_key) <= {} AS ranked\n    \
-             FROM (\n    SELECT *, {value} AS ranked_by, {text} AS ranked_key\n    FROM (\n    {grouped}\n    )\n    )",
+            "SELECT *, kind = 1 OR dense_rank() OVER (PARTITION BY {partition} ORDER BY {past}ranked_by DESC NULLS LAST, ranked_key) <= {} AS ranked\n    \
+             FROM (\n    SELECT *, {is_past}{value} AS ranked_by, {text} AS ranked_key\n    FROM (\n    {grouped}\n    )\n    )",
             top.n
         ))
     }
