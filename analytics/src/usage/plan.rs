@@ -498,11 +498,16 @@ impl Planner<'_> {
                 "\n    LEFT ANY JOIN (SELECT plmn, country_code FROM network FINAL) AS reference ON reference.plmn = own.network",
             );
         }
-        for (place, need, _) in self.inventory.iter() {
+        // What the device is looked up by may itself be looked up.
+        let (of_devices, of_sims): (Vec<_>, Vec<_>) = self
+            .inventory
+            .iter()
+            .partition(|(_, need, _)| need.dimension() == Dimension::Device);
+        for (place, need, _) in of_sims.into_iter().chain(of_devices) {
             sql.push_str(&format!(
                 "\n    LEFT ANY JOIN (SELECT id AS id{place}, word AS word{place} FROM carried{place}) AS now{place} \
-                 ON now{place}.id{place} = own.{}",
-                need.column()
+                 ON now{place}.id{place} = {}",
+                self.value(need.dimension())
             ));
         }
         if !conditions.is_empty() {
