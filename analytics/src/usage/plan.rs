@@ -268,12 +268,25 @@ impl Planner<'_> {
         self.states.contains(&state)
     }
 
+    /// The columns of cells that are summed.
+    fn wanted_sums(&self) -> impl Iterator<Item = &'static str> {
+        let wanted = SUMS
+            .iter()
+            .filter(|(state, _)| self.has(*state) || *state == State::Records);
+        wanted.map(|(_, source)| *source)
+    }
+
     fn compares(&self) -> bool {
         self.times.before.is_some()
     }
 
     fn fills(&self) -> bool {
         self.query.fill != Fill::None && self.times_of_groups().next().is_some()
+    }
+
+    /// Whether buckets are all that there is to fill in: the whole has them, with or without usage.
+    fn fills_wholes(&self) -> bool {
+        self.fills() && self.keys_of_groups().next().is_none()
     }
 
     /// Whether groups are put together after they were made.
@@ -383,7 +396,32 @@ impl Planner<'_> {
             }
         }
         let all = reads.join("\n    UNION ALL\n    ");
-        Ok((self.joined(&all, &conditions.1), tables))
+        let mut sql = self.joined(&all, &conditions.1);
+        if self.fills_wholes() {
+            sql.push_str("\n    UNION ALL\n    ");
+            sql.push_str(&self.nothing()?);
+        }
+        Ok((sql, tables))
+    }
+
+    /// A line without usage, for each parent, so that there is a whole to fill in.
+    fn nothing(&mut self) -> Result<String> {
+        let mut columns: Vec<String> = self.parent().into_iter().collect();
+        columns.extend(self.groups().iter().map(|_| "''".to_owned()));
+        if self.has(State::Sims) {
+            columns.push(format!("toUUID('{}')", uuid::Uuid::nil()));
+        }
+        columns.extend(self.wanted_sums().map(|_| "toInt128(0)".to_owned()));
+        if self.compares() {
+            columns.push("toUInt8(0)".to_owned());
+        }
+        let mut sql = format!("SELECT {}", columns.join(", "));
+        if let Some(Parents { dimension, ids }) = self.parents {
+            let ids = filter::list(dimension, ids)?;
+            let ids = self.scoped.parameters.bind(ids);
+            sql.push_str(&format!("\n    FROM (SELECT arrayJoin({ids}) AS parent)"));
+        }
+        Ok(sql)
     }
 
     /// Columns of the groups of time, as expressions over the moment of a cell.
@@ -476,10 +514,7 @@ impl Planner<'_> {
         if self.has(State::Sims) {
             columns.push("sim AS subscriber".to_owned());
         }
-        let sums = SUMS
-            .iter()
-            .filter(|(state, _)| self.has(*state) || *state == State::Records);
-        columns.extend(sums.map(|(_, source)| (*source).to_owned()));
+        columns.extend(self.wanted_sums().map(str::to_owned));
         if self.compares() {
             columns.push("era".to_owned());
         }
@@ -571,15 +606,14 @@ impl Planner<'_> {
             .chain(columns.iter().cloned())
             .collect();
         let from = format!("FROM (\n    {read}\n    )");
-        let some = |prefix: &str| {
-            let (now, before) = column(State::Records);
-            let now = format!("{prefix}{now} <> 0");
-            if self.compares() {
-                format!("({now} OR {prefix}{before} <> 0)")
-            } else {
-                now
-            }
-        };
+        let (records, records_before) = column(State::Records);
+        let mut some = format!("{records} <> 0");
+        if self.compares() {
+            some.push_str(&format!(" OR {records_before} <> 0"));
+        }
+        if self.fills_wholes() {
+            some.push_str(" OR kind = 1");
+        }
         if !self.has(State::Sims) {
             let sums = self.sums("");
             return format!(
@@ -587,7 +621,7 @@ impl Planner<'_> {
                 head.join(", "),
                 sums.join(", "),
                 sets(None),
-                some("")
+                some
             );
         }
         // First per SIM, so that a SIM whose records were all corrected away is not active.
@@ -600,7 +634,6 @@ impl Planner<'_> {
                 outer.push(format!("sum(own_{name}) AS {name}"));
             }
         }
-        let (records, records_before) = column(State::Records);
         for (name, records) in self
             .names(State::Sims)
             .into_iter()
@@ -621,7 +654,7 @@ impl Planner<'_> {
             inner.join(", "),
             sets(Some("subscriber")),
             by.join(", "),
-            some("")
+            some
         )
     }
 
@@ -733,26 +766,25 @@ impl Planner<'_> {
                 .map(|column| self.scoped.parameters.bind(Parameter::Texts(column))),
         );
         let empty: String = times.iter().map(|_| ", ''").collect();
-        let has_keys = self.keys_of_groups().next().is_some();
         let watermark = format!(
             "(SELECT toUnixTimestamp(max(received_at))\n    {})",
             self.scoped.years()
         );
-        let occurs = if self.query.top.is_some() {
-            "records_used <> 0 AND ranked"
-        } else {
-            "records_used <> 0"
-        };
         let buckets = format!(
-            "if({occurs}, arrayFilter(bucket -> bucket.1 > 0 AND bucket.1 <= {watermark}, arrayZip({})), [])",
+            "arrayFilter(bucket -> bucket.1 > 0 AND bucket.1 <= {watermark}, arrayZip({}))",
             arrays.join(", ")
         );
         let own = format!("[(toUInt32(0){empty})]");
-        let source = if has_keys { "kind = 2" } else { "kind = 1" };
-        let kept = if has_keys {
-            buckets
+        let (source, kept) = if self.fills_wholes() {
+            ("kind = 1", format!("arrayConcat({own}, {buckets})"))
         } else {
-            format!("arrayConcat({own}, {buckets})")
+            let ranked = if self.query.top.is_some() {
+                " AND ranked"
+            } else {
+                ""
+            };
+            let kept = format!("if(records_used <> 0{ranked}, {buckets}, [])");
+            ("kind = 2", kept)
         };
         let filled = "bucket.1 > 0";
         let mut columns: Vec<String> = vec![format!("toUInt8(if({filled}, 0, kind)) AS kind")];
