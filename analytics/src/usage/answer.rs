@@ -28,8 +28,8 @@ struct Line {
     parent: String,
     /// Whether it is all others together.
     rest: u8,
-    /// How many of these the limit cut off.
-    cut: u64,
+    /// Whether the limit cut rows off.
+    cut: u8,
     keys: Vec<String>,
     now: Vec<i128>,
     before: Vec<i128>,
@@ -121,9 +121,7 @@ fn answer(
     let (mut rows, mut others) = (Vec::new(), Vec::new());
     let mut totals = reader.values(&[]);
     let mut previous_totals = query.compare_to.map(|_| reader.values(&[]));
-    let mut cut = 0;
     for line in &lines {
-        cut += line.cut;
         match (line.kind, line.rest) {
             (0, 0) => rows.push(reader.row(line)?),
             (0, _) => others.push(reader.row(line)?),
@@ -134,7 +132,7 @@ fn answer(
             _ => {}
         }
     }
-    let mut truncated = cut > 0;
+    let mut truncated = lines.iter().any(|line| line.cut == 1);
     if query.group_by.is_empty() {
         // Nothing to group by: the whole is the only row.
         rows.push(UsageRow {

@@ -124,10 +124,26 @@ pub(super) fn is_in(
     parameters: &mut Parameters,
     names: &impl Names,
 ) -> Result<String> {
+    let parameter = list(dimension, values)?;
+    if parameter.is_empty() {
+        return Ok("false".into());
+    }
+    Ok(format!(
+        "{} IN {}",
+        names.column(dimension),
+        parameters.bind(parameter)
+    ))
+}
+
+/// Values of a dimension as the cubes keep them.
+///
+/// # Errors
+/// `INVALID_INPUT` when a value does not fit the dimension.
+pub(super) fn list(dimension: Dimension, values: &[Key]) -> Result<Parameter> {
     // In the cubes the nil id stands for none, which is asked for as `Key::None`; nothing has it as its own.
     let nobody = Key::Id(uuid::Uuid::nil());
     let values = values.iter().filter(|key| **key != nobody);
-    let parameter = match dimension.entry().kind {
+    Ok(match dimension.entry().kind {
         Kind::Id => Parameter::Uuids(
             values
                 .map(|key| id(dimension, key))
@@ -138,15 +154,7 @@ pub(super) fn is_in(
                 .map(|key| text(dimension, key))
                 .collect::<Result<_>>()?,
         ),
-    };
-    if parameter.is_empty() {
-        return Ok("false".into());
-    }
-    Ok(format!(
-        "{} IN {}",
-        names.column(dimension),
-        parameters.bind(parameter)
-    ))
+    })
 }
 
 fn among(dimension: Dimension, need: &Need, names: &impl Names) -> String {

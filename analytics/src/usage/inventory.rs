@@ -3,7 +3,7 @@
 //! and the place of its word.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use domain::{device::DeviceCondition, saved_filter::Clause, sim::SimCondition};
+use domain::{device::DeviceCondition, saved_filter::Clause, sim::SimCondition, usage::Dimension};
 use uuid::Uuid;
 
 /// Something of the inventory that a question depends on.
@@ -32,6 +32,14 @@ pub type SimFilter = domain::filter::Filter<Clause<SimCondition>>;
 pub type DeviceFilter = domain::filter::Filter<Clause<DeviceCondition>>;
 
 impl Need {
+    /// The dimension that cells must be known by for it.
+    pub(super) const fn dimension(&self) -> Dimension {
+        match self {
+            Self::DeviceLabel(_) | Self::Devices(_) => Dimension::Device,
+            _ => Dimension::Sim,
+        }
+    }
+
     /// The column of the cells by which it is found.
     pub(super) const fn column(&self) -> &'static str {
         match self {

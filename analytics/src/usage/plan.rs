@@ -101,6 +101,7 @@ pub fn plan(
         .dimensions()
         .chain(parent)
         .chain(subscribers(query))
+        .chain(query.needs(parent).iter().map(Need::dimension))
         .collect();
     let planner = Planner {
         states: query.states(),
@@ -268,7 +269,7 @@ impl Planner<'_> {
             format!("WITH {carried}\n")
         };
         let sql = format!(
-            "{with}{shown}\nUNION ALL\nSELECT toUInt8(2), toUInt64(0), '', toUInt8(0), toUInt64(0), emptyArrayString(), \
+            "{with}{shown}\nUNION ALL\nSELECT toUInt8(2), toUInt64(0), '', toUInt8(0), toUInt8(0), emptyArrayString(), \
              CAST([], 'Array(Int128)'), CAST([], 'Array(Int128)'), toUnixTimestamp64Milli(max(received_at))\n{}",
             self.scoped.years(),
         );
@@ -287,12 +288,25 @@ impl Planner<'_> {
         self.states.contains(&state)
     }
 
+    /// The columns of cells that are summed.
+    fn wanted_sums(&self) -> impl Iterator<Item = &'static str> {
+        let wanted = SUMS
+            .iter()
+            .filter(|(state, _)| self.has(*state) || *state == State::Records);
+        wanted.map(|(_, source)| *source)
+    }
+
     fn compares(&self) -> bool {
         self.times.before.is_some()
     }
 
     fn fills(&self) -> bool {
         self.query.fill != Fill::None && self.times_of_groups().next().is_some()
+    }
+
+    /// Whether buckets are all that there is to fill in: the whole has them, with or without usage.
+    fn fills_wholes(&self) -> bool {
+        self.fills() && self.keys_of_groups().next().is_none()
     }
 
     /// Whether groups are put together after they were made.
@@ -407,7 +421,32 @@ impl Planner<'_> {
             }
         }
         let all = reads.join("\n    UNION ALL\n    ");
-        Ok((self.joined(&all, &conditions.1), tables))
+        let mut sql = self.joined(&all, &conditions.1);
+        if self.fills_wholes() {
+            sql.push_str("\n    UNION ALL\n    ");
+            sql.push_str(&self.nothing()?);
+        }
+        Ok((sql, tables))
+    }
+
+    /// A line without usage, for each parent, so that there is a whole to fill in.
+    fn nothing(&mut self) -> Result<String> {
+        let mut columns: Vec<String> = self.parent().into_iter().collect();
+        columns.extend(self.groups().iter().map(|_| "''".to_owned()));
+        if self.has(State::Sims) {
+            columns.push(format!("toUUID('{}')", uuid::Uuid::nil()));
+        }
+        columns.extend(self.wanted_sums().map(|_| "toInt128(0)".to_owned()));
+        if self.compares() {
+            columns.push("toUInt8(0)".to_owned());
+        }
+        let mut sql = format!("SELECT {}", columns.join(", "));
+        if let Some(Parents { dimension, ids }) = self.parents {
+            let ids = filter::list(dimension, ids)?;
+            let ids = self.scoped.parameters.bind(ids);
+            sql.push_str(&format!("\n    FROM (SELECT arrayJoin({ids}) AS parent)"));
+        }
+        Ok(sql)
     }
 
     /// Columns of the groups of time, as expressions over the moment of a cell.
@@ -458,11 +497,10 @@ impl Planner<'_> {
             .collect();
         for (state, source) in SUMS {
             if self.has(state) || state == State::Records {
-                let (name, _) = column(state);
                 columns.push(match (is_cell, state) {
-                    (true, _) => format!("toInt128({source}) AS {name}"),
-                    (false, State::Records) => format!("toInt128(sign) AS {name}"),
-                    (false, _) => format!("toInt128({source}) * sign AS {name}"),
+                    (true, _) => format!("toInt128({source}) AS {source}"),
+                    (false, State::Records) => format!("toInt128(sign) AS {source}"),
+                    (false, _) => format!("toInt128({source}) * sign AS {source}"),
                 });
             }
         }
@@ -501,10 +539,7 @@ impl Planner<'_> {
         if self.has(State::Sims) {
             columns.push("sim AS subscriber".to_owned());
         }
-        let sums = SUMS
-            .iter()
-            .filter(|(state, _)| self.has(*state) || *state == State::Records);
-        columns.extend(sums.map(|(state, _)| column(*state).0.to_owned()));
+        columns.extend(self.wanted_sums().map(str::to_owned));
         if self.compares() {
             columns.push("era".to_owned());
         }
@@ -523,15 +558,17 @@ impl Planner<'_> {
                 "\n    LEFT ANY JOIN (SELECT plmn, country_code FROM network FINAL) AS reference ON reference.plmn = own.network",
             );
         }
-        for (place, need, _) in self
+        // What the device is looked up by may itself be looked up.
+        let (of_devices, of_sims): (Vec<_>, Vec<_>) = self
             .inventory
             .iter()
             .filter(|(_, need, _)| need.has_words())
-        {
+            .partition(|(_, need, _)| need.dimension() == Dimension::Device);
+        for (place, need, _) in of_sims.into_iter().chain(of_devices) {
             sql.push_str(&format!(
                 "\n    LEFT ANY JOIN (SELECT id AS id{place}, word AS word{place} FROM carried{place}) AS now{place} \
-                 ON now{place}.id{place} = own.{}",
-                need.column()
+                 ON now{place}.id{place} = {}",
+                self.value(need.dimension())
             ));
         }
         if !conditions.is_empty() {
@@ -595,15 +632,14 @@ impl Planner<'_> {
             .chain(columns.iter().cloned())
             .collect();
         let from = format!("FROM (\n    {read}\n    )");
-        let some = |prefix: &str| {
-            let (now, before) = column(State::Records);
-            let now = format!("{prefix}{now} <> 0");
-            if self.compares() {
-                format!("({now} OR {prefix}{before} <> 0)")
-            } else {
-                now
-            }
-        };
+        let (records, records_before) = column(State::Records);
+        let mut some = format!("{records} <> 0");
+        if self.compares() {
+            some.push_str(&format!(" OR {records_before} <> 0"));
+        }
+        if self.fills_wholes() {
+            some.push_str(" OR kind = 1");
+        }
         if !self.has(State::Sims) {
             let sums = self.sums("");
             return format!(
@@ -611,7 +647,7 @@ impl Planner<'_> {
                 head.join(", "),
                 sums.join(", "),
                 sets(None),
-                some("")
+                some
             );
         }
         // First per SIM, so that a SIM whose records were all corrected away is not active.
@@ -624,7 +660,6 @@ impl Planner<'_> {
                 outer.push(format!("sum(own_{name}) AS {name}"));
             }
         }
-        let (records, records_before) = column(State::Records);
         for (name, records) in self
             .names(State::Sims)
             .into_iter()
@@ -645,7 +680,7 @@ impl Planner<'_> {
             inner.join(", "),
             sets(Some("subscriber")),
             by.join(", "),
-            some("")
+            some
         )
     }
 
@@ -662,8 +697,7 @@ impl Planner<'_> {
     /// Sums over cells, under their names with a prefix.
     fn sums(&self, prefix: &str) -> Vec<String> {
         let mut sums = Vec::new();
-        for (state, _) in SUMS {
-            let (source, _) = column(state);
+        for (state, source) in SUMS {
             let wanted = self.has(state) || state == State::Records;
             for (era, name) in self.names(state).into_iter().enumerate() {
                 sums.push(if !wanted {
@@ -722,9 +756,16 @@ impl Planner<'_> {
             _ => format!("sumIf({}, kind = 0) {of_key}", column(state).0),
         });
         let text = self.text(top.group);
+        // Values of the other period only are none of this one's.
+        let (is_past, past) = if self.compares() {
+            let is_past = format!("sumIf(records_used, kind = 0) {of_key} = 0 AS is_past, ");
+            (is_past, "is_past, ")
+        } else {
+            (String::new(), "")
+        };
         Ok(format!(
-            "SELECT *, kind = 1 OR dense_rank() OVER (PARTITION BY {partition} ORDER BY ranked_by DESC NULLS LAST, ranked_key) <= {} AS ranked\n    \
-             FROM (\n    SELECT *, {value} AS ranked_by, {text} AS ranked_key\n    FROM (\n    {grouped}\n    )\n    )",
+            "SELECT *, kind = 1 OR dense_rank() OVER (PARTITION BY {partition} ORDER BY {past}ranked_by DESC NULLS LAST, ranked_key) <= {} AS ranked\n    \
+             FROM (\n    SELECT *, {is_past}{value} AS ranked_by, {text} AS ranked_key\n    FROM (\n    {grouped}\n    )\n    )",
             top.n
         ))
     }
@@ -751,21 +792,25 @@ impl Planner<'_> {
                 .map(|column| self.scoped.parameters.bind(Parameter::Texts(column))),
         );
         let empty: String = times.iter().map(|_| ", ''").collect();
-        let has_keys = self.keys_of_groups().next().is_some();
         let watermark = format!(
             "(SELECT toUnixTimestamp(max(received_at))\n    {})",
             self.scoped.years()
         );
         let buckets = format!(
-            "if(records_used <> 0, arrayFilter(bucket -> bucket.1 > 0 AND bucket.1 <= {watermark}, arrayZip({})), [])",
+            "arrayFilter(bucket -> bucket.1 > 0 AND bucket.1 <= {watermark}, arrayZip({}))",
             arrays.join(", ")
         );
         let own = format!("[(toUInt32(0){empty})]");
-        let source = if has_keys { "kind = 2" } else { "kind = 1" };
-        let kept = if has_keys {
-            buckets
+        let (source, kept) = if self.fills_wholes() {
+            ("kind = 1", format!("arrayConcat({own}, {buckets})"))
         } else {
-            format!("arrayConcat({own}, {buckets})")
+            let ranked = if self.query.top.is_some() {
+                " AND ranked"
+            } else {
+                ""
+            };
+            let kept = format!("if(records_used <> 0{ranked}, {buckets}, [])");
+            ("kind = 2", kept)
         };
         let filled = "bucket.1 > 0";
         let mut columns: Vec<String> = vec![format!("toUInt8(if({filled}, 0, kind)) AS kind")];
@@ -854,7 +899,7 @@ impl Planner<'_> {
             .parent()
             .map_or(String::new(), |parent| format!(", {parent}"));
         format!(
-            "SELECT kind, rowNumberInAllBlocks() AS place, {parent} AS parent, toUInt8(0) AS rest, toUInt64(0) AS cut, {} AS keys, \
+            "SELECT kind, rowNumberInAllBlocks() AS place, {parent} AS parent, toUInt8(0) AS rest, toUInt8(0) AS cut, {} AS keys, \
              {} AS now, {} AS before, toInt64(0) AS watermark\nFROM (\n    SELECT *\n    FROM (\n    {source}\n    )\n    WHERE kind = 1 OR ({})\n    \
              ORDER BY {}\n    LIMIT {most} BY kind{by}\n)",
             self.keys(&|place| self.text(place)),
@@ -881,6 +926,9 @@ impl Planner<'_> {
         } else {
             ""
         };
+        let by_parent = self
+            .parent()
+            .map_or(String::new(), |parent| format!("PARTITION BY {parent}"));
         let partition: Vec<String> = ["kind", "eligible"]
             .map(str::to_owned)
             .into_iter()
@@ -894,7 +942,12 @@ impl Planner<'_> {
         };
         let mut hidden = format!("({meets}records_used <> 0)");
         if self.compares() {
-            let filled = if self.fills() { " AND NOT filled" } else { "" };
+            // A bucket that was filled in is a row, and is put together with others like any other.
+            let filled = if self.fills() && self.query.having.is_some() {
+                " AND (NOT filled OR meets)"
+            } else {
+                ""
+            };
             hidden.push_str(&format!(
                 " OR (records_used = 0 AND records_before <> 0{filled})"
             ));
@@ -925,8 +978,9 @@ impl Planner<'_> {
         };
         format!(
             "SELECT kind, min(row) AS place, {parent_text} AS parent, toUInt8(NOT is_shown) AS rest, \
-             toUInt64(countIf(eligible AND row > {last})) AS cut, {} AS keys, {} AS now, {} AS before, toInt64(0) AS watermark\n\
-             FROM (\n    SELECT *, kind = 1 OR (eligible AND row > {first} AND row <= {last}) AS is_shown\n    FROM (\n    \
+             max(is_cut) AS cut, {} AS keys, {} AS now, {} AS before, toInt64(0) AS watermark\n\
+             FROM (\n    SELECT *, kind = 1 OR (eligible AND row > {first} AND row <= {last}) AS is_shown, \
+             max(if(eligible, row, 0)) OVER ({by_parent}) > {last} AS is_cut\n    FROM (\n    \
              SELECT *, row_number() OVER (PARTITION BY {} ORDER BY {}) AS row\n    FROM (\n    SELECT *, kind = 0 AND {}{ranked} AS eligible\n    \
              FROM (\n    {source}\n    )\n    )\n    )\n)\nWHERE is_shown{hidden}\nGROUP BY kind, parent, is_shown, keys",
             self.keys(&key),

@@ -105,13 +105,21 @@ impl Group {
         matches!(self, Self::Time(_) | Self::TimePart(_))
     }
 
-    /// What has to be looked up in the inventory for it.
+    /// What has to be looked up in the inventory for its value.
     pub(super) fn need(&self, attribution: Attribution) -> Option<Need> {
         match self {
             Self::Dimension(dimension) => Need::of(*dimension, attribution),
             Self::SimLabel(key) => Some(Need::SimLabel(key.clone())),
             Self::DeviceLabel(key) => Some(Need::DeviceLabel(key.clone())),
             Self::Time(_) | Self::TimePart(_) => None,
+        }
+    }
+
+    /// What has to be looked up in the inventory before that.
+    fn need_before(&self, attribution: Attribution) -> Option<Need> {
+        match self {
+            Self::DeviceLabel(_) => Need::of(Dimension::Device, attribution),
+            _ => None,
         }
     }
 }
@@ -333,10 +341,10 @@ impl CubeQuery {
 
     /// What has to be looked up in the inventory before the question can be planned, each once.
     pub fn needs(&self, parent: Option<Dimension>) -> Vec<Need> {
-        let groups = self
-            .group_by
-            .iter()
-            .filter_map(|group| group.need(self.attribution));
+        let groups = self.group_by.iter().flat_map(|group| {
+            let before = group.need_before(self.attribution);
+            before.into_iter().chain(group.need(self.attribution))
+        });
         let filters = self
             .filter
             .iter()

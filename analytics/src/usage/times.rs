@@ -245,10 +245,15 @@ impl<'a> Groups<'a> {
                     }
                     _ => Grain::Day,
                 };
+                // The period may begin or end within a day or month; its usage has a partner there all the same.
+                let meets = |moment| {
+                    let bucket = self.zone.bucket(step, moment);
+                    bucket.is_some_and(|it| it.from() < period.to() && period.from() < it.to())
+                };
                 let slice = |(from, to)| {
                     let partner = shift
                         .forth(self.zone, step, from)
-                        .filter(|it| period.from() <= *it && *it < period.to());
+                        .filter(|moment| meets(*moment));
                     Ok(Slice {
                         from,
                         to,

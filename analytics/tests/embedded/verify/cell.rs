@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use analytics::{
     cube::Cube,
-    usage::{Dimension, Key, Measure, UsageQuery},
+    usage::{CubeQuery, Dimension, Group, Inventory, Key, Measure},
     verify::{Count, Table},
 };
-use domain::Period;
 use uuid::Uuid;
 
 use super::{system, world};
-use crate::{fleet::month, usage};
+use crate::{
+    fleet::{month, now},
+    usage,
+};
 
 #[tokio::test]
 async fn cells_that_were_corrected_away_are_in_no_answer() {
@@ -38,42 +40,37 @@ async fn cells_that_were_corrected_away_are_in_no_answer() {
         vec![Measure::BytesUp],
         vec![Measure::ActiveSims, Measure::Records],
     ] {
-        let question = UsageQuery {
-            measures,
-            dimensions: vec![Dimension::Sim],
-            grain: None,
-            period: Period::new(month(4), month(0)).expect("a period"),
-            filter: None,
-            order_by: vec![],
-            limit: 1_000,
+        let question = CubeQuery {
+            group_by: vec![Group::Dimension(Dimension::Sim)],
+            ..CubeQuery::of(&measures, usage::between(month(4), month(0)))
         };
-        let answer = world.db.usage(&staff, &question).await.expect("an answer");
+        let answer = world
+            .db
+            .usage(&staff, &question, &Inventory::default(), now())
+            .await
+            .expect("an answer");
         assert_eq!(answer.rows.len(), 100);
         assert!(
             answer
                 .rows
                 .iter()
-                .all(|row| row.keys != [Key::Id(stranger)])
+                .all(|row| row.keys != [Some(Key::Id(stranger))])
         );
-        let active = answer.totals.active_sims;
+        let active = answer.totals.get(Measure::ActiveSims);
         assert!(active.is_none_or(|sims| sims == 100), "{active:?}");
     }
-    let whole = UsageQuery {
-        measures: vec![Measure::Records],
-        dimensions: vec![],
-        grain: None,
-        period: Period::new(month(6), month(5)).expect("a period"),
-        filter: None,
-        order_by: vec![],
-        limit: 1,
-    };
-    let nothing = world.db.usage(&staff, &whole).await.expect("an answer");
+    let whole = CubeQuery::of(&[Measure::Records], usage::between(month(6), month(5)));
+    let nothing = world
+        .db
+        .usage(&staff, &whole, &Inventory::default(), now())
+        .await
+        .expect("an answer");
     assert_eq!(
         nothing.rows.len(),
         1,
         "the whole of a period is always one row"
     );
-    assert_eq!(nothing.totals.records, Some(0));
+    assert_eq!(nothing.totals.get(Measure::Records), Some(0));
 }
 
 #[tokio::test]

@@ -1,0 +1,255 @@
+//! Which questions are refused, and how: a rule of its own.
+
+use analytics::usage::{
+    Alignment, Attribution, Dimension, Filter, Group, Having, Key, OrderBy, Span,
+};
+use chrono::{DateTime, DurationRound, TimeDelta, Timelike, Utc};
+use domain::{Code, scope::Area};
+
+use super::{
+    Asked,
+    compare::{Earlier, Partner},
+    meant,
+    wall::{Wall, finest},
+};
+
+/// Days for which there are records to answer parts of hours from.
+const RECORDS: TimeDelta = TimeDelta::days(390);
+/// Most buckets.
+const BUCKETS: usize = 10_000;
+
+/// Why a question is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal(pub(crate) Code, pub(crate) &'static str);
+
+/// Every reason to refuse a question; it is answered when there is none. `ids` are those that are asked about.
+pub(crate) fn refusals(asked: &Asked, parent: Option<(Dimension, &[Key])>) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    let mut refuse = |is_refused: bool, code, why| {
+        if is_refused {
+            found.push(Refusal(code, why));
+        }
+    };
+    let query = asked.query;
+
+    refuse(
+        is_repeated(&query.measures),
+        Code::InvalidInput,
+        "a measure twice",
+    );
+    refuse(query.measures.is_empty(), Code::InvalidInput, "no measure");
+    refuse(
+        is_repeated(&query.group_by),
+        Code::InvalidInput,
+        "a group twice",
+    );
+    let grains = query.group_by.iter();
+    let grains = grains.filter(|group| matches!(group, Group::Time(_)));
+    refuse(grains.count() > 1, Code::InvalidInput, "two widths of time");
+    refuse(query.group_by.len() > 6, Code::LimitExceeded, "groups");
+    refuse(query.order_by.len() > 8, Code::LimitExceeded, "sort keys");
+    let places = query.order_by.iter().filter_map(|order| match order.by {
+        OrderBy::Group(place) => Some(place),
+        OrderBy::Measure(_) => None,
+    });
+    for place in places.chain(query.top.map(|top| top.group)) {
+        refuse(
+            place >= query.group_by.len(),
+            Code::InvalidInput,
+            "no such group",
+        );
+    }
+    if let Some(top) = query.top {
+        let group = query.group_by.get(top.group);
+        refuse(
+            group.is_some_and(Group::is_time),
+            Code::InvalidInput,
+            "the top of time",
+        );
+        refuse(top.n > 10_000, Code::LimitExceeded, "the top of many");
+    }
+    let rows = u64::from(query.limit.unwrap_or(0)) + u64::from(query.offset);
+    let has_too_many =
+        rows > 10_000 || (!query.group_by.is_empty() && rows * u64::from(asked.parents) > 10_000);
+    refuse(has_too_many, Code::LimitExceeded, "rows");
+    let misfits = query.filter.as_ref().is_some_and(misfits);
+    refuse(misfits, Code::InvalidInput, "no value of the dimension");
+    if let Some((Dimension::Sim, ids)) = parent {
+        refuse(ids.contains(&Key::None), Code::InvalidInput, "no SIM");
+    }
+
+    refuse_areas(asked, parent.map(|(dimension, _)| dimension), &mut refuse);
+    refuse_period(asked, &mut refuse);
+    found
+}
+
+/// What is closed to the caller.
+fn refuse_areas(
+    asked: &Asked,
+    parent: Option<Dimension>,
+    refuse: &mut impl FnMut(bool, Code, &'static str),
+) {
+    let (query, open) = (asked.query, asked.scope.visibility());
+    let mut needs = vec![Area::Usage];
+    for group in &query.group_by {
+        match group {
+            Group::Dimension(dimension) => needs.extend(dimension.entry().area),
+            Group::SimLabel(_) => needs.push(Area::Sims),
+            Group::DeviceLabel(_) => needs.push(Area::Devices),
+            Group::Time(_) | Group::TimePart(_) => {}
+        }
+    }
+    let filtered = query.filter.as_ref().map(filtered).unwrap_or_default();
+    needs.extend(
+        filtered
+            .into_iter()
+            .chain(parent)
+            .filter_map(|it| it.entry().area),
+    );
+    let sorted = query.order_by.iter().filter_map(|order| match order.by {
+        OrderBy::Measure(measure) => Some(measure),
+        OrderBy::Group(_) => None,
+    });
+    let conditions = query.having.as_ref().map(compared).unwrap_or_default();
+    let measures = sorted.chain(conditions).chain(query.top.map(|top| top.by));
+    needs.extend(measures.filter_map(|measure| measure.entry().area));
+    if query.attribution == Attribution::Current {
+        needs.push(Area::Sims);
+    }
+    let closed = needs.into_iter().any(|area| !open.of(area));
+    refuse(closed, Code::Forbidden, "a closed area");
+}
+
+fn refuse_period(asked: &Asked, refuse: &mut impl FnMut(bool, Code, &'static str)) {
+    let (query, wall) = (asked.query, &*Wall::of(asked.query));
+    if let Span::Between { from, to, align } = query.period {
+        refuse(from >= to, Code::InvalidInput, "an empty period");
+        let is_split = [from, to].iter().any(|moment| moment.nanosecond() > 0);
+        let is_split = is_split && align == Alignment::Exact;
+        refuse(is_split, Code::NotExact, "parts of a second");
+        if from >= to || is_split {
+            return;
+        }
+    }
+    let period = meant(query, wall, asked.now);
+    let earlier = Earlier::of(query, wall, period, asked.now);
+    let finest = finest(query);
+    let is_old = |part: DateTime<Utc>| part < asked.now - RECORDS;
+
+    let pieces = wall.steps(period).map(|step| {
+        let label = finest.map(|grain| wall.label(grain, step));
+        (step, label)
+    });
+    let pieces = pieces_of(pieces, &|moment| {
+        finest.map(|grain| wall.label(grain, moment))
+    });
+    let mut is_inexact = has_parts(&pieces, period[1], is_old);
+    let mut is_long = finest.is_some() && pieces.len() > BUCKETS;
+    if let Some(earlier) = &earlier {
+        let label = |moment| {
+            let partner = earlier.partner(query, wall, period, moment)?;
+            match partner {
+                Partner::All => Some(None),
+                Partner::At(moment) => Some(finest.map(|grain| wall.label(grain, moment))),
+            }
+        };
+        let pieces = wall.steps(earlier.period).map(|step| (step, label(step)));
+        let pieces = pieces_of(pieces, &label);
+        is_inexact |= has_parts(&pieces, earlier.period[1], is_old);
+        is_long |= finest.is_some() && pieces.len() > BUCKETS;
+    }
+    refuse(is_inexact, Code::NotExact, "parts of hours that are gone");
+    refuse(is_long, Code::LimitExceeded, "buckets");
+}
+
+/// First moments of the pieces of a period that differ in something.
+fn pieces_of<T: PartialEq>(
+    steps: impl Iterator<Item = (DateTime<Utc>, T)>,
+    what: &impl Fn(DateTime<Utc>) -> T,
+) -> Vec<DateTime<Utc>> {
+    let mut pieces = Vec::new();
+    let mut last: Option<(DateTime<Utc>, T)> = None;
+    for (step, label) in steps {
+        match &last {
+            None => pieces.push(step),
+            Some((before, same)) if *same != label => {
+                // The first moment between the two that differs from the earlier one.
+                let (mut before, mut after) = (*before, step);
+                while after - before > TimeDelta::seconds(1) {
+                    let middle = before + TimeDelta::seconds((after - before).num_seconds() / 2);
+                    if what(middle) == *same {
+                        before = middle;
+                    } else {
+                        after = middle;
+                    }
+                }
+                pieces.push(after);
+            }
+            Some(_) => {}
+        }
+        last = Some((step, label));
+    }
+    pieces
+}
+
+/// Whether a piece has a part of an hour that is old.
+fn has_parts(
+    pieces: &[DateTime<Utc>],
+    to: DateTime<Utc>,
+    is_old: impl Fn(DateTime<Utc>) -> bool,
+) -> bool {
+    let hour = |moment: DateTime<Utc>| {
+        moment
+            .duration_trunc(TimeDelta::hours(1))
+            .expect("in range")
+    };
+    let ends = pieces.iter().skip(1).copied().chain([to]);
+    pieces.iter().zip(ends).any(|(from, to)| {
+        let starts_within = *from != hour(*from);
+        let ends_within = to != hour(to);
+        // The part before a bound begins at its hour, or where the piece does.
+        (starts_within && is_old(*from)) || (ends_within && is_old(hour(to).max(*from)))
+    })
+}
+
+fn is_repeated<T: PartialEq>(all: &[T]) -> bool {
+    (1..all.len()).any(|place| all[..place].contains(&all[place]))
+}
+
+fn filtered(filter: &Filter) -> Vec<Dimension> {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().flat_map(filtered).collect(),
+        Filter::Not(part) => filtered(part),
+        Filter::In { dimension, .. } => vec![*dimension],
+    }
+}
+
+fn compared(having: &Having) -> Vec<analytics::usage::Measure> {
+    match having {
+        Having::And(parts) | Having::Or(parts) => parts.iter().flat_map(compared).collect(),
+        Having::Not(part) => compared(part),
+        Having::Is { measure, .. } => vec![*measure],
+    }
+}
+
+fn misfits(filter: &Filter) -> bool {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().any(misfits),
+        Filter::Not(part) => misfits(part),
+        Filter::In { dimension, values } => values.iter().any(|value| {
+            let is_id = matches!(
+                dimension,
+                Dimension::Customer
+                    | Dimension::Sim
+                    | Dimension::Device
+                    | Dimension::SimCustomerNow
+            );
+            match value {
+                Key::Id(_) => !is_id,
+                Key::None => !is_id || *dimension == Dimension::Sim,
+                Key::Text(text) => is_id || text.len() > 200 || text.contains('\0'),
+                Key::Moment(_) | Key::Number(_) => true,
+            }
+        }),
+    }
+}

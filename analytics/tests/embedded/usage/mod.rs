@@ -1,0 +1,461 @@
+//! Answers of the cubes, compared with the records themselves.
+
+mod question;
+mod world;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, OnceLock},
+};
+
+use analytics::{
+    Store,
+    cube::{Cube, Level, Table},
+    usage::{
+        Alignment, Attribution, CubeQuery, Fill, Group, Incomplete, Inventory, Measure, OrderBy,
+        Parents, Span, UsageAnswer,
+    },
+};
+use chrono::{DateTime, Utc};
+use domain::{
+    Result, Role, Scope,
+    id::TenantId,
+    identity::VerifiedClaims,
+    scope::{Segment, Visibility},
+};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+use strum::VariantArray;
+
+use crate::{
+    Db,
+    fleet::{apply, at, batch, now, record, tenant},
+    migrated,
+    oracle::{self, Asked, Notes, World},
+};
+use question::Question;
+
+/// Random questions that are asked.
+const QUESTIONS: u32 = 1_000;
+
+fn scope(tenant: TenantId, role: Role, segment: Segment, visibility: Visibility) -> Scope {
+    let customer = (role == Role::CustomerUser).then(|| "bosch".into());
+    let claims = VerifiedClaims::new("t".into(), "alpha".into(), role, customer);
+    Scope::of_token(tenant, &claims.expect("claims"), segment, visibility)
+}
+
+pub(crate) fn staff(tenant: TenantId) -> Scope {
+    let segment = Segment::default();
+    scope(tenant, Role::TenantAdmin, segment, Visibility::ALL)
+}
+
+/// A period that is meant as it is.
+pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Span {
+    let align = Alignment::Exact;
+    Span::Between { from, to, align }
+}
+
+/// How often something came.
+#[derive(Default)]
+struct Counts(Mutex<BTreeMap<String, usize>>);
+
+impl Counts {
+    fn count(&self, what: impl Into<String>) {
+        self.add(what, 1);
+    }
+
+    fn add(&self, what: impl Into<String>, times: usize) {
+        let mut counts = self.0.lock().expect("no panic");
+        *counts.entry(what.into()).or_default() += times;
+    }
+
+    fn of(&self, what: &str) -> usize {
+        self.0
+            .lock()
+            .expect("no panic")
+            .get(what)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn all(&self) -> String {
+        let counts = self.0.lock().expect("no panic");
+        let lines = counts
+            .iter()
+            .map(|(what, times)| format!("{times:6} {what}\n"));
+        lines.collect()
+    }
+}
+
+#[test]
+fn random_questions_are_answered_as_from_the_records() {
+    static WORLD: OnceLock<(World, [TenantId; 2])> = OnceLock::new();
+    let (world, tenants) = WORLD.get_or_init(|| {
+        let tenants = [tenant(), tenant()];
+        (world::world(tenants), tenants)
+    });
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let db = runtime.block_on(async {
+        let db = migrated().await;
+        world::load(&db, world).await;
+        db
+    });
+    let counts = Counts::default();
+    let mut runner = TestRunner::new(Config {
+        cases: QUESTIONS,
+        failure_persistence: None,
+        max_shrink_iters: 400,
+        ..Config::default()
+    });
+    runner
+        .run(&question::question(world, *tenants), |question| {
+            runtime.block_on(check(&db, world, tenants, &question, &counts))
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    println!("{}", counts.all());
+    assert!(counts.of("answered") * 10 >= QUESTIONS as usize * 8);
+    for (least, features) in [(50, features()), (15, presets())] {
+        for feature in features {
+            assert!(
+                counts.of(&feature) >= least,
+                "{feature}: {}",
+                counts.of(&feature)
+            );
+        }
+    }
+    for (what, least) in [
+        ("answers with several rows", 400),
+        ("rows of others", 200),
+        ("rows with earlier usage", 1_000),
+        ("rows that were filled in", 1_000),
+        ("answers that were cut off", 100),
+        ("answers with usage that has no partner", 20),
+        ("small cubes", 100),
+        ("full cubes", 100),
+        ("records", 50),
+        ("several tables", 100),
+    ] {
+        assert!(counts.of(what) >= least, "{what}: {}", counts.of(what));
+    }
+}
+
+async fn check(
+    db: &Db,
+    world: &World,
+    tenants: &[TenantId; 2],
+    question: &Question,
+    counts: &Counts,
+) -> Result<(), TestCaseError> {
+    let Question {
+        scope,
+        query,
+        now,
+        parents,
+    } = question;
+    let parents = parents
+        .as_ref()
+        .map(|(dimension, ids)| (*dimension, &ids[..]));
+    let asked = |parent| Asked {
+        scope,
+        query,
+        now: *now,
+        parent,
+        parents: parents.map_or(1, |(_, ids)| u32::try_from(ids.len()).expect("few")),
+    };
+    let inventory = world.inventory(query, parents.map(|(dimension, _)| dimension));
+    let found = match parents {
+        None => db
+            .usage(scope, query, &inventory, *now)
+            .await
+            .map(|answer| vec![(None, answer)]),
+        Some((dimension, ids)) => {
+            let parents = Parents { dimension, ids };
+            let found = db.usage_by(scope, query, parents, &inventory, *now).await;
+            found.map(|answers| by_parent(dimension, answers))
+        }
+    };
+    let refusals = oracle::refusals(&asked(None), parents);
+    let found = match found {
+        Err(error) => {
+            let is_known = refusals.iter().any(|refusal| refusal.0 == error.code());
+            let cause = error.cause();
+            prop_assert!(
+                is_known,
+                "{}: {error}: {cause:?}; {refusals:?}",
+                error.code()
+            );
+            counts.count("refused");
+            counts.count(format!("refused: {:?}", refusals[0]));
+            return Ok(());
+        }
+        Ok(found) => found,
+    };
+    prop_assert!(refusals.is_empty(), "answered in spite of {refusals:?}");
+    prop_assert_eq!(found.len(), parents.map_or(1, |(_, ids)| ids.len()));
+    for (parent, found) in found {
+        let (expected, notes) = world.answer(&asked(parent.clone()));
+        let about = |what: &str| format!("{what} of {parent:?}");
+        note(counts, &found, &notes);
+        let found = as_expected(found);
+        // The parts first, so that a difference is seen at once.
+        prop_assert_eq!(found.period, expected.period);
+        prop_assert_eq!(&found.totals, &expected.totals, "{}", about("totals"));
+        prop_assert_eq!(
+            &found.previous_totals,
+            &expected.previous_totals,
+            "{}",
+            about("earlier totals")
+        );
+        for (place, (found, expected)) in found.rows.iter().zip(&expected.rows).enumerate() {
+            prop_assert_eq!(found, expected, "row {} {}", place, about(""));
+        }
+        prop_assert_eq!(found, expected, "{}", about("answer"));
+    }
+    counts.count("answered");
+    for feature in used(question, tenants) {
+        counts.count(feature);
+    }
+    Ok(())
+}
+
+fn by_parent(
+    dimension: analytics::usage::Dimension,
+    answers: HashMap<analytics::usage::Key, UsageAnswer>,
+) -> Vec<(
+    Option<(analytics::usage::Dimension, analytics::usage::Key)>,
+    UsageAnswer,
+)> {
+    let answers = answers.into_iter();
+    answers
+        .map(|(id, answer)| (Some((dimension, id)), answer))
+        .collect()
+}
+
+/// An answer in the oracle's words.
+fn as_expected(answer: UsageAnswer) -> oracle::Answer {
+    let quantities = |values: analytics::usage::Values| -> oracle::Quantities {
+        Measure::VARIANTS
+            .iter()
+            .map(|measure| values.get(*measure))
+            .collect()
+    };
+    let rows = answer.rows.into_iter().map(|row| oracle::Row {
+        keys: row.keys,
+        others: row.others,
+        values: quantities(row.values),
+        previous: row.previous.map(quantities),
+    });
+    oracle::Answer {
+        period: [answer.period.from(), answer.period.to()],
+        rows: rows.collect(),
+        totals: quantities(answer.totals),
+        previous_totals: answer.previous_totals.map(quantities),
+        truncated: answer.truncated,
+        closed: answer.closed,
+        watermark: answer.provenance.watermark,
+        incomplete: answer.provenance.incomplete,
+    }
+}
+
+/// Counts what shows that an answer was worth asking for.
+fn note(counts: &Counts, answer: &UsageAnswer, notes: &Notes) {
+    if answer.rows.len() > 1 {
+        counts.count("answers with several rows");
+    }
+    if answer.truncated {
+        counts.count("answers that were cut off");
+    }
+    if notes.has_lonely {
+        counts.count("answers with usage that has no partner");
+    }
+    let rows = |is: &dyn Fn(&analytics::usage::UsageRow) -> bool| {
+        answer.rows.iter().filter(|row| is(row)).count()
+    };
+    counts.add("rows of others", rows(&|row| row.others));
+    let has_usage = |values: analytics::usage::Values| {
+        let mut measures = Measure::VARIANTS.iter();
+        measures.any(|measure| values.get(*measure).is_some_and(|value| value > 0))
+    };
+    counts.add(
+        "rows with earlier usage",
+        rows(&|row| row.previous.clone().is_some_and(has_usage)),
+    );
+    counts.add("rows that were filled in", notes.filled);
+    let tables = &answer.provenance.tables;
+    if tables.len() > 1 {
+        counts.count("several tables");
+    }
+    let reads = |is: fn(&Table) -> bool| tables.iter().any(is);
+    for (what, reads) in [
+        (
+            "small cubes",
+            reads(|table| matches!(table, Table::Cube(Cube::Small(_)))),
+        ),
+        (
+            "full cubes",
+            reads(|table| matches!(table, Table::Cube(Cube::Full(_)))),
+        ),
+        ("records", reads(|table| *table == Table::Records)),
+    ] {
+        if reads {
+            counts.count(what);
+        }
+    }
+}
+
+/// Everything that a question has of [`features`] and [`presets`].
+fn used(question: &Question, tenants: &[TenantId; 2]) -> Vec<String> {
+    let query = &question.query;
+    let mut used = vec![
+        format!("zone {}", query.time_zone),
+        format!("role {}", question.scope.role()),
+        format!(
+            "tenant {}",
+            usize::from(question.scope.tenant() == tenants[1])
+        ),
+    ];
+    used.extend(
+        query
+            .measures
+            .iter()
+            .map(|measure| format!("measure {}", measure.as_ref())),
+    );
+    used.extend(query.group_by.iter().map(|group| match group {
+        Group::Dimension(dimension) => format!("group {}", dimension.as_ref()),
+        Group::Time(grain) => format!("group {}", grain.as_ref()),
+        Group::TimePart(part) => format!("group {}", part.as_ref()),
+        Group::SimLabel(_) => "group SIM label".to_owned(),
+        Group::DeviceLabel(_) => "group device label".to_owned(),
+    }));
+    used.push(match query.period {
+        Span::Preset(preset) => format!("preset {}", preset.as_ref()),
+        Span::Between { align, .. } => format!("align {}", align.as_ref()),
+    });
+    let is_grouped = !query.group_by.is_empty();
+    let is_by_time = query.group_by.iter().any(Group::is_time);
+    for order in &query.order_by {
+        used.push(match order.by {
+            OrderBy::Measure(_) => "order by a measure".to_owned(),
+            OrderBy::Group(_) => "order by a group".to_owned(),
+        });
+    }
+    used.extend(
+        query
+            .compare_to
+            .map(|with| format!("compare {}", with.as_ref())),
+    );
+    if query.fill != Fill::None && is_by_time {
+        used.push(format!("fill {}", query.fill.as_ref()));
+    }
+    for (feature, is_used) in [
+        ("filter", query.filter.is_some()),
+        ("having", query.having.is_some() && is_grouped),
+        ("top", query.top.is_some()),
+        ("top by time", query.top.is_some() && is_by_time),
+        ("others", query.others && is_grouped),
+        ("offset", query.offset > 0 && is_grouped),
+        ("limit", query.limit.is_some() && is_grouped),
+        ("no limit", query.limit.is_none() && is_grouped),
+        ("current", query.attribution == Attribution::Current),
+        ("parents", question.parents.is_some()),
+        ("no groups", !is_grouped),
+    ] {
+        if is_used {
+            used.push(feature.to_owned());
+        }
+    }
+    used
+}
+
+/// Each of these must be asked for fifty times.
+fn features() -> Vec<String> {
+    use analytics::usage::{Comparison, Dimension, Grain, TimePart};
+    fn each<T: AsRef<str>>(kind: &str, words: &[T]) -> Vec<String> {
+        let words = words.iter();
+        words
+            .map(|word| format!("{kind} {}", word.as_ref()))
+            .collect()
+    }
+    [
+        each("zone", &question::ZONES),
+        each("role", &["tenant_admin", "customer_user", "viewer"]),
+        each("tenant", &["0", "1"]),
+        each("measure", Measure::VARIANTS),
+        each("group", Dimension::VARIANTS),
+        each("group", Grain::VARIANTS),
+        each("group", TimePart::VARIANTS),
+        each("group", &["SIM label", "device label"]),
+        each("align", Alignment::VARIANTS),
+        each("compare", Comparison::VARIANTS),
+        each("fill", &Fill::VARIANTS[1..]),
+        each("order by a", &["measure", "group"]),
+        [
+            "filter",
+            "having",
+            "top",
+            "top by time",
+            "others",
+            "offset",
+            "limit",
+            "no limit",
+            "current",
+            "parents",
+            "no groups",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ]
+    .concat()
+}
+
+fn presets() -> Vec<String> {
+    let presets = analytics::usage::Preset::VARIANTS.iter();
+    presets
+        .map(|preset| format!("preset {}", preset.as_ref()))
+        .collect()
+}
+
+async fn october(db: &Store, scope: &Scope) -> UsageAnswer {
+    let period = between(at("2026-10-01T00:00:00Z"), at("2026-11-01T00:00:00Z"));
+    let query = CubeQuery::of(&[Measure::Records], period);
+    let answer = db.usage(scope, &query, &Inventory::default(), now()).await;
+    answer.expect("an answer")
+}
+
+#[tokio::test]
+async fn an_answer_says_where_it_comes_from() {
+    let store = migrated().await;
+    let (tenant, other, batch) = (tenant(), tenant(), batch());
+    let scope = staff(tenant);
+    let nothing = october(&store, &scope).await;
+    assert_eq!(nothing.totals.get(Measure::Records), Some(0));
+    assert_eq!(nothing.provenance.watermark, None);
+    assert_eq!(
+        nothing.provenance.incomplete,
+        Some(Incomplete::NothingReceived)
+    );
+
+    let mut rows = vec![
+        record(tenant, batch, 1, at("2026-10-02T00:00:00Z")),
+        record(other, batch, 2, at("2026-12-02T00:00:00Z")),
+    ];
+    rows[0].received_at = at("2026-10-31T12:00:00.250Z");
+    apply(&store, batch, &rows).await;
+    let early = october(&store, &scope).await.provenance;
+    assert_eq!(early.tables, [Table::Cube(Cube::Small(Level::Month))]);
+    assert_eq!(
+        early.watermark,
+        Some(at("2026-10-31T12:00:00.250Z")),
+        "another tenant's record does not count"
+    );
+    assert_eq!(early.incomplete, Some(Incomplete::PeriodRunning));
+
+    let batch = crate::fleet::batch();
+    let late = record(tenant, batch, 3, at("2026-11-01T00:00:00Z"));
+    apply(&store, batch, &[late]).await;
+    let later = october(&store, &scope).await;
+    assert_eq!(later.provenance.incomplete, None);
+    assert_eq!(later.totals.get(Measure::Records), Some(1));
+}

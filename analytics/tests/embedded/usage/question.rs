@@ -1,0 +1,391 @@
+//! Random questions, and who asks them.
+
+use analytics::usage::{
+    Alignment, Attribution, Bound, Comparator, Comparison, CubeQuery, Dimension, Fill, Filter,
+    Grain, Group, Having, Key, Measure, Order, OrderBy, Preset, Span, TimePart, Top,
+};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
+use domain::{
+    Role, Scope,
+    calendar::Zone,
+    id::{CustomerId, DeviceId, SimId, TenantId},
+    scope::{Segment, Visibility},
+};
+use proptest::{
+    collection::vec,
+    option,
+    prelude::*,
+    sample::{select, subsequence},
+};
+use strum::VariantArray;
+use uuid::Uuid;
+
+use super::{
+    scope,
+    world::{CUSTOMERS, HOT, id},
+};
+use crate::{
+    fleet::at,
+    oracle::{World, values},
+};
+
+pub(super) const ZONES: [&str; 6] = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Asia/Beirut",
+];
+/// The present of the questions.
+const NOW: [&str; 5] = [
+    "2028-10-29T01:20:00Z",
+    "2028-12-31T23:59:59Z",
+    "2029-02-28T12:00:00Z",
+    "2029-03-15T10:20:00Z",
+    "2029-03-31T21:45:00Z",
+];
+/// Most rows that may have to be filled in.
+const FILLED: u64 = 60_000;
+
+/// A question, who asks it when, and of which objects.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub(super) scope: Scope,
+    pub(super) query: CubeQuery,
+    pub(super) now: DateTime<Utc>,
+    pub(super) parents: Option<(Dimension, Vec<Key>)>,
+}
+
+/// The parts of a question that don't depend on its groups.
+#[derive(Clone, Debug)]
+struct Frame {
+    zone: Zone,
+    now: DateTime<Utc>,
+    period: Span,
+    attribution: Attribution,
+    filter: Option<Filter>,
+}
+
+/// Choices that are made among what a question has.
+type Choice = (usize, bool);
+
+prop_compose! {
+    pub(super) fn question(world: &'static World, tenants: [TenantId; 2])(
+        scope in arb_scope(world, tenants),
+        frame in arb_frame(world),
+        parents in option::weighted(0.3, arb_parents(world)),
+        measures in subsequence(Measure::VARIANTS.to_vec(), 1..=Measure::VARIANTS.len()).prop_shuffle(),
+        group_by in arb_groups(),
+        having in option::weighted(0.25, arb_having()),
+        orders in vec(any::<Choice>(), 0..3),
+        top in option::weighted(0.4, (any::<usize>(), 0_u32..6, select(Measure::VARIANTS))),
+        limit in option::weighted(0.6, prop_oneof![0_u32..8, 8_u32..60]),
+        offset in prop_oneof![2 => Just(0_u32), 1 => 1_u32..12],
+        others in any::<bool>(),
+        fill in select(&[Fill::None, Fill::Zero, Fill::Null][..]),
+        compare_to in option::weighted(0.5, select(Comparison::VARIANTS)),
+        fault in option::weighted(0.05, any::<u8>()),
+    ) -> Question {
+        let by_groups = (0..group_by.len()).map(OrderBy::Group);
+        let choices: Vec<_> = Measure::VARIANTS.iter().copied().map(OrderBy::Measure).chain(by_groups).collect();
+        let order_by = orders.into_iter().map(|(n, descending)| Order { by: choices[n % choices.len()], descending });
+        let places: Vec<_> = (0..group_by.len()).filter(|place| !group_by[*place].is_time()).collect();
+        let top = top.filter(|_| !places.is_empty());
+        let top = top.map(|(n, most, by)| Top { group: places[n % places.len()], n: most, by });
+        let mut query = CubeQuery {
+            measures,
+            period: frame.period,
+            time_zone: frame.zone,
+            filter: frame.filter,
+            having,
+            order_by: order_by.collect(),
+            top,
+            limit,
+            offset,
+            others,
+            fill: if is_much(&group_by, frame.period) { Fill::None } else { fill },
+            compare_to,
+            attribution: frame.attribution,
+            group_by,
+        };
+        if let Some(fault) = fault {
+            break_something(&mut query, fault);
+        }
+        Question { scope, query, now: frame.now, parents }
+    }
+}
+
+/// Whether too many rows would have to be filled in for the patience of a test.
+fn is_much(groups: &[Group], period: Span) -> bool {
+    let hours = match period {
+        Span::Between { from, to, .. } => (to - from).num_hours().unsigned_abs(),
+        Span::Preset(Preset::ThisYear | Preset::LastYear) => 366 * 24,
+        Span::Preset(Preset::ThisQuarter | Preset::LastQuarter) => 92 * 24,
+        Span::Preset(_) => 31 * 24,
+    };
+    let buckets = |group: &Group| match group {
+        Group::Time(Grain::Hour) => hours + 1,
+        Group::Time(_) | Group::TimePart(_) => hours / 24 + 1,
+        Group::Dimension(Dimension::Sim | Dimension::Device) => 40,
+        Group::Dimension(_) => 5,
+        Group::SimLabel(_) | Group::DeviceLabel(_) => 12,
+    };
+    groups.iter().map(buckets).product::<u64>() > FILLED
+}
+
+/// Makes a question one that is refused.
+fn break_something(query: &mut CubeQuery, fault: u8) {
+    let moment = at("2028-06-01T10:00:00Z");
+    match fault % 10 {
+        0 => query.measures.push(query.measures[0]),
+        1 => query.measures.clear(),
+        2 => query.group_by = vec![Group::Dimension(Dimension::Network); 2],
+        3 => query.group_by = vec![Group::Time(Grain::Day), Group::Time(Grain::Hour)],
+        4 => query.limit = Some(10_001 - query.offset),
+        5 => {
+            query.order_by = vec![Order {
+                by: OrderBy::Group(query.group_by.len()),
+                descending: true,
+            }];
+        }
+        6 => {
+            query.group_by = vec![Group::Time(Grain::Day)];
+            query.order_by.clear();
+            query.top = Some(Top {
+                group: 0,
+                n: 3,
+                by: Measure::Records,
+            });
+        }
+        7 => {
+            query.period = Span::Between {
+                from: moment,
+                to: moment,
+                align: Alignment::Outward,
+            }
+        }
+        8 => {
+            query.period = Span::Between {
+                from: moment,
+                to: moment + TimeDelta::milliseconds(86_400_001),
+                align: Alignment::Exact,
+            }
+        }
+        _ => {
+            query.filter = Some(Filter::In {
+                dimension: Dimension::Sim,
+                values: vec![Key::None],
+            });
+        }
+    }
+}
+
+fn arb_groups() -> impl Strategy<Value = Vec<Group>> {
+    let group = prop_oneof![
+        10 => select(Dimension::VARIANTS).prop_map(Group::Dimension),
+        9 => select(Grain::VARIANTS).prop_map(Group::Time),
+        5 => select(TimePart::VARIANTS).prop_map(Group::TimePart),
+        2 => select(&["tier", "odd", "nobody"][..]).prop_map(|key| Group::SimLabel(key.into())),
+        2 => select(&["odd", "nobody"][..]).prop_map(|key| Group::DeviceLabel(key.into())),
+    ];
+    let groups = prop_oneof![
+        1 => vec(group.clone(), 0..=1),
+        4 => vec(group.clone(), 2..=3),
+        1 => vec(group, 4..=6),
+    ];
+    groups.prop_map(|groups| {
+        let mut kept: Vec<Group> = Vec::new();
+        for group in groups {
+            let is_second = |known: &Group| {
+                *known == group || matches!((known, &group), (Group::Time(_), Group::Time(_)))
+            };
+            if !kept.iter().any(is_second) {
+                kept.push(group);
+            }
+        }
+        kept
+    })
+}
+
+fn arb_having() -> impl Strategy<Value = Having> {
+    let comparator = select(
+        &[
+            Comparator::Gt,
+            Comparator::Gte,
+            Comparator::Lt,
+            Comparator::Lte,
+            Comparator::Eq,
+        ][..],
+    );
+    // Around what small groups have.
+    let bound = prop_oneof![
+        (-1_i128..6).prop_map(|n| n * 100),
+        Just(i128::from(u64::MAX) * 250),
+        Just(i128::from(u32::MAX) * 100),
+        any::<i64>().prop_map(i128::from),
+    ];
+    let is =
+        (select(Measure::VARIANTS), comparator, bound).prop_map(|(measure, comparator, bound)| {
+            Having::Is {
+                measure,
+                comparator,
+                bound: Bound::hundredths(bound),
+            }
+        });
+    is.prop_recursive(3, 10, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Having::And),
+            vec(inner.clone(), 0..3).prop_map(Having::Or),
+            inner.prop_map(|having| Having::Not(Box::new(having))),
+        ]
+    })
+}
+
+fn arb_in(world: &'static World, attribution: Attribution) -> impl Strategy<Value = Filter> {
+    select(Dimension::VARIANTS).prop_flat_map(move |dimension| {
+        let mut known = values(world, dimension, attribution);
+        // A value that nothing has.
+        known.push(match known.last() {
+            Some(Key::Text(_)) => Key::Text("nowhere".into()),
+            _ => Key::Id(Uuid::from_u128(1)),
+        });
+        let most = known.len().min(12);
+        subsequence(known, most / 2..=most).prop_map(move |values| Filter::In { dimension, values })
+    })
+}
+
+fn arb_filter(world: &'static World, attribution: Attribution) -> impl Strategy<Value = Filter> {
+    arb_in(world, attribution).prop_recursive(3, 8, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Filter::And),
+            vec(inner.clone(), 0..3).prop_map(Filter::Or),
+            inner.prop_map(|filter| Filter::Not(Box::new(filter))),
+        ]
+    })
+}
+
+fn arb_frame(world: &'static World) -> impl Strategy<Value = Frame> {
+    let zone = select(&ZONES[..]).prop_map(|name| name.parse::<Zone>().expect("a zone"));
+    let attribution = prop_oneof![
+        4 => Just(Attribution::AtEvent),
+        1 => Just(Attribution::Current),
+    ];
+    let now = select(&NOW[..]).prop_map(at);
+    (zone, now, attribution).prop_flat_map(move |(zone, now, attribution)| {
+        let filter = option::weighted(0.3, arb_filter(world, attribution));
+        (arb_period(zone), filter).prop_map(move |(period, filter)| Frame {
+            zone,
+            now,
+            period,
+            attribution,
+            filter,
+        })
+    })
+}
+
+fn arb_period(zone: Zone) -> impl Strategy<Value = Span> {
+    let align = prop_oneof![3 => Just(Alignment::Exact), 1 => Just(Alignment::Outward)];
+    prop_oneof![
+        1 => select(Preset::VARIANTS).prop_map(Span::Preset),
+        1 => (arb_bounds(zone), align).prop_map(|((from, to), align)| Span::Between { from, to, align }),
+    ]
+}
+
+fn arb_bounds(zone: Zone) -> impl Strategy<Value = (DateTime<Utc>, DateTime<Utc>)> {
+    let hot = prop_oneof![
+        1 => select(&HOT[..5]),
+        6 => select(&HOT[5..]),
+    ];
+    let from = (hot, -3_i64..3).prop_map(|(hot, days)| at(hot) + TimeDelta::days(days));
+    let local = move |moment: DateTime<Utc>| zone.local(moment).date();
+    let day = move |date: NaiveDate| zone.midnight(date).expect("in range");
+    let days = (from.clone(), prop_oneof![3 => 1_u64..40, 1 => 40_u64..400])
+        .prop_map(move |(from, days)| (day(local(from)), day(local(from) + Days::new(days))));
+    let months = (from.clone(), 1_u32..14).prop_map(move |(from, months)| {
+        let first = local(from).with_day(1).expect("a first");
+        (day(first), day(first + Months::new(months)))
+    });
+    let hours = (from.clone(), -40_i64..40, 1_i64..100).prop_map(|(from, back, hours)| {
+        let from = from - TimeDelta::minutes(30 * back);
+        (from, from + TimeDelta::hours(hours))
+    });
+    let times = (from.clone(), 0_u32..24, 1_u64..50).prop_map(move |(from, hour, days)| {
+        let time = NaiveTime::from_hms_opt(hour, 0, 0).expect("a time");
+        let moment = |date: NaiveDate| zone.moment(date.and_time(time)).expect("in range");
+        (moment(local(from)), moment(local(from) + Days::new(days)))
+    });
+    let seconds = (from, 0_i64..200_000, 1_i64..600_000).prop_map(|(from, back, seconds)| {
+        let from = from - TimeDelta::seconds(back);
+        (from, from + TimeDelta::seconds(seconds))
+    });
+    prop_oneof![3 => days, 3 => months, 2 => hours, 2 => times, 1 => seconds]
+}
+
+fn arb_parents(world: &'static World) -> impl Strategy<Value = (Dimension, Vec<Key>)> {
+    select(Dimension::VARIANTS).prop_flat_map(move |dimension| {
+        let mut ids = values(world, dimension, Attribution::AtEvent);
+        ids.push(match ids.last() {
+            Some(Key::Text(_)) => Key::Text("nowhere".into()),
+            _ => Key::Id(Uuid::from_u128(1)),
+        });
+        let most = ids.len().min(5);
+        subsequence(ids, 1..=most).prop_map(move |ids| (dimension, ids))
+    })
+}
+
+fn arb_scope(world: &'static World, tenants: [TenantId; 2]) -> impl Strategy<Value = Scope> {
+    let some = move |dimension| {
+        let ids: Vec<Uuid> = values(world, dimension, Attribution::AtEvent)
+            .into_iter()
+            .filter_map(|key| {
+                if let Key::Id(id) = key {
+                    Some(id)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        let most = ids.len().min(20);
+        subsequence(ids, 0..=most)
+    };
+    let customer = select((1..CUSTOMERS).map(id).collect::<Vec<_>>());
+    let has = |grants: f64| prop::bool::weighted(grants);
+    let grants = (
+        (has(0.5), some(Dimension::Customer)),
+        (has(0.6), some(Dimension::Sim)),
+        (has(0.6), some(Dimension::Device)),
+    );
+    let role = prop_oneof![
+        3 => Just(Role::TenantAdmin),
+        2 => Just(Role::CustomerUser),
+        2 => Just(Role::Viewer),
+    ];
+    let tenant = prop_oneof![2 => Just(tenants[0]), 1 => Just(tenants[1])];
+    // Few switches are closed, as most questions are to be answered.
+    let open = |weight: f64| prop::bool::weighted(weight);
+    let visibility =
+        (open(0.98), open(0.7), open(0.75)).prop_map(|(usage, sims, devices)| Visibility {
+            usage,
+            sims,
+            devices,
+            ..Visibility::default()
+        });
+    (tenant, role, visibility, customer, grants).prop_map(
+        |(tenant, role, visibility, customer, (customers, sims, devices))| {
+            let granted =
+                |(is_granted, ids): (bool, Vec<Uuid>)| ids.into_iter().filter(move |_| is_granted);
+            let is_customer = role == Role::CustomerUser;
+            let segment = Segment {
+                within: is_customer.then(|| CustomerId::new(customer)),
+                customers: granted(customers)
+                    .filter(|_| !is_customer)
+                    .map(CustomerId::new)
+                    .collect(),
+                sims: granted(sims).map(SimId::new).collect(),
+                devices: granted(devices).map(DeviceId::new).collect(),
+            };
+            scope(tenant, role, segment, visibility)
+        },
+    )
+}

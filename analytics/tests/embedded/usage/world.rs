@@ -1,0 +1,189 @@
+//! A made-up fleet with two tenants, its usage over two years and a bit, and what it is now.
+
+use std::collections::{BTreeMap, HashMap};
+
+use analytics::{
+    CdrRow,
+    cube::{Cube, Level},
+    network::Network,
+    usage::Need,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    id::{CustomerId, DeviceId, SimId, TenantId},
+    identifier::Plmn,
+};
+use uuid::Uuid;
+
+use crate::{
+    Db,
+    fleet::{apply, at, batch, record},
+    oracle::{COUNTRIES, World},
+};
+
+pub(crate) const CUSTOMERS: u32 = 4;
+const SIMS: u32 = 40;
+/// Words that a statement must not take for something else.
+const WORDS: [&str; 11] = [
+    "gold",
+    "silver",
+    "",
+    "it's",
+    "\\",
+    "\\'",
+    "'); DROP TABLE cdr; --",
+    "{p0:UUID}",
+    "a\n\tb?",
+    "größe",
+    "=",
+];
+/// Around these a lot happens: clocks are set, years and short months end, and the questions' present.
+pub(crate) const HOT: [&str; 16] = [
+    "2027-03-28T00:30:00Z",
+    "2027-10-31T00:30:00Z",
+    "2027-12-31T23:00:00Z",
+    "2028-02-29T12:00:00Z",
+    "2028-03-12T07:00:00Z",
+    "2028-03-25T22:00:00Z",
+    "2028-04-01T15:00:00Z",
+    "2028-05-31T18:00:00Z",
+    "2028-09-30T15:30:00Z",
+    "2028-10-28T21:00:00Z",
+    "2028-10-29T01:00:00Z",
+    "2028-11-05T06:00:00Z",
+    "2028-12-31T12:00:00Z",
+    "2029-02-28T12:00:00Z",
+    "2029-03-11T07:00:00Z",
+    "2029-03-24T22:00:00Z",
+];
+
+pub(crate) fn id(n: u32) -> Uuid {
+    // Both halves count, so that an order by halves would show.
+    Uuid::from_u64_pair(
+        u64::from(n.wrapping_mul(2_654_435_761)),
+        u64::from(n % 7) << 32 | u64::from(n) | 1,
+    )
+}
+
+/// A fixed scramble, so that no column follows another.
+fn mix(n: u32, salt: u32) -> u32 {
+    (n.wrapping_mul(747_796_405)
+        .wrapping_add(salt)
+        .wrapping_mul(2_891_336_453))
+        >> 8
+}
+
+/// The fleet of two tenants. Every value is present, some records are corrected, and the second tenant stops early.
+pub(crate) fn world(tenants: [TenantId; 2]) -> World {
+    World {
+        rows: rows(tenants),
+        words: words(),
+    }
+}
+
+fn moment(n: u32) -> DateTime<Utc> {
+    let within = |from: DateTime<Utc>, seconds: u32| {
+        from + TimeDelta::seconds(i64::from(mix(n, 1) % seconds))
+            + TimeDelta::milliseconds([0, 0, 999, 250][n as usize % 4])
+    };
+    if mix(n, 12) % 5 < 2 {
+        return within(at("2027-01-20T00:00:00Z"), 800 * 86_400);
+    }
+    let hot = HOT[mix(n, 13) as usize % HOT.len()];
+    within(at(hot) - TimeDelta::hours(30), 60 * 3_600)
+}
+
+fn rows(tenants: [TenantId; 2]) -> Vec<CdrRow> {
+    let batch = batch();
+    let mut rows: Vec<CdrRow> = (0..6_000_u32)
+        .map(|n| {
+            let start = moment(n);
+            let is_late = start > at("2028-11-20T00:00:00Z");
+            let tenant = tenants[usize::from(!is_late && mix(n, 2) % 3 == 0)];
+            let mut row = record(tenant, batch, n, start);
+            row.customer = (mix(n, 3) % 4 > 0).then(|| CustomerId::new(id(mix(n, 3) % CUSTOMERS)));
+            row.sim = SimId::new(id(mix(n, 4) % SIMS));
+            row.device = (mix(n, 5) % 3 > 0).then(|| DeviceId::new(id(100 + mix(n, 4) % SIMS)));
+            row.network =
+                ["262-02", "262-01", "238-02", "901-99", ""][(mix(n, 6) % 5) as usize].into();
+            row.rat = ["LTE", "NR", "it's \\ odd"][(mix(n, 7) % 3) as usize].into();
+            row.service = ["DATA", "DATA", "SMS", "VOICE"][(mix(n, 8) % 4) as usize].into();
+            row.source = ["a", "b"][(mix(n, 9) % 2) as usize].into();
+            row.bytes_up = u64::MAX - u64::from(mix(n, 10));
+            row.bytes_down = u64::from(mix(n, 11));
+            row.units = u64::from(mix(n, 14) % 90);
+            row
+        })
+        .collect();
+    // Every seventh record is taken back.
+    let corrections: Vec<CdrRow> = rows
+        .iter()
+        .step_by(7)
+        .map(|row| CdrRow {
+            sign: -1,
+            record_id: format!("{}-", row.record_id),
+            ..row.clone()
+        })
+        .collect();
+    rows.extend(corrections);
+    rows
+}
+
+/// What SIMs and devices are now: not all are known, and not what they were at the time of use.
+fn words() -> HashMap<Need, BTreeMap<Uuid, String>> {
+    let ids = |numbers: std::ops::Range<u32>| -> Vec<String> {
+        numbers.map(|n| id(n).to_string()).collect()
+    };
+    HashMap::from([
+        (Need::SimState, some(0, 20, &["ACTIVE", "SUSPENDED"])),
+        (Need::SimCustomer, some(0, 30, &ids(1..1 + CUSTOMERS))),
+        (Need::SimDevice, some(0, 40, &ids(90..120))),
+        (Need::SimLabel("tier".into()), some(0, 50, &WORDS[..2])),
+        (Need::SimLabel("odd".into()), some(0, 60, &WORDS)),
+        (Need::DeviceLabel("odd".into()), some(100, 70, &WORDS)),
+    ])
+}
+
+/// Words of three quarters of the ids from this one on.
+fn some(first: u32, salt: u32, words: &[impl AsRef<str>]) -> BTreeMap<Uuid, String> {
+    let known = (0..SIMS).filter(|n| mix(*n, salt) % 4 > 0);
+    let word = |n| words[mix(n, salt + 1) as usize % words.len()].as_ref();
+    known.map(|n| (id(first + n), word(n).to_owned())).collect()
+}
+
+fn network((plmn, country): (&str, &str)) -> Network {
+    Network {
+        plmn: Plmn::parse(plmn).expect("a network"),
+        name: plmn.into(),
+        operator: String::new(),
+        country_code: country.into(),
+        country: country.into(),
+    }
+}
+
+/// Loads all of it.
+pub(crate) async fn load(db: &Db, world: &World) {
+    let networks: Vec<_> = COUNTRIES
+        .into_iter()
+        .chain([("901-99", "")])
+        .map(network)
+        .collect();
+    assert_eq!(db.load_networks(&networks).await.expect("networks"), 4);
+    let again = db.load_networks(&networks).await;
+    assert_eq!(again.expect("networks again"), 0);
+    for rows in world.rows.chunks(700) {
+        apply(db, batch(), rows).await;
+    }
+    // Cells that were counted by mistake and taken back since.
+    for table in Level::ALL.map(|level| Cube::Full(level).table()) {
+        for sql in [
+            "'gone' AS source) FROM {table} LIMIT 100",
+            "-bytes_up AS bytes_up, -bytes_down AS bytes_down, -units AS units, -records AS records) FROM {table} \
+             WHERE source = 'gone'",
+        ] {
+            let sql = sql.replace("{table}", table);
+            db.run(&format!("INSERT INTO {table} SELECT * REPLACE ({sql}"))
+                .await;
+        }
+    }
+}
