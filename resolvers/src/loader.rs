@@ -24,6 +24,8 @@ use domain::{
 use futures::future::try_join_all;
 use service::{InventoryId, Session};
 
+use crate::usage::located;
+
 /// Loads by key through the request's transaction.
 pub(crate) struct Batch(pub(crate) Session);
 
@@ -162,7 +164,8 @@ impl Loader<UsageKey> for Batch {
             }
         }
         let asked = questions.iter().map(async |(key, ids)| {
-            let found = self.0.usage_by(&key.query, key.parent, ids).await?;
+            let found = self.0.usage_by(&key.query, key.parent, ids).await;
+            let found = found.map_err(located)?;
             let answer = |(id, answer)| {
                 let query = key.query.clone();
                 (

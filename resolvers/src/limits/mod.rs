@@ -47,7 +47,7 @@ impl Default for Limits {
             breadth: 120,
             aliases: 50,
             directives: 50,
-            cost: 200_000,
+            cost: 400_000,
             errors: 20,
         }
     }

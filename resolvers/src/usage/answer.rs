@@ -60,7 +60,8 @@ impl Usage {
 /// Usage of all that the caller may see.
 pub(crate) async fn root(ctx: &Context<'_>, input: UsageInput) -> async_graphql::Result<Usage> {
     let query = question::ask(ctx, input).gql()?;
-    let answer = session(ctx)?.usage(&query).await.gql()?;
+    let answer = session(ctx)?.usage(&query).await;
+    let answer = answer.map_err(question::located).gql()?;
     tell_closed(ctx, &answer);
     Ok(Usage::new(&query, answer))
 }

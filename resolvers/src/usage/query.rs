@@ -31,7 +31,7 @@ impl UsageQuery {
     ) -> async_graphql::Result<Option<TopNetworks>> {
         let (query, n) = question::top_networks(input).gql()?;
         let top = session(ctx)?.top_networks(query, n).await;
-        top.map_err(|error| error.at("input"))
+        top.map_err(question::located)
             .map(|top| Some(top.into()))
             .gql()
     }

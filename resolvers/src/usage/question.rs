@@ -41,6 +41,18 @@ pub(super) fn ask(ctx: &Context<'_>, input: UsageInput) -> Result<CubeQuery> {
     Ok(query)
 }
 
+/// An error of the planner, whose field is a part of the input.
+pub(crate) fn located(error: Error) -> Error {
+    let names_field = error
+        .details()
+        .is_some_and(|details| details.field.is_some());
+    if names_field {
+        error.at("input")
+    } else {
+        error
+    }
+}
+
 /// What of an answer is selected.
 #[derive(Default)]
 struct Selection {
