@@ -54,10 +54,10 @@ const SEED: u64 = 9;
 /// Autovacuum looks at every table once a minute: after this, both Postgres have their statistics.
 const VACUUM: Duration = Duration::from_secs(75);
 
-const USAGE: &str = "query Usage($input: UsageInput!) { usage(input: $input) { rows { periodStart networkCode bytesUp \
-    bytesDown records } totals { bytesUp bytesDown records } provenance { table watermark complete } } }";
+const USAGE: &str = "query Usage($input: UsageInput!) { usage(input: $input) { rows { key { time network { code } } \
+    values { bytesUp bytesDown records } } totals { bytesUp bytesDown records } provenance { tables watermark complete } } }";
 const TOTAL: &str = "query Total($input: UsageInput!) { usage(input: $input) { totals { bytesUp bytesDown records } \
-    provenance { table watermark complete } } }";
+    provenance { tables watermark complete } } }";
 
 /// What came of it.
 pub(crate) struct Outcome {
@@ -164,11 +164,13 @@ impl Side {
                     .into()
             }))
         };
-        let by_day = json!({ "from": from, "to": to, "grain": "DAY", "dimensions": ["NETWORK"] });
+        let period = json!({ "between": { "from": from, "to": to } });
+        let by_day =
+            json!({ "period": period, "groupBy": [{ "time": "DAY" }, { "dimension": "NETWORK" }] });
         Ok(Asked {
             page: shots(never_again(full, SEED, page)),
             cube: usage(USAGE, by_day),
-            total: usage(TOTAL, json!({ "from": from, "to": to })),
+            total: usage(TOTAL, json!({ "period": period })),
             probes: shots(repeated(probes)),
         })
     }
@@ -267,12 +269,8 @@ async fn usage(shots: &Shots) -> Result<Value> {
     let mut answer = pages::answer(shots, 0).await?;
     let mut usage = answer["data"]["usage"].take();
     ensure!(usage.is_object(), "no usage: {answer}");
-    // Nobody asked for an order, and a moment can be written in two ways.
+    // Nobody asked for an order.
     if let Some(rows) = usage["rows"].as_array_mut() {
-        for row in &mut *rows {
-            let start: DateTime<Utc> = pages::text(&row["periodStart"])?.parse()?;
-            row["periodStart"] = json!(start);
-        }
         rows.sort_by_cached_key(Value::to_string);
     }
     Ok(usage)

@@ -1,15 +1,16 @@
 //! Questions to the usage cubes: planned, sent, read back and answered by Simcube, beside the same statement sent
 //! straight to the engine, whose answer nobody reads. And the same questions about many records beside few.
 
-use std::time::Instant;
+use std::{iter, time::Instant};
 
 use analytics::usage::{
-    Alignment, CubeQuery, Dimension, Grain, Group, Inventory, Measure, Order, OrderBy, Span,
-    UsageAnswer, plan,
+    Alignment, Carried, CubeQuery, Dimension, Filter, Grain, Group, Inventory, Key, Measure, Need,
+    Order, OrderBy, Parents, SimFilter, Span, Top, UsageAnswer, plan,
 };
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use domain::{Clock as _, Period, Scope, SystemClock};
+use chrono::TimeDelta;
+use domain::{Clock as _, Period, Scope, SystemClock, calendar::Zone};
 use serde_json::{Value, json};
 
 use crate::{
@@ -28,6 +29,7 @@ const AIM: Aim = Aim::AtMost(1.3);
 /// Records of a month of two tenants with the same fleet.
 const FEW: u32 = 100_000;
 const MANY: u32 = 5_000_000;
+const BERLIN: &str = "Europe/Berlin";
 /// Milliseconds that a month may take, however many records it has.
 const BUDGET: f64 = 5.0;
 
@@ -35,6 +37,8 @@ const BUDGET: f64 = 5.0;
 struct Question {
     name: &'static str,
     query: CubeQuery,
+    /// SIMs, each of which is asked about.
+    sims: Vec<Key>,
     /// Of the GraphQL input, beside the period.
     input: Value,
     /// Fields of a row's key, and of its values besides the traffic.
@@ -67,6 +71,7 @@ fn questions(period: Period) -> Vec<Question> {
             ),
             input: json!({ "groupBy": [{ "time": "DAY" }, { "dimension": "NETWORK" }],
                 "orderBy": [{ "by": { "group": 0 } }], "limit": 1_000 }),
+            sims: vec![],
             key: "time network { code }",
             values: "",
         },
@@ -79,6 +84,7 @@ fn questions(period: Period) -> Vec<Question> {
                 1_000,
             ),
             input: json!({ "groupBy": [{ "dimension": "CUSTOMER" }], "orderBy": [{ "by": { "group": 0 } }], "limit": 1_000 }),
+            sims: vec![],
             key: "customer { id }",
             values: "activeSims",
         },
@@ -86,13 +92,70 @@ fn questions(period: Period) -> Vec<Question> {
             name: "top 50 SIMs",
             query: query(
                 vec![Group::Dimension(Dimension::Sim)],
-                traffic,
+                traffic.clone(),
                 OrderBy::Measure(Measure::BytesDown),
                 50,
             ),
             input: json!({ "groupBy": [{ "dimension": "SIM" }], "limit": 50,
                 "orderBy": [{ "by": { "measure": "BYTES_DOWN" }, "direction": "DESC" }] }),
+            sims: vec![],
             key: "sim { id }",
+            values: "",
+        },
+        Question {
+            name: "by day, each of 50 SIMs",
+            query: query(
+                vec![Group::Time(Grain::Day)],
+                traffic.clone(),
+                OrderBy::Group(0),
+                31,
+            ),
+            sims: (0..50).map(|n| fleet::sim(n).into()).collect(),
+            input: json!({ "groupBy": [{ "time": "DAY" }], "orderBy": [{ "by": { "group": 0 } }], "limit": 31 }),
+            key: "time",
+            values: "",
+        },
+        Question {
+            name: "by day in Berlin, top 3 networks with others",
+            query: CubeQuery {
+                time_zone: BERLIN.parse().unwrap_or_default(),
+                top: Some(Top {
+                    group: 1,
+                    n: 3,
+                    by: Measure::BytesTotal,
+                }),
+                others: true,
+                ..query(
+                    vec![
+                        Group::Time(Grain::Day),
+                        Group::Dimension(Dimension::Network),
+                    ],
+                    traffic.clone(),
+                    OrderBy::Group(0),
+                    1_000,
+                )
+            },
+            sims: vec![],
+            input: json!({ "groupBy": [{ "time": "DAY" }, { "dimension": "NETWORK" }], "timeZone": BERLIN, "others": true,
+                "top": { "group": 1, "n": 3, "by": "BYTES_TOTAL" }, "orderBy": [{ "by": { "group": 0 } }], "limit": 1_000 }),
+            key: "others time network { code }",
+            values: "",
+        },
+        Question {
+            name: "by customer, beside the month before",
+            query: CubeQuery {
+                compare_to: Some(domain::usage::Comparison::PreviousPeriod),
+                ..query(
+                    vec![Group::Dimension(Dimension::Customer)],
+                    traffic,
+                    OrderBy::Group(0),
+                    1_000,
+                )
+            },
+            sims: vec![],
+            input: json!({ "groupBy": [{ "dimension": "CUSTOMER" }], "compareTo": "PREVIOUS_PERIOD",
+                "orderBy": [{ "by": { "group": 0 } }], "limit": 1_000 }),
+            key: "customer { id }",
             values: "",
         },
     ]
@@ -108,6 +171,150 @@ pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
         comparisons.extend(ask(stage, &question, rounds).await?);
     }
     comparisons.extend(ask_by_size(stage, period, rounds).await?);
+    comparisons.extend(ask_of_many_sims(stage, period, rounds).await?);
+    comparisons.extend(ask_in_a_zone(stage, period, rounds).await?);
+    comparisons.extend(carry(stage, period, rounds).await?);
+    Ok(comparisons)
+}
+
+/// A month of thirty times the records of thirty times the SIMs, where the answer has as many rows.
+async fn ask_of_many_sims(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<Comparison>> {
+    const FLEETS: [(u32, u32); 2] = [
+        (1_000_000, fleet::USED_SIMS),
+        (30_000_000, 30 * fleet::USED_SIMS),
+    ];
+    say("a month of 1,000,000 records and one of 30,000,000 of thirty times the SIMs");
+    let mut raw = stage.socket.connect().await?;
+    for (records, sims) in FLEETS {
+        let (from, to) = (period.from().timestamp(), period.to().timestamp());
+        fleet::fill_cubes_with(&mut raw, records, sims, from, to).await?;
+    }
+    rest(&stage.socket).await?;
+    let traffic = [Measure::BytesUp, Measure::BytesDown, Measure::Records];
+    let grouped = |groups: Vec<Group>| CubeQuery {
+        group_by: groups,
+        ..CubeQuery::of(&traffic, span(period))
+    };
+    let questions = [
+        ("total", grouped(vec![])),
+        (
+            "by network",
+            grouped(vec![Group::Dimension(Dimension::Network)]),
+        ),
+        (
+            "by day and network",
+            grouped(vec![
+                Group::Time(Grain::Day),
+                Group::Dimension(Dimension::Network),
+            ]),
+        ),
+    ];
+    let mut comparisons = Vec::new();
+    for (name, query) in questions {
+        let name = format!("one month {name}, 30,000,000 records to 1,000,000");
+        let mut sizes = Comparison::new(name, "ms", Aim::AtMost(2.0));
+        for round in 0..=rounds {
+            let mut times: [Vec<f64>; 2] = Default::default();
+            for _ in 0..QUESTIONS {
+                for (times, (records, _)) in times.iter_mut().zip(FLEETS) {
+                    times.push(time(stage, &query, records).await?);
+                }
+            }
+            let [few, many] = times.map(|times| median(&times));
+            // The first one warms up.
+            if round > 0 {
+                sizes.push(many, few);
+            }
+        }
+        comparisons.push(sizes);
+    }
+    Ok(comparisons)
+}
+
+/// A year by month as Berlin has it beside UTC's, of the largest fleet that is there.
+async fn ask_in_a_zone(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<Comparison>> {
+    say("a year by month in two zones");
+    let year = Span::Between {
+        from: period.to() - TimeDelta::days(365),
+        to: period.to(),
+        align: Alignment::Outward,
+    };
+    let traffic = [Measure::BytesUp, Measure::BytesDown, Measure::Records];
+    let mut comparisons = Vec::new();
+    for (name, also) in [
+        ("by month", None),
+        (
+            "by month and customer",
+            Some(Group::Dimension(Dimension::Customer)),
+        ),
+    ] {
+        let of_zone = |zone: &str| CubeQuery {
+            time_zone: zone.parse().unwrap_or_default(),
+            group_by: iter::once(Group::Time(Grain::Month))
+                .chain(also.clone())
+                .collect(),
+            ..CubeQuery::of(&traffic, year)
+        };
+        let (berlin, utc) = (of_zone(BERLIN), of_zone("UTC"));
+        let mut zones = Comparison::new(
+            format!("a year {name}, Berlin to UTC"),
+            "ms",
+            Aim::AtMost(2.0),
+        );
+        for round in 0..=rounds {
+            let mut times: [Vec<f64>; 2] = Default::default();
+            for _ in 0..QUESTIONS {
+                times[0].push(time(stage, &berlin, MANY).await?);
+                times[1].push(time(stage, &utc, MANY).await?);
+            }
+            let [berlin, utc] = times.map(|times| median(&times));
+            if round > 0 {
+                zones.push(berlin, utc);
+            }
+        }
+        comparisons.push(zones);
+    }
+    Ok(comparisons)
+}
+
+/// SIMs that travel to the engine with a question, of which all that have usage are, beside the same question about all.
+async fn carry(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<Comparison>> {
+    let filter = SimFilter::default();
+    let traffic = [Measure::BytesUp, Measure::BytesDown, Measure::Records];
+    let all = CubeQuery {
+        group_by: vec![Group::Dimension(Dimension::Network)],
+        ..CubeQuery::of(&traffic, span(period))
+    };
+    let some = CubeQuery {
+        filter: Some(Filter::Sim(filter.clone())),
+        ..all.clone()
+    };
+    let mut comparisons = Vec::new();
+    for sims in [1_000, 200_000, 1_000_000] {
+        say(&format!("{sims} SIMs that travel"));
+        let ids = (0..sims).map(|n| fleet::sim(n).uuid());
+        let inventory = Inventory::new(vec![(Need::Sims(filter.clone()), Carried::set(ids))]);
+        let name = format!("one month by network, {sims} SIMs that travel to none");
+        let mut sizes = Comparison::new(name, "ms", Aim::Nothing);
+        let ask = async |query: &CubeQuery, inventory: &Inventory| {
+            let started = Instant::now();
+            let answer = stage
+                .store
+                .usage(&stage.admin, query, inventory, SystemClock.now())
+                .await;
+            let time = milliseconds(started);
+            answer.map_err(|error| explain(&error))?;
+            Ok::<_, anyhow::Error>(time)
+        };
+        for round in 0..=rounds {
+            let carried = ask(&some, &inventory).await?;
+            let whole = ask(&all, &Inventory::default()).await?;
+            if round > 0 {
+                sizes.push(carried, whole);
+            }
+        }
+        comparisons.push(sizes);
+    }
     Ok(comparisons)
 }
 
@@ -117,7 +324,7 @@ async fn ask_by_size(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<C
     let mut raw = stage.socket.connect().await?;
     for records in [FEW, MANY] {
         let (from, to) = (period.from().timestamp(), period.to().timestamp());
-        fleet::fill_cubes_with(&mut raw, records, from, to).await?;
+        fleet::fill_cubes_with(&mut raw, records, fleet::USED_SIMS, from, to).await?;
     }
     rest(&stage.socket).await?;
     let questions = [
@@ -210,7 +417,7 @@ async fn ask(stage: &Stage, question: &Question, rounds: u32) -> Result<[Compari
 /// The ways to ask one question.
 struct Sides<'a> {
     stage: &'a Stage,
-    query: &'a CubeQuery,
+    question: &'a Question,
     sql: String,
     parameters: Vec<String>,
     raw: Raw,
@@ -221,11 +428,16 @@ struct Sides<'a> {
 impl<'a> Sides<'a> {
     async fn open(stage: &'a Stage, question: &'a Question) -> Result<Self> {
         let (inventory, now) = (Inventory::default(), SystemClock.now());
-        let plan = plan(&stage.admin, &question.query, None, &inventory, now);
+        let parents = Parents {
+            dimension: Dimension::Sim,
+            ids: &question.sims,
+        };
+        let parents = Some(parents).filter(|parents| !parents.ids.is_empty());
+        let plan = plan(&stage.admin, &question.query, parents, &inventory, now);
         let plan = plan.map_err(|error| explain(&error))?;
         Ok(Self {
             stage,
-            query: &question.query,
+            question,
             sql: plan.sql().to_owned(),
             parameters: plan.parameters(),
             raw: stage.socket.connect().await?,
@@ -245,11 +457,11 @@ impl<'a> Sides<'a> {
             bytes.len()
         );
         let started = Instant::now();
-        let answer = usage(self.stage, &self.stage.admin, self.query).await;
+        let records = self.records().await.map_err(|error| explain(&error))?;
         let store = milliseconds(started);
-        let answer = answer.map_err(|error| explain(&error))?;
+        let is_whole = self.question.sims.is_empty() && self.question.query.time_zone == Zone::UTC;
         ensure!(
-            answer.totals.get(Measure::Records) == Some(fleet::RECORDS.into()),
+            !is_whole || records == fleet::RECORDS.into(),
             "records are missing"
         );
         let started = Instant::now();
@@ -261,6 +473,30 @@ impl<'a> Sides<'a> {
             String::from_utf8_lossy(&body)
         );
         Ok([raw, own.as_secs_f64() * 1_000.0, store, graphql])
+    }
+}
+
+impl Sides<'_> {
+    /// Asks the store, and tells how many records the answer is about.
+    async fn records(&self) -> domain::Result<i128> {
+        let Question { query, sims, .. } = self.question;
+        let admin = &self.stage.admin;
+        let records =
+            |answer: &UsageAnswer| answer.totals.get(Measure::Records).unwrap_or_default();
+        if sims.is_empty() {
+            return Ok(records(&usage(self.stage, admin, query).await?));
+        }
+        let parents = Parents {
+            dimension: Dimension::Sim,
+            ids: sims,
+        };
+        let (inventory, now) = (Inventory::default(), SystemClock.now());
+        let answers = self
+            .stage
+            .store
+            .usage_by(admin, query, parents, &inventory, now)
+            .await?;
+        Ok(answers.values().map(records).sum())
     }
 }
 
@@ -289,10 +525,15 @@ fn shots(stage: &Stage, question: &Question) -> Shots {
     let (from, to) = stage.month;
     input["period"] = json!({ "between": { "from": from, "to": to } });
     let Question { key, values, .. } = question;
+    let (open, close) = if question.sims.is_empty() {
+        ("tenant {", "}")
+    } else {
+        ("sims(first: 50) { nodes {", "} }")
+    };
     let query = format!(
-        "query Usage($input: UsageInput!) {{ tenant {{ usage(input: $input) {{ rows {{ key {{ {key} }} \
+        "query Usage($input: UsageInput!) {{ {open} usage(input: $input) {{ rows {{ key {{ {key} }} \
          values {{ {values} bytesUp bytesDown records }} }} totals {{ bytesUp bytesDown records }} \
-         provenance {{ tables watermark complete }} }} }} }}"
+         provenance {{ tables watermark complete }} }} {close} }}"
     );
     let body = json!({ "query": query, "variables": { "input": input } }).to_string();
     Shots {

@@ -158,17 +158,28 @@ fn inventory() -> Vec<String> {
 /// Fills the cubes of the tenant through their views with records of the month `[from, to)` (Unix seconds), in any order of
 /// time.
 pub(crate) async fn fill_cubes(raw: &mut Raw, from: i64, to: i64) -> Result<()> {
-    fill(raw, 1, RECORDS, &format!("{from} + h % {}", to - from)).await
+    fill(
+        raw,
+        (1, RECORDS, USED_SIMS),
+        &format!("{from} + h % {}", to - from),
+    )
+    .await
 }
 
-/// The same for the tenant with so many records, in order of time, as intake brings them.
-pub(crate) async fn fill_cubes_with(raw: &mut Raw, records: u32, from: i64, to: i64) -> Result<()> {
+/// The same for the tenant with so many records of so many SIMs, in order of time, as intake brings them.
+pub(crate) async fn fill_cubes_with(
+    raw: &mut Raw,
+    records: u32,
+    sims: u32,
+    from: i64,
+    to: i64,
+) -> Result<()> {
     let start = format!("{from} + intDiv(number * {}, {records})", to - from);
-    fill(raw, records, records, &start).await
+    fill(raw, (records, records, sims), &start).await
 }
 
-/// 250,000 per block.
-async fn fill(raw: &mut Raw, tenant: u32, records: u32, start: &str) -> Result<()> {
+/// Records of a tenant with so many SIMs, 250,000 per block.
+async fn fill(raw: &mut Raw, (tenant, records, sims): (u32, u32, u32), start: &str) -> Result<()> {
     const BLOCK: usize = 250_000;
     let tenant = in_clickhouse(TENANT, &tenant.to_string());
     let (sim, device) = (in_clickhouse(SIM, "s"), in_clickhouse(DEVICE, "s"));
@@ -181,7 +192,7 @@ async fn fill(raw: &mut Raw, tenant: u32, records: u32, start: &str) -> Result<(
                     ['LTE', '5G NR'][1 + h % 2], 'DATA', 'bench', concat('fill-', toString(number)), generateUUIDv4(number),
                     toDateTime64({start}, 3, 'UTC') AS start, start + 60, h % 100000, h % 1000000, 0, 1,
                     toUUID('00000000-0000-7000-8005-{block:012}'), now64(3), now() + 60
-               FROM (SELECT number, cityHash64(number) AS h, bitShiftRight(h, 20) % {USED_SIMS} AS s FROM numbers({first}, {rows}))"
+               FROM (SELECT number, cityHash64(number) AS h, bitShiftRight(h, 20) % {sims} AS s FROM numbers({first}, {rows}))"
         );
         raw.ask(&sql, &[]).await?;
     }
