@@ -368,6 +368,7 @@ impl Planner<'_> {
         if let Some(filter) = &self.query.filter {
             let mut parameters = std::mem::take(&mut self.scoped.parameters);
             let condition = filter.sql(&mut parameters, &|dimension| self.value(dimension));
+            let condition = condition.map_err(|error| error.at("filter"));
             self.scoped.parameters = parameters;
             let joined = filter
                 .dimensions()
@@ -900,7 +901,9 @@ impl Planner<'_> {
         } else {
             ""
         };
-        let by_parent = self.parent().map_or(String::new(), |parent| format!("PARTITION BY {parent}"));
+        let by_parent = self
+            .parent()
+            .map_or(String::new(), |parent| format!("PARTITION BY {parent}"));
         let partition: Vec<String> = ["kind", "eligible"]
             .map(str::to_owned)
             .into_iter()
