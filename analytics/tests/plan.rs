@@ -1,14 +1,16 @@
 //! What the planner makes of a question, and what it refuses. Needs no engine.
 
 use analytics::{
-    cube::{Cube, Level},
+    cube::{Cube, Level, Table},
     usage::{
-        Dimension, Filter, Grain, Key, Measure, Order, OrderBy, UsageLimits, UsageQuery, plan,
+        Alignment, Attribution, Bound, Carried, Comparator, Comparison, CubeQuery, Dimension, Fill,
+        Filter, Grain, Group, Having, Inventory, Key, Measure, Need, Order, OrderBy, Parents,
+        Preset, Span, TimePart, Top, UsageLimits, UsagePlan, plan,
     },
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Code, Period, Role, Scope,
+    Code, Error, Period, Result, Role, Scope,
     id::{CustomerId, DeviceId, SimId, TenantId},
     identity::VerifiedClaims,
     scope::{Segment, Visibility},
@@ -35,44 +37,72 @@ fn customer(segment: Segment, visibility: Visibility) -> Scope {
 }
 
 fn of_customer(visibility: Visibility) -> Scope {
-    customer(
-        Segment {
-            within: Some(CustomerId::new(id(2))),
-            ..Segment::default()
-        },
-        visibility,
-    )
+    let within = Some(CustomerId::new(id(2)));
+    let segment = Segment {
+        within,
+        ..Segment::default()
+    };
+    customer(segment, visibility)
 }
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-fn query(from: &str, to: &str, grain: Option<Grain>) -> UsageQuery {
-    UsageQuery {
-        measures: vec![Measure::BytesTotal],
-        dimensions: vec![],
-        grain,
-        period: Period::new(at(from), at(to)).unwrap(),
-        filter: None,
-        order_by: vec![],
-        limit: 10,
+fn now() -> DateTime<Utc> {
+    at("2026-11-23T12:00:00Z")
+}
+
+fn between(from: &str, to: &str) -> Span {
+    Span::Between {
+        from: at(from),
+        to: at(to),
+        align: Alignment::Exact,
     }
 }
 
-fn october() -> UsageQuery {
-    query("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z", None)
+fn bytes(from: &str, to: &str) -> CubeQuery {
+    CubeQuery::of(&[Measure::BytesTotal], between(from, to))
 }
 
-/// Sorted by how many SIMs were active, which is not asked for.
-fn by_active_sims() -> UsageQuery {
-    UsageQuery {
+fn october() -> CubeQuery {
+    bytes("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z")
+}
+
+fn by(groups: &[Group]) -> CubeQuery {
+    CubeQuery {
+        group_by: groups.to_vec(),
+        ..october()
+    }
+}
+
+fn of(filter: Filter) -> CubeQuery {
+    CubeQuery {
+        filter: Some(filter),
+        ..october()
+    }
+}
+
+fn which(having: Having) -> CubeQuery {
+    CubeQuery {
+        having: Some(having),
+        ..by(&[Group::Dimension(Dimension::Country)])
+    }
+}
+
+fn sorted(by: OrderBy) -> CubeQuery {
+    CubeQuery {
         order_by: vec![Order {
-            by: OrderBy::Measure(Measure::ActiveSims),
+            by,
             descending: true,
         }],
         ..october()
     }
+}
+
+fn top(group: usize, n: u32, measure: Measure) -> Option<Top> {
+    let by = measure;
+    Some(Top { group, n, by })
 }
 
 fn only(dimension: Dimension, value: impl Into<Key>) -> Filter {
@@ -82,21 +112,42 @@ fn only(dimension: Dimension, value: impl Into<Key>) -> Filter {
     }
 }
 
-fn code(scope: &Scope, query: &UsageQuery) -> Option<Code> {
-    plan(scope, query).err().map(|error| error.code())
+fn is(measure: Measure) -> Having {
+    Having::Is {
+        measure,
+        comparator: Comparator::Gt,
+        bound: Bound::hundredths(150),
+    }
 }
+
+fn planned(scope: &Scope, query: &CubeQuery) -> Result<UsagePlan> {
+    plan(scope, query, None, &Inventory::default(), now())
+}
+
+fn sql(scope: &Scope, query: &CubeQuery) -> String {
+    planned(scope, query).unwrap().sql().to_owned()
+}
+
+fn code(scope: &Scope, query: &CubeQuery) -> Option<Code> {
+    planned(scope, query).err().map(|error| error.code())
+}
+
+fn field(error: &Error) -> &str {
+    let field = error.details().and_then(|details| details.field.as_deref());
+    field.unwrap_or_default()
+}
+
+const SMALL_MONTH: Table = Table::Cube(Cube::Small(Level::Month));
 
 #[test]
 fn the_whole_of_a_period() {
-    insta::assert_snapshot!(plan(&staff(), &october()).unwrap().sql());
+    insta::assert_snapshot!(sql(&staff(), &october()));
 }
 
 #[test]
 fn bytes_by_customer_and_country_per_week() {
-    let question = UsageQuery {
+    let question = CubeQuery {
         measures: vec![Measure::BytesUp, Measure::Records],
-        dimensions: vec![Dimension::Customer, Dimension::Country],
-        grain: Some(Grain::Week),
         filter: Some(Filter::Or(vec![
             only(Dimension::Country, "DE"),
             Filter::Not(Box::new(Filter::And(vec![
@@ -110,13 +161,17 @@ fn bytes_by_customer_and_country_per_week() {
                 descending: true,
             },
             Order {
-                by: OrderBy::Dimension(Dimension::Country),
+                by: OrderBy::Group(1),
                 descending: false,
             },
         ],
-        ..october()
+        ..by(&[
+            Group::Dimension(Dimension::Customer),
+            Group::Dimension(Dimension::Country),
+            Group::Time(Grain::Week),
+        ])
     };
-    insta::assert_snapshot!(plan(&staff(), &question).unwrap().sql());
+    insta::assert_snapshot!(sql(&staff(), &question));
 }
 
 #[test]
@@ -127,81 +182,153 @@ fn active_sims_of_a_customer_with_grants() {
         sims: [SimId::new(id(4)), SimId::new(id(5))].into(),
         devices: [DeviceId::new(id(6))].into(),
     };
-    let question = UsageQuery {
+    let question = CubeQuery {
         measures: vec![Measure::ActiveSims],
-        dimensions: vec![Dimension::Sim],
         filter: Some(only(Dimension::Sim, SimId::new(id(4)))),
-        ..october()
+        ..by(&[Group::Dimension(Dimension::Sim)])
     };
-    insta::assert_snapshot!(
-        plan(&customer(segment, Visibility::ALL), &question)
-            .unwrap()
-            .sql()
-    );
+    insta::assert_snapshot!(sql(&customer(segment, Visibility::ALL), &question));
 }
 
 #[test]
-fn the_coarsest_exact_cube_is_taken() {
+fn the_largest_networks_of_some_sims_by_day_beside_the_year_before() {
+    let question = CubeQuery {
+        time_zone: "Europe/Berlin".parse().unwrap(),
+        having: Some(is(Measure::AverageBytesPerSim)),
+        top: top(0, 3, Measure::BytesTotal),
+        others: true,
+        fill: Fill::Zero,
+        compare_to: Some(Comparison::PreviousYear),
+        ..CubeQuery {
+            period: Span::Preset(Preset::Last7Days),
+            ..by(&[
+                Group::Dimension(Dimension::Network),
+                Group::Time(Grain::Day),
+            ])
+        }
+    };
+    let ids = [Key::from(SimId::new(id(4))), Key::from(SimId::new(id(5)))];
+    let parents = Parents {
+        dimension: Dimension::Sim,
+        ids: &ids,
+    };
+    let plan = plan(
+        &staff(),
+        &question,
+        Some(parents),
+        &Inventory::default(),
+        now(),
+    );
+    insta::assert_snapshot!(plan.unwrap().sql());
+}
+
+#[test]
+fn hours_of_india_by_what_sims_are_now() {
+    let question = CubeQuery {
+        time_zone: "Asia/Kolkata".parse().unwrap(),
+        attribution: Attribution::Current,
+        ..by(&[
+            Group::SimLabel("tier".into()),
+            Group::DeviceLabel("site".into()),
+            Group::Dimension(Dimension::Customer),
+            Group::TimePart(TimePart::HourOfDay),
+        ])
+    };
+    let words = |need: &Need| match need {
+        Need::SimLabel(_) => vec![(id(4), "it's \\ odd".to_owned()), (id(5), String::new())],
+        Need::DeviceLabel(_) => vec![(id(6), "roof".to_owned())],
+        Need::SimCustomer => vec![(id(4), id(2).to_string())],
+        _ => vec![(id(4), id(6).to_string())],
+    };
+    let needs = question.needs(None).into_iter();
+    let found = needs.map(|need| {
+        let words: Carried = words(&need).into_iter().collect();
+        (need, words)
+    });
+    let inventory = Inventory::new(found.collect());
+    let plan = plan(&staff(), &question, None, &inventory, now());
+    insta::assert_snapshot!(plan.unwrap().sql());
+}
+
+#[test]
+fn the_coarsest_exact_cubes_are_taken() {
+    use Level::{Day, Hour, Month, Year};
     let year = ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
     let month = ("2026-02-01T00:00:00Z", "2026-12-01T00:00:00Z");
     let day = ("2026-02-02T00:00:00Z", "2026-12-01T00:00:00Z");
     let hour = ("2026-02-01T00:00:00Z", "2026-12-01T07:00:00Z");
-    for ((from, to), grain, level) in [
-        (year, None, Level::Year),
-        (year, Some(Grain::Year), Level::Year),
-        (year, Some(Grain::Month), Level::Month),
-        (year, Some(Grain::Week), Level::Day),
-        (year, Some(Grain::Day), Level::Day),
-        (year, Some(Grain::Hour), Level::Hour),
-        (month, None, Level::Month),
-        (month, Some(Grain::Year), Level::Month),
-        (month, Some(Grain::Week), Level::Day),
-        (day, Some(Grain::Month), Level::Day),
-        (day, None, Level::Day),
-        (hour, None, Level::Hour),
-        (hour, Some(Grain::Year), Level::Hour),
+    let berlin = ("2025-12-31T23:00:00Z", "2026-12-31T23:00:00Z");
+    for ((from, to), zone, grain, levels) in [
+        (year, "UTC", None, &[Year][..]),
+        (year, "UTC", Some(Grain::Year), &[Year]),
+        (year, "UTC", Some(Grain::Quarter), &[Month]),
+        (year, "UTC", Some(Grain::Month), &[Month]),
+        (year, "UTC", Some(Grain::Week), &[Day]),
+        (year, "UTC", Some(Grain::Day), &[Day]),
+        (year, "UTC", Some(Grain::Hour), &[Hour]),
+        (month, "UTC", None, &[Month]),
+        (month, "UTC", Some(Grain::Year), &[Month]),
+        (day, "UTC", Some(Grain::Month), &[Month, Day]),
+        (day, "UTC", None, &[Month, Day]),
+        (hour, "UTC", None, &[Month, Hour]),
+        (hour, "UTC", Some(Grain::Day), &[Day, Hour]),
+        (berlin, "Europe/Berlin", None, &[Month, Day, Hour]),
+        (berlin, "Europe/Berlin", Some(Grain::Month), &[Day, Hour]),
+        (berlin, "Europe/Berlin", Some(Grain::Day), &[Hour]),
     ] {
-        let plan = plan(&staff(), &query(from, to, grain)).unwrap();
-        assert_eq!(plan.table(), Cube::Small(level), "{from} {to} {grain:?}");
+        let question = CubeQuery {
+            time_zone: zone.parse().unwrap(),
+            group_by: grain.map(Group::Time).into_iter().collect(),
+            ..bytes(from, to)
+        };
+        let plan = planned(&staff(), &question).unwrap();
+        let tables: Vec<_> = levels
+            .iter()
+            .map(|it| Table::Cube(Cube::Small(*it)))
+            .collect();
+        assert_eq!(plan.tables(), tables, "{from} {to} {grain:?}");
     }
 }
 
 #[test]
 fn the_small_cube_is_taken_unless_something_names_sims_or_devices() {
-    let (small, full) = (Cube::Small(Level::Month), Cube::Full(Level::Month));
-    let by = |dimension| UsageQuery {
-        dimensions: vec![dimension],
-        ..october()
-    };
-    let of = |dimension, value: Key| UsageQuery {
-        filter: Some(Filter::Not(Box::new(only(dimension, value)))),
-        ..october()
-    };
-    let counted = UsageQuery {
+    let full_month = Table::Cube(Cube::Full(Level::Month));
+    let grouped = |dimension| by(&[Group::Dimension(dimension)]);
+    let filtered = |dimension, value: Key| of(Filter::Not(Box::new(only(dimension, value))));
+    let counted = CubeQuery {
         measures: vec![Measure::Records, Measure::ActiveSims],
         ..october()
     };
-    let sorted = by_active_sims();
-    for (question, cube) in [
-        (october(), small),
-        (by(Dimension::Network), small),
-        (by(Dimension::Country), small),
-        (by(Dimension::Customer), small),
-        (by(Dimension::RadioAccessType), small),
-        (by(Dimension::Service), small),
-        (by(Dimension::Source), small),
-        (by(Dimension::Sim), full),
-        (by(Dimension::Device), full),
-        (of(Dimension::Network, "262-02".into()), small),
-        (of(Dimension::Customer, Key::None), small),
-        (of(Dimension::Sim, Key::Id(id(4))), full),
-        (of(Dimension::Device, Key::None), full),
-        (counted, full),
-        (sorted, full),
+    let current = CubeQuery {
+        attribution: Attribution::Current,
+        ..grouped(Dimension::Customer)
+    };
+    for (question, table) in [
+        (october(), SMALL_MONTH),
+        (grouped(Dimension::Network), SMALL_MONTH),
+        (grouped(Dimension::Country), SMALL_MONTH),
+        (grouped(Dimension::Customer), SMALL_MONTH),
+        (grouped(Dimension::RadioAccessType), SMALL_MONTH),
+        (grouped(Dimension::Service), SMALL_MONTH),
+        (grouped(Dimension::Stream), SMALL_MONTH),
+        (grouped(Dimension::Sim), full_month),
+        (grouped(Dimension::Device), full_month),
+        (grouped(Dimension::SimState), full_month),
+        (by(&[Group::SimLabel("tier".into())]), full_month),
+        (by(&[Group::DeviceLabel("site".into())]), full_month),
+        (current, full_month),
+        (filtered(Dimension::Network, "262-02".into()), SMALL_MONTH),
+        (filtered(Dimension::Customer, Key::None), SMALL_MONTH),
+        (filtered(Dimension::Sim, Key::Id(id(4))), full_month),
+        (filtered(Dimension::Device, Key::None), full_month),
+        (counted, full_month),
+        (sorted(OrderBy::Measure(Measure::ActiveSims)), full_month),
+        (which(is(Measure::AverageBytesPerSim)), full_month),
+        (which(is(Measure::AverageBytesPerRecord)), SMALL_MONTH),
     ] {
-        let plan = plan(&staff(), &question).unwrap();
-        assert_eq!(plan.table(), cube, "{question:?}");
-        assert_eq!(plan.sql().contains("FROM usage_month"), cube == full);
+        let plan = planned(&staff(), &question).unwrap();
+        assert_eq!(plan.tables(), [table], "{question:?}");
+        assert_eq!(plan.sql().contains("FROM usage_month"), table == full_month);
     }
 }
 
@@ -244,39 +371,87 @@ fn whoever_was_granted_single_sims_or_devices_never_reads_a_small_cube() {
             ..part
         },
     ];
-    let cubes = [Cube::Small(Level::Month), Cube::Full(Level::Month)];
-    for (segments, cube) in [&small[..], &full[..]].into_iter().zip(cubes) {
+    for (segments, is_small) in [(&small[..], true), (&full[..], false)] {
         for segment in segments {
             for role in [Role::Viewer, Role::CustomerUser] {
-                let plan =
-                    plan(&scope(role, segment.clone(), Visibility::ALL), &october()).unwrap();
-                assert_eq!(plan.table(), cube, "{role} {segment:?}");
-                // The watermark too is of what the caller may see.
-                let is_small = cube == Cube::Small(Level::Month);
+                let scope = scope(role, segment.clone(), Visibility::ALL);
+                let plan = planned(&scope, &october()).unwrap();
                 assert_eq!(
-                    plan.sql().matches("FROM usage_small").count() == 2,
-                    is_small
-                );
-                assert_eq!(
-                    plan.sql().contains("usage_small"),
+                    plan.tables() == [SMALL_MONTH],
                     is_small,
-                    "{}",
-                    plan.sql()
+                    "{role} {segment:?}"
                 );
+                // The watermark too is of what the caller may see.
+                let reads = plan.sql().matches("FROM usage_small").count();
+                assert_eq!(reads, if is_small { 2 } else { 0 }, "{}", plan.sql());
             }
         }
     }
 }
 
 #[test]
-fn bounds_within_an_hour_are_refused_with_those_that_would_do() {
-    let question = query("2026-10-01T10:30:00Z", "2026-10-01T12:00:00.001Z", None);
-    let refused = plan(&staff(), &question).unwrap_err();
-    assert_eq!(refused.code(), Code::NotExact);
-    let suggestion = refused.details().and_then(|it| it.suggestion.as_deref());
+fn parts_of_hours_are_counted_from_records_while_these_are_kept() {
+    let days_ago = |days| now() - TimeDelta::days(days) + TimeDelta::minutes(30);
+    let question = |days| {
+        let (from, to) = (days_ago(days), now());
+        let align = Alignment::Exact;
+        CubeQuery::of(&[Measure::BytesTotal], Span::Between { from, to, align })
+    };
+    let kept = planned(&staff(), &question(390)).unwrap();
+    assert_eq!(kept.tables().last(), Some(&Table::Records));
+    assert_eq!(kept.period().from(), days_ago(390));
+
+    let refused = planned(&staff(), &question(391)).unwrap_err();
     assert_eq!(
-        suggestion,
+        (refused.code(), field(&refused)),
+        (Code::NotExact, "period")
+    );
+    let hours = Period::new(days_ago(391) - TimeDelta::minutes(30), now()).unwrap();
+    assert_eq!(refused.details().and_then(|it| it.period), Some(hours));
+
+    // Days of India begin within hours of UTC.
+    let days = CubeQuery {
+        time_zone: "Asia/Kolkata".parse().unwrap(),
+        group_by: vec![Group::Time(Grain::Day)],
+        ..bytes("2024-12-31T18:30:00Z", "2025-12-31T18:30:00Z")
+    };
+    assert_eq!(code(&staff(), &days), Some(Code::NotExact));
+    // What it is compared with is as old.
+    let compared = CubeQuery {
+        time_zone: "Asia/Kolkata".parse().unwrap(),
+        period: Span::Preset(Preset::ThisQuarter),
+        compare_to: Some(Comparison::PreviousYear),
+        ..october()
+    };
+    assert_eq!(code(&staff(), &compared), Some(Code::NotExact));
+}
+
+#[test]
+fn parts_of_seconds_are_refused_with_the_hours_that_would_do() {
+    let question = bytes("2026-10-01T10:30:00Z", "2026-10-01T12:00:00.001Z");
+    let refused = planned(&staff(), &question).unwrap_err();
+    assert_eq!(
+        (refused.code(), field(&refused)),
+        (Code::NotExact, "period")
+    );
+    let details = refused.details().unwrap();
+    let hours = Period::new(at("2026-10-01T10:00:00Z"), at("2026-10-01T13:00:00Z"));
+    assert_eq!(details.period, hours.ok());
+    assert_eq!(
+        details.suggestion.as_deref(),
         Some("from 2026-10-01T10:00:00Z to 2026-10-01T13:00:00Z")
+    );
+    let outward = CubeQuery {
+        period: Span::Between {
+            from: at("2026-10-01T10:30:00Z"),
+            to: at("2026-10-01T12:00:00.001Z"),
+            align: Alignment::Outward,
+        },
+        ..question
+    };
+    assert_eq!(
+        Some(planned(&staff(), &outward).unwrap().period()),
+        details.period
     );
 }
 
@@ -285,19 +460,41 @@ fn the_ends_of_time_are_planned_or_refused_and_never_panic() {
     let ends = [
         DateTime::<Utc>::MIN_UTC,
         at("0001-01-01T00:00:00Z"),
+        at("1970-01-01T00:00:00Z"),
+        at("2106-02-07T06:28:15Z"),
         at("2199-01-01T00:00:00Z"),
         DateTime::<Utc>::MAX_UTC,
     ];
-    for from in ends {
-        for to in ends {
-            if let Ok(period) = Period::new(from, to) {
-                let _ = plan(
-                    &staff(),
-                    &UsageQuery {
-                        period,
-                        ..october()
-                    },
-                );
+    let comparisons = [
+        None,
+        Some(Comparison::PreviousYear),
+        Some(Comparison::PreviousPeriod),
+    ];
+    for zone in ["UTC", "Pacific/Apia", "America/New_York"] {
+        for (from, to) in ends.iter().flat_map(|from| ends.map(|to| (*from, to))) {
+            for align in [Alignment::Exact, Alignment::Outward] {
+                for compare_to in comparisons {
+                    for groups in [&[][..], &[Group::Time(Grain::Year)]] {
+                        let question = CubeQuery {
+                            time_zone: zone.parse().unwrap(),
+                            period: Span::Between { from, to, align },
+                            compare_to,
+                            ..by(groups)
+                        };
+                        let _ = planned(&staff(), &question);
+                    }
+                }
+            }
+        }
+        for now in &ends[2..4] {
+            for preset in [Preset::Last30Days, Preset::ThisYear, Preset::LastYear] {
+                let question = CubeQuery {
+                    time_zone: zone.parse().unwrap(),
+                    period: Span::Preset(preset),
+                    compare_to: Some(Comparison::PreviousYear),
+                    ..october()
+                };
+                let _ = plan(&staff(), &question, None, &Inventory::default(), *now);
             }
         }
     }
@@ -306,24 +503,21 @@ fn the_ends_of_time_are_planned_or_refused_and_never_panic() {
 #[test]
 fn values_never_become_part_of_the_statement() {
     let evil = "'); DROP TABLE cdr; --";
-    let question = UsageQuery {
-        filter: Some(only(Dimension::Source, evil)),
-        ..october()
+    let question = CubeQuery {
+        having: Some(is(Measure::Records)),
+        group_by: vec![Group::SimLabel(evil.into())],
+        ..of(only(Dimension::Stream, evil))
     };
-    let plan = plan(&staff(), &question).unwrap();
-    assert!(!plan.sql().contains("DROP"), "{}", plan.sql());
-    assert!(plan.sql().contains("tenant = {p0:UUID}") && !plan.sql().contains(&id(1).to_string()));
+    let sql = sql(&staff(), &question);
+    assert!(!sql.contains("DROP"), "{sql}");
+    assert!(sql.contains("tenant = {p0:UUID}") && !sql.contains(&id(1).to_string()));
 }
 
 #[test]
 fn a_caller_with_nothing_assigned_sees_nothing() {
-    let plan = plan(&customer(Segment::default(), Visibility::ALL), &october()).unwrap();
-    assert_eq!(
-        plan.sql().matches("tenant = {p0:UUID} AND false").count(),
-        2,
-        "{}",
-        plan.sql()
-    );
+    let sql = sql(&customer(Segment::default(), Visibility::ALL), &october());
+    let denied = sql.matches("tenant = {p0:UUID} AND false").count();
+    assert_eq!(denied, 2, "{sql}");
 }
 
 #[test]
@@ -341,48 +535,88 @@ fn a_closed_area_is_closed_on_every_way_in() {
         ..usage_only
     };
     let ways = |dimension| {
+        let nothing = Filter::In {
+            dimension,
+            values: vec![],
+        };
         [
-            UsageQuery {
-                dimensions: vec![dimension],
-                ..october()
-            },
-            UsageQuery {
-                filter: Some(Filter::Not(Box::new(Filter::Or(vec![Filter::In {
-                    dimension,
-                    values: vec![],
-                }])))),
-                ..october()
-            },
+            by(&[Group::Dimension(dimension)]),
+            of(Filter::Not(Box::new(Filter::Or(vec![nothing])))),
         ]
     };
-    for question in ways(Dimension::Sim) {
-        assert_eq!(
-            code(&of_customer(devices), &question),
-            Some(Code::Forbidden)
-        );
-        assert_eq!(code(&of_customer(sims), &question), None);
-    }
-    for question in ways(Dimension::Device) {
-        assert_eq!(code(&of_customer(sims), &question), Some(Code::Forbidden));
-        assert_eq!(code(&of_customer(devices), &question), None);
-    }
-    let counted = UsageQuery {
-        measures: vec![Measure::ActiveSims],
+    let ranked = CubeQuery {
+        top: top(0, 1, Measure::ActiveSims),
+        ..by(&[Group::Dimension(Dimension::Country)])
+    };
+    let current = CubeQuery {
+        attribution: Attribution::Current,
         ..october()
     };
-    let sorted = by_active_sims();
-    for question in [counted, sorted] {
+    let of_sims = [
+        by(&[Group::SimLabel("tier".into())]),
+        sorted(OrderBy::Measure(Measure::ActiveSims)),
+        which(Having::Not(Box::new(is(Measure::AverageBytesPerSim)))),
+        ranked,
+        current,
+    ];
+    let of_sims = of_sims
+        .into_iter()
+        .chain(ways(Dimension::Sim))
+        .chain(ways(Dimension::SimState))
+        .chain(ways(Dimension::SimCustomerNow));
+    for question in of_sims {
+        let [open, closed] = [sims, devices].map(|it| code(&of_customer(it), &question));
         assert_eq!(
-            code(&of_customer(devices), &question),
-            Some(Code::Forbidden)
+            (open, closed),
+            (None, Some(Code::Forbidden)),
+            "{question:?}"
         );
-        assert_eq!(code(&of_customer(sims), &question), None);
     }
+    let of_devices = [by(&[Group::DeviceLabel("site".into())])];
+    for question in of_devices.into_iter().chain(ways(Dimension::Device)) {
+        let [open, closed] = [devices, sims].map(|it| code(&of_customer(it), &question));
+        assert_eq!(
+            (open, closed),
+            (None, Some(Code::Forbidden)),
+            "{question:?}"
+        );
+    }
+    let parents = |dimension| {
+        let ids = [Key::Id(id(4))];
+        let parents = Parents {
+            dimension,
+            ids: &ids,
+        };
+        let inventory = Inventory::default();
+        let scope = of_customer(usage_only);
+        let plan = plan(&scope, &october(), Some(parents), &inventory, now());
+        plan.err().map(|error| error.code())
+    };
+    assert_eq!(parents(Dimension::Sim), Some(Code::Forbidden));
+    assert_eq!(parents(Dimension::Device), Some(Code::Forbidden));
+    assert_eq!(parents(Dimension::Customer), None);
     assert_eq!(code(&of_customer(usage_only), &october()), None);
-    assert_eq!(
-        code(&of_customer(Visibility::DEVICES_ONLY), &october()),
-        Some(Code::Forbidden)
-    );
+    let devices_only = of_customer(Visibility::DEVICES_ONLY);
+    assert_eq!(code(&devices_only, &october()), Some(Code::Forbidden));
+}
+
+#[test]
+fn a_closed_measure_is_left_out_and_reads_nothing() {
+    let usage_only = Visibility {
+        usage: true,
+        ..Visibility::default()
+    };
+    let question = CubeQuery {
+        measures: vec![
+            Measure::ActiveSims,
+            Measure::Records,
+            Measure::AverageBytesPerSim,
+        ],
+        ..october()
+    };
+    let plan = planned(&of_customer(usage_only), &question).unwrap();
+    assert_eq!(plan.tables(), [SMALL_MONTH]);
+    assert!(!plan.sql().contains("sim"), "{}", plan.sql());
 }
 
 #[test]
@@ -391,131 +625,215 @@ fn an_ingest_token_reads_nothing() {
     assert_eq!(code(&scope, &october()), Some(Code::Forbidden));
 }
 
+/// Something in as many levels.
+fn deep<T>(levels: usize, innermost: T, wrap: impl Fn(Box<T>) -> T) -> T {
+    (1..levels).fold(innermost, |inner, _| wrap(Box::new(inner)))
+}
+
 #[test]
-fn too_much_is_refused() {
-    let all = vec![
-        Dimension::Network,
-        Dimension::Country,
-        Dimension::Customer,
-        Dimension::Sim,
-        Dimension::Source,
-    ];
-    let deep = (0..20).fold(only(Dimension::Source, "x"), |filter, _| {
-        Filter::Not(Box::new(filter))
-    });
-    let wide = Filter::Or(vec![
-        only(Dimension::Source, "x");
-        UsageLimits::FILTER_NODES
-    ]);
+fn too_much_is_refused_with_the_field() {
+    let country = Group::Dimension(Dimension::Country);
+    let many: Vec<Group> = (0..40).map(|n| Group::SimLabel(n.to_string())).collect();
+    let long = "x".repeat(1_000_000);
     let values = Filter::In {
-        dimension: Dimension::Source,
-        values: (0..=UsageLimits::FILTER_VALUES)
+        dimension: Dimension::Stream,
+        values: (0..=UsageLimits::VALUES)
             .map(|n| Key::Text(n.to_string()))
             .collect(),
     };
-    for question in [
-        UsageQuery {
-            dimensions: all,
-            ..october()
-        },
-        UsageQuery {
-            limit: 10_001,
-            ..october()
-        },
-        UsageQuery {
-            filter: Some(deep),
-            ..october()
-        },
-        UsageQuery {
-            filter: Some(wide),
-            ..october()
-        },
-        UsageQuery {
-            filter: Some(values),
-            ..october()
-        },
-        UsageQuery {
-            order_by: vec![
-                Order {
-                    by: OrderBy::Measure(Measure::Records),
-                    descending: true
-                };
-                7
-            ],
-            ..october()
-        },
+    let wide = vec![only(Dimension::Stream, "x"); UsageLimits::NODES];
+    let limited = |limit, offset| CubeQuery {
+        limit,
+        offset,
+        ..by(std::slice::from_ref(&country))
+    };
+    let orders = CubeQuery {
+        order_by: sorted(OrderBy::Measure(Measure::Records))
+            .order_by
+            .repeat(9),
+        ..october()
+    };
+    let ranked = CubeQuery {
+        top: top(0, 10_001, Measure::Records),
+        ..by(std::slice::from_ref(&country))
+    };
+    let hours = CubeQuery {
+        group_by: vec![Group::Time(Grain::Hour)],
+        ..bytes("2025-01-01T00:00:00Z", "2026-03-01T00:00:00Z")
+    };
+    let stream = || only(Dimension::Stream, "x");
+    for (question, at) in [
+        (limited(Some(10_001), 0), "limit"),
+        (limited(Some(1), 10_000), "limit"),
+        (limited(None, 10_001), "offset"),
+        (limited(Some(u32::MAX), u32::MAX), "limit"),
+        (by(&many), "group_by"),
+        (by(&[Group::SimLabel(long.clone())]), "group_by"),
+        (by(&[Group::DeviceLabel(long)]), "group_by"),
+        (of(deep(100, stream(), Filter::Not)), "filter"),
+        (of(deep(1_000, stream(), Filter::Not)), "filter"),
+        (of(Filter::Or(wide)), "filter"),
+        (of(values), "filter"),
+        (
+            which(deep(100, is(Measure::Records), Having::Not)),
+            "having",
+        ),
+        (
+            which(Having::Or(vec![is(Measure::Records); UsageLimits::NODES])),
+            "having",
+        ),
+        (orders, "order_by"),
+        (ranked, "top.n"),
+        (hours, "period"),
     ] {
-        assert_eq!(code(&staff(), &question), Some(Code::LimitExceeded));
+        let refused = planned(&staff(), &question).unwrap_err();
+        assert_eq!(
+            (refused.code(), field(&refused)),
+            (Code::LimitExceeded, at),
+            "{refused}"
+        );
+        let details = refused.details().unwrap();
+        assert!(
+            details.actual > details.limit && details.limit.is_some(),
+            "{refused}"
+        );
     }
+    let most = of(deep(UsageLimits::DEPTH, stream(), Filter::Not));
+    assert_eq!(code(&staff(), &most), None);
+}
+
+#[test]
+fn rows_are_shared_among_parents() {
+    let ids: Vec<Key> = (1..=20).map(|n| Key::Id(id(n))).collect();
+    let ask = |ids: &[Key], query: &CubeQuery| {
+        let parents = Parents {
+            dimension: Dimension::Customer,
+            ids,
+        };
+        let plan = plan(&staff(), query, Some(parents), &Inventory::default(), now());
+        plan.err().map(|error| error.code())
+    };
+    let limited = |limit, offset| CubeQuery {
+        limit,
+        offset,
+        ..by(&[Group::Dimension(Dimension::Country)])
+    };
+    assert_eq!(ask(&ids, &limited(None, 0)), None);
+    assert_eq!(ask(&ids, &limited(Some(500), 0)), None);
+    assert_eq!(ask(&ids, &limited(None, 500)), None);
+    assert_eq!(ask(&ids, &limited(Some(501), 0)), Some(Code::LimitExceeded));
+    assert_eq!(ask(&ids, &limited(Some(500), 1)), Some(Code::LimitExceeded));
+    assert_eq!(ask(&ids, &limited(None, 501)), Some(Code::LimitExceeded));
+    // The whole is one row, however many there are.
+    let many: Vec<Key> = (1..=1_000).map(|n| Key::Id(id(n))).collect();
+    assert_eq!(ask(&many, &october()), None);
+    let too_many: Vec<Key> = (1..=1_001).map(|n| Key::Id(id(n))).collect();
+    assert_eq!(ask(&too_many, &october()), Some(Code::LimitExceeded));
 }
 
 #[test]
 fn nonsense_is_refused() {
-    let by = |by| {
-        vec![Order {
-            by,
-            descending: false,
-        }]
+    let network = Group::Dimension(Dimension::Network);
+    let of_time = CubeQuery {
+        top: top(1, 3, Measure::Records),
+        ..by(&[network.clone(), Group::TimePart(TimePart::DayOfWeek)])
     };
-    for question in [
-        UsageQuery {
-            measures: vec![],
-            ..october()
-        },
-        UsageQuery {
-            dimensions: vec![Dimension::Sim, Dimension::Sim],
-            ..october()
-        },
-        UsageQuery {
-            order_by: by(OrderBy::Dimension(Dimension::Sim)),
-            ..october()
-        },
-        UsageQuery {
-            order_by: by(OrderBy::Period),
-            ..october()
-        },
-        UsageQuery {
-            filter: Some(only(Dimension::Sim, "x")),
-            ..october()
-        },
-        UsageQuery {
-            filter: Some(only(Dimension::Sim, Key::None)),
-            ..october()
-        },
-        UsageQuery {
-            filter: Some(only(Dimension::Network, Key::Id(id(1)))),
-            ..october()
-        },
-        UsageQuery {
-            filter: Some(only(Dimension::Network, "a\0b")),
-            ..october()
-        },
-        UsageQuery {
-            filter: Some(only(Dimension::Network, "x".repeat(201).as_str())),
-            ..october()
-        },
-    ] {
-        assert_eq!(
-            code(&staff(), &question),
-            Some(Code::InvalidInput),
-            "{question:?}"
-        );
-    }
-    let unassigned = UsageQuery {
-        filter: Some(only(Dimension::Customer, Key::None)),
+    let of_no_group = CubeQuery {
+        top: top(1, 3, Measure::Records),
+        ..by(std::slice::from_ref(&network))
+    };
+    let measures = |measures: &[Measure]| CubeQuery {
+        measures: measures.to_vec(),
         ..october()
     };
+    for (question, at) in [
+        (measures(&[]), "measures"),
+        (
+            measures(&[Measure::Units, Measure::Records, Measure::Units]),
+            "measures",
+        ),
+        (by(&[network.clone(), network.clone()]), "group_by"),
+        (
+            by(&[Group::SimLabel("a".into()), Group::SimLabel("a".into())]),
+            "group_by",
+        ),
+        (
+            by(&[Group::Time(Grain::Day), Group::Time(Grain::Month)]),
+            "group_by",
+        ),
+        (sorted(OrderBy::Group(0)), "order_by"),
+        (of_time, "top.group"),
+        (of_no_group, "top.group"),
+        (
+            bytes("2026-11-01T00:00:00Z", "2026-10-01T00:00:00Z"),
+            "period.between.to",
+        ),
+        (
+            bytes("2026-11-01T00:00:00Z", "2026-11-01T00:00:00Z"),
+            "period.between.to",
+        ),
+        (
+            bytes("1800-01-01T00:00:00Z", "2100-01-01T00:00:00Z"),
+            "period",
+        ),
+        (
+            bytes("2000-01-01T00:00:00Z", "2300-01-01T00:00:00Z"),
+            "period",
+        ),
+        (of(only(Dimension::Sim, "x")), "filter"),
+        (of(only(Dimension::Sim, Key::None)), "filter"),
+        (of(only(Dimension::Network, Key::Id(id(1)))), "filter"),
+        (of(only(Dimension::Network, Key::Number(1))), "filter"),
+        (of(only(Dimension::Customer, Key::Moment(now()))), "filter"),
+        (of(only(Dimension::Network, "a\0b")), "filter"),
+        (
+            of(only(Dimension::Network, "x".repeat(201).as_str())),
+            "filter",
+        ),
+    ] {
+        let refused = planned(&staff(), &question).unwrap_err();
+        assert_eq!(
+            (refused.code(), field(&refused)),
+            (Code::InvalidInput, at),
+            "{refused}"
+        );
+    }
+    let unassigned = of(only(Dimension::Customer, Key::None));
     assert_eq!(code(&staff(), &unassigned), None);
 }
 
 #[test]
 fn what_stands_for_none_in_the_cubes_is_nobodys_id() {
     for dimension in [Dimension::Customer, Dimension::Sim, Dimension::Device] {
-        let question = UsageQuery {
-            filter: Some(only(dimension, Key::Id(Uuid::nil()))),
-            ..october()
-        };
-        let plan = plan(&staff(), &question).unwrap();
-        assert!(plan.sql().contains("AND false"), "{}", plan.sql());
+        let sql = sql(&staff(), &of(only(dimension, Key::Id(Uuid::nil()))));
+        assert!(sql.contains("AND false"), "{sql}");
+    }
+}
+
+#[test]
+fn a_question_is_the_same_wherever_it_is_kept() {
+    let question = CubeQuery {
+        having: Some(is(Measure::Units)),
+        compare_to: Some(Comparison::PreviousYear),
+        ..by(&[Group::Time(Grain::Quarter), Group::SimLabel("tier".into())])
+    };
+    let text = serde_json::to_string(&question).unwrap();
+    let kept: CubeQuery = serde_json::from_str(&text).unwrap();
+    assert_eq!(kept, question);
+    assert_eq!(kept.fingerprint().unwrap(), question.fingerprint().unwrap());
+    assert_ne!(
+        kept.fingerprint().unwrap(),
+        october().fingerprint().unwrap()
+    );
+    let least = r#"{"measures":["RECORDS"],"period":{"preset":"LAST_24_HOURS"}}"#;
+    let least: CubeQuery = serde_json::from_str(least).unwrap();
+    let period = Span::Preset(Preset::Last24Hours);
+    assert_eq!(least, CubeQuery::of(&[Measure::Records], period));
+    for wrong in [
+        r#"{"measures":["RECORDS"],"period":{"preset":"LAST_24_HOURS"},"group":[]}"#,
+        r#"{"measures":["COST"],"period":{"preset":"LAST_24_HOURS"}}"#,
+        r#"{"measures":["RECORDS"],"period":{"preset":"LAST_24_HOURS"},"time_zone":"Mars/Olympus"}"#,
+    ] {
+        assert!(serde_json::from_str::<CubeQuery>(wrong).is_err(), "{wrong}");
     }
 }

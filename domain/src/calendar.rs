@@ -145,7 +145,7 @@ impl Zone {
 
     fn last_hours(self, now: DateTime<Utc>) -> Option<Period> {
         let to = self.bucket(Grain::Hour, now)?.to();
-        Period::new(to - TimeDelta::hours(24), to).ok()
+        Period::new(to.checked_sub_signed(TimeDelta::hours(24))?, to).ok()
     }
 
     fn last_days(self, days: u64, now: DateTime<Utc>) -> Option<Period> {
@@ -156,7 +156,8 @@ impl Zone {
 
     fn bucket_before(self, grain: Grain, now: DateTime<Utc>) -> Option<Period> {
         let this = self.bucket(grain, now)?;
-        self.bucket(grain, this.from() - TimeDelta::seconds(1))
+        let last = this.from().checked_sub_signed(TimeDelta::seconds(1))?;
+        self.bucket(grain, last)
     }
 }
 

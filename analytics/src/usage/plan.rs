@@ -393,6 +393,7 @@ impl Planner<'_> {
         if let Some(filter) = &self.query.filter {
             let mut parameters = std::mem::take(&mut self.scoped.parameters);
             let condition = filter.sql(&mut parameters, self);
+            let condition = condition.map_err(|error| error.at("filter"));
             self.scoped.parameters = parameters;
             let joined = filter
                 .dimensions()
@@ -628,6 +629,18 @@ impl Planner<'_> {
             sets.push(set(&[]));
             sets.join(", ")
         };
+        // A whole alone needs no sets.
+        let group_by = |extra: Option<&str>| {
+            if !groups.is_empty() {
+                return format!("\n    GROUP BY GROUPING SETS ({})", sets(extra));
+            }
+            let by: Vec<&str> = self.parents.iter().map(|_| "parent").chain(extra).collect();
+            if by.is_empty() {
+                String::new()
+            } else {
+                format!("\n    GROUP BY {}", by.join(", "))
+            }
+        };
         let head: Vec<String> = iter::once(format!("{kind} AS kind"))
             .chain(columns.iter().cloned())
             .collect();
@@ -643,10 +656,10 @@ impl Planner<'_> {
         if !self.has(State::Sims) {
             let sums = self.sums("");
             return format!(
-                "SELECT {}, {}\n    {from}\n    GROUP BY GROUPING SETS ({})\n    HAVING {}",
+                "SELECT {}, {}\n    {from}{}\n    HAVING {}",
                 head.join(", "),
                 sums.join(", "),
-                sets(None),
+                group_by(None),
                 some
             );
         }
@@ -674,11 +687,11 @@ impl Planner<'_> {
         }
         let by: Vec<String> = iter::once("kind".to_owned()).chain(columns).collect();
         format!(
-            "SELECT {}\n    FROM (\n    SELECT {}, subscriber, {}\n    {from}\n    GROUP BY GROUPING SETS ({})\n    )\n    GROUP BY {}\n    HAVING {}",
+            "SELECT {}\n    FROM (\n    SELECT {}, subscriber, {}\n    {from}{}\n    )\n    GROUP BY {}\n    HAVING {}",
             outer.join(", "),
             head.join(", "),
             inner.join(", "),
-            sets(Some("subscriber")),
+            group_by(Some("subscriber")),
             by.join(", "),
             some
         )
@@ -862,27 +875,56 @@ impl Planner<'_> {
     }
 
     fn show(&mut self, grouped: &str) -> String {
+        if self.query.group_by.is_empty() {
+            return self.show_whole(grouped);
+        }
         let mut parameters = std::mem::take(&mut self.scoped.parameters);
         let having = self.query.having.as_ref();
         let having =
             having.map(|having| having.sql(&mut parameters, &|measure| self.shown(measure)));
         self.scoped.parameters = parameters;
-        let mut kept = String::from("kind < 2");
-        // What has no partner counts for the whole only.
+        // Lines of keys have done their work. What has no partner counts for the whole only.
+        let mut kept: Vec<String> = self
+            .fills()
+            .then(|| "kind < 2".to_owned())
+            .into_iter()
+            .collect();
         if self.compares() {
-            for time in self.times_of_groups() {
-                kept.push_str(&format!(" AND (kind = 1 OR {time} <> '')"));
-            }
+            let partners = self.times_of_groups();
+            kept.extend(partners.map(|time| format!("(kind = 1 OR {time} <> '')")));
         }
-        let meets = having.map_or(String::new(), |having| {
-            format!(", ifNull({having}, false) AS meets")
-        });
-        let source = format!("SELECT *{meets}\n    FROM (\n    {grouped}\n    )\n    WHERE {kept}");
+        let source = match (having, kept.is_empty()) {
+            (None, true) => grouped.to_owned(),
+            (having, _) => {
+                let meets = having.map_or(String::new(), |having| {
+                    format!(", ifNull({having}, false) AS meets")
+                });
+                let kept = if kept.is_empty() {
+                    String::new()
+                } else {
+                    format!("\n    WHERE {}", kept.join(" AND "))
+                };
+                format!("SELECT *{meets}\n    FROM (\n    {grouped}\n    ){kept}")
+            }
+        };
         if self.merges() {
             self.show_merged(&source)
         } else {
             self.show_rows(&source)
         }
+    }
+
+    /// The whole is all there is: no stage has anything to do.
+    fn show_whole(&self, grouped: &str) -> String {
+        let parent = self
+            .parent()
+            .map_or("''".to_owned(), |parent| format!("toString({parent})"));
+        format!(
+            "SELECT kind, toUInt64(0) AS place, {parent} AS parent, toUInt8(0) AS rest, toUInt8(0) AS cut, emptyArrayString() AS keys, \
+             {} AS now, {} AS before, toInt64(0) AS watermark\nFROM (\n    {grouped}\n)",
+            self.states_of(&|name| name.to_owned(), 0),
+            self.states_of(&|name| name.to_owned(), 1),
+        )
     }
 
     /// The rows that are asked for, and one more that tells whether there is more.

@@ -50,10 +50,7 @@ impl Times {
         let period = groups
             .period(query.period, now)
             .map_err(|error| error.at("period"))?;
-        let (begin, end) = (period.from().timestamp(), period.to().timestamp());
-        if begin < BEGIN || end > END {
-            return Err(Error::invalid("usage is kept from 1970 to 2106").at("period"));
-        }
+        within_cubes(period).map_err(|error| error.at("period"))?;
         let current = Era {
             slices: groups.slices(period)?,
         };
@@ -101,6 +98,7 @@ impl<'a> Groups<'a> {
             Span::Preset(preset) => self.zone.preset(preset, now),
             Span::Between { from, to, align } => {
                 let period = Period::new(from, to).map_err(|error| error.at("between"))?;
+                within_cubes(period)?;
                 match align {
                     Alignment::Outward => self.outward(period),
                     Alignment::Exact => {
@@ -363,6 +361,15 @@ fn merged(slices: impl Iterator<Item = Result<Slice>>) -> Result<Vec<Slice>> {
         }
     }
     Ok(found)
+}
+
+/// # Errors
+/// `INVALID_INPUT` for a period that no cube can hold.
+fn within_cubes(period: Period) -> Result<()> {
+    if period.from().timestamp() < BEGIN || period.to().timestamp() > END {
+        return Err(Error::invalid("usage is kept from 1970 to 2106"));
+    }
+    Ok(())
 }
 
 fn beyond_calendar() -> Error {
