@@ -129,32 +129,43 @@ impl World {
                     .find(|(network, _)| *network == row.network);
                 Key::Text(country.map_or("", |(_, country)| country).into())
             }
-            Dimension::Customer if is_current => or_none(self.id(&Need::SimCustomer, row)),
+            Dimension::Customer if is_current => self.id(&Need::SimCustomer, row),
             Dimension::Customer => or_none(row.customer.map(|id| id.uuid())),
             Dimension::Sim => Key::Id(row.sim.uuid()),
-            Dimension::Device => or_none(self.device(attribution, row)),
+            Dimension::Device if is_current => self.id(&Need::SimDevice, row),
+            Dimension::Device => or_none(row.device.map(DeviceId::uuid)),
             Dimension::RadioAccessType => Key::Text(row.rat.clone()),
             Dimension::Service => Key::Text(row.service.clone()),
             Dimension::Stream => Key::Text(row.source.clone()),
-            Dimension::SimState => Key::Text(
-                self.word(&Need::SimState, Some(row.sim.uuid()))
-                    .unwrap_or_default(),
-            ),
-            Dimension::SimCustomerNow => or_none(self.id(&Need::SimCustomer, row)),
+            Dimension::SimState => self
+                .word(&Need::SimState, Some(row.sim.uuid()))
+                .map_or(Key::Hidden, Key::Text),
+            Dimension::SimCustomerNow => self.id(&Need::SimCustomer, row),
         }
     }
 
     fn device(&self, attribution: Attribution, row: &CdrRow) -> Option<Uuid> {
         match attribution {
             Attribution::AtEvent => row.device.map(DeviceId::uuid),
-            Attribution::Current => self.id(&Need::SimDevice, row),
+            Attribution::Current => match self.id(&Need::SimDevice, row) {
+                Key::Id(id) => Some(id),
+                _ => None,
+            },
         }
     }
 
-    /// An id that the inventory has of a record's SIM.
-    fn id(&self, need: &Need, row: &CdrRow) -> Option<Uuid> {
-        let word = self.word(need, Some(row.sim.uuid()))?;
-        Some(word.parse().expect("an id"))
+    /// An id that the inventory has of a record's SIM. A SIM that is not in it the caller may not see.
+    fn id(&self, need: &Need, row: &CdrRow) -> Key {
+        match self.word(need, Some(row.sim.uuid())).as_deref() {
+            None | Some(Carried::HIDDEN) => Key::Hidden,
+            Some("") => Key::None,
+            Some(word) => Key::Id(word.parse().expect("an id")),
+        }
+    }
+
+    /// Whether an object is among those that match a filter of the inventory.
+    fn matches(&self, need: &Need, id: Option<Uuid>) -> bool {
+        self.word(need, id).is_some()
     }
 
     fn word(&self, need: &Need, id: Option<Uuid>) -> Option<String> {
@@ -185,6 +196,11 @@ impl World {
             Filter::Not(part) => !self.holds(part, attribution, row),
             Filter::In { dimension, values } => {
                 values.contains(&self.key(*dimension, attribution, row))
+            }
+            Filter::Sim(filter) => self.matches(&Need::Sims(filter.clone()), Some(row.sim.uuid())),
+            Filter::Device(filter) => {
+                let device = self.device(attribution, row);
+                self.matches(&Need::Devices(filter.clone()), device)
             }
         }
     }
@@ -558,6 +574,9 @@ fn text(group: &Group, key: &Key) -> String {
     let is_label = matches!(group, Group::SimLabel(_) | Group::DeviceLabel(_));
     match key {
         Key::None => String::new(),
+        // Ids come before what may not be seen, states after it.
+        Key::Hidden if *group == Group::Dimension(Dimension::SimState) => "?".to_owned(),
+        Key::Hidden => Uuid::max().to_string(),
         Key::Id(id) => id.to_string(),
         Key::Text(text) if is_label => format!("={text}"),
         Key::Text(text) => text.clone(),
@@ -609,5 +628,7 @@ fn meant(query: &CubeQuery, wall: &Wall, now: DateTime<Utc>) -> [DateTime<Utc>; 
 pub(crate) fn values(world: &World, dimension: Dimension, attribution: Attribution) -> Vec<Key> {
     let rows = world.rows.iter();
     let keys = rows.map(|row| world.key(dimension, attribution, row));
+    // What may not be seen can't be asked about.
+    let keys = keys.filter(|key| *key != Key::Hidden);
     keys.collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -221,6 +221,8 @@ fn filtered(filter: &Filter) -> Vec<Dimension> {
         Filter::And(parts) | Filter::Or(parts) => parts.iter().flat_map(filtered).collect(),
         Filter::Not(part) => filtered(part),
         Filter::In { dimension, .. } => vec![*dimension],
+        Filter::Sim(_) => vec![Dimension::Sim],
+        Filter::Device(_) => vec![Dimension::Device],
     }
 }
 
@@ -248,8 +250,9 @@ fn misfits(filter: &Filter) -> bool {
                 Key::Id(_) => !is_id,
                 Key::None => !is_id || *dimension == Dimension::Sim,
                 Key::Text(text) => is_id || text.len() > 200 || text.contains('\0'),
-                Key::Moment(_) | Key::Number(_) => true,
+                Key::Moment(_) | Key::Number(_) | Key::Hidden => true,
             }
         }),
+        Filter::Sim(_) | Filter::Device(_) => false,
     }
 }
