@@ -9,6 +9,7 @@ use domain::{
     usage::{Kind, Known},
 };
 use serde::Deserialize;
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{
@@ -90,16 +91,61 @@ impl Store {
 
     async fn lines(&self, scope: &Scope, plan: &UsagePlan) -> Result<Vec<Line>> {
         let (seconds, bytes) = UsageLimits::of_statement(scope.role());
+        let running = Running::new(self.clone());
         let query = plan.parameters.attach(self.query(plan.sql()));
         let query = query
             .with_setting("max_execution_time", seconds.to_string())
             .with_setting("max_memory_usage", bytes.to_string())
-            .with_setting("cancel_http_readonly_queries_on_client_close", "1")
+            .with_setting("log_comment", running.mark.to_string())
             // The inventory travels in the text.
             .with_setting("max_query_size", MOST_TEXT);
-        let mut lines: Vec<Line> = query.fetch_all().await.map_err(fault)?;
+        let lines = query.fetch_all().await;
+        running.end();
+        let mut lines: Vec<Line> = lines.map_err(fault)?;
         lines.sort_by_key(|line| (line.rest, line.place));
         Ok(lines)
+    }
+}
+
+/// A statement that runs. When whoever waits for it goes away, it is ended in the engine, which would not notice.
+struct Running {
+    store: Store,
+    /// What it is found by.
+    mark: Uuid,
+    has_ended: bool,
+}
+
+impl Running {
+    fn new(store: Store) -> Self {
+        Self {
+            store,
+            mark: Uuid::new_v4(),
+            has_ended: false,
+        }
+    }
+
+    /// The engine has answered.
+    fn end(mut self) {
+        self.has_ended = true;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if self.has_ended {
+            return;
+        }
+        let (store, mark) = (self.store.clone(), self.mark);
+        runtime.spawn(async move {
+            let kill = format!("KILL QUERY WHERE Settings['log_comment'] = '{mark}' ASYNC");
+            // It ends by itself when its time is up.
+            if let Err(error) = store.execute(&kill).await {
+                tracing::warn!(error.cause = ?error.cause(), "a statement that nobody waits for goes on");
+            }
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 mod apply;
 mod engine;
 mod fleet;
+mod gone;
 mod insert;
 mod migration;
 mod oracle;
