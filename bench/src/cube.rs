@@ -213,19 +213,8 @@ async fn ask_of_many_sims(stage: &Stage, period: Period, rounds: u32) -> Result<
     for (name, query) in questions {
         let name = format!("one month {name}, 30,000,000 records to 1,000,000");
         let mut sizes = Comparison::new(name, "ms", Aim::AtMost(2.0));
-        for round in 0..=rounds {
-            let mut times: [Vec<f64>; 2] = Default::default();
-            for _ in 0..QUESTIONS {
-                for (times, (records, _)) in times.iter_mut().zip(FLEETS) {
-                    times.push(time(stage, &query, records).await?);
-                }
-            }
-            let [few, many] = times.map(|times| median(&times));
-            // The first one warms up.
-            if round > 0 {
-                sizes.push(many, few);
-            }
-        }
+        let [few, many] = FLEETS.map(|(records, _)| (&query, records));
+        by_turns(stage, &mut sizes, [many, few], rounds).await?;
         comparisons.push(sizes);
     }
     Ok(comparisons)
@@ -261,20 +250,32 @@ async fn ask_in_a_zone(stage: &Stage, period: Period, rounds: u32) -> Result<Vec
             "ms",
             Aim::AtMost(2.0),
         );
-        for round in 0..=rounds {
-            let mut times: [Vec<f64>; 2] = Default::default();
-            for _ in 0..QUESTIONS {
-                times[0].push(time(stage, &berlin, MANY).await?);
-                times[1].push(time(stage, &utc, MANY).await?);
-            }
-            let [berlin, utc] = times.map(|times| median(&times));
-            if round > 0 {
-                zones.push(berlin, utc);
-            }
-        }
+        by_turns(stage, &mut zones, [(&berlin, MANY), (&utc, MANY)], rounds).await?;
         comparisons.push(zones);
     }
     Ok(comparisons)
+}
+
+/// Two questions, each about the tenant with so many records, by turns; a round before the others warms up.
+async fn by_turns(
+    stage: &Stage,
+    comparison: &mut Comparison,
+    sides: [(&CubeQuery, u32); 2],
+    rounds: u32,
+) -> Result<()> {
+    for round in 0..=rounds {
+        let mut times: [Vec<f64>; 2] = Default::default();
+        for _ in 0..QUESTIONS {
+            for (times, (query, records)) in times.iter_mut().zip(sides) {
+                times.push(time(stage, query, records).await?);
+            }
+        }
+        let [subject, peer] = times.map(|times| median(&times));
+        if round > 0 {
+            comparison.push(subject, peer);
+        }
+    }
+    Ok(())
 }
 
 /// SIMs that travel to the engine with a question, of which all that have usage are, beside the same question about all.
@@ -356,17 +357,9 @@ async fn ask_by_size(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<C
             limit: Some(1_000),
             ..CubeQuery::of(&traffic, span(period))
         };
-        time(stage, &query, FEW).await?;
-        time(stage, &query, MANY).await?;
-        for _ in 0..rounds {
-            let mut times: [Vec<f64>; 2] = Default::default();
-            for _ in 0..QUESTIONS {
-                times[0].push(time(stage, &query, MANY).await?);
-                times[1].push(time(stage, &query, FEW).await?);
-            }
-            let [many, few] = times.map(|times| median(&times));
-            sizes.push(many, few);
-            budget.push(many, BUDGET);
+        by_turns(stage, &mut sizes, [(&query, MANY), (&query, FEW)], rounds).await?;
+        for round in &sizes.rounds {
+            budget.push(round.subject, BUDGET);
         }
         comparisons.push(sizes);
         if !by_day {
