@@ -2,7 +2,8 @@
 //! the groups.
 
 use chrono::{
-    DateTime, Datelike, Days, Months, NaiveDateTime, SecondsFormat, TimeDelta, Timelike, Utc,
+    DateTime, Datelike, Days, Months, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Timelike,
+    Utc,
 };
 use domain::{
     Code, Error, Period, Result,
@@ -300,22 +301,27 @@ impl Shift {
         matches!(self, Self::Months(_) | Self::Year)
     }
 
-    /// A bound of the period, moved back. A date that is missing there is the next one.
+    /// A bound of the period, moved back. A date that is missing there is the next one; the beginning of a day stays one, whether
+    /// or not it is at midnight.
     fn back(self, zone: Zone, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let months = match self {
-            Self::By(length) => return moment.checked_sub_signed(length),
-            Self::Days(days) => {
-                return zone.moment(zone.local(moment).checked_sub_days(Days::new(days))?);
-            }
-            Self::Months(months) => months,
-            Self::Year => 12,
-        };
         let local = zone.local(moment);
-        let moved = local.checked_sub_months(Months::new(months))?;
-        if moved.day() == local.day() {
-            zone.moment(moved)
+        let by_months = |months| {
+            let moved = local.checked_sub_months(Months::new(months))?;
+            match same_day(local, moved) {
+                Some(moved) => Some(moved),
+                None => Some(moved.date().succ_opt()?.and_time(NaiveTime::MIN)),
+            }
+        };
+        let moved = match self {
+            Self::By(length) => return moment.checked_sub_signed(length),
+            Self::Days(days) => local.checked_sub_days(Days::new(days))?,
+            Self::Months(months) => by_months(months)?,
+            Self::Year => by_months(12)?,
+        };
+        if zone.is_midnight(moment) {
+            zone.midnight(moved.date())
         } else {
-            zone.midnight(moved.date().succ_opt()?)
+            zone.moment(moved)
         }
     }
 
@@ -469,6 +475,19 @@ mod tests {
             ("03-01", true),
         ];
         assert_eq!(partners, expected.map(|(day, has)| (day.to_owned(), has)));
+    }
+
+    #[test]
+    fn a_day_that_begins_after_midnight_is_compared_with_a_whole_day() {
+        // In Beirut 2026-03-29 begins at one.
+        let query = question(
+            between("2026-03-28T22:00:00Z", "2026-03-29T21:00:00Z"),
+            "Asia/Beirut",
+            vec![],
+            Comparison::PreviousYear,
+        );
+        let (from, to) = compared(&query);
+        assert_eq!((&*from, &*to), ("2025-03-28T22:00", "2025-03-29T22:00"));
     }
 
     #[test]
