@@ -259,7 +259,9 @@ impl<'a> Groups<'a> {
                         keys: partner.map(|moment| self.keys(moment)).transpose()?,
                     })
                 };
-                merged(self.walk(step, span)?.into_iter().map(slice))?
+                let buckets = self.walk(step, span)?.into_iter();
+                let pieces = buckets.flat_map(|bucket| shift.pieces(self.zone, step, bucket));
+                merged(pieces.map(slice))?
             }
         };
         Ok(Era { slices })
@@ -322,6 +324,25 @@ impl Shift {
             zone.midnight(moved.date())
         } else {
             zone.moment(moved)
+        }
+    }
+
+    /// A bucket before, in two where only a half of it has a partner: there are clocks that are set forward by half an hour.
+    fn pieces(
+        self,
+        zone: Zone,
+        step: Grain,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        let local = zone.local(from);
+        let past = TimeDelta::seconds((local.minute() * 60 + local.second()).into());
+        let half = from + TimeDelta::minutes(30) - past;
+        let has_partner = |moment| self.forth(zone, step, moment).is_some();
+        if step == Grain::Hour && from < half && half < to && has_partner(from) != has_partner(half)
+        {
+            vec![(from, half), (half, to)]
+        } else {
+            vec![(from, to)]
         }
     }
 
@@ -488,6 +509,30 @@ mod tests {
         );
         let (from, to) = compared(&query);
         assert_eq!((&*from, &*to), ("2025-03-28T22:00", "2025-03-29T22:00"));
+    }
+
+    #[test]
+    fn half_an_hour_may_have_a_partner() {
+        // On Lord Howe Island there is no time from two to half past two on 2026-10-04.
+        let query = question(
+            between("2026-10-03T13:30:00Z", "2026-10-04T13:00:00Z"),
+            "Australia/Lord_Howe",
+            vec![Group::TimePart(TimePart::HourOfDay)],
+            Comparison::PreviousPeriod,
+        );
+        let times = Times::of(&query, at("2026-11-23T14:05:00Z")).expect("a period");
+        let slices = times.before.expect("compared").slices;
+        let two = slices
+            .iter()
+            .filter(|it| {
+                at("2026-10-02T15:30:00Z") <= it.from && it.to <= at("2026-10-02T16:30:00Z")
+            })
+            .map(|it| (it.to - it.from, it.keys.clone()));
+        let half = TimeDelta::minutes(30);
+        assert_eq!(
+            two.collect::<Vec<_>>(),
+            [(half, None), (half, Some(vec!["02".to_owned()]))]
+        );
     }
 
     #[test]
