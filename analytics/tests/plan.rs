@@ -100,9 +100,8 @@ fn sorted(by: OrderBy) -> CubeQuery {
     }
 }
 
-fn top(group: usize, n: u32, measure: Measure) -> Option<Top> {
-    let by = measure;
-    Some(Top { group, n, by })
+fn top(group: usize, n: u32, by: Measure) -> Top {
+    Top { group, n, by }
 }
 
 fn only(dimension: Dimension, value: impl Into<Key>) -> Filter {
@@ -195,7 +194,7 @@ fn the_largest_networks_of_some_sims_by_day_beside_the_year_before() {
     let question = CubeQuery {
         time_zone: "Europe/Berlin".parse().unwrap(),
         having: Some(is(Measure::AverageBytesPerSim)),
-        top: top(0, 3, Measure::BytesTotal),
+        top: Some(top(0, 3, Measure::BytesTotal)),
         others: true,
         fill: Fill::Zero,
         compare_to: Some(Comparison::PreviousYear),
@@ -545,7 +544,7 @@ fn a_closed_area_is_closed_on_every_way_in() {
         ]
     };
     let ranked = CubeQuery {
-        top: top(0, 1, Measure::ActiveSims),
+        top: Some(top(0, 1, Measure::ActiveSims)),
         ..by(&[Group::Dimension(Dimension::Country)])
     };
     let current = CubeQuery {
@@ -654,7 +653,7 @@ fn too_much_is_refused_with_the_field() {
         ..october()
     };
     let ranked = CubeQuery {
-        top: top(0, 10_001, Measure::Records),
+        top: Some(top(0, 10_001, Measure::Records)),
         ..by(std::slice::from_ref(&country))
     };
     let hours = CubeQuery {
@@ -735,11 +734,11 @@ fn rows_are_shared_among_parents() {
 fn nonsense_is_refused() {
     let network = Group::Dimension(Dimension::Network);
     let of_time = CubeQuery {
-        top: top(1, 3, Measure::Records),
+        top: Some(top(1, 3, Measure::Records)),
         ..by(&[network.clone(), Group::TimePart(TimePart::DayOfWeek)])
     };
     let of_no_group = CubeQuery {
-        top: top(1, 3, Measure::Records),
+        top: Some(top(1, 3, Measure::Records)),
         ..by(std::slice::from_ref(&network))
     };
     let measures = |measures: &[Measure]| CubeQuery {

@@ -53,7 +53,7 @@ impl Store {
         let plan = plan(scope, query, None, inventory, now)?;
         let lines = self.lines(scope, &plan).await?;
         let watermark = watermark(&lines)?;
-        answer(query, &plan, watermark, lines)
+        answer(query, &plan, watermark, &lines)
     }
 
     /// Answers the same question for each of several parents (the SIMs of a page, say) by one statement. Every
@@ -85,7 +85,7 @@ impl Store {
         }
         let answers = by_parent
             .into_iter()
-            .map(|(id, lines)| Ok((id, answer(query, &plan, watermark, lines)?)));
+            .map(|(id, lines)| Ok((id, answer(query, &plan, watermark, &lines)?)));
         answers.collect()
     }
 
@@ -161,13 +161,13 @@ fn answer(
     query: &CubeQuery,
     plan: &UsagePlan,
     watermark: Option<DateTime<Utc>>,
-    lines: Vec<Line>,
+    lines: &[Line],
 ) -> Result<UsageAnswer> {
     let reader = Reader { query, plan };
     let (mut rows, mut others) = (Vec::new(), Vec::new());
     let mut totals = reader.values(&[]);
     let mut previous_totals = query.compare_to.map(|_| reader.values(&[]));
-    for line in &lines {
+    for line in lines {
         match (line.kind, line.rest) {
             (0, 0) => rows.push(reader.row(line)?),
             (0, _) => others.push(reader.row(line)?),

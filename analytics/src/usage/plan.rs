@@ -220,6 +220,22 @@ const SUMS: [(State, &str); 4] = [
     (State::Records, "records"),
 ];
 
+/// A quantity of a group. `state` is the expression of a state.
+fn quantity(measure: Measure, state: &dyn Fn(State) -> String) -> String {
+    let sum = |states: &[State]| {
+        let states: Vec<_> = states.iter().map(|one| state(*one)).collect();
+        format!("({})", states.join(" + "))
+    };
+    match &measure.entry().expression {
+        Expression::Sum(states) => sum(states),
+        Expression::Average { of, per } => {
+            let (of, per) = (sum(of), state(*per));
+            let double = 2 * 10_u32.pow(Expression::PLACES);
+            format!("if({per} > 0, intDiv(toInt256({of}) * {double} + {per}, 2 * {per}), NULL)")
+        }
+    }
+}
+
 struct Planner<'a> {
     query: &'a CubeQuery,
     parents: Option<Parents<'a>>,
@@ -725,25 +741,9 @@ impl Planner<'_> {
         sums
     }
 
-    /// A quantity of a group. `state` is the expression of a state.
-    fn quantity(&self, measure: Measure, state: &dyn Fn(State) -> String) -> String {
-        let sum = |states: &[State]| {
-            let states: Vec<_> = states.iter().map(|one| state(*one)).collect();
-            format!("({})", states.join(" + "))
-        };
-        match &measure.entry().expression {
-            Expression::Sum(states) => sum(states),
-            Expression::Average { of, per } => {
-                let (of, per) = (sum(of), state(*per));
-                let double = 2 * 10_u32.pow(Expression::PLACES);
-                format!("if({per} > 0, intDiv(toInt256({of}) * {double} + {per}, 2 * {per}), NULL)")
-            }
-        }
-    }
-
     /// A quantity of a row; a bucket that was filled in without values has none.
     fn shown(&self, measure: Measure) -> String {
-        let value = self.quantity(measure, &|state| column(state).0.to_owned());
+        let value = quantity(measure, &|state| column(state).0.to_owned());
         if self.query.fill == Fill::Null {
             format!("if(records_used = 0, NULL, {value})")
         } else {
@@ -764,7 +764,7 @@ impl Planner<'_> {
             .collect();
         let partition = partition.join(", ");
         let of_key = format!("OVER (PARTITION BY {partition}, {key})");
-        let value = self.quantity(top.by, &|state| match state {
+        let value = quantity(top.by, &|state| match state {
             State::Sims => format!("toInt128(uniqExactIfMergeIf(sims_state, kind = 0) {of_key})"),
             _ => format!("sumIf({}, kind = 0) {of_key}", column(state).0),
         });

@@ -2,7 +2,8 @@
 //! the groups.
 
 use chrono::{
-    DateTime, Datelike, Days, Months, NaiveDateTime, SecondsFormat, TimeDelta, Timelike, Utc,
+    DateTime, Datelike, Days, Months, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Timelike,
+    Utc,
 };
 use domain::{
     Code, Error, Period, Result,
@@ -258,7 +259,9 @@ impl<'a> Groups<'a> {
                         keys: partner.map(|moment| self.keys(moment)).transpose()?,
                     })
                 };
-                merged(self.walk(step, span)?.into_iter().map(slice))?
+                let buckets = self.walk(step, span)?.into_iter();
+                let pieces = buckets.flat_map(|bucket| shift.pieces(self.zone, step, bucket));
+                merged(pieces.map(slice))?
             }
         };
         Ok(Era { slices })
@@ -300,22 +303,46 @@ impl Shift {
         matches!(self, Self::Months(_) | Self::Year)
     }
 
-    /// A bound of the period, moved back. A date that is missing there is the next one.
+    /// A bound of the period, moved back. A date that is missing there is the next one; the beginning of a day stays one, whether
+    /// or not it is at midnight.
     fn back(self, zone: Zone, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let months = match self {
-            Self::By(length) => return moment.checked_sub_signed(length),
-            Self::Days(days) => {
-                return zone.moment(zone.local(moment).checked_sub_days(Days::new(days))?);
-            }
-            Self::Months(months) => months,
-            Self::Year => 12,
-        };
         let local = zone.local(moment);
-        let moved = local.checked_sub_months(Months::new(months))?;
-        if moved.day() == local.day() {
-            zone.moment(moved)
+        let by_months = |months| {
+            let moved = local.checked_sub_months(Months::new(months))?;
+            match same_day(local, moved) {
+                Some(moved) => Some(moved),
+                None => Some(moved.date().succ_opt()?.and_time(NaiveTime::MIN)),
+            }
+        };
+        let moved = match self {
+            Self::By(length) => return moment.checked_sub_signed(length),
+            Self::Days(days) => local.checked_sub_days(Days::new(days))?,
+            Self::Months(months) => by_months(months)?,
+            Self::Year => by_months(12)?,
+        };
+        if zone.is_midnight(moment) {
+            zone.midnight(moved.date())
         } else {
-            zone.midnight(moved.date().succ_opt()?)
+            zone.moment(moved)
+        }
+    }
+
+    /// A bucket before, in two where only a half of it has a partner: there are clocks that are set forward by half an hour.
+    fn pieces(
+        self,
+        zone: Zone,
+        step: Grain,
+        (from, to): (DateTime<Utc>, DateTime<Utc>),
+    ) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        let local = zone.local(from);
+        let past = TimeDelta::seconds((local.minute() * 60 + local.second()).into());
+        let half = from + TimeDelta::minutes(30) - past;
+        let has_partner = |moment| self.forth(zone, step, moment).is_some();
+        if step == Grain::Hour && from < half && half < to && has_partner(from) != has_partner(half)
+        {
+            vec![(from, half), (half, to)]
+        } else {
+            vec![(from, to)]
         }
     }
 
@@ -469,6 +496,43 @@ mod tests {
             ("03-01", true),
         ];
         assert_eq!(partners, expected.map(|(day, has)| (day.to_owned(), has)));
+    }
+
+    #[test]
+    fn a_day_that_begins_after_midnight_is_compared_with_a_whole_day() {
+        // In Beirut 2026-03-29 begins at one.
+        let query = question(
+            between("2026-03-28T22:00:00Z", "2026-03-29T21:00:00Z"),
+            "Asia/Beirut",
+            vec![],
+            Comparison::PreviousYear,
+        );
+        let (from, to) = compared(&query);
+        assert_eq!((&*from, &*to), ("2025-03-28T22:00", "2025-03-29T22:00"));
+    }
+
+    #[test]
+    fn half_an_hour_may_have_a_partner() {
+        // On Lord Howe Island there is no time from two to half past two on 2026-10-04.
+        let query = question(
+            between("2026-10-03T13:30:00Z", "2026-10-04T13:00:00Z"),
+            "Australia/Lord_Howe",
+            vec![Group::TimePart(TimePart::HourOfDay)],
+            Comparison::PreviousPeriod,
+        );
+        let times = Times::of(&query, at("2026-11-23T14:05:00Z")).expect("a period");
+        let slices = times.before.expect("compared").slices;
+        let two = slices
+            .iter()
+            .filter(|it| {
+                at("2026-10-02T15:30:00Z") <= it.from && it.to <= at("2026-10-02T16:30:00Z")
+            })
+            .map(|it| (it.to - it.from, it.keys.clone()));
+        let half = TimeDelta::minutes(30);
+        assert_eq!(
+            two.collect::<Vec<_>>(),
+            [(half, None), (half, Some(vec!["02".to_owned()]))]
+        );
     }
 
     #[test]

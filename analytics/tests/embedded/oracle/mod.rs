@@ -22,7 +22,11 @@ use analytics::{
     },
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use domain::{Scope, id::DeviceId, scope::Segments};
+use domain::{
+    Scope,
+    id::{CustomerId, DeviceId},
+    scope::Segments,
+};
 use strum::VariantArray;
 use uuid::Uuid;
 
@@ -130,7 +134,7 @@ impl World {
                 Key::Text(country.map_or("", |(_, country)| country).into())
             }
             Dimension::Customer if is_current => self.id(&Need::SimCustomer, row),
-            Dimension::Customer => or_none(row.customer.map(|id| id.uuid())),
+            Dimension::Customer => or_none(row.customer.map(CustomerId::uuid)),
             Dimension::Sim => Key::Id(row.sim.uuid()),
             Dimension::Device if is_current => self.id(&Need::SimDevice, row),
             Dimension::Device => or_none(row.device.map(DeviceId::uuid)),
@@ -267,7 +271,9 @@ impl<'a> Answering<'a> {
     fn answer(self) -> (Answer, Notes) {
         let whole = |rows: &[&CdrRow]| {
             let mut sum = Sum::default();
-            rows.iter().for_each(|row| sum.add(row));
+            for row in rows {
+                sum.add(row);
+            }
             sum
         };
         let (totals, previous) = (whole(&self.now), whole(&self.before));

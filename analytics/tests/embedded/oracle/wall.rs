@@ -17,7 +17,12 @@ pub(super) const STEP: TimeDelta = TimeDelta::minutes(30);
 const YEARS: [i32; 2] = [2023, 2034];
 
 /// One clock.
-pub(super) struct Wall(Vec<(DateTime<Utc>, NaiveDateTime)>);
+pub(super) struct Wall {
+    /// What it shows at every half hour.
+    steps: Vec<(DateTime<Utc>, NaiveDateTime)>,
+    /// Buckets whose first moment was looked for before.
+    starts: Mutex<HashMap<(Grain, Label), DateTime<Utc>>>,
+}
 
 /// What tells a bucket from all others: its first day; the hour, and the offset, as there may be two hours of the same
 /// name on a day.
@@ -43,16 +48,19 @@ impl Wall {
         let shown = steps
             .take_while(|moment| *moment < to)
             .map(|moment| (moment, moment.with_timezone(&zone).naive_local()));
-        Self(shown.collect())
+        Self {
+            steps: shown.collect(),
+            starts: Mutex::default(),
+        }
     }
 
     /// All half hours from the one around a moment.
     fn since(&self, moment: DateTime<Utc>) -> &[(DateTime<Utc>, NaiveDateTime)] {
-        let past = (moment - self.0[0].0)
+        let past = (moment - self.steps[0].0)
             .num_seconds()
             .div_euclid(STEP.num_seconds());
         let place = usize::try_from(past).expect("within the years of the tests");
-        &self.0[place..]
+        &self.steps[place..]
     }
 
     /// What it shows.
@@ -100,11 +108,16 @@ impl Wall {
     /// The first moment of the bucket around a moment.
     pub(super) fn start(&self, grain: Grain, moment: DateTime<Utc>) -> DateTime<Utc> {
         let label = self.label(grain, moment);
-        let steps = self.since(label.0.and_time(NaiveTime::MIN).and_utc() - TimeDelta::hours(15));
-        let first = steps
-            .iter()
-            .find(|(step, _)| self.label(grain, *step) == label);
-        first.expect("it begins").0
+        let look = || {
+            let steps =
+                self.since(label.0.and_time(NaiveTime::MIN).and_utc() - TimeDelta::hours(15));
+            let first = steps
+                .iter()
+                .find(|(step, _)| self.label(grain, *step) == label);
+            first.expect("it begins").0
+        };
+        let mut starts = self.starts.lock().expect("no panic");
+        *starts.entry((grain, label)).or_insert_with(look)
     }
 
     /// The first moment after the bucket around a moment.

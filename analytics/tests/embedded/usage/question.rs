@@ -37,9 +37,46 @@ pub(super) const ZONES: [&str; 6] = [
     "Australia/Lord_Howe",
     "Asia/Beirut",
 ];
+/// Moments at which the clocks of a zone are set.
+const TURNS: [(&str, [&str; 3]); 4] = [
+    (
+        "Europe/Berlin",
+        [
+            "2028-03-26T01:00:00Z",
+            "2028-10-29T01:00:00Z",
+            "2029-03-25T01:00:00Z",
+        ],
+    ),
+    (
+        "America/New_York",
+        [
+            "2028-03-12T07:00:00Z",
+            "2028-11-05T06:00:00Z",
+            "2029-03-11T07:00:00Z",
+        ],
+    ),
+    (
+        "Australia/Lord_Howe",
+        [
+            "2028-04-01T15:00:00Z",
+            "2028-09-30T15:30:00Z",
+            "2029-03-31T15:00:00Z",
+        ],
+    ),
+    (
+        "Asia/Beirut",
+        [
+            "2028-03-25T22:00:00Z",
+            "2028-10-28T21:00:00Z",
+            "2029-03-24T22:00:00Z",
+        ],
+    ),
+];
 /// The present of the questions.
-const NOW: [&str; 5] = [
+const NOW: [&str; 7] = [
     "2028-10-29T01:20:00Z",
+    "2028-10-02T03:00:00Z",
+    "2029-03-24T21:30:00Z",
     "2028-12-31T23:59:59Z",
     "2029-02-28T12:00:00Z",
     "2029-03-15T10:20:00Z",
@@ -75,13 +112,13 @@ prop_compose! {
         scope in arb_scope(world, tenants),
         frame in arb_frame(world),
         parents in option::weighted(0.3, arb_parents(world)),
-        measures in subsequence(Measure::VARIANTS.to_vec(), 1..=Measure::VARIANTS.len()).prop_shuffle(),
+        measures in arb_measures(),
         group_by in arb_groups(),
         having in option::weighted(0.25, arb_having()),
         orders in vec(any::<Choice>(), 0..3),
         top in option::weighted(0.4, (any::<usize>(), 0_u32..6, select(Measure::VARIANTS))),
-        limit in option::weighted(0.6, prop_oneof![0_u32..8, 8_u32..60]),
-        offset in prop_oneof![2 => Just(0_u32), 1 => 1_u32..12],
+        limit in option::weighted(0.6, prop_oneof![1 => Just(0_u32), 5 => 1_u32..8, 8 => 8_u32..60]),
+        offset in prop_oneof![5 => Just(0_u32), 2 => 1_u32..5, 1 => 5_u32..20],
         others in any::<bool>(),
         fill in select(&[Fill::None, Fill::Zero, Fill::Null][..]),
         compare_to in option::weighted(0.5, select(Comparison::VARIANTS)),
@@ -114,6 +151,19 @@ prop_compose! {
         }
         Question { scope, query, now: frame.now, parents }
     }
+}
+
+/// SIMs are counted in every other question: without them smaller cubes do.
+fn arb_measures() -> impl Strategy<Value = Vec<Measure>> {
+    let all = Measure::VARIANTS.iter().copied();
+    let plain: Vec<_> = all
+        .filter(|measure| measure.entry().area.is_none())
+        .collect();
+    let some = |measures: Vec<Measure>| {
+        let most = measures.len();
+        subsequence(measures, 1..=most).prop_shuffle()
+    };
+    prop_oneof![some(plain), some(Measure::VARIANTS.to_vec())]
 }
 
 /// Whether too many rows would have to be filled in for the patience of a test.
@@ -235,9 +285,10 @@ fn arb_having() -> impl Strategy<Value = Having> {
         });
     is.prop_recursive(3, 10, 3, |inner| {
         prop_oneof![
-            vec(inner.clone(), 0..3).prop_map(Having::And),
-            vec(inner.clone(), 0..3).prop_map(Having::Or),
-            inner.prop_map(|having| Having::Not(Box::new(having))),
+            3 => vec(inner.clone(), 1..4).prop_map(Having::And),
+            3 => vec(inner.clone(), 1..4).prop_map(Having::Or),
+            3 => inner.prop_map(|having| Having::Not(Box::new(having))),
+            1 => select(vec![Having::And(vec![]), Having::Or(vec![])]),
         ]
     })
 }
@@ -248,7 +299,7 @@ fn arb_in(world: &'static World, attribution: Attribution) -> impl Strategy<Valu
         // A value that nothing has.
         known.push(match known.last() {
             Some(Key::Text(_)) => Key::Text("nowhere".into()),
-            _ => Key::Id(Uuid::from_u128(1)),
+            _ => Key::Id(Uuid::from_u128(0xdead)),
         });
         let most = known.len().min(12);
         subsequence(known, most / 2..=most).prop_map(move |values| Filter::In { dimension, values })
@@ -258,9 +309,10 @@ fn arb_in(world: &'static World, attribution: Attribution) -> impl Strategy<Valu
 fn arb_filter(world: &'static World, attribution: Attribution) -> impl Strategy<Value = Filter> {
     arb_in(world, attribution).prop_recursive(3, 8, 3, |inner| {
         prop_oneof![
-            vec(inner.clone(), 0..3).prop_map(Filter::And),
-            vec(inner.clone(), 0..3).prop_map(Filter::Or),
-            inner.prop_map(|filter| Filter::Not(Box::new(filter))),
+            3 => vec(inner.clone(), 1..4).prop_map(Filter::And),
+            3 => vec(inner.clone(), 1..4).prop_map(Filter::Or),
+            3 => inner.prop_map(|filter| Filter::Not(Box::new(filter))),
+            1 => select(vec![Filter::And(vec![]), Filter::Or(vec![])]),
         ]
     })
 }
@@ -292,33 +344,56 @@ fn arb_period(zone: Zone) -> impl Strategy<Value = Span> {
     ]
 }
 
-fn arb_bounds(zone: Zone) -> impl Strategy<Value = (DateTime<Utc>, DateTime<Utc>)> {
-    let hot = prop_oneof![
+/// A moment around which a lot happens, every other time one at which this zone's clocks are set.
+fn arb_hot(zone: Zone) -> impl Strategy<Value = DateTime<Utc>> {
+    let turns = TURNS.iter().find(|(name, _)| *name == zone.name());
+    let turns = turns.map_or(&HOT[5..], |(_, turns)| &turns[..]);
+    prop_oneof![
         1 => select(&HOT[..5]),
         6 => select(&HOT[5..]),
-    ];
-    let from = (hot, -3_i64..3).prop_map(|(hot, days)| at(hot) + TimeDelta::days(days));
+        6 => select(turns),
+    ]
+    .prop_map(at)
+}
+
+fn arb_bounds(zone: Zone) -> impl Strategy<Value = (DateTime<Utc>, DateTime<Utc>)> {
+    let near = prop_oneof![1 => Just(0_i64), 1 => -3_i64..4];
+    let moment = (arb_hot(zone), near).prop_map(|(hot, days)| hot + TimeDelta::days(days));
+    let moment = moment.boxed();
     let local = move |moment: DateTime<Utc>| zone.local(moment).date();
     let day = move |date: NaiveDate| zone.midnight(date).expect("in range");
-    let days = (from.clone(), prop_oneof![3 => 1_u64..40, 1 => 40_u64..400])
-        .prop_map(move |(from, days)| (day(local(from)), day(local(from) + Days::new(days))));
-    let months = (from.clone(), 1_u32..14).prop_map(move |(from, months)| {
-        let first = local(from).with_day(1).expect("a first");
-        (day(first), day(first + Months::new(months)))
+    let ordered = |(is_end, a, b): (bool, NaiveDate, Days)| {
+        if is_end { (a - b, a) } else { (a, a + b) }
+    };
+    let dates = move |days: BoxedStrategy<u64>| {
+        (any::<bool>(), moment.clone(), days).prop_map(move |(is_end, moment, days)| {
+            ordered((is_end, local(moment), Days::new(days)))
+        })
+    };
+    let days = dates(prop_oneof![3 => 1_u64..40, 1 => 40_u64..400].boxed())
+        .prop_map(move |(from, to)| (day(from), day(to)));
+    let months = (
+        dates(Just(0).boxed()),
+        prop_oneof![6 => 1_u32..14, 1 => 14_u32..20],
+    )
+        .prop_map(move |((date, _), months)| {
+            let first = date.with_day(1).expect("a first");
+            (day(first), day(first + Months::new(months)))
+        });
+    let times = (dates((1_u64..50).boxed()), 0_u32..24).prop_map(move |((from, to), hour)| {
+        let time = NaiveTime::from_hms_opt(hour, 0, 0).expect("a time");
+        let moment = |date: NaiveDate| zone.moment(date.and_time(time)).expect("in range");
+        (moment(from), moment(to))
     });
-    let hours = (from.clone(), -40_i64..40, 1_i64..100).prop_map(|(from, back, hours)| {
+    let hours = (arb_hot(zone), -40_i64..40, 1_i64..100).prop_map(|(from, back, hours)| {
         let from = from - TimeDelta::minutes(30 * back);
         (from, from + TimeDelta::hours(hours))
     });
-    let times = (from.clone(), 0_u32..24, 1_u64..50).prop_map(move |(from, hour, days)| {
-        let time = NaiveTime::from_hms_opt(hour, 0, 0).expect("a time");
-        let moment = |date: NaiveDate| zone.moment(date.and_time(time)).expect("in range");
-        (moment(local(from)), moment(local(from) + Days::new(days)))
-    });
-    let seconds = (from, 0_i64..200_000, 1_i64..600_000).prop_map(|(from, back, seconds)| {
-        let from = from - TimeDelta::seconds(back);
-        (from, from + TimeDelta::seconds(seconds))
-    });
+    let seconds =
+        (arb_hot(zone), 0_i64..200_000, 1_i64..600_000).prop_map(|(from, back, seconds)| {
+            let from = from - TimeDelta::seconds(back);
+            (from, from + TimeDelta::seconds(seconds))
+        });
     prop_oneof![3 => days, 3 => months, 2 => hours, 2 => times, 1 => seconds]
 }
 
@@ -327,7 +402,7 @@ fn arb_parents(world: &'static World) -> impl Strategy<Value = (Dimension, Vec<K
         let mut ids = values(world, dimension, Attribution::AtEvent);
         ids.push(match ids.last() {
             Some(Key::Text(_)) => Key::Text("nowhere".into()),
-            _ => Key::Id(Uuid::from_u128(1)),
+            _ => Key::Id(Uuid::from_u128(0xdead)),
         });
         let most = ids.len().min(5);
         subsequence(ids, 1..=most).prop_map(move |ids| (dimension, ids))
@@ -361,11 +436,11 @@ fn arb_scope(world: &'static World, tenants: [TenantId; 2]) -> impl Strategy<Val
         2 => Just(Role::CustomerUser),
         2 => Just(Role::Viewer),
     ];
-    let tenant = prop_oneof![2 => Just(tenants[0]), 1 => Just(tenants[1])];
+    let tenant = prop_oneof![3 => Just(tenants[0]), 1 => Just(tenants[1])];
     // Few switches are closed, as most questions are to be answered.
     let open = |weight: f64| prop::bool::weighted(weight);
     let visibility =
-        (open(0.98), open(0.7), open(0.75)).prop_map(|(usage, sims, devices)| Visibility {
+        (open(0.99), open(0.8), open(0.8)).prop_map(|(usage, sims, devices)| Visibility {
             usage,
             sims,
             devices,
