@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Key, Need, UsageLimits,
+    column::Columns,
     inventory::{DeviceFilter, SimFilter},
     limit::check_tree,
     scoped::{Parameter, Parameters},
@@ -34,14 +35,6 @@ pub enum Filter {
     Sim(SimFilter),
     /// Of devices that match now.
     Device(DeviceFilter),
-}
-
-/// How a filter speaks of what the cells do not know.
-pub(super) trait Names {
-    /// The expression of a dimension.
-    fn column(&self, dimension: Dimension) -> String;
-    /// A query of the ids that match.
-    fn matching(&self, need: &Need) -> String;
 }
 
 impl Filter {
@@ -89,9 +82,9 @@ impl Filter {
     }
 
     /// The condition as SQL; values become parameters.
-    pub(super) fn sql(&self, parameters: &mut Parameters, names: &impl Names) -> Result<String> {
+    pub(super) fn sql(&self, parameters: &mut Parameters, columns: Columns<'_>) -> Result<String> {
         let mut join = |parts: &[Self], word: &str, none: &str| {
-            let parts = parts.iter().map(|part| part.sql(parameters, names));
+            let parts = parts.iter().map(|part| part.sql(parameters, columns));
             let parts = parts.collect::<Result<Vec<_>>>()?;
             Ok(if parts.is_empty() {
                 none.to_owned()
@@ -102,13 +95,13 @@ impl Filter {
         match self {
             Self::And(parts) => join(parts, " AND ", "true"),
             Self::Or(parts) => join(parts, " OR ", "false"),
-            Self::Not(part) => Ok(format!("NOT {}", part.sql(parameters, names)?)),
-            Self::In { dimension, values } => is_in(*dimension, values, parameters, names),
-            Self::Sim(filter) => Ok(among(Dimension::Sim, &Need::Sims(filter.clone()), names)),
+            Self::Not(part) => Ok(format!("NOT {}", part.sql(parameters, columns)?)),
+            Self::In { dimension, values } => is_in(*dimension, values, parameters, columns),
+            Self::Sim(filter) => Ok(among(Dimension::Sim, &Need::Sims(filter.clone()), columns)),
             Self::Device(filter) => Ok(among(
                 Dimension::Device,
                 &Need::Devices(filter.clone()),
-                names,
+                columns,
             )),
         }
     }
@@ -122,7 +115,7 @@ pub(super) fn is_in(
     dimension: Dimension,
     values: &[Key],
     parameters: &mut Parameters,
-    names: &impl Names,
+    columns: Columns<'_>,
 ) -> Result<String> {
     let parameter = list(dimension, values)?;
     if parameter.is_empty() {
@@ -130,7 +123,7 @@ pub(super) fn is_in(
     }
     Ok(format!(
         "{} IN {}",
-        names.column(dimension),
+        columns.of(dimension),
         parameters.bind(parameter)
     ))
 }
@@ -157,8 +150,8 @@ pub(super) fn list(dimension: Dimension, values: &[Key]) -> Result<Parameter> {
     })
 }
 
-fn among(dimension: Dimension, need: &Need, names: &impl Names) -> String {
-    format!("{} IN ({})", names.column(dimension), names.matching(need))
+fn among(dimension: Dimension, need: &Need, columns: Columns<'_>) -> String {
+    format!("{} IN ({})", columns.of(dimension), columns.matching(need))
 }
 
 fn id(dimension: Dimension, key: &Key) -> Result<uuid::Uuid> {

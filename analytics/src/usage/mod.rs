@@ -16,6 +16,7 @@
 //! unassigned are counted too. Active SIMs do not: one SIM may be active in two groups.
 
 mod answer;
+mod column;
 mod counted;
 mod filter;
 mod having;

@@ -1,0 +1,53 @@
+//! Where the values of dimensions stand in a statement.
+
+use domain::usage::{Attribution, Dimension, Kind, Known};
+use uuid::Uuid;
+
+use super::{Carried, Inventory, Need};
+
+/// The columns that a question's dimensions are read from.
+#[derive(Clone, Copy)]
+pub(super) struct Columns<'a> {
+    pub(super) attribution: Attribution,
+    pub(super) inventory: &'a Inventory,
+}
+
+impl Columns<'_> {
+    /// The value of a dimension, once what the cells do not know was joined.
+    pub(super) fn of(self, dimension: Dimension) -> String {
+        if let Some(need) = Need::of(dimension, self.attribution)
+            && let Some(place) = self.inventory.find(&need)
+        {
+            let (nobody, hidden) = (Uuid::nil(), Carried::HIDDEN);
+            // What the caller may not see any more did not travel.
+            return match dimension.entry().kind {
+                Kind::Id => format!(
+                    "if(id{place} = toUUID('{nobody}') OR word{place} = '{hidden}', toUUID('{}'), toUUIDOrZero(word{place}))",
+                    Uuid::max()
+                ),
+                Kind::Text => {
+                    format!("if(id{place} = toUUID('{nobody}'), '{hidden}', word{place})")
+                }
+            };
+        }
+        match dimension.entry().known {
+            Known::Cells(column) => column.to_owned(),
+            Known::Network => "country_code".to_owned(),
+            // Nobody looked it up, so nobody may see it.
+            Known::Sim => format!("'{}'", Carried::HIDDEN),
+        }
+    }
+
+    /// Whether a dimension is known only after a join.
+    pub(super) fn is_joined(self, dimension: Dimension) -> bool {
+        dimension.entry().known == Known::Network || Need::of(dimension, self.attribution).is_some()
+    }
+
+    /// A query of the ids that match a filter of the inventory.
+    pub(super) fn matching(self, need: &Need) -> String {
+        match self.inventory.find(need) {
+            Some(place) => format!("SELECT id FROM carried{place}"),
+            None => "SELECT generateUUIDv4() WHERE false".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! From a question to one statement over the coarsest tables that hold it exactly.
+//!
+//! The statement is a pipeline; each stage is a SELECT over the one before. *Read*: what the caller may see of each table, under the
+//! names of the groups. *Group*: states of each group and of the whole, the whole before anything is left out. *Rank*: the
+//! largest values of one group. *Fill*: buckets without usage. *Show*: `having`, order, offset and limit, and all others as one.
+
+mod fill;
+mod group;
+mod read;
+mod show;
+
+use chrono::{DateTime, Utc};
+use domain::{
+    Area, Error, Period, Result, Scope,
+    usage::{Attribution, Dimension, Expression, Fill, Kind, Known, Measure, State},
+};
+
+use super::{
+    CubeQuery, Group, Inventory, Key, Need, UsageLimits,
+    column::Columns,
+    limit::beyond,
+    scoped::{Parameters, Scoped},
+    times::Times,
+};
+use crate::cube::Table;
+
+/// A checked question as one statement.
+#[derive(Clone, Debug)]
+pub struct UsagePlan {
+    sql: String,
+    pub(super) parameters: Parameters,
+    tables: Vec<Table>,
+    pub(super) period: Period,
+    pub(super) limit: u32,
+    /// Quantities that are asked for and closed to the caller.
+    pub(super) closed: Vec<Measure>,
+}
+
+impl UsagePlan {
+    /// The statement; its values stand beside it.
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// Its values, as the engine is told them.
+    pub fn parameters(&self) -> Vec<String> {
+        self.parameters.texts()
+    }
+
+    /// The tables that it reads, the coarsest first.
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// The period that is meant.
+    pub fn period(&self) -> Period {
+        self.period
+    }
+}
+
+/// Objects of a page, each of which is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Parents<'a> {
+    /// What they are.
+    pub dimension: Dimension,
+    /// Which.
+    pub ids: &'a [Key],
+}
+
+/// Plans one statement that answers the question, for each of several parents if there are some. `inventory` has what
+/// [`CubeQuery::needs`] names.
+///
+/// # Errors
+/// `FORBIDDEN` for what the caller may not see, `NOT_EXACT` for bounds that no table has, `LIMIT_EXCEEDED` and
+/// `INVALID_INPUT` for what is too much or makes no sense.
+pub fn plan(
+    scope: &Scope,
+    query: &CubeQuery,
+    parents: Option<Parents<'_>>,
+    inventory: &Inventory,
+    now: DateTime<Utc>,
+) -> Result<UsagePlan> {
+    let scoped = Scoped::new(scope)?;
+    query.check()?;
+    let parent = parents.map(|parents| parents.dimension);
+    check_areas(scope, query, parent)?;
+    let closed = |measure: &Measure| !is_open(scope, measure.entry().area);
+    let closed: Vec<Measure> = query.measures.iter().copied().filter(closed).collect();
+    let query = &CubeQuery {
+        measures: query
+            .measures
+            .iter()
+            .copied()
+            .filter(|measure| !closed.contains(measure))
+            .collect(),
+        ..query.clone()
+    };
+    let limit = limit(query, parents)?;
+    let times = Times::of(query, now)?;
+    let named: Vec<Dimension> = query
+        .dimensions()
+        .chain(parent)
+        .chain(subscribers(query))
+        .chain(query.needs(parent).iter().map(Need::dimension))
+        .collect();
+    let planner = Planner {
+        states: query.states(),
+        needed: needed(query, parent),
+        query,
+        parents,
+        columns: Columns {
+            attribution: query.attribution,
+            inventory,
+        },
+        scoped,
+        times,
+        named,
+        limit,
+    };
+    planner.plan(closed, now)
+}
+
+/// Whether an area is open to the caller.
+fn is_open(scope: &Scope, area: Option<Area>) -> bool {
+    area.is_none_or(|area| scope.visibility().of(area))
+}
+
+/// A closed area is closed on every way in: grouping, filtering, sorting, ranking and choosing.
+fn check_areas(scope: &Scope, query: &CubeQuery, parent: Option<Dimension>) -> Result<()> {
+    let now = (query.attribution == Attribution::Current).then_some(Area::Sims);
+    let dimensions = query
+        .dimensions()
+        .chain(parent)
+        .map(|dimension| dimension.entry().area);
+    let asked = query.measures.len();
+    // Quantities that are only shown are left out one by one; what rows depend on is refused.
+    let measures = query
+        .named_measures()
+        .skip(asked)
+        .map(|measure| measure.entry().area);
+    match dimensions
+        .chain(measures)
+        .chain([now])
+        .find(|area| !is_open(scope, *area))
+    {
+        None => Ok(()),
+        Some(Some(Area::Devices)) => Err(Error::forbidden(
+            "devices are not open to you: usage cannot be asked by device",
+        )),
+        Some(_) => Err(Error::forbidden(
+            "SIMs are not open to you: usage cannot be asked by SIM nor SIMs counted",
+        )),
+    }
+}
+
+/// Most rows of each parent.
+fn limit(query: &CubeQuery, parents: Option<Parents<'_>>) -> Result<u32> {
+    let count = parents.map_or(1, |parents| parents.ids.len().max(1));
+    if count > UsageLimits::PARENTS {
+        return Err(beyond(
+            "too many parents at once",
+            UsageLimits::PARENTS,
+            count as u64,
+        ));
+    }
+    if query.group_by.is_empty() {
+        return Ok(1);
+    }
+    let most = u32::try_from(UsageLimits::ROWS / count).unwrap_or(u32::MAX);
+    let asked = query.limit.unwrap_or(most.saturating_sub(query.offset));
+    let rows = u64::from(asked) + u64::from(query.offset);
+    if rows > most.into() {
+        let error = beyond(
+            "too many rows, with those passed over, times parents",
+            UsageLimits::ROWS,
+            rows * count as u64,
+        );
+        return Err(error.at("limit").suggest("ask for a smaller page or limit"));
+    }
+    Ok(asked)
+}
+
+/// SIMs, when they are counted.
+fn subscribers(query: &CubeQuery) -> Option<Dimension> {
+    query
+        .states()
+        .contains(&State::Sims)
+        .then_some(Dimension::Sim)
+}
+
+/// The columns of cells that the read has to hand on, besides sums.
+fn needed(query: &CubeQuery, parent: Option<Dimension>) -> Vec<&'static str> {
+    let dimensions = query.dimensions().chain(parent).chain(subscribers(query));
+    let columns = dimensions.filter_map(|dimension| match dimension.entry().known {
+        Known::Cells(column) => Some(column),
+        Known::Network => Some("network"),
+        Known::Sim => None,
+    });
+    let mut columns: Vec<_> = columns
+        .chain(query.needs(parent).iter().map(Need::column))
+        .collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+/// Names of a state's column: of the period, and of the one that it is compared with.
+const fn column(state: State) -> (&'static str, &'static str) {
+    match state {
+        State::BytesUp => ("up", "up_before"),
+        State::BytesDown => ("down", "down_before"),
+        State::Units => ("units_used", "units_before"),
+        State::Records => ("records_used", "records_before"),
+        State::Sims => ("sims", "sims_before"),
+    }
+}
+
+/// The states that cells keep as sums, with their columns in cells and in records.
+const SUMS: [(State, &str); 4] = [
+    (State::BytesUp, "bytes_up"),
+    (State::BytesDown, "bytes_down"),
+    (State::Units, "units"),
+    (State::Records, "records"),
+];
+
+/// A quantity of a group. `state` is the expression of a state.
+fn quantity(measure: Measure, state: &dyn Fn(State) -> String) -> String {
+    let sum = |states: &[State]| {
+        let states: Vec<_> = states.iter().map(|one| state(*one)).collect();
+        format!("({})", states.join(" + "))
+    };
+    match &measure.entry().expression {
+        Expression::Sum(states) => sum(states),
+        Expression::Average { of, per } => {
+            let (of, per) = (sum(of), state(*per));
+            let double = 2 * 10_u32.pow(Expression::PLACES);
+            format!("if({per} > 0, intDiv(toInt256({of}) * {double} + {per}, 2 * {per}), NULL)")
+        }
+    }
+}
+
+/// A quantity of a row; a bucket that was filled in without values has none.
+fn shown(query: &CubeQuery, measure: Measure) -> String {
+    let value = quantity(measure, &|state| column(state).0.to_owned());
+    if query.fill == Fill::Null {
+        format!("if(records_used = 0, NULL, {value})")
+    } else {
+        value
+    }
+}
+
+struct Planner<'a> {
+    query: &'a CubeQuery,
+    parents: Option<Parents<'a>>,
+    columns: Columns<'a>,
+    scoped: Scoped,
+    times: Times,
+    /// What cells must be known by.
+    named: Vec<Dimension>,
+    needed: Vec<&'static str>,
+    states: Vec<State>,
+    limit: u32,
+}
+
+impl Planner<'_> {
+    fn plan(mut self, closed: Vec<Measure>, now: DateTime<Utc>) -> Result<UsagePlan> {
+        let (read, tables) = self.read(now)?;
+        let mut sql = self.group(&read);
+        if self.query.top.is_some() {
+            sql = self.rank(&sql)?;
+        }
+        if self.fills() {
+            sql = self.fill(&sql);
+        }
+        let shown = self.show(&sql);
+        let carried: String = self
+            .columns
+            .inventory
+            .iter()
+            .map(|(place, _, carried)| format!("carried{place} AS (\n    {}\n)", carried.sql()))
+            .collect::<Vec<_>>()
+            .join(",\n");
+        let with = if carried.is_empty() {
+            carried
+        } else {
+            format!("WITH {carried}\n")
+        };
+        let sql = format!(
+            "{with}{shown}\nUNION ALL\nSELECT toUInt8(2), toUInt64(0), '', toUInt8(0), toUInt8(0), emptyArrayString(), \
+             CAST([], 'Array(Int128)'), CAST([], 'Array(Int128)'), toUnixTimestamp64Milli(max(received_at))\n{}",
+            self.scoped.years(),
+        );
+        Ok(UsagePlan {
+            sql,
+            parameters: self.scoped.parameters,
+            tables,
+            period: self.times.period,
+            limit: self.limit,
+            closed,
+        })
+    }
+
+    /// Whether a state is wanted.
+    fn has(&self, state: State) -> bool {
+        self.states.contains(&state)
+    }
+
+    /// The columns of cells that are summed.
+    fn wanted_sums(&self) -> impl Iterator<Item = &'static str> {
+        let wanted = SUMS
+            .iter()
+            .filter(|(state, _)| self.has(*state) || *state == State::Records);
+        wanted.map(|(_, source)| *source)
+    }
+
+    fn compares(&self) -> bool {
+        self.times.before.is_some()
+    }
+
+    fn fills(&self) -> bool {
+        self.query.fill != Fill::None && self.times_of_groups().next().is_some()
+    }
+
+    /// Whether buckets are all that there is to fill in: the whole has them, with or without usage.
+    fn fills_wholes(&self) -> bool {
+        self.fills() && self.keys_of_groups().next().is_none()
+    }
+
+    /// Whether groups are put together after they were made.
+    fn merges(&self) -> bool {
+        self.query.others || self.query.top.is_some()
+    }
+
+    /// Whether the SIMs of a group are kept, to be counted anew when it is put together with others.
+    fn keeps_sims(&self) -> bool {
+        self.merges() && self.has(State::Sims)
+    }
+
+    /// Columns of the groups, in order.
+    fn groups(&self) -> Vec<String> {
+        (0..self.query.group_by.len())
+            .map(|place| format!("g{place}"))
+            .collect()
+    }
+
+    /// Columns of the groups of time.
+    fn times_of_groups(&self) -> impl Iterator<Item = String> {
+        let groups = self.query.group_by.iter().enumerate();
+        groups
+            .filter(|(_, group)| group.is_time())
+            .map(|(place, _)| format!("g{place}"))
+    }
+
+    /// Columns of the other groups.
+    fn keys_of_groups(&self) -> impl Iterator<Item = String> {
+        let groups = self.query.group_by.iter().enumerate();
+        groups
+            .filter(|(_, group)| !group.is_time())
+            .map(|(place, _)| format!("g{place}"))
+    }
+
+    fn parent(&self) -> Option<String> {
+        self.parents.map(|_| "parent".to_owned())
+    }
+
+    /// Columns of a state.
+    fn names(&self, state: State) -> Vec<&'static str> {
+        let (now, before) = column(state);
+        if self.compares() {
+            vec![now, before]
+        } else {
+            vec![now]
+        }
+    }
+
+    /// Text of a group's key.
+    fn text(&self, place: usize) -> String {
+        match &self.query.group_by[place] {
+            Group::Dimension(dimension) if dimension.entry().kind == Kind::Id => {
+                format!("toString(g{place})")
+            }
+            _ => format!("CAST(g{place}, 'String')"),
+        }
+    }
+}
