@@ -6,7 +6,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, SecondsFormat, Timelike as _, Utc};
+use chrono::{
+    DateTime, Datelike as _, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Timelike as _, Utc,
+};
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -72,11 +74,11 @@ const QUESTIONS: [Question; 4] = [
     },
     Question {
         grain: "MONTH",
-        dimensions: &["SIM", "CUSTOMER", "NETWORK", "SOURCE"],
+        dimensions: &["SIM", "CUSTOMER", "NETWORK", "STREAM"],
     },
     Question {
         grain: "YEAR",
-        dimensions: &["CUSTOMER", "NETWORK", "RADIO_ACCESS_TYPE", "SOURCE"],
+        dimensions: &["CUSTOMER", "NETWORK", "RADIO_ACCESS_TYPE", "STREAM"],
     },
 ];
 
@@ -125,30 +127,30 @@ impl Asker<'_> {
     }
 
     async fn usage(&self, question: &Question, differences: &mut Vec<String>) -> Result<()> {
-        const USAGE: &str = "query($input: UsageInput!) { usage(input: $input) { rows { periodStart sim { iccid } \
-            customer { name } networkCode radioAccessType source records bytesUp bytesDown } \
-            totals { records bytesUp bytesDown } } }";
         let (mut wanted, mut total) = (Groups::new(), Sums::default());
         for record in self.counted() {
             wanted.entry(question.key(record)).or_default().add(record);
             total.add(record);
         }
-        let years = self.counted().map(|record| record.start.year());
-        let (first, last) = (
-            years.clone().min().unwrap_or(2020),
-            years.max().unwrap_or(2020),
-        );
+        let grouped = question.dimensions.iter();
+        let grouped = grouped.map(|dimension| json!({ "dimension": dimension }));
+        let time = json!({ "time": question.grain });
         let input = json!({
-            "from": format!("{first}-01-01T00:00:00Z"), "to": format!("{}-01-01T00:00:00Z", last + 1),
-            "grain": question.grain, "dimensions": question.dimensions,
+            "period": { "between": self.period(question.grain) },
+            "groupBy": std::iter::once(time).chain(grouped).collect::<Value>(),
             // Room to notice groups that should not be.
             "limit": wanted.len() + 50,
         });
-        let answer = self.ask(USAGE, json!({ "input": input })).await?;
+        let answer = self
+            .ask(&question.document(), json!({ "input": input }))
+            .await?;
         let rows = answer["usage"]["rows"].as_array().context("no rows")?;
         let mut found = Groups::new();
         for row in rows {
-            found.insert(question.key_of_row(row)?, Sums::read(row, "records")?);
+            found.insert(
+                question.key_of_row(row)?,
+                Sums::read(&row["values"], "records")?,
+            );
         }
         differ(question.grain, &wanted, &found, differences);
         let totals = Sums::read(&answer["usage"]["totals"], "records")?;
@@ -159,6 +161,20 @@ impl Asker<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// A period around all records: whole years, or whole days where years have too many buckets.
+    fn period(&self, grain: &str) -> Value {
+        let starts = self.counted().map(|record| record.start);
+        let first = starts.clone().min().unwrap_or_default();
+        let last = starts.max().unwrap_or_default();
+        let (from, to) = if grain == "HOUR" {
+            (begin(first, "DAY"), begin(last, "DAY") + TimeDelta::days(1))
+        } else {
+            let next = begin(last, "YEAR") + TimeDelta::days(366);
+            (begin(first, "YEAR"), begin(next, "YEAR"))
+        };
+        json!({ "from": text(from), "to": text(to) })
     }
 
     async fn accounting(&self, differences: &mut Vec<String>) -> Result<()> {
@@ -196,6 +212,23 @@ impl Asker<'_> {
 }
 
 impl Question {
+    /// The document that asks it: only what is grouped by can be selected.
+    fn document(&self) -> String {
+        let field = |name: &&str| match *name {
+            "SIM" => "sim { sim { iccid } }",
+            "CUSTOMER" => "customer { customer { name } }",
+            "NETWORK" => "network { code }",
+            "RADIO_ACCESS_TYPE" => "radioAccessType { value }",
+            _ => "stream { value }",
+        };
+        let keys: Vec<&str> = self.dimensions.iter().map(field).collect();
+        format!(
+            "query($input: UsageInput!) {{ usage(input: $input) {{ \
+             rows {{ key {{ time {} }} values {{ records bytesUp bytesDown }} }} totals {{ records bytesUp bytesDown }} }} }}",
+            keys.join(" ")
+        )
+    }
+
     fn key(&self, record: &Record) -> Vec<String> {
         let dimension = |name: &&str| match *name {
             "SIM" => record.iccid.clone(),
@@ -211,15 +244,15 @@ impl Question {
     }
 
     fn key_of_row(&self, row: &Value) -> Result<Vec<String>> {
-        let period = row["periodStart"].as_str().context("no period")?;
+        let period = row["key"]["time"].as_str().context("no period")?;
         let period = text(DateTime::parse_from_rfc3339(period)?.to_utc());
         let dimension = |name: &&str| {
             let pointer = match *name {
-                "SIM" => "/sim/iccid",
-                "CUSTOMER" => "/customer/name",
-                "NETWORK" => "/networkCode",
-                "RADIO_ACCESS_TYPE" => "/radioAccessType",
-                _ => "/source",
+                "SIM" => "/key/sim/sim/iccid",
+                "CUSTOMER" => "/key/customer/customer/name",
+                "NETWORK" => "/key/network/code",
+                "RADIO_ACCESS_TYPE" => "/key/radioAccessType/value",
+                _ => "/key/stream/value",
             };
             let value = row.pointer(pointer).and_then(Value::as_str);
             value.unwrap_or_default().to_owned()

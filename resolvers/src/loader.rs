@@ -21,7 +21,7 @@ use domain::{
     saved_filter::Clause,
     sim::{self, Sim, SimCondition, SimOrderField, SimState},
 };
-use futures::future::try_join_all;
+use futures::future::join_all;
 use service::{InventoryId, Session};
 
 use crate::usage::located;
@@ -149,10 +149,11 @@ impl Hash for UsageKey {
 }
 
 impl Loader<UsageKey> for Batch {
-    type Value = UsageAnswer;
+    /// A question that is refused leaves the others alone.
+    type Value = Result<UsageAnswer, Arc<Error>>;
     type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[UsageKey]) -> Result<HashMap<UsageKey, UsageAnswer>, Arc<Error>> {
+    async fn load(&self, keys: &[UsageKey]) -> Result<HashMap<UsageKey, Self::Value>, Arc<Error>> {
         let mut questions: Vec<(&UsageKey, Vec<Key>)> = Vec::new();
         for key in keys {
             let same = |(asked, _): &&mut (&UsageKey, _)| {
@@ -163,23 +164,19 @@ impl Loader<UsageKey> for Batch {
                 None => questions.push((key, vec![key.id.clone()])),
             }
         }
-        let asked = questions.iter().map(async |(key, ids)| {
-            let found = self.0.usage_by(&key.query, key.parent, ids).await;
-            let found = found.map_err(located)?;
-            let answer = |(id, answer)| {
-                let query = key.query.clone();
-                (
-                    UsageKey {
-                        parent: key.parent,
-                        id,
-                        query,
-                    },
-                    answer,
-                )
+        let asked = questions.into_iter().map(async |(key, ids)| {
+            let found = self.0.usage_by(&key.query, key.parent, &ids).await;
+            let mut found = found.map_err(|error| Arc::new(located(error)));
+            let answer = |id: Key| {
+                let answer = match &mut found {
+                    Ok(found) => Ok(found.remove(&id)?),
+                    Err(error) => Err(error.clone()),
+                };
+                let (parent, query) = (key.parent, key.query.clone());
+                Some((UsageKey { parent, id, query }, answer))
             };
-            Ok::<_, Error>(found.into_iter().map(answer).collect::<Vec<_>>())
+            ids.into_iter().filter_map(answer).collect::<Vec<_>>()
         });
-        let answers = try_join_all(asked).await?;
-        Ok(answers.into_iter().flatten().collect())
+        Ok(join_all(asked).await.into_iter().flatten().collect())
     }
 }

@@ -21,17 +21,33 @@ async fn refused(world: &World, query: &str, variables: Value) -> [Value; 4] {
 async fn a_malformed_value_is_an_input_error_that_names_its_field() {
     let world = World::new().await;
     let usage = |input: &str| format!("{{ usage(input: {input}) {{ truncated }} }}");
-    let period = "from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\"";
+    let between =
+        |from: &str, to: &str| format!("period: {{ between: {{ from: {from}, to: {to} }} }}");
+    let (october, november) = ("\"2026-10-01T00:00:00Z\"", "\"2026-11-01T00:00:00Z\"");
+    let period = between(october, november);
     for (query, field) in [
-        (usage("{ from: \"yesterday\", to: \"2026-11-01T00:00:00Z\" }"), "input.from"),
-        (usage("{ from: \"2026-10-01T00:00:00Z\", to: 5 }"), "input.to"),
-        (usage("{ from: \"2026-11-01T00:00:00Z\", to: \"2026-10-01T00:00:00Z\" }"), "input.to"),
+        (usage(&format!("{{ {} }}", between("\"yesterday\"", november))), "input.period.between.from"),
+        (usage(&format!("{{ {} }}", between(october, "5"))), "input.period.between.to"),
+        (usage(&format!("{{ {} }}", between(november, october))), "input.period.between.to"),
+        (usage("{ period: { preset: LAST_CENTURY } }"), "input.period.preset"),
+        (usage(&format!("{{ {} }}", between("\"1800-01-01T00:00:00Z\"", "\"2100-01-01T00:00:00Z\""))), "input.period"),
         (usage(&format!("{{ {period}, limit: -1 }}")), "input.limit"),
-        (usage(&format!("{{ {period}, dimensions: [SIM, SIM] }}")), "input.dimensions"),
-        (usage(&format!("{{ {period}, orderBy: [{{ by: {{ period: true }} }}] }}")), "input.orderBy"),
-        (usage(&format!("{{ {period}, filter: {{ and: [{{ sources: [] }}, {{ not: {{ sims: [\"x\"] }} }}] }} }}")), "input.filter.and.1.not.sims"),
+        (usage(&format!("{{ {period}, offset: -1 }}")), "input.offset"),
+        (usage(&format!("{{ {period}, timeZone: \"Mars/Olympus\" }}")), "input.timeZone"),
+        (usage(&format!("{{ {period}, groupBy: [{{ dimension: SIM }}, {{ dimension: SIM }}] }}")), "input.groupBy"),
+        (usage(&format!("{{ {period}, groupBy: [{{ time: DAY }}, {{ time: HOUR }}] }}")), "input.groupBy"),
+        (usage(&format!("{{ {period}, orderBy: [{{ by: {{ group: 0 }} }}] }}")), "input.orderBy"),
+        (usage(&format!("{{ {period}, top: {{ group: 0, n: 3, by: RECORDS }} }}")), "input.top.group"),
+        (usage(&format!("{{ {period}, groupBy: [{{ time: DAY }}], top: {{ group: 0, n: 3, by: RECORDS }} }}")), "input.top.group"),
+        (usage(&format!("{{ {period}, having: {{ measure: {{ by: RECORDS }} }} }}")), "input.having"),
+        (usage(&format!("{{ {period}, having: {{ measure: {{ by: RECORDS, gt: \"0.001\" }} }} }}")), "input.having"),
+        (usage(&format!("{{ {period}, having: {{ measure: {{ by: RECORDS, gt: \"many\" }} }} }}")), "input.having.measure.gt"),
+        (usage(&format!("{{ {period}, filter: {{ and: [{{ streams: [] }}, {{ not: {{ sims: [\"x\"] }} }}] }} }}")), "input.filter.and.1.not.sims"),
         (usage(&format!("{{ {period}, filter: {{ networks: [\"262-01\"] }} }}")), "input.filter.networks"),
         (usage(&format!("{{ {period}, filter: {{ networkCodes: [\"x\"] }} }}")), "input.filter.networkCodes"),
+        (usage(&format!("{{ {period}, filter: {{ customers: [\"sim_00000000000000000000000000000000\"] }} }}")), "input.filter.customers"),
+        (usage(&format!("{{ {period}, filter: {{ sim: {{ ids: [\"x\"] }} }} }}")), "input.filter.sim.ids"),
+        (usage(&format!("{{ {period}, filter: {{ device: {{ saved: \"x\" }} }} }}")), "input.filter.device.saved"),
         ("{ sims(filter: { or: [{ not: { ids: [\"cus_1\"] } }] }) { totalCount } }".to_owned(), "filter.or.0.not.ids"),
         ("{ ingestRejections(filter: { received: { from: \"x\", to: \"2026-11-01T00:00:00Z\" } }) { totalCount } }".to_owned(), "filter.received.from"),
         ("{ networks(filter: { ids: [\"262-01\"] }) { totalCount } }".to_owned(), "filter.ids"),
@@ -68,8 +84,11 @@ async fn what_exceeds_a_limit_says_which_and_by_what() {
     };
     let usage = "query($input: UsageInput!) { usage(input: $input) { truncated } }";
     let sims = "query($filter: SimFilter!) { sims(filter: $filter) { totalCount } }";
-    let periods = vec![json!({ "by": { "period": true } }); 7];
-    let sources = vec![json!({ "sources": [] }); 101];
+    let orders = vec![json!({ "by": { "measure": "RECORDS" } }); 9];
+    let streams = vec![json!({ "streams": [] }); 101];
+    let long = "k".repeat(1_048_576);
+    let condition = json!({ "measure": { "by": "RECORDS", "gt": 1 } });
+    let deep = (1..100).fold(condition.clone(), |below, _| json!({ "not": below }));
     for (query, variables, field, limit, actual) in [
         (
             "{ sims(first: 201) { totalCount } }",
@@ -115,24 +134,63 @@ async fn what_exceeds_a_limit_says_which_and_by_what() {
         ),
         (
             usage,
-            question(json!({ "dimensions": ["SIM", "CUSTOMER", "DEVICE", "NETWORK", "SOURCE"] })),
-            json!("input.dimensions"),
-            4,
-            5,
+            question(json!({ "offset": 9_999, "limit": 2 })),
+            json!("input.limit"),
+            10_000,
+            10_001,
         ),
         (
             usage,
-            question(json!({ "orderBy": periods })),
-            json!("input.orderBy"),
+            question(
+                json!({ "groupBy": (0..40).map(|n| json!({ "simLabel": format!("{n}") })).collect::<Value>() }),
+            ),
+            json!("input.groupBy"),
             6,
-            7,
+            40,
         ),
         (
             usage,
-            question(json!({ "filter": { "or": sources } })),
+            question(json!({ "groupBy": [{ "deviceLabel": long }] })),
+            json!("input.groupBy"),
+            200,
+            1_048_576,
+        ),
+        (
+            usage,
+            question(
+                json!({ "groupBy": [{ "time": "HOUR" }], "period": { "between": { "from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z" } } }),
+            ),
+            json!("input.period"),
+            10_000,
+            10_001,
+        ),
+        (
+            usage,
+            question(json!({ "orderBy": orders })),
+            json!("input.orderBy"),
+            8,
+            9,
+        ),
+        (
+            usage,
+            question(json!({ "filter": { "or": streams } })),
             json!("input.filter"),
             100,
             101,
+        ),
+        (
+            usage,
+            question(json!({ "having": { "and": vec![condition; 100] } })),
+            json!("input.having"),
+            100,
+            101,
+        ),
+        (
+            usage,
+            question(json!({ "having": deep })),
+            json!("input.having"),
+            8,
+            9,
         ),
         (
             "mutation($ids: [ID!]!) { grantSegment(input: { subject: \"eve\", simIds: $ids }) { grants { id } } }",
@@ -161,13 +219,196 @@ async fn what_exceeds_a_limit_says_which_and_by_what() {
 #[tokio::test]
 async fn what_is_not_exact_says_what_would_do() {
     let world = World::new().await;
-    let query = "{ usage(input: { from: \"2026-10-01T00:00:01Z\", to: \"2026-10-02T00:30:00Z\" }) { truncated } }";
-    let answer = world.run(ADMIN, query, json!({})).await;
-    assert_eq!(world::codes(&answer), ["NOT_EXACT"]);
-    let suggestion = &answer["errors"][0]["extensions"]["suggestion"];
+    let ask = |from: &str, to: &str| {
+        format!(
+            "{{ usage(input: {{ period: {{ between: {{ from: \"{from}\", to: \"{to}\" }} }} }}) {{ truncated }} }}"
+        )
+    };
+    // Records of that time are gone.
+    let query = ask("2024-10-01T00:00:01Z", "2024-10-02T00:30:00Z");
+    let answer = world.run(ADMIN, &query, json!({})).await;
+    assert_eq!(world::codes(&answer), ["NOT_EXACT"], "{answer}");
+    let said = &answer["errors"][0]["extensions"];
+    assert_eq!(said["from"], "2024-10-01T00:00:00Z", "{said}");
+    assert_eq!(said["to"], "2024-10-02T01:00:00Z", "{said}");
+    let [from, to] = ["from", "to"].map(|name| said[name].as_str().expect("a moment"));
+    let answer = world.run(ADMIN, &ask(from, to), json!({})).await;
+    assert_eq!(world::codes(&answer), [""; 0], "{answer}");
+    // Those of this time are there.
+    let query = ask("2026-10-01T00:00:01Z", "2026-10-02T00:30:00Z");
+    let answer = world.run(ADMIN, &query, json!({})).await;
+    assert_eq!(world::codes(&answer), [""; 0], "{answer}");
+}
+
+#[tokio::test]
+async fn a_key_is_selected_only_where_it_was_grouped_by() {
+    let world = World::new().await;
+    let groups = json!([{ "dimension": "NETWORK" }, { "time": "DAY" }, { "timePart": "HOUR_OF_DAY" }, { "simLabel": "location" }]);
+    let mut input = world::october();
+    input["groupBy"] = groups;
+    for (keys, is_grouped) in [
+        ("network { code } time } } } }", true),
+        (
+            "n: network { code } ... { t: time } ...K } } } } fragment K on UsageKey { ... on UsageKey { others } }",
+            true,
+        ),
+        ("__typename others } } } }", true),
+        (
+            "timePart(part: HOUR_OF_DAY) simLabel(key: $key) { value } } } } }",
+            true,
+        ),
+        ("sim @include(if: $no) { id } time } } } }", true),
+        ("sim { id } } } } }", false),
+        ("network: country { value } } } } }", false),
+        (
+            "... { ...K } } } } } fragment K on UsageKey { a: others s: stream { value } }",
+            false,
+        ),
+        ("timePart(part: DAY_OF_WEEK) } } } }", false),
+        ("time simLabel(key: \"owner\") { value } } } } }", false),
+        (
+            "a: simLabel(key: $key) { value } b: deviceLabel(key: $key) { value } } } } }",
+            false,
+        ),
+        (
+            "others ... @skip(if: $no) { simState { value } } } } } }",
+            false,
+        ),
+    ] {
+        let more = [
+            ("$no", "$no: Boolean! = false"),
+            ("$key", "$key: String! = \"location\""),
+        ];
+        let more = more.into_iter().filter(|(name, _)| keys.contains(name));
+        let more: String = more.map(|(_, defined)| format!(", {defined}")).collect();
+        let query = format!(
+            "query($input: UsageInput!{more}) {{ usage(input: $input) {{ rows {{ key {{ {keys}"
+        );
+        let variables = json!({ "input": input });
+        if is_grouped {
+            let answer = world.run(ADMIN, &query, variables).await;
+            assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
+        } else {
+            let [code, field, ..] = refused(&world, &query, variables).await;
+            assert_eq!(
+                (code, field),
+                (json!("INVALID_INPUT"), json!("input.groupBy")),
+                "{query}"
+            );
+        }
+    }
+    // A page asks its objects together and says it for each of them.
+    let query = "{ sims(first: 1) { nodes { usage(input: { period: { preset: LAST_MONTH } }) { rows { key { time } } } } } }";
+    let [code, field, ..] = refused(&world, query, json!({})).await;
     assert_eq!(
-        suggestion,
-        "from 2026-10-01T00:00:00Z to 2026-10-02T01:00:00Z"
+        (code, field),
+        (json!("INVALID_INPUT"), json!("input.groupBy"))
+    );
+}
+
+#[tokio::test]
+async fn what_is_closed_is_null_with_one_error_and_the_rest_answers() {
+    let world = World::new().await;
+    let id = "{ customer(by: { slug: \"bosch\" }) { id } }";
+    let id = world.run(ADMIN, id, json!({})).await["data"]["customer"]["id"].clone();
+    let bosch = Caller("alpha", Role::CustomerUser, Some("bosch"));
+    let open = async |sims: bool, devices: bool| {
+        let visibility = json!({ "devices": devices, "sims": sims, "usage": true, "sessions": false, "billing": false });
+        let input = json!({ "customerId": id, "visibility": visibility });
+        world.change(ADMIN, "setCustomerVisibility", input).await;
+    };
+    let query = "query($input: UsageInput!) { usage(input: $input) { rows { key { time } values { activeSims records averageBytesPerSim bytesUp } } totals { activeSims records } } }";
+    let mut input = world::october();
+    input["groupBy"] = json!([{ "time": "MONTH" }]);
+    open(false, true).await;
+    let answer = world.run(bosch, query, json!({ "input": input })).await;
+    assert_eq!(world::codes(&answer), ["FORBIDDEN"], "{answer}");
+    assert_eq!(answer["errors"][0]["path"], json!(["usage"]), "{answer}");
+    let expected = json!({
+        "rows": [{
+            "key": { "time": "2026-10-01T00:00:00Z" },
+            "values": { "activeSims": null, "records": "9", "averageBytesPerSim": null, "bytesUp": "18000" },
+        }],
+        "totals": { "activeSims": null, "records": "9" },
+    });
+    assert_eq!(answer["data"]["usage"], expected);
+
+    // What rows depend on is refused as a whole: to know who is left out or comes first is to know it.
+    let (sims, devices) = ("SIMs", "devices");
+    for (area, input) in [
+        (sims, "groupBy: [{ dimension: SIM }]"),
+        (sims, "groupBy: [{ dimension: SIM_STATE }]"),
+        (sims, "groupBy: [{ dimension: SIM_CUSTOMER_NOW }]"),
+        (sims, "groupBy: [{ simLabel: \"location\" }]"),
+        (devices, "groupBy: [{ dimension: DEVICE }]"),
+        (devices, "groupBy: [{ deviceLabel: \"location\" }]"),
+        (sims, "filter: { sims: [] }"),
+        (sims, "filter: { not: { sim: { states: [ACTIVE] } } }"),
+        (devices, "filter: { or: [{ devices: [] }] }"),
+        (devices, "filter: { device: { search: \"x\" } }"),
+        (
+            sims,
+            "groupBy: [{ dimension: NETWORK }], having: { not: { measure: { by: ACTIVE_SIMS, gt: 1 } } }",
+        ),
+        (
+            sims,
+            "groupBy: [{ dimension: NETWORK }], orderBy: [{ by: { measure: AVERAGE_BYTES_PER_SIM } }]",
+        ),
+        (
+            sims,
+            "groupBy: [{ dimension: NETWORK }], top: { group: 0, n: 1, by: ACTIVE_SIMS }, others: true",
+        ),
+        (
+            sims,
+            "groupBy: [{ dimension: NETWORK }], orderBy: [{ by: { measure: ACTIVE_SIMS } }], compareTo: PREVIOUS_YEAR",
+        ),
+        (sims, "attribution: CURRENT"),
+        (
+            sims,
+            "groupBy: [{ dimension: CUSTOMER }], attribution: CURRENT",
+        ),
+    ] {
+        let query = format!(
+            "{{ usage(input: {{ period: {{ preset: LAST_MONTH }}, {input} }}) {{ totals {{ records }} }} }}"
+        );
+        open(area == devices, area == sims).await;
+        let answer = world.run(bosch, &query, json!({})).await;
+        assert_eq!(
+            world::codes(&answer),
+            ["FORBIDDEN"],
+            "{area}: {query}: {answer}"
+        );
+        assert_eq!(answer["data"]["usage"], Value::Null);
+        open(true, true).await;
+        let answer = world.run(bosch, &query, json!({})).await;
+        assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
+    }
+    // What is closed is not offered.
+    for (area, measures, dimensions) in [(sims, 6, 7), (devices, 8, 9)] {
+        open(area == devices, area == sims).await;
+        let query = "{ cubeCatalog { measures { measure } dimensions { dimension } } }";
+        let answer = world.run(bosch, query, json!({})).await;
+        let offered = |list: &str| answer["data"]["cubeCatalog"][list].as_array().map(Vec::len);
+        let found = (offered("measures"), offered("dimensions"));
+        assert_eq!(
+            found,
+            (Some(measures), Some(dimensions)),
+            "{area}: {answer}"
+        );
+    }
+    open(false, true).await;
+    let query = "{ devices(first: 3) { nodes { usage(input: { period: { preset: LAST_MONTH }, compareTo: PREVIOUS_PERIOD }) { totals { records activeSims } previousTotals { activeSims records } } } } }";
+    let answer = world.run(bosch, query, json!({})).await;
+    assert_eq!(
+        world::codes(&answer),
+        ["FORBIDDEN"; 3],
+        "one for each device: {answer}"
+    );
+    let totals = answer.pointer("/data/devices/nodes/0/usage/totals");
+    assert_eq!(
+        totals,
+        Some(&json!({ "records": "3", "activeSims": null })),
+        "{answer}"
     );
 }
 
@@ -175,16 +416,16 @@ async fn what_is_not_exact_says_what_would_do() {
 async fn times_are_read_at_any_offset_and_printed_in_utc() {
     let world = World::new().await;
     let query = "query($input: UsageInput!) { tenant { createdAt } usage(input: $input) {
-        rows { periodStart } totals { records } provenance { watermark table } } }";
-    let at = |from: &str, to: &str| json!({ "input": { "from": from, "to": to, "grain": "DAY", "orderBy": [{ "by": { "period": true } }] } });
+        period { from to } rows { key { time } } totals { records } provenance { watermark tables } } }";
+    let at = |from: &str, to: &str| json!({ "input": { "period": { "between": { "from": from, "to": to } }, "groupBy": [{ "time": "DAY" }] } });
     let utc = at("2026-10-01T00:00:00Z", "2026-10-03T00:00:00Z");
     let utc = world.run(ADMIN, query, utc).await["data"].clone();
     assert_eq!(utc["tenant"]["createdAt"], "2026-11-21T12:00:00Z");
     assert_eq!(
         utc["usage"]["rows"],
-        json!([{ "periodStart": "2026-10-01T00:00:00Z" }, { "periodStart": "2026-10-02T00:00:00Z" }])
+        json!([{ "key": { "time": "2026-10-01T00:00:00Z" } }, { "key": { "time": "2026-10-02T00:00:00Z" } }])
     );
-    let provenance = json!({ "watermark": "2026-11-21T12:00:00Z", "table": "USAGE_DAY_SMALL" });
+    let provenance = json!({ "watermark": "2026-11-21T12:00:00Z", "tables": ["USAGE_DAY_SMALL"] });
     assert_eq!(utc["usage"]["provenance"], provenance);
     let offset = at("2026-10-01T02:00:00+02:00", "2026-10-02T19:00:00-05:00");
     assert_eq!(world.run(ADMIN, query, offset).await["data"], utc);
@@ -193,10 +434,10 @@ async fn times_are_read_at_any_offset_and_printed_in_utc() {
 #[tokio::test]
 async fn networks_are_taken_by_the_ids_that_are_shown_and_services_are_an_enum() {
     let world = World::new().await;
-    let query = "query($input: UsageInput!) { usage(input: $input) { rows { networkId networkCode service network { id } } totals { records } } }";
+    let query = "query($input: UsageInput!) { usage(input: $input) { rows { key { network { id code network { id } } service { value } } } totals { records } } }";
     let ask = |filter: Value| {
         let mut input = world::october();
-        input["dimensions"] = json!(["NETWORK", "SERVICE"]);
+        input["groupBy"] = json!([{ "dimension": "NETWORK" }, { "dimension": "SERVICE" }]);
         input["filter"] = filter;
         json!({ "input": input })
     };
@@ -206,10 +447,10 @@ async fn networks_are_taken_by_the_ids_that_are_shown_and_services_are_an_enum()
         answer["data"]["usage"].clone()
     };
     let by_code = run(json!({ "networkCodes": ["262-01"] })).await;
-    let row = json!({ "networkId": "net_262-01", "networkCode": "262-01", "service": "DATA", "network": { "id": "net_262-01" } });
+    let key = json!({ "network": { "id": "net_262-01", "code": "262-01", "network": { "id": "net_262-01" } }, "service": { "value": "DATA" } });
     assert_eq!(
         by_code,
-        json!({ "rows": [row], "totals": { "records": "7" } })
+        json!({ "rows": [{ "key": key }], "totals": { "records": "7" } })
     );
     assert_eq!(run(json!({ "networks": ["net_262-01"] })).await, by_code);
     assert_eq!(run(json!({ "networks": [] })).await["rows"], json!([]));

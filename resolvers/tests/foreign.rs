@@ -83,15 +83,15 @@ const QUESTIONS: &[(&str, &str)] = &[
     ),
     (
         "sim",
-        "query($id: ID!) { usage(input: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\", filter: { sims: [$id] } }) { totals { records activeSims } provenance { complete } } }",
+        "query($id: ID!) { usage(input: { period: { between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } }, filter: { sims: [$id] } }) { totals { records activeSims } provenance { complete } } }",
     ),
     (
         "dev",
-        "query($id: ID!) { usage(input: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\", filter: { devices: [$id] } }) { totals { records activeSims } provenance { complete } } }",
+        "query($id: ID!) { usage(input: { period: { between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } }, filter: { devices: [$id] } }) { totals { records activeSims } provenance { complete } } }",
     ),
     (
         "cus",
-        "query($id: ID!) { usage(input: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\", filter: { customers: [$id] } }) { totals { records activeSims } provenance { complete } } }",
+        "query($id: ID!) { usage(input: { period: { between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } }, filter: { customers: [$id] } }) { totals { records activeSims } provenance { complete } } }",
     ),
     (
         "sim",

@@ -13,7 +13,7 @@ use proptest::{
 use serde_json::json;
 use world::{
     Caller, POOL, World,
-    happening::{Change, ELSEWHERE, change},
+    happening::{Change, DEVICELESS, ELSEWHERE, SIMLESS, change},
     table::{Filled, all_ways},
 };
 
@@ -27,16 +27,20 @@ const BOSCH: Caller = Caller("alpha", Role::CustomerUser, Some("bosch"));
 const ADMIN: Caller = Caller("alpha", Role::TenantAdmin, None);
 
 /// Those whose answers must not change: everything of one customer, devices alone by switches and by grants, and the whole
-/// of another tenant.
-const WATCHERS: [Caller; 4] = [
+/// of another tenant; a viewer, and customers to whom one area is closed.
+const WATCHERS: [Caller; 8] = [
     BOSCH,
     Caller("alpha", Role::CustomerUser, Some("dyer")),
     POOL,
     Caller("beta", Role::TenantAdmin, None),
+    Caller("alpha", Role::Viewer, Some("bosch")),
+    Caller("alpha", Role::CustomerUser, Some(SIMLESS)),
+    Caller("alpha", Role::CustomerUser, Some(DEVICELESS)),
+    Caller("alpha", Role::CustomerUser, Some("usageless")),
 ];
 
 /// What can be asked besides every field by every way: searches, orders, filters, and ids that are guessed.
-const MORE: [&str; 21] = [
+const MORE: &[&str] = &[
     "{ devices(filter: { search: \"device\" }) { totalCount nodes { id name labels { key value } } } }",
     "{ devices(filter: { label: { key: \"hidden1\" } }) { totalCount } }",
     "{ devices(filter: { unassigned: true }) { totalCount nodes { id } } }",
@@ -53,12 +57,64 @@ const MORE: [&str; 21] = [
     "{ savedFilters(filter: { search: \"e\" }) { totalCount nodes { id name filter } } }",
     "{ sims(filter: { saved: \"fil_00000000000000000000000000000000\" }) { totalCount } }",
     "{ labelDefinitions(filter: { search: \"e\" }) { nodes { key options } totalCount } }",
-    "{ networks(first: 200) { totalCount nodes { name usage(input: { $october, limit: 10 }) { totals { records activeSims } } } } }",
-    "{ usage(input: { $october, grain: DAY, dimensions: [SERVICE, NETWORK, RADIO_ACCESS_TYPE] }) { truncated rows { periodStart service networkCode radioAccessType bytesUp bytesDown bytesTotal records activeSims } totals { bytesUp bytesDown bytesTotal records activeSims } provenance { table watermark complete reason } } }",
-    "{ usage(input: { $october, grain: WEEK, dimensions: [SIM, DEVICE, CUSTOMER], limit: 3, orderBy: [{ by: { measure: BYTES_TOTAL }, direction: DESC }, { by: { measure: ACTIVE_SIMS } }] }) { truncated rows { simId deviceId customerId bytesTotal activeSims } totals { bytesTotal activeSims } } }",
-    "{ usage(input: { $october, filter: { not: { sources: [\"elsewhere\"] } }, dimensions: [SOURCE, COUNTRY] }) { rows { source countryCode records } totals { records activeSims } } }",
-    "{ usage(input: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\", grain: YEAR }) { rows { periodStart records activeSims bytesTotal } totals { records activeSims } provenance { table watermark complete reason } } }",
+    "{ networks(first: 200) { totalCount nodes { name usage(input: { $october }) { totals { records activeSims } } } } }",
 ];
+
+/// Questions about usage: each has what `$all` stands for, and `$rows` with the quantities of rows.
+const USAGE: &[&str] = &[
+    // In a zone, by what the cells know.
+    "{ usage(input: { $october, timeZone: \"Europe/Berlin\", groupBy: [{ time: DAY }, { dimension: SERVICE }, { dimension: NETWORK }, { dimension: RADIO_ACCESS_TYPE }] }) { rows { key { time service { value } network { status code } radioAccessType { value } } $rows } $all } }",
+    "{ usage(input: { $october, filter: { not: { streams: [\"elsewhere\"] } }, groupBy: [{ dimension: STREAM }, { dimension: COUNTRY }] }) { rows { key { stream { value } country { status value } } $rows } $all } }",
+    "{ usage(input: { period: { between: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" } }, groupBy: [{ time: YEAR }] }) { rows { key { time } $rows } $all } }",
+    "{ usage(input: { period: { preset: LAST_30_DAYS }, groupBy: [{ time: DAY }], fill: ZERO, compareTo: PREVIOUS_PERIOD }) { rows { key { time } $rows previous { bytesUp records } } $all previousTotals { bytesUp records } } }",
+    // Objects.
+    "{ usage(input: { $october, groupBy: [{ time: WEEK }, { dimension: SIM }], limit: 3, others: true, orderBy: [{ by: { measure: BYTES_TOTAL }, direction: DESC }, { by: { measure: ACTIVE_SIMS } }] }) { rows { key { others time sim { status id sim { iccid state } } } $rows } $all } }",
+    "{ usage(input: { $october, groupBy: [{ dimension: DEVICE }], others: true, limit: 2 }) { rows { key { others device { status id device { name labels { key value } } } } $rows } $all } }",
+    "{ usage(input: { $october, groupBy: [{ dimension: CUSTOMER }] }) { rows { key { customer { status id customer { name } } } $rows } $all } }",
+    // What SIMs and devices are now.
+    "{ usage(input: { $october, groupBy: [{ dimension: SIM_STATE }] }) { rows { key { simState { status value } } $rows } $all } }",
+    "{ usage(input: { $october, groupBy: [{ dimension: SIM_CUSTOMER_NOW }], others: true, limit: 1 }) { rows { key { others simCustomerNow { status id customer { name } } } $rows } $all } }",
+    "{ usage(input: { $october, groupBy: [{ simLabel: \"location\" }, { simLabel: \"secret1\" }, { simLabel: \"own1\" }] }) { rows { key { location: simLabel(key: \"location\") { status value } secret: simLabel(key: \"secret1\") { status value } own: simLabel(key: \"own1\") { status value } } $rows } $all } }",
+    "{ usage(input: { $october, groupBy: [{ deviceLabel: \"rack\" }, { deviceLabel: \"hidden1\" }] }) { rows { key { rack: deviceLabel(key: \"rack\") { status value } hidden: deviceLabel(key: \"hidden1\") { status value } } $rows } $all } }",
+    "{ usage(input: { $october, attribution: CURRENT, groupBy: [{ dimension: CUSTOMER }, { dimension: DEVICE }] }) { rows { key { customer { status id } device { status id } } $rows } $all } }",
+    "{ usage(input: { $october, attribution: CURRENT, filter: { or: [{ customers: [$customer] }, { unassigned: true }] }, groupBy: [{ time: DAY }] }) { rows { key { time } $rows } $all } }",
+    "{ usage(input: { $october, attribution: CURRENT, filter: { devices: [$device] } }) { $all } }",
+    // Filters, of the inventory too.
+    "{ usage(input: { $october, filter: { sim: { states: [ACTIVE] } } }) { $all } }",
+    "{ usage(input: { $october, filter: { not: { sim: { states: [SUSPENDED] } } } }) { $all } }",
+    "{ usage(input: { $october, filter: { not: { sim: { unassigned: false } } }, groupBy: [{ dimension: NETWORK }] }) { rows { key { network { code } } $rows } $all } }",
+    "{ usage(input: { $october, filter: { sim: { label: { key: \"location\" } } } }) { $all } }",
+    "{ usage(input: { $october, filter: { not: { sim: { search: \"89445\" } } } }) { $all } }",
+    "{ usage(input: { $october, filter: { sim: { saved: $saved } } }) { $all } }",
+    "{ usage(input: { $october, filter: { device: { label: { key: \"rack\" } } } }) { $all } }",
+    "{ usage(input: { $october, filter: { not: { device: { search: \"device-6\" } } } }) { $all } }",
+    "{ usage(input: { $october, filter: { device: { unassigned: true } } }) { $all } }",
+    "{ usage(input: { $october, filter: { not: { customers: [$customer] } } }) { $all } }",
+    "{ usage(input: { $october, filter: { sims: [$sim] } }) { $all } }",
+    // Conditions, order and the largest.
+    "{ usage(input: { $october, groupBy: [{ dimension: SIM }], having: { not: { measure: { by: BYTES_TOTAL, lt: \"90000\" } } }, others: true, limit: 1 }) { rows { key { others sim { id } } $rows } $all } }",
+    "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }], having: { or: [{ measure: { by: ACTIVE_SIMS, gte: 2 } }, { measure: { by: AVERAGE_BYTES_PER_SIM, gt: \"0.5\" } }] } }) { rows { key { network { code } } $rows } $all } }",
+    "{ usage(input: { $october, groupBy: [{ dimension: CUSTOMER }], having: { measure: { by: AVERAGE_BYTES_PER_RECORD, gt: 1 } }, orderBy: [{ by: { measure: AVERAGE_BYTES_PER_RECORD }, direction: DESC }], offset: 1, limit: 1 }) { rows { key { customer { id } } $rows } $all } }",
+    "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }], orderBy: [{ by: { measure: ACTIVE_SIMS }, direction: DESC }] }) { rows { key { network { code } } values { records } } } }",
+    "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }, { time: DAY }], top: { group: 0, n: 1, by: BYTES_TOTAL }, others: true }) { rows { key { others time network { code } } $rows } $all } }",
+    "{ usage(input: { $october, groupBy: [{ dimension: STREAM }, { time: WEEK }], top: { group: 0, n: 1, by: ACTIVE_SIMS }, others: true, fill: NULL }) { rows { key { others time stream { value } } $rows } $all } }",
+    "{ usage(input: { $october, groupBy: [{ timePart: HOUR_OF_DAY }, { timePart: DAY_OF_WEEK }], fill: ZERO }) { rows { key { hour: timePart(part: HOUR_OF_DAY) day: timePart(part: DAY_OF_WEEK) } $rows } $all } }",
+    // Beside another period.
+    "{ usage(input: { $november, compareTo: PREVIOUS_PERIOD, groupBy: [{ dimension: CUSTOMER }, { dimension: SERVICE }], others: true }) { rows { key { others customer { id } service { value } } $rows previous { bytesUp records averageBytesPerRecord } } $all previousTotals { bytesUp records averageBytesPerRecord } } }",
+    "{ usage(input: { period: { between: { from: \"2027-10-01T00:00:00Z\", to: \"2027-11-01T00:00:00Z\" } }, timeZone: \"Europe/Berlin\", compareTo: PREVIOUS_YEAR, groupBy: [{ time: DAY }], fill: ZERO, others: true }) { rows { key { others time } previous { bytesUp records activeSims } } previousTotals { bytesUp records activeSims } } }",
+    // The largest networks, and what there is to ask.
+    "{ topNetworks(input: { $october, n: 1, filter: { not: { streams: [\"elsewhere\"] } } }) { rows { bytes share network { code } } others { bytes share } total provenance { tables watermark complete } } }",
+    "{ cubeCatalog { measures { measure } dimensions { dimension } tables { table } } }",
+    // Objects of a page.
+    "{ sims(first: 20) { nodes { iccid usage(input: { $october, groupBy: [{ time: DAY }], limit: 5, fill: ZERO, attribution: CURRENT }) { rows { key { time } $rows } $all } } } }",
+    "{ devices(first: 20) { nodes { name usage(input: { $october, groupBy: [{ dimension: SIM_STATE }], attribution: CURRENT, limit: 5 }) { rows { key { simState { status value } } $rows } $all } } } }",
+    "{ customers(first: 20) { nodes { name usage(input: { $november, compareTo: PREVIOUS_PERIOD, groupBy: [{ dimension: NETWORK }], limit: 2, others: true }) { rows { key { others network { code } } $rows previous { records } } $all previousTotals { records } } } } }",
+    "{ customers(first: 20) { nodes { name usage(input: { $october, attribution: CURRENT, filter: { not: { sim: { states: [SUSPENDED] } } } }) { $all } } } }",
+];
+
+/// What every answer about usage is asked for, and every row.
+const ALL: &str = "truncated period { from to } totals { bytesUp bytesDown bytesTotal records units activeSims averageBytesPerSim averageBytesPerRecord } provenance { tables watermark complete reason reasonText }";
+const ROWS: &str = "values { bytesUp bytesDown bytesTotal records units activeSims averageBytesPerSim averageBytesPerRecord }";
 
 /// Everything that a caller can ask.
 struct Battery {
@@ -73,8 +129,9 @@ impl Battery {
         for way in all_ways().filter(|way| !way.is_change()) {
             documents.push(filled.fill(world, &way.document(way.rows())).await);
         }
-        for document in MORE {
-            documents.push(filled.fill(world, document).await);
+        for document in MORE.iter().chain(USAGE) {
+            let document = document.replace("$all", ALL).replace("$rows", ROWS);
+            documents.push(filled.fill(world, &document).await);
         }
         Self { caller, documents }
     }
@@ -119,6 +176,7 @@ async fn world() -> World {
     world.ask_for_whole_types();
     world.tenant(ELSEWHERE, "8947007").await;
     world.release("alpha").await;
+    world.closed_to_one_area().await;
     world
         .happen(Change::Assignment {
             customer: "3M",
@@ -137,7 +195,7 @@ async fn all_of(world: &World, tenant: &'static str) -> String {
         savedFilters(first: 1) { totalCount }
         ingestBatches(first: 200) { totalCount } ingestRejections(first: 1) { totalCount }
         g0: segmentGrants(subject: \"somebody-0\") { id } g1: segmentGrants(subject: \"somebody-1\") { id } g2: segmentGrants(subject: \"somebody-2\") { id }
-        usage(input: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" }) { totals { records bytesTotal } provenance { watermark } } }";
+        usage(input: { period: { between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } } }) { totals { records bytesTotal } provenance { watermark } } }";
     let admin = Caller(tenant, Role::TenantAdmin, None);
     let answer = world.run(admin, ask, json!({})).await;
     assert_eq!(world::codes(&answer), [""; 0], "{answer}");

@@ -239,7 +239,7 @@ async fn an_answer_ends_when_the_next_assignment_begins() {
 #[tokio::test]
 async fn usage_is_not_kept_while_a_batch_or_a_correction_is_under_way() {
     let world = World::new().await;
-    let ask = "{ usage(input: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" }) { totals { records } } }";
+    let ask = "{ usage(input: { period: { between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } } }) { totals { records } } }";
     let is_kept = async || {
         world.ask(ADMIN, ask, json!({})).await;
         world.ask(ADMIN, ask, json!({})).await.1

@@ -84,33 +84,48 @@ const QUESTIONS: &[(u64, &str)] = &[
     (0, "networks(first: $n) { totalCount nodes { name } }"),
     (
         1,
-        "usage(input: { $october, dimensions: [SIM, DEVICE, CUSTOMER, NETWORK], limit: $n }) { rows { records activeSims sim { iccid labels { key } assignments { from } } device { name sims { iccid } } customer { name simCounts { count } } network { name } } totals { bytesTotal } provenance { watermark } }",
+        "usage(input: { $october, groupBy: [{ dimension: SIM }, { dimension: DEVICE }, { dimension: CUSTOMER }, { dimension: NETWORK }], limit: $n }) { rows { key { sim { status sim { iccid labels { key } assignments { from } } } device { status device { name sims { iccid } } } customer { status customer { name simCounts { count } } } network { network { name } } } values { records activeSims } } totals { bytesTotal } provenance { watermark } }",
     ),
     (
         1,
-        "sims(first: $n) { nodes { usage(input: { $october, limit: 5 }) { totals { records activeSims } rows { bytesTotal } } } }",
+        "usage(input: { $october, groupBy: [{ dimension: SIM }, { dimension: SIM_CUSTOMER_NOW }], limit: $n, others: true, attribution: CURRENT }) { rows { key { others sim { sim { iccid } } simCustomerNow { status customer { name } } } values { records } } }",
     ),
     (
         1,
-        "devices(first: $n) { nodes { usage(input: { $october, limit: 5, dimensions: [NETWORK] }) { rows { bytesUp network { name } } } } }",
+        "sims(first: $n) { nodes { usage(input: { $october }) { totals { records activeSims } rows { values { bytesTotal } } } } }",
     ),
     (
         1,
-        "customers(first: $n) { nodes { usage(input: { $october, limit: 5, grain: DAY }) { rows { periodStart bytesDown } } } }",
+        "sims(first: $n) { nodes { usage(input: { $october, groupBy: [{ simLabel: \"location\" }, { time: DAY }], filter: { sim: { states: [ACTIVE] } }, limit: 5 }) { totals { records } rows { key { time simLabel(key: \"location\") { value } } values { bytesTotal } } } } }",
     ),
     (
         1,
-        "networks(first: $n) { nodes { usage(input: { $october, limit: 5 }) { totals { records } } } }",
+        "devices(first: $n) { nodes { usage(input: { $october, limit: 5, groupBy: [{ dimension: NETWORK }] }) { rows { key { network { status network { name } } } values { bytesUp } } } } }",
+    ),
+    (
+        1,
+        "customers(first: $n) { nodes { usage(input: { $october, limit: 5, groupBy: [{ time: DAY }], compareTo: PREVIOUS_PERIOD, attribution: CURRENT }) { rows { key { time } values { bytesDown } previous { bytesDown } } } } }",
+    ),
+    (
+        1,
+        "networks(first: $n) { nodes { usage(input: { $october }) { totals { records } } } }",
     ),
     (
         2,
-        "sims(first: $n) { nodes { usage(input: { $october, limit: 5 }) { totals { records } } device { usage(input: { $october, limit: 5 }) { totals { records } } } } }",
+        "sims(first: $n) { nodes { usage(input: { $october }) { totals { records } } device { usage(input: { $october }) { totals { records } } } } }",
     ),
     (
         2,
-        "customers(first: $n) { nodes { usage(input: { $october, limit: 5 }) { totals { records } } sims(first: 2) { nodes { usage(input: { $october, limit: 5 }) { totals { records } } } } } }",
+        "sims(first: $n) { nodes { a: usage(input: { $october }) { totals { records } } b: usage(input: { period: { preset: LAST_MONTH } }) { totals { records } } } }",
+    ),
+    (
+        2,
+        "customers(first: $n) { nodes { usage(input: { $october }) { totals { records } } sims(first: 2) { nodes { usage(input: { $october }) { totals { records } } } } } }",
     ),
 ];
+
+const OCTOBER: &str =
+    "period: { between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } }";
 
 /// A way to ClickHouse on which statements are counted: each is a request.
 struct Counted {
@@ -256,10 +271,9 @@ async fn a_page_costs_the_same_statements_for_one_row_and_for_a_hundred() {
     world.run(ADMIN, "{ me { role } }", json!({})).await;
     let saved = saved(&world).await;
     for (expected, question) in QUESTIONS {
-        let october = "from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\"";
         let ask = async |n: usize, subject: &str| {
             let query = question
-                .replace("$october", october)
+                .replace("$october", OCTOBER)
                 .replace("$saved", &saved)
                 .replace("$n", &n.to_string())
                 .replace("$s", &json!(subject).to_string());
@@ -284,6 +298,187 @@ async fn a_page_costs_the_same_statements_for_one_row_and_for_a_hundred() {
             "counted at all"
         );
         assert_eq!(of_one.1, *expected, "of the cubes: {question}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_usage_needs_of_the_inventory_takes_a_statement_each() {
+    let (world, cubes) = large().await;
+    let saved = saved(&world).await;
+    let ask = async |input: &str| {
+        let input = input.replace("$saved", &saved);
+        let query =
+            format!("{{ usage(input: {{ {OCTOBER}{input} }}) {{ totals {{ records }} }} }}");
+        // Whoever asks is known by now, and so are saved filters.
+        world.run_counted(ADMIN, &query, json!({})).await;
+        let before = cubes.load(Ordering::Relaxed);
+        let (answer, (statements, _)) = world.run_counted(ADMIN, &query, json!({})).await;
+        assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
+        assert_eq!(cubes.load(Ordering::Relaxed) - before, 1, "{query}");
+        statements
+    };
+    let plain = ask("").await;
+    for (more, input) in [
+        (
+            0,
+            "groupBy: [{ dimension: SIM }, { time: DAY }], having: { measure: { by: RECORDS, gt: 1 } }, top: { group: 0, n: 3, by: RECORDS }, others: true, compareTo: PREVIOUS_YEAR",
+        ),
+        (1, "groupBy: [{ simLabel: \"location\" }]"),
+        (1, "groupBy: [{ deviceLabel: \"location\" }]"),
+        (1, "groupBy: [{ dimension: SIM_STATE }]"),
+        (
+            1,
+            "groupBy: [{ dimension: SIM_CUSTOMER_NOW }], attribution: CURRENT",
+        ),
+        (
+            2,
+            "groupBy: [{ dimension: CUSTOMER }, { dimension: DEVICE }], attribution: CURRENT",
+        ),
+        (1, "filter: { sim: { states: [ACTIVE] } }"),
+        (
+            1,
+            "filter: { or: [{ sim: { states: [ACTIVE] } }, { not: { sim: { states: [ACTIVE] } } }] }",
+        ),
+        (
+            1,
+            "filter: { device: { label: { key: \"rack-1\" } } }, groupBy: [{ dimension: NETWORK }]",
+        ),
+        (2, "filter: { sim: { saved: $saved } }"),
+    ] {
+        let statements = ask(&format!(", {input}")).await;
+        assert_eq!(statements, plain + more, "{input}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_no_sense_is_refused_before_the_cubes_are_asked() {
+    let (world, cubes) = large().await;
+    let long = "k".repeat(1_048_576);
+    let deep = (1..100).fold(
+        json!({ "measure": { "by": "RECORDS", "gt": 1 } }),
+        |below, _| json!({ "not": below }),
+    );
+    let labels: Value = (0..40)
+        .map(|n| json!({ "simLabel": format!("{n}") }))
+        .collect();
+    let between = |from: &str, to: &str| json!({ "between": { "from": from, "to": to } });
+    let sim = "sim_00000000000000000000000000000000";
+    for (code, field, more) in [
+        (
+            "INVALID_INPUT",
+            json!("input.timeZone"),
+            json!({ "timeZone": "Mars/Olympus" }),
+        ),
+        (
+            "INVALID_INPUT",
+            json!("input.period.between.to"),
+            json!({ "period": between("2026-11-01T00:00:00Z", "2026-10-01T00:00:00Z") }),
+        ),
+        (
+            "INVALID_INPUT",
+            json!("input.period"),
+            json!({ "period": between("1800-01-01T00:00:00Z", "2100-01-01T00:00:00Z") }),
+        ),
+        (
+            "LIMIT_EXCEEDED",
+            json!("input.period"),
+            json!({ "period": between("1980-01-01T00:00:00Z", "2100-01-01T00:00:00Z"), "groupBy": [{ "time": "DAY" }] }),
+        ),
+        (
+            "NOT_EXACT",
+            json!("input.period"),
+            json!({ "period": between("2026-10-01T00:00:00.5Z", "2026-10-02T00:00:00Z") }),
+        ),
+        (
+            "NOT_EXACT",
+            json!("input.period"),
+            json!({ "period": between("2020-10-01T00:30:00Z", "2026-10-02T00:00:00Z") }),
+        ),
+        (
+            "LIMIT_EXCEEDED",
+            json!("input.limit"),
+            json!({ "groupBy": [{ "dimension": "SIM" }], "limit": 10_001 }),
+        ),
+        (
+            "LIMIT_EXCEEDED",
+            json!("input.groupBy"),
+            json!({ "groupBy": labels }),
+        ),
+        (
+            "INVALID_INPUT",
+            json!("input.groupBy"),
+            json!({ "groupBy": [{ "time": "DAY" }, { "time": "DAY" }] }),
+        ),
+        (
+            "LIMIT_EXCEEDED",
+            json!("input.groupBy"),
+            json!({ "groupBy": [{ "simLabel": long }] }),
+        ),
+        (
+            "LIMIT_EXCEEDED",
+            json!("input.having"),
+            json!({ "having": deep }),
+        ),
+        (
+            "INVALID_INPUT",
+            json!("input.filter.devices"),
+            json!({ "filter": { "devices": [sim] } }),
+        ),
+        (
+            "INVALID_INPUT",
+            json!("input.filter.sim.ids"),
+            json!({ "filter": { "sim": { "ids": ["nonsense"] } } }),
+        ),
+        (
+            "NOT_FOUND",
+            json!("input.filter.sim.saved"),
+            json!({ "filter": { "sim": { "saved": "fil_00000000000000000000000000000000" } } }),
+        ),
+    ] {
+        let mut input = world::october();
+        for (name, value) in more.as_object().expect("fields") {
+            input[name] = value.clone();
+        }
+        let query = "query($input: UsageInput!) { usage(input: $input) { totals { records } } }";
+        let before = cubes.load(Ordering::Relaxed);
+        let answer = world.run(ADMIN, query, json!({ "input": input })).await;
+        let what = more.to_string().chars().take(200).collect::<String>();
+        assert_eq!(world::codes(&answer), [code], "{what}: {answer}");
+        assert_eq!(
+            answer["errors"][0]["extensions"]["field"], field,
+            "{what}: {answer}"
+        );
+        assert_eq!(cubes.load(Ordering::Relaxed), before, "{what}");
+    }
+    let query = "{ usage(input: { period: { preset: LAST_MONTH } }) { rows { key { time } } } }";
+    let before = cubes.load(Ordering::Relaxed);
+    let answer = world.run(ADMIN, query, json!({})).await;
+    assert_eq!(world::codes(&answer), ["INVALID_INPUT"], "{answer}");
+    // Ids of others are as ids of nothing, which is a question like any other.
+    let query = format!(
+        "{{ usage(input: {{ {OCTOBER}, filter: {{ sims: [\"{sim}\"] }} }}) {{ totals {{ records }} }} }}"
+    );
+    assert_eq!(cubes.load(Ordering::Relaxed), before);
+    let answer = world.run(ADMIN, &query, json!({})).await;
+    assert_eq!(
+        answer["data"]["usage"]["totals"]["records"], "0",
+        "{answer}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_about_an_object_that_is_refused_leaves_the_others_alone() {
+    let (world, _) = large().await;
+    let query = format!(
+        "{{ sims(first: 2) {{ nodes {{ good: usage(input: {{ {OCTOBER} }}) {{ totals {{ records }} }} \
+         bad: usage(input: {{ period: {{ between: {{ from: \"2020-10-01T00:30:00Z\", to: \"2020-11-01T00:00:00Z\" }} }} }}) {{ totals {{ records }} }} }} }} }}"
+    );
+    let answer = world.run(ADMIN, &query, json!({})).await;
+    assert_eq!(world::codes(&answer), ["NOT_EXACT"; 2], "{answer}");
+    let nodes = answer["data"]["sims"]["nodes"].as_array().expect("SIMs");
+    for node in nodes {
+        assert_eq!(node["good"]["totals"]["records"], "3", "{answer}");
+        assert_eq!(node["bad"], Value::Null);
     }
 }
 

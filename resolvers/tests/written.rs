@@ -122,7 +122,8 @@ async fn rows_are_written_for_whoever_sees_a_part() {
         for list in [
             "sims(first: 50) { nodes { id iccid imsi state customer { name visibility { usage } } labels { key value } device { name } } totalCount }",
             "devices { edges { node { name connectivity sims { iccid state } } } pageInfo { endCursor } }",
-            "usage(input: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\", dimensions: [SIM, NETWORK], grain: DAY }) { rows { periodStart networkId networkCode simId deviceId bytesUp bytesTotal records } totals { records } }",
+            "usage(input: { period: { between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } }, groupBy: [{ dimension: SIM }, { dimension: NETWORK }, { dimension: STREAM }, { time: DAY }], limit: 100 }) { rows { key { others time network { status id code } sim { id } stream { status value } } values { bytesUp bytesTotal records units activeSims averageBytesPerRecord } } totals { records } }",
+            "usage(input: { period: { between: { from: \"2026-11-01T00:00:00Z\", to: \"2026-12-01T00:00:00Z\" } }, compareTo: PREVIOUS_PERIOD, groupBy: [{ dimension: CUSTOMER }, { dimension: COUNTRY }], limit: 100, others: true }) { rows { key { others customer { id } country { status value } } values { bytesUp averageBytesPerSim } previous { bytesUp averageBytesPerSim } } }",
         ] {
             assert!(alike(&world, caller, list).await, "{list}");
         }

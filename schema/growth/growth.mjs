@@ -3,12 +3,17 @@
 import { buildSchema, findBreakingChanges } from 'graphql';
 
 /** Types that are published, but not for good yet: the language of usage questions is still being made. */
-const UNSTABLE = /^(Usage|Provenance|Grain$)/;
+const UNSTABLE = /^(Usage|Cube|TopNetwork|Provenance|(Attribution|BetweenInput|Comparison|Grain|PeriodInput|TimePart|TrafficShare)$)/;
 
-/** The type, and the field or value, that a change is about: `Sim.iccid was removed.`, `A was removed from enum type B.` */
+/**
+ * The type, and the field or value, that a change is about: `Sim.iccid was removed.`, `A was removed from enum type B.`,
+ * `A required field a on input type B was added.`
+ */
 function place(change) {
   const value = /^(\w+) was removed from enum type (\w+)\.$/.exec(change.description);
   if (value) return { type: value[2], member: value[1] };
+  const added = /^A required \w+ (\w+) on (?:input type )?(\w+)/.exec(change.description);
+  if (added) return { type: added[2], member: added[1] };
   const [type, member] = (/\w+(\.\w+)?/.exec(change.description)?.[0] ?? '').split('.');
   return { type, member };
 }

@@ -286,10 +286,10 @@ mod tests {
 
     #[test]
     fn cost_multiplies_page_sizes() {
-        let rows = "rows { records bytesUp bytesDown }";
+        let rows = "rows { values { bytesUp bytesDown } }";
         let nested = |first, limit| {
             let input = format!(
-                "{{from: \"2026-01-01T00:00:00Z\", to: \"2026-02-01T00:00:00Z\", limit: {limit}}}"
+                "{{period: {{preset: LAST_MONTH}}, groupBy: [{{dimension: NETWORK}}], limit: {limit}}}"
             );
             format!(
                 "{{ sims(first: {first}) {{ nodes {{ usage(input: {input}) {{ {rows} }} }} }} }}"

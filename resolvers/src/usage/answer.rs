@@ -75,9 +75,10 @@ pub(crate) async fn nested(
 ) -> async_graphql::Result<Usage> {
     let query = question::ask(ctx, input).gql()?;
     let key = UsageKey::new(parent, id, query.clone());
-    let answer: Option<UsageAnswer> = load(ctx, key).await?;
+    let answer: Option<Result<UsageAnswer, Arc<Error>>> = load(ctx, key).await?;
     let answer = answer
         .ok_or_else(|| Error::internal("no answer for an object that was asked about"))
+        .gql()?
         .gql()?;
     tell_closed(ctx, &answer);
     Ok(Usage::new(&query, answer))

@@ -227,15 +227,6 @@ impl At<'_> {
         let sum: u64 = records.map(|(n, day)| of(n as u64 + 1, day.into())).sum();
         json!(sum.to_string())
     }
-
-    /// The value of a dimension, null unless it was asked for.
-    pub(crate) fn keyed(&self, dimension: &str, value: Value) -> Value {
-        if self.way.path.contains(dimension) {
-            value
-        } else {
-            Value::Null
-        }
-    }
 }
 
 /// Where usage of a day was.

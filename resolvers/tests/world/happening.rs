@@ -17,6 +17,16 @@ use super::{Caller, World, iccid, rich::prefix};
 /// A tenant that nobody watches.
 pub(crate) const ELSEWHERE: &str = "tau";
 
+/// Customers to whom SIMs or devices are closed, and nothing else.
+pub(crate) const SIMLESS: &str = "simless";
+pub(crate) const DEVICELESS: &str = "deviceless";
+
+/// Prefix of the serial numbers of their SIMs.
+const CLOSED_PREFIX: &str = "8944509";
+
+/// Customers to whom one area is closed, each with its own SIM.
+const CLOSED: [&str; 3] = [SIMLESS, DEVICELESS, "usageless"];
+
 /// Something that happens out of sight: in another tenant, or to what is nobody's or belongs to the customer 3M.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
@@ -29,9 +39,9 @@ pub(crate) enum Change {
     },
     /// A SIM of nobody goes to 3M with its device, or comes back.
     Assignment { customer: &'static str, day: u32 },
-    /// One of Dyer's own SIMs changes its state and labels: SIMs are closed to Dyer.
+    /// One of Dyer's own SIMs changes its state and labels, and that of somebody else to whom SIMs are closed.
     OwnSim { state: &'static str, label: u8 },
-    /// Labels of a device of nobody.
+    /// Labels of a device of nobody, and of one of somebody to whom devices are closed.
     DeviceLabel { value: u8 },
     /// Usage of a SIM of Dyer's, to whom usage is closed, of nobody or of another tenant.
     Usage {
@@ -165,16 +175,19 @@ impl World {
                 self.import(&self.scope(admin).await, csv).await;
             }
             Change::OwnSim { state, label } => {
-                let iccid = iccid(prefix("alpha"), 3);
-                let csv = format!("iccid,state,labels\n{iccid},{state},own{label}=y\n");
+                let (dyers, other) = (iccid(prefix("alpha"), 3), iccid(CLOSED_PREFIX, 0));
+                let csv = format!(
+                    "iccid,state,labels\n{dyers},{state},own{label}=y\n{other},{state},own{label}=y\n"
+                );
                 self.import(&self.scope(admin).await, csv).await;
             }
             Change::DeviceLabel { value } => {
                 let ids = self.ids(admin).await;
-                let device = device(&ids, "alpha-device-6");
                 let set = json!([{ "key": "rack", "value": format!("r{value}") }]);
-                let input = json!({ "deviceId": device, "set": set });
-                self.change(admin, "setDeviceLabels", input).await;
+                for name in ["alpha-device-6", DEVICELESS] {
+                    let input = json!({ "deviceId": device(&ids, name), "set": set });
+                    self.change(admin, "setDeviceLabels", input).await;
+                }
             }
             Change::Usage { .. } => self.usage_of(admin, change).await,
             Change::Switches { sims, usage } => {
@@ -222,6 +235,38 @@ impl World {
                 self.intake(tenant, &scope, &unique, true).await;
             }
         }
+    }
+
+    /// Customers of Alpha to whom one area is closed, each with a SIM, a device and usage.
+    pub(crate) async fn closed_to_one_area(&self) {
+        let admin = Caller("alpha", Role::TenantAdmin, None);
+        let mut csv = String::from("customer,iccid,state,device,labels,device_labels\n");
+        for (n, name) in CLOSED.into_iter().enumerate() {
+            let iccid = iccid(CLOSED_PREFIX, n);
+            csv.push_str(&format!(
+                "{name},{iccid},ACTIVE,{name},location=field,rack={name}\n"
+            ));
+        }
+        self.import(&self.scope(admin).await, csv).await;
+        let ask = format!(
+            "{{ sims(filter: {{ search: \"{CLOSED_PREFIX}\" }}) {{ nodes {{ id customer {{ id slug }} device {{ id }} }} }} }}"
+        );
+        let found = self.run(admin, &ask, json!({})).await;
+        let sims = found["data"]["sims"]["nodes"].as_array().expect("SIMs");
+        for sim in sims {
+            let is_open = |name: &str| sim["customer"]["slug"] != name;
+            let visibility = json!({
+                "devices": is_open(DEVICELESS), "sims": is_open(SIMLESS), "usage": is_open(CLOSED[2]),
+                "sessions": false, "billing": false,
+            });
+            let input = json!({ "customerId": sim["customer"]["id"], "visibility": visibility });
+            self.change(admin, "setCustomerVisibility", input).await;
+            for day in [3, 9] {
+                self.record(admin, sim, 1_000, day, ["262-01", "DATA"])
+                    .await;
+            }
+        }
+        assert_eq!(sims.len(), CLOSED.len());
     }
 
     /// A change that is made: it has no errors of any kind.

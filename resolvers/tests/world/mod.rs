@@ -425,7 +425,7 @@ pub(crate) fn codes(answer: &Value) -> Vec<String> {
         .collect()
 }
 
-/// October 2026.
+/// A question about October 2026.
 pub(crate) fn october() -> Value {
-    json!({ "from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z" })
+    json!({ "period": { "between": { "from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z" } } })
 }

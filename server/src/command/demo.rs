@@ -28,10 +28,10 @@ const TENANTS: [&str; 2] = [TENANT, "beta"];
 const VIEWER: &str = "dev:viewer";
 
 /// A question that has an answer as soon as there is usage.
-const QUESTION: &str = "{ usage(input: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\", \
-    dimensions: [NETWORK], orderBy: [{ by: { measure: BYTES_TOTAL }, direction: DESC }], limit: 3 }) \
-    { rows { network { name country } bytesTotal } totals { bytesTotal records activeSims } \
-    provenance { table watermark complete } } }";
+const QUESTION: &str = "{ usage(input: { period: { preset: LAST_30_DAYS }, groupBy: [{ dimension: NETWORK }], \
+    orderBy: [{ by: { measure: BYTES_TOTAL }, direction: DESC }], limit: 3, others: true }) \
+    { rows { key { others network { network { name country } } } values { bytesTotal } } \
+    totals { bytesTotal records activeSims } provenance { tables watermark complete } } }";
 
 /// A file in the data folder that says that the demo is complete.
 const MARK: &str = "demo.loaded";

@@ -95,12 +95,15 @@ async function paged<Data>(
 }
 
 async function numbers(): Promise<void> {
-  const variables = { from: "2020-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z" };
-  const { data } = await connect(admin).query({ query: operations.UsageByCustomerDocument, variables });
+  const input: operations.UsageInput = {
+    period: { between: { from: "2020-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z" } },
+    groupBy: [{ dimension: "CUSTOMER" }],
+  };
+  const { data } = await connect(admin).query({ query: operations.UsageByCustomerDocument, variables: { input } });
   const usage = data?.usage;
   assert(usage && !usage.truncated, "usage by customer is not whole");
   for (const measure of ["bytesTotal", "records"] as const) {
-    const sum: bigint = usage.rows.reduce((sum, row) => sum + BigInt(row[measure] ?? 0), 0n);
+    const sum: bigint = usage.rows.reduce((sum, row) => sum + BigInt(row.values[measure] ?? 0), 0n);
     assert.equal(String(sum), usage.totals[measure], `${measure} of the customers is not that of the tenant`);
     assert(sum > 0n, "the demo fleet has no usage");
   }

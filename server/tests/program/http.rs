@@ -383,7 +383,7 @@ async fn a_delivery_is_counted_once_and_its_sender_told() {
         again.pointer("/rejections/0/code"),
         Some(&json!("CONFLICT"))
     );
-    let usage = "{ usage(input: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" }) \
+    let usage = "{ usage(input: { period: { between: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" } } }) \
                  { totals { bytesUp records } } }";
     let (_, _, total) = answer(graphql(
         &server,

@@ -149,7 +149,8 @@ async fn a_revoked_grant_a_closed_switch_and_an_expired_token_end_with_the_next_
 
 /// The same question over and over, so that it is kept.
 async fn records(server: &Server, token: &str, alias: &str) -> Value {
-    let period = "from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\"";
+    let period =
+        "period: { between: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" } }";
     let ask = format!("{{ {alias}: usage(input: {{ {period} }}) {{ totals {{ records }} }} }}");
     let (_, _, first) = answer(graphql(server, token, &ask)).await;
     for _ in 0..3 {

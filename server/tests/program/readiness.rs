@@ -162,7 +162,7 @@ impl World {
 }
 
 const SIMS: &str = "{ sims { totalCount } }";
-const USAGE: &str = "{ usage(input: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" }) { totals { records } } }";
+const USAGE: &str = "{ usage(input: { period: { between: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" } } }) { totals { records } } }";
 
 /// Closes the way to a store, looks around, and opens it again.
 async fn outage(way: Way, store: usize) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Open, Row, Way, one, rows, ways};
 use crate::world::{
     Caller,
-    at::{At, Which, slug},
+    at::{At, Which, down, slug, up},
 };
 
 /// A customer, a SIM and a device were granted, in this order.
@@ -99,6 +99,8 @@ rows! { ROWS:
     "Query.labelDefinitions" Readers "labelDefinitions { totalCount }" => |at| json!({ "totalCount": if at.caller.sims().is_empty() { 1 } else { 3 } });
     "Query.node" Devices "node(id: $device) { id }" => |_| json!({ "id": "dev_*" });
     "Query.usage" Usage "usage(input: { $october }) { totals { records } }" => |at| json!({ "totals": { "records": at.sum(|_, _| 1) } });
+    "Query.topNetworks" Usage "topNetworks(input: { $october }) { total }" => |at| json!({ "total": at.sum(|n, day| up(n, day) + down(n, day)) });
+    "Query.cubeCatalog" Usage "cubeCatalog { maxGroups }" => |_| json!({ "maxGroups": 6 });
     "Query.ingestAccounting" Staff "ingestAccounting(from: \"2026-11-21T00:00:00Z\", to: \"2026-11-22T00:00:00Z\") { received }" => |_| json!([{ "received": "4" }, { "received": "1" }]);
     "Query.ingestBatches" Staff "ingestBatches { totalCount }" => |_| json!({ "totalCount": 2 });
     "Query.ingestRejections" Staff "ingestRejections { totalCount }" => |_| json!({ "totalCount": 1 });

@@ -181,7 +181,7 @@ ways! { WAYS:
     "Customer" Devices "{ devices(first: 100) { nodes { customer { % } } } }" => |caller| of(caller, caller.devices());
     "Customer" Sims "{ sims(first: 100) { nodes { assignments { customer { % } } } } }" => |caller| of_spans(caller, caller.sims());
     "Customer" Devices "{ devices(first: 100) { nodes { assignments { customer { % } } } } }" => |caller| of_spans(caller, caller.devices());
-    "Customer" Usage "{ usage(input: { $october, filter: { unassigned: false }, dimensions: [CUSTOMER], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { bytesUp customer { % } } } }" => users;
+    "Customer" Usage "{ usage(input: { $october, filter: { unassigned: false }, groupBy: [{ dimension: CUSTOMER }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { customer { customer { % } } } } } }" => users;
     "Customer" Admins "{ segmentGrants(subject: \"other\") { customer { % } } }" => bosch;
     "Customer" Admins "mutation { grantSegment(input: { subject: \"other\", customerIds: [$customer] }) { grants { customer { % } } } }" => bosch;
     "Customer" Admins "mutation { updateCustomer(input: { customerId: $customer, firstName: \"Ada\" }) { customer { % } } }" => bosch;

@@ -144,7 +144,7 @@ ways! { WAYS:
     "Sim" Sims "{ device(id: $device) { sims { % } } }" => own_sim;
     "Sim" Sims "{ customers(first: 100) { nodes { sims(first: 100) { nodes { % } } } } }" => |caller| assigned(caller.sims());
     "Sim" Sims "{ customers(first: 100) { nodes { sims(first: 100) { edges { node { % } } } } } }" => |caller| assigned(caller.sims());
-    "Sim" Usage "{ usage(input: { $october, dimensions: [SIM], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { bytesUp sim { % } } } }" => used_sims;
+    "Sim" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { sim { sim { % } } } } } }" => used_sims;
     "Sim" Admins "{ segmentGrants(subject: \"other\") { sim { % } } }" => first;
     "Sim" Admins "mutation { setSimLabels(input: { simId: $sim }) { sim { % } } }" => first;
     "Sim" Admins "mutation { grantSegment(input: { subject: \"other\", simIds: [$sim] }) { grants { sim { % } } } }" => first;
@@ -160,7 +160,7 @@ ways! { WAYS:
     "Device" Sims "{ sim(by: { id: $sim }) { device { % } } }" => own_sim;
     "Device" Devices "{ customers(first: 100) { nodes { devices(first: 100) { nodes { % } } } } }" => |caller| if caller == POOL { vec![] } else { assigned(caller.devices()) };
     "Device" Devices "{ customers(first: 100) { nodes { devices(first: 100) { edges { node { % } } } } } }" => |caller| if caller == POOL { vec![] } else { assigned(caller.devices()) };
-    "Device" Usage "{ usage(input: { $october, dimensions: [DEVICE], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { bytesUp device { % } } } }" => used_devices;
+    "Device" Usage "{ usage(input: { $october, groupBy: [{ dimension: DEVICE }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { device { device { % } } } } } }" => used_devices;
     "Device" Admins "{ segmentGrants(subject: \"other\") { device { % } } }" => first;
     "Device" Admins "mutation { setDeviceLabels(input: { deviceId: $device }) { device { % } } }" => first;
     "Device" Admins "mutation { grantSegment(input: { subject: \"other\", deviceIds: [$device] }) { grants { device { % } } } }" => first;

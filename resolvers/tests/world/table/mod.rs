@@ -14,7 +14,6 @@ use uuid::Uuid;
 use super::{
     Caller, World,
     at::{At, Which, slug},
-    october,
 };
 
 /// Who gets an answer. The others get `FORBIDDEN` and null.
@@ -134,9 +133,25 @@ impl Way {
             "SimCountKey.state" => self.path.contains("STATE"),
             "SimCountKey.customer" => self.path.contains("CUSTOMER"),
             "SimCountKey.label" => self.path.contains("label:"),
-            _ => true,
+            field => field
+                .strip_prefix("UsageKey.")
+                .is_none_or(|key| self.is_grouped_by(key)),
         };
         all_rows().filter(move |row| row.ty() == self.ty && is_asked(row))
+    }
+
+    /// Whether usage is grouped by what this field of its keys tells.
+    fn is_grouped_by(&self, key: &str) -> bool {
+        let mut dimension = String::from("dimension: ");
+        for letter in key.chars() {
+            if letter.is_uppercase() {
+                dimension.push('_');
+            }
+            dimension.extend(letter.to_uppercase());
+        }
+        dimension.push_str(" }");
+        let group = format!("{{ {key}: ");
+        key == "others" || self.path.contains(&dimension) || self.path.contains(&group)
     }
 
     /// The document that selects `rows` as `f0`, `f1` and so on, in objects that have an `it`.
@@ -187,10 +202,15 @@ impl Filled {
         let own = caller.own();
         let of = |list: &str, n: usize| ids[list]["nodes"][n]["id"].to_string();
         let customer = usize::from(caller.2 == Some("dyer"));
-        let october = format!("from: {}, to: {}", october()["from"], october()["to"]);
+        let between = |from: &str, to: &str| {
+            format!("period: {{ between: {{ from: \"{from}\", to: \"{to}\" }} }}")
+        };
+        let october = between("2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z");
+        let november = between("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
         // Longer words first: none begins another.
         let words = vec![
             ("$october", october),
+            ("$november", november),
             ("$iccid", ids["sims"]["nodes"][own]["iccid"].to_string()),
             ("$sim", of("sims", own)),
             ("$device", of("devices", own)),

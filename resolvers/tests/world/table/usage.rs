@@ -33,9 +33,123 @@ fn each(caller: Caller) -> Vec<Which> {
         .collect()
 }
 
-/// The only row of a question without dimensions, of a customer or of all.
-fn whole(at: &At<'_>) -> Value {
-    json!([{ "records": at.sum(|_, _| 1) }])
+/// Whether November is asked about, beside October: nothing was used in it.
+fn is_compared(at: &At<'_>) -> bool {
+    at.way.path.contains("compareTo")
+}
+
+/// Whether only all others together are shown.
+fn is_others(at: &At<'_>) -> bool {
+    at.way.path.contains("others")
+}
+
+/// Records of October where that is the period that is asked about.
+fn counted(at: &At<'_>) -> Value {
+    if is_compared(at) {
+        json!("0")
+    } else {
+        at.sum(|_, _| 1)
+    }
+}
+
+/// Records of October where that is the period that it is compared with.
+fn counted_before(at: &At<'_>) -> Value {
+    if is_compared(at) {
+        json!({ "records": at.sum(|_, _| 1) })
+    } else {
+        Value::Null
+    }
+}
+
+fn period(at: &At<'_>) -> [&'static str; 2] {
+    if is_compared(at) {
+        ["2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"]
+    } else {
+        ["2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z"]
+    }
+}
+
+/// Bytes of both directions to each of so many, rounded half up to two decimal places; of nothing there is none.
+fn average(at: &At<'_>, per: usize) -> Value {
+    let records = at.records().into_iter();
+    let bytes = |(n, day): (usize, u32)| {
+        let (n, day) = (n as u64 + 1, day.into());
+        up(n, day) + down(n, day)
+    };
+    let (bytes, per): (u64, u64) = (records.map(bytes).sum(), per as u64);
+    if per == 0 {
+        return Value::Null;
+    }
+    let hundredths = (200 * bytes + per) / (2 * per);
+    json!(format!("{}.{:02}", hundredths / 100, hundredths % 100))
+}
+
+/// A key of a group: null for all others together.
+fn keyed(at: &At<'_>, value: Value) -> Value {
+    if is_others(at) { Value::Null } else { value }
+}
+
+/// The customers of what was used, the one that used least first, and last nobody's. Who sees no SIM now is not told whose they are
+/// now.
+fn owners(caller: Caller) -> Vec<Which> {
+    let mut owners: Vec<Which> = records(caller)
+        .into_iter()
+        .map(|(n, _)| customer_of(n).map_or(Which::Nth(0), Which::Customer))
+        .collect();
+    owners.dedup();
+    owners
+}
+
+fn owners_now(caller: Caller) -> Vec<Which> {
+    if caller == POOL {
+        vec![Which::Nth(1)]
+    } else {
+        owners(caller)
+    }
+}
+
+/// The number of what was used.
+fn used(caller: Caller) -> Vec<Which> {
+    let mut used: Vec<usize> = records(caller).into_iter().map(|(n, _)| n).collect();
+    used.dedup();
+    used.into_iter().map(Which::Fleet).collect()
+}
+
+/// What is known of a customer that is grouped by: its status, and it where it is there.
+fn owner(at: &At<'_>) -> (&'static str, Option<usize>) {
+    match at.which {
+        Which::Nth(0) => ("UNASSIGNED", None),
+        Which::Customer(n) if at.caller.customers().contains(&n) => ("VALUE", Some(n)),
+        _ => ("HIDDEN", None),
+    }
+}
+
+/// What is known of the state of SIMs.
+fn state(at: &At<'_>) -> [Value; 2] {
+    if at.caller == POOL {
+        [json!("HIDDEN"), Value::Null]
+    } else {
+        [json!("VALUE"), json!("ACTIVE")]
+    }
+}
+
+/// What a group by text says; labels of SIMs that are not seen are none.
+fn word(at: &At<'_>) -> [Value; 2] {
+    let path = at.way.path;
+    let value = if path.contains("COUNTRY") {
+        json!(["DK", "DE"][at.n()])
+    } else if path.contains("STREAM") {
+        json!(format!("{}-gateway", at.tenant()))
+    } else if path.contains("RADIO") {
+        json!("LTE")
+    } else if path.contains("deviceLabel") {
+        json!(format!("{}-{}", at.tenant(), at.n()))
+    } else if at.caller == POOL {
+        return [json!("UNASSIGNED"), Value::Null];
+    } else {
+        json!("field")
+    };
+    [json!("VALUE"), value]
 }
 
 fn sims_of(at: &At<'_>) -> usize {
@@ -51,6 +165,13 @@ fn seen(at: &At<'_>, of: &[usize]) -> Option<usize> {
 
 fn day(at: &At<'_>) -> u32 {
     at.records().first().map_or(0, |(_, day)| *day)
+}
+
+/// The device of the record; with `attribution: CURRENT` that of its SIM now, of whoever sees SIMs.
+fn device(at: &At<'_>) -> Value {
+    let is_told = at.caller != POOL || !at.way.path.contains("CURRENT");
+    let device = seen(at, &at.caller.devices()).filter(|_| is_told);
+    json!({ "device": device.map(|n| json!({ "name": at.device(n) })) })
 }
 
 fn network(at: &At<'_>) -> [Value; 8] {
@@ -77,8 +198,8 @@ fn open_ended(at: &At<'_>) -> bool {
     at.way.path.contains("2100")
 }
 
-/// The table that answers. The small ones are not read for a SIM or a device, nor for who sees single devices.
-fn table(at: &At<'_>) -> Value {
+/// The tables that answer. The small ones are not read for a SIM or a device, nor for who sees single devices.
+fn tables(at: &At<'_>) -> Value {
     let by_sim = at.way.path.contains("{ sims(") || at.way.path.contains("{ devices(");
     let full = if open_ended(at) {
         "USAGE_YEAR"
@@ -86,80 +207,234 @@ fn table(at: &At<'_>) -> Value {
         "USAGE_MONTH"
     };
     if by_sim || at.caller == POOL {
-        json!(full)
+        json!([full])
     } else {
-        json!(format!("{full}_SMALL"))
+        json!([format!("{full}_SMALL")])
     }
 }
 
-/// Without any usage that the caller sees, nothing was received.
-fn reason(at: &At<'_>) -> Value {
+/// Without any usage that the caller sees, nothing was received. A word and a sentence.
+fn reason(at: &At<'_>) -> [Value; 2] {
     match (records(at.caller).is_empty(), open_ended(at)) {
-        (true, _) => json!("no usage has been received yet"),
-        (false, true) => json!("the period reaches beyond the newest record received"),
-        (false, false) => Value::Null,
+        (true, _) => [
+            json!("NOTHING_RECEIVED"),
+            json!("no usage has been received yet"),
+        ],
+        (false, true) => [
+            json!("PERIOD_RUNNING"),
+            json!("the period reaches beyond the newest record received"),
+        ],
+        (false, false) => [Value::Null, Value::Null],
     }
+}
+
+/// The largest network first.
+fn ranked(at: &At<'_>) -> [u64; 2] {
+    [0, 1].map(|n| {
+        let which = Which::Network(n);
+        let bytes = At { which, ..*at }.sum(|n, day| up(n, day) + down(n, day));
+        let bytes = bytes.as_str().and_then(|text| text.parse().ok());
+        bytes.expect("a number")
+    })
+}
+
+/// What the network is of both, in percent: both are a hundred.
+fn share(at: &At<'_>) -> Value {
+    let [large, small] = ranked(at);
+    let hundredths = (20_000 * large / (large + small)).div_ceil(2);
+    let own = [hundredths, 10_000 - hundredths][at.n()];
+    json!(format!("{}.{:02}", own / 100, own % 100))
+}
+
+const MEASURES: [(&str, &str); 8] = [
+    ("BYTES_UP", "BYTES"),
+    ("BYTES_DOWN", "BYTES"),
+    ("BYTES_TOTAL", "BYTES"),
+    ("RECORDS", "RECORDS"),
+    ("UNITS", "SERVICE_UNITS"),
+    ("ACTIVE_SIMS", "SIMS"),
+    ("AVERAGE_BYTES_PER_SIM", "BYTES_PER_SIM"),
+    ("AVERAGE_BYTES_PER_RECORD", "BYTES_PER_RECORD"),
+];
+
+const DIMENSIONS: [&str; 10] = [
+    "NETWORK",
+    "COUNTRY",
+    "CUSTOMER",
+    "SIM",
+    "DEVICE",
+    "RADIO_ACCESS_TYPE",
+    "SERVICE",
+    "STREAM",
+    "SIM_STATE",
+    "SIM_CUSTOMER_NOW",
+];
+
+const TABLES: [&str; 9] = [
+    "USAGE_YEAR_SMALL",
+    "USAGE_MONTH_SMALL",
+    "USAGE_DAY_SMALL",
+    "USAGE_HOUR_SMALL",
+    "USAGE_YEAR",
+    "USAGE_MONTH",
+    "USAGE_DAY",
+    "USAGE_HOUR",
+    "CDR",
+];
+
+fn so_many<const N: usize>(_: Caller) -> Vec<Which> {
+    (0..N).map(Which::Nth).collect()
 }
 
 ways! { WAYS:
     "Usage" Usage "{ usage(input: { $october }) { % } }" => one;
+    "Usage" Usage "{ usage(input: { $november, compareTo: PREVIOUS_PERIOD }) { % } }" => one;
     "Usage" Usage "{ tenant { usage(input: { $october }) { % } } }" => one;
     "Usage" Usage "{ sims(first: 100) { nodes { usage(input: { $october }) { % } } } }" => sims;
     "Usage" Usage "{ devices(first: 100) { nodes { usage(input: { $october }) { % } } } }" => devices;
     "Usage" Usage "{ customers(first: 100) { nodes { usage(input: { $october }) { % } } } }" => customers;
     "Usage" Usage "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { nodes { usage(input: { $october }) { % } } } }" => networks;
-    "UsageTotals" Usage "{ usage(input: { $october }) { totals { % } } }" => one;
-    "UsageTotals" Usage "{ sims(first: 100) { nodes { usage(input: { $october }) { totals { % } } } } }" => sims;
-    "UsageTotals" Usage "{ devices(first: 100) { nodes { usage(input: { $october }) { totals { % } } } } }" => devices;
-    "UsageTotals" Usage "{ customers(first: 100) { nodes { usage(input: { $october }) { totals { % } } } } }" => customers;
-    "UsageTotals" Usage "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { nodes { usage(input: { $october }) { totals { % } } } } }" => networks;
-    "UsageRow" Usage "{ usage(input: { $october, grain: DAY, dimensions: [NETWORK, COUNTRY, CUSTOMER, SIM], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { % } } }" => each;
-    "UsageRow" Usage "{ usage(input: { $october, grain: DAY, dimensions: [DEVICE, RADIO_ACCESS_TYPE, SERVICE, SOURCE], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { % } } }" => each;
-    "UsageRow" Usage "{ sims(first: 100) { nodes { usage(input: { $october, grain: DAY, dimensions: [NETWORK, DEVICE], orderBy: [{ by: { period: true } }] }) { rows { % } } } } }" => |caller| if caller.sims().is_empty() { vec![] } else { each(caller) };
+    "Period" Usage "{ usage(input: { $october }) { period { % } } }" => one;
+    "Period" Usage "{ usage(input: { $november, compareTo: PREVIOUS_PERIOD }) { period { % } } }" => one;
+    "Period" Usage "{ sims(first: 100) { nodes { usage(input: { $october }) { period { % } } } } }" => sims;
+    "UsageValues" Usage "{ usage(input: { $october }) { totals { % } } }" => one;
+    "UsageValues" Usage "{ usage(input: { $october }) { rows { values { % } } } }" => one;
+    "UsageValues" Usage "{ usage(input: { $november, compareTo: PREVIOUS_PERIOD }) { previousTotals { % } } }" => one;
+    "UsageValues" Usage "{ usage(input: { $november, compareTo: PREVIOUS_PERIOD, groupBy: [{ dimension: NETWORK }], others: true }) { rows { previous { % } } } }" => one;
+    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }], limit: 0, others: true }) { rows { values { % } } } }" => one;
+    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { values { % } } } }" => used;
+    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: CUSTOMER }], orderBy: [{ by: { measure: BYTES_UP } }], filter: { unassigned: false } }) { rows { values { % } } } }" => |caller| owners(caller).into_iter().filter(|which| *which != Which::Nth(0)).collect();
+    "UsageValues" Usage "{ sims(first: 100) { nodes { usage(input: { $october }) { totals { % } } } } }" => sims;
+    "UsageValues" Usage "{ devices(first: 100) { nodes { usage(input: { $october }) { totals { % } } } } }" => devices;
+    "UsageValues" Usage "{ customers(first: 100) { nodes { usage(input: { $october }) { totals { % } } } } }" => customers;
+    "UsageValues" Usage "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { nodes { usage(input: { $october }) { totals { % } } } } }" => networks;
+    "UsageRow" Usage "{ usage(input: { $october }) { rows { % } } }" => one;
+    "UsageRow" Usage "{ usage(input: { $november, compareTo: PREVIOUS_PERIOD }) { rows { % } } }" => one;
+    "UsageRow" Usage "{ usage(input: { $october, groupBy: [{ dimension: STREAM }], limit: 0, others: true }) { rows { % } } }" => one;
+    "UsageRow" Usage "{ usage(input: { $october, groupBy: [{ time: DAY }, { dimension: SIM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { % } } }" => each;
+    "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ time: DAY }, { dimension: NETWORK }, { dimension: COUNTRY }, { dimension: CUSTOMER }, { dimension: SIM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each;
+    "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ timePart: DAY_OF_MONTH }, { dimension: DEVICE }, { dimension: RADIO_ACCESS_TYPE }, { dimension: SERVICE }, { dimension: STREAM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each;
+    "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ time: DAY }, { dimension: SIM }, { dimension: SIM_STATE }, { dimension: SIM_CUSTOMER_NOW }, { simLabel: \"location\" }, { deviceLabel: \"rack\" }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each;
+    "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }, { dimension: CUSTOMER }, { simLabel: \"location\" }, { time: DAY }], limit: 0, others: true }) { rows { key { % } } } }" => one;
+    "UsageKey" Usage "{ usage(input: { $october, attribution: CURRENT, groupBy: [{ time: DAY }, { dimension: CUSTOMER }, { dimension: DEVICE }, { dimension: SIM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each;
+    "UsageKey" Usage "{ sims(first: 100) { nodes { usage(input: { $october, groupBy: [{ time: DAY }, { dimension: NETWORK }, { dimension: DEVICE }] }) { rows { key { % } } } } } }" => |caller| if caller.sims().is_empty() { vec![] } else { each(caller) };
+    "UsageTextKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: COUNTRY }], orderBy: [{ by: { group: 0 }, direction: DESC }] }) { rows { key { country { % } } } } }" => visited;
+    "UsageTextKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: STREAM }] }) { rows { key { stream { % } } } } }" => one;
+    "UsageTextKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: RADIO_ACCESS_TYPE }] }) { rows { key { radioAccessType { % } } } } }" => one;
+    "UsageTextKey" Usage "{ usage(input: { $october, groupBy: [{ simLabel: \"location\" }] }) { rows { key { simLabel(key: \"location\") { % } } } } }" => one;
+    "UsageTextKey" Usage "{ usage(input: { $october, groupBy: [{ deviceLabel: \"rack\" }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { deviceLabel(key: \"rack\") { % } } } } }" => used;
+    "UsageNetworkKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }], orderBy: [{ by: { group: 0 } }] }) { rows { key { network { % } } } } }" => visited;
+    "UsageServiceKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: SERVICE }] }) { rows { key { service { % } } } } }" => one;
+    "UsageSimStateKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM_STATE }] }) { rows { key { simState { % } } } } }" => one;
+    "UsageCustomerKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: CUSTOMER }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { customer { % } } } } }" => owners;
+    "UsageCustomerKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM_CUSTOMER_NOW }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { simCustomerNow { % } } } } }" => owners_now;
+    "UsageCustomerKey" Usage "{ usage(input: { $october, attribution: CURRENT, groupBy: [{ dimension: CUSTOMER }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { customer { % } } } } }" => owners_now;
+    "UsageSimKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { sim { % } } } } }" => used;
+    "UsageDeviceKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: DEVICE }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { device { % } } } } }" => used;
     "Provenance" Usage "{ usage(input: { $october }) { provenance { % } } }" => one;
-    "Provenance" Usage "{ usage(input: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" }) { provenance { % } } }" => one;
+    "Provenance" Usage "{ usage(input: { period: { between: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" } } }) { provenance { % } } }" => one;
     "Provenance" Usage "{ sims(first: 100) { nodes { usage(input: { $october }) { provenance { % } } } } }" => sims;
+    "TopNetworks" Usage "{ topNetworks(input: { $october, n: 1 }) { % } }" => one;
+    "TopNetwork" Usage "{ topNetworks(input: { $october }) { rows { % } } }" => visited;
+    "TrafficShare" Usage "{ topNetworks(input: { $october, n: 1, by: TRAFFIC }) { others { % } } }" => telekom;
+    "CubeCatalog" Usage "{ cubeCatalog { % } }" => one;
+    "CubeMeasure" Usage "{ cubeCatalog { measures { % } } }" => so_many::<8>;
+    "CubeDimension" Usage "{ cubeCatalog { dimensions { % } } }" => so_many::<10>;
+    "CubeTable" Usage "{ cubeCatalog { tables { % } } }" => so_many::<9>;
     "Network" Readers "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { nodes { % } } }" => networks;
     "Network" Readers "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { edges { node { % } } } }" => networks;
     "Network" Readers "{ node(id: \"net_262-01\") { ... on Network { % } } }" => telekom;
-    "Network" Usage "{ usage(input: { $october, dimensions: [NETWORK], orderBy: [{ by: { dimension: NETWORK } }] }) { rows { network { % } } } }" => visited;
+    "Network" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }], orderBy: [{ by: { group: 0 } }] }) { rows { key { network { network { % } } } } } }" => visited;
     "NetworkConnection" Readers "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { % } }" => one;
     "NetworkEdge" Readers "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { edges { % } } }" => networks;
 }
 
 rows! { ROWS:
-    "Usage.rows" Usage "rows { records }" => whole;
+    "Usage.period" Usage "period { from }" => |at| json!({ "from": period(at)[0] });
+    "Usage.rows" Usage "rows { values { records } }" => |at| json!([{ "values": { "records": counted(at) } }]);
+    "Usage.totals" Usage "totals { records }" => |at| json!({ "records": counted(at) });
+    "Usage.previousTotals" Usage "previousTotals { records }" => counted_before;
     "Usage.truncated" Usage "" => |_| json!(false);
-    "Usage.totals" Usage "totals { records }" => |at| json!({ "records": at.sum(|_, _| 1) });
-    "Usage.provenance" Usage "provenance { table }" => |at| json!({ "table": table(at) });
-    "UsageTotals.bytesUp" Usage "" => |at| at.sum(up);
-    "UsageTotals.bytesDown" Usage "" => |at| at.sum(down);
-    "UsageTotals.bytesTotal" Usage "" => |at| at.sum(|n, day| up(n, day) + down(n, day));
-    "UsageTotals.records" Usage "" => |at| at.sum(|_, _| 1);
-    "UsageTotals.activeSims" Usage "" => |at| json!(sims_of(at));
-    "UsageRow.periodStart" Usage "" => |at| json!(format!("2026-10-0{}T00:00:00Z", day(at)));
-    "UsageRow.networkId" Usage "" => |at| at.keyed("NETWORK", json!(format!("net_{}", code(network_of(day(at))))));
-    "UsageRow.networkCode" Usage "" => |at| at.keyed("NETWORK", json!(code(network_of(day(at)))));
-    "UsageRow.network" Usage "network { code }" => |at| at.keyed("NETWORK", json!({ "code": code(network_of(day(at))) }));
-    "UsageRow.countryCode" Usage "" => |at| at.keyed("COUNTRY", json!(if day(at) == 1 { "DE" } else { "DK" }));
-    "UsageRow.customerId" Usage "" => |at| at.keyed("CUSTOMER", customer_of(at.n()).map_or(Value::Null, |_| json!("cus_*")));
-    "UsageRow.customer" Usage "customer { slug }" => |at| at.keyed("CUSTOMER", at.customer(at.n()).map_or(Value::Null, |n| json!({ "slug": slug(n) })));
-    "UsageRow.simId" Usage "" => |at| at.keyed("SIM", json!("sim_*"));
-    "UsageRow.sim" Usage "sim { iccid }" => |at| at.keyed("SIM", seen(at, &at.caller.sims()).map_or(Value::Null, |n| json!({ "iccid": at.iccid(n) })));
-    "UsageRow.deviceId" Usage "" => |at| at.keyed("DEVICE", json!("dev_*"));
-    "UsageRow.device" Usage "device { name }" => |at| at.keyed("DEVICE", seen(at, &at.caller.devices()).map_or(Value::Null, |n| json!({ "name": at.device(n) })));
-    "UsageRow.radioAccessType" Usage "" => |at| at.keyed("RADIO", json!("LTE"));
-    "UsageRow.service" Usage "" => |at| at.keyed("SERVICE", json!("DATA"));
-    "UsageRow.source" Usage "" => |at| at.keyed("SOURCE", json!(format!("{}-gateway", at.tenant())));
-    "UsageRow.bytesUp" Usage "" => |at| at.sum(up);
-    "UsageRow.bytesDown" Usage "" => |at| at.sum(down);
-    "UsageRow.bytesTotal" Usage "" => |at| at.sum(|n, day| up(n, day) + down(n, day));
-    "UsageRow.records" Usage "" => |_| json!("1");
-    "UsageRow.activeSims" Usage "" => |_| json!(1);
-    "Provenance.table" Usage "" => table;
+    "Usage.provenance" Usage "provenance { tables }" => |at| json!({ "tables": tables(at) });
+    "Period.from" Usage "" => |at| json!(period(at)[0]);
+    "Period.to" Usage "" => |at| json!(period(at)[1]);
+    "UsageRow.key" Usage "key { others }" => |at| json!({ "others": is_others(at) });
+    "UsageRow.values" Usage "values { records }" => |at| json!({ "records": counted(at) });
+    "UsageRow.previous" Usage "previous { records }" => counted_before;
+    "UsageKey.others" Usage "" => |at| json!(is_others(at));
+    "UsageKey.time" Usage "" => |at| keyed(at, json!(format!("2026-10-0{}T00:00:00Z", day(at))));
+    "UsageKey.timePart" Usage "timePart(part: DAY_OF_MONTH)" => |at| json!(day(at));
+    "UsageKey.network" Usage "network { code }" => |at| keyed(at, json!({ "code": code(network_of(day(at))) }));
+    "UsageKey.country" Usage "country { value }" => |at| json!({ "value": if day(at) == 1 { "DE" } else { "DK" } });
+    "UsageKey.customer" Usage "customer { customer { slug } }" => |at| keyed(at, json!({ "customer": at.customer(at.n()).map(|n| json!({ "slug": slug(n) })) }));
+    "UsageKey.sim" Usage "sim { sim { iccid } }" => |at| json!({ "sim": seen(at, &at.caller.sims()).map(|n| json!({ "iccid": at.iccid(n) })) });
+    "UsageKey.device" Usage "device { device { name } }" => device;
+    "UsageKey.radioAccessType" Usage "radioAccessType { value }" => |_| json!({ "value": "LTE" });
+    "UsageKey.service" Usage "service { value }" => |_| json!({ "value": "DATA" });
+    "UsageKey.stream" Usage "stream { value }" => |at| json!({ "value": format!("{}-gateway", at.tenant()) });
+    "UsageKey.simState" Usage "simState { value }" => |at| json!({ "value": state(at)[1] });
+    "UsageKey.simCustomerNow" Usage "simCustomerNow { customer { slug } }" => |at| json!({ "customer": at.customer(at.n()).map(|n| json!({ "slug": slug(n) })) });
+    "UsageKey.simLabel" Usage "simLabel(key: \"location\") { value }" => |at| keyed(at, json!({ "value": if at.caller == POOL { Value::Null } else { json!("field") } }));
+    "UsageKey.deviceLabel" Usage "deviceLabel(key: \"rack\") { value }" => |at| json!({ "value": format!("{}-{}", at.tenant(), at.n()) });
+    "UsageTextKey.status" Usage "" => |at| word(at)[0].clone();
+    "UsageTextKey.value" Usage "" => |at| word(at)[1].clone();
+    "UsageNetworkKey.status" Usage "" => |_| json!("VALUE");
+    "UsageNetworkKey.id" Usage "" => |at| network(at)[0].clone();
+    "UsageNetworkKey.code" Usage "" => |at| network(at)[1].clone();
+    "UsageNetworkKey.network" Usage "network { name }" => |at| json!({ "name": network(at)[3] });
+    "UsageServiceKey.status" Usage "" => |_| json!("VALUE");
+    "UsageServiceKey.value" Usage "" => |_| json!("DATA");
+    "UsageSimStateKey.status" Usage "" => |at| state(at)[0].clone();
+    "UsageSimStateKey.value" Usage "" => |at| state(at)[1].clone();
+    "UsageCustomerKey.status" Usage "" => |at| json!(owner(at).0);
+    "UsageCustomerKey.id" Usage "" => |at| if matches!(at.which, Which::Customer(_)) { json!("cus_*") } else { Value::Null };
+    "UsageCustomerKey.customer" Usage "customer { slug }" => |at| json!(owner(at).1.map(|n| json!({ "slug": slug(n) })));
+    "UsageSimKey.status" Usage "" => |at| json!(if at.caller == POOL { "HIDDEN" } else { "VALUE" });
+    "UsageSimKey.id" Usage "" => |_| json!("sim_*");
+    "UsageSimKey.sim" Usage "sim { iccid }" => |at| json!(seen(at, &at.caller.sims()).map(|n| json!({ "iccid": at.iccid(n) })));
+    "UsageDeviceKey.status" Usage "" => |_| json!("VALUE");
+    "UsageDeviceKey.id" Usage "" => |_| json!("dev_*");
+    "UsageDeviceKey.device" Usage "device { name }" => |at| json!({ "name": at.device(at.n()) });
+    "UsageValues.bytesUp" Usage "" => |at| at.sum(up);
+    "UsageValues.bytesDown" Usage "" => |at| at.sum(down);
+    "UsageValues.bytesTotal" Usage "" => |at| at.sum(|n, day| up(n, day) + down(n, day));
+    "UsageValues.records" Usage "" => |at| at.sum(|_, _| 1);
+    "UsageValues.units" Usage "" => |_| json!("0");
+    "UsageValues.activeSims" Usage "" => |at| json!(sims_of(at));
+    "UsageValues.averageBytesPerSim" Usage "" => |at| average(at, sims_of(at));
+    "UsageValues.averageBytesPerRecord" Usage "" => |at| average(at, at.records().len());
+    "Provenance.tables" Usage "" => tables;
     "Provenance.watermark" Usage "" => |at| if records(at.caller).is_empty() { Value::Null } else { json!("2026-11-21T12:00:00Z") };
-    "Provenance.complete" Usage "" => |at| json!(reason(at).is_null());
-    "Provenance.reason" Usage "" => reason;
+    "Provenance.complete" Usage "" => |at| json!(reason(at)[0].is_null());
+    "Provenance.reason" Usage "" => |at| reason(at)[0].clone();
+    "Provenance.reasonText" Usage "" => |at| reason(at)[1].clone();
+    "TopNetworks.period" Usage "period { from }" => |at| json!({ "from": period(at)[0] });
+    "TopNetworks.rows" Usage "rows { bytes }" => |at| json!([{ "bytes": ranked(at)[0].to_string() }]);
+    "TopNetworks.others" Usage "others { bytes }" => |at| json!({ "bytes": ranked(at)[1].to_string() });
+    "TopNetworks.total" Usage "" => |at| at.sum(|n, day| up(n, day) + down(n, day));
+    "TopNetworks.provenance" Usage "provenance { tables }" => |at| json!({ "tables": tables(at) });
+    "TopNetwork.network" Usage "network { code }" => |at| json!({ "code": code(at.n()) });
+    "TopNetwork.bytes" Usage "" => |at| json!(ranked(at)[at.n()].to_string());
+    "TopNetwork.share" Usage "" => share;
+    "TrafficShare.bytes" Usage "" => |at| json!(ranked(at)[at.n()].to_string());
+    "TrafficShare.share" Usage "" => share;
+    "CubeCatalog.measures" Usage "measures { measure }" => |_| MEASURES.iter().map(|(name, _)| json!({ "measure": name })).collect();
+    "CubeCatalog.dimensions" Usage "dimensions { dimension }" => |_| DIMENSIONS.iter().map(|name| json!({ "dimension": name })).collect();
+    "CubeCatalog.grains" Usage "" => |_| json!(["HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"]);
+    "CubeCatalog.tables" Usage "tables { table }" => |_| TABLES.iter().map(|name| json!({ "table": name })).collect();
+    "CubeCatalog.maxRows" Usage "" => |_| json!(10_000);
+    "CubeCatalog.maxGroups" Usage "" => |_| json!(6);
+    "CubeCatalog.maxBuckets" Usage "" => |_| json!(10_000);
+    "CubeMeasure.measure" Usage "" => |at| json!(MEASURES[at.n()].0);
+    "CubeMeasure.description" Usage "" => any;
+    "CubeMeasure.unit" Usage "" => |at| json!(MEASURES[at.n()].1);
+    "CubeMeasure.additive" Usage "" => |at| json!(at.n() < 5);
+    "CubeMeasure.decimalPlaces" Usage "" => |at| json!(if at.n() < 6 { 0 } else { 2 });
+    "CubeDimension.dimension" Usage "" => |at| json!(DIMENSIONS[at.n()]);
+    "CubeDimension.description" Usage "" => any;
+    "CubeDimension.ofNow" Usage "" => |at| json!(at.n() > 7);
+    "CubeTable.table" Usage "" => |at| json!(TABLES[at.n()]);
+    "CubeTable.retentionDays" Usage "" => |at| json!((TABLES[at.n()] == "CDR").then_some(390));
     "Network.id" Readers "" => |at| network(at)[0].clone();
     "Network.code" Readers "" => |at| network(at)[1].clone();
     "Network.mcc" Readers "" => |at| network(at)[2].clone();
