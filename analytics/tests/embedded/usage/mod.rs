@@ -133,7 +133,7 @@ fn random_questions_are_answered_as_from_the_records() {
         ("rows that were filled in", 1_000),
         ("answers that were cut off", 100),
         ("answers with usage that has no partner", 8),
-        ("small cubes", 100),
+        ("small cubes", 40),
         ("full cubes", 100),
         ("records", 50),
         ("several tables", 100),
