@@ -39,7 +39,7 @@ use crate::{
 use question::Question;
 
 /// Random questions that are asked.
-const QUESTIONS: u32 = 1_200;
+const QUESTIONS: u32 = 1_000;
 
 fn scope(tenant: TenantId, role: Role, segment: Segment, visibility: Visibility) -> Scope {
     let customer = (role == Role::CustomerUser).then(|| "bosch".into());
@@ -136,7 +136,7 @@ fn random_questions_are_answered_as_from_the_records() {
         ("rows that were filled in", 1_000),
         ("answers that were cut off", 100),
         ("answers with usage that has no partner", 8),
-        ("small cubes", 50),
+        ("small cubes", 40),
         ("full cubes", 100),
         ("records", 50),
         ("several tables", 100),
