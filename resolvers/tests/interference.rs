@@ -144,6 +144,20 @@ impl Battery {
             let (again, kept) = world.ask(self.caller, document, json!({})).await;
             assert_eq!(again, answer, "{:?}: {document}", self.caller);
             let answer = String::from_utf8_lossy(&answer);
+            // What is closed and what is not there are answers; a question that is none would never change.
+            for code in [
+                "INTERNAL",
+                "VALIDATION_FAILED",
+                "INVALID_INPUT",
+                "LIMIT_EXCEEDED",
+            ] {
+                let said = format!("\"code\":\"{code}\"");
+                assert!(
+                    !answer.contains(&said),
+                    "{:?}: {document}\n{answer}",
+                    self.caller
+                );
+            }
             let is_versioned = !document.contains("ingest");
             let must_be_kept = is_versioned
                 && !answer.starts_with("{\"errors\"")
