@@ -320,7 +320,7 @@ mod tests {
                 berlin.preset(preset, now).ok(),
                 span(from, to),
                 "{preset:?}"
-            )
+            );
         };
         is(
             Preset::Last24Hours,
