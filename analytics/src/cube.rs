@@ -102,10 +102,10 @@ impl Table {
     }
 
     /// How long what is in it is kept at least; none is for ever.
-    pub const fn retention_days(self) -> Option<u32> {
+    pub const fn retention_days(self) -> Option<i64> {
         match self {
             Self::Cube(_) => None,
-            Self::Records => Some(crate::verify::WHOLE_DAYS.unsigned_abs() as u32),
+            Self::Records => Some(crate::verify::WHOLE_DAYS),
         }
     }
 }

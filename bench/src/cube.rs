@@ -47,25 +47,37 @@ struct Question {
 }
 
 fn questions(period: Period) -> Vec<Question> {
-    let traffic = vec![Measure::BytesUp, Measure::BytesDown, Measure::Records];
-    let query = |groups, measures: Vec<Measure>, by, limit| CubeQuery {
+    [simple(period), combined(period)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Traffic of the period, by these groups.
+fn traffic(period: Period, groups: Vec<Group>, by: OrderBy, limit: u32) -> CubeQuery {
+    let traffic = [Measure::BytesUp, Measure::BytesDown, Measure::Records];
+    CubeQuery {
         group_by: groups,
         order_by: vec![Order {
             by,
             descending: matches!(by, OrderBy::Measure(_)),
         }],
         limit: Some(limit),
-        ..CubeQuery::of(&measures, span(period))
-    };
+        ..CubeQuery::of(&traffic, span(period))
+    }
+}
+
+/// Questions of one table and one period.
+fn simple(period: Period) -> Vec<Question> {
     vec![
         Question {
             name: "by day and network",
-            query: query(
+            query: traffic(
+                period,
                 vec![
                     Group::Time(Grain::Day),
                     Group::Dimension(Dimension::Network),
                 ],
-                traffic.clone(),
                 OrderBy::Group(0),
                 1_000,
             ),
@@ -77,12 +89,20 @@ fn questions(period: Period) -> Vec<Question> {
         },
         Question {
             name: "by customer, with active SIMs",
-            query: query(
-                vec![Group::Dimension(Dimension::Customer)],
-                [traffic.clone(), vec![Measure::ActiveSims]].concat(),
-                OrderBy::Group(0),
-                1_000,
-            ),
+            query: CubeQuery {
+                measures: vec![
+                    Measure::BytesUp,
+                    Measure::BytesDown,
+                    Measure::Records,
+                    Measure::ActiveSims,
+                ],
+                ..traffic(
+                    period,
+                    vec![Group::Dimension(Dimension::Customer)],
+                    OrderBy::Group(0),
+                    1_000,
+                )
+            },
             input: json!({ "groupBy": [{ "dimension": "CUSTOMER" }], "orderBy": [{ "by": { "group": 0 } }], "limit": 1_000 }),
             sims: vec![],
             key: "customer { id }",
@@ -90,9 +110,9 @@ fn questions(period: Period) -> Vec<Question> {
         },
         Question {
             name: "top 50 SIMs",
-            query: query(
+            query: traffic(
+                period,
                 vec![Group::Dimension(Dimension::Sim)],
-                traffic.clone(),
                 OrderBy::Measure(Measure::BytesDown),
                 50,
             ),
@@ -102,14 +122,15 @@ fn questions(period: Period) -> Vec<Question> {
             key: "sim { id }",
             values: "",
         },
+    ]
+}
+
+/// Questions of several periods, zones or objects.
+fn combined(period: Period) -> Vec<Question> {
+    vec![
         Question {
             name: "by day, each of 50 SIMs",
-            query: query(
-                vec![Group::Time(Grain::Day)],
-                traffic.clone(),
-                OrderBy::Group(0),
-                31,
-            ),
+            query: traffic(period, vec![Group::Time(Grain::Day)], OrderBy::Group(0), 31),
             sims: (0..50).map(|n| fleet::sim(n).into()).collect(),
             input: json!({ "groupBy": [{ "time": "DAY" }], "orderBy": [{ "by": { "group": 0 } }], "limit": 31 }),
             key: "time",
@@ -125,12 +146,12 @@ fn questions(period: Period) -> Vec<Question> {
                     by: Measure::BytesTotal,
                 }),
                 others: true,
-                ..query(
+                ..traffic(
+                    period,
                     vec![
                         Group::Time(Grain::Day),
                         Group::Dimension(Dimension::Network),
                     ],
-                    traffic.clone(),
                     OrderBy::Group(0),
                     1_000,
                 )
@@ -145,9 +166,9 @@ fn questions(period: Period) -> Vec<Question> {
             name: "by customer, beside the month before",
             query: CubeQuery {
                 compare_to: Some(domain::usage::Comparison::PreviousPeriod),
-                ..query(
+                ..traffic(
+                    period,
                     vec![Group::Dimension(Dimension::Customer)],
-                    traffic,
                     OrderBy::Group(0),
                     1_000,
                 )

@@ -192,7 +192,7 @@ pub enum UsageHaving {
     /// This does not hold.
     Not(Box<UsageHaving>),
     /// A quantity compares like this.
-    Measure(UsageMeasureCondition),
+    Measure(Box<UsageMeasureCondition>),
 }
 
 /// A tree of conditions: exactly one field is given at each level.

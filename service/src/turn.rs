@@ -21,16 +21,32 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const REMEMBERED: usize = 1_024;
 
 /// Who asks, and who waits. Cloning is cheap and shares them.
-#[derive(Clone, Default)]
-pub(crate) struct Turns(Arc<Mutex<HashMap<TenantId, Weak<Semaphore>>>>);
+#[derive(Clone)]
+pub(crate) struct Turns {
+    tenants: Arc<Mutex<HashMap<TenantId, Weak<Semaphore>>>>,
+    patience: Duration,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self::with_patience(PATIENCE)
+    }
+}
 
 impl Turns {
+    fn with_patience(patience: Duration) -> Self {
+        Self {
+            tenants: Arc::default(),
+            patience,
+        }
+    }
+
     /// A tenant's turn, for as long as it is held.
     ///
     /// # Errors
     /// `THROTTLED` when it does not come in time.
     pub(crate) async fn take(&self, tenant: TenantId) -> Result<OwnedSemaphorePermit> {
-        let turn = timeout(PATIENCE, self.of(tenant).acquire_owned()).await;
+        let turn = timeout(self.patience, self.of(tenant).acquire_owned()).await;
         let text = format!(
             "more than {AT_ONCE} questions about usage are being answered for this tenant; ask again later"
         );
@@ -41,7 +57,7 @@ impl Turns {
     /// Who waits or asks keeps it.
     fn of(&self, tenant: TenantId) -> Arc<Semaphore> {
         // Nothing is done while it is locked that could leave it half done.
-        let mut tenants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turns) = tenants.get(&tenant).and_then(Weak::upgrade) {
             return turns;
         }
@@ -64,7 +80,7 @@ mod tests {
         TenantId::new(Uuid::from_u128(n))
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_fifth_waits_in_order_and_another_tenant_does_not() {
         let turns = Turns::default();
         let mut held = Vec::new();
@@ -83,9 +99,9 @@ mod tests {
         assert!(fifth.await.expect("no panic"));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_waits_too_long_is_told_so() {
-        let turns = Turns::default();
+        let turns = Turns::with_patience(Duration::from_millis(10));
         let mut held = Vec::new();
         for _ in 0..AT_ONCE {
             held.push(turns.take(tenant(1)).await.expect("a turn"));
@@ -100,7 +116,7 @@ mod tests {
         for n in 0..3 * REMEMBERED as u128 {
             drop(turns.take(tenant(n)).await.expect("a turn"));
         }
-        let known = turns.0.lock().expect("no panic").len();
+        let known = turns.tenants.lock().expect("no panic").len();
         assert!(known <= REMEMBERED, "{known}");
     }
 }

@@ -48,7 +48,7 @@ async fn nothing_runs_on_in_the_engine() {
     let begun = Box::pin(until(&db, |running| running > 0));
     match select(asked, begun).await {
         Either::Left((answer, _)) => panic!("answered before it was seen: {answer:?}"),
-        Either::Right((_, asked)) => drop(asked),
+        Either::Right(((), asked)) => drop(asked),
     }
     // Long before its minute is over.
     let ended = timeout(Duration::from_secs(15), until(&db, |running| running == 0));

@@ -122,7 +122,7 @@ impl From<Table> for CubeTable {
     fn from(table: Table) -> Self {
         Self {
             table: provenance::table(table),
-            retention_days: table.retention_days().map(|days| int(days.into())),
+            retention_days: table.retention_days().and_then(|days| days.try_into().ok()),
         }
     }
 }

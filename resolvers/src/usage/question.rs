@@ -261,7 +261,7 @@ fn having(having: UsageHaving) -> Result<Having> {
             Having::Or(parts.into_iter().map(self::having).collect::<Result<_>>()?)
         }
         UsageHaving::Not(part) => Having::Not(Box::new(self::having(*part)?)),
-        UsageHaving::Measure(condition) => compared(condition)?,
+        UsageHaving::Measure(condition) => compared(*condition)?,
     })
 }
 

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use analytics::usage::{Measure, Values};
 use async_graphql::{
-    ContainerType, Context, ContextSelectionSet, OutputType, Positioned, ServerResult, Value,
+    CacheControl, ContainerType, Context, ContextSelectionSet, OutputType, Positioned,
+    ServerResult, Value,
+    indexmap::IndexMap,
     parser::types::Field,
-    registry::{MetaField, MetaType, MetaTypeId, Registry},
+    registry::{Deprecation, MetaField, MetaType, MetaTypeId, Registry},
     resolver_utils::resolve_container,
 };
 use domain::usage::Unit;
@@ -86,7 +88,7 @@ impl OutputType for UsageValues {
                         .into(),
                 ),
                 fields: fields.collect(),
-                cache_control: async_graphql::CacheControl::default(),
+                cache_control: CacheControl::default(),
                 extends: false,
                 shareable: false,
                 resolvable: true,
@@ -116,10 +118,10 @@ fn plain() -> MetaField {
     MetaField {
         name: String::new(),
         description: None,
-        args: Default::default(),
+        args: IndexMap::default(),
         ty: String::new(),
-        deprecation: Default::default(),
-        cache_control: Default::default(),
+        deprecation: Deprecation::default(),
+        cache_control: CacheControl::default(),
         external: false,
         requires: None,
         provides: None,
