@@ -351,6 +351,7 @@ async fn what_usage_needs_of_the_inventory_takes_a_statement_each() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table of refusals")]
 async fn what_makes_no_sense_is_refused_before_the_cubes_are_asked() {
     let (world, cubes) = large().await;
     let long = "k".repeat(1_048_576);
