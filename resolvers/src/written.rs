@@ -191,11 +191,11 @@ pub(crate) fn within<T: 'static, U: 'static>(step: Step<U>, part: fn(&T) -> &U) 
     Box::new(move |row, text| step(part(row), text))
 }
 
-/// Whether a function's name is that of a field: `created_at` and `createdAt`.
-pub(crate) fn is_named(function: &str, field: &str) -> bool {
+/// Whether a name of the domain is that of a field: `created_at` and `CREATED_AT` are `createdAt`.
+pub(crate) fn is_named(name: &str, field: &str) -> bool {
     let mut field = field.chars();
     let mut upper = false;
-    for char in function.chars() {
+    for char in name.chars() {
         if char == '_' {
             upper = true;
             continue;
@@ -203,7 +203,7 @@ pub(crate) fn is_named(function: &str, field: &str) -> bool {
         let expected = if upper {
             char.to_ascii_uppercase()
         } else {
-            char
+            char.to_ascii_lowercase()
         };
         if field.next() != Some(expected) {
             return false;
@@ -321,6 +321,7 @@ mod tests {
         for (function, field, expected) in [
             ("iccid", "iccid", true),
             ("created_at", "createdAt", true),
+            ("CREATED_AT", "createdAt", true),
             ("created_at", "createdat", false),
             ("created_at", "created_at", false),
             ("id", "iccid", false),

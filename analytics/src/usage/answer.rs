@@ -13,8 +13,8 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{
-    Carried, CubeQuery, Dimension, Fill, Group, Incomplete, Inventory, Key, Parents, Provenance,
-    State, UsageAnswer, UsageLimits, UsagePlan, UsageRow, Values, plan,
+    Carried, CubeQuery, Dimension, Fill, Group, Incomplete, Inventory, Key, Measure, Parents,
+    Provenance, State, UsageAnswer, UsageLimits, UsagePlan, UsageRow, Values, plan,
 };
 use crate::{Store, store::fault};
 
@@ -163,7 +163,11 @@ fn answer(
     watermark: Option<DateTime<Utc>>,
     lines: &[Line],
 ) -> Result<UsageAnswer> {
-    let reader = Reader { query, plan };
+    let open = query.measures.iter().copied();
+    let open = open
+        .filter(|measure| !plan.closed.contains(measure))
+        .collect();
+    let reader = Reader { query, open };
     let (mut rows, mut others) = (Vec::new(), Vec::new());
     let mut totals = reader.values(&[]);
     let mut previous_totals = query.compare_to.map(|_| reader.values(&[]));
@@ -210,7 +214,8 @@ fn answer(
 
 struct Reader<'a> {
     query: &'a CubeQuery,
-    plan: &'a UsagePlan,
+    /// Quantities that are asked for and open to the caller.
+    open: Vec<Measure>,
 }
 
 impl Reader<'_> {
@@ -243,14 +248,7 @@ impl Reader<'_> {
     }
 
     fn values(&self, states: &[i128]) -> Values {
-        let open = self
-            .query
-            .measures
-            .iter()
-            .copied()
-            .filter(|measure| !self.plan.closed.contains(measure));
-        let open: Vec<_> = open.collect();
-        Values::of(&open, |state| {
+        Values::of(&self.open, |state| {
             states.get(state as usize).copied().unwrap_or_default()
         })
     }

@@ -40,14 +40,6 @@ impl Need {
         }
     }
 
-    /// The column of the cells by which it is found.
-    pub(super) const fn column(&self) -> &'static str {
-        match self {
-            Self::DeviceLabel(_) | Self::Devices(_) => "device",
-            _ => "sim",
-        }
-    }
-
     /// Whether it has words, and is not only a set.
     pub(super) const fn has_words(&self) -> bool {
         !matches!(self, Self::Sims(_) | Self::Devices(_))

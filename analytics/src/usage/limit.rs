@@ -25,6 +25,9 @@ impl UsageLimits {
     pub const TEXT_BYTES: usize = 200;
     /// Most time buckets of a period, the smallest that the groups tell apart: 400 days have 9,600 hours.
     pub const BUCKETS: usize = 10_000;
+    /// Most SIMs or devices that travel to the cubes for one question.
+    pub const CARRIED: usize = 200_000;
+
     /// Seconds and bytes of memory that a statement may take. Who works for the tenant as a whole asks larger questions.
     pub const fn of_statement(role: Role) -> (u32, u64) {
         match role {
@@ -32,9 +35,6 @@ impl UsageLimits {
             _ => (30, 4 << 30),
         }
     }
-
-    /// Most SIMs or devices that travel to the cubes for one question.
-    pub const CARRIED: usize = 200_000;
 }
 
 /// Too much of something.

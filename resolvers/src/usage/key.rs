@@ -164,7 +164,7 @@ impl UsageKey {
 
     /// The SIM's value under a key of labels.
     async fn sim_label(&self, #[graphql(desc = "The key.")] key: String) -> Option<UsageTextKey> {
-        self.of(|group| *group == Group::SimLabel(key.clone()))
+        self.of(|group| matches!(group, Group::SimLabel(its) if *its == key))
             .map(UsageTextKey::of)
     }
 
@@ -173,7 +173,7 @@ impl UsageKey {
         &self,
         #[graphql(desc = "The key.")] key: String,
     ) -> Option<UsageTextKey> {
-        self.of(|group| *group == Group::DeviceLabel(key.clone()))
+        self.of(|group| matches!(group, Group::DeviceLabel(its) if *its == key))
             .map(UsageTextKey::of)
     }
 }

@@ -22,7 +22,7 @@ use schema::{
 };
 
 use super::values;
-use crate::error::camel;
+use crate::written::is_named;
 
 /// The planner's question. Its measures are those that are selected.
 ///
@@ -126,7 +126,7 @@ impl SelectedKey {
         };
         match group {
             Group::Dimension(dimension) => {
-                is(&camel(&dimension.as_ref().to_ascii_lowercase()), None)
+                is_named(dimension.as_ref(), &self.name) && self.argument.is_none()
             }
             Group::Time(_) => is("time", None),
             Group::TimePart(part) => is("timePart", Some(part.as_ref())),

@@ -17,21 +17,21 @@ use strum::{EnumMessage as _, VariantArray as _};
 
 use crate::{
     error::camel,
-    written::{Selected, Step, Written, value},
+    written::{Selected, Step, Written, is_named, value},
 };
 
 /// Quantities; those that are not selected are not computed.
 pub(crate) struct UsageValues(pub(crate) Values);
 
 /// The field of a measure.
-pub(crate) fn field(measure: Measure) -> String {
+fn field(measure: Measure) -> String {
     camel(&measure.as_ref().to_ascii_lowercase())
 }
 
 /// The measure whose field this is.
 pub(crate) fn measure(name: &str) -> Option<Measure> {
     let mut measures = Measure::VARIANTS.iter().copied();
-    measures.find(|measure| field(*measure) == name)
+    measures.find(|measure| is_named(measure.as_ref(), name))
 }
 
 /// How a measure is shown.

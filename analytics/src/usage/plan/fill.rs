@@ -1,6 +1,6 @@
 //! *Rank* and *fill*: the largest values of a group, and buckets without usage.
 
-use std::iter;
+use std::{collections::HashSet, iter};
 
 use domain::{Error, Result, usage::State};
 use strum::VariantArray;
@@ -43,11 +43,11 @@ impl Planner<'_> {
 
     /// Adds rows for the buckets that keys lack, up to the watermark.
     pub(super) fn fill(&mut self, grouped: &str) -> String {
-        let mut starts = Vec::new();
-        let mut keys: Vec<&[String]> = Vec::new();
+        let (mut starts, mut keys) = (Vec::new(), Vec::new());
+        let mut known = HashSet::new();
         for slice in &self.times.now.slices {
             let own = slice.keys.as_deref().unwrap_or_default();
-            if !keys.contains(&own) {
+            if known.insert(own) {
                 starts.push(seconds(slice.from));
                 keys.push(own);
             }
@@ -86,13 +86,11 @@ impl Planner<'_> {
         let filled = "bucket.1 > 0";
         let mut columns: Vec<String> = vec![format!("toUInt8(if({filled}, 0, kind)) AS kind")];
         columns.extend(self.parent());
-        for (place, group) in self.query.group_by.iter().enumerate() {
-            let time = times.iter().position(|name| *name == format!("g{place}"));
-            columns.push(match (group.is_time(), time) {
-                (true, Some(time)) => {
-                    format!("if({filled}, bucket.{}, g{place}) AS g{place}", time + 2)
-                }
-                _ => format!("g{place}"),
+        for group in self.groups() {
+            let time = times.iter().position(|name| *name == group);
+            columns.push(match time {
+                Some(time) => format!("if({filled}, bucket.{}, {group}) AS {group}", time + 2),
+                None => group,
             });
         }
         let by = columns.len();

@@ -35,10 +35,7 @@ impl Planner<'_> {
                     .collect();
                 format!("({})", names.join(", "))
             };
-            let mut sets = Vec::new();
-            if !groups.is_empty() {
-                sets.push(set(&groups));
-            }
+            let mut sets = vec![set(&groups)];
             if by_key {
                 sets.push(set(&keys));
             }

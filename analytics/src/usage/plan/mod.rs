@@ -105,7 +105,7 @@ pub fn plan(
         .collect();
     let planner = Planner {
         states: query.states(),
-        needed: needed(query, parent),
+        needed: needed(&named),
         query,
         parents,
         columns: Columns {
@@ -188,17 +188,16 @@ fn subscribers(query: &CubeQuery) -> Option<Dimension> {
         .then_some(Dimension::Sim)
 }
 
-/// The columns of cells that the read has to hand on, besides sums.
-fn needed(query: &CubeQuery, parent: Option<Dimension>) -> Vec<&'static str> {
-    let dimensions = query.dimensions().chain(parent).chain(subscribers(query));
-    let columns = dimensions.filter_map(|dimension| match dimension.entry().known {
-        Known::Cells(column) => Some(column),
-        Known::Network => Some("network"),
-        Known::Sim => None,
-    });
-    let mut columns: Vec<_> = columns
-        .chain(query.needs(parent).iter().map(Need::column))
-        .collect();
+/// The columns of cells that tell these dimensions.
+fn needed(named: &[Dimension]) -> Vec<&'static str> {
+    let columns = named
+        .iter()
+        .filter_map(|dimension| match dimension.entry().known {
+            Known::Cells(column) => Some(column),
+            Known::Network => Some("network"),
+            Known::Sim => None,
+        });
+    let mut columns: Vec<_> = columns.collect();
     columns.sort_unstable();
     columns.dedup();
     columns
