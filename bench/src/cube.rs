@@ -191,11 +191,44 @@ pub(crate) async fn run(stage: &Stage, rounds: u32) -> Result<Vec<Comparison>> {
         say(&format!("one month {}", question.name));
         comparisons.extend(ask(stage, &question, rounds).await?);
     }
+    comparisons.push(ask_for_rows(stage, period, rounds).await?);
     comparisons.extend(ask_by_size(stage, period, rounds).await?);
     comparisons.extend(ask_of_many_sims(stage, period, rounds).await?);
     comparisons.extend(ask_in_a_zone(stage, period, rounds).await?);
     comparisons.extend(carry(stage, period, rounds).await?);
     Ok(comparisons)
+}
+
+/// What planning and answering cost for each row of a long answer, beside what the engine and its HTTP cost.
+async fn ask_for_rows(stage: &Stage, period: Period, rounds: u32) -> Result<Comparison> {
+    const ROWS: u32 = 10_000;
+    let name = format!("{ROWS} rows by day and SIM: planning and answering alone, each row");
+    say(&name);
+    let mut comparison = Comparison::new(name, "µs", Aim::Nothing);
+    let groups = vec![Group::Time(Grain::Day), Group::Dimension(Dimension::Sim)];
+    let query = traffic(period, groups, OrderBy::Group(0), ROWS);
+    let (inventory, now) = (Inventory::default(), SystemClock.now());
+    let plan = plan(&stage.admin, &query, None, &inventory, now);
+    let plan = plan.map_err(|error| explain(&error))?;
+    let mut raw = stage.socket.connect().await?;
+    for round in 0..=rounds {
+        let mut times: [Vec<f64>; 2] = Default::default();
+        for _ in 0..QUESTIONS {
+            let started = Instant::now();
+            raw.ask(plan.sql(), &plan.parameters()).await?;
+            times[0].push(milliseconds(started));
+            let started = Instant::now();
+            let answer = usage(stage, &stage.admin, &query).await;
+            times[1].push(milliseconds(started));
+            let rows = answer.map_err(|error| explain(&error))?.rows.len();
+            ensure!(rows == ROWS as usize, "{rows} rows");
+        }
+        let [engine, whole] = times.map(|times| median(&times) * 1_000.0 / f64::from(ROWS));
+        if round > 0 {
+            comparison.push(whole - engine, engine);
+        }
+    }
+    Ok(comparison)
 }
 
 /// A month of thirty times the records of thirty times the SIMs, where the answer has as many rows.

@@ -164,6 +164,11 @@ impl Program {
     pub(crate) fn shots(&self, tenant: usize, bodies: Bodies) -> Shots {
         self.requests("/api/v1/ingest/cdrs", TYPE, &self.tokens[tenant], bodies)
     }
+
+    /// GraphQL requests of a small tenant.
+    pub(crate) fn questions(&self, tenant: usize, bodies: Bodies) -> Shots {
+        self.requests("/graphql", "application/json", &self.tokens[tenant], bodies)
+    }
 }
 
 fn iccid(tenant: usize, sim: usize) -> String {

@@ -1,4 +1,4 @@
-//! Several tenants at the same time: what they cost each other.
+//! Several tenants at the same time: what their deliveries and questions cost each other.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use domain::{Clock as _, SystemClock};
 use futures::future::try_join_all;
 
 use crate::{
-    client::{Connection, Shots, repeated},
+    client::{Connection, Measured, Shots, in_other_bytes, repeated},
     intake::{BATCH, rest},
     program::{Program, TENANTS, fresh, lines},
     report::{Aim, Comparison},
@@ -25,8 +25,13 @@ const QUIET: usize = 4;
 const STARVING: usize = 100;
 /// Records of a delivery of the starving tenant.
 const STARVING_RECORDS: usize = 100;
+/// Connections over which a tenant asks heavy questions. Four of them are answered at once; each waits for seven others.
+const ASKING: usize = 32;
+/// What it asks, and what the other tenant does.
+const HEAVY: &str = r#"{"query":"{ tenant { usage(input: { period: { preset: LAST_7_DAYS }, groupBy: [{ dimension: SIM }, { time: HOUR }], limit: 100 }) { rows { values { bytesTotal activeSims } } } } }"}"#;
+const LIGHT: &str = r#"{"query":"{ tenant { usage(input: { period: { preset: LAST_7_DAYS }, groupBy: [{ dimension: NETWORK }] }) { rows { values { bytesTotal } } } } }"}"#;
 
-/// Eight tenants beside one, and a quiet tenant beside a starving one.
+/// Eight tenants beside one, a quiet tenant beside a starving one, and a tenant's questions beside those of one that asks too many.
 pub(crate) async fn run(program: &Program, rounds: u32) -> Result<Vec<Comparison>> {
     let mut comparisons = [
         Comparison::new(
@@ -41,6 +46,14 @@ pub(crate) async fn run(program: &Program, rounds: u32) -> Result<Vec<Comparison
             "ms",
             Aim::AtMost(2.0),
         ),
+        Comparison::new(
+            format!(
+                "p50 of a tenant's questions beside one that asks heavy ones over {ASKING} connections, to those"
+            ),
+            "ms",
+            Aim::Nothing,
+        ),
+        Comparison::new("the same, to the tenant's own alone", "ms", Aim::Nothing),
     ];
     for round in 0..=rounds {
         say(&format!("sharing, round {round} of {rounds}"));
@@ -55,8 +68,16 @@ pub(crate) async fn run(program: &Program, rounds: u32) -> Result<Vec<Comparison
             noise.measure(STARVING, SLOT),
             quiet(program, format!("beside-{round}"), now)
         )?;
+        rest(&program.socket).await?;
+        let own = questions(program, 1, LIGHT, 1).await?;
+        let (busy, light) = tokio::try_join!(
+            questions(program, 0, HEAVY, ASKING),
+            questions(program, 1, LIGHT, 1)
+        )?;
         // The first round only warms up.
         if round > 0 {
+            comparisons[2].push(light.p50(), busy.p50());
+            comparisons[3].push(light.p50(), own.p50());
             comparisons[0].push(together, one);
             comparisons[1].push(beside, alone);
         }
@@ -99,4 +120,16 @@ async fn throughput(
 async fn quiet(program: &Program, series: String, now: DateTime<Utc>) -> Result<f64> {
     let shots = program.shots(1, fresh(1, series, now, 1));
     Ok(shots.measure(QUIET, SLOT).await?.p95())
+}
+
+/// Questions of a tenant about its usage, none of them answered before.
+async fn questions(
+    program: &Program,
+    tenant: usize,
+    question: &'static str,
+    connections: usize,
+) -> Result<Measured> {
+    let bodies = in_other_bytes(repeated(vec![Bytes::from_static(question.as_bytes())]));
+    let shots = program.questions(tenant, bodies);
+    shots.measure(connections, SLOT).await
 }
