@@ -3,14 +3,15 @@
 use analytics::{
     cube::{Cube, Level, Table},
     usage::{
-        Alignment, Attribution, Bound, Carried, Comparator, Comparison, CubeQuery, Dimension, Fill,
-        Filter, Grain, Group, Having, Inventory, Key, Measure, Need, Order, OrderBy, Parents,
-        Preset, Span, TimePart, Top, UsageLimits, UsagePlan, plan,
+        Alignment, Attribution, Bound, Carried, Comparator, Compared, Comparison, Condition,
+        CubeQuery, Dimension, Fill, Filter, Grain, Group, Having, Inventory, Key, Measure, Need,
+        Order, OrderBy, Parents, Preset, Span, TimePart, Top, UsageLimits, UsagePlan, plan,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Code, Error, Period, Result, Role, Scope,
+    filter::{MAX_CONDITIONS, MAX_LEVELS},
     id::{CustomerId, DeviceId, SimId, TenantId},
     identity::VerifiedClaims,
     scope::{Segment, Visibility},
@@ -105,18 +106,18 @@ fn top(group: usize, n: u32, by: Measure) -> Top {
 }
 
 fn only(dimension: Dimension, value: impl Into<Key>) -> Filter {
-    Filter::In {
+    Filter::Is(Condition::In {
         dimension,
         values: vec![value.into()],
-    }
+    })
 }
 
 fn is(measure: Measure) -> Having {
-    Having::Is {
+    Having::Is(Compared {
         measure,
         comparator: Comparator::Gt,
         bound: Bound::hundredths(150),
-    }
+    })
 }
 
 fn planned(scope: &Scope, query: &CubeQuery) -> Result<UsagePlan> {
@@ -534,10 +535,10 @@ fn a_closed_area_is_closed_on_every_way_in() {
         ..usage_only
     };
     let ways = |dimension| {
-        let nothing = Filter::In {
+        let nothing = Filter::Is(Condition::In {
             dimension,
             values: vec![],
-        };
+        });
         [
             by(&[Group::Dimension(dimension)]),
             of(Filter::Not(Box::new(Filter::Or(vec![nothing])))),
@@ -634,13 +635,13 @@ fn too_much_is_refused_with_the_field() {
     let country = Group::Dimension(Dimension::Country);
     let many: Vec<Group> = (0..40).map(|n| Group::SimLabel(n.to_string())).collect();
     let long = "x".repeat(1_000_000);
-    let values = Filter::In {
+    let values = Filter::Is(Condition::In {
         dimension: Dimension::Stream,
         values: (0..=UsageLimits::VALUES)
             .map(|n| Key::Text(n.to_string()))
             .collect(),
-    };
-    let wide = vec![only(Dimension::Stream, "x"); UsageLimits::NODES];
+    });
+    let wide = vec![only(Dimension::Stream, "x"); MAX_CONDITIONS];
     let limited = |limit, offset| CubeQuery {
         limit,
         offset,
@@ -678,7 +679,7 @@ fn too_much_is_refused_with_the_field() {
             "having",
         ),
         (
-            which(Having::Or(vec![is(Measure::Records); UsageLimits::NODES])),
+            which(Having::Or(vec![is(Measure::Records); MAX_CONDITIONS])),
             "having",
         ),
         (orders, "order_by"),
@@ -697,7 +698,7 @@ fn too_much_is_refused_with_the_field() {
             "{refused}"
         );
     }
-    let most = of(deep(UsageLimits::DEPTH, stream(), Filter::Not));
+    let most = of(deep(MAX_LEVELS, stream(), Filter::Not));
     assert_eq!(code(&staff(), &most), None);
 }
 
@@ -723,11 +724,47 @@ fn rows_are_shared_among_parents() {
     assert_eq!(ask(&ids, &limited(Some(501), 0)), Some(Code::LimitExceeded));
     assert_eq!(ask(&ids, &limited(Some(500), 1)), Some(Code::LimitExceeded));
     assert_eq!(ask(&ids, &limited(None, 501)), Some(Code::LimitExceeded));
+    // Beside the largest of a group, each bucket of time has a row of others: 31 days here.
+    let beside = |limit| CubeQuery {
+        limit,
+        top: Some(top(1, 3, Measure::Records)),
+        others: true,
+        ..by(&[
+            Group::Time(Grain::Day),
+            Group::Dimension(Dimension::Country),
+        ])
+    };
+    assert_eq!(ask(&ids, &beside(None)), None);
+    assert_eq!(ask(&ids, &beside(Some(469))), None);
+    assert_eq!(ask(&ids, &beside(Some(470))), Some(Code::LimitExceeded));
     // The whole is one row, however many there are.
     let many: Vec<Key> = (1..=1_000).map(|n| Key::Id(id(n))).collect();
     assert_eq!(ask(&many, &october()), None);
     let too_many: Vec<Key> = (1..=1_001).map(|n| Key::Id(id(n))).collect();
     assert_eq!(ask(&too_many, &october()), Some(Code::LimitExceeded));
+}
+
+#[test]
+fn a_question_alone_says_how_many_rows_there_can_be() {
+    let country = || Group::Dimension(Dimension::Country);
+    let day = || Group::Time(Grain::Day);
+    let of = |groups: &[Group], change: fn(&mut CubeQuery)| {
+        let mut query = by(groups);
+        change(&mut query);
+        query.most_rows()
+    };
+    assert_eq!(of(&[], |_| {}), 1);
+    assert_eq!(of(&[country()], |_| {}), 10_000);
+    assert_eq!(of(&[country()], |query| query.limit = Some(20)), 20);
+    // Parts of October at both ends, and whole days around it.
+    assert!((31..=37).contains(&of(&[day()], |_| {})));
+    let parts = [TimePart::DayOfWeek, TimePart::HourOfDay].map(Group::TimePart);
+    assert_eq!(of(&parts, |_| {}), 168);
+    let largest = of(&[day(), country()], |query| {
+        query.top = Some(top(1, 3, Measure::Records));
+        query.others = true;
+    });
+    assert!((4 * 31..=4 * 37).contains(&largest), "{largest}");
 }
 
 #[test]
@@ -812,11 +849,18 @@ fn what_stands_for_none_in_the_cubes_is_nobodys_id() {
 #[test]
 fn a_question_is_the_same_wherever_it_is_kept() {
     let question = CubeQuery {
+        filter: Some(Filter::Not(Box::new(only(Dimension::Country, "DE")))),
         having: Some(is(Measure::Units)),
         compare_to: Some(Comparison::PreviousYear),
         ..by(&[Group::Time(Grain::Quarter), Group::SimLabel("tier".into())])
     };
     let text = serde_json::to_string(&question).unwrap();
+    for part in [
+        r#""filter":{"not":{"in":{"dimension":"COUNTRY","values":[{"text":"DE"}]}}}"#,
+        r#""having":{"measure":"UNITS","comparator":"gt","bound":"1.50"}"#,
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
     let kept: CubeQuery = serde_json::from_str(&text).unwrap();
     assert_eq!(kept, question);
     assert_eq!(kept.fingerprint().unwrap(), question.fingerprint().unwrap());

@@ -4,8 +4,8 @@
 use std::{iter, time::Instant};
 
 use analytics::usage::{
-    Alignment, Carried, CubeQuery, Dimension, Filter, Grain, Group, Inventory, Key, Measure, Need,
-    Order, OrderBy, Parents, SimFilter, Span, Top, UsageAnswer, plan,
+    Alignment, Carried, Condition, CubeQuery, Dimension, Grain, Group, Inventory, Key, Measure,
+    Need, Order, OrderBy, Parents, SimFilter, Span, Top, UsageAnswer, plan,
 };
 use anyhow::{Result, ensure};
 use bytes::Bytes;
@@ -341,7 +341,7 @@ async fn carry(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<Compari
         ..CubeQuery::of(&traffic, span(period))
     };
     let some = CubeQuery {
-        filter: Some(Filter::Sim(filter.clone())),
+        filter: Some(Condition::Sim(filter.clone()).into()),
         ..all.clone()
     };
     let mut comparisons = Vec::new();

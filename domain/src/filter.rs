@@ -3,12 +3,16 @@
 //! A condition is either met or not. Where a column is null, a comparison with it is not met and its negation is, so that
 //! `not` is always the rest.
 
+use std::slice;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, sql::Sql};
 
 /// Most conditions of one filter, those that it takes from saved ones included.
 pub const MAX_CONDITIONS: usize = 100;
+/// Most levels of one filter, a condition alone being one.
+pub const MAX_LEVELS: usize = 20;
 
 /// Which rows: a tree over the conditions `C`. As JSON it is spelt as in the contract: `{"and": [{"states": ["ACTIVE"]}]}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,27 +31,39 @@ pub enum Filter<C> {
 
 impl<C> Filter<C> {
     /// # Errors
-    /// `LIMIT_EXCEEDED` for more than [`MAX_CONDITIONS`].
+    /// `LIMIT_EXCEEDED` for more than [`MAX_CONDITIONS`] and for more than [`MAX_LEVELS`].
     pub fn check_size(&self) -> Result<()> {
-        let conditions = self.size();
-        if conditions <= MAX_CONDITIONS {
-            return Ok(());
+        let (conditions, levels) = self.size();
+        let beyond = |what: &str, most: usize, actual: usize| {
+            let text = format!("a filter has at most {most} {what}");
+            Err(Error::limit(text, most as u64, actual as u64))
+        };
+        if conditions > MAX_CONDITIONS {
+            let what = "conditions, and, or and not counted";
+            return beyond(what, MAX_CONDITIONS, conditions);
         }
-        let text =
-            format!("a filter has at most {MAX_CONDITIONS} conditions, and, or and not counted");
-        Err(Error::limit(text, MAX_CONDITIONS as u64, conditions as u64))
+        if levels > MAX_LEVELS {
+            return beyond("levels", MAX_LEVELS, levels);
+        }
+        Ok(())
     }
 
-    fn size(&self) -> usize {
-        match self {
-            Self::And(parts) | Self::Or(parts) => 1 + parts.iter().map(Self::size).sum::<usize>(),
-            Self::Not(part) => 1 + part.size(),
-            Self::Is(_) => 1,
-        }
+    /// Conditions, with operators, and levels.
+    fn size(&self) -> (usize, usize) {
+        let below = match self {
+            Self::And(parts) | Self::Or(parts) => parts.as_slice(),
+            Self::Not(part) => slice::from_ref(&**part),
+            Self::Is(_) => &[],
+        };
+        let add = |(conditions, levels): (usize, usize), part: &Self| {
+            let (more, deeper) = part.size();
+            (conditions + more, levels.max(deeper + 1))
+        };
+        below.iter().fold((1, 1), add)
     }
 
     /// Its conditions, in order.
-    pub(crate) fn conditions(&self) -> Vec<&C> {
+    pub fn conditions(&self) -> Vec<&C> {
         match self {
             Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::conditions).collect(),
             Self::Not(part) => part.conditions(),

@@ -1,15 +1,15 @@
 //! What is small and rarely changes, kept between requests: each value under the version of its subject, which every snapshot comes
 //! with, so that a change counts from the next request on. Whether a caller may see a value is decided each time it is read.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use moka::sync::Cache;
-use uuid::Uuid;
 
 use crate::{
     ReadCx, Result,
     customer::Customer,
-    id::{CustomerId, Id, LabelId, TenantId},
+    id::{CustomerId, LabelId, TenantId},
+    network::Network,
     version::Subject,
 };
 
@@ -24,19 +24,22 @@ pub(crate) struct Kept {
     pub(crate) customers: Values<CustomerId, Arc<Customer>>,
     /// Keys of labels.
     pub(crate) labels: Values<LabelId, Arc<str>>,
+    /// Networks, by their codes. They have no tenant; their versions and who may see them have.
+    pub(crate) networks: Values<String, Network>,
 }
 
 impl Default for Kept {
     fn default() -> Self {
         Self {
-            customers: Values::new(Subject::Customer, |customer| texts(customer)),
+            customers: Values::new(Subject::Customer, |customer| of_customer(customer)),
             labels: Values::new(Subject::Label, |key| key.len()),
+            networks: Values::new(Subject::Access, of_network),
         }
     }
 }
 
 /// Bytes of a customer's texts.
-fn texts(customer: &Customer) -> usize {
+fn of_customer(customer: &Customer) -> usize {
     let Customer {
         slug,
         name,
@@ -49,6 +52,25 @@ fn texts(customer: &Customer) -> usize {
     let contact = [first_name, last_name, email, phone];
     let contact = contact.into_iter().flatten().map(String::len);
     slug.len() + name.len() + contact.sum::<usize>()
+}
+
+/// Bytes of a network's texts, its code as the key included.
+fn of_network(network: &Network) -> usize {
+    let Network {
+        plmn,
+        name,
+        operator,
+        country_code,
+        country,
+        source,
+        source_version,
+    } = network;
+    let known = [operator, country_code, country];
+    let known = known
+        .into_iter()
+        .flatten()
+        .chain([name, source, source_version]);
+    2 * plmn.len() + known.map(String::len).sum::<usize>()
 }
 
 /// Values of one kind, by tenant and id.
@@ -64,7 +86,7 @@ struct Versioned<V> {
     value: V,
 }
 
-impl<I: Id + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Values<I, V> {
+impl<I: Clone + Eq + Hash + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Values<I, V> {
     /// None yet, of a subject; `texts` is how many bytes a value's texts have.
     fn new(subject: Subject, texts: fn(&V) -> usize) -> Self {
         let weigh = move |_: &_, Versioned { value, .. }: &Versioned<V>| {
@@ -83,7 +105,7 @@ impl<I: Id + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Values<I, 
         &self,
         cx: &ReadCx,
         ids: impl IntoIterator<Item = I>,
-        read: impl AsyncFnOnce(&[Uuid]) -> Result<Vec<(I, V)>>,
+        read: impl AsyncFnOnce(&[I]) -> Result<Vec<(I, V)>>,
     ) -> Result<HashMap<I, V>> {
         let (tenant, version) = (cx.scope().tenant(), cx.version(self.subject));
         let mut found = HashMap::new();
@@ -92,10 +114,10 @@ impl<I: Id + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Values<I, 
             if found.contains_key(&id) {
                 continue;
             }
-            let kept = self.values.get(&(tenant, id));
+            let kept = self.values.get(&(tenant, id.clone()));
             match kept.filter(|kept| Some(kept.version) == version) {
                 Some(kept) => drop(found.insert(id, kept.value)),
-                None => others.push(id.uuid()),
+                None => others.push(id),
             }
         }
         if !others.is_empty() {
@@ -103,7 +125,7 @@ impl<I: Id + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Values<I, 
                 if let Some(version) = version {
                     let value = value.clone();
                     self.values
-                        .insert((tenant, id), Versioned { version, value });
+                        .insert((tenant, id.clone()), Versioned { version, value });
                 }
                 found.insert(id, value);
             }
@@ -121,6 +143,8 @@ impl<I: Id + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Values<I, 
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]

@@ -11,6 +11,7 @@ pub mod change;
 pub mod clock;
 pub mod customer;
 pub mod db;
+pub mod decimal;
 pub mod device;
 #[cfg(test)]
 mod entities;

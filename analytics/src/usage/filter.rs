@@ -1,7 +1,7 @@
 //! Which usage is asked for.
 
 use domain::{
-    Error, Result,
+    Error, Result, filter,
     usage::{Attribution, Dimension, Kind},
 };
 use serde::{Deserialize, Serialize};
@@ -10,20 +10,17 @@ use super::{
     Key, Need, UsageLimits,
     column::Columns,
     inventory::{DeviceFilter, SimFilter},
-    limit::check_tree,
+    limit::beyond,
     scoped::{Parameter, Parameters},
 };
 
 /// A tree of conditions on dimensions.
+pub type Filter = filter::Filter<Condition>;
+
+/// A condition on usage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Filter {
-    /// All of these hold; true when there are none.
-    And(Vec<Self>),
-    /// Any of these holds; false when there are none.
-    Or(Vec<Self>),
-    /// This does not hold.
-    Not(Box<Self>),
+pub enum Condition {
     /// The dimension has one of these values; false when there are none.
     In {
         /// The dimension.
@@ -37,74 +34,83 @@ pub enum Filter {
     Device(DeviceFilter),
 }
 
-impl Filter {
-    /// Every dimension that is looked at, with repetitions.
-    pub(super) fn dimensions(&self) -> Vec<Dimension> {
+impl Condition {
+    /// The dimension that is looked at.
+    pub(super) const fn dimension(&self) -> Dimension {
         match self {
-            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::dimensions).collect(),
-            Self::Not(part) => part.dimensions(),
-            Self::In { dimension, .. } => vec![*dimension],
-            Self::Sim(_) => vec![Dimension::Sim],
-            Self::Device(_) => vec![Dimension::Device],
+            Self::In { dimension, .. } => *dimension,
+            Self::Sim(_) => Dimension::Sim,
+            Self::Device(_) => Dimension::Device,
         }
     }
 
     /// What has to be looked up in the inventory for it.
-    pub(super) fn needs(&self, attribution: Attribution) -> Vec<Need> {
-        let own = match self {
-            Self::And(parts) | Self::Or(parts) => {
-                return parts
-                    .iter()
-                    .flat_map(|part| part.needs(attribution))
-                    .collect();
-            }
-            Self::Not(part) => return part.needs(attribution),
+    pub(super) fn needs(&self, attribution: Attribution) -> impl Iterator<Item = Need> {
+        let matching = match self {
             Self::In { .. } => None,
             Self::Sim(filter) => Some(Need::Sims(filter.clone())),
             Self::Device(filter) => Some(Need::Devices(filter.clone())),
         };
-        let dimensions = self.dimensions().into_iter();
-        own.into_iter()
-            .chain(dimensions.filter_map(|dimension| Need::of(dimension, attribution)))
-            .collect()
-    }
-
-    /// # Errors
-    /// `LIMIT_EXCEEDED` when the tree is too deep or too large.
-    pub(super) fn check_size(&self) -> Result<()> {
-        check_tree("a usage filter", self, |part| match part {
-            Self::And(parts) | Self::Or(parts) => (parts.iter().collect(), 0),
-            Self::Not(part) => (vec![&**part], 0),
-            Self::In { values, .. } => (Vec::new(), values.len()),
-            // They count for themselves.
-            Self::Sim(_) | Self::Device(_) => (Vec::new(), 0),
-        })
+        let value = Need::of(self.dimension(), attribution);
+        matching.into_iter().chain(value)
     }
 
     /// The condition as SQL; values become parameters.
-    pub(super) fn sql(&self, parameters: &mut Parameters, columns: Columns<'_>) -> Result<String> {
-        let mut join = |parts: &[Self], word: &str, none: &str| {
-            let parts = parts.iter().map(|part| part.sql(parameters, columns));
-            let parts = parts.collect::<Result<Vec<_>>>()?;
-            Ok(if parts.is_empty() {
-                none.to_owned()
-            } else {
-                format!("({})", parts.join(word))
-            })
-        };
+    fn sql(&self, parameters: &mut Parameters, columns: Columns<'_>) -> Result<String> {
         match self {
-            Self::And(parts) => join(parts, " AND ", "true"),
-            Self::Or(parts) => join(parts, " OR ", "false"),
-            Self::Not(part) => Ok(format!("NOT {}", part.sql(parameters, columns)?)),
             Self::In { dimension, values } => is_in(*dimension, values, parameters, columns),
-            Self::Sim(filter) => Ok(among(Dimension::Sim, &Need::Sims(filter.clone()), columns)),
-            Self::Device(filter) => Ok(among(
-                Dimension::Device,
-                &Need::Devices(filter.clone()),
-                columns,
-            )),
+            Self::Sim(filter) => Ok(among(&Need::Sims(filter.clone()), columns)),
+            Self::Device(filter) => Ok(among(&Need::Devices(filter.clone()), columns)),
         }
     }
+}
+
+/// # Errors
+/// `LIMIT_EXCEEDED` when the tree is too deep or too large.
+pub(super) fn check_size(filter: &Filter) -> Result<()> {
+    filter.check_size()?;
+    let values = filter.conditions().into_iter().map(|condition| {
+        match condition {
+            Condition::In { values, .. } => values.len(),
+            // They count for themselves.
+            Condition::Sim(_) | Condition::Device(_) => 0,
+        }
+    });
+    let (most, values) = (UsageLimits::VALUES, values.sum::<usize>());
+    if values <= most {
+        return Ok(());
+    }
+    Err(beyond("too many values", most, values as u64))
+}
+
+/// The filter as SQL; values become parameters.
+pub(super) fn sql(
+    filter: &Filter,
+    parameters: &mut Parameters,
+    columns: Columns<'_>,
+) -> Result<String> {
+    term(filter, &mut |condition| condition.sql(parameters, columns))
+}
+
+/// A tree as one term; `is` makes the term of a condition. What is neither true nor false is neither in its negation.
+pub(super) fn term<C>(
+    filter: &filter::Filter<C>,
+    is: &mut impl FnMut(&C) -> Result<String>,
+) -> Result<String> {
+    use filter::Filter::{And, Is, Not, Or};
+    let (parts, word, none) = match filter {
+        And(parts) => (parts, " AND ", "true"),
+        Or(parts) => (parts, " OR ", "false"),
+        Not(part) => return Ok(format!("NOT {}", term(part, is)?)),
+        Is(condition) => return is(condition),
+    };
+    let parts = parts.iter().map(|part| term(part, is));
+    let parts = parts.collect::<Result<Vec<_>>>()?;
+    Ok(if parts.is_empty() {
+        none.to_owned()
+    } else {
+        format!("({})", parts.join(word))
+    })
 }
 
 /// `dimension IN (values)` as SQL.
@@ -150,8 +156,12 @@ pub(super) fn list(dimension: Dimension, values: &[Key]) -> Result<Parameter> {
     })
 }
 
-fn among(dimension: Dimension, need: &Need, columns: Columns<'_>) -> String {
-    format!("{} IN ({})", columns.of(dimension), columns.matching(need))
+fn among(need: &Need, columns: Columns<'_>) -> String {
+    format!(
+        "{} IN ({})",
+        columns.of(need.dimension()),
+        columns.matching(need)
+    )
 }
 
 fn id(dimension: Dimension, key: &Key) -> Result<uuid::Uuid> {

@@ -1,19 +1,42 @@
 //! Which groups are shown.
 
 use domain::{
-    Result,
+    Error, Result,
+    decimal::Decimal,
+    filter::Filter,
     usage::{Expression, Measure},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{
-    limit::check_tree,
+    filter::term,
     scoped::{Parameter, Parameters},
 };
 
-/// A number to compare a quantity with: an integer of hundredths, which is as exact as averages are.
+/// A number to compare a quantity with: an integer of hundredths, which is as exact as averages are. As JSON it is a decimal number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Decimal", into = "Decimal")]
 pub struct Bound(i128);
+
+impl TryFrom<Decimal> for Bound {
+    type Error = Error;
+
+    fn try_from(number: Decimal) -> Result<Self> {
+        const PLACES: u32 = Expression::PLACES;
+        let hundredths = number.at(PLACES);
+        let beyond = || Error::invalid(format!("a bound has {PLACES} decimal places at most"));
+        hundredths.map(Self).ok_or_else(beyond)
+    }
+}
+
+impl From<Bound> for Decimal {
+    fn from(bound: Bound) -> Self {
+        Self {
+            scaled: bound.0,
+            places: Expression::PLACES,
+        }
+    }
+}
 
 impl Bound {
     /// A number with that many hundredths.
@@ -57,81 +80,35 @@ impl Comparator {
 
 /// A tree of conditions on quantities. An average of nothing, and a bucket that was filled in without values, meet neither a condition nor
 /// its negation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Having {
-    /// All of these hold; true when there are none.
-    And(Vec<Self>),
-    /// Any of these holds; false when there are none.
-    Or(Vec<Self>),
-    /// This does not hold.
-    Not(Box<Self>),
-    /// A quantity compares like this.
-    Is {
-        /// The quantity, asked for or not.
-        measure: Measure,
-        /// How it is compared
-        comparator: Comparator,
-        /// with this.
-        bound: Bound,
-    },
+pub type Having = Filter<Compared>;
+
+/// A quantity compares like this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Compared {
+    /// The quantity, asked for or not.
+    pub measure: Measure,
+    /// How it is compared
+    pub comparator: Comparator,
+    /// with this.
+    pub bound: Bound,
 }
 
-impl Having {
-    /// Every quantity that is looked at, with repetitions.
-    pub(super) fn measures(&self) -> Vec<Measure> {
-        match self {
-            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::measures).collect(),
-            Self::Not(part) => part.measures(),
-            Self::Is { measure, .. } => vec![*measure],
-        }
-    }
-
-    /// # Errors
-    /// `LIMIT_EXCEEDED` when the tree is too deep or too large.
-    pub(super) fn check_size(&self) -> Result<()> {
-        check_tree("having", self, |part| match part {
-            Self::And(parts) | Self::Or(parts) => (parts.iter().collect(), 0),
-            Self::Not(part) => (vec![&**part], 0),
-            Self::Is { .. } => (Vec::new(), 0),
-        })
-    }
-
-    /// The condition as SQL over the columns of a group; `value` is the expression of a quantity.
-    pub(super) fn sql(
-        &self,
-        parameters: &mut Parameters,
-        value: &impl Fn(Measure) -> String,
-    ) -> String {
-        let mut join = |parts: &[Self], word: &str, none: &str| {
-            let parts: Vec<_> = parts
-                .iter()
-                .map(|part| part.sql(parameters, value))
-                .collect();
-            if parts.is_empty() {
-                none.to_owned()
-            } else {
-                format!("({})", parts.join(word))
-            }
-        };
-        match self {
-            Self::And(parts) => join(parts, " AND ", "true"),
-            Self::Or(parts) => join(parts, " OR ", "false"),
-            Self::Not(part) => format!("NOT {}", part.sql(parameters, value)),
-            Self::Is {
-                measure,
-                comparator,
-                bound,
-            } => {
-                let places = measure.entry().expression.places();
-                let factor = 10_u32.pow(Expression::PLACES - places);
-                let bound = parameters.bind(Parameter::Integer(bound.get()));
-                format!(
-                    "toInt256({}) * {factor} {} {bound}",
-                    value(*measure),
-                    comparator.sql()
-                )
-            }
-        }
-    }
+/// The condition as SQL over the columns of a group; `value` is the expression of a quantity.
+pub(super) fn sql(
+    having: &Having,
+    parameters: &mut Parameters,
+    value: &impl Fn(Measure) -> String,
+) -> Result<String> {
+    term(having, &mut |compared| {
+        let Compared {
+            measure,
+            comparator,
+            bound,
+        } = compared;
+        let places = measure.entry().expression.places();
+        let factor = 10_u32.pow(Expression::PLACES - places);
+        let bound = parameters.bind(Parameter::Integer(bound.get()));
+        let (value, comparator) = (value(*measure), comparator.sql());
+        Ok(format!("toInt256({value}) * {factor} {comparator} {bound}"))
+    })
 }

@@ -15,11 +15,7 @@ impl UsageLimits {
     pub const ROWS: usize = 10_000;
     /// Most parents of one batched question.
     pub const PARENTS: usize = 1_000;
-    /// Deepest nesting of a filter and of `having`.
-    pub const DEPTH: usize = 8;
-    /// Most nodes of a filter and of `having`.
-    pub const NODES: usize = 100;
-    /// Most values in a filter, all nodes together.
+    /// Most values in a filter, all conditions together.
     pub const VALUES: usize = 1_000;
     /// Longest text value, bytes.
     pub const TEXT_BYTES: usize = 200;
@@ -44,35 +40,4 @@ pub(super) fn beyond(what: &str, limit: usize, actual: u64) -> Error {
         limit as u64,
         actual,
     )
-}
-
-/// Counts the nodes, levels and values of a tree that may be as deep as the client likes: `below` tells what is below a
-/// node, and how many values it has itself.
-///
-/// # Errors
-/// `LIMIT_EXCEEDED` when the tree is too deep or too large.
-pub(super) fn check_tree<'a, T>(
-    what: &str,
-    root: &'a T,
-    below: impl Fn(&'a T) -> (Vec<&'a T>, usize),
-) -> domain::Result<()> {
-    let (mut nodes, mut values) = (0, 0);
-    let mut open = vec![(root, 1)];
-    while let Some((node, depth)) = open.pop() {
-        nodes += 1;
-        let (parts, own) = below(node);
-        values += own;
-        open.extend(parts.into_iter().map(|part| (part, depth + 1)));
-        for (of, limit, actual) in [
-            ("levels", UsageLimits::DEPTH, depth),
-            ("conditions", UsageLimits::NODES, nodes),
-            ("values", UsageLimits::VALUES, values),
-        ] {
-            if actual > limit {
-                let text = format!("{what} has at most {limit} {of}");
-                return Err(Error::limit(text, limit as u64, actual as u64));
-            }
-        }
-    }
-    Ok(())
 }

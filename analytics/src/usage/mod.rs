@@ -40,8 +40,8 @@ use uuid::Uuid;
 pub use domain::usage::{
     Alignment, Attribution, Comparison, Dimension, Fill, Grain, Measure, Preset, State, TimePart,
 };
-pub use filter::Filter;
-pub use having::{Bound, Comparator, Having};
+pub use filter::{Condition, Filter};
+pub use having::{Bound, Comparator, Compared, Having};
 pub use inventory::{Carried, DeviceFilter, Inventory, Need, SimFilter};
 pub use limit::UsageLimits;
 pub use plan::{Parents, UsagePlan, plan};

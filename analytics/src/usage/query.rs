@@ -12,7 +12,11 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Filter, Having, Need, UsageLimits, limit::beyond};
+use super::{
+    Filter, Having, Need, UsageLimits,
+    filter::{self, Condition},
+    limit::beyond,
+};
 
 /// A question to the cubes. What depends on the clock is kept as it was said, so that a question that is kept means the same
 /// every month.
@@ -81,6 +85,19 @@ pub enum Span {
     },
     /// One that moves with the clock.
     Preset(Preset),
+}
+
+impl Span {
+    /// Hours that it has at most, when days have been as long as they get.
+    fn longest_hours(&self) -> u64 {
+        match self {
+            Self::Preset(preset) => preset.longest_days() * 24 + 1,
+            Self::Between { from, to, .. } => {
+                let hours = (*to - *from).num_hours().max(0);
+                hours.unsigned_abs().saturating_add(1)
+            }
+        }
+    }
 }
 
 /// What rows are grouped by.
@@ -194,7 +211,7 @@ impl CubeQuery {
         self.check_sizes()?;
         self.check_groups()?;
         self.check_places()?;
-        let filter = self.filter.as_ref().map_or(Ok(()), Filter::check_size);
+        let filter = self.filter.as_ref().map_or(Ok(()), filter::check_size);
         filter.map_err(|error| error.at("filter"))?;
         let having = self.having.as_ref().map_or(Ok(()), Having::check_size);
         having.map_err(|error| error.at("having"))
@@ -291,6 +308,29 @@ impl CubeQuery {
         Ok(())
     }
 
+    /// Most rows that an answer can have, by nothing but the question: what its groups of time and its largest values leave.
+    pub fn most_rows(&self) -> u64 {
+        let most = |(place, group): (usize, &Group)| match group {
+            // The first and the last bucket may be parts, and bounds may move outward.
+            Group::Time(grain) => self.period.longest_hours() / grain.shortest_hours() + 4,
+            Group::TimePart(part) => part.count(),
+            _ => match self.top {
+                Some(top) if top.group == place => u64::from(top.n),
+                _ => u64::MAX,
+            },
+        };
+        let groups = self.group_by.iter().enumerate();
+        let rows = groups.clone().map(most).fold(1, u64::saturating_mul);
+        let rows = self.limit.map_or(rows, |limit| rows.min(limit.into()));
+        let buckets = groups.filter(|(_, group)| group.is_time()).map(most);
+        let others = match (self.others, self.top) {
+            (false, _) => 0,
+            (true, None) => 1,
+            (true, Some(_)) => buckets.fold(1, u64::saturating_mul),
+        };
+        rows.saturating_add(others).min(UsageLimits::ROWS as u64)
+    }
+
     fn group_at(&self, place: usize) -> Result<&Group> {
         let missing = || {
             let groups = self.group_by.len();
@@ -307,7 +347,8 @@ impl CubeQuery {
             OrderBy::Measure(measure) => Some(measure),
             OrderBy::Group(_) => None,
         });
-        let conditions = self.having.iter().flat_map(Having::measures);
+        let conditions = self.having.iter().flat_map(Having::conditions);
+        let conditions = conditions.map(|compared| compared.measure);
         let top = self.top.map(|top| top.by);
         self.measures
             .iter()
@@ -336,7 +377,12 @@ impl CubeQuery {
             Group::DeviceLabel(_) => Some(Dimension::Device),
             Group::Time(_) | Group::TimePart(_) => None,
         });
-        groups.chain(self.filter.iter().flat_map(Filter::dimensions))
+        groups.chain(self.conditions().map(Condition::dimension))
+    }
+
+    /// Conditions of its filter, wherever they stand.
+    fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        self.filter.iter().flat_map(Filter::conditions)
     }
 
     /// What has to be looked up in the inventory before the question can be planned, each once.
@@ -346,9 +392,8 @@ impl CubeQuery {
             before.into_iter().chain(group.need(self.attribution))
         });
         let filters = self
-            .filter
-            .iter()
-            .flat_map(|filter| filter.needs(self.attribution));
+            .conditions()
+            .flat_map(|condition| condition.needs(self.attribution));
         let parent = parent.and_then(|parent| Need::of(parent, self.attribution));
         let mut needs = Vec::new();
         for need in groups.chain(filters).chain(parent) {

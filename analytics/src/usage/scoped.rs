@@ -15,6 +15,8 @@ use crate::cube::{Cube, Level, Table};
 
 /// Most spans of time that are named one by one, so that the engine's index helps with each.
 const SPANS: usize = 32;
+/// Most cells' periods that are. A list of them is looked up in half the time that comparisons take.
+const PERIODS: u32 = 10_000;
 
 /// A value that travels beside the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,7 +144,7 @@ impl Scoped {
             Table::Cube(cube) => (
                 cube.table(),
                 self.visible_in(cube),
-                self.inside("period", spans),
+                self.periods(cube.level(), spans),
             ),
             Table::Records => ("cdr", self.visible.clone(), self.inside("start", spans)),
         };
@@ -153,6 +155,24 @@ impl Scoped {
             sql.push_str(condition);
         }
         sql
+    }
+
+    /// Whether a cell of a level is in one of some spans, which do not meet and are in order.
+    fn periods(&mut self, level: Level, spans: &[[u32; 2]]) -> String {
+        let width = match level {
+            Level::Hour => 3_600,
+            Level::Day => 86_400,
+            Level::Month | Level::Year => return self.inside("period", spans),
+        };
+        let count: u32 = spans.iter().map(|[from, to]| (to - from) / width).sum();
+        if spans.len() < 2 || count > PERIODS {
+            return self.inside("period", spans);
+        }
+        let starts = spans
+            .iter()
+            .flat_map(|[from, to]| (*from..*to).step_by(width as usize));
+        let starts = self.parameters.bind(Parameter::Numbers(starts.collect()));
+        format!("toUnixTimestamp(period) IN {starts}")
     }
 
     /// Whether a moment is in one of some spans, which do not meet and are in order.

@@ -1,6 +1,8 @@
 //! What a question's words of time mean at a moment: one period, or two that are compared, each in slices that are told apart by
 //! the groups.
 
+use std::collections::HashSet;
+
 use chrono::{
     DateTime, Datelike, Days, Months, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Timelike,
     Utc,
@@ -73,6 +75,15 @@ impl Times {
             now: current,
             before,
         })
+    }
+
+    /// How many buckets the groups of time tell apart.
+    pub(super) fn buckets(&self) -> usize {
+        let slices = self.now.slices.iter();
+        slices
+            .filter_map(|slice| slice.keys.as_ref())
+            .collect::<HashSet<_>>()
+            .len()
     }
 }
 

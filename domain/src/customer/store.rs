@@ -63,10 +63,12 @@ pub(super) async fn by_ids(
     cx.scope().require(Permission::CustomersRead)?;
     let segments = cx.scope().segments();
     let visible = ids.iter().copied().filter(|id| segments.show(*id));
-    let read = async |ids: &[Uuid]| {
+    let read = async |ids: &[CustomerId]| {
         let mut sql = all(cx.scope().tenant());
-        sql.push(" AND ")
-            .push_any("customer.customer_id", uuids(ids.iter().copied()));
+        sql.push(" AND ").push_any(
+            "customer.customer_id",
+            uuids(ids.iter().map(|id| id.uuid())),
+        );
         let customers: Vec<Customer> = cx.select(sql).await?;
         let customers = customers.into_iter().map(Arc::new);
         Ok(customers.map(|customer| (customer.id, customer)).collect())

@@ -188,11 +188,11 @@ async fn keys(
     cx: &ReadCx,
     labels: impl Iterator<Item = LabelId>,
 ) -> Result<HashMap<LabelId, Arc<str>>> {
-    let read = async |ids: &[Uuid]| {
+    let read = async |ids: &[LabelId]| {
         let mut sql = Sql::new("SELECT label_id, key FROM label_definition WHERE tenant_id = ");
         sql.bind(cx.scope().tenant().uuid())
             .push(" AND ")
-            .push_any("label_id", uuids(ids.iter().copied()));
+            .push_any("label_id", uuids(ids.iter().map(|id| id.uuid())));
         let keys: Vec<(LabelId, String)> = cx.select(sql).await?;
         let keys = keys.into_iter();
         Ok(keys.map(|(id, key)| (id, Arc::from(key))).collect())

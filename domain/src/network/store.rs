@@ -62,8 +62,14 @@ impl Listed for Network {
 
 pub(super) async fn by_plmns(cx: &ReadCx, plmns: &[String]) -> Result<HashMap<String, Network>> {
     let mut sql = Network::scoped(cx)?;
-    sql.push(" AND ").push_any("network.plmn", texts(plmns));
-    let networks: Vec<Network> = cx.select(sql).await?;
-    let by_plmn = networks.into_iter().map(|it| (it.plmn.clone(), it));
-    Ok(by_plmn.collect())
+    let read = async |plmns: &[String]| {
+        sql.push(" AND ").push_any("network.plmn", texts(plmns));
+        let networks: Vec<Network> = cx.select(sql).await?;
+        let by_plmn = networks.into_iter().map(|it| (it.plmn.clone(), it));
+        Ok(by_plmn.collect())
+    };
+    cx.kept()
+        .networks
+        .get(cx, plmns.iter().cloned(), read)
+        .await
 }

@@ -20,6 +20,46 @@ macro_rules! words {
     };
 }
 
+impl Grain {
+    /// Hours of the shortest bucket, where a clock was put forward.
+    pub const fn shortest_hours(self) -> u64 {
+        match self {
+            Self::Hour => 1,
+            Self::Day => 23,
+            Self::Week => 7 * 24 - 1,
+            Self::Month => 28 * 24 - 1,
+            Self::Quarter => 90 * 24 - 1,
+            Self::Year => 365 * 24 - 1,
+        }
+    }
+}
+
+impl TimePart {
+    /// How many values it has.
+    pub const fn count(self) -> u64 {
+        match self {
+            Self::HourOfDay => 24,
+            Self::DayOfWeek => 7,
+            Self::DayOfMonth => 31,
+            Self::MonthOfYear => 12,
+        }
+    }
+}
+
+impl Preset {
+    /// Days that it has at most.
+    pub const fn longest_days(self) -> u64 {
+        match self {
+            Self::Last24Hours => 1,
+            Self::Last7Days => 7,
+            Self::Last30Days => 30,
+            Self::ThisMonth | Self::LastMonth => 31,
+            Self::ThisQuarter | Self::LastQuarter => 92,
+            Self::ThisYear | Self::LastYear => 366,
+        }
+    }
+}
+
 words! {
     /// Width of a time bucket, in the question's time zone.
     Grain {

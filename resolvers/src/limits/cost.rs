@@ -10,7 +10,7 @@ use async_graphql::{
 use domain::paging::DEFAULT_PAGE;
 
 use super::size::{Shapes, Size};
-use crate::operation::Fragments;
+use crate::{operation::Fragments, usage::most_rows};
 
 /// Most rows of an answer of the cubes, all objects of a page together.
 const USAGE_ROWS: u64 = UsageLimits::ROWS as u64;
@@ -86,22 +86,17 @@ impl Estimate<'_> {
         size.unwrap_or(u64::from(DEFAULT_PAGE))
     }
 
-    /// Rows of an answer of the cubes: one when nothing is grouped by; as many as the limit says, or the share of one object.
+    /// Rows of an answer of the cubes: as many as its groups leave, its limit says, or the share of one object.
     fn usage(&self, field: &Field, times: u64) -> u64 {
         let share = USAGE_ROWS / times.clamp(1, USAGE_ROWS);
         let Some(ConstValue::Object(input)) = self.argument(field, "input") else {
             return share;
         };
-        let is_grouped = match input.get("groupBy") {
-            None => false,
-            Some(ConstValue::List(groups)) => !groups.is_empty(),
-            Some(_) => true,
-        };
         let limit = input.get("limit").and_then(AsU64::as_u64_lossy);
-        if is_grouped {
-            limit.unwrap_or(share)
-        } else {
-            1
+        let rows = most_rows(ConstValue::Object(input)).or(limit);
+        match limit {
+            Some(_) => rows.unwrap_or(share),
+            None => rows.unwrap_or(share).min(share),
         }
     }
 

@@ -1,20 +1,18 @@
 //! How the contract's question to the cube becomes the planner's.
 
 use analytics::usage::{
-    Bound, Comparator, CubeQuery, Dimension, Filter, Group, Having, Key, Measure, Order, OrderBy,
-    Span, Top,
+    Comparator, Compared, Condition, CubeQuery, Dimension, Filter, Group, Having, Key, Measure,
+    Order, OrderBy, Span, Top,
 };
-use async_graphql::{Context, SelectionField};
+use async_graphql::{Context, InputType as _, SelectionField, Value as ConstValue};
 use domain::{
     Error, Result,
     id::{CustomerId, DeviceId, SimId},
     identifier::Plmn,
     paging::Direction,
-    usage::Expression,
 };
 use schema::{
     parse_ids_in,
-    scalar::Decimal,
     usage::{
         BetweenInput, PeriodInput, TopNetworksBy, TopNetworksInput, UsageFilter, UsageGroup,
         UsageHaving, UsageInput, UsageMeasureCondition, UsageOrder, UsageOrderKey, UsageTop,
@@ -39,6 +37,13 @@ pub(super) fn ask(ctx: &Context<'_>, input: UsageInput) -> Result<CubeQuery> {
         }
     }
     Ok(query)
+}
+
+/// Most rows that the answer to a question can have; none when it is no question, which its field refuses.
+pub(crate) fn most_rows(input: ConstValue) -> Option<u64> {
+    let input = UsageInput::parse(Some(input)).ok()?;
+    let query = query(input, vec![Measure::Records]).ok()?;
+    Some(query.most_rows())
 }
 
 /// An error of the planner, whose field is a part of the input.
@@ -283,11 +288,13 @@ fn compared(condition: UsageMeasureCondition) -> Result<Having> {
     ];
     let conditions = given.into_iter().filter_map(|(comparator, bound)| {
         bound.map(|bound| {
-            Ok(Having::Is {
-                measure: by.into(),
+            let bound = bound.0.try_into()?;
+            let measure = by.into();
+            Ok(Having::Is(Compared {
+                measure,
                 comparator,
-                bound: self::bound(bound)?,
-            })
+                bound,
+            }))
         })
     });
     let mut conditions: Vec<Having> = conditions.collect::<Result<_>>()?;
@@ -299,14 +306,6 @@ fn compared(condition: UsageMeasureCondition) -> Result<Having> {
             Ok(Having::And(conditions))
         }
     }
-}
-
-fn bound(number: Decimal) -> Result<Bound> {
-    let places = Expression::PLACES;
-    let hundredths = number
-        .at(places)
-        .ok_or_else(|| Error::invalid(format!("a bound has {places} decimal places at most")))?;
-    Ok(Bound::hundredths(hundredths))
 }
 
 fn filter(filter: UsageFilter) -> Result<Filter> {
@@ -355,13 +354,15 @@ fn filter(filter: UsageFilter) -> Result<Filter> {
             texts(services.into_iter().map(|it| it.0.as_ref().to_owned())),
         ),
         UsageFilter::Sim(filter) => {
-            Filter::Sim(filter.try_into().map_err(|error: Error| error.at("sim"))?)
+            let filter = filter.try_into().map_err(|error: Error| error.at("sim"))?;
+            Condition::Sim(filter).into()
         }
-        UsageFilter::Device(filter) => Filter::Device(
-            filter
+        UsageFilter::Device(filter) => {
+            let filter = filter
                 .try_into()
-                .map_err(|error: Error| error.at("device"))?,
-        ),
+                .map_err(|error: Error| error.at("device"))?;
+            Condition::Device(filter).into()
+        }
         UsageFilter::Streams(streams) => is_in(Dimension::Stream, texts(streams)),
     })
 }
@@ -377,7 +378,7 @@ fn unassigned() -> Filter {
 }
 
 fn is_in(dimension: Dimension, values: Vec<Key>) -> Filter {
-    Filter::In { dimension, values }
+    Condition::In { dimension, values }.into()
 }
 
 fn keys<T: Into<Key>>(ids: Vec<T>) -> Vec<Key> {
@@ -397,7 +398,9 @@ mod tests {
     #[test]
     fn the_empty_text_is_nobodys_value() {
         let asked = ["", "LTE"].map(str::to_owned).to_vec();
-        let Ok(Filter::In { values, .. }) = filter(UsageFilter::RadioAccessTypes(asked)) else {
+        let Ok(Filter::Is(Condition::In { values, .. })) =
+            filter(UsageFilter::RadioAccessTypes(asked))
+        else {
             panic!("not a list");
         };
         assert_eq!(values, [Key::Text("LTE".into())]);

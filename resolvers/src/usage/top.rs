@@ -45,10 +45,9 @@ impl From<Share> for TrafficShare {
     fn from(share: Share) -> Self {
         Self {
             bytes: BigInt(share.bytes),
-            share: share.hundredths.map(|hundredths| Decimal {
-                scaled: hundredths.into(),
-                places: 2,
-            }),
+            share: share
+                .hundredths
+                .map(|hundredths| Decimal::new(hundredths.into(), 2)),
         }
     }
 }

@@ -48,10 +48,7 @@ impl Shown {
         match (entry.unit, entry.expression.places()) {
             (Unit::Sims, _) => Self::Int(int(u64::try_from(quantity).unwrap_or_default())),
             (_, 0) => Self::BigInt(BigInt(quantity)),
-            (_, places) => Self::Decimal(Decimal {
-                scaled: quantity,
-                places,
-            }),
+            (_, places) => Self::Decimal(Decimal::new(quantity, places)),
         }
     }
 }
@@ -149,7 +146,7 @@ impl ContainerType for UsageValues {
             None => Value::Null,
             Some(Shown::Int(number)) => number.into(),
             Some(Shown::BigInt(number)) => number.0.to_string().into(),
-            Some(Shown::Decimal(number)) => number.to_string().into(),
+            Some(Shown::Decimal(number)) => number.0.to_string().into(),
         }))
     }
 }

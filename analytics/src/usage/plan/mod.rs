@@ -95,8 +95,9 @@ pub fn plan(
             .collect(),
         ..query.clone()
     };
-    let limit = limit(query, parents)?;
+    check_parents(parents)?;
     let times = Times::of(query, now)?;
+    let limit = limit(query, parents, times.buckets())?;
     let named: Vec<Dimension> = query
         .dimensions()
         .chain(parent)
@@ -153,25 +154,32 @@ fn check_areas(scope: &Scope, query: &CubeQuery, parent: Option<Dimension>) -> R
     }
 }
 
-/// Most rows of each parent.
-fn limit(query: &CubeQuery, parents: Option<Parents<'_>>) -> Result<u32> {
-    let count = parents.map_or(1, |parents| parents.ids.len().max(1));
-    if count > UsageLimits::PARENTS {
-        return Err(beyond(
-            "too many parents at once",
-            UsageLimits::PARENTS,
-            count as u64,
-        ));
+fn check_parents(parents: Option<Parents<'_>>) -> Result<()> {
+    let (most, count) = (
+        UsageLimits::PARENTS,
+        parents.map_or(0, |parents| parents.ids.len()),
+    );
+    if count <= most {
+        return Ok(());
     }
+    Err(beyond("too many parents at once", most, count as u64))
+}
+
+/// Most rows of each parent, when time has so many buckets: beside the largest of a group each of them has a row of others.
+fn limit(query: &CubeQuery, parents: Option<Parents<'_>>, buckets: usize) -> Result<u32> {
     if query.group_by.is_empty() {
         return Ok(1);
     }
-    let most = u32::try_from(UsageLimits::ROWS / count).unwrap_or(u32::MAX);
-    let asked = query.limit.unwrap_or(most.saturating_sub(query.offset));
-    let rows = u64::from(asked) + u64::from(query.offset);
-    if rows > most.into() {
+    let count = parents.map_or(1, |parents| parents.ids.len().max(1));
+    let has_others = query.others && query.top.is_some();
+    let most = (UsageLimits::ROWS / count) as u64;
+    let besides = u64::from(query.offset) + if has_others { buckets as u64 } else { 0 };
+    let left = u32::try_from(most.saturating_sub(besides)).unwrap_or(u32::MAX);
+    let asked = query.limit.unwrap_or(left);
+    let rows = u64::from(asked) + besides;
+    if rows > most {
         let error = beyond(
-            "too many rows, with those passed over, times parents",
+            "too many rows, with those passed over and those of others, times parents",
             UsageLimits::ROWS,
             rows * count as u64,
         );
@@ -271,7 +279,7 @@ impl Planner<'_> {
         if self.fills() {
             sql = self.fill(&sql);
         }
-        let shown = self.show(&sql);
+        let shown = self.show(&sql)?;
         let carried: String = self
             .columns
             .inventory

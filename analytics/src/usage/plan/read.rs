@@ -33,12 +33,12 @@ impl Planner<'_> {
             place.push(condition?);
         }
         if let Some(filter) = &self.query.filter {
-            let condition = filter.sql(&mut self.scoped.parameters, self.columns);
+            let condition = filter::sql(filter, &mut self.scoped.parameters, self.columns);
             let condition = condition.map_err(|error| error.at("filter"));
             let joined = filter
-                .dimensions()
-                .into_iter()
-                .any(|dimension| self.columns.is_joined(dimension));
+                .conditions()
+                .iter()
+                .any(|condition| self.columns.is_joined(condition.dimension()));
             let place = if joined {
                 &mut conditions.1
             } else {

@@ -1,10 +1,10 @@
 //! *Show*: `having`, order, offset and limit, and all others as one.
 
-use domain::usage::State;
+use domain::{Result, usage::State};
 use strum::VariantArray;
 
 use super::{Planner, shown};
-use crate::usage::{OrderBy, scoped::Parameter};
+use crate::usage::{OrderBy, having, scoped::Parameter};
 
 impl Planner<'_> {
     /// Whether a group is a row: not one that has usage in the other period only, nor one without a partner.
@@ -18,14 +18,16 @@ impl Planner<'_> {
         having.map_or(used.to_owned(), |_| format!("{used} AND meets"))
     }
 
-    pub(super) fn show(&mut self, grouped: &str) -> String {
+    pub(super) fn show(&mut self, grouped: &str) -> Result<String> {
         if self.query.group_by.is_empty() {
-            return self.show_whole(grouped);
+            return Ok(self.show_whole(grouped));
         }
         let query = self.query;
         let having = query.having.as_ref();
         let parameters = &mut self.scoped.parameters;
-        let having = having.map(|having| having.sql(parameters, &|measure| shown(query, measure)));
+        let having = having
+            .map(|having| having::sql(having, parameters, &|measure| shown(query, measure)))
+            .transpose()?;
         // Lines of keys have done their work. What has no partner counts for the whole only.
         let mut kept: Vec<String> = self
             .fills()
@@ -50,11 +52,11 @@ impl Planner<'_> {
                 format!("SELECT *{meets}\n    FROM (\n    {grouped}\n    ){kept}")
             }
         };
-        if self.merges() {
+        Ok(if self.merges() {
             self.show_merged(&source)
         } else {
             self.show_rows(&source)
-        }
+        })
     }
 
     /// The whole is all there is: no stage has anything to do.

@@ -17,8 +17,8 @@ use std::{
 use analytics::{
     CdrRow,
     usage::{
-        Alignment, Attribution, Carried, CubeQuery, Dimension, Fill, Filter, Group, Incomplete,
-        Inventory, Key, Measure, Need, OrderBy, Span,
+        Alignment, Attribution, Carried, Condition, CubeQuery, Dimension, Fill, Filter, Group,
+        Incomplete, Inventory, Key, Measure, Need, OrderBy, Span,
     },
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
@@ -198,11 +198,13 @@ impl World {
             Filter::And(parts) => parts.iter().all(|part| self.holds(part, attribution, row)),
             Filter::Or(parts) => parts.iter().any(|part| self.holds(part, attribution, row)),
             Filter::Not(part) => !self.holds(part, attribution, row),
-            Filter::In { dimension, values } => {
+            Filter::Is(Condition::In { dimension, values }) => {
                 values.contains(&self.key(*dimension, attribution, row))
             }
-            Filter::Sim(filter) => self.matches(&Need::Sims(filter.clone()), Some(row.sim.uuid())),
-            Filter::Device(filter) => {
+            Filter::Is(Condition::Sim(filter)) => {
+                self.matches(&Need::Sims(filter.clone()), Some(row.sim.uuid()))
+            }
+            Filter::Is(Condition::Device(filter)) => {
                 let device = self.device(attribution, row);
                 self.matches(&Need::Devices(filter.clone()), device)
             }

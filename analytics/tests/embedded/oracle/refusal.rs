@@ -1,7 +1,8 @@
 //! Which questions are refused, and how: a rule of its own.
 
 use analytics::usage::{
-    Alignment, Attribution, Dimension, Filter, Group, Having, Key, OrderBy, Span,
+    Alignment, Attribution, Compared, Condition, Dimension, Filter, Group, Having, Key, OrderBy,
+    Span,
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Timelike, Utc};
 use domain::{Code, scope::Area};
@@ -220,9 +221,9 @@ fn filtered(filter: &Filter) -> Vec<Dimension> {
     match filter {
         Filter::And(parts) | Filter::Or(parts) => parts.iter().flat_map(filtered).collect(),
         Filter::Not(part) => filtered(part),
-        Filter::In { dimension, .. } => vec![*dimension],
-        Filter::Sim(_) => vec![Dimension::Sim],
-        Filter::Device(_) => vec![Dimension::Device],
+        Filter::Is(Condition::In { dimension, .. }) => vec![*dimension],
+        Filter::Is(Condition::Sim(_)) => vec![Dimension::Sim],
+        Filter::Is(Condition::Device(_)) => vec![Dimension::Device],
     }
 }
 
@@ -230,7 +231,7 @@ fn compared(having: &Having) -> Vec<analytics::usage::Measure> {
     match having {
         Having::And(parts) | Having::Or(parts) => parts.iter().flat_map(compared).collect(),
         Having::Not(part) => compared(part),
-        Having::Is { measure, .. } => vec![*measure],
+        Having::Is(Compared { measure, .. }) => vec![*measure],
     }
 }
 
@@ -238,7 +239,7 @@ fn misfits(filter: &Filter) -> bool {
     match filter {
         Filter::And(parts) | Filter::Or(parts) => parts.iter().any(misfits),
         Filter::Not(part) => misfits(part),
-        Filter::In { dimension, values } => values.iter().any(|value| {
+        Filter::Is(Condition::In { dimension, values }) => values.iter().any(|value| {
             let is_id = matches!(
                 dimension,
                 Dimension::Customer
@@ -253,6 +254,6 @@ fn misfits(filter: &Filter) -> bool {
                 Key::Moment(_) | Key::Number(_) | Key::Hidden => true,
             }
         }),
-        Filter::Sim(_) | Filter::Device(_) => false,
+        Filter::Is(Condition::Sim(_) | Condition::Device(_)) => false,
     }
 }

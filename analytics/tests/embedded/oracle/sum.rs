@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use analytics::{
     CdrRow,
-    usage::{Comparator, Having, Measure},
+    usage::{Comparator, Compared, Having, Measure},
 };
 use uuid::Uuid;
 
@@ -85,11 +85,11 @@ pub(super) fn passes(having: &Having, value: &impl Fn(Measure) -> Option<i128>) 
             }
         }
         Having::Not(part) => passes(part, value).map(|passes| !passes),
-        Having::Is {
+        Having::Is(Compared {
             measure,
             comparator,
             bound,
-        } => {
+        }) => {
             let is_average = matches!(
                 measure,
                 Measure::AverageBytesPerSim | Measure::AverageBytesPerRecord

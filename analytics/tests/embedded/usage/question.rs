@@ -1,8 +1,9 @@
 //! Random questions, and who asks them.
 
 use analytics::usage::{
-    Alignment, Attribution, Bound, Comparator, Comparison, CubeQuery, Dimension, Fill, Filter,
-    Grain, Group, Having, Key, Measure, Order, OrderBy, Preset, Span, TimePart, Top,
+    Alignment, Attribution, Bound, Comparator, Compared, Comparison, Condition, CubeQuery,
+    Dimension, Fill, Filter, Grain, Group, Having, Key, Measure, Order, OrderBy, Preset, Span,
+    TimePart, Top,
 };
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use domain::{
@@ -223,10 +224,10 @@ fn break_something(query: &mut CubeQuery, fault: u8) {
             }
         }
         _ => {
-            query.filter = Some(Filter::In {
+            query.filter = Some(Filter::Is(Condition::In {
                 dimension: Dimension::Sim,
                 values: vec![Key::None],
-            });
+            }));
         }
     }
 }
@@ -278,11 +279,11 @@ fn arb_having() -> impl Strategy<Value = Having> {
     ];
     let is =
         (select(Measure::VARIANTS), comparator, bound).prop_map(|(measure, comparator, bound)| {
-            Having::Is {
+            Having::Is(Compared {
                 measure,
                 comparator,
                 bound: Bound::hundredths(bound),
-            }
+            })
         });
     is.prop_recursive(3, 10, 3, |inner| {
         prop_oneof![
@@ -303,7 +304,8 @@ fn arb_in(world: &'static World, attribution: Attribution) -> impl Strategy<Valu
             _ => Key::Id(Uuid::from_u128(0xdead)),
         });
         let most = known.len().min(12);
-        subsequence(known, most / 2..=most).prop_map(move |values| Filter::In { dimension, values })
+        subsequence(known, most / 2..=most)
+            .prop_map(move |values| Filter::Is(Condition::In { dimension, values }))
     })
 }
 
