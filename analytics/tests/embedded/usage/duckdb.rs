@@ -66,7 +66,9 @@ fn another_engine_answers_alike_from_a_parquet_of_the_records() {
         if answers.iter().all(|(_, answer)| answer.rows.is_empty()) {
             continue;
         }
-        used.into_iter().for_each(|feature| counts.count(feature));
+        for feature in used {
+            counts.count(feature);
+        }
         lines.push(line(&question, &answers));
     }
     println!("{} questions\n{}", lines.len(), counts.all());
