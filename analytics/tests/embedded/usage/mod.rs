@@ -1,5 +1,6 @@
 //! Answers of the cubes, compared with the records themselves.
 
+mod duckdb;
 mod question;
 mod world;
 
@@ -90,30 +91,42 @@ impl Counts {
     }
 }
 
-#[test]
-fn random_questions_are_answered_as_from_the_records() {
+/// The fleet of all random questions, and its tenants.
+fn fixed() -> (&'static World, &'static [TenantId; 2]) {
     static WORLD: OnceLock<(World, [TenantId; 2])> = OnceLock::new();
     let (world, tenants) = WORLD.get_or_init(|| {
         let tenants = [tenant(), tenant()];
         (world::world(tenants), tenants)
     });
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let db = runtime.block_on(async {
-        let db = migrated().await;
-        world::load(&db, world).await;
-        db
-    });
-    let counts = Counts::default();
+    (world, tenants)
+}
+
+/// A database with that fleet.
+async fn loaded(world: &World) -> Db {
+    let db = migrated().await;
+    world::load(&db, world).await;
+    db
+}
+
+/// Always the same questions, or now and then a feature would not be asked for often enough.
+fn runner() -> TestRunner {
     let config = Config {
         cases: QUESTIONS,
         failure_persistence: None,
         max_shrink_iters: 400,
         ..Config::default()
     };
-    // Always the same questions, or now and then a feature would not be asked for often enough.
     let chance = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    let mut runner = TestRunner::new_with_rng(config, chance);
-    runner
+    TestRunner::new_with_rng(config, chance)
+}
+
+#[test]
+fn random_questions_are_answered_as_from_the_records() {
+    let (world, tenants) = fixed();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let db = runtime.block_on(loaded(world));
+    let counts = Counts::default();
+    runner()
         .run(&question::question(world, *tenants), |question| {
             runtime.block_on(check(&db, world, tenants, &question, &counts))
         })
@@ -168,18 +181,7 @@ async fn check(
         parent,
         parents: parents.map_or(1, |(_, ids)| u32::try_from(ids.len()).expect("few")),
     };
-    let inventory = world.inventory(query, parents.map(|(dimension, _)| dimension));
-    let found = match parents {
-        None => db
-            .usage(scope, query, &inventory, *now)
-            .await
-            .map(|answer| vec![(None, answer)]),
-        Some((dimension, ids)) => {
-            let parents = Parents { dimension, ids };
-            let found = db.usage_by(scope, query, parents, &inventory, *now).await;
-            found.map(|answers| by_parent(dimension, answers))
-        }
-    };
+    let found = ask(db, world, question).await;
     let refusals = oracle::refusals(&asked(None), parents);
     let found = match found {
         Err(error) => {
@@ -228,6 +230,32 @@ async fn check(
         counts.count(feature);
     }
     Ok(())
+}
+
+/// Of each parent its answer, of the whole one alone.
+async fn ask(
+    db: &Db,
+    world: &World,
+    question: &Question,
+) -> Result<Vec<(Option<(Dimension, Key)>, UsageAnswer)>> {
+    let Question {
+        scope,
+        query,
+        now,
+        parents,
+    } = question;
+    let dimension = parents.as_ref().map(|(dimension, _)| *dimension);
+    let inventory = world.inventory(query, dimension);
+    let Some((dimension, ids)) = parents else {
+        let answer = db.usage(scope, query, &inventory, *now).await?;
+        return Ok(vec![(None, answer)]);
+    };
+    let parents = Parents {
+        dimension: *dimension,
+        ids,
+    };
+    let answers = db.usage_by(scope, query, parents, &inventory, *now).await?;
+    Ok(by_parent(*dimension, answers))
 }
 
 fn by_parent(
@@ -360,6 +388,10 @@ fn used(question: &Question, tenants: &[TenantId; 2]) -> Vec<String> {
     }
     for (feature, is_used) in [
         ("filter", query.filter.is_some()),
+        (
+            "inventory filter",
+            query.filter.as_ref().is_some_and(question::is_of_inventory),
+        ),
         ("having", query.having.is_some() && is_grouped),
         ("top", query.top.is_some()),
         ("top by time", query.top.is_some() && is_by_time),
@@ -401,6 +433,7 @@ fn features() -> Vec<String> {
         each("order by a", &["measure", "group"]),
         [
             "filter",
+            "inventory filter",
             "having",
             "top",
             "top by time",

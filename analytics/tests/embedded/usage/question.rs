@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{
     scope,
-    world::{CUSTOMERS, HOT, id},
+    world::{CUSTOMERS, HOT, id, inventory_filters},
 };
 use crate::{
     fleet::at,
@@ -310,7 +310,9 @@ fn arb_in(world: &'static World, attribution: Attribution) -> impl Strategy<Valu
 }
 
 fn arb_filter(world: &'static World, attribution: Attribution) -> impl Strategy<Value = Filter> {
-    arb_in(world, attribution).prop_recursive(3, 8, 3, |inner| {
+    let inventory = select(inventory_filters());
+    let one = prop_oneof![3 => arb_in(world, attribution), 1 => inventory];
+    one.prop_recursive(3, 8, 3, |inner| {
         prop_oneof![
             3 => vec(inner.clone(), 1..4).prop_map(Filter::And),
             3 => vec(inner.clone(), 1..4).prop_map(Filter::Or),
@@ -318,6 +320,16 @@ fn arb_filter(world: &'static World, attribution: Attribution) -> impl Strategy<
             1 => select(vec![Filter::And(vec![]), Filter::Or(vec![])]),
         ]
     })
+}
+
+/// Whether a filter asks what SIMs or devices are now, as their lists do.
+pub(super) fn is_of_inventory(filter: &Filter) -> bool {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().any(is_of_inventory),
+        Filter::Not(part) => is_of_inventory(part),
+        Filter::In { .. } => false,
+        Filter::Sim(_) | Filter::Device(_) => true,
+    }
 }
 
 fn arb_frame(world: &'static World) -> impl Strategy<Value = Frame> {

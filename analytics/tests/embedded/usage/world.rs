@@ -6,12 +6,15 @@ use analytics::{
     CdrRow,
     cube::{Cube, Level},
     network::Network,
-    usage::Need,
+    usage::{DeviceFilter, Filter, Need, SimFilter},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
+    device::DeviceCondition,
     id::{CustomerId, DeviceId, SimId, TenantId},
     identifier::Plmn,
+    label::LabelFilter,
+    sim::{SimCondition, SimState},
 };
 use uuid::Uuid;
 
@@ -138,14 +141,59 @@ fn words() -> HashMap<Need, BTreeMap<Uuid, String>> {
     let ids = |numbers: std::ops::Range<u32>| -> Vec<String> {
         numbers.map(|n| id(n).to_string()).collect()
     };
-    HashMap::from([
+    let mut words = HashMap::from([
         (Need::SimState, some(0, 20, &["ACTIVE", "SUSPENDED"])),
         (Need::SimCustomer, some(0, 30, &ids(1..1 + CUSTOMERS))),
         (Need::SimDevice, some(0, 40, &ids(90..120))),
         (Need::SimLabel("tier".into()), some(0, 50, &WORDS[..2])),
         (Need::SimLabel("odd".into()), some(0, 60, &WORDS)),
         (Need::DeviceLabel("odd".into()), some(100, 70, &WORDS)),
-    ])
+    ]);
+    for (filter, of, accepted) in matching() {
+        let known = words[&of].iter();
+        let matching = known.filter(|(_, word)| accepted.contains(&word.as_str()));
+        let matching = matching.map(|(id, _)| (*id, String::new())).collect();
+        words.insert(filter, matching);
+    }
+    words
+}
+
+/// Filters of the inventory, and the words by which they are met.
+fn matching() -> [(Need, Need, &'static [&'static str]); 3] {
+    let label = |key: &str, values: &[&str]| LabelFilter {
+        key: key.into(),
+        values: Some(values.iter().map(|value| (*value).into()).collect()),
+    };
+    let sims = |condition: SimCondition| Need::Sims(SimFilter::Is(condition.into()));
+    let devices = |condition: DeviceCondition| Need::Devices(DeviceFilter::Is(condition.into()));
+    [
+        (
+            sims(SimCondition::States(vec![SimState::Active])),
+            Need::SimState,
+            &["ACTIVE"],
+        ),
+        (
+            sims(SimCondition::Label(label("tier", &["gold"]))),
+            Need::SimLabel("tier".into()),
+            &["gold"],
+        ),
+        (
+            devices(DeviceCondition::Label(label("odd", &WORDS[..5]))),
+            Need::DeviceLabel("odd".into()),
+            &WORDS[..5],
+        ),
+    ]
+}
+
+/// Filters of usage by what SIMs and devices are now.
+pub(crate) fn inventory_filters() -> Vec<Filter> {
+    let needs = matching().into_iter().map(|(need, ..)| need);
+    let filters = needs.map(|need| match need {
+        Need::Sims(filter) => Filter::Sim(filter),
+        Need::Devices(filter) => Filter::Device(filter),
+        other => panic!("{other:?} is no filter"),
+    });
+    filters.collect()
 }
 
 /// Words of three quarters of the ids from this one on.
@@ -165,13 +213,15 @@ fn network((plmn, country): (&str, &str)) -> Network {
     }
 }
 
+/// Networks of the fleet, one of them of no country.
+pub(crate) fn networks() -> Vec<Network> {
+    let networks = COUNTRIES.into_iter().chain([("901-99", "")]);
+    networks.map(network).collect()
+}
+
 /// Loads all of it.
 pub(crate) async fn load(db: &Db, world: &World) {
-    let networks: Vec<_> = COUNTRIES
-        .into_iter()
-        .chain([("901-99", "")])
-        .map(network)
-        .collect();
+    let networks = networks();
     assert_eq!(db.load_networks(&networks).await.expect("networks"), 4);
     let again = db.load_networks(&networks).await;
     assert_eq!(again.expect("networks again"), 0);
