@@ -15,7 +15,7 @@ use domain::{
 use futures::future::{try_join, try_join_all};
 use uuid::Uuid;
 
-use crate::Session;
+use crate::{Session, hidden::hide};
 
 impl Session {
     /// Usage of all that the caller may see.
@@ -30,7 +30,8 @@ impl Session {
         let asked = self
             .store()
             .usage(self.scope(), query, &inventory, cx.now());
-        let (answer, ()) = try_join(asked, note(&cx, query)).await?;
+        let (mut answer, ()) = try_join(asked, note(&cx, query)).await?;
+        hide(&cx, query, [&mut answer]).await?;
         Ok(answer)
     }
 
@@ -54,7 +55,8 @@ impl Session {
         let asked = self
             .store()
             .usage_by(self.scope(), query, parents, &inventory, cx.now());
-        let (answers, ()) = try_join(asked, note(&cx, query)).await?;
+        let (mut answers, ()) = try_join(asked, note(&cx, query)).await?;
+        hide(&cx, query, answers.values_mut()).await?;
         Ok(answers)
     }
 }

@@ -315,28 +315,17 @@ macro_rules! object_key {
         #[Object]
         impl $name {
             /// Whether there is one, and whether the caller may see it now.
-            async fn status(&self, ctx: &Context<'_>) -> async_graphql::Result<KeyStatus> {
-                let is_hidden = self.0.value().is_some() && self.object(ctx).await?.is_none();
-                Ok(if is_hidden { group::KeyStatus::Hidden } else { self.0.status() }.into())
+            async fn status(&self) -> KeyStatus {
+                self.key_status()
             }
 
-            /// Its global id.
+            /// Its global id; null unless the status is VALUE.
             async fn id(&self) -> Option<ID> {
                 self.global_id()
             }
 
             #[doc = $none]
             async fn $field(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<$object>> {
-                self.object(ctx).await
-            }
-        }
-
-        impl $name {
-            fn global_id(&self) -> Option<ID> {
-                self.0.value().map(|id| id.to_string().into())
-            }
-
-            async fn object(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<$object>> {
                 match self.0.value() {
                     Some(id) => load(ctx, $key(*id)).await,
                     None => Ok(None),
@@ -344,9 +333,23 @@ macro_rules! object_key {
             }
         }
 
+        impl $name {
+            fn key_status(&self) -> KeyStatus {
+                self.0.status().into()
+            }
+
+            fn global_id(&self) -> Option<ID> {
+                self.0.value().map(|id| id.to_string().into())
+            }
+        }
+
         impl Written for $name {
             fn step(field: Selected<'_>) -> Option<Step<Self>> {
-                (field.name() == "id").then(|| leaf(Self::global_id))
+                match field.name() {
+                    "status" => Some(leaf(Self::key_status)),
+                    "id" => Some(leaf(Self::global_id)),
+                    _ => None,
+                }
             }
         }
     };
@@ -355,17 +358,17 @@ macro_rules! object_key {
 object_key! {
     /// A group by customer.
     UsageCustomerKey of CustomerId, customer: Customer = CustomerKey,
-    "The customer; null when there was none, or it is not visible to the caller."
+    "The customer; null unless the status is VALUE."
 }
 
 object_key! {
     /// A group by SIM.
     UsageSimKey of SimId, sim: Sim = SimKey,
-    "The SIM; null when it now belongs to somebody whose SIMs the caller may not see."
+    "The SIM; null unless the status is VALUE."
 }
 
 object_key! {
     /// A group by device.
     UsageDeviceKey of DeviceId, device: Device = DeviceKey,
-    "The device; null when there was none, or one that the caller may not see now."
+    "The device; null unless the status is VALUE."
 }
