@@ -137,7 +137,6 @@ impl SelectedKey {
 }
 
 fn query(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
-    let order_by = input.order_by.into_iter().map(order);
     let query = CubeQuery {
         measures,
         period: span(input.period),
@@ -156,9 +155,7 @@ fn query(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
             .map(having)
             .transpose()
             .map_err(|error| error.at("having"))?,
-        order_by: order_by
-            .collect::<Result<_>>()
-            .map_err(|error| error.at("order_by"))?,
+        order_by: each("order_by", input.order_by, order)?,
         top: input
             .top
             .map(top)
@@ -244,7 +241,9 @@ fn top(top: UsageTop) -> Result<Top> {
 fn order(order: UsageOrder) -> Result<Order> {
     let by = match order.by {
         UsageOrderKey::Measure(by) => OrderBy::Measure(by.into()),
-        UsageOrderKey::Group(group) => OrderBy::Group(place(group)?),
+        UsageOrderKey::Group(group) => {
+            OrderBy::Group(place(group).map_err(|error| error.at("by"))?)
+        }
     };
     Ok(Order {
         by,
@@ -254,15 +253,25 @@ fn order(order: UsageOrder) -> Result<Order> {
 
 fn having(having: UsageHaving) -> Result<Having> {
     Ok(match having {
-        UsageHaving::And(parts) => {
-            Having::And(parts.into_iter().map(self::having).collect::<Result<_>>()?)
+        UsageHaving::And(parts) => Having::And(each("and", parts, self::having)?),
+        UsageHaving::Or(parts) => Having::Or(each("or", parts, self::having)?),
+        UsageHaving::Not(part) => {
+            let part = self::having(*part).map_err(|error| error.at("not"))?;
+            Having::Not(Box::new(part))
         }
-        UsageHaving::Or(parts) => {
-            Having::Or(parts.into_iter().map(self::having).collect::<Result<_>>()?)
+        UsageHaving::Measure(condition) => {
+            compared(*condition).map_err(|error| error.at("measure"))?
         }
-        UsageHaving::Not(part) => Having::Not(Box::new(self::having(*part)?)),
-        UsageHaving::Measure(condition) => compared(*condition)?,
     })
+}
+
+/// Reads all parts of a field; an error names the place of the one that is wrong.
+fn each<T, U>(field: &str, parts: Vec<T>, read: fn(T) -> Result<U>) -> Result<Vec<U>> {
+    let parts = parts
+        .into_iter()
+        .enumerate()
+        .map(|(place, part)| read(part).map_err(|error| error.at(&place.to_string()).at(field)));
+    parts.collect()
 }
 
 fn compared(condition: UsageMeasureCondition) -> Result<Having> {
@@ -275,24 +284,26 @@ fn compared(condition: UsageMeasureCondition) -> Result<Having> {
         eq,
     } = condition;
     let given = [
-        (Comparator::Gt, gt),
-        (Comparator::Gte, gte),
-        (Comparator::Lt, lt),
-        (Comparator::Lte, lte),
-        (Comparator::Eq, eq),
+        (Comparator::Gt, gt, "gt"),
+        (Comparator::Gte, gte, "gte"),
+        (Comparator::Lt, lt, "lt"),
+        (Comparator::Lte, lte, "lte"),
+        (Comparator::Eq, eq, "eq"),
     ];
-    let conditions = given.into_iter().filter_map(|(comparator, bound)| {
+    let conditions = given.into_iter().filter_map(|(comparator, bound, field)| {
         bound.map(|bound| {
             Ok(Having::Is {
                 measure: by.into(),
                 comparator,
-                bound: self::bound(bound)?,
+                bound: self::bound(bound).map_err(|error| error.at(field))?,
             })
         })
     });
     let mut conditions: Vec<Having> = conditions.collect::<Result<_>>()?;
     match (conditions.pop(), conditions.is_empty()) {
-        (None, _) => Err(Error::invalid("a condition on a quantity has a bound")),
+        (None, _) => Err(Error::invalid(
+            "give at least one of gt, gte, lt, lte and eq",
+        )),
         (Some(only), true) => Ok(only),
         (Some(last), false) => {
             conditions.push(last);
@@ -310,19 +321,9 @@ fn bound(number: Decimal) -> Result<Bound> {
 }
 
 fn filter(filter: UsageFilter) -> Result<Filter> {
-    let all = |field: &str, parts: Vec<UsageFilter>| {
-        let part = |(n, part): (usize, _)| {
-            self::filter(part).map_err(|error: Error| error.at(&n.to_string()).at(field))
-        };
-        parts
-            .into_iter()
-            .enumerate()
-            .map(part)
-            .collect::<Result<Vec<_>>>()
-    };
     Ok(match filter {
-        UsageFilter::And(parts) => Filter::And(all("and", parts)?),
-        UsageFilter::Or(parts) => Filter::Or(all("or", parts)?),
+        UsageFilter::And(parts) => Filter::And(each("and", parts, self::filter)?),
+        UsageFilter::Or(parts) => Filter::Or(each("or", parts, self::filter)?),
         UsageFilter::Not(part) => {
             let part = self::filter(*part).map_err(|error| error.at("not"))?;
             Filter::Not(Box::new(part))
