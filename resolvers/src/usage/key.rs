@@ -77,22 +77,25 @@ impl UsageKey {
     }
 }
 
-/// What tells a group from the others: a field for each kind of group. Only what was grouped by can be selected. Of all others
-/// together, keys are null; beside the largest of a group they keep those of time.
+/// What a row is grouped by: a field for each group of the question. Selecting any other field but `others` is refused with
+/// `INVALID_INPUT`. In a row of all others together these fields are null; with `top`, those of time are not.
 #[Object]
 impl UsageKey {
-    /// True: it is all that met `having` and is not shown.
+    /// True: the row sums up all groups that meet `having` and are not returned.
     async fn others(&self) -> bool {
         self.others
     }
 
-    /// Start of the time bucket, which may lie before the period's.
+    /// Start of the time bucket. That of the first one may lie before the start of the period.
     async fn time(&self) -> Option<DateTime> {
         self.bucket()
     }
 
-    /// A part of the date or of the time of day.
-    async fn time_part(&self, #[graphql(desc = "Which part.")] part: TimePartWord) -> Option<i32> {
+    /// A part of the date or of the time of day, as a number.
+    async fn time_part(
+        &self,
+        #[graphql(desc = "Which part: one that is grouped by.")] part: TimePartWord,
+    ) -> Option<i32> {
         let part: TimePart = part.into();
         match self.of(|group| *group == Group::TimePart(part))? {
             Key::Number(number) => i32::try_from(*number).ok(),
@@ -115,7 +118,7 @@ impl UsageKey {
         self.by_customer(Dimension::Customer)
     }
 
-    /// SIM.
+    /// The SIM.
     async fn sim(&self) -> Option<UsageSimKey> {
         self.by_sim()
     }
@@ -125,12 +128,12 @@ impl UsageKey {
         self.by_device()
     }
 
-    /// Radio access type.
+    /// Radio access type, as the records name it.
     async fn radio_access_type(&self) -> Option<UsageTextKey> {
         self.text(Dimension::RadioAccessType)
     }
 
-    /// Kind of service.
+    /// Service that was used.
     async fn service(&self) -> async_graphql::Result<Option<UsageServiceKey>> {
         let Some(UsageTextKey { status, value }) = self.text(Dimension::Service) else {
             return Ok(None);
@@ -162,16 +165,19 @@ impl UsageKey {
         self.by_customer(Dimension::SimCustomerNow)
     }
 
-    /// The SIM's value under a key of labels.
-    async fn sim_label(&self, #[graphql(desc = "The key.")] key: String) -> Option<UsageTextKey> {
+    /// Value of the SIM's label with this key, as it is now.
+    async fn sim_label(
+        &self,
+        #[graphql(desc = "The key: one that is grouped by.")] key: String,
+    ) -> Option<UsageTextKey> {
         self.of(|group| matches!(group, Group::SimLabel(its) if *its == key))
             .map(UsageTextKey::of)
     }
 
-    /// The device's value under a key of labels.
+    /// Value of the device's label with this key, as it is now.
     async fn device_label(
         &self,
-        #[graphql(desc = "The key.")] key: String,
+        #[graphql(desc = "The key: one that is grouped by.")] key: String,
     ) -> Option<UsageTextKey> {
         self.of(|group| matches!(group, Group::DeviceLabel(its) if *its == key))
             .map(UsageTextKey::of)
@@ -209,9 +215,9 @@ fn object_of<T>(key: &Key, id: fn(Uuid) -> T) -> group::Key<T> {
 /// A group by a text.
 #[derive(SimpleObject, Clone)]
 pub(crate) struct UsageTextKey {
-    /// Whether there is a value, or why not.
+    /// Whether there is a value, or why there is none.
     status: KeyStatus,
-    /// The value.
+    /// The value; null unless the status is VALUE.
     value: Option<String>,
 }
 
@@ -234,18 +240,18 @@ plain_columns!(UsageTextKey { status, value });
 /// A group by service.
 #[derive(SimpleObject)]
 pub(crate) struct UsageServiceKey {
-    /// Whether there is a value, or why not.
+    /// Whether there is a value, or why there is none.
     status: KeyStatus,
-    /// The service.
+    /// The service; null unless the status is VALUE.
     value: Option<UsageService>,
 }
 
 /// A group by the state of SIMs.
 #[derive(SimpleObject)]
 pub(crate) struct UsageSimStateKey {
-    /// Whether there is a value, or why not.
+    /// Whether there is a value, or why there is none.
     status: KeyStatus,
-    /// The state.
+    /// The state; null unless the status is VALUE.
     value: Option<SimStateWord>,
 }
 
@@ -255,7 +261,7 @@ pub(crate) struct UsageNetworkKey(UsageTextKey);
 /// A group by visited network.
 #[Object]
 impl UsageNetworkKey {
-    /// Whether there is a value: a record may name no network.
+    /// VALUE, or UNKNOWN where records name no network.
     async fn status(&self) -> KeyStatus {
         self.0.status
     }

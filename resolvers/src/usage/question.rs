@@ -34,7 +34,7 @@ pub(super) fn ask(ctx: &Context<'_>, input: UsageInput) -> Result<CubeQuery> {
     let query = query(input, selected.measures).map_err(|error| error.at("input"))?;
     for key in selected.keys {
         if !query.group_by.iter().any(|group| key.is_of(group)) {
-            let text = format!("{} is selected and not grouped by", key.name);
+            let text = format!("the key {} is selected, but it is not grouped by", key.name);
             return Err(Error::invalid(text).at("group_by").at("input"));
         }
     }
@@ -201,7 +201,7 @@ pub(super) fn top_networks(input: TopNetworksInput) -> Result<(CubeQuery, u32)> 
 }
 
 fn count(number: i32, field: &str) -> Result<u32> {
-    let negative = |_| Error::invalid(format!("{field} is not negative")).at(field);
+    let negative = |_| Error::invalid(format!("{field} must not be negative")).at(field);
     u32::try_from(number).map_err(negative)
 }
 
