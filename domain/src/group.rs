@@ -9,11 +9,11 @@ use strum::{AsRefStr, EnumMessage, VariantArray};
 pub enum KeyStatus {
     /// A value.
     Value,
-    /// Nobody knows: the records did not say.
+    /// The records do not say.
     Unknown,
-    /// No value: the group is of all that have none.
+    /// There is no value: the group is of everything that has none.
     Unassigned,
-    /// A value that the caller may not see: the group is of all that have such a one.
+    /// A value that the caller may not see. Usage by what was true at the time of use may have several such rows, one for each value.
     Hidden,
 }
 

@@ -39,8 +39,12 @@ async fn a_malformed_value_is_an_input_error_that_names_its_field() {
         (usage(&format!("{{ {period}, orderBy: [{{ by: {{ group: 0 }} }}] }}")), "input.orderBy"),
         (usage(&format!("{{ {period}, top: {{ group: 0, n: 3, by: RECORDS }} }}")), "input.top.group"),
         (usage(&format!("{{ {period}, groupBy: [{{ time: DAY }}], top: {{ group: 0, n: 3, by: RECORDS }} }}")), "input.top.group"),
-        (usage(&format!("{{ {period}, having: {{ measure: {{ by: RECORDS }} }} }}")), "input.having"),
-        (usage(&format!("{{ {period}, having: {{ measure: {{ by: RECORDS, gt: \"0.001\" }} }} }}")), "input.having"),
+        (usage(&format!("{{ {period}, orderBy: [{{ by: {{ measure: RECORDS }} }}, {{ by: {{ group: -1 }} }}] }}")), "input.orderBy.1.by.group"),
+        (usage(&format!("{{ {period}, top: {{ group: -1, n: 3, by: RECORDS }} }}")), "input.top.group"),
+        (usage(&format!("{{ {period}, top: {{ group: 0, n: -1, by: RECORDS }} }}")), "input.top.n"),
+        (usage(&format!("{{ {period}, having: {{ measure: {{ by: RECORDS }} }} }}")), "input.having.measure"),
+        (usage(&format!("{{ {period}, having: {{ measure: {{ by: RECORDS, gt: \"0.001\" }} }} }}")), "input.having.measure.gt"),
+        (usage(&format!("{{ {period}, having: {{ and: [{{ measure: {{ by: RECORDS, gt: 1 }} }}, {{ not: {{ or: [{{ measure: {{ by: RECORDS, gte: 1, lt: \"0.001\" }} }}] }} }}] }} }}")), "input.having.and.1.not.or.0.measure.lt"),
         (usage(&format!("{{ {period}, having: {{ measure: {{ by: RECORDS, gt: \"many\" }} }} }}")), "input.having.measure.gt"),
         (usage(&format!("{{ {period}, filter: {{ and: [{{ streams: [] }}, {{ not: {{ sims: [\"x\"] }} }}] }} }}")), "input.filter.and.1.not.sims"),
         (usage(&format!("{{ {period}, filter: {{ networks: [\"262-01\"] }} }}")), "input.filter.networks"),
@@ -258,6 +262,30 @@ async fn a_key_is_selected_only_where_it_was_grouped_by() {
             true,
         ),
         ("sim @include(if: $no) { id } time } } } }", true),
+        ("sim @skip(if: true) { id } time } } } }", true),
+        ("... @include(if: false) { sim { id } } time } } } }", true),
+        (
+            "...K @skip(if: true) time } } } } fragment K on UsageKey { sim { id } }",
+            true,
+        ),
+        (
+            "time } } rows @skip(if: true) { key { sim { id } } } } }",
+            true,
+        ),
+        (
+            "...K ... { ...K } } } } } fragment K on UsageKey { time network { code } }",
+            true,
+        ),
+        ("sim @include(if: true) { id } time } } } }", false),
+        (
+            "...K time ...K } } } } fragment K on UsageKey { s: stream { value } }",
+            false,
+        ),
+        (
+            "...K @skip(if: true) ...K } } } } fragment K on UsageKey { stream { value } }",
+            false,
+        ),
+        ("time } } rows { key { sim { id } } } } }", false),
         ("sim { id } } } } }", false),
         ("network: country { value } } } } }", false),
         (
@@ -288,6 +316,10 @@ async fn a_key_is_selected_only_where_it_was_grouped_by() {
         if is_grouped {
             let answer = world.run(ADMIN, &query, variables).await;
             assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
+            assert!(
+                !answer.to_string().contains("\"sim\":"),
+                "{query}: {answer}"
+            );
         } else {
             let [code, field, ..] = refused(&world, &query, variables).await;
             assert_eq!(
@@ -410,6 +442,73 @@ async fn what_is_closed_is_null_with_one_error_and_the_rest_answers() {
         Some(&json!({ "records": "3", "activeSims": null })),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn what_a_question_needs_of_the_inventory_is_refused_at_its_place() {
+    let world = World::new().await;
+    let id = "{ customer(by: { slug: \"bosch\" }) { id } }";
+    let id = world.run(ADMIN, id, json!({})).await["data"]["customer"]["id"].clone();
+    let visibility = json!({ "devices": true, "sims": false, "usage": true, "sessions": false, "billing": false });
+    let input = json!({ "customerId": id, "visibility": visibility });
+    world.change(ADMIN, "setCustomerVisibility", input).await;
+    let bosch = Caller("alpha", Role::CustomerUser, Some("bosch"));
+    let saved = "saved: \"fil_00000000000000000000000000000000\"";
+    for (caller, input, code, field) in [
+        (
+            ADMIN,
+            format!("filter: {{ and: [{{ streams: [] }}, {{ not: {{ sim: {{ {saved} }} }} }}] }}"),
+            "NOT_FOUND",
+            "input.filter.and.1.not.sim.saved",
+        ),
+        (
+            ADMIN,
+            format!("filter: {{ or: [{{ device: {{ {saved} }} }}] }}"),
+            "NOT_FOUND",
+            "input.filter.or.0.device.saved",
+        ),
+        (
+            bosch,
+            "groupBy: [{ time: DAY }, { simLabel: \"location\" }]".to_owned(),
+            "FORBIDDEN",
+            "input.groupBy.1.simLabel",
+        ),
+        (
+            bosch,
+            "groupBy: [{ dimension: SIM_STATE }]".to_owned(),
+            "FORBIDDEN",
+            "input.groupBy.0.dimension",
+        ),
+        (
+            bosch,
+            "groupBy: [{ dimension: NETWORK }, { dimension: SIM_CUSTOMER_NOW }]".to_owned(),
+            "FORBIDDEN",
+            "input.groupBy.1.dimension",
+        ),
+        (
+            bosch,
+            "filter: { not: { sim: { states: [] } } }".to_owned(),
+            "FORBIDDEN",
+            "input.filter.not.sim",
+        ),
+        (
+            bosch,
+            "groupBy: [{ dimension: CUSTOMER }], attribution: CURRENT".to_owned(),
+            "FORBIDDEN",
+            "input.attribution",
+        ),
+    ] {
+        let query = format!(
+            "{{ usage(input: {{ period: {{ preset: LAST_MONTH }}, {input} }}) {{ truncated }} }}"
+        );
+        let answer = world.run(caller, &query, json!({})).await;
+        let said = &answer["errors"][0]["extensions"];
+        assert_eq!(
+            (&said["code"], &said["field"]),
+            (&json!(code), &json!(field)),
+            "{query}: {answer}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -27,22 +27,24 @@ word! {
 }
 
 word! {
-    /// What becomes of bounds that no table has.
+    /// How the bounds of a period are taken.
     PeriodAlignment = usage::Alignment, Default
 }
 
 word! {
-    /// What is shown beside a period.
+    /// Which earlier period is shown beside the one that is asked about. A preset that is still running is compared as far as it has
+    /// run, to the end of the running hour.
     Comparison = usage::Comparison
 }
 
 word! {
-    /// Whether buckets without usage are rows.
+    /// Whether time buckets without usage get a row: up to `Provenance.watermark`, for every combination of other keys that has usage
+    /// in the period. It does nothing unless rows are grouped by time or by a part of it.
     UsageFill = usage::Fill
 }
 
 word! {
-    /// Whose usage it is.
+    /// Which customer and device usage belongs to: in groups, in filters, and where it is asked of a customer or device.
     Attribution = usage::Attribution, Default
 }
 
@@ -57,60 +59,61 @@ word! {
 }
 
 word! {
-    /// A quantity of the cube.
+    /// What is measured.
     UsageMeasure = usage::Measure
 }
 
 word! {
-    /// What a quantity counts.
+    /// Unit of a measure.
     UsageUnit = usage::Unit
 }
 
-/// A table that an answer comes from. The small ones know neither SIMs nor devices.
+/// A table that an answer comes from. Hours, days, months and years of tables are those of UTC. Those that end in `_SMALL` are
+/// smaller, because they are kept without SIM and device.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsageTable {
-    /// Sums of hours.
+    /// Sums per hour.
     UsageHour,
-    /// Sums of days.
+    /// Sums per day.
     UsageDay,
-    /// Sums of calendar months.
+    /// Sums per calendar month.
     UsageMonth,
-    /// Sums of calendar years.
+    /// Sums per calendar year.
     UsageYear,
-    /// Sums of hours, without SIM and device.
+    /// Sums per hour, without SIM and device.
     UsageHourSmall,
-    /// Sums of days, without SIM and device.
+    /// Sums per day, without SIM and device.
     UsageDaySmall,
-    /// Sums of calendar months, without SIM and device.
+    /// Sums per calendar month, without SIM and device.
     UsageMonthSmall,
-    /// Sums of calendar years, without SIM and device.
+    /// Sums per calendar year, without SIM and device.
     UsageYearSmall,
-    /// The records themselves, for parts of hours.
+    /// The records themselves, for parts of hours. They are kept for 390 days.
     Cdr,
 }
 
 /// Why an answer is not complete.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IncompleteReason {
-    /// No usage has been received yet.
+    /// No usage that the caller may see has been received yet.
     NothingReceived,
     /// The period had not ended when the newest record was received.
     PeriodRunning,
 }
 
-/// A period between two moments.
+/// A period between two moments, from 1970 to 2106; `INVALID_INPUT` unless `from` comes before `to`.
 #[derive(InputObject, Clone, Copy, Debug)]
 pub struct BetweenInput {
-    /// First moment inside the period.
+    /// Start of the period, which is part of it.
     pub from: DateTime,
-    /// First moment after the period.
+    /// End of the period, which is not part of it.
     pub to: DateTime,
-    /// What becomes of bounds that no table has.
+    /// Whether the bounds are taken as they are or widened.
     #[graphql(default)]
     pub align: PeriodAlignment,
 }
 
-/// A period: between two moments, or one that moves with the clock.
+/// A period: give exactly one field.
 #[derive(OneofObject, Clone, Copy, Debug)]
 pub enum PeriodInput {
     /// Between two moments.
@@ -119,55 +122,57 @@ pub enum PeriodInput {
     Preset(PeriodPreset),
 }
 
-/// What rows are grouped by: exactly one of these.
+/// What to group rows by: give exactly one field.
 #[derive(OneofObject, Clone, Debug)]
 pub enum UsageGroup {
-    /// Values of a dimension.
+    /// A dimension, such as the network.
     Dimension(UsageDimension),
-    /// Time buckets.
+    /// Time buckets of this width. There is one such group at most.
     Time(Grain),
-    /// A part of the date or of the time of day.
+    /// A part of the date or of the time of day, such as the day of the week.
     TimePart(TimePart),
-    /// The value that the SIM has now under this key of labels: a row for each value and one for the SIMs that have none.
+    /// The SIM's label with this key, 200 bytes at most, as it is now: a row for each value and one for SIMs without that label.
     SimLabel(String),
-    /// The value that the device has now under this key of labels: a row for each value and one for the devices that have none.
+    /// The device's label with this key, 200 bytes at most, as it is now: a row for each value and one for usage without such a label.
     DeviceLabel(String),
 }
 
-/// What rows can be sorted by: a measure, or the group of this place.
+/// What rows can be sorted by: give exactly one field.
 #[derive(OneofObject, Clone, Copy, Debug)]
 pub enum UsageOrderKey {
-    /// By a quantity, selected or not. Rows without it come last.
+    /// A measure, selected or not. Rows in which it is null come last in both directions.
     Measure(UsageMeasure),
-    /// By the keys of a group: its place in `groupBy`, from 0.
+    /// The keys of a group: its index in `groupBy`, from 0. Customers, SIMs and devices are sorted by their ids.
     Group(i32),
 }
 
-/// One sort key.
+/// A sort key.
 #[derive(InputObject, Clone, Copy, Debug)]
 pub struct UsageOrder {
-    /// Sorted by this.
+    /// What to sort by.
     pub by: UsageOrderKey,
-    /// In this direction.
+    /// Direction of the sort.
     #[graphql(default)]
     pub direction: OrderDirection,
 }
 
-/// Only the largest values of one group, by the whole period and all other groups together: each keeps its time buckets.
+/// Keeps only the largest values of one group. They are ranked over the whole period with all other groups added up, so that a
+/// value that is kept has all of its time buckets.
 #[derive(InputObject, Clone, Copy, Debug)]
 pub struct UsageTop {
-    /// The group: its place in `groupBy`, from 0. Not one of time.
+    /// The group: its index in `groupBy`, from 0. It can't be one of time.
     pub group: i32,
-    /// How many.
+    /// How many values to keep, 10,000 at most.
     pub n: i32,
-    /// Largest by this, selected or not.
+    /// The measure to rank by, selected or not.
     pub by: UsageMeasure,
 }
 
-/// How a quantity compares; at least one field is given, and all that are given hold.
+/// A condition on a measure: give at least one bound besides `by`; all that are given must hold. Bounds have two decimal places at
+/// most.
 #[derive(InputObject, Clone, Copy, Debug)]
 pub struct UsageMeasureCondition {
-    /// The quantity, selected or not.
+    /// The measure, selected or not.
     pub by: UsageMeasure,
     /// More than this.
     pub gt: Option<Decimal>,
@@ -177,12 +182,12 @@ pub struct UsageMeasureCondition {
     pub lt: Option<Decimal>,
     /// At most this.
     pub lte: Option<Decimal>,
-    /// As much as this.
+    /// Equal to this.
     pub eq: Option<Decimal>,
 }
 
-/// Which rows: a tree of conditions on their quantities; exactly one field is given at each level. An average of nothing meets
-/// neither a condition nor its negation.
+/// Which rows to keep: a tree of conditions on their measures, 8 levels and 100 conditions at most. Give exactly one field at each
+/// level. A measure that is null meets neither a condition nor its negation.
 #[derive(OneofObject, Clone, Debug)]
 pub enum UsageHaving {
     /// All of these hold.
@@ -191,11 +196,12 @@ pub enum UsageHaving {
     Or(Vec<UsageHaving>),
     /// This does not hold.
     Not(Box<UsageHaving>),
-    /// A quantity compares like this.
+    /// This condition on a measure holds.
     Measure(Box<UsageMeasureCondition>),
 }
 
-/// A tree of conditions: exactly one field is given at each level.
+/// Which usage to count: a tree of conditions, with 8 levels, 100 conditions and 1,000 values in lists at most. Give exactly one field
+/// at each level. An empty list matches nothing.
 #[derive(OneofObject, Clone, Debug)]
 pub enum UsageFilter {
     /// All of these hold.
@@ -204,68 +210,69 @@ pub enum UsageFilter {
     Or(Vec<UsageFilter>),
     /// This does not hold.
     Not(Box<UsageFilter>),
-    /// Used on any of these networks.
+    /// On any of these networks, by their global ids.
     Networks(Vec<ID>),
-    /// Used on any of these networks (MCC-MNC).
+    /// On any of these networks, by their MCC-MNC, such as 262-01.
     NetworkCodes(Vec<String>),
-    /// Used in any of these countries (ISO 3166-1 alpha-2).
+    /// In any of these countries (ISO 3166-1 alpha-2).
     Countries(Vec<String>),
-    /// Belonging to any of these customers at the time of use; now, with `attribution: CURRENT`.
+    /// Of any of these customers, by their global ids: at the time of use, or now with `attribution: CURRENT`.
     Customers(Vec<ID>),
-    /// True: belonging to no customer. False: to any.
+    /// True: of no customer. False: of any customer. At the time of use, or now with `attribution: CURRENT`.
     Unassigned(bool),
-    /// Of any of these SIMs.
+    /// Of any of these SIMs, by their global ids.
     Sims(Vec<ID>),
-    /// Of any of these devices at the time of use; now, with `attribution: CURRENT`.
+    /// Of any of these devices, by their global ids: at the time of use, or now with `attribution: CURRENT`.
     Devices(Vec<ID>),
-    /// Over any of these radio access types.
+    /// Over any of these radio access types, spelt as in answers.
     RadioAccessTypes(Vec<String>),
     /// Of any of these services.
     Services(Vec<UsageService>),
-    /// From any of these streams.
+    /// Delivered by any of these streams, spelt as in answers.
     Streams(Vec<String>),
-    /// Of SIMs that match now.
+    /// Of SIMs that match this filter now. `LIMIT_EXCEEDED` when more than 200,000 do.
     Sim(SimFilter),
-    /// Of devices that match now.
+    /// Of devices that match this filter now. `LIMIT_EXCEEDED` when more than 200,000 do.
     Device(DeviceFilter),
 }
 
-/// A question to the usage cube. Measures are chosen by selecting their fields. The steps are always these: filter, group, top,
-/// fill, having, order, offset, limit.
+/// A question about usage. Its measures are those whose fields are selected; nothing else is computed. The steps are taken in this
+/// order: filter, group, top, fill, having, order, offset, limit.
 #[derive(InputObject, Clone, Debug)]
 pub struct UsageInput {
-    /// Time of use.
+    /// The period. A record counts in full at the time when its usage began.
     pub period: PeriodInput,
-    /// In which days, months and hours of the day are meant: a name of the IANA data, such as Europe/Berlin.
+    /// Time zone of presets, time buckets and parts of time: a name of the IANA time zone database, such as Europe/Berlin.
     #[graphql(default = "UTC")]
     pub time_zone: String,
-    /// What to group by. Of nothing, the whole is the only row.
+    /// What to group rows by, 6 groups at most. Without groups there is one row, for everything.
     #[graphql(default)]
     pub group_by: Vec<UsageGroup>,
-    /// Which usage.
+    /// Which usage to count; all of it by default.
     pub filter: Option<UsageFilter>,
-    /// Which rows. Totals do not depend on it.
+    /// Which rows to keep; all of them by default. Totals do not depend on it.
     pub having: Option<UsageHaving>,
-    /// Sort of the rows; ties are broken by all keys.
+    /// How to sort the rows, by 8 keys at most. Rows that are equal by these are sorted by the keys of their groups.
     #[graphql(default)]
     pub order_by: Vec<UsageOrder>,
-    /// Only the largest values of one group.
+    /// Keep only the largest values of one group. Totals do not depend on it.
     pub top: Option<UsageTop>,
-    /// Most rows; totals do not depend on it. As many as there may be when nothing is said: 10,000, divided among the objects of a
-    /// page.
+    /// Most rows to return, besides that of all others; totals do not depend on it. `offset` and `limit` together may be 10,000 divided by
+    /// the number of objects of the page that are asked about; that is also the default.
     pub limit: Option<i32>,
-    /// Rows passed over.
+    /// Rows to skip.
     #[graphql(default)]
     pub offset: i32,
-    /// Whether what met `having` and is not shown is summed up as a row of its own, the last one: one for each time bucket with `top`.
+    /// True: all groups that meet `having` and are not returned, skipped ones included, are summed up in one more row, the last; with
+    /// `top`, in one for each time bucket. Where no group is left over, there is no such row.
     #[graphql(default)]
     pub others: bool,
-    /// Whether buckets without usage are rows, up to the watermark.
+    /// Whether time buckets without usage get a row.
     #[graphql(default_with = "UsageFill(usage::Fill::None)")]
     pub fill: UsageFill,
-    /// What is shown beside each row, as `previous`.
+    /// The earlier period to show beside each row, as `previous`, and beside the totals, as `previousTotals`.
     pub compare_to: Option<Comparison>,
-    /// Whose usage it is.
+    /// Which customer and device usage belongs to.
     #[graphql(default)]
     pub attribution: Attribution,
 }
@@ -281,17 +288,17 @@ pub enum TopNetworksBy {
 /// A question about the largest networks.
 #[derive(InputObject, Clone, Debug)]
 pub struct TopNetworksInput {
-    /// Time of use.
+    /// The period. A record counts in full at the time when its usage began.
     pub period: PeriodInput,
-    /// In which days and months are meant: a name of the IANA data, such as Europe/Berlin.
+    /// Time zone of presets: a name of the IANA time zone database, such as Europe/Berlin.
     #[graphql(default = "UTC")]
     pub time_zone: String,
-    /// How many, 100 at most.
+    /// How many networks, 100 at most.
     #[graphql(default = 5)]
     pub n: i32,
-    /// Largest by this.
+    /// What to rank by.
     #[graphql(default)]
     pub by: TopNetworksBy,
-    /// Which usage.
+    /// Which usage to count; all of it by default.
     pub filter: Option<UsageFilter>,
 }

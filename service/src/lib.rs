@@ -7,6 +7,7 @@
 mod answers;
 mod entry;
 mod find;
+mod hidden;
 mod list;
 mod relation;
 mod session;

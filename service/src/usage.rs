@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use analytics::usage::{
-    self, Carried, CubeQuery, Dimension, Inventory, Need, Parents, Span, UsageAnswer, UsageLimits,
+    self, Attribution, Carried, CubeQuery, Dimension, Filter, Group, Inventory, Need, Parents,
+    Span, UsageAnswer, UsageLimits,
 };
 use domain::{
     Error, ReadCx, Result, device,
@@ -15,7 +16,7 @@ use domain::{
 use futures::future::{try_join, try_join_all};
 use uuid::Uuid;
 
-use crate::Session;
+use crate::{Session, hidden::hide};
 
 impl Session {
     /// Usage of all that the caller may see.
@@ -30,7 +31,8 @@ impl Session {
         let asked = self
             .store()
             .usage(self.scope(), query, &inventory, cx.now());
-        let (answer, ()) = try_join(asked, note(&cx, query)).await?;
+        let (mut answer, ()) = try_join(asked, note(&cx, query)).await?;
+        hide(&cx, query, [&mut answer]).await?;
         Ok(answer)
     }
 
@@ -54,7 +56,8 @@ impl Session {
         let asked = self
             .store()
             .usage_by(self.scope(), query, parents, &inventory, cx.now());
-        let (answers, ()) = try_join(asked, note(&cx, query)).await?;
+        let (mut answers, ()) = try_join(asked, note(&cx, query)).await?;
+        hide(&cx, query, answers.values_mut()).await?;
         Ok(answers)
     }
 }
@@ -76,7 +79,11 @@ async fn note(cx: &ReadCx, query: &CubeQuery) -> Result<()> {
 /// `FORBIDDEN` when they are closed to the caller, `LIMIT_EXCEEDED` when more of them matter than travel to the cubes.
 async fn inventory(cx: &ReadCx, query: &CubeQuery, parent: Option<Dimension>) -> Result<Inventory> {
     let found = query.needs(parent).into_iter().map(async |need| {
-        let carried = carried(cx, &need).await?;
+        let carried = carried(cx, &need).await;
+        let carried = carried.map_err(|error| match field(query, &need) {
+            Some(field) => error.at(&field),
+            None => error,
+        })?;
         Ok::<_, Error>((need, carried))
     });
     Ok(Inventory::new(try_join_all(found).await?))
@@ -121,16 +128,51 @@ async fn carried(cx: &ReadCx, need: &Need) -> Result<Carried> {
                 .collect()
         }
         Need::Sims(filter) => {
-            let found = sim::matching(cx, filter, MOST).await;
-            let found = found.map_err(|error| error.at("sim").at("filter"))?;
+            let found = sim::matching(cx, filter, MOST).await?;
             Carried::set(found.into_iter().map(SimId::uuid))
         }
         Need::Devices(filter) => {
-            let found = device::matching(cx, filter, MOST).await;
-            let found = found.map_err(|error| error.at("device").at("filter"))?;
+            let found = device::matching(cx, filter, MOST).await?;
             Carried::set(found.into_iter().map(DeviceId::uuid))
         }
     })
+}
+
+/// The first field of the question, with its parents, that a need comes from; none for that of a parent.
+fn field(query: &CubeQuery, need: &Need) -> Option<String> {
+    let of_group = |(place, group): (usize, &Group)| {
+        let field = match (group, need) {
+            (Group::SimLabel(key), Need::SimLabel(needed)) if key == needed => "sim_label",
+            (Group::DeviceLabel(key), Need::DeviceLabel(needed)) if key == needed => "device_label",
+            (Group::Dimension(Dimension::SimState), Need::SimState)
+            | (Group::Dimension(Dimension::SimCustomerNow), Need::SimCustomer) => "dimension",
+            _ => return None,
+        };
+        Some(format!("group_by.{place}.{field}"))
+    };
+    let group = query.group_by.iter().enumerate().find_map(of_group);
+    let filter = || query.filter.as_ref().and_then(|filter| path(filter, need));
+    group
+        .or_else(|| filter().map(|path| format!("filter.{path}")))
+        .or_else(|| (query.attribution == Attribution::Current).then(|| "attribution".to_owned()))
+}
+
+/// Where in a filter its SIMs or devices are asked for.
+fn path(filter: &Filter, need: &Need) -> Option<String> {
+    let within = |field: &str, parts: &[Filter]| {
+        let mut parts = parts.iter().enumerate();
+        parts.find_map(|(place, part)| Some(format!("{field}.{place}.{}", path(part, need)?)))
+    };
+    match (filter, need) {
+        (Filter::And(parts), _) => within("and", parts),
+        (Filter::Or(parts), _) => within("or", parts),
+        (Filter::Not(part), _) => Some(format!("not.{}", path(part, need)?)),
+        (Filter::Sim(filter), Need::Sims(needed)) => (filter == needed).then(|| "sim".to_owned()),
+        (Filter::Device(filter), Need::Devices(needed)) => {
+            (filter == needed).then(|| "device".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// A key as the cubes are told it: nothing where there is none.

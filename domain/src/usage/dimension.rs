@@ -37,17 +37,17 @@ pub struct DimensionEntry {
 vocabulary! {
     /// What usage can be grouped by.
     Dimension of DimensionEntry {
-        /// Visited network (MCC-MNC).
+        /// Visited network, by its MCC-MNC.
         Network = DimensionEntry { known: Known::Cells("network"), kind: Kind::Text, area: None };
         /// Country of the visited network, ISO 3166-1 alpha-2.
         Country = DimensionEntry { known: Known::Network, kind: Kind::Text, area: None };
-        /// Customer the SIM belonged to at the time of use.
+        /// Customer that the SIM belonged to at the time of use; that of now with `attribution: CURRENT`.
         Customer = DimensionEntry { known: Known::Cells("customer"), kind: Kind::Id, area: None };
-        /// SIM.
+        /// The SIM.
         Sim = DimensionEntry { known: Known::Cells("sim"), kind: Kind::Id, area: Some(Area::Sims) };
-        /// Device the SIM sat in at the time of use.
+        /// Device that the SIM was in at the time of use; that of now with `attribution: CURRENT`.
         Device = DimensionEntry { known: Known::Cells("device"), kind: Kind::Id, area: Some(Area::Devices) };
-        /// Radio access type.
+        /// Radio access type, as the records name it, such as LTE.
         RadioAccessType = DimensionEntry { known: Known::Cells("rat"), kind: Kind::Text, area: None };
         /// Data, SMS or voice.
         Service = DimensionEntry { known: Known::Cells("service"), kind: Kind::Text, area: None };
@@ -55,7 +55,7 @@ vocabulary! {
         Stream = DimensionEntry { known: Known::Cells("source"), kind: Kind::Text, area: None };
         /// State that the SIM is in now.
         SimState = DimensionEntry { known: Known::Sim, kind: Kind::Text, area: Some(Area::Sims) };
-        /// Customer that the SIM belongs to now.
+        /// Customer that the SIM belongs to now, whatever the attribution.
         SimCustomerNow = DimensionEntry { known: Known::Sim, kind: Kind::Id, area: Some(Area::Sims) };
     }
 }

@@ -93,11 +93,11 @@ pub enum Unit {
     Records,
     /// SIMs.
     Sims,
-    /// Messages of the service SMS, seconds of VOICE: to be grouped or filtered by service.
+    /// Messages for the service SMS, seconds for VOICE.
     ServiceUnits,
-    /// Bytes to each SIM.
+    /// Bytes per SIM.
     BytesPerSim,
-    /// Bytes to each record.
+    /// Bytes per record.
     BytesPerRecord,
 }
 
@@ -119,21 +119,21 @@ vocabulary! {
         BytesUp = MeasureEntry { expression: Expression::Sum(&[State::BytesUp]), unit: Unit::Bytes, area: None };
         /// Bytes received by devices.
         BytesDown = MeasureEntry { expression: Expression::Sum(&[State::BytesDown]), unit: Unit::Bytes, area: None };
-        /// Both directions together.
+        /// Bytes of both directions together.
         BytesTotal = MeasureEntry { expression: Expression::Sum(&[State::BytesUp, State::BytesDown]), unit: Unit::Bytes, area: None };
-        /// Usage records.
+        /// Number of usage records, less those that were taken back.
         Records = MeasureEntry { expression: Expression::Sum(&[State::Records]), unit: Unit::Records, area: None };
-        /// Messages of the service SMS, seconds of VOICE. Group or filter by service: over both it is a sum of messages and seconds.
+        /// Messages for the service SMS, seconds for VOICE. Group or filter by service: across both, messages and seconds are added up.
         Units = MeasureEntry { expression: Expression::Sum(&[State::Units]), unit: Unit::ServiceUnits, area: None };
-        /// Distinct SIMs with usage, exactly. Groups do not add up: one SIM may be active in two.
+        /// Number of distinct SIMs with usage, counted exactly. It does not add up across groups, because a SIM may be active in several.
         ActiveSims = MeasureEntry { expression: Expression::Sum(&[State::Sims]), unit: Unit::Sims, area: Some(Area::Sims) };
-        /// Bytes of both directions to each active SIM.
+        /// Bytes of both directions divided by active SIMs: two decimal places, rounded half up. Null when no SIM was active.
         AverageBytesPerSim = MeasureEntry {
             expression: Expression::Average { of: &[State::BytesUp, State::BytesDown], per: State::Sims },
             unit: Unit::BytesPerSim,
             area: Some(Area::Sims),
         };
-        /// Bytes of both directions to each record.
+        /// Bytes of both directions divided by records: two decimal places, rounded half up. Null when there are no records.
         AverageBytesPerRecord = MeasureEntry {
             expression: Expression::Average { of: &[State::BytesUp, State::BytesDown], per: State::Records },
             unit: Unit::BytesPerRecord,

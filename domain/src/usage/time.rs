@@ -63,7 +63,7 @@ impl Preset {
 words! {
     /// Width of a time bucket, in the question's time zone.
     Grain {
-        /// One hour.
+        /// One hour of the clock.
         #[default]
         Hour,
         /// One calendar day. It has 23 or 25 hours when summer time begins or ends.
@@ -93,69 +93,74 @@ words! {
 
     /// A period that moves with the clock, in the question's time zone.
     Preset {
-        /// 24 hours; the running one is the last.
+        /// 24 whole hours; the running one is the last.
         #[default]
         #[strum(serialize = "LAST_24_HOURS")]
         #[serde(rename = "LAST_24_HOURS")]
         Last24Hours,
-        /// 7 days; today is the last.
+        /// 7 calendar days; today is the last.
         #[strum(serialize = "LAST_7_DAYS")]
         #[serde(rename = "LAST_7_DAYS")]
         Last7Days,
-        /// 30 days; today is the last.
+        /// 30 calendar days; today is the last.
         #[strum(serialize = "LAST_30_DAYS")]
         #[serde(rename = "LAST_30_DAYS")]
         Last30Days,
-        /// The running calendar month, whole.
+        /// The running calendar month, to its end.
         ThisMonth,
-        /// The calendar month before it.
+        /// The calendar month before the running one.
         LastMonth,
-        /// The running quarter, whole.
+        /// The running calendar quarter, to its end.
         ThisQuarter,
-        /// The quarter before it.
+        /// The calendar quarter before the running one.
         LastQuarter,
-        /// The running calendar year, whole.
+        /// The running calendar year, to its end.
         ThisYear,
-        /// The calendar year before it.
+        /// The calendar year before the running one.
         LastYear,
     }
 
-    /// What becomes of bounds that no table has.
+    /// How the bounds of a period are taken.
     Alignment {
-        /// They are meant as they are: what no table answers exactly is refused.
+        /// As they are given, in whole seconds. Refused with `NOT_EXACT` where that cannot be answered exactly: bounds within
+        /// an hour of UTC, also those of time buckets, need the records of that hour, which are kept for 390 days. `from` and `to` of the error are the period that would do.
         #[default]
         Exact,
-        /// The period grows to whole buckets, or to whole hours when nothing is grouped by time.
+        /// The period is widened to whole buckets of the narrowest group of time, or to whole hours of UTC when nothing is grouped by
+        /// time. `Usage.period` says what it became.
         Outward,
     }
 
-    /// What is shown beside a period.
+    /// Which earlier period is shown beside the one that is asked about. A preset that is still running is compared as far as it has
+    /// run, to the end of the running hour.
     Comparison {
-        /// The period before, of the same length: whole months are compared with as many months, whole days with as many days of
-        /// the calendar, anything else with as many hours.
+        /// The one just before, of the same length: as many calendar months if the period is whole months, as many calendar days if it
+        /// begins and ends at midnight, else exactly as much time.
         #[default]
         PreviousPeriod,
-        /// The same dates a year before; 29 February has no partner.
+        /// The same dates and times of day one year earlier. 29 February has no counterpart: its usage counts in `previousTotals` only.
         PreviousYear,
     }
 
-    /// Whether buckets without usage are rows.
+    /// Whether time buckets without usage get a row: up to `Provenance.watermark`, for every combination of other keys that has usage
+    /// in the period. It does nothing unless rows are grouped by time or by a part of it.
     Fill {
-        /// They are not.
+        /// They get none.
         #[default]
         None,
-        /// They are, with zeros, up to the watermark, for every key that occurs.
+        /// They get a row of zeros, in which averages are null.
         Zero,
-        /// They are, without values, up to the watermark, for every key that occurs.
+        /// They get a row in which all values are null.
         Null,
     }
 
-    /// Whose usage it is.
+    /// Which customer and device usage belongs to: in groups, in filters, and where it is asked of a customer or device.
     Attribution {
-        /// Of the customer and the device at the time of use.
+        /// Those that the SIM had at the time of use.
         #[default]
         AtEvent,
-        /// Of the customer and the device that the SIM has now.
+        /// Those that the SIM has now. It shows nothing that the caller may not see with `AT_EVENT`, and is `FORBIDDEN` when SIMs are
+        /// closed to the caller.
         Current,
     }
 }

@@ -106,7 +106,8 @@ impl Customer {
         nested(ctx, DevicesOf { customer, question }).await
     }
 
-    /// Usage of SIMs while they belonged to this customer, within what the caller may see.
+    /// Usage of SIMs while they belonged to this customer, within what the caller may see; with `attribution: CURRENT`, of those that
+    /// belong to it now.
     async fn usage(
         &self,
         ctx: &Context<'_>,

@@ -44,7 +44,8 @@ impl Device {
         Ok(Some(sims.unwrap_or_default()))
     }
 
-    /// Usage of the SIMs in this device while they sat in it, within what the caller may see.
+    /// Usage of SIMs while they were in this device, within what the caller may see; with `attribution: CURRENT`, of those that are in
+    /// it now.
     async fn usage(
         &self,
         ctx: &Context<'_>,

@@ -15,28 +15,29 @@ use crate::{
     written::Rows,
 };
 
-/// An answer of the usage cube.
+/// An answer to a question about usage.
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Usage {
-    /// The period that was meant.
+    /// The period that was meant: what a preset or widened bounds came to.
     period: Period,
     #[graphql(skip)]
     rows: Vec<UsageRow>,
-    /// The whole, whatever is shown of it.
+    /// All usage of the period that passes `filter`, whatever rows are kept and returned.
     totals: UsageValues,
-    /// The whole of the period that it is compared with.
+    /// The same of the period that it is compared with; null without `compareTo`.
     previous_totals: Option<UsageValues>,
-    /// True: the limit cut rows off.
+    /// True: there are more rows than `limit` let through.
     truncated: bool,
     /// Where the answer comes from and how fresh it is.
     provenance: Provenance,
 }
 
-/// An answer of the usage cube.
+/// An answer to a question about usage.
 #[ComplexObject]
 impl Usage {
-    /// One row for each group, at most as many as the limit; then all others together, if they were asked for.
+    /// One row for each group that has usage or was filled in, as many as `limit` lets through; then all others together, if they
+    /// were asked for.
     async fn rows(&self) -> Rows<'_, UsageRow> {
         self.rows.iter().collect()
     }
@@ -62,7 +63,7 @@ pub(crate) async fn root(ctx: &Context<'_>, input: UsageInput) -> async_graphql:
     let query = question::ask(ctx, input).gql()?;
     let answer = session(ctx)?.usage(&query).await;
     let answer = answer.map_err(question::located).gql()?;
-    tell_closed(ctx, &answer);
+    report_closed(ctx, &answer);
     Ok(Usage::new(&query, answer))
 }
 
@@ -80,18 +81,18 @@ pub(crate) async fn nested(
         .ok_or_else(|| Error::internal("no answer for an object that was asked about"))
         .gql()?
         .gql()?;
-    tell_closed(ctx, &answer);
+    report_closed(ctx, &answer);
     Ok(Usage::new(&query, answer))
 }
 
-/// Says which quantities are null because they are closed to the caller: once, however many rows there are.
-fn tell_closed(ctx: &Context<'_>, answer: &UsageAnswer) {
+/// Says which measures are null because they are closed to the caller: once, however many rows there are.
+fn report_closed(ctx: &Context<'_>, answer: &UsageAnswer) {
     if answer.closed.is_empty() {
         return;
     }
     let names: Vec<&str> = answer.closed.iter().map(AsRef::as_ref).collect();
     let text = format!(
-        "SIMs are not open to you: {} are not told",
+        "SIMs are not open to you, so these measures are null: {}",
         names.join(", ")
     );
     let mut error = ServerError::new(text, Some(ctx.item.pos));

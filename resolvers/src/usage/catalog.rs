@@ -14,48 +14,48 @@ use strum::{EnumMessage as _, VariantArray as _};
 
 use super::provenance;
 
-/// What the caller may ask of the cubes.
+/// What the caller may ask about usage, and within which limits.
 #[derive(SimpleObject)]
 pub(crate) struct CubeCatalog {
-    /// Quantities.
+    /// Measures that are open to the caller.
     measures: Vec<CubeMeasure>,
-    /// What can be grouped by, besides time and labels.
+    /// Dimensions that are open to the caller. Time and labels can be grouped by, too.
     dimensions: Vec<CubeDimension>,
     /// Widths of time buckets.
     grains: Vec<Grain>,
     /// Tables that answers come from.
     tables: Vec<CubeTable>,
-    /// Most rows of an answer, all objects of a page together.
+    /// Most rows of an answer with those that are skipped, all objects of a page together.
     max_rows: i32,
     /// Most groups of a question.
     max_groups: i32,
-    /// Most time buckets of a period.
+    /// Most time buckets of a period, of the narrowest width that the groups tell apart.
     max_buckets: i32,
 }
 
-/// A quantity.
+/// A measure.
 #[derive(SimpleObject)]
 pub(crate) struct CubeMeasure {
     /// Its name in inputs; the field of `UsageValues` is the same in camel case.
     measure: UsageMeasure,
-    /// What it is.
+    /// What it is, in a sentence.
     description: String,
-    /// What it counts.
+    /// Its unit.
     unit: UsageUnit,
-    /// True: groups add up to their whole.
+    /// True: the values of all groups add up to the total.
     additive: bool,
     /// Decimal places of its values.
     decimal_places: i32,
 }
 
-/// What can be grouped by.
+/// A dimension.
 #[derive(SimpleObject)]
 pub(crate) struct CubeDimension {
     /// Its name in inputs; the field of `UsageKey` is the same in camel case.
     dimension: UsageDimension,
-    /// What it is.
+    /// What it is, in a sentence.
     description: String,
-    /// True: it is what the SIM is at the time of asking. False: what was true at the time of use.
+    /// True: it is what the SIM is now. False: it is what was true at the time of use.
     of_now: bool,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct CubeDimension {
 pub(crate) struct CubeTable {
     /// Its name in `provenance`.
     table: UsageTable,
-    /// Days that it is kept for; null is for ever.
+    /// Days that usage is kept in it; null means for ever.
     retention_days: Option<i32>,
 }
 

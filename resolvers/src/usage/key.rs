@@ -77,22 +77,25 @@ impl UsageKey {
     }
 }
 
-/// What tells a group from the others: a field for each kind of group. Only what was grouped by can be selected. Of all others
-/// together, keys are null; beside the largest of a group they keep those of time.
+/// What a row is grouped by: a field for each group of the question. Selecting any other field but `others` is refused with
+/// `INVALID_INPUT`. In a row of all others together these fields are null; with `top`, those of time are not.
 #[Object]
 impl UsageKey {
-    /// True: it is all that met `having` and is not shown.
+    /// True: the row sums up all groups that meet `having` and are not returned.
     async fn others(&self) -> bool {
         self.others
     }
 
-    /// Start of the time bucket, which may lie before the period's.
+    /// Start of the time bucket. That of the first one may lie before the start of the period.
     async fn time(&self) -> Option<DateTime> {
         self.bucket()
     }
 
-    /// A part of the date or of the time of day.
-    async fn time_part(&self, #[graphql(desc = "Which part.")] part: TimePartWord) -> Option<i32> {
+    /// A part of the date or of the time of day, as a number.
+    async fn time_part(
+        &self,
+        #[graphql(desc = "Which part: one that is grouped by.")] part: TimePartWord,
+    ) -> Option<i32> {
         let part: TimePart = part.into();
         match self.of(|group| *group == Group::TimePart(part))? {
             Key::Number(number) => i32::try_from(*number).ok(),
@@ -115,7 +118,7 @@ impl UsageKey {
         self.by_customer(Dimension::Customer)
     }
 
-    /// SIM.
+    /// The SIM.
     async fn sim(&self) -> Option<UsageSimKey> {
         self.by_sim()
     }
@@ -125,12 +128,12 @@ impl UsageKey {
         self.by_device()
     }
 
-    /// Radio access type.
+    /// Radio access type, as the records name it.
     async fn radio_access_type(&self) -> Option<UsageTextKey> {
         self.text(Dimension::RadioAccessType)
     }
 
-    /// Kind of service.
+    /// Service that was used.
     async fn service(&self) -> async_graphql::Result<Option<UsageServiceKey>> {
         let Some(UsageTextKey { status, value }) = self.text(Dimension::Service) else {
             return Ok(None);
@@ -162,16 +165,19 @@ impl UsageKey {
         self.by_customer(Dimension::SimCustomerNow)
     }
 
-    /// The SIM's value under a key of labels.
-    async fn sim_label(&self, #[graphql(desc = "The key.")] key: String) -> Option<UsageTextKey> {
+    /// Value of the SIM's label with this key, as it is now.
+    async fn sim_label(
+        &self,
+        #[graphql(desc = "The key: one that is grouped by.")] key: String,
+    ) -> Option<UsageTextKey> {
         self.of(|group| matches!(group, Group::SimLabel(its) if *its == key))
             .map(UsageTextKey::of)
     }
 
-    /// The device's value under a key of labels.
+    /// Value of the device's label with this key, as it is now.
     async fn device_label(
         &self,
-        #[graphql(desc = "The key.")] key: String,
+        #[graphql(desc = "The key: one that is grouped by.")] key: String,
     ) -> Option<UsageTextKey> {
         self.of(|group| matches!(group, Group::DeviceLabel(its) if *its == key))
             .map(UsageTextKey::of)
@@ -209,9 +215,9 @@ fn object_of<T>(key: &Key, id: fn(Uuid) -> T) -> group::Key<T> {
 /// A group by a text.
 #[derive(SimpleObject, Clone)]
 pub(crate) struct UsageTextKey {
-    /// Whether there is a value, or why not.
+    /// Whether there is a value, or why there is none.
     status: KeyStatus,
-    /// The value.
+    /// The value; null unless the status is VALUE.
     value: Option<String>,
 }
 
@@ -234,18 +240,18 @@ plain_columns!(UsageTextKey { status, value });
 /// A group by service.
 #[derive(SimpleObject)]
 pub(crate) struct UsageServiceKey {
-    /// Whether there is a value, or why not.
+    /// Whether there is a value, or why there is none.
     status: KeyStatus,
-    /// The service.
+    /// The service; null unless the status is VALUE.
     value: Option<UsageService>,
 }
 
 /// A group by the state of SIMs.
 #[derive(SimpleObject)]
 pub(crate) struct UsageSimStateKey {
-    /// Whether there is a value, or why not.
+    /// Whether there is a value, or why there is none.
     status: KeyStatus,
-    /// The state.
+    /// The state; null unless the status is VALUE.
     value: Option<SimStateWord>,
 }
 
@@ -255,7 +261,7 @@ pub(crate) struct UsageNetworkKey(UsageTextKey);
 /// A group by visited network.
 #[Object]
 impl UsageNetworkKey {
-    /// Whether there is a value: a record may name no network.
+    /// VALUE, or UNKNOWN where records name no network.
     async fn status(&self) -> KeyStatus {
         self.0.status
     }
@@ -315,28 +321,17 @@ macro_rules! object_key {
         #[Object]
         impl $name {
             /// Whether there is one, and whether the caller may see it now.
-            async fn status(&self, ctx: &Context<'_>) -> async_graphql::Result<KeyStatus> {
-                let is_hidden = self.0.value().is_some() && self.object(ctx).await?.is_none();
-                Ok(if is_hidden { group::KeyStatus::Hidden } else { self.0.status() }.into())
+            async fn status(&self) -> KeyStatus {
+                self.key_status()
             }
 
-            /// Its global id.
+            /// Its global id; null unless the status is VALUE.
             async fn id(&self) -> Option<ID> {
                 self.global_id()
             }
 
             #[doc = $none]
             async fn $field(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<$object>> {
-                self.object(ctx).await
-            }
-        }
-
-        impl $name {
-            fn global_id(&self) -> Option<ID> {
-                self.0.value().map(|id| id.to_string().into())
-            }
-
-            async fn object(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<$object>> {
                 match self.0.value() {
                     Some(id) => load(ctx, $key(*id)).await,
                     None => Ok(None),
@@ -344,9 +339,23 @@ macro_rules! object_key {
             }
         }
 
+        impl $name {
+            fn key_status(&self) -> KeyStatus {
+                self.0.status().into()
+            }
+
+            fn global_id(&self) -> Option<ID> {
+                self.0.value().map(|id| id.to_string().into())
+            }
+        }
+
         impl Written for $name {
             fn step(field: Selected<'_>) -> Option<Step<Self>> {
-                (field.name() == "id").then(|| leaf(Self::global_id))
+                match field.name() {
+                    "status" => Some(leaf(Self::key_status)),
+                    "id" => Some(leaf(Self::global_id)),
+                    _ => None,
+                }
             }
         }
     };
@@ -355,17 +364,17 @@ macro_rules! object_key {
 object_key! {
     /// A group by customer.
     UsageCustomerKey of CustomerId, customer: Customer = CustomerKey,
-    "The customer; null when there was none, or it is not visible to the caller."
+    "The customer; null unless the status is VALUE."
 }
 
 object_key! {
     /// A group by SIM.
     UsageSimKey of SimId, sim: Sim = SimKey,
-    "The SIM; null when it now belongs to somebody whose SIMs the caller may not see."
+    "The SIM; null unless the status is VALUE."
 }
 
 object_key! {
     /// A group by device.
     UsageDeviceKey of DeviceId, device: Device = DeviceKey,
-    "The device; null when there was none, or one that the caller may not see now."
+    "The device; null unless the status is VALUE."
 }

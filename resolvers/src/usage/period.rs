@@ -3,12 +3,12 @@
 use async_graphql::SimpleObject;
 use schema::scalar::DateTime;
 
-/// A half-open span of time.
+/// A span of time.
 #[derive(SimpleObject)]
 pub(crate) struct Period {
-    /// First moment inside.
+    /// Its start, which is part of it.
     from: DateTime,
-    /// First moment after it.
+    /// Its end, which is not part of it.
     to: DateTime,
 }
 

@@ -13,15 +13,15 @@ use schema::{
 /// Where an answer comes from and how fresh it is.
 #[derive(SimpleObject)]
 pub(crate) struct Provenance {
-    /// The tables that were read, the coarsest first: each part of the period from the coarsest one that holds it exactly.
+    /// The tables that were read, the coarsest first. Each part of the period comes from the coarsest table that answers it exactly.
     tables: Vec<UsageTable>,
-    /// When the newest record was received that is counted within what the caller may see; null when nothing is.
+    /// When the newest record was received of all that the caller may see, whatever the question; null when there is none.
     watermark: Option<DateTime>,
-    /// True: the period had ended when that record was received.
+    /// True: the period had ended when that record was received. Records that are delivered late may still change the answer.
     complete: bool,
-    /// Why the answer is not complete.
+    /// Why the answer is not complete; null when it is.
     reason: Option<IncompleteReason>,
-    /// The same for people.
+    /// The reason as a sentence.
     reason_text: Option<&'static str>,
 }
 

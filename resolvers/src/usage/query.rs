@@ -13,8 +13,10 @@ pub(crate) struct UsageQuery;
 
 #[Object]
 impl UsageQuery {
-    /// Usage of everything the caller may see, from the cubes. The answer says which cube it comes from and how fresh
-    /// it is.
+    /// Usage of everything the caller may see. The answer is exact, and says which tables it comes from and how fresh it is.
+    /// `NOT_EXACT` when no table answers the question exactly, `LIMIT_EXCEEDED` when it is too large, `THROTTLED` when the tenant asks
+    /// more than four questions about usage at once and this one waited ten seconds for its turn. Errors of the question name its
+    /// field.
     async fn usage(
         &self,
         ctx: &Context<'_>,
@@ -23,7 +25,7 @@ impl UsageQuery {
         root(ctx, input).await.map(Some)
     }
 
-    /// The networks with the most traffic, of everything the caller may see, and what each is of the whole.
+    /// The networks with the most traffic, of everything the caller may see, and their shares of all traffic. Fails as `usage` does.
     async fn top_networks(
         &self,
         ctx: &Context<'_>,
@@ -36,7 +38,7 @@ impl UsageQuery {
             .gql()
     }
 
-    /// What the caller may ask of the cubes: quantities, dimensions, widths of time and tables.
+    /// What the caller may ask about usage: measures, dimensions, widths of time buckets, tables and limits.
     async fn cube_catalog(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<CubeCatalog>> {
         let scope = session(ctx)?.scope();
         scope.require(Permission::UsageRead).gql()?;

@@ -1,8 +1,8 @@
 //! How the contract's question to the cube becomes the planner's.
 
 use analytics::usage::{
-    Comparator, Compared, Condition, CubeQuery, Dimension, Filter, Group, Having, Key, Measure,
-    Order, OrderBy, Span, Top,
+    Bound, Comparator, Compared, Condition, CubeQuery, Dimension, Filter, Group, Having, Key,
+    Measure, Order, OrderBy, Span, Top,
 };
 use async_graphql::{Context, InputType as _, SelectionField, Value as ConstValue};
 use domain::{
@@ -32,7 +32,7 @@ pub(super) fn ask(ctx: &Context<'_>, input: UsageInput) -> Result<CubeQuery> {
     let query = query(input, selected.measures).map_err(|error| error.at("input"))?;
     for key in selected.keys {
         if !query.group_by.iter().any(|group| key.is_of(group)) {
-            let text = format!("{} is selected and not grouped by", key.name);
+            let text = format!("the key {} is selected, but it is not grouped by", key.name);
             return Err(Error::invalid(text).at("group_by").at("input"));
         }
     }
@@ -142,7 +142,6 @@ impl SelectedKey {
 }
 
 fn query(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
-    let order_by = input.order_by.into_iter().map(order);
     let query = CubeQuery {
         measures,
         period: span(input.period),
@@ -161,9 +160,7 @@ fn query(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
             .map(having)
             .transpose()
             .map_err(|error| error.at("having"))?,
-        order_by: order_by
-            .collect::<Result<_>>()
-            .map_err(|error| error.at("order_by"))?,
+        order_by: each("order_by", input.order_by, order)?,
         top: input
             .top
             .map(top)
@@ -209,7 +206,7 @@ pub(super) fn top_networks(input: TopNetworksInput) -> Result<(CubeQuery, u32)> 
 }
 
 fn count(number: i32, field: &str) -> Result<u32> {
-    let negative = |_| Error::invalid(format!("{field} is not negative")).at(field);
+    let negative = |_| Error::invalid(format!("{field} must not be negative")).at(field);
     u32::try_from(number).map_err(negative)
 }
 
@@ -249,7 +246,9 @@ fn top(top: UsageTop) -> Result<Top> {
 fn order(order: UsageOrder) -> Result<Order> {
     let by = match order.by {
         UsageOrderKey::Measure(by) => OrderBy::Measure(by.into()),
-        UsageOrderKey::Group(group) => OrderBy::Group(place(group)?),
+        UsageOrderKey::Group(group) => {
+            OrderBy::Group(place(group).map_err(|error| error.at("by"))?)
+        }
     };
     Ok(Order {
         by,
@@ -259,15 +258,25 @@ fn order(order: UsageOrder) -> Result<Order> {
 
 fn having(having: UsageHaving) -> Result<Having> {
     Ok(match having {
-        UsageHaving::And(parts) => {
-            Having::And(parts.into_iter().map(self::having).collect::<Result<_>>()?)
+        UsageHaving::And(parts) => Having::And(each("and", parts, self::having)?),
+        UsageHaving::Or(parts) => Having::Or(each("or", parts, self::having)?),
+        UsageHaving::Not(part) => {
+            let part = self::having(*part).map_err(|error| error.at("not"))?;
+            Having::Not(Box::new(part))
         }
-        UsageHaving::Or(parts) => {
-            Having::Or(parts.into_iter().map(self::having).collect::<Result<_>>()?)
+        UsageHaving::Measure(condition) => {
+            compared(*condition).map_err(|error| error.at("measure"))?
         }
-        UsageHaving::Not(part) => Having::Not(Box::new(self::having(*part)?)),
-        UsageHaving::Measure(condition) => compared(*condition)?,
     })
+}
+
+/// Reads all parts of a field; an error names the place of the one that is wrong.
+fn each<T, U>(field: &str, parts: Vec<T>, read: fn(T) -> Result<U>) -> Result<Vec<U>> {
+    let parts = parts
+        .into_iter()
+        .enumerate()
+        .map(|(place, part)| read(part).map_err(|error| error.at(&place.to_string()).at(field)));
+    parts.collect()
 }
 
 fn compared(condition: UsageMeasureCondition) -> Result<Having> {
@@ -280,15 +289,15 @@ fn compared(condition: UsageMeasureCondition) -> Result<Having> {
         eq,
     } = condition;
     let given = [
-        (Comparator::Gt, gt),
-        (Comparator::Gte, gte),
-        (Comparator::Lt, lt),
-        (Comparator::Lte, lte),
-        (Comparator::Eq, eq),
+        (Comparator::Gt, gt, "gt"),
+        (Comparator::Gte, gte, "gte"),
+        (Comparator::Lt, lt, "lt"),
+        (Comparator::Lte, lte, "lte"),
+        (Comparator::Eq, eq, "eq"),
     ];
-    let conditions = given.into_iter().filter_map(|(comparator, bound)| {
+    let conditions = given.into_iter().filter_map(|(comparator, bound, field)| {
         bound.map(|bound| {
-            let bound = bound.0.try_into()?;
+            let bound = Bound::try_from(bound.0).map_err(|error| error.at(field))?;
             let measure = by.into();
             Ok(Having::Is(Compared {
                 measure,
@@ -299,7 +308,9 @@ fn compared(condition: UsageMeasureCondition) -> Result<Having> {
     });
     let mut conditions: Vec<Having> = conditions.collect::<Result<_>>()?;
     match (conditions.pop(), conditions.is_empty()) {
-        (None, _) => Err(Error::invalid("a condition on a quantity has a bound")),
+        (None, _) => Err(Error::invalid(
+            "give at least one of gt, gte, lt, lte and eq",
+        )),
         (Some(only), true) => Ok(only),
         (Some(last), false) => {
             conditions.push(last);
@@ -309,19 +320,9 @@ fn compared(condition: UsageMeasureCondition) -> Result<Having> {
 }
 
 fn filter(filter: UsageFilter) -> Result<Filter> {
-    let all = |field: &str, parts: Vec<UsageFilter>| {
-        let part = |(n, part): (usize, _)| {
-            self::filter(part).map_err(|error: Error| error.at(&n.to_string()).at(field))
-        };
-        parts
-            .into_iter()
-            .enumerate()
-            .map(part)
-            .collect::<Result<Vec<_>>>()
-    };
     Ok(match filter {
-        UsageFilter::And(parts) => Filter::And(all("and", parts)?),
-        UsageFilter::Or(parts) => Filter::Or(all("or", parts)?),
+        UsageFilter::And(parts) => Filter::And(each("and", parts, self::filter)?),
+        UsageFilter::Or(parts) => Filter::Or(each("or", parts, self::filter)?),
         UsageFilter::Not(part) => {
             let part = self::filter(*part).map_err(|error| error.at("not"))?;
             Filter::Not(Box::new(part))

@@ -32,17 +32,17 @@ impl UsageRow {
 /// One group, or all others together.
 #[Object]
 impl UsageRow {
-    /// What tells it from the other groups.
+    /// What the row is grouped by.
     async fn key(&self) -> &UsageKey {
         &self.key
     }
 
-    /// Its quantities.
+    /// Its measures.
     async fn values(&self) -> &UsageValues {
         &self.values
     }
 
-    /// The same of the period that it is compared with; null without `compareTo`.
+    /// The same measures in the period that it is compared with; null without `compareTo`.
     async fn previous(&self) -> Option<&UsageValues> {
         self.previous.as_ref()
     }

@@ -6,12 +6,12 @@ use service::Share;
 
 use super::{key::UsageNetworkKey, period::Period, provenance::Provenance};
 
-/// The networks with the most traffic, and what each is of the whole.
+/// The networks with the most traffic, and their shares of all traffic.
 #[derive(SimpleObject)]
 pub(crate) struct TopNetworks {
     /// The period that was meant.
     period: Period,
-    /// The largest first; ties are sorted by their code.
+    /// The largest first; networks with equal traffic are sorted by code.
     rows: Vec<TopNetwork>,
     /// All others together; null when there are none.
     others: Option<TrafficShare>,
@@ -31,13 +31,13 @@ pub(crate) struct TopNetwork {
     traffic: TrafficShare,
 }
 
-/// Traffic, and what it is of the whole.
+/// Traffic, and its share of all traffic.
 #[derive(SimpleObject)]
 pub(crate) struct TrafficShare {
     /// Bytes of both directions.
     bytes: BigInt,
-    /// Percent of the whole, rounded to two decimal places so that all rows and all others make 100.00 exactly (the method of
-    /// largest remainders). Null when there is no traffic.
+    /// Percent of all traffic with two decimal places, rounded so that the shares of all rows and of all others add up to exactly
+    /// 100.00 (largest remainder method). Null when there is no traffic.
     share: Option<Decimal>,
 }
 

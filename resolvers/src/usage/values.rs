@@ -81,7 +81,8 @@ impl OutputType for UsageValues {
             MetaType::Object {
                 name: Self::type_name().into_owned(),
                 description: Some(
-                    "Quantities. Those that are closed to the caller are null, with an error."
+                    "Measures; only those that are selected are computed. Those that are closed to the caller are null, with \
+                     one `FORBIDDEN` error at the usage field."
                         .into(),
                 ),
                 fields: fields.collect(),

@@ -387,10 +387,10 @@ rows! { ROWS:
     "UsageSimStateKey.status" Usage "" => |at| state(at)[0].clone();
     "UsageSimStateKey.value" Usage "" => |at| state(at)[1].clone();
     "UsageCustomerKey.status" Usage "" => |at| json!(owner(at).0);
-    "UsageCustomerKey.id" Usage "" => |at| if matches!(at.which, Which::Customer(_)) { json!("cus_*") } else { Value::Null };
+    "UsageCustomerKey.id" Usage "" => |at| if owner(at).0 == "VALUE" { json!("cus_*") } else { Value::Null };
     "UsageCustomerKey.customer" Usage "customer { slug }" => |at| json!(owner(at).1.map(|n| json!({ "slug": slug(n) })));
     "UsageSimKey.status" Usage "" => |at| json!(if at.caller == POOL { "HIDDEN" } else { "VALUE" });
-    "UsageSimKey.id" Usage "" => |_| json!("sim_*");
+    "UsageSimKey.id" Usage "" => |at| if at.caller == POOL { Value::Null } else { json!("sim_*") };
     "UsageSimKey.sim" Usage "sim { iccid }" => |at| json!(seen(at, &at.caller.sims()).map(|n| json!({ "iccid": at.iccid(n) })));
     "UsageDeviceKey.status" Usage "" => |_| json!("VALUE");
     "UsageDeviceKey.id" Usage "" => |_| json!("dev_*");

@@ -1,0 +1,76 @@
+//! What usage says of the past that its caller may not see now: a SIM, device or customer that was the caller's concern at the time
+//! of use and is not any more.
+
+use std::collections::HashSet;
+
+use analytics::usage::{CubeQuery, Dimension, Group, Key, UsageAnswer};
+use domain::{
+    ReadCx, Result, customer, device,
+    id::{CustomerId, DeviceId, SimId},
+    scope::Segments,
+    sim,
+};
+use uuid::Uuid;
+
+/// Hides the keys of rows whose objects the caller may not see now. The rows stay: their usage is the caller's to see.
+///
+/// # Errors
+/// `UNAVAILABLE` when Postgres does not answer.
+pub(crate) async fn hide<'a>(
+    cx: &ReadCx,
+    query: &CubeQuery,
+    answers: impl IntoIterator<Item = &'a mut UsageAnswer>,
+) -> Result<()> {
+    if matches!(cx.scope().segments(), Segments::All) {
+        return Ok(());
+    }
+    let answers = answers.into_iter();
+    let mut rows: Vec<_> = answers.flat_map(|answer| &mut answer.rows).collect();
+    for (place, group) in query.group_by.iter().enumerate() {
+        let Group::Dimension(dimension) = group else {
+            continue;
+        };
+        let named: HashSet<Uuid> = rows
+            .iter()
+            .filter_map(|row| match row.keys[place] {
+                Some(Key::Id(id)) => Some(id),
+                _ => None,
+            })
+            .collect();
+        if named.is_empty() {
+            continue;
+        }
+        let seen = seen(cx, *dimension, named).await?;
+        for row in &mut rows {
+            if let Some(key @ Key::Id(_)) = &mut row.keys[place]
+                && !seen.contains(key)
+            {
+                *key = Key::Hidden;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Those of `ids` that the caller may see now.
+async fn seen(cx: &ReadCx, dimension: Dimension, ids: HashSet<Uuid>) -> Result<HashSet<Key>> {
+    let ids = ids.into_iter();
+    Ok(match dimension {
+        Dimension::Sim => {
+            let ids: Vec<_> = ids.map(SimId::new).collect();
+            let seen = sim::by_ids(cx, &ids).await?;
+            seen.into_keys().map(Key::from).collect()
+        }
+        Dimension::Device => {
+            let ids: Vec<_> = ids.map(DeviceId::new).collect();
+            let seen = device::by_ids(cx, &ids).await?;
+            seen.into_keys().map(Key::from).collect()
+        }
+        // All other ids are of customers.
+        _ => {
+            let ids: Vec<_> = ids.map(CustomerId::new).collect();
+            let seen = customer::by_ids(cx, &ids).await?;
+            seen.into_keys().map(Key::from).collect()
+        }
+    })
+}
