@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use analytics::usage::{
-    self, Attribution, Carried, CubeQuery, Dimension, Filter, Group, Inventory, Need, Parents,
-    Span, UsageAnswer, UsageLimits,
+    self, Attribution, Carried, Condition, CubeQuery, Dimension, Filter, Group, Inventory, Need,
+    Parents, Span, UsageAnswer, UsageLimits,
 };
 use domain::{
     Error, ReadCx, Result, device,
@@ -167,8 +167,10 @@ fn path(filter: &Filter, need: &Need) -> Option<String> {
         (Filter::And(parts), _) => within("and", parts),
         (Filter::Or(parts), _) => within("or", parts),
         (Filter::Not(part), _) => Some(format!("not.{}", path(part, need)?)),
-        (Filter::Sim(filter), Need::Sims(needed)) => (filter == needed).then(|| "sim".to_owned()),
-        (Filter::Device(filter), Need::Devices(needed)) => {
+        (Filter::Is(Condition::Sim(filter)), Need::Sims(needed)) => {
+            (filter == needed).then(|| "sim".to_owned())
+        }
+        (Filter::Is(Condition::Device(filter)), Need::Devices(needed)) => {
             (filter == needed).then(|| "device".to_owned())
         }
         _ => None,
