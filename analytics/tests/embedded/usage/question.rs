@@ -327,8 +327,7 @@ pub(super) fn is_of_inventory(filter: &Filter) -> bool {
     match filter {
         Filter::And(parts) | Filter::Or(parts) => parts.iter().any(is_of_inventory),
         Filter::Not(part) => is_of_inventory(part),
-        Filter::In { .. } => false,
-        Filter::Sim(_) | Filter::Device(_) => true,
+        Filter::Is(condition) => !matches!(condition, Condition::In { .. }),
     }
 }
 

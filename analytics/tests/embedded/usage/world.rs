@@ -6,7 +6,7 @@ use analytics::{
     CdrRow,
     cube::{Cube, Level},
     network::Network,
-    usage::{DeviceFilter, Filter, Need, SimFilter},
+    usage::{Condition, DeviceFilter, Filter, Need, SimFilter},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -189,8 +189,8 @@ fn matching() -> [(Need, Need, &'static [&'static str]); 3] {
 pub(crate) fn inventory_filters() -> Vec<Filter> {
     let needs = matching().into_iter().map(|(need, ..)| need);
     let filters = needs.map(|need| match need {
-        Need::Sims(filter) => Filter::Sim(filter),
-        Need::Devices(filter) => Filter::Device(filter),
+        Need::Sims(filter) => Condition::Sim(filter).into(),
+        Need::Devices(filter) => Condition::Device(filter).into(),
         other => panic!("{other:?} is no filter"),
     });
     filters.collect()
