@@ -21,15 +21,12 @@ async fn world() -> World {
 }
 
 /// Rows of a question about October, by the bytes that were sent.
-async fn rows(world: &World, caller: Caller, groups: &str, keys: &str) -> Vec<Value> {
+async fn rows(world: &World, caller: Caller, groups: Value, keys: &str) -> Vec<Value> {
     let query = format!(
         "query($input: UsageInput!) {{ usage(input: $input) {{ rows {{ key {{ {keys} }} values {{ bytesUp }} }} }} }}"
     );
     let mut input = world::october();
-    input["groupBy"] = groups
-        .split(' ')
-        .map(|dimension| json!({ "dimension": dimension }))
-        .collect();
+    input["groupBy"] = groups;
     input["orderBy"] = json!([{ "by": { "measure": "BYTES_UP" } }]);
     let answer = world.run(caller, &query, json!({ "input": input })).await;
     assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
@@ -42,7 +39,9 @@ async fn a_hidden_key_shows_nothing_of_what_it_is() {
     let world = world().await;
     let keys = "sim { status id sim { iccid } } device { status id device { name } } customer { status id customer { slug } }";
     for (caller, seen) in [(BOSCH, 2), (ADMIN, 7)] {
-        let rows = rows(&world, caller, "SIM DEVICE CUSTOMER", keys).await;
+        let groups =
+            json!([{ "dimension": "SIM" }, { "dimension": "DEVICE" }, { "dimension": "CUSTOMER" }]);
+        let rows = rows(&world, caller, groups, keys).await;
         assert_eq!(rows.len(), if caller == BOSCH { 3 } else { 7 });
         for (n, row) in rows.iter().enumerate() {
             let (key, is_seen) = (&row["key"], n != 2 || seen == 7);
@@ -60,8 +59,59 @@ async fn a_hidden_key_shows_nothing_of_what_it_is() {
         }
     }
     // Written at once, they read the same.
-    let written = rows(&world, BOSCH, "SIM", "sim { status id }").await;
+    let groups = json!([{ "dimension": "SIM" }]);
+    let written = rows(&world, BOSCH, groups, "sim { status id }").await;
     let hidden = json!({ "status": "HIDDEN", "id": null });
     assert_eq!(written[2]["key"]["sim"], hidden);
     assert_eq!(written[0]["key"]["sim"]["status"], "VALUE");
+}
+
+#[tokio::test]
+async fn a_label_that_is_hidden_is_not_one_that_is_missing() {
+    let world = world().await;
+    let ask = "{ sims(first: 3) { nodes { id iccid customer { id } device { id } } } }";
+    let found = world.run(ADMIN, ask, json!({})).await;
+    let sims = &found["data"]["sims"]["nodes"];
+    let input = json!({ "simId": sims[1]["id"], "remove": ["location"] });
+    world.change(ADMIN, "setSimLabels", input).await;
+    let input = json!({ "key": "rack" });
+    world.change(ADMIN, "createLabelDefinition", input).await;
+    for n in [0, 2] {
+        let set = json!([{ "key": "rack", "value": "r" }]);
+        let input = json!({ "deviceId": sims[n]["device"]["id"], "set": set });
+        world.change(ADMIN, "setDeviceLabels", input).await;
+    }
+    // Used in no device.
+    let mut sim = sims[0].clone();
+    sim["device"] = Value::Null;
+    world.record(ADMIN, &sim, 500, 5, ["262-01", "DATA"]).await;
+    let groups = [
+        json!({ "simLabel": "location" }),
+        json!({ "deviceLabel": "rack" }),
+    ];
+    let keys = "sim: simLabel(key: \"location\") { status value } device: deviceLabel(key: \"rack\") { status value }";
+    let (value, unassigned, hidden) = (
+        |text: &str| json!({ "status": "VALUE", "value": text }),
+        json!({ "status": "UNASSIGNED", "value": null }),
+        json!({ "status": "HIDDEN", "value": null }),
+    );
+    let (field, rack) = (value("field"), value("r"));
+    let bosch = [
+        (&field, &unassigned, 500),
+        (&field, &rack, 3_000),
+        (&unassigned, &unassigned, 6_000),
+        (&hidden, &hidden, 9_000),
+    ];
+    // Four other SIMs of seven carry the first label, and no device the second.
+    let admin = [
+        (&unassigned, &unassigned, 6_000),
+        (&field, &rack, 3_000 + 9_000),
+        (&field, &unassigned, 500 + 12_000 + 15_000 + 18_000 + 21_000),
+    ];
+    for (caller, expected) in [(BOSCH, &bosch[..]), (ADMIN, &admin)] {
+        let found = rows(&world, caller, json!(groups), keys).await;
+        let row = |(sim, device, bytes): &(&Value, &Value, u32)| json!({ "key": { "sim": sim, "device": device }, "values": { "bytesUp": bytes.to_string() } });
+        let expected: Vec<Value> = expected.iter().map(row).collect();
+        assert_eq!(found, expected, "{caller:?}");
+    }
 }

@@ -131,9 +131,11 @@ pub enum UsageGroup {
     Time(Grain),
     /// A part of the date or of the time of day, such as the day of the week.
     TimePart(TimePart),
-    /// The SIM's label with this key, 200 bytes at most, as it is now: a row for each value and one for SIMs without that label.
+    /// The SIM's label with this key, 200 bytes at most, as it is now: a row for each value, one for SIMs without that label
+    /// (UNASSIGNED), and one for SIMs that the caller may not see now (HIDDEN).
     SimLabel(String),
-    /// The device's label with this key, 200 bytes at most, as it is now: a row for each value and one for usage without such a label.
+    /// The device's label with this key, 200 bytes at most, as it is now: a row for each value, one for devices without that
+    /// label and usage without a device (UNASSIGNED), and one for devices that the caller may not see now (HIDDEN).
     DeviceLabel(String),
 }
 

@@ -10,7 +10,9 @@ use domain::{
     Error, ReadCx, Result, device,
     group::Key,
     id::{CustomerId, DeviceId, SimId},
-    journal, label, sim,
+    journal, label,
+    scope::Segments,
+    sim,
     usage::Grain,
 };
 use futures::future::{try_join, try_join_all};
@@ -113,19 +115,9 @@ async fn carried(cx: &ReadCx, need: &Need) -> Result<Carried> {
                 .map(|(id, key)| (id.uuid(), word(key, DeviceId::uuid)))
                 .collect()
         }
-        Need::SimLabel(key) => {
-            let values = label::of_sims(cx, key, MOST).await?;
-            values
-                .into_iter()
-                .map(|(id, value)| (id.uuid(), value))
-                .collect()
-        }
+        Need::SimLabel(key) => labels(cx, label::of_sims(cx, key, MOST).await?, SimId::uuid),
         Need::DeviceLabel(key) => {
-            let values = label::of_devices(cx, key, MOST).await?;
-            values
-                .into_iter()
-                .map(|(id, value)| (id.uuid(), value))
-                .collect()
+            labels(cx, label::of_devices(cx, key, MOST).await?, DeviceId::uuid)
         }
         Need::Sims(filter) => {
             let found = sim::matching(cx, filter, MOST).await?;
@@ -174,6 +166,18 @@ fn path(filter: &Filter, need: &Need) -> Option<String> {
             (filter == needed).then(|| "device".to_owned())
         }
         _ => None,
+    }
+}
+
+/// Values of labels as the cubes are told them. Those of callers who see a part of the fleet are of all that they see.
+fn labels<I>(cx: &ReadCx, values: Vec<(I, Option<String>)>, uuid: fn(I) -> Uuid) -> Carried {
+    let values = values.into_iter();
+    let carried: Carried = values
+        .map(|(id, value)| (uuid(id), value.unwrap_or_default()))
+        .collect();
+    match cx.scope().segments() {
+        Segments::All => carried,
+        Segments::Part(_) => carried.of_all(),
     }
 }
 

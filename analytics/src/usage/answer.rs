@@ -265,6 +265,7 @@ fn key(group: &Group, text: &str) -> Result<Key> {
         Group::TimePart(_) => Key::Number(text.parse().map_err(Error::internal)?),
         Group::SimLabel(_) | Group::DeviceLabel(_) => match text.strip_prefix('=') {
             Some(value) => Key::Text(value.to_owned()),
+            None if text == Carried::HIDDEN => Key::Hidden,
             None => Key::None,
         },
     })

@@ -43,6 +43,24 @@ impl Columns<'_> {
         dimension.entry().known == Known::Network || Need::of(dimension, self.attribution).is_some()
     }
 
+    /// The value under a key of labels, after a mark that tells it from none and from what the caller may not see.
+    pub(super) fn label(self, need: &Need) -> String {
+        let Some(place) = self.inventory.find(need) else {
+            return "''".to_owned();
+        };
+        let (nobody, hidden) = (Uuid::nil(), Carried::HIDDEN);
+        let is_all = self.inventory.at(place).is_some_and(Carried::is_all);
+        if !is_all {
+            return format!("if(id{place} = toUUID('{nobody}'), '', concat('=', word{place}))");
+        }
+        // Usage may be of no device, which nobody may not see.
+        let labelled = self.of(need.dimension());
+        format!(
+            "multiIf(word{place} != '', concat('=', word{place}), \
+             id{place} = toUUID('{nobody}') AND {labelled} != toUUID('{nobody}'), '{hidden}', '')"
+        )
+    }
+
     /// A query of the ids that match a filter of the inventory.
     pub(super) fn matching(self, need: &Need) -> String {
         match self.inventory.find(need) {

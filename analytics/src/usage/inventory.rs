@@ -46,11 +46,12 @@ impl Need {
     }
 }
 
-/// Ids, each with a word. Whoever is not among them has none.
+/// Ids, each with a word. Whoever is not among them has none, or is out of sight when these are all that the caller may see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
     bytes: Vec<u8>,
     words: Vec<String>,
+    is_all: bool,
 }
 
 /// Bytes of an entry: an id and the place of its word.
@@ -116,6 +117,20 @@ impl Carried {
         ids.into_iter().map(|id| (id, "")).collect()
     }
 
+    /// The same, as all that the caller may see: values of labels, empty where there is none.
+    #[must_use]
+    pub fn of_all(self) -> Self {
+        Self {
+            is_all: true,
+            ..self
+        }
+    }
+
+    /// Whether these are all that the caller may see.
+    pub(super) const fn is_all(&self) -> bool {
+        self.is_all
+    }
+
     /// The word of what is there and may not be seen.
     pub const HIDDEN: &str = "?";
 }
@@ -135,7 +150,12 @@ impl Inventory {
         Self(found)
     }
 
-    /// Place and content of what is needed.
+    /// What was found at a place.
+    pub(super) fn at(&self, place: usize) -> Option<&Carried> {
+        self.0.get(place).map(|(_, carried)| carried)
+    }
+
+    /// Place of what is needed.
     pub(super) fn find(&self, need: &Need) -> Option<usize> {
         self.0.iter().position(|(known, _)| known == need)
     }

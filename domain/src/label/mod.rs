@@ -54,20 +54,24 @@ pub async fn by_devices(
     store::by_objects(cx, Labelled::Device, devices).await
 }
 
-/// The value of one label on each visible SIM that carries it, in no order. As with a filter by label, a key that nobody defined is
-/// carried by none.
+/// The value of one label on each visible SIM that carries it, in no order; for callers who see a part of the fleet on each visible
+/// SIM, so that those without it are told from those out of sight. As with a filter by label, a key that nobody defined is carried
+/// by none.
 ///
 /// # Errors
-/// `FORBIDDEN` when SIMs are closed to the caller, `LIMIT_EXCEEDED` when more than `limit` carry it.
-pub async fn of_sims(cx: &ReadCx, key: &str, limit: usize) -> Result<Vec<(SimId, String)>> {
+/// `FORBIDDEN` when SIMs are closed to the caller, `LIMIT_EXCEEDED` when there are more than `limit`.
+pub async fn of_sims(cx: &ReadCx, key: &str, limit: usize) -> Result<Vec<(SimId, Option<String>)>> {
     store::of_key::<Sim, _>(cx, Labelled::Sim, key, limit).await
 }
 
-/// The value of one label on each visible device that carries it, in no order. As with a filter by label, a key that nobody defined
-/// is carried by none.
+/// The value of one label on each visible device, as [`of_sims`].
 ///
 /// # Errors
-/// `FORBIDDEN` when devices are closed to the caller, `LIMIT_EXCEEDED` when more than `limit` carry it.
-pub async fn of_devices(cx: &ReadCx, key: &str, limit: usize) -> Result<Vec<(DeviceId, String)>> {
+/// `FORBIDDEN` when devices are closed to the caller, `LIMIT_EXCEEDED` when there are more than `limit`.
+pub async fn of_devices(
+    cx: &ReadCx,
+    key: &str,
+    limit: usize,
+) -> Result<Vec<(DeviceId, Option<String>)>> {
     store::of_key::<Device, _>(cx, Labelled::Device, key, limit).await
 }

@@ -129,24 +129,29 @@ pub(crate) async fn by_page<T: Listed, I: Id>(
         .map(Some)
 }
 
-/// The value of one label on each visible row that carries it.
+/// The value of one label on each visible row that carries it; for callers who see a part of the fleet on each visible row.
 pub(super) async fn of_key<T: Listed, I: Id>(
     cx: &ReadCx,
     labelled: Labelled,
     key: &str,
     limit: usize,
-) -> Result<Vec<(I, String)>> {
+) -> Result<Vec<(I, Option<String>)>> {
     let object = labelled.table();
+    let join = match cx.scope().segments() {
+        Segments::All => "JOIN",
+        Segments::Part(_) => "LEFT JOIN",
+    };
     let carried = format!(
-        ") AS list (id) JOIN {object}_label l ON l.{object}_id = list.id JOIN label_definition d \
-         ON (d.tenant_id, d.label_id) = (l.tenant_id, l.label_id) WHERE l.tenant_id = "
+        ") AS list (id) {join} ({object}_label l JOIN label_definition d \
+         ON (d.tenant_id, d.label_id) = (l.tenant_id, l.label_id)) ON l.{object}_id = list.id AND l.tenant_id = "
     );
     let mut sql = T::scoped(cx)?.wrapped("SELECT list.id, l.value FROM (", &carried);
     sql.bind(cx.scope().tenant().uuid());
     sql.push(" AND d.key = ").bind(key);
-    let values: Option<Vec<(Uuid, String)>> = list::at_most(cx, sql, limit).await?;
+    let values: Option<Vec<(Uuid, Option<String>)>> = list::at_most(cx, sql, limit).await?;
     let values = values.ok_or_else(|| {
-        list::too_many::<T>("carry this label", limit).suggest("ask by a label that fewer carry")
+        list::too_many::<T>("would have to be looked at for this label", limit)
+            .suggest("ask by a label that fewer carry")
     })?;
     let of = |(id, value)| (I::new(id), value);
     Ok(values.into_iter().map(of).collect())

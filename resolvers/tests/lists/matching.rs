@@ -137,6 +137,14 @@ async fn all_that_match_are_those_of_the_list_for_every_caller() {
     assert!(found > 100 && named > 10, "{found} {named}");
 }
 
+/// Those that carry the label.
+fn carrying<I>(values: Vec<(I, Option<String>)>) -> Vec<(I, String)> {
+    let values = values.into_iter();
+    values
+        .filter_map(|(id, value)| Some((id, value?)))
+        .collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_label_is_read_of_all_that_carry_it_as_the_list_shows_it() {
     let world = super::world().await;
@@ -148,13 +156,13 @@ async fn a_label_is_read_of_all_that_carry_it_as_the_list_shows_it() {
             for field in ["sims", "devices"] {
                 let carried = if field == "sims" {
                     let values = label::of_sims(&cx, key, 200).await;
-                    printed(values, |(id, value)| format!("{id} {value}"))
+                    printed(values.map(carrying), |(id, value)| format!("{id} {value}"))
                 } else {
                     let values = label::of_devices(&cx, key, 200).await;
-                    printed(values, |(id, value)| format!("{id} {value}"))
+                    printed(values.map(carrying), |(id, value)| format!("{id} {value}"))
                 };
-                let carrying = json!({ "label": { "key": key } });
-                let shown = listed(&world, caller, field, &carrying).await.map(|rows| {
+                let condition = json!({ "label": { "key": key } });
+                let shown = listed(&world, caller, field, &condition).await.map(|rows| {
                     let value = |row: &Value| {
                         let labels = row["labels"].as_array().expect("labels").iter();
                         let mut labels = labels.filter(|label| label["key"] == key);

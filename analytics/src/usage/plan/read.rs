@@ -5,7 +5,6 @@ use domain::{
     Result,
     usage::{Dimension, Known, State},
 };
-use uuid::Uuid;
 
 use super::{Planner, SUMS};
 use crate::{
@@ -218,15 +217,8 @@ impl Planner<'_> {
         sql
     }
 
-    /// The value under a key of labels, after a mark that tells an empty one from none.
     fn label(&self, group: &Group) -> String {
         let need = group.need(self.query.attribution);
-        match need.and_then(|need| self.columns.inventory.find(&need)) {
-            Some(place) => format!(
-                "if(id{place} = toUUID('{}'), '', concat('=', word{place}))",
-                Uuid::nil()
-            ),
-            None => "''".to_owned(),
-        }
+        need.map_or_else(|| "''".to_owned(), |need| self.columns.label(&need))
     }
 }

@@ -133,7 +133,7 @@ fn state(at: &At<'_>) -> [Value; 2] {
     }
 }
 
-/// What a group by text says; labels of SIMs that are not seen are none.
+/// What a group by text says; labels of SIMs that are not seen are hidden.
 fn word(at: &At<'_>) -> [Value; 2] {
     let path = at.way.path;
     let value = if path.contains("COUNTRY") {
@@ -145,7 +145,7 @@ fn word(at: &At<'_>) -> [Value; 2] {
     } else if path.contains("deviceLabel") {
         json!(format!("{}-{}", at.tenant(), at.n()))
     } else if at.caller == POOL {
-        return [json!("UNASSIGNED"), Value::Null];
+        return [json!("HIDDEN"), Value::Null];
     } else {
         json!("field")
     };
