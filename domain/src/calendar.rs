@@ -140,7 +140,7 @@ impl Zone {
             Preset::ThisYear => self.bucket(Grain::Year, now),
             Preset::LastYear => self.bucket_before(Grain::Year, now),
         };
-        found.ok_or_else(|| Error::invalid("that time is beyond the calendar"))
+        found.ok_or_else(|| Error::invalid("that time is out of range"))
     }
 
     fn last_hours(self, now: DateTime<Utc>) -> Option<Period> {

@@ -180,7 +180,7 @@ fn text(dimension: Dimension, key: &Key) -> Result<String> {
             if text.len() > UsageLimits::TEXT_BYTES || text.chars().any(char::is_control) =>
         {
             Err(Error::invalid(format!(
-                "no such value of the dimension {}",
+                "a value of {} is longer than 200 bytes, or has control characters",
                 dimension.as_ref()
             )))
         }

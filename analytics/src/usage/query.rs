@@ -221,13 +221,14 @@ impl CubeQuery {
         if self.measures.is_empty() {
             return Err(Error::invalid("at least one measure must be asked for").at("measures"));
         }
-        if let Some(twice) = repeated(&self.measures) {
-            return Err(Error::invalid(format!("{} is named twice", twice.as_ref())).at("measures"));
+        if let Some((place, twice)) = repeated(&self.measures) {
+            let error = Error::invalid(format!("{} is named twice", twice.as_ref()));
+            return Err(error.at(&place.to_string()).at("measures"));
         }
         let rows = u64::from(self.limit.unwrap_or_default()) + u64::from(self.offset);
         if rows > UsageLimits::ROWS as u64 {
             let error = beyond(
-                "too many rows, with those passed over",
+                "offset and limit come to too many rows",
                 UsageLimits::ROWS,
                 rows,
             );
@@ -250,19 +251,19 @@ impl CubeQuery {
             );
             return Err(error.at("group_by"));
         }
-        if repeated(&self.group_by).is_some() {
-            return Err(Error::invalid("the same group is named twice").at("group_by"));
+        let at = |error: Error, place: usize| Err(error.at(&place.to_string()).at("group_by"));
+        if let Some((place, _)) = repeated(&self.group_by) {
+            return at(Error::invalid("the same group is named twice"), place);
         }
-        let grains = self
-            .group_by
-            .iter()
-            .filter(|group| matches!(group, Group::Time(_)));
-        if grains.count() > 1 {
-            return Err(
-                Error::invalid("rows are grouped by one width of time at most").at("group_by"),
-            );
+        let groups = self.group_by.iter().enumerate();
+        let mut grains = groups
+            .clone()
+            .filter(|(_, group)| matches!(group, Group::Time(_)));
+        if let Some((place, _)) = grains.nth(1) {
+            let text = "group by one width of time only";
+            return at(Error::invalid(text).at("time"), place);
         }
-        for group in &self.group_by {
+        for (place, group) in groups {
             if let Group::SimLabel(key) | Group::DeviceLabel(key) = group
                 && key.len() > UsageLimits::TEXT_BYTES
             {
@@ -271,7 +272,11 @@ impl CubeQuery {
                     UsageLimits::TEXT_BYTES,
                     key.len() as u64,
                 );
-                return Err(error.at("group_by"));
+                let field = match group {
+                    Group::SimLabel(_) => "sim_label",
+                    _ => "device_label",
+                };
+                return at(error.at(field), place);
             }
         }
         Ok(())
@@ -286,9 +291,13 @@ impl CubeQuery {
             );
             return Err(error.at("order_by"));
         }
-        for order in &self.order_by {
+        for (n, order) in self.order_by.iter().enumerate() {
             if let OrderBy::Group(place) = order.by {
-                self.group_at(place).map_err(|error| error.at("order_by"))?;
+                let at = |error: Error| {
+                    let error = error.at("group").at("by");
+                    error.at(&n.to_string()).at("order_by")
+                };
+                self.group_at(place).map_err(at)?;
             }
         }
         let Some(top) = &self.top else {
@@ -298,7 +307,7 @@ impl CubeQuery {
             .group_at(top.group)
             .map_err(|error| error.at("group").at("top"))?;
         if group.is_time() {
-            let text = "the largest of a group of time are not asked for: sort and limit do that";
+            let text = "top cannot rank a group of time: use orderBy and limit";
             return Err(Error::invalid(text).at("group").at("top"));
         }
         if top.n as usize > UsageLimits::ROWS {
@@ -335,7 +344,7 @@ impl CubeQuery {
         let missing = || {
             let groups = self.group_by.len();
             Error::invalid(format!(
-                "there is no group {place}: places count from 0, and there are {groups}"
+                "groupBy has no group {place}: it has {groups}, counted from 0"
             ))
         };
         self.group_by.get(place).ok_or_else(missing)
@@ -422,11 +431,9 @@ impl Need {
     }
 }
 
-/// The first of those that come again.
-fn repeated<T: PartialEq>(all: &[T]) -> Option<&T> {
-    let (_, again) = all
-        .iter()
+/// The first of those that come again, with its place.
+fn repeated<T: PartialEq>(all: &[T]) -> Option<(usize, &T)> {
+    all.iter()
         .enumerate()
-        .find(|(place, one)| all[..*place].contains(one))?;
-    Some(again)
+        .find(|(place, one)| all[..*place].contains(one))
 }

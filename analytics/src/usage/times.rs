@@ -117,7 +117,7 @@ impl<'a> Groups<'a> {
                         let part = |moment: DateTime<Utc>| moment.nanosecond() != 0;
                         if part(from) || part(to) {
                             return Err(not_exact(
-                                "usage is counted in whole seconds",
+                                "from and to must be whole seconds",
                                 self.outward(period)?,
                             ));
                         }
@@ -411,7 +411,7 @@ fn within_cubes(period: Period) -> Result<()> {
 }
 
 fn beyond_calendar() -> Error {
-    Error::invalid("that time is beyond the calendar")
+    Error::invalid("that time is out of range")
 }
 
 /// No table has these bounds; those of `period` would do.

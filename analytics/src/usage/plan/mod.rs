@@ -149,7 +149,7 @@ fn check_areas(scope: &Scope, query: &CubeQuery, parent: Option<Dimension>) -> R
             "devices are not open to you: usage cannot be asked by device",
         )),
         Some(_) => Err(Error::forbidden(
-            "SIMs are not open to you: usage cannot be asked by SIM nor SIMs counted",
+            "SIMs are not open to you: usage cannot be grouped or filtered by SIM, nor active SIMs be counted",
         )),
     }
 }
@@ -179,11 +179,16 @@ fn limit(query: &CubeQuery, parents: Option<Parents<'_>>, buckets: usize) -> Res
     let rows = u64::from(asked) + besides;
     if rows > most {
         let error = beyond(
-            "too many rows, with those passed over and those of others, times parents",
+            "offset and limit, with rows of others, come to too many rows for all objects of the page",
             UsageLimits::ROWS,
             rows * count as u64,
         );
-        return Err(error.at("limit").suggest("ask for a smaller page or limit"));
+        let field = if query.limit.is_some() {
+            "limit"
+        } else {
+            "offset"
+        };
+        return Err(error.at(field).suggest("ask for a smaller page or limit"));
     }
     Ok(asked)
 }
