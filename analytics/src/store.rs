@@ -163,6 +163,11 @@ impl Store {
             .with_setting("wait_end_of_query", "1")
     }
 
+    /// A statement whose rows are read as they come. The client finds the mark of a late failure, so that it is an error here, too.
+    pub(crate) fn stream(&self, sql: &str) -> Query {
+        self.client.query_raw(sql)
+    }
+
     /// Runs a statement for its effect.
     pub(crate) async fn execute(&self, sql: &str) -> Result<()> {
         self.query(sql).execute().await.map_err(fault)

@@ -18,6 +18,8 @@ use crate::{Code, Error, Result, sql::Sql};
 pub const DEFAULT_PAGE: u32 = 20;
 /// Most rows of one page.
 pub const MAX_PAGE: u32 = 200;
+/// Rows of one page of a file, which nobody waits for.
+const FILE_PAGE: u32 = 2_000;
 /// Sort keys are identifiers, names or times: nothing longer comes from us.
 const MAX_CURSOR_CHARS: usize = 1_024;
 
@@ -47,6 +49,15 @@ impl PageRequest {
             limit: DEFAULT_PAGE,
             backward: false,
             cursor: None,
+        }
+    }
+
+    /// A page of a file: it begins after the row of this cursor.
+    pub fn of_file(after: Option<String>) -> Self {
+        Self {
+            limit: FILE_PAGE,
+            backward: false,
+            cursor: after,
         }
     }
 

@@ -76,6 +76,15 @@ impl Entry {
         identity::operator(&self.db, slug, actor).await
     }
 
+    /// Lets the person at the server's terminal in, as an administrator of the tenant with this slug, called `actor` in the audit log.
+    ///
+    /// # Errors
+    /// Those of [`Entry::identify_operator`].
+    pub async fn enter_operator(&self, slug: &str, actor: &str) -> Result<Session> {
+        let scope = self.identify_operator(slug, actor).await?;
+        Ok(Session::new(scope, None, self.clone()))
+    }
+
     /// Lets the caller of a verified token in to do `operation`. Staff of the platform leave a trace first.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use analytics::usage::{CubeQuery, Dimension, Group, Key, UsageAnswer};
+use analytics::usage::{CubeQuery, Dimension, Group, Key, UsageRow};
 use domain::{
     ReadCx, Result, customer, device,
     id::{CustomerId, DeviceId, SimId},
@@ -19,13 +19,12 @@ use uuid::Uuid;
 pub(crate) async fn hide<'a>(
     cx: &ReadCx,
     query: &CubeQuery,
-    answers: impl IntoIterator<Item = &'a mut UsageAnswer>,
+    rows: impl IntoIterator<Item = &'a mut UsageRow>,
 ) -> Result<()> {
     if matches!(cx.scope().segments(), Segments::All) {
         return Ok(());
     }
-    let answers = answers.into_iter();
-    let mut rows: Vec<_> = answers.flat_map(|answer| &mut answer.rows).collect();
+    let mut rows: Vec<_> = rows.into_iter().collect();
     for (place, group) in query.group_by.iter().enumerate() {
         let Group::Dimension(dimension) = group else {
             continue;

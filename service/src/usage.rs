@@ -1,21 +1,22 @@
 //! Usage questions.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use analytics::usage::{
     self, Attribution, Carried, Condition, CubeQuery, Dimension, Filter, Group, Inventory, Need,
-    Parents, Span, UsageAnswer, UsageLimits,
+    Parents, Span, UsageAnswer, UsageFile, UsageLimits, UsageRow, Whole,
 };
 use domain::{
-    Error, ReadCx, Result, device,
+    Error, Period, ReadCx, Result, device,
     group::Key,
     id::{CustomerId, DeviceId, SimId},
     journal, label,
     scope::Segments,
     sim,
-    usage::Grain,
+    usage::{Grain, Measure},
 };
 use futures::future::{try_join, try_join_all};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::{Session, hidden::hide};
@@ -34,7 +35,7 @@ impl Session {
             .store()
             .usage(self.scope(), query, &inventory, cx.now());
         let (mut answer, ()) = try_join(asked, note(&cx, query)).await?;
-        hide(&cx, query, [&mut answer]).await?;
+        hide(&cx, query, &mut answer.rows).await?;
         Ok(answer)
     }
 
@@ -59,8 +60,71 @@ impl Session {
             .store()
             .usage_by(self.scope(), query, parents, &inventory, cx.now());
         let (mut answers, ()) = try_join(asked, note(&cx, query)).await?;
-        hide(&cx, query, answers.values_mut()).await?;
+        let rows = answers.values_mut().flat_map(|answer| &mut answer.rows);
+        hide(&cx, query, rows).await?;
         Ok(answers)
+    }
+
+    /// Usage of all that the caller may see, for a file: as many rows as the question leaves, as they come.
+    ///
+    /// # Errors
+    /// Those of [`Session::usage`].
+    pub async fn usage_file(&self, query: &CubeQuery) -> Result<UsageRows> {
+        let cx = self.read().await?;
+        let inventory = inventory(&cx, query, None).await?;
+        let turn = self.turn().await?;
+        let file = self
+            .store()
+            .usage_file(self.scope(), query, &inventory, cx.now())?;
+        Ok(UsageRows {
+            query: query.clone(),
+            file,
+            cx,
+            _turn: turn,
+        })
+    }
+}
+
+/// Usage that is being read. It has the tenant's turn until it is dropped.
+pub struct UsageRows {
+    query: CubeQuery,
+    file: UsageFile,
+    cx: Arc<ReadCx>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl UsageRows {
+    /// The period that is meant.
+    pub fn period(&self) -> Period {
+        self.file.period()
+    }
+
+    /// Quantities that were asked for and are closed to the caller.
+    pub fn closed(&self) -> &[Measure] {
+        self.file.closed()
+    }
+
+    /// At most so many of the next rows; none at the end.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` when the question needs too much memory or time, also after rows have come.
+    pub async fn next(&mut self, most: usize) -> Result<Vec<UsageRow>> {
+        let mut rows = Vec::new();
+        while rows.len() < most
+            && let Some(row) = self.file.next().await?
+        {
+            rows.push(row);
+        }
+        hide(&self.cx, &self.query, &mut rows).await?;
+        Ok(rows)
+    }
+
+    /// What is said beside the rows, once all of them have been read.
+    ///
+    /// # Errors
+    /// `INTERNAL` before.
+    pub fn whole(self) -> Result<Whole> {
+        self.file.whole()
     }
 }
 

@@ -19,22 +19,22 @@ use super::{
 use crate::{Store, store::fault};
 
 /// Bytes of the longest statement: what travels of [`UsageLimits::CARRIED`] SIMs for six groups takes half of that.
-const MOST_TEXT: &str = "67108864";
+pub(super) const MOST_TEXT: &str = "67108864";
 
 /// One line of a plan's result: a group (kind 0), the whole (1) or the watermark (2).
 #[derive(Debug, Row, Deserialize)]
-struct Line {
-    kind: u8,
-    place: u64,
+pub(super) struct Line {
+    pub(super) kind: u8,
+    pub(super) place: u64,
     parent: String,
     /// Whether it is all others together.
-    rest: u8,
+    pub(super) rest: u8,
     /// Whether the limit cut rows off.
-    cut: u8,
+    pub(super) cut: u8,
     keys: Vec<String>,
-    now: Vec<i128>,
-    before: Vec<i128>,
-    watermark: i64,
+    pub(super) now: Vec<i128>,
+    pub(super) before: Vec<i128>,
+    pub(super) watermark: i64,
 }
 
 impl Store {
@@ -107,16 +107,23 @@ impl Store {
     }
 }
 
+impl Line {
+    /// The watermark, if it has one.
+    pub(super) fn received(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_millis(self.watermark).filter(|_| self.watermark > 0)
+    }
+}
+
 /// A statement that runs. When whoever waits for it goes away, it is ended in the engine, which would not notice.
-struct Running {
+pub(super) struct Running {
     store: Store,
     /// What it is found by.
-    mark: Uuid,
+    pub(super) mark: Uuid,
     has_ended: bool,
 }
 
 impl Running {
-    fn new(store: Store) -> Self {
+    pub(super) fn new(store: Store) -> Self {
         Self {
             store,
             mark: Uuid::new_v4(),
@@ -125,7 +132,7 @@ impl Running {
     }
 
     /// The engine has answered.
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         self.has_ended = true;
     }
 }
@@ -154,7 +161,7 @@ fn watermark(lines: &[Line]) -> Result<Option<DateTime<Utc>>> {
         .iter()
         .find(|line| line.kind == 2)
         .ok_or_else(|| Error::internal("no watermark in an answer"))?;
-    Ok(DateTime::from_timestamp_millis(line.watermark).filter(|_| line.watermark > 0))
+    Ok(line.received())
 }
 
 fn answer(
@@ -163,11 +170,7 @@ fn answer(
     watermark: Option<DateTime<Utc>>,
     lines: &[Line],
 ) -> Result<UsageAnswer> {
-    let open = query.measures.iter().copied();
-    let open = open
-        .filter(|measure| !plan.closed.contains(measure))
-        .collect();
-    let reader = Reader { query, open };
+    let reader = Reader::new(query, plan);
     let (mut rows, mut others) = (Vec::new(), Vec::new());
     let mut totals = reader.values(&[]);
     let mut previous_totals = query.compare_to.map(|_| reader.values(&[]));
@@ -212,14 +215,23 @@ fn answer(
     })
 }
 
-struct Reader<'a> {
+/// Makes rows of lines.
+pub(super) struct Reader<'a> {
     query: &'a CubeQuery,
     /// Quantities that are asked for and open to the caller.
     open: Vec<Measure>,
 }
 
-impl Reader<'_> {
-    fn row(&self, line: &Line) -> Result<UsageRow> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(query: &'a CubeQuery, plan: &UsagePlan) -> Self {
+        let open = query.measures.iter().copied();
+        let open = open
+            .filter(|measure| !plan.closed.contains(measure))
+            .collect();
+        Self { query, open }
+    }
+
+    pub(super) fn row(&self, line: &Line) -> Result<UsageRow> {
         let groups = self.query.group_by.iter().zip(&line.keys);
         let keys = groups.map(|(group, text)| {
             // Of all others together, an empty key of time is none.
@@ -247,7 +259,7 @@ impl Reader<'_> {
         })
     }
 
-    fn values(&self, states: &[i128]) -> Values {
+    pub(super) fn values(&self, states: &[i128]) -> Values {
         Values::of(&self.open, |state| {
             states.get(state as usize).copied().unwrap_or_default()
         })
@@ -294,7 +306,7 @@ fn dimension_key(dimension: Dimension, text: &str) -> Result<Key> {
     })
 }
 
-fn provenance(plan: &UsagePlan, watermark: Option<DateTime<Utc>>) -> Provenance {
+pub(super) fn provenance(plan: &UsagePlan, watermark: Option<DateTime<Utc>>) -> Provenance {
     let incomplete = match watermark {
         None => Some(Incomplete::NothingReceived),
         Some(watermark) if plan.period.to() > watermark => Some(Incomplete::PeriodRunning),

@@ -13,6 +13,12 @@ impl UsageLimits {
     pub const ORDERS: usize = 8;
     /// Most rows of an answer, all parents together, with those passed over.
     pub const ROWS: usize = 10_000;
+    /// Most rows of a file, with those passed over: what a number of the statement holds.
+    pub(super) const FILE_ROWS: usize = u32::MAX as usize - 1;
+    /// Bytes of groups, and of rows that are being sorted, that the engine holds in memory for a file. The rest goes to its disk.
+    pub(super) const FILE_SPILL: u64 = 256 << 20;
+    /// Seconds that the statement of a file may take; an embedded engine has its own limit.
+    pub(super) const FILE_SECONDS: u32 = 3_600;
     /// Most parents of one batched question.
     pub const PARENTS: usize = 1_000;
     /// Most values in a filter, all conditions together.

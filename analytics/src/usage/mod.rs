@@ -18,6 +18,7 @@
 mod answer;
 mod column;
 mod counted;
+mod file;
 mod filter;
 mod having;
 mod inventory;
@@ -40,6 +41,7 @@ use uuid::Uuid;
 pub use domain::usage::{
     Alignment, Attribution, Comparison, Dimension, Fill, Grain, Measure, Preset, State, TimePart,
 };
+pub use file::{UsageFile, Whole};
 pub use filter::{Condition, Filter};
 pub use having::{Bound, Comparator, Compared, Having};
 pub use inventory::{Carried, DeviceFilter, Inventory, Need, SimFilter};

@@ -208,7 +208,12 @@ impl CubeQuery {
     /// # Errors
     /// `INVALID_INPUT` or `LIMIT_EXCEEDED`, with the field.
     pub fn check(&self) -> Result<()> {
-        self.check_sizes()?;
+        self.check_within(UsageLimits::ROWS)
+    }
+
+    /// The same, where an answer has at most so many rows.
+    pub(super) fn check_within(&self, most: usize) -> Result<()> {
+        self.check_sizes(most)?;
         self.check_groups()?;
         self.check_places()?;
         let filter = self.filter.as_ref().map_or(Ok(()), filter::check_size);
@@ -217,7 +222,7 @@ impl CubeQuery {
         having.map_err(|error| error.at("having"))
     }
 
-    fn check_sizes(&self) -> Result<()> {
+    fn check_sizes(&self, most: usize) -> Result<()> {
         if self.measures.is_empty() {
             return Err(Error::invalid("at least one measure must be asked for").at("measures"));
         }
@@ -226,12 +231,8 @@ impl CubeQuery {
             return Err(error.at(&place.to_string()).at("measures"));
         }
         let rows = u64::from(self.limit.unwrap_or_default()) + u64::from(self.offset);
-        if rows > UsageLimits::ROWS as u64 {
-            let error = beyond(
-                "offset and limit come to too many rows",
-                UsageLimits::ROWS,
-                rows,
-            );
+        if rows > most as u64 {
+            let error = beyond("offset and limit come to too many rows", most, rows);
             let field = if self.limit.is_some() {
                 "limit"
             } else {
@@ -315,6 +316,11 @@ impl CubeQuery {
             return Err(error.at("n").at("top"));
         }
         Ok(())
+    }
+
+    /// Whether groups are put together after they were made.
+    pub(super) fn merges(&self) -> bool {
+        self.others || self.top.is_some()
     }
 
     /// Most rows that an answer can have, by nothing but the question: what its groups of time and its largest values leave.

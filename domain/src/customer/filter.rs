@@ -1,5 +1,6 @@
 //! What customers can be asked for and sorted by.
 
+use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumMessage, VariantArray};
 
 use crate::{
@@ -13,7 +14,8 @@ use crate::{
 pub type CustomerFilter = Filter<CustomerCondition>;
 
 /// One condition on a customer. An empty list is met by no customer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum CustomerCondition {
     /// Part of the name, slug or contact's mail address, any case.
     Search(String),

@@ -80,8 +80,44 @@ pub fn plan(
     inventory: &Inventory,
     now: DateTime<Utc>,
 ) -> Result<UsagePlan> {
+    plan_within(UsageLimits::ROWS, scope, query, parents, inventory, now)
+}
+
+/// Plans one statement for a file: it has as many rows as the question leaves, in order.
+///
+/// # Errors
+/// Those of [`plan`].
+pub(super) fn plan_file(
+    scope: &Scope,
+    query: &CubeQuery,
+    inventory: &Inventory,
+    now: DateTime<Utc>,
+) -> Result<UsagePlan> {
+    let mut plan = plan_within(
+        UsageLimits::FILE_ROWS,
+        scope,
+        query,
+        None,
+        inventory,
+        now,
+    )?;
+    if query.merges() {
+        // What is put together comes in no order.
+        plan.sql = format!("SELECT *\nFROM (\n{}\n)\nORDER BY rest, place", plan.sql);
+    }
+    Ok(plan)
+}
+
+fn plan_within(
+    most: usize,
+    scope: &Scope,
+    query: &CubeQuery,
+    parents: Option<Parents<'_>>,
+    inventory: &Inventory,
+    now: DateTime<Utc>,
+) -> Result<UsagePlan> {
     let scoped = Scoped::new(scope)?;
-    query.check()?;
+    query.check_within(most)?;
     let parent = parents.map(|parents| parents.dimension);
     check_areas(scope, query, parent)?;
     let closed = |measure: &Measure| !is_open(scope, measure.entry().area);
@@ -97,7 +133,7 @@ pub fn plan(
     };
     check_parents(parents)?;
     let times = Times::of(query, now)?;
-    let limit = limit(query, parents, times.buckets())?;
+    let limit = limit(most, query, parents, times.buckets())?;
     let named: Vec<Dimension> = query
         .dimensions()
         .chain(parent)
@@ -166,21 +202,26 @@ fn check_parents(parents: Option<Parents<'_>>) -> Result<()> {
 }
 
 /// Most rows of each parent, when time has so many buckets: beside the largest of a group each of them has a row of others.
-fn limit(query: &CubeQuery, parents: Option<Parents<'_>>, buckets: usize) -> Result<u32> {
+fn limit(
+    most: usize,
+    query: &CubeQuery,
+    parents: Option<Parents<'_>>,
+    buckets: usize,
+) -> Result<u32> {
     if query.group_by.is_empty() {
         return Ok(1);
     }
     let count = parents.map_or(1, |parents| parents.ids.len().max(1));
     let has_others = query.others && query.top.is_some();
-    let most = (UsageLimits::ROWS / count) as u64;
+    let each = (most / count) as u64;
     let besides = u64::from(query.offset) + if has_others { buckets as u64 } else { 0 };
-    let left = u32::try_from(most.saturating_sub(besides)).unwrap_or(u32::MAX);
+    let left = u32::try_from(each.saturating_sub(besides)).unwrap_or(u32::MAX);
     let asked = query.limit.unwrap_or(left);
     let rows = u64::from(asked) + besides;
-    if rows > most {
+    if rows > each {
         let error = beyond(
             "offset and limit, with rows of others, come to too many rows for all objects of the page",
-            UsageLimits::ROWS,
+            most,
             rows * count as u64,
         );
         let field = if query.limit.is_some() {
@@ -340,7 +381,7 @@ impl Planner<'_> {
 
     /// Whether groups are put together after they were made.
     fn merges(&self) -> bool {
-        self.query.others || self.query.top.is_some()
+        self.query.merges()
     }
 
     /// Whether the SIMs of a group are kept, to be counted anew when it is put together with others.
