@@ -1,38 +1,72 @@
 //! Why a file cannot be written or read.
 
+use domain::Code;
 use parquet::errors::ParquetError;
+use rust_xlsxwriter::XlsxError;
 
 /// A failure with a sentence for people.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// What was asked for is refused, or a store does not answer.
+    #[error(transparent)]
+    Refused(#[from] domain::Error),
+    /// Whatever takes the bytes, or the folder for temporary files.
+    #[error("the file cannot be written: {0}")]
+    Io(#[from] std::io::Error),
     /// The disk, or bytes that are not Parquet.
     #[error("the Parquet file cannot be written or read: {0}")]
     Parquet(#[from] ParquetError),
     /// Columns in memory could not be built or read.
     #[error("the Parquet file's columns do not fit together: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
+    /// The disk, or what a workbook does not hold.
+    #[error("the Excel file cannot be written: {0}")]
+    Xlsx(#[from] XlsxError),
+    /// The disk.
+    #[error("the CSV file cannot be written: {0}")]
+    Csv(#[from] csv::Error),
     /// Another kind of file.
     #[error("the Parquet file has no column `{name}` of the expected type")]
     Column {
         /// The column that is missing or of another type.
-        name: &'static str,
+        name: String,
     },
     /// A cell of another kind than its column, or none.
     #[error("column `{name}` was given a cell of another kind")]
     Cell {
         /// The column.
-        name: &'static str,
+        name: String,
     },
     /// A sum of more than 38 digits.
     #[error("column `{name}` holds at most 38 digits")]
     TooLarge {
         /// The column.
-        name: &'static str,
+        name: String,
+    },
+    /// A text that a cell of Excel does not hold.
+    #[error("column `{name}` has a text of more characters than Excel holds: {most}")]
+    TooLong {
+        /// The column.
+        name: String,
+        /// Most characters of a cell.
+        most: usize,
     },
     /// A stored value that its type cannot hold.
     #[error("column `{name}` holds an impossible value")]
     Value {
         /// The column.
-        name: &'static str,
+        name: String,
     },
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Refused(error) => error.code(),
+            Self::TooLarge { .. } | Self::TooLong { .. } => Code::LimitExceeded,
+            Self::Io(_) | Self::Csv(_) | Self::Xlsx(_) => Code::Unavailable,
+            _ => Code::Internal,
+        }
+    }
 }

@@ -1,15 +1,35 @@
-//! Typed Parquet files: rows of one Rust type out, the same rows back in.
+//! Data sets as files: CSV, Excel and Parquet, with a manifest that says what a file holds and how to check it.
 //!
-//! A [`Record`] names its columns once; [`Writer`] and [`read`] both go by that. Memory is bounded by one row group of
-//! [`ROW_GROUP`] rows, whatever the file's size. The same rows always give the same bytes: nothing in the file depends
-//! on the time, the machine or the library's build.
+//! A [`DataSet`] is a registry's entry: its columns, and who may see each. [`Export`] asks one of them within what a session may see and
+//! writes the rows to whatever takes bytes; the same columns serve all formats. [`Record`] is the same vocabulary for rows of one Rust
+//! type, which are also read back ([`read`]).
+//!
+//! The same rows give the same bytes: nothing in a file depends on the time, the machine or the library's build. What does, is in the
+//! manifest beside it.
+//!
+//! **Memory** does not grow with the answer. Of the inventory it is one page of 2,000 rows with what they are related to, of usage 2,000
+//! rows; of a file one batch ([`BATCH`] rows) and one row group of Parquet ([`ROW_GROUP_BYTES`] as encoded), while rows of Excel spool to the
+//! disk's folder for temporary files. The usage store groups and sorts beyond 256 MiB each on its disk. Nothing reads ahead, so a slow
+//! disk slows the statement.
 
+mod column;
+mod dataset;
 mod error;
+mod file;
+mod format;
+mod manifest;
 mod reader;
 mod record;
+mod run;
 mod writer;
 
+pub use column::{Cell, Column, Kind};
+pub use dataset::{DataSet, Request, SCHEMA_VERSION};
 pub use error::Error;
+pub use file::to_file;
+pub use format::{Format, parquet::{BATCH, ROW_GROUP, ROW_GROUP_BYTES}};
+pub use manifest::{Contents, Manifest};
 pub use reader::{Records, read};
-pub use record::{Cell, Column, FileRow, Kind, Record};
-pub use writer::{ROW_GROUP, Writer};
+pub use record::{FileRow, Record};
+pub use run::{Export, Progress};
+pub use writer::Writer;

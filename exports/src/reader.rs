@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use arrow::{
     array::{
-        Array, Decimal128Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt64Array,
+        Array, BooleanArray, Decimal128Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
     },
     datatypes::Schema,
 };
@@ -14,10 +14,7 @@ use parquet::{
     file::reader::ChunkReader,
 };
 
-use crate::{
-    Error,
-    record::{Cell, Column, FileRow, Kind, Record},
-};
+use crate::{Cell, Column, Error, FileRow, Kind, Record};
 
 /// Rows decoded at once.
 const BATCH: usize = 8_192;
@@ -46,11 +43,13 @@ pub fn read<R: Record>(source: impl ChunkReader + 'static) -> Result<Records<R>,
 }
 
 fn position(schema: &Schema, column: &Column) -> Result<usize, Error> {
-    let found = schema.column_with_name(column.name);
+    let found = schema.column_with_name(&column.name);
     let typed = found.filter(|(_, field)| *field.data_type() == column.kind.data_type());
     typed
         .map(|(position, _)| position)
-        .ok_or(Error::Column { name: column.name })
+        .ok_or_else(|| Error::Column {
+            name: column.name.to_string(),
+        })
 }
 
 impl<R: Record> Iterator for Records<R> {
@@ -94,24 +93,33 @@ fn records<R: Record>(batch: &RecordBatch) -> Result<Vec<R>, Error> {
 }
 
 fn cell<'a>(column: &Column, array: &'a dyn Array, index: usize) -> Result<Cell<'a>, Error> {
-    let wrong = || Error::Value { name: column.name };
+    let wrong = || Error::Value {
+        name: column.name.to_string(),
+    };
     if array.is_null(index) {
-        return Err(wrong());
+        let empty = column.nullable.then_some(Cell::Empty);
+        return empty.ok_or_else(wrong);
     }
     let any = array.as_any();
     let cell = match column.kind {
         Kind::Text => any
             .downcast_ref::<StringArray>()
             .map(|a| Cell::Text(a.value(index))),
+        Kind::Flag => any
+            .downcast_ref::<BooleanArray>()
+            .map(|a| Cell::Flag(a.value(index))),
         Kind::Count => any
             .downcast_ref::<UInt64Array>()
             .map(|a| Cell::Count(a.value(index))),
         Kind::Sum => any
             .downcast_ref::<Decimal128Array>()
             .map(|a| Cell::Sum(a.value(index))),
+        Kind::Average => any
+            .downcast_ref::<Decimal128Array>()
+            .map(|a| Cell::Average(a.value(index))),
         Kind::Moment => any
-            .downcast_ref::<TimestampMillisecondArray>()
-            .and_then(|array| DateTime::from_timestamp_millis(array.value(index)))
+            .downcast_ref::<TimestampMicrosecondArray>()
+            .and_then(|array| DateTime::from_timestamp_micros(array.value(index)))
             .map(Cell::Moment),
     };
     cell.ok_or_else(wrong)

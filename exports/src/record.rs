@@ -1,65 +1,8 @@
-//! What a row is: named columns of few kinds, none of them a float.
+//! Rows of one Rust type.
 
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use chrono::{DateTime, Utc};
 
-use crate::Error;
-
-/// Digits of a [`Kind::Sum`].
-pub(crate) const SUM_DIGITS: u8 = 38;
-
-/// Type of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// UTF-8 text.
-    Text,
-    /// Unsigned 64-bit integer.
-    Count,
-    /// Signed integer of up to 38 digits: `Decimal128(38, 0)`.
-    Sum,
-    /// Moment in whole milliseconds, UTC.
-    Moment,
-}
-
-impl Kind {
-    pub(crate) fn data_type(self) -> DataType {
-        match self {
-            Self::Text => DataType::Utf8,
-            Self::Count => DataType::UInt64,
-            Self::Sum => DataType::Decimal128(SUM_DIGITS, 0),
-            Self::Moment => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
-        }
-    }
-}
-
-/// A named, typed column; never null.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    /// Name in the file.
-    pub name: &'static str,
-    /// Type.
-    pub kind: Kind,
-}
-
-impl Column {
-    /// A column of this name and type.
-    pub const fn new(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind }
-    }
-}
-
-/// A value of one column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cell<'a> {
-    /// For [`Kind::Text`].
-    Text(&'a str),
-    /// For [`Kind::Count`].
-    Count(u64),
-    /// For [`Kind::Sum`].
-    Sum(i128),
-    /// For [`Kind::Moment`].
-    Moment(DateTime<Utc>),
-}
+use crate::{Cell, Column, Error};
 
 /// A type whose values are rows of a file.
 pub trait Record: Sized {
@@ -85,8 +28,9 @@ pub struct FileRow<'a> {
 
 impl<'a> FileRow<'a> {
     fn wrong(&self, index: usize) -> Error {
+        let name = self.columns.get(index).map(|column| column.name.as_ref());
         Error::Cell {
-            name: self.columns.get(index).map_or("", |column| column.name),
+            name: name.unwrap_or_default().to_owned(),
         }
     }
 
@@ -121,9 +65,4 @@ impl<'a> FileRow<'a> {
             _ => Err(self.wrong(index)),
         }
     }
-}
-
-pub(crate) fn schema(columns: &[Column]) -> Schema {
-    let field = |column: &Column| Field::new(column.name, column.kind.data_type(), false);
-    Schema::new(columns.iter().map(field).collect::<Vec<_>>())
 }

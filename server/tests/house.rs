@@ -33,7 +33,7 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("chaos", &[]),
     ("domain", &[]),
     ("engines", &[]),
-    ("exports", &["analytics", "domain"]),
+    ("exports", &["analytics", "domain", "service"]),
     ("ingest", &["analytics", "domain", "service"]),
     ("migrations", &[]),
     ("playground", &[]),

@@ -6,6 +6,7 @@
 mod config;
 mod demo;
 mod engines;
+mod export;
 mod import;
 mod migrate;
 mod quarantine;
@@ -58,6 +59,7 @@ enum Command {
     Tenant(tenant::Args),
     Token(token::Args),
     Import(import::Args),
+    Export(export::Args),
     Simulate(simulate::Args),
     Verify(verify::Args),
     Quarantine(quarantine::Args),
@@ -113,6 +115,7 @@ impl Command {
             Self::Tenant(args) => tenant::run(args, &config).await,
             Self::Token(args) => token::run(&args, &config),
             Self::Import(args) => import::run(args, &config).await,
+            Self::Export(args) => export::run(args, &config).await,
             Self::Simulate(args) => simulate::run(args, &config).await,
             Self::Verify(args) => verify::run(args, &config).await,
             Self::Quarantine(args) => quarantine::run(args, &config).await,

@@ -15,12 +15,15 @@ use ingest::{
     pairing::{self, Pairing},
 };
 use migrations::clickhouse::Layout;
-use service::Entry;
+use service::{Entry, Session};
 
 use crate::{
     config::{self, Config, Secret},
     refused::Refused,
 };
+
+/// What the person at the terminal is called in the audit log.
+const TERMINAL: &str = "command line";
 
 /// Why another installation's ClickHouse is not used.
 const FOREIGN: &str = "the ClickHouse (CLICKHOUSE_URL, or in the data folder) does not belong to the Postgres (DATABASE_URL, \
@@ -120,15 +123,18 @@ impl Stores {
 
     /// The person at the terminal, as an administrator of one tenant.
     pub(super) async fn administrator(&self, tenant: &str) -> Result<Scope> {
-        let entry = Entry::new(self.db.clone(), self.store.clone());
-        let scope = entry.identify_operator(tenant, "command line").await;
-        scope.map_err(|error| match error.code() {
-            Code::NotFound => Refused(format!(
-                "there is no tenant `{tenant}`: simcube tenant create"
-            ))
-            .into(),
-            _ => explain(&error),
-        })
+        let scope = self.entry().identify_operator(tenant, TERMINAL).await;
+        scope.map_err(|error| unknown(tenant, &error))
+    }
+
+    /// The same, at work over both stores.
+    pub(super) async fn session(&self, tenant: &str) -> Result<Session> {
+        let session = self.entry().enter_operator(tenant, TERMINAL).await;
+        session.map_err(|error| unknown(tenant, &error))
+    }
+
+    fn entry(&self) -> Entry {
+        Entry::new(self.db.clone(), self.store.clone())
     }
 
     /// Waits until a private engine ends by itself, and says how.
@@ -149,6 +155,17 @@ fn store(address: &ClickHouseAddress) -> domain::Result<Store> {
         ClickHouseAddress::Embedded(engine) => Ok(Store::embedded(InProcess(engine.clone()))),
         ClickHouseAddress::Unix(socket) => Ok(Store::embedded(UnixSocket(socket.as_path().into()))),
         ClickHouseAddress::Url(url) => Store::remote(url),
+    }
+}
+
+/// Why nobody acts for the tenant with this slug.
+fn unknown(tenant: &str, error: &domain::Error) -> anyhow::Error {
+    match error.code() {
+        Code::NotFound => Refused(format!(
+            "there is no tenant `{tenant}`: simcube tenant create"
+        ))
+        .into(),
+        _ => explain(error),
     }
 }
 

@@ -1,0 +1,82 @@
+//! CSV as RFC 4180 has it.
+
+use std::io::Write;
+
+use chrono::SecondsFormat;
+use csv::{Terminator, WriterBuilder};
+
+use super::{Rows, mismatch};
+use crate::{
+    Cell, Column, Error,
+    column::hundredths,
+    manifest::Contents,
+};
+
+/// What a text that begins with one of these gets in front. A reader takes one apostrophe away from each text that begins with one.
+const APOSTROPHE: char = '\'';
+
+/// A file of comma-separated values.
+pub(super) struct Csv<W: Write> {
+    columns: usize,
+    file: csv::Writer<W>,
+    /// Reused from cell to cell.
+    text: String,
+}
+
+impl<W: Write> Csv<W> {
+    pub(super) fn new(columns: &[Column], sink: W) -> Result<Self, Error> {
+        let mut file = WriterBuilder::new()
+            .terminator(Terminator::Any(b'\n'))
+            .from_writer(sink);
+        let mut text = String::new();
+        for column in columns {
+            inert(&mut text, &column.name);
+            file.write_field(&text)?;
+        }
+        file.write_record(None::<&[u8]>)?;
+        Ok(Self {
+            columns: columns.len(),
+            file,
+            text,
+        })
+    }
+}
+
+impl<W: Write + Send> Rows<W> for Csv<W> {
+    fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error> {
+        if cells.len() != self.columns {
+            return Err(mismatch(None));
+        }
+        for cell in cells {
+            match cell {
+                Cell::Empty => self.text.clear(),
+                Cell::Text(text) => inert(&mut self.text, text),
+                Cell::Flag(flag) => flag.to_string().clone_into(&mut self.text),
+                Cell::Count(count) => count.to_string().clone_into(&mut self.text),
+                Cell::Sum(sum) => sum.to_string().clone_into(&mut self.text),
+                Cell::Average(average) => self.text = hundredths(*average),
+                Cell::Moment(moment) => {
+                    self.text = moment.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+                }
+            }
+            self.file.write_field(&self.text)?;
+        }
+        self.file.write_record(None::<&[u8]>)?;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, _: &Contents) -> Result<W, Error> {
+        self.file
+            .into_inner()
+            .map_err(|error| Error::Io(error.into_error()))
+    }
+}
+
+/// A text of users as no spreadsheet takes it for a formula.
+fn inert(into: &mut String, text: &str) {
+    into.clear();
+    if text.starts_with(['=', '+', '-', '@', APOSTROPHE, '\t', '\r']) {
+        into.push(APOSTROPHE);
+    }
+    into.push_str(text);
+}

@@ -1,0 +1,66 @@
+//! Formats of files.
+
+mod csv;
+pub(crate) mod parquet;
+mod xlsx;
+
+use std::io::Write;
+
+use strum::{AsRefStr, EnumString, VariantArray};
+
+use crate::{Column, Error, column::Cell, manifest::Contents};
+
+/// Format of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, EnumString, VariantArray)]
+#[strum(serialize_all = "lowercase")]
+pub enum Format {
+    /// Comma-separated values (RFC 4180): UTF-8, lines end with LF. A text that a spreadsheet would take for a formula has an
+    /// apostrophe in front.
+    Csv,
+    /// An Excel workbook, with a sheet that says what it holds.
+    Xlsx,
+    /// Apache Parquet, typed columns.
+    Parquet,
+}
+
+/// What takes rows and makes a file of them. Dropped before it is finished, it leaves none that is whole.
+pub(crate) trait Rows<W>: Send {
+    /// Adds a row: a cell for each column, in order.
+    ///
+    /// # Errors
+    /// [`Error::Cell`], [`Error::TooLarge`] or [`Error::TooLong`] for a row that does not fit its columns; the file is then of no use.
+    fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error>;
+
+    /// Ends the file, which says what it holds, and returns the sink.
+    ///
+    /// # Errors
+    /// When the sink does not take bytes.
+    fn finish(self: Box<Self>, contents: &Contents) -> Result<W, Error>;
+}
+
+impl Format {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// When `sink` does not take bytes.
+    pub(crate) fn begin<'a, W: Write + Send + 'a>(
+        self,
+        name: &str,
+        columns: &[Column],
+        sink: W,
+    ) -> Result<Box<dyn Rows<W> + 'a>, Error> {
+        Ok(match self {
+            Self::Csv => Box::new(csv::Csv::new(columns, sink)?),
+            Self::Xlsx => Box::new(xlsx::Xlsx::new(name, columns, sink)?),
+            Self::Parquet => Box::new(parquet::Parquet::new(columns, sink)?),
+        })
+    }
+}
+
+/// A cell that its column does not take.
+fn mismatch(column: Option<&Column>) -> Error {
+    let name = column.map(|column| column.name.to_string());
+    Error::Cell {
+        name: name.unwrap_or_default(),
+    }
+}

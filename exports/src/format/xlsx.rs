@@ -1,0 +1,217 @@
+//! Excel workbooks. Rows spool to the folder for temporary files, because a workbook is written from its end.
+
+use std::{
+    io::{Seek as _, Write, copy},
+    mem,
+};
+
+use chrono::{DateTime, Utc};
+use rust_xlsxwriter::{
+    ColNum, DocProperties, ExcelDateTime, Format as Style, RowNum, Workbook, Worksheet,
+};
+
+use super::{Rows, mismatch};
+use crate::{
+    Cell, Column, Error, Kind,
+    column::hundredths,
+    manifest::Contents,
+};
+
+/// Rows of a sheet, its header included.
+const SHEET_ROWS: RowNum = 1_048_576;
+/// Characters of a cell, in UTF-16 as Excel counts them.
+const CELL: usize = 32_767;
+/// Digits that a number of Excel keeps are 15: what has more is text.
+const NUMBER: u128 = 1_000_000_000_000_000;
+
+/// A workbook.
+pub(super) struct Xlsx<W> {
+    name: String,
+    columns: Vec<Column>,
+    book: Workbook,
+    sheet_rows: RowNum,
+    /// Sheets so far, and rows of the last one.
+    sheets: usize,
+    rows: RowNum,
+    styles: Styles,
+    sink: W,
+}
+
+struct Styles {
+    header: Style,
+    text: Style,
+    integer: Style,
+    average: Style,
+    moment: Style,
+}
+
+impl<W: Write> Xlsx<W> {
+    pub(super) fn new(name: &str, columns: &[Column], sink: W) -> Result<Self, Error> {
+        Self::with_sheets_of(SHEET_ROWS, name, columns, sink)
+    }
+
+    fn with_sheets_of(
+        sheet_rows: RowNum,
+        name: &str,
+        columns: &[Column],
+        sink: W,
+    ) -> Result<Self, Error> {
+        let mut book = Workbook::new();
+        // The present moment would make another file of the same rows.
+        let created = ExcelDateTime::from_ymd(2000, 1, 1)?;
+        book.set_properties(&DocProperties::new().set_creation_datetime(&created));
+        let mut workbook = Self {
+            name: name.to_owned(),
+            columns: columns.to_vec(),
+            book,
+            sheet_rows,
+            sheets: 0,
+            rows: 0,
+            styles: Styles {
+                header: Style::new().set_bold(),
+                text: Style::new().set_num_format("@"),
+                integer: Style::new().set_num_format("0"),
+                average: Style::new().set_num_format("0.00"),
+                moment: Style::new().set_num_format("yyyy-mm-dd hh:mm:ss.000"),
+            },
+            sink,
+        };
+        workbook.begin_sheet()?;
+        Ok(workbook)
+    }
+
+    fn begin_sheet(&mut self) -> Result<(), Error> {
+        self.sheets += 1;
+        self.rows = 1;
+        let name = match self.sheets {
+            1 => self.name.clone(),
+            several => format!("{} {several}", self.name),
+        };
+        let sheet = self.book.add_worksheet_with_constant_memory()?;
+        sheet.set_name(name)?.set_freeze_panes(1, 0)?;
+        for (place, column) in self.columns.iter().enumerate() {
+            let place = place_of(place)?;
+            let narrowest = match column.kind {
+                Kind::Flag | Kind::Count => 10,
+                Kind::Sum | Kind::Average => 18,
+                Kind::Text | Kind::Moment => 24,
+            };
+            let characters = column.name.chars().count().clamp(narrowest, 60);
+            let width = u32::try_from(characters).map_or(60.0, f64::from);
+            sheet.set_column_width(place, width)?;
+            sheet.write_string_with_format(0, place, column.name.as_ref(), &self.styles.header)?;
+        }
+        Ok(())
+    }
+
+    /// The sheet that says what the others hold.
+    fn describe(&mut self, contents: &Contents) -> Result<(), Error> {
+        let sheet = self.book.add_worksheet_with_constant_memory()?;
+        sheet.set_name("manifest")?.set_column_width(0, 24)?;
+        sheet.set_column_width(1, 100)?;
+        for (row, (name, value)) in contents.lines()?.into_iter().enumerate() {
+            let row = RowNum::try_from(row).map_err(domain::Error::internal)?;
+            sheet.write_string_with_format(row, 0, name, &self.styles.header)?;
+            let (most, _) = value.char_indices().nth(CELL / 2).unwrap_or((value.len(), ' '));
+            sheet.write_string_with_format(row, 1, &value[..most], &self.styles.text)?;
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write + Send> Rows<W> for Xlsx<W> {
+    fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error> {
+        if cells.len() != self.columns.len() {
+            return Err(mismatch(self.columns.get(cells.len())));
+        }
+        if self.rows == self.sheet_rows {
+            self.begin_sheet()?;
+        }
+        let row = self.rows;
+        self.rows += 1;
+        let sheet = self.book.worksheet_from_index(self.sheets - 1)?;
+        for (place, (column, cell)) in self.columns.iter().zip(cells).enumerate() {
+            write(sheet, row, place_of(place)?, column, *cell, &self.styles)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>, contents: &Contents) -> Result<W, Error> {
+        self.describe(contents)?;
+        let mut spool = tempfile::tempfile()?;
+        self.book.save_to_writer(&mut spool)?;
+        // Its sheets are spooled, too, until it is gone.
+        drop(mem::take(&mut self.book));
+        spool.rewind()?;
+        let mut sink = self.sink;
+        copy(&mut spool, &mut sink)?;
+        Ok(sink)
+    }
+}
+
+fn write(
+    sheet: &mut Worksheet,
+    row: RowNum,
+    place: ColNum,
+    column: &Column,
+    cell: Cell<'_>,
+    styles: &Styles,
+) -> Result<(), Error> {
+    match cell {
+        Cell::Empty => {}
+        Cell::Text(text) => {
+            // A character is one or two of UTF-16: most texts are short.
+            if text.len() > CELL && text.encode_utf16().count() > CELL {
+                let name = column.name.to_string();
+                return Err(Error::TooLong { name, most: CELL });
+            }
+            sheet.write_string_with_format(row, place, text, &styles.text)?;
+        }
+        Cell::Flag(flag) => _ = sheet.write_boolean(row, place, flag)?,
+        Cell::Count(count) => write_integer(sheet, row, place, count.into(), styles)?,
+        Cell::Sum(sum) => write_integer(sheet, row, place, sum, styles)?,
+        Cell::Average(average) => match number(average) {
+            Some(number) => {
+                sheet.write_number_with_format(row, place, number / 100.0, &styles.average)?;
+            }
+            None => {
+                sheet.write_string_with_format(row, place, hundredths(average), &styles.text)?;
+            }
+        },
+        Cell::Moment(moment) => {
+            let moment = excel(moment)?;
+            sheet.write_datetime_with_format(row, place, moment, &styles.moment)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_integer(
+    sheet: &mut Worksheet,
+    row: RowNum,
+    place: ColNum,
+    value: i128,
+    styles: &Styles,
+) -> Result<(), Error> {
+    match number(value) {
+        Some(number) => sheet.write_number_with_format(row, place, number, &styles.integer)?,
+        None => sheet.write_string_with_format(row, place, value.to_string(), &styles.text)?,
+    };
+    Ok(())
+}
+
+/// The number that Excel keeps, if it keeps all digits.
+#[expect(clippy::cast_precision_loss, reason = "it has at most 15 digits")]
+fn number(value: i128) -> Option<f64> {
+    (value.unsigned_abs() < NUMBER).then_some(value as f64)
+}
+
+/// A moment to the millisecond, which is what Excel tells apart.
+fn excel(moment: DateTime<Utc>) -> Result<ExcelDateTime, Error> {
+    let text = moment.format("%Y-%m-%dT%H:%M:%S%.3f").to_string();
+    Ok(ExcelDateTime::parse_from_str(&text)?)
+}
+
+fn place_of(place: usize) -> Result<ColNum, Error> {
+    Ok(ColNum::try_from(place).map_err(domain::Error::internal)?)
+}

@@ -1,0 +1,157 @@
+//! What a file holds, and how to check it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::{Error, Period, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{Column, column::hundredths};
+
+/// How texts of a CSV file are read back.
+pub(crate) const TEXT_RULE: &str = "a text that begins with = + - @ ' tab or CR has an apostrophe in front: take one apostrophe away \
+    from each text that begins with one";
+
+/// What the file itself says of its rows: nothing of the clock, so that the same rows are the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Contents {
+    /// Name of the data set.
+    pub data_set: &'static str,
+    /// Format of the file.
+    pub format: String,
+    /// The filter, or the question to the cubes, as it was asked.
+    pub question: Value,
+    /// Short name of the tenant.
+    pub tenant: String,
+    /// The period that was meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<Span>,
+    /// In which days and months are meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Rows, headers not counted.
+    pub rows: u64,
+    /// Totals of the columns that add up, as numbers in text: they may have 38 digits.
+    pub totals: BTreeMap<String, String>,
+    /// The columns, in file order.
+    pub columns: Vec<Described>,
+    /// Columns that were left out because they are closed to whoever asked.
+    pub closed: Vec<String>,
+    /// Where usage comes from and how fresh it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Origin>,
+    /// How texts of the file are read back, if not as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_rule: Option<&'static str>,
+    /// Version of the program.
+    pub product_version: &'static str,
+    /// Version of the data sets' columns.
+    pub schema_version: u32,
+}
+
+/// A period, half-open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Span {
+    /// First moment inside.
+    pub from: DateTime<Utc>,
+    /// First moment after.
+    pub to: DateTime<Utc>,
+}
+
+impl From<Period> for Span {
+    fn from(period: Period) -> Self {
+        Self {
+            from: period.from(),
+            to: period.to(),
+        }
+    }
+}
+
+/// A column as a manifest describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Described {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: String,
+    /// What is counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// What it says.
+    pub description: String,
+}
+
+impl From<&Column> for Described {
+    fn from(column: &Column) -> Self {
+        Self {
+            name: column.name.to_string(),
+            kind: column.kind.as_ref().to_owned(),
+            unit: column.unit.map(|unit| unit.as_ref().to_owned()),
+            description: column.description.to_string(),
+        }
+    }
+}
+
+/// Where usage comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// The tables that were read, the coarsest first.
+    pub tables: Vec<String>,
+    /// Receipt of the newest record that is counted.
+    pub watermark: Option<DateTime<Utc>>,
+    /// Whether the period had ended by then.
+    pub complete: bool,
+    /// Whether the limit of the question cut rows off.
+    pub truncated: bool,
+    /// The whole of the period, whatever the file shows of it.
+    pub whole: BTreeMap<String, String>,
+}
+
+impl Contents {
+    pub(crate) fn json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(Error::internal)
+    }
+
+    /// Names and values, for people.
+    pub(crate) fn lines(&self) -> Result<Vec<(String, String)>> {
+        let value = serde_json::to_value(self).map_err(Error::internal)?;
+        let Value::Object(fields) = value else {
+            return Err(Error::internal("a manifest is an object"));
+        };
+        let line = |(name, value)| match value {
+            Value::String(text) => (name, text),
+            value => (name, value.to_string()),
+        };
+        Ok(fields.into_iter().map(line).collect())
+    }
+}
+
+/// A number of so many decimal places, as text.
+pub(crate) fn number(value: i128, places: u32) -> String {
+    if places == 0 {
+        value.to_string()
+    } else {
+        hundredths(value)
+    }
+}
+
+/// What stands beside a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// What the file says itself.
+    #[serde(flatten)]
+    pub contents: Contents,
+    /// Name of the file, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub sha256: String,
+    /// Moment of the snapshot that the inventory was read from, and what periods that move with the clock were counted from.
+    pub snapshot_at: DateTime<Utc>,
+}

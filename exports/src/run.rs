@@ -1,0 +1,191 @@
+//! From a request to a file.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::{self, Write},
+};
+
+use domain::tenant;
+use service::Session;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Cell, Column, Error, Format, Kind,
+    dataset::{Request, SCHEMA_VERSION, Source},
+    format::Rows,
+    manifest::{Contents, Described, Manifest, TEXT_RULE, number},
+};
+
+/// How far a file is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Rows written.
+    pub rows: u64,
+    /// Rows that there will be, where that is known before.
+    pub expected: Option<u64>,
+}
+
+/// A data set, asked for by a caller, as a file of one format.
+pub struct Export<'a> {
+    /// Who asks, and the snapshot that all is read from.
+    pub session: &'a Session,
+    /// What is asked for.
+    pub request: &'a Request,
+    /// What it becomes.
+    pub format: Format,
+}
+
+impl Export<'_> {
+    /// Writes the file to `sink`, which is flushed, and says what it holds.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` when the data set is closed to the caller, those of the list or the cubes, and [`Error::Io`] and its like when
+    /// `sink` does not take the bytes. What `sink` has then is no file.
+    pub async fn write(
+        &self,
+        sink: impl Write + Send,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Manifest, Error> {
+        let Self {
+            session,
+            request,
+            format,
+        } = *self;
+        let data_set = request.data_set();
+        let cx = session.read().await?;
+        cx.scope().require(data_set.entry().needs)?;
+        let tenant = tenant::get(&cx).await?;
+        let mut source = Source::open(session, request).await?;
+        let (shown, hidden): (Vec<_>, Vec<_>) = source
+            .columns()
+            .into_iter()
+            .enumerate()
+            .partition(|(_, column)| column.needs.is_some_and(|needs| cx.scope().may(needs)));
+        let (places, columns): (Vec<usize>, Vec<Column>) = shown.into_iter().unzip();
+        let sink = Hashed {
+            sink,
+            hash: Sha256::new(),
+            bytes: 0,
+        };
+        let mut file = Out {
+            rows: format.begin(data_set.as_ref(), &columns, sink)?,
+            totals: vec![0; columns.len()],
+            columns,
+            places,
+            count: 0,
+        };
+        while source.next(&mut file).await? {
+            progress(Progress {
+                rows: file.count,
+                expected: source.expected(),
+            });
+        }
+        let period = source.period();
+        let mut closed = source.closed();
+        closed.extend(hidden.iter().map(|(_, column)| column.name.to_string()));
+        let contents = Contents {
+            data_set: data_set.into(),
+            format: format.as_ref().to_owned(),
+            question: request.json()?,
+            tenant: tenant.slug,
+            period: period.map(Into::into),
+            time_zone: request.time_zone(),
+            rows: file.count,
+            totals: file.totals(),
+            columns: file.columns.iter().map(Described::from).collect(),
+            closed,
+            provenance: source.provenance()?,
+            text_rule: (format == Format::Csv).then_some(TEXT_RULE),
+            product_version: env!("CARGO_PKG_VERSION"),
+            schema_version: SCHEMA_VERSION,
+        };
+        let mut sink = file.rows.finish(&contents)?;
+        sink.flush()?;
+        Ok(Manifest {
+            contents,
+            file: None,
+            bytes: sink.bytes,
+            sha256: sink.hash.finalize().iter().fold(
+                String::new(),
+                |mut digits, byte| {
+                    write!(digits, "{byte:02x}").ok();
+                    digits
+                },
+            ),
+            snapshot_at: cx.now(),
+        })
+    }
+}
+
+/// What takes the rows of a source.
+pub(crate) trait Sink: Send {
+    /// A row: a cell for each column of the source.
+    fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error>;
+}
+
+/// A file that rows are written to, those columns that are shown.
+struct Out<'a, W> {
+    rows: Box<dyn Rows<W> + 'a>,
+    columns: Vec<Column>,
+    /// Where the cells of each column are among those of the source.
+    places: Vec<usize>,
+    totals: Vec<i128>,
+    count: u64,
+}
+
+impl<W> Sink for Out<'_, W> {
+    fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error> {
+        let mut shown = Vec::with_capacity(self.places.len());
+        for (n, place) in self.places.iter().enumerate() {
+            let column = &self.columns[n];
+            let name = || column.name.to_string();
+            let cell = cells.get(*place).ok_or_else(|| Error::Cell { name: name() })?;
+            if column.additive {
+                let value = match cell {
+                    Cell::Sum(value) | Cell::Average(value) => *value,
+                    Cell::Count(value) => i128::from(*value),
+                    _ => 0,
+                };
+                let total = self.totals[n].checked_add(value);
+                self.totals[n] = total.ok_or_else(|| Error::TooLarge { name: name() })?;
+            }
+            shown.push(*cell);
+        }
+        self.count += 1;
+        self.rows.push(&shown)
+    }
+}
+
+impl<W> Out<'_, W> {
+    fn totals(&self) -> BTreeMap<String, String> {
+        let columns = self.columns.iter().zip(&self.totals);
+        columns
+            .filter(|(column, _)| column.additive)
+            .map(|(column, total)| {
+                let places = if column.kind == Kind::Average { 2 } else { 0 };
+                (column.name.to_string(), number(*total, places))
+            })
+            .collect()
+    }
+}
+
+/// Bytes on their way, counted and hashed.
+struct Hashed<W> {
+    sink: W,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.sink.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}

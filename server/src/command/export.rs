@@ -1,0 +1,138 @@
+//! `simcube export`: a data set as a file.
+
+use std::{
+    fs,
+    io::{self, BufWriter},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::builder::PossibleValuesParser;
+use engines::Access;
+use exports::{DataSet, Export, Format, Manifest, Progress, Request};
+use indicatif::{ProgressBar, ProgressStyle};
+use strum::VariantArray as _;
+
+use super::stores::{Stores, explain};
+use crate::{config::Config, refused::Refused};
+
+/// Export a data set as CSV, Excel or Parquet
+///
+/// Rows go to --out with a manifest beside it (FILE.manifest.json: rows, totals, SHA-256, period, watermark), or to standard output. A
+/// filter is spelt as in GraphQL, a question as the manifest spells it:
+/// {"measures":["BYTES_TOTAL"],"period":{"preset":"LAST_MONTH"},"group_by":[{"dimension":"CUSTOMER"}]}
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  simcube export sims --tenant alpha --format parquet --out sims.parquet\n  \
+                  simcube export usage --tenant alpha --question month.json --format xlsx --out month.xlsx"
+)]
+pub(super) struct Args {
+    /// What to export
+    #[arg(value_name = "DATA SET", value_parser = names(DataSet::VARIANTS))]
+    data_set: String,
+    /// Slug of the tenant
+    #[arg(long, value_name = "SLUG")]
+    tenant: String,
+    /// Format of the file
+    #[arg(long, value_parser = names(Format::VARIANTS))]
+    format: String,
+    /// Which SIMs, devices or customers, as JSON
+    #[arg(long, value_name = "JSON", conflicts_with = "question")]
+    filter: Option<String>,
+    /// The question to the usage cubes, as JSON or a file of it
+    #[arg(long, value_name = "JSON|FILE")]
+    question: Option<String>,
+    /// The file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+fn names<T: AsRef<str>>(words: &'static [T]) -> PossibleValuesParser {
+    words.iter().map(AsRef::as_ref).collect::<Vec<&str>>().into()
+}
+
+pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
+    let format: Format = args.format.parse()?;
+    let request = request(&args)?;
+    let stores = Stores::open(config, Access::Beside).await?;
+    let exported = export(&stores, &args, &request, format).await;
+    stores.close().await;
+    let manifest = exported?;
+    if let Some(out) = &args.out {
+        let Manifest {
+            contents,
+            bytes,
+            sha256,
+            ..
+        } = manifest;
+        println!("{}: {} rows, {bytes} bytes, SHA-256 {sha256}", out.display(), contents.rows);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is asked for; refused before any store is opened when it is nothing.
+fn request(args: &Args) -> Result<Request> {
+    let data_set: DataSet = args.data_set.parse()?;
+    let wrong = |sentence: &str| Err(Refused(sentence.to_owned()).into());
+    let json = match (data_set, &args.filter, &args.question) {
+        (DataSet::Usage, Some(_), _) => {
+            return wrong("usage takes a --question, which has the filter in it");
+        }
+        (DataSet::Usage, None, Some(question)) => Some(text_of(question)?),
+        (DataSet::Usage, None, None) => {
+            return wrong("usage takes a --question: simcube export --help has one");
+        }
+        (_, _, Some(_)) => return wrong("only usage takes a --question; others take a --filter"),
+        (_, filter, None) => filter.clone(),
+    };
+    let request = Request::parse(data_set, json.as_deref());
+    request.map_err(|error| Refused(format!("{}: {error}", error.code())).into())
+}
+
+/// The question itself, or what is in the file of this name.
+fn text_of(question: &str) -> Result<String> {
+    if question.trim_start().starts_with('{') {
+        return Ok(question.to_owned());
+    }
+    let text = fs::read_to_string(question);
+    text.map_err(|error| Refused(format!("cannot read {question}: {error}")).into())
+}
+
+async fn export(
+    stores: &Stores,
+    args: &Args,
+    request: &Request,
+    format: Format,
+) -> Result<Manifest> {
+    let session = stores.session(&args.tenant).await?;
+    let export = Export {
+        session: &session,
+        request,
+        format,
+    };
+    let bar = progress_bar();
+    let progress = |Progress { rows, expected }: Progress| {
+        if let Some(expected) = expected {
+            bar.set_length(expected);
+        }
+        bar.set_position(rows);
+    };
+    let exported = match &args.out {
+        Some(out) => exports::to_file(&export, out, progress).await,
+        None => export.write(BufWriter::new(io::stdout()), progress).await,
+    };
+    bar.finish_and_clear();
+    exported.map_err(|error| match &error {
+        exports::Error::Refused(refusal) => explain(refusal).context(refusal.code().to_string()),
+        _ => anyhow::Error::new(error),
+    })
+}
+
+/// A bar for a terminal; it hides itself where there is none.
+fn progress_bar() -> ProgressBar {
+    let template = "{spinner} {human_pos} of {human_len} rows {wide_bar} {per_sec} {elapsed}";
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::no_length().with_style(style)
+}
