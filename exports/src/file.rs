@@ -39,9 +39,7 @@ pub async fn to_file(
         _ => {}
     }
     file.persist(path).map_err(|error| error.error)?;
-    beside
-        .persist(manifest_path)
-        .map_err(|error| error.error)?;
+    beside.persist(manifest_path).map_err(|error| error.error)?;
     Ok(manifest)
 }
 

@@ -27,7 +27,10 @@ pub use column::{Cell, Column, Kind};
 pub use dataset::{DataSet, Request, SCHEMA_VERSION};
 pub use error::Error;
 pub use file::to_file;
-pub use format::{Format, parquet::{BATCH, ROW_GROUP, ROW_GROUP_BYTES}};
+pub use format::{
+    Format,
+    parquet::{BATCH, ROW_GROUP, ROW_GROUP_BYTES},
+};
 pub use manifest::{Contents, Manifest};
 pub use reader::{Records, read};
 pub use record::{FileRow, Record};

@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use arrow::{
     array::{
-        Array, BooleanArray, Decimal128Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
+        Array, BooleanArray, Decimal128Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+        UInt64Array,
     },
     datatypes::Schema,
 };

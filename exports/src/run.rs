@@ -106,13 +106,14 @@ impl Export<'_> {
             contents,
             file: None,
             bytes: sink.bytes,
-            sha256: sink.hash.finalize().iter().fold(
-                String::new(),
-                |mut digits, byte| {
+            sha256: sink
+                .hash
+                .finalize()
+                .iter()
+                .fold(String::new(), |mut digits, byte| {
                     write!(digits, "{byte:02x}").ok();
                     digits
-                },
-            ),
+                }),
             snapshot_at: cx.now(),
         })
     }
@@ -140,7 +141,9 @@ impl<W> Sink for Out<'_, W> {
         for (n, place) in self.places.iter().enumerate() {
             let column = &self.columns[n];
             let name = || column.name.to_string();
-            let cell = cells.get(*place).ok_or_else(|| Error::Cell { name: name() })?;
+            let cell = cells
+                .get(*place)
+                .ok_or_else(|| Error::Cell { name: name() })?;
             if column.additive {
                 let value = match cell {
                     Cell::Sum(value) | Cell::Average(value) => *value,

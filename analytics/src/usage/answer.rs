@@ -170,7 +170,8 @@ fn answer(
     watermark: Option<DateTime<Utc>>,
     lines: &[Line],
 ) -> Result<UsageAnswer> {
-    let reader = Reader::new(query, plan);
+    let open = plan.open(query);
+    let reader = Reader { query, open: &open };
     let (mut rows, mut others) = (Vec::new(), Vec::new());
     let mut totals = reader.values(&[]);
     let mut previous_totals = query.compare_to.map(|_| reader.values(&[]));
@@ -217,20 +218,12 @@ fn answer(
 
 /// Makes rows of lines.
 pub(super) struct Reader<'a> {
-    query: &'a CubeQuery,
+    pub(super) query: &'a CubeQuery,
     /// Quantities that are asked for and open to the caller.
-    open: Vec<Measure>,
+    pub(super) open: &'a [Measure],
 }
 
-impl<'a> Reader<'a> {
-    pub(super) fn new(query: &'a CubeQuery, plan: &UsagePlan) -> Self {
-        let open = query.measures.iter().copied();
-        let open = open
-            .filter(|measure| !plan.closed.contains(measure))
-            .collect();
-        Self { query, open }
-    }
-
+impl Reader<'_> {
     pub(super) fn row(&self, line: &Line) -> Result<UsageRow> {
         let groups = self.query.group_by.iter().zip(&line.keys);
         let keys = groups.map(|(group, text)| {
@@ -260,7 +253,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn values(&self, states: &[i128]) -> Values {
-        Values::of(&self.open, |state| {
+        Values::of(self.open, |state| {
             states.get(state as usize).copied().unwrap_or_default()
         })
     }

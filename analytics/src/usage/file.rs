@@ -34,6 +34,7 @@ pub struct Whole {
 pub struct UsageFile {
     query: CubeQuery,
     plan: UsagePlan,
+    open: Vec<Measure>,
     lines: RowCursor<Line>,
     running: Option<Running>,
     /// Rows of all others, which come after those that are shown.
@@ -72,7 +73,8 @@ impl Store {
             .with_setting("max_query_size", MOST_TEXT)
             .fetch()
             .map_err(fault)?;
-        let reader = Reader::new(query, &plan);
+        let open = plan.open(query);
+        let reader = Reader { query, open: &open };
         let whole = Whole {
             totals: reader.values(&[]),
             previous_totals: query.compare_to.map(|_| reader.values(&[])),
@@ -82,6 +84,7 @@ impl Store {
         Ok(UsageFile {
             query: query.clone(),
             plan,
+            open,
             lines,
             running: Some(running),
             others: Vec::new(),
@@ -135,7 +138,10 @@ impl UsageFile {
 
     /// The row that a line is, if it is one to be shown now.
     fn take(&mut self, line: &Line) -> Result<Option<UsageRow>> {
-        let reader = Reader::new(&self.query, &self.plan);
+        let reader = Reader {
+            query: &self.query,
+            open: &self.open,
+        };
         self.whole.truncated |= line.cut == 1;
         match (line.kind, line.rest) {
             (0, 0) => {

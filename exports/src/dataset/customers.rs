@@ -16,7 +16,11 @@ pub(super) fn columns() -> Vec<Column> {
     vec![
         of("customer_id", Kind::Text, "Identifier."),
         of("slug", Kind::Text, "Short name, unique in the tenant."),
-        of("name", Kind::Text, "Organisation name, unique in the tenant."),
+        of(
+            "name",
+            Kind::Text,
+            "Organisation name, unique in the tenant.",
+        ),
         of("first_name", Kind::Text, "Contact's first name.").or_empty(),
         of("last_name", Kind::Text, "Contact's last name.").or_empty(),
         of("email", Kind::Text, "Contact's mail address.").or_empty(),
@@ -25,9 +29,18 @@ pub(super) fn columns() -> Vec<Column> {
         of("sees_sims", Kind::Flag, "Its own users see SIMs."),
         of("sees_sessions", Kind::Flag, "Its own users see sessions."),
         of("sees_usage", Kind::Flag, "Its own users see usage."),
-        of("sees_billing", Kind::Flag, "Its own users see costs and bills."),
+        of(
+            "sees_billing",
+            Kind::Flag,
+            "Its own users see costs and bills.",
+        ),
         of("created_at", Kind::Moment, "When the record was made."),
-        of("archived_at", Kind::Moment, "Since when it is not served any more.").or_empty(),
+        of(
+            "archived_at",
+            Kind::Moment,
+            "Since when it is not served any more.",
+        )
+        .or_empty(),
     ]
 }
 

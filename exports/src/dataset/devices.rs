@@ -7,7 +7,10 @@ use super::inventory::{Exported, label};
 use crate::{Cell, Column, Error, Kind};
 
 pub(super) fn registered() -> Vec<Column> {
-    DeviceId::columns().into_iter().chain([label("<key>")]).collect()
+    DeviceId::columns()
+        .into_iter()
+        .chain([label("<key>")])
+        .collect()
 }
 
 impl Exported for DeviceId {
@@ -16,19 +19,52 @@ impl Exported for DeviceId {
         vec![
             text("device_id", P::DevicesRead, "Identifier."),
             text("name", P::DevicesRead, "Name, unique in the tenant."),
-            text("kind", P::DevicesRead, "What it is, for example `tracker`; free text.").or_empty(),
-            text("state", P::DevicesRead, "State: REGISTERED, ACTIVE, DISABLED or RETIRED."),
+            text(
+                "kind",
+                P::DevicesRead,
+                "What it is, for example `tracker`; free text.",
+            )
+            .or_empty(),
+            text(
+                "state",
+                P::DevicesRead,
+                "State: REGISTERED, ACTIVE, DISABLED or RETIRED.",
+            ),
             text(
                 "connectivity",
                 P::DevicesRead,
                 "How it can communicate: CELLULAR, WIFI, LORA, with spaces between.",
             ),
-            text("customer_id", P::CustomersRead, "Customer that it belongs to now.").or_empty(),
+            text(
+                "customer_id",
+                P::CustomersRead,
+                "Customer that it belongs to now.",
+            )
+            .or_empty(),
             text("customer", P::CustomersRead, "Name of that customer.").or_empty(),
-            text("iccids", P::SimsRead, "Serial numbers of the SIMs in it now, with spaces between."),
-            Column::of("simulated", Kind::Flag, P::DevicesRead, "Made by the simulator."),
-            Column::of("created_at", Kind::Moment, P::DevicesRead, "When the record was made."),
-            Column::of("updated_at", Kind::Moment, P::DevicesRead, "When the record last changed."),
+            text(
+                "iccids",
+                P::SimsRead,
+                "Serial numbers of the SIMs in it now, with spaces between.",
+            ),
+            Column::of(
+                "simulated",
+                Kind::Flag,
+                P::DevicesRead,
+                "Made by the simulator.",
+            ),
+            Column::of(
+                "created_at",
+                Kind::Moment,
+                P::DevicesRead,
+                "When the record was made.",
+            ),
+            Column::of(
+                "updated_at",
+                Kind::Moment,
+                P::DevicesRead,
+                "When the record last changed.",
+            ),
         ]
     }
 

@@ -28,9 +28,7 @@ use crate::{Column, manifest::Origin, run::Sink};
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What can be a file.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, AsRefStr, EnumString, IntoStaticStr, VariantArray,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "camelCase")]
 pub enum DataSet {
     /// SIMs as they are now.

@@ -7,7 +7,10 @@ use super::inventory::{Exported, label};
 use crate::{Cell, Column, Error, Kind};
 
 pub(super) fn registered() -> Vec<Column> {
-    SimId::columns().into_iter().chain([label("<key>")]).collect()
+    SimId::columns()
+        .into_iter()
+        .chain([label("<key>")])
+        .collect()
 }
 
 impl Exported for SimId {
@@ -15,17 +18,50 @@ impl Exported for SimId {
         let text = |name, needs, description| Column::of(name, Kind::Text, needs, description);
         vec![
             text("sim_id", P::SimsRead, "Identifier."),
-            text("iccid", P::SimsRead, "Serial number as given (ITU-T E.118)."),
+            text(
+                "iccid",
+                P::SimsRead,
+                "Serial number as given (ITU-T E.118).",
+            ),
             text("imsi", P::SimsRead, "Subscriber identity (ITU-T E.212).").or_empty(),
-            text("msisdn", P::SimsRead, "Phone number (ITU-T E.164), without plus sign.").or_empty(),
-            text("state", P::SimsRead, "State: INACTIVE, ACTIVE, SUSPENDED or TERMINATED."),
-            text("customer_id", P::CustomersRead, "Customer that it is assigned to now.").or_empty(),
+            text(
+                "msisdn",
+                P::SimsRead,
+                "Phone number (ITU-T E.164), without plus sign.",
+            )
+            .or_empty(),
+            text(
+                "state",
+                P::SimsRead,
+                "State: INACTIVE, ACTIVE, SUSPENDED or TERMINATED.",
+            ),
+            text(
+                "customer_id",
+                P::CustomersRead,
+                "Customer that it is assigned to now.",
+            )
+            .or_empty(),
             text("customer", P::CustomersRead, "Name of that customer.").or_empty(),
             text("device_id", P::DevicesRead, "Device that it sits in now.").or_empty(),
             text("device", P::DevicesRead, "Name of that device.").or_empty(),
-            Column::of("simulated", Kind::Flag, P::SimsRead, "Made by the simulator."),
-            Column::of("created_at", Kind::Moment, P::SimsRead, "When the record was made."),
-            Column::of("updated_at", Kind::Moment, P::SimsRead, "When the record last changed."),
+            Column::of(
+                "simulated",
+                Kind::Flag,
+                P::SimsRead,
+                "Made by the simulator.",
+            ),
+            Column::of(
+                "created_at",
+                Kind::Moment,
+                P::SimsRead,
+                "When the record was made.",
+            ),
+            Column::of(
+                "updated_at",
+                Kind::Moment,
+                P::SimsRead,
+                "When the record last changed.",
+            ),
         ]
     }
 

@@ -104,7 +104,10 @@ fn columns_of(group: &Group) -> Vec<Column> {
             ]
         }
         Group::Time(grain) => {
-            let says = format!("First moment of the bucket of time. {}", documentation(grain));
+            let says = format!(
+                "First moment of the bucket of time. {}",
+                documentation(grain)
+            );
             vec![Column::of(name_of(grain), Kind::Moment, P::UsageRead, says).or_empty()]
         }
         Group::TimePart(part) => {
@@ -117,7 +120,11 @@ fn columns_of(group: &Group) -> Vec<Column> {
         }
         Group::DeviceLabel(key) => {
             let says = "The value that the device has now under this key of labels.";
-            vec![text(format!("device_label:{key}"), P::DevicesRead, says.into())]
+            vec![text(
+                format!("device_label:{key}"),
+                P::DevicesRead,
+                says.into(),
+            )]
         }
     }
 }
@@ -128,11 +135,7 @@ fn others() -> Column {
 }
 
 fn quantity(measure: Measure) -> Column {
-    let entry = measure.entry();
-    let kind = match entry.expression.places() {
-        0 => Kind::Sum,
-        _ => Kind::Average,
-    };
+    let (entry, kind) = (measure.entry(), kind_of(measure));
     let says = documentation(&measure);
     Column {
         unit: Some(entry.unit),
@@ -145,8 +148,11 @@ fn previous(measure: Measure) -> Column {
     let column = quantity(measure);
     Column {
         name: format!("previous_{}", column.name).into(),
-        description: format!("The same of the period that it is compared with. {}", column.description)
-            .into(),
+        description: format!(
+            "The same of the period that it is compared with. {}",
+            column.description
+        )
+        .into(),
         ..column
     }
 }
@@ -217,7 +223,7 @@ impl Usage {
     }
 
     fn push_values(&self, cells: &mut Vec<Cell<'_>>, values: &Values) {
-        let value = |measure: &Measure| match (values.get(*measure), quantity_kind(*measure)) {
+        let value = |measure: &Measure| match (values.get(*measure), kind_of(*measure)) {
             (None, _) => Cell::Empty,
             (Some(value), Kind::Average) => Cell::Average(value),
             (Some(value), _) => Cell::Sum(value),
@@ -246,7 +252,7 @@ impl Usage {
     }
 }
 
-fn quantity_kind(measure: Measure) -> Kind {
+fn kind_of(measure: Measure) -> Kind {
     match measure.entry().expression.places() {
         0 => Kind::Sum,
         _ => Kind::Average,

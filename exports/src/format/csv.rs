@@ -6,11 +6,7 @@ use chrono::SecondsFormat;
 use csv::{Terminator, WriterBuilder};
 
 use super::{Rows, mismatch};
-use crate::{
-    Cell, Column, Error,
-    column::hundredths,
-    manifest::Contents,
-};
+use crate::{Cell, Column, Error, column::hundredths, manifest::Contents};
 
 /// What a text that begins with one of these gets in front. A reader takes one apostrophe away from each text that begins with one.
 const APOSTROPHE: char = '\'';

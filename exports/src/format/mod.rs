@@ -2,6 +2,8 @@
 
 mod csv;
 pub(crate) mod parquet;
+#[cfg(test)]
+mod tests;
 mod xlsx;
 
 use std::io::Write;

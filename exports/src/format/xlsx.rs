@@ -11,11 +11,7 @@ use rust_xlsxwriter::{
 };
 
 use super::{Rows, mismatch};
-use crate::{
-    Cell, Column, Error, Kind,
-    column::hundredths,
-    manifest::Contents,
-};
+use crate::{Cell, Column, Error, Kind, column::hundredths, manifest::Contents};
 
 /// Rows of a sheet, its header included.
 const SHEET_ROWS: RowNum = 1_048_576;
@@ -50,7 +46,7 @@ impl<W: Write> Xlsx<W> {
         Self::with_sheets_of(SHEET_ROWS, name, columns, sink)
     }
 
-    fn with_sheets_of(
+    pub(super) fn with_sheets_of(
         sheet_rows: RowNum,
         name: &str,
         columns: &[Column],
@@ -112,7 +108,10 @@ impl<W: Write> Xlsx<W> {
         for (row, (name, value)) in contents.lines()?.into_iter().enumerate() {
             let row = RowNum::try_from(row).map_err(domain::Error::internal)?;
             sheet.write_string_with_format(row, 0, name, &self.styles.header)?;
-            let (most, _) = value.char_indices().nth(CELL / 2).unwrap_or((value.len(), ' '));
+            let (most, _) = value
+                .char_indices()
+                .nth(CELL / 2)
+                .unwrap_or((value.len(), ' '));
             sheet.write_string_with_format(row, 1, &value[..most], &self.styles.text)?;
         }
         Ok(())

@@ -49,7 +49,11 @@ pub(super) struct Args {
 }
 
 fn names<T: AsRef<str>>(words: &'static [T]) -> PossibleValuesParser {
-    words.iter().map(AsRef::as_ref).collect::<Vec<&str>>().into()
+    words
+        .iter()
+        .map(AsRef::as_ref)
+        .collect::<Vec<&str>>()
+        .into()
 }
 
 pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
@@ -66,7 +70,11 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
             sha256,
             ..
         } = manifest;
-        println!("{}: {} rows, {bytes} bytes, SHA-256 {sha256}", out.display(), contents.rows);
+        println!(
+            "{}: {} rows, {bytes} bytes, SHA-256 {sha256}",
+            out.display(),
+            contents.rows
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

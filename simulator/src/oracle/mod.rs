@@ -33,7 +33,7 @@ const USAGE: &str = "expected_usage.parquet";
 const ACCOUNTING: &str = "expected_accounting.parquet";
 const MANIFEST: &str = "manifest.json";
 /// Version of the files' meaning.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Why an oracle cannot be written or read.
 #[derive(Debug, thiserror::Error)]

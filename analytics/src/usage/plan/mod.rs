@@ -56,6 +56,13 @@ impl UsagePlan {
     pub fn period(&self) -> Period {
         self.period
     }
+
+    /// Quantities that the question asks for and that are open to the caller.
+    pub(super) fn open(&self, query: &CubeQuery) -> Vec<Measure> {
+        let measures = query.measures.iter().copied();
+        let open = measures.filter(|measure| !self.closed.contains(measure));
+        open.collect()
+    }
 }
 
 /// Objects of a page, each of which is asked about.
@@ -93,14 +100,7 @@ pub(super) fn plan_file(
     inventory: &Inventory,
     now: DateTime<Utc>,
 ) -> Result<UsagePlan> {
-    let mut plan = plan_within(
-        UsageLimits::FILE_ROWS,
-        scope,
-        query,
-        None,
-        inventory,
-        now,
-    )?;
+    let mut plan = plan_within(UsageLimits::FILE_ROWS, scope, query, None, inventory, now)?;
     if query.merges() {
         // What is put together comes in no order.
         plan.sql = format!("SELECT *\nFROM (\n{}\n)\nORDER BY rest, place", plan.sql);

@@ -248,6 +248,7 @@ async fn ask(
     let inventory = world.inventory(query, dimension);
     let Some((dimension, ids)) = parents else {
         let answer = db.usage(scope, query, &inventory, *now).await?;
+        assert_eq!(file(db, question, &inventory).await?, answer, "as a file");
         return Ok(vec![(None, answer)]);
     };
     let parents = Parents {
@@ -256,6 +257,29 @@ async fn ask(
     };
     let answers = db.usage_by(scope, query, parents, &inventory, *now).await?;
     Ok(by_parent(*dimension, answers))
+}
+
+/// The same answer, as a file takes it.
+async fn file(db: &Store, question: &Question, inventory: &Inventory) -> Result<UsageAnswer> {
+    let Question {
+        scope, query, now, ..
+    } = question;
+    let mut file = db.usage_file(scope, query, inventory, *now)?;
+    let mut rows = Vec::new();
+    while let Some(row) = file.next().await? {
+        rows.push(row);
+    }
+    let (period, closed) = (file.period(), file.closed().to_vec());
+    let whole = file.whole()?;
+    Ok(UsageAnswer {
+        period,
+        rows,
+        totals: whole.totals,
+        previous_totals: whole.previous_totals,
+        truncated: whole.truncated,
+        closed,
+        provenance: whole.provenance,
+    })
 }
 
 fn by_parent(

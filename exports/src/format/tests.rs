@@ -1,0 +1,246 @@
+//! What is written is what independent readers read, and always the same bytes.
+
+use std::{fs::File, io::Cursor, io::Write as _};
+
+use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
+use calamine::{Data, Reader as _, Xlsx as Workbook, open_workbook_from_rs};
+use chrono::{DateTime, Utc};
+use domain::{Permission, usage::Unit};
+use serde_json::json;
+use strum::VariantArray as _;
+
+use super::{Format, Rows, xlsx::Xlsx};
+use crate::{Cell, Column, Error, FileRow, Kind, Record, manifest::Contents};
+
+const TEXTS: [&str; 12] = [
+    "8988303000000000017",
+    "=HYPERLINK(\"http://evil.example\", \"x\")",
+    "+49",
+    "-1",
+    "@SUM(A1)",
+    "'quoted",
+    "\ttab",
+    "\rreturn",
+    "a \"b\", c",
+    "two\nlines",
+    "😀 عربى",
+    "plain",
+];
+
+/// More than 15 digits, and no more.
+const SUMS: [i128; 4] = [
+    999_999_999_999_999,
+    -1_000_000_000_000_000,
+    99_999_999_999_999_999_999_999_999_999_999_999_999,
+    -7,
+];
+
+fn columns() -> Vec<Column> {
+    let of = |name, kind| Column::of(name, kind, Permission::UsageRead, "Something.");
+    vec![
+        of("text", Kind::Text),
+        of("label", Kind::Text).or_empty(),
+        of("flag", Kind::Flag),
+        of("count", Kind::Count),
+        Column {
+            unit: Some(Unit::Bytes),
+            additive: true,
+            ..of("sum", Kind::Sum)
+        },
+        of("average", Kind::Average).or_empty(),
+        of("moment", Kind::Moment),
+    ]
+}
+
+fn moment() -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(1_790_000_000_123_456).expect("a moment")
+}
+
+fn cells(n: usize) -> [Cell<'static>; 7] {
+    let is_even = n.is_multiple_of(2);
+    [
+        Cell::Text(TEXTS[n % TEXTS.len()]),
+        if is_even {
+            Cell::Empty
+        } else {
+            Cell::Text(TEXTS[1])
+        },
+        Cell::Flag(is_even),
+        Cell::Count(n as u64),
+        Cell::Sum(SUMS[n % SUMS.len()]),
+        if is_even {
+            Cell::Average(-105)
+        } else {
+            Cell::Empty
+        },
+        Cell::Moment(moment()),
+    ]
+}
+
+fn contents(format: Format) -> Contents {
+    Contents {
+        data_set: "usage",
+        format: format.as_ref().to_owned(),
+        question: json!({"measures": ["BYTES_TOTAL"]}),
+        tenant: "alpha".to_owned(),
+        period: None,
+        time_zone: None,
+        rows: 0,
+        totals: [("sum".to_owned(), "1".to_owned())].into(),
+        columns: Vec::new(),
+        closed: Vec::new(),
+        provenance: None,
+        text_rule: None,
+        product_version: "0",
+        schema_version: 1,
+    }
+}
+
+fn written(format: Format, rows: usize) -> Vec<u8> {
+    let file = format.begin("usage", &columns(), Vec::new());
+    let mut file = file.expect("begun");
+    for n in 0..rows {
+        file.push(&cells(n)).expect("written");
+    }
+    file.finish(&contents(format)).expect("finished")
+}
+
+#[test]
+fn the_same_rows_are_the_same_bytes() {
+    for format in Format::VARIANTS {
+        let first = written(*format, 100);
+        std::thread::sleep(std::time::Duration::from_millis(1_100));
+        assert_eq!(first, written(*format, 100), "{}", format.as_ref());
+    }
+}
+
+#[test]
+fn a_csv_file_reads_back_and_no_text_is_a_formula() {
+    let bytes = written(Format::Csv, 24);
+    assert!(bytes.starts_with(b"text,label,flag,count,sum,average,moment\n"));
+    let mut reader = csv::Reader::from_reader(&bytes[..]);
+    for (n, record) in reader.records().enumerate() {
+        let record = record.expect("a record");
+        for text in [&record[0], &record[1]] {
+            let is_number = text.starts_with(['+', '-', '=', '@', '\t', '\r']);
+            assert!(!is_number, "{text}");
+        }
+        let text = record[0].strip_prefix('\'').unwrap_or(&record[0]);
+        assert_eq!(text, TEXTS[n % TEXTS.len()]);
+        assert_eq!(&record[4], SUMS[n % SUMS.len()].to_string());
+        assert_eq!(&record[5], if n % 2 == 0 { "-1.05" } else { "" });
+        assert_eq!(&record[6], "2026-09-21T14:13:20.123456Z");
+    }
+}
+
+/// What Excel shows of a cell.
+fn shown(data: &Data) -> String {
+    match data {
+        Data::Empty => String::new(),
+        Data::DateTime(moment) => {
+            let moment = moment.as_datetime().expect("a moment");
+            moment.format("%FT%T%.3f").to_string()
+        }
+        data => data.to_string(),
+    }
+}
+
+#[test]
+fn a_workbook_reads_back_and_keeps_every_digit() {
+    let bytes = written(Format::Xlsx, 24);
+    let mut book: Workbook<_> = open_workbook_from_rs(Cursor::new(bytes)).expect("a workbook");
+    assert_eq!(book.sheet_names(), ["usage", "manifest"]);
+    let sheet = book.worksheet_range("usage").expect("a sheet");
+    let rows: Vec<&[Data]> = sheet.rows().collect();
+    assert_eq!(rows.len(), 25);
+    for (n, row) in rows[1..].iter().enumerate() {
+        assert_eq!(row[0], Data::String(TEXTS[n % TEXTS.len()].to_owned()));
+        let label = if n % 2 == 0 { "" } else { TEXTS[1] };
+        assert_eq!(shown(&row[1]), label);
+        assert_eq!(row[2], Data::Bool(n % 2 == 0));
+        assert_eq!(shown(&row[3]), n.to_string());
+        let sum = SUMS[n % SUMS.len()];
+        assert_eq!(shown(&row[4]), sum.to_string());
+        let is_text = matches!(row[4], Data::String(_));
+        assert_eq!(is_text, sum.unsigned_abs() >= 1_000_000_000_000_000);
+        assert_eq!(shown(&row[5]), if n % 2 == 0 { "-1.05" } else { "" });
+        assert_eq!(shown(&row[6]), "2026-09-21T14:13:20.123");
+    }
+    let manifest = book.worksheet_range("manifest").expect("a sheet");
+    let has = |name: &str, value: &str| {
+        let mut rows = manifest.rows();
+        rows.any(|row| shown(&row[0]) == name && shown(&row[1]) == value)
+    };
+    assert!(has("tenant", "alpha") && has("totals", r#"{"sum":"1"}"#));
+}
+
+#[test]
+fn what_a_sheet_does_not_hold_goes_on_in_another_one() {
+    let book = Xlsx::with_sheets_of(11, "usage", &columns(), Vec::new());
+    let mut book: Box<Xlsx<Vec<u8>>> = Box::new(book.expect("begun"));
+    for n in 0..25 {
+        book.push(&cells(n)).expect("written");
+    }
+    let bytes = book.finish(&contents(Format::Xlsx)).expect("finished");
+    let mut book: Workbook<_> = open_workbook_from_rs(Cursor::new(bytes)).expect("a workbook");
+    let sheets = ["usage", "usage 2", "usage 3"];
+    assert_eq!(book.sheet_names()[..3], sheets);
+    let mut sheets = sheets.map(|name| book.worksheet_range(name).expect("a sheet"));
+    assert_eq!(sheets.each_mut().map(|sheet| sheet.height()), [11, 11, 6]);
+    assert_eq!(shown(&sheets[2].rows().nth(1).expect("a row")[3]), "20");
+    assert_eq!(
+        shown(&sheets[2].rows().next().expect("a header")[3]),
+        "count"
+    );
+}
+
+#[test]
+fn a_text_that_excel_does_not_hold_is_refused() {
+    let long = "x".repeat(32_768);
+    let mut cells = cells(1);
+    cells[0] = Cell::Text(&long);
+    let file = Format::Xlsx.begin("usage", &columns(), Vec::new());
+    let refused = file.expect("begun").push(&cells);
+    assert!(matches!(refused, Err(Error::TooLong { name, .. }) if name == "text"));
+}
+
+struct Row;
+
+impl Record for Row {
+    const COLUMNS: &'static [Column] = &[
+        Column::new("text", Kind::Text),
+        Column::new("count", Kind::Count),
+        Column::new("sum", Kind::Sum),
+        Column::new("moment", Kind::Moment),
+    ];
+
+    fn cells<'a>(&'a self, _: &mut Vec<Cell<'a>>) {}
+
+    fn from_row(row: &FileRow<'_>) -> Result<Self, Error> {
+        let n = usize::try_from(row.count(1)?).expect("small");
+        assert_eq!(row.text(0)?, TEXTS[n % TEXTS.len()]);
+        assert_eq!(row.sum(2)?, SUMS[n % SUMS.len()]);
+        assert_eq!(row.moment(3)?, moment());
+        Ok(Self)
+    }
+}
+
+#[test]
+fn a_parquet_file_describes_its_columns_and_reads_back() {
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(&written(Format::Parquet, 20_000))
+        .expect("written");
+    let again: File = file.try_clone().expect("a file");
+    let rows = crate::read::<Row>(again).expect("opened");
+    assert_eq!(rows.map(|row| row.expect("a row")).count(), 20_000);
+    let reader = SerializedFileReader::new(file).expect("opened");
+    let metadata = reader.metadata().file_metadata();
+    let entries = metadata.key_value_metadata().expect("metadata");
+    let manifest = entries.iter().find(|entry| entry.key == "simcube");
+    let manifest = manifest.and_then(|entry| entry.value.as_deref());
+    assert!(
+        manifest
+            .expect("a manifest")
+            .contains(r#""tenant":"alpha""#)
+    );
+}
