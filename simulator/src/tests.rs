@@ -97,9 +97,9 @@ fn the_same_seed_is_the_same_bytes() {
     assert_eq!(hash(&sent(&plan)), hash(&sent(&plan)));
     insta::assert_snapshot!(hash(&sent(&plan)), @"d5c7b5ec3e6f1426a657ffce509aac33ca0f5f17bebf037fb52f022389c500e0");
     insta::assert_snapshot!(oracle_hashes(&plan).join("\n"), @r"
-    c6089f605097fa146a938a2ae77d3ac94453165dbf3dbb20eea9bffd92415ff7
+    aff533288614a3435aba567366c2241802873bd8618f3c26d73a4d14e8784fc0
     564a088dbd655431414523d990387b8b7e9f48cd79679faef84c4c499180c927
-    a460cd9dbf890f296f169322e79cd1e9e107b83c9b1af7914b2e19e5895ff3df
+    2298255e94058d1ec4b1069997d8d8df38d374eca7b6beb673dffd0fe47cb637
     ");
     let other = FleetPlan {
         seed: 8,
