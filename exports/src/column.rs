@@ -14,7 +14,8 @@ use strum::AsRefStr;
 pub(crate) const DIGITS: u8 = 38;
 
 /// Decimal places of a [`Kind::Average`].
-pub(crate) const PLACES: i8 = Expression::PLACES as i8;
+const PLACES: i8 = 2;
+const _: () = assert!(Expression::PLACES == 2);
 
 /// Type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr)]

@@ -242,7 +242,7 @@ impl Usage {
             .collect();
         Ok(Origin {
             tables: (whole.provenance.tables.iter())
-                .map(|table| table.to_string())
+                .map(ToString::to_string)
                 .collect(),
             watermark: whole.provenance.watermark,
             complete: whole.provenance.incomplete.is_none(),

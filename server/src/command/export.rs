@@ -20,12 +20,12 @@ use crate::{config::Config, refused::Refused};
 /// Export a data set as CSV, Excel or Parquet
 ///
 /// Rows go to --out with a manifest beside it (FILE.manifest.json: rows, totals, SHA-256, period, watermark), or to standard output. A
-/// filter is spelt as in GraphQL, a question as the manifest spells it:
-/// {"measures":["BYTES_TOTAL"],"period":{"preset":"LAST_MONTH"},"group_by":[{"dimension":"CUSTOMER"}]}
+/// filter is spelt as in GraphQL, a question as in the second example and in the manifest.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  simcube export sims --tenant alpha --format parquet --out sims.parquet\n  \
-                  simcube export usage --tenant alpha --question month.json --format xlsx --out month.xlsx"
+                  simcube export usage --tenant alpha --format xlsx --out month.xlsx --question \\\n    \
+                  '{\"measures\":[\"BYTES_TOTAL\"],\"period\":{\"preset\":\"LAST_MONTH\"},\"group_by\":[{\"dimension\":\"CUSTOMER\"}]}'"
 )]
 pub(super) struct Args {
     /// What to export
