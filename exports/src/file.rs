@@ -54,6 +54,14 @@ fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
 fn parts(path: &Path) -> Result<(&Path, String), Error> {
     let name = path.file_name().map(|name| name.to_string_lossy());
     let name = name.ok_or_else(|| Refusal::invalid("the file has no name").at("out"))?;
+    // A device or a folder would be replaced by the file.
+    if path.exists() && !path.is_file() {
+        return Err(
+            Refusal::invalid("there is something else of this name than a file")
+                .at("out")
+                .into(),
+        );
+    }
     let folder = path.parent().filter(|folder| *folder != PathBuf::new());
     Ok((folder.unwrap_or(Path::new(".")), name.into_owned()))
 }

@@ -133,7 +133,8 @@ async fn export(
     bar.finish_and_clear();
     exported.map_err(|error| match &error {
         exports::Error::Refused(refusal) => explain(refusal).context(refusal.code().to_string()),
-        _ => anyhow::Error::new(error),
+        // Its sentence has the cause in it.
+        _ => anyhow::anyhow!("{error}"),
     })
 }
 

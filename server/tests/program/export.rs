@@ -453,7 +453,7 @@ fn what_cannot_be_exported_is_refused_with_its_code_and_leaves_no_file() {
     program.print(&["tenant", "create", "acme"]);
     let ten_years = r#"{"measures": ["RECORDS"], "group_by": [{"time": "HOUR"}],
         "period": {"between": {"from": "2016-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}}}"#;
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 9] = [
         (
             &["invoices", "--tenant", "acme"],
             2,
@@ -506,6 +506,17 @@ fn what_cannot_be_exported_is_refused_with_its_code_and_leaves_no_file() {
             1,
             "LIMIT_EXCEEDED",
         ),
+        (
+            &[
+                "sims",
+                "--tenant",
+                "acme",
+                "--filter",
+                r#"{"label": {"key": 1}}"#,
+            ],
+            2,
+            "INVALID_INPUT",
+        ),
     ];
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
@@ -523,4 +534,31 @@ fn what_cannot_be_exported_is_refused_with_its_code_and_leaves_no_file() {
             "{words:?}"
         );
     }
+}
+
+#[test]
+fn what_is_no_file_is_not_replaced_by_one() {
+    let program = Program::new();
+    program.print(&["tenant", "create", "acme"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("taken");
+    fs::create_dir(&out).expect("a folder");
+    let words = [
+        "export", "sims", "--tenant", "acme", "--format", "csv", "--out",
+    ];
+    let output = program.run(&[&words[..], &[&*out.to_string_lossy()]].concat());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && error.contains("INVALID_INPUT"),
+        "{error}"
+    );
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    // A disk that is full says so, and no manifest claims anything.
+    let full = File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("a device");
+    let output = program.command(&words[..6]).stdout(full).output();
+    let output = output.expect("the program runs");
+    assert_eq!(output.status.code(), Some(1));
 }
