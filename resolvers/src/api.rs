@@ -58,9 +58,11 @@ impl Api {
             Some(document) => document,
             None => self.read(&request.query)?,
         };
-        self.limits
+        let shares = self
+            .limits
             .check_cost(&self.contract, document.tree(), &request.variables)
             .map_err(|error| refused(&error))?;
+        request.data.insert(shares);
         let mut tree = document.tree().clone();
         let chosen = request.operation_name.as_deref();
         let is_part = absent::leave_out(&mut tree, chosen, &request.variables);

@@ -38,23 +38,18 @@ impl Session {
         Ok(answer)
     }
 
-    /// Usage of each of the objects `ids` of one kind, within what the caller may see.
+    /// Usage of each of several objects of one kind, within what the caller may see.
     ///
     /// # Errors
     /// Those of [`Session::usage`].
     pub async fn usage_by(
         &self,
         query: &CubeQuery,
-        parent: Dimension,
-        ids: &[usage::Key],
+        parents: Parents<'_>,
     ) -> Result<HashMap<usage::Key, UsageAnswer>> {
         let cx = self.read().await?;
-        let inventory = inventory(&cx, query, Some(parent)).await?;
+        let inventory = inventory(&cx, query, Some(parents.dimension)).await?;
         let _turn = self.turn().await?;
-        let parents = Parents {
-            dimension: parent,
-            ids,
-        };
         let asked = self
             .store()
             .usage_by(self.scope(), query, parents, &inventory, cx.now());

@@ -250,10 +250,7 @@ async fn ask(
         let answer = db.usage(scope, query, &inventory, *now).await?;
         return Ok(vec![(None, answer)]);
     };
-    let parents = Parents {
-        dimension: *dimension,
-        ids,
-    };
+    let parents = Parents::of(*dimension, ids);
     let answers = db.usage_by(scope, query, parents, &inventory, *now).await?;
     Ok(by_parent(*dimension, answers))
 }
