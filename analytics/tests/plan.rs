@@ -791,6 +791,10 @@ fn nonsense_is_refused() {
             "group_by.1.time",
         ),
         (sorted(OrderBy::Group(0)), "order_by.0.by.group"),
+        (
+            by(&[Group::SimLabel("a\0b".into())]),
+            "group_by.0.sim_label",
+        ),
         (of_time, "top.group"),
         (of_no_group, "top.group"),
         (

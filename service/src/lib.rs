@@ -22,3 +22,4 @@ pub use list::list;
 pub use relation::{Asked, InventoryId, Relations, Resolved, Wants, inventory};
 pub use session::Session;
 pub use top::{Share, TopNetworks};
+pub use turn::Turn;

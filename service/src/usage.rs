@@ -18,7 +18,10 @@ use domain::{
 use futures::future::{try_join, try_join_all};
 use uuid::Uuid;
 
-use crate::{Session, hidden::hide};
+use crate::{
+    Session,
+    hidden::{hide, narrow},
+};
 
 impl Session {
     /// Usage of all that the caller may see.
@@ -28,6 +31,7 @@ impl Session {
     /// the tenant wait.
     pub async fn usage(&self, query: &CubeQuery) -> Result<UsageAnswer> {
         let cx = self.read().await?;
+        let query = &*narrow(&cx, query).await?;
         let inventory = inventory(&cx, query, None).await?;
         let _turn = self.turn().await?;
         let asked = self
@@ -48,6 +52,7 @@ impl Session {
         parents: Parents<'_>,
     ) -> Result<HashMap<usage::Key, UsageAnswer>> {
         let cx = self.read().await?;
+        let query = &*narrow(&cx, query).await?;
         let inventory = inventory(&cx, query, Some(parents.dimension)).await?;
         let _turn = self.turn().await?;
         let asked = self

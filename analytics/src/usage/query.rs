@@ -282,18 +282,18 @@ impl CubeQuery {
             return at(Error::invalid(text).at("time"), place);
         }
         for (place, group) in groups {
-            if let Group::SimLabel(key) | Group::DeviceLabel(key) = group
-                && key.len() > UsageLimits::TEXT_BYTES
-            {
-                let error = beyond(
-                    "a key of labels is too long",
-                    UsageLimits::TEXT_BYTES,
-                    key.len() as u64,
-                );
-                let field = match group {
-                    Group::SimLabel(_) => "sim_label",
-                    _ => "device_label",
-                };
+            let (key, field) = match group {
+                Group::SimLabel(key) => (key, "sim_label"),
+                Group::DeviceLabel(key) => (key, "device_label"),
+                _ => continue,
+            };
+            let (most, bytes) = (UsageLimits::TEXT_BYTES, key.len());
+            if bytes > most {
+                let error = beyond("a key of labels is too long", most, bytes as u64);
+                return at(error.at(field), place);
+            }
+            if key.contains('\0') {
+                let error = Error::invalid("a text cannot contain NUL");
                 return at(error.at(field), place);
             }
         }

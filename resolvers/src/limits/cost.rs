@@ -37,6 +37,11 @@ impl Shares {
         }
     }
 
+    /// Whether there are questions to the cubes at all.
+    pub(crate) fn ask(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// A fragment may be spread where there are few objects and where there are many.
     fn note(&mut self, place: Pos, share: u64) {
         let known = self.0.entry(place).or_insert(share);
@@ -108,6 +113,10 @@ impl Estimate<'_> {
         let shapes = self.shapes;
         let shape = shapes.field(parent, field.name.node.as_str());
         let returns = shape.map_or("", |shape| shape.returns.as_str());
+        if returns == "TopNetworks" {
+            // A question to the cubes of another form.
+            self.shares.note(place, USAGE_ROWS);
+        }
         let rows = match shape.map_or(Size::Rows(1), |shape| shape.size) {
             Size::Page => self.page(field),
             Size::Limit => {

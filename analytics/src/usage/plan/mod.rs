@@ -12,7 +12,7 @@ mod show;
 use chrono::{DateTime, Utc};
 use domain::{
     Area, Error, Period, Result, Scope,
-    usage::{Attribution, Dimension, Expression, Fill, Kind, Known, Measure, State},
+    usage::{Dimension, Expression, Fill, Kind, Known, Measure, State},
 };
 
 use super::{
