@@ -208,10 +208,7 @@ fn the_largest_networks_of_some_sims_by_day_beside_the_year_before() {
         }
     };
     let ids = [Key::from(SimId::new(id(4))), Key::from(SimId::new(id(5)))];
-    let parents = Parents {
-        dimension: Dimension::Sim,
-        ids: &ids,
-    };
+    let parents = Parents::of(Dimension::Sim, &ids);
     let plan = plan(
         &staff(),
         &question,
@@ -583,10 +580,7 @@ fn a_closed_area_is_closed_on_every_way_in() {
     }
     let parents = |dimension| {
         let ids = [Key::Id(id(4))];
-        let parents = Parents {
-            dimension,
-            ids: &ids,
-        };
+        let parents = Parents::of(dimension, &ids);
         let inventory = Inventory::default();
         let scope = of_customer(usage_only);
         let plan = plan(&scope, &october(), Some(parents), &inventory, now());
@@ -706,10 +700,7 @@ fn too_much_is_refused_with_the_field() {
 fn rows_are_shared_among_parents() {
     let ids: Vec<Key> = (1..=20).map(|n| Key::Id(id(n))).collect();
     let ask = |ids: &[Key], query: &CubeQuery| {
-        let parents = Parents {
-            dimension: Dimension::Customer,
-            ids,
-        };
+        let parents = Parents::of(Dimension::Customer, ids);
         let plan = plan(&staff(), query, Some(parents), &Inventory::default(), now());
         plan.err().map(|error| error.code())
     };
@@ -720,7 +711,8 @@ fn rows_are_shared_among_parents() {
     };
     assert_eq!(ask(&ids, &limited(None, 0)), None);
     assert_eq!(ask(&ids, &limited(Some(500), 0)), None);
-    assert_eq!(ask(&ids, &limited(None, 500)), None);
+    assert_eq!(ask(&ids, &limited(None, 499)), None);
+    assert_eq!(ask(&ids, &limited(None, 500)), Some(Code::LimitExceeded));
     assert_eq!(ask(&ids, &limited(Some(501), 0)), Some(Code::LimitExceeded));
     assert_eq!(ask(&ids, &limited(Some(500), 1)), Some(Code::LimitExceeded));
     assert_eq!(ask(&ids, &limited(None, 501)), Some(Code::LimitExceeded));
@@ -754,7 +746,8 @@ fn a_question_alone_says_how_many_rows_there_can_be() {
         query.most_rows()
     };
     assert_eq!(of(&[], |_| {}), 1);
-    assert_eq!(of(&[country()], |_| {}), 10_000);
+    assert_eq!(of(&[country()], |_| {}), 250);
+    assert_eq!(of(&[Group::Dimension(Dimension::Sim)], |_| {}), 10_000);
     assert_eq!(of(&[country()], |query| query.limit = Some(20)), 20);
     // Parts of October at both ends, and whole days around it.
     assert!((31..=37).contains(&of(&[day()], |_| {})));
@@ -798,6 +791,10 @@ fn nonsense_is_refused() {
             "group_by.1.time",
         ),
         (sorted(OrderBy::Group(0)), "order_by.0.by.group"),
+        (
+            by(&[Group::SimLabel("a\0b".into())]),
+            "group_by.0.sim_label",
+        ),
         (of_time, "top.group"),
         (of_no_group, "top.group"),
         (

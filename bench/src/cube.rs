@@ -475,10 +475,7 @@ struct Sides<'a> {
 impl<'a> Sides<'a> {
     async fn open(stage: &'a Stage, question: &'a Question) -> Result<Self> {
         let (inventory, now) = (Inventory::default(), SystemClock.now());
-        let parents = Parents {
-            dimension: Dimension::Sim,
-            ids: &question.sims,
-        };
+        let parents = Parents::of(Dimension::Sim, &question.sims);
         let parents = Some(parents).filter(|parents| !parents.ids.is_empty());
         let plan = plan(&stage.admin, &question.query, parents, &inventory, now);
         let plan = plan.map_err(|error| explain(&error))?;
@@ -533,10 +530,7 @@ impl Sides<'_> {
         if sims.is_empty() {
             return Ok(records(&usage(self.stage, admin, query).await?));
         }
-        let parents = Parents {
-            dimension: Dimension::Sim,
-            ids: sims,
-        };
+        let parents = Parents::of(Dimension::Sim, sims);
         let (inventory, now) = (Inventory::default(), SystemClock.now());
         let answers = self
             .stage

@@ -84,12 +84,15 @@ impl Zone {
         if self.offset(from) != self.offset(moment) {
             from = self.change_between(from, moment);
         }
-        let to = from.checked_add_signed(TimeDelta::hours(1))?;
         let rest = self.local(from).minute() * 60 + self.local(from).second();
-        Some((
-            from,
-            to.checked_sub_signed(TimeDelta::seconds(rest.into()))?,
-        ))
+        let hour = TimeDelta::hours(1) - TimeDelta::seconds(rest.into());
+        let mut to = from.checked_add_signed(hour)?;
+        // The clock is set before this hour is over.
+        let last = to - TimeDelta::seconds(1);
+        if self.offset(last) != self.offset(from) {
+            to = self.change_between(from, last);
+        }
+        Some((from, to))
     }
 
     /// The second at which the clock was set, between two moments with different offsets.
@@ -277,6 +280,39 @@ mod tests {
             Some(at("2011-12-30T10:00:00Z"))
         );
         assert_eq!(apia.local(at("2011-12-30T10:00:00Z")).date().day(), 31);
+    }
+
+    #[test]
+    fn an_hour_ends_where_the_clock_is_set_within_it() {
+        // At 03:45 the clock is set back to 02:45, and at 02:45 to 03:45.
+        let chatham = zone("Pacific/Chatham");
+        for (inside, from, to) in [
+            (
+                "2026-04-04T13:30:00Z",
+                "2026-04-04T13:15:00Z",
+                "2026-04-04T14:00:00Z",
+            ),
+            (
+                "2026-04-04T14:05:00Z",
+                "2026-04-04T14:00:00Z",
+                "2026-04-04T14:15:00Z",
+            ),
+            (
+                "2026-09-26T13:50:00Z",
+                "2026-09-26T13:15:00Z",
+                "2026-09-26T14:00:00Z",
+            ),
+            (
+                "2026-09-26T14:05:00Z",
+                "2026-09-26T14:00:00Z",
+                "2026-09-26T14:15:00Z",
+            ),
+        ] {
+            let hour = Period::new(at(from), at(to)).ok();
+            assert_eq!(chatham.bucket(Grain::Hour, at(inside)), hour, "{inside}");
+            let part = |moment| chatham.part(TimePart::HourOfDay, moment);
+            assert_eq!(part(at(from)), part(at(inside)), "{inside}");
+        }
     }
 
     #[test]

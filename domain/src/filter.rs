@@ -12,7 +12,7 @@ use crate::{Error, Result, sql::Sql};
 /// Most conditions of one filter, those that it takes from saved ones included.
 pub const MAX_CONDITIONS: usize = 100;
 /// Most levels of one filter, a condition alone being one.
-pub const MAX_LEVELS: usize = 20;
+pub const MAX_LEVELS: usize = 50;
 
 /// Which rows: a tree over the conditions `C`. As JSON it is spelt as in the contract: `{"and": [{"states": ["ACTIVE"]}]}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

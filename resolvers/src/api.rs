@@ -12,7 +12,7 @@ use crate::{
     Limits, Schema, absent,
     document::{Document, Documents},
     error,
-    limits::Contract,
+    limits::{Contract, Shares},
     order, request,
 };
 
@@ -58,15 +58,24 @@ impl Api {
             Some(document) => document,
             None => self.read(&request.query)?,
         };
-        self.limits
+        let shares = self
+            .limits
             .check_cost(&self.contract, document.tree(), &request.variables)
             .map_err(|error| refused(&error))?;
+        request.data.insert(shares);
         let mut tree = document.tree().clone();
         let chosen = request.operation_name.as_deref();
         let is_part = absent::leave_out(&mut tree, chosen, &request.variables);
         request.set_parsed_query(tree);
         request.data.insert(Admitted { document, is_part });
         Ok(())
+    }
+
+    /// Whether an admitted request has questions to the cubes, which wait for a turn.
+    pub fn asks_cubes(request: &Request) -> bool {
+        let shares = request.data.get(&TypeId::of::<Shares>());
+        let shares = shares.and_then(|shares| shares.downcast_ref::<Shares>());
+        shares.is_some_and(Shares::ask)
     }
 
     /// A document that was not asked for lately.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use analytics::usage::{CubeQuery, Dimension, Key, UsageAnswer};
+use analytics::usage::{CubeQuery, Dimension, Key, Parents, UsageAnswer};
 use async_graphql::dataloader::Loader;
 use domain::{
     Error,
@@ -123,22 +123,13 @@ lists! {
     SimsOf(Question<Clause<SimCondition>, SimOrderField>) -> Sim = sim::by_customers;
 }
 
-/// A question about one object.
+/// A question about one object. How many rows it may have is no matter of what else is loaded with it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct UsageKey {
-    parent: Dimension,
-    id: Key,
-    query: Arc<CubeQuery>,
-}
-
-impl UsageKey {
-    pub(crate) fn new(parent: Dimension, id: Key, query: CubeQuery) -> Self {
-        Self {
-            parent,
-            id,
-            query: Arc::new(query),
-        }
-    }
+    pub(crate) parent: Dimension,
+    pub(crate) id: Key,
+    pub(crate) query: Arc<CubeQuery>,
+    pub(crate) rows: usize,
 }
 
 impl Hash for UsageKey {
@@ -157,7 +148,7 @@ impl Loader<UsageKey> for Batch {
         let mut questions: Vec<(&UsageKey, Vec<Key>)> = Vec::new();
         for key in keys {
             let same = |(asked, _): &&mut (&UsageKey, _)| {
-                asked.parent == key.parent && asked.query == key.query
+                (asked.parent, asked.rows) == (key.parent, key.rows) && asked.query == key.query
             };
             match questions.iter_mut().find(same) {
                 Some((_, ids)) => ids.push(key.id.clone()),
@@ -165,15 +156,19 @@ impl Loader<UsageKey> for Batch {
             }
         }
         let asked = questions.into_iter().map(async |(key, ids)| {
-            let found = self.0.usage_by(&key.query, key.parent, &ids).await;
+            let parents = Parents {
+                dimension: key.parent,
+                ids: &ids,
+                rows: key.rows,
+            };
+            let found = self.0.usage_by(&key.query, parents).await;
             let mut found = found.map_err(|error| Arc::new(located(error)));
             let answer = |id: Key| {
                 let answer = match &mut found {
                     Ok(found) => Ok(found.remove(&id)?),
                     Err(error) => Err(error.clone()),
                 };
-                let (parent, query) = (key.parent, key.query.clone());
-                Some((UsageKey { parent, id, query }, answer))
+                Some((UsageKey { id, ..key.clone() }, answer))
             };
             ids.into_iter().filter_map(answer).collect::<Vec<_>>()
         });

@@ -180,7 +180,7 @@ async fn what_exceeds_a_limit_says_which_and_by_what() {
             question(json!({ "filter": { "or": streams } })),
             json!("input.filter"),
             100,
-            101,
+            102,
         ),
         (
             usage,
@@ -193,8 +193,8 @@ async fn what_exceeds_a_limit_says_which_and_by_what() {
             usage,
             question(json!({ "having": deep })),
             json!("input.having"),
-            8,
-            9,
+            50,
+            100,
         ),
         (
             "mutation($ids: [ID!]!) { grantSegment(input: { subject: \"eve\", simIds: $ids }) { grants { id } } }",

@@ -407,12 +407,12 @@ async fn what_makes_no_sense_is_refused_before_the_cubes_are_asked() {
         ),
         (
             "INVALID_INPUT",
-            json!("input.groupBy"),
+            json!("input.groupBy.1"),
             json!({ "groupBy": [{ "time": "DAY" }, { "time": "DAY" }] }),
         ),
         (
             "LIMIT_EXCEEDED",
-            json!("input.groupBy"),
+            json!("input.groupBy.0.simLabel"),
             json!({ "groupBy": [{ "simLabel": long }] }),
         ),
         (

@@ -188,7 +188,7 @@ pub struct UsageMeasureCondition {
     pub eq: Option<Decimal>,
 }
 
-/// Which rows to keep: a tree of conditions on their measures, 8 levels and 100 conditions at most. Give exactly one field at each
+/// Which rows to keep: a tree of conditions on their measures, 50 levels and 100 conditions at most. Give exactly one field at each
 /// level. A measure that is null meets neither a condition nor its negation.
 #[derive(OneofObject, Clone, Debug)]
 pub enum UsageHaving {
@@ -202,7 +202,7 @@ pub enum UsageHaving {
     Measure(Box<UsageMeasureCondition>),
 }
 
-/// Which usage to count: a tree of conditions, with 8 levels, 100 conditions and 1,000 values in lists at most. Give exactly one field
+/// Which usage to count: a tree of conditions, with 50 levels, 100 conditions and 1,000 values in lists (200 ids in each) at most. Give exactly one field
 /// at each level. An empty list matches nothing.
 #[derive(OneofObject, Clone, Debug)]
 pub enum UsageFilter {
@@ -259,14 +259,15 @@ pub struct UsageInput {
     pub order_by: Vec<UsageOrder>,
     /// Keep only the largest values of one group. Totals do not depend on it.
     pub top: Option<UsageTop>,
-    /// Most rows to return, besides that of all others; totals do not depend on it. `offset` and `limit` together may be 10,000 divided by
-    /// the number of objects of the page that are asked about; that is also the default.
+    /// Most rows to return, besides those of all others; totals do not depend on it. `offset` and `limit` together, with `top` also the rows of
+    /// all others, may be 10,000 divided by the number of objects that the document may ask about: the product of the page sizes around
+    /// this field. That is also the default, whatever is asked beside it; `truncated` says when there is more.
     pub limit: Option<i32>,
     /// Rows to skip.
     #[graphql(default)]
     pub offset: i32,
     /// True: all groups that meet `having` and are not returned, skipped ones included, are summed up in one more row, the last; with
-    /// `top`, in one for each time bucket. Where no group is left over, there is no such row.
+    /// `top`, in one for each time bucket, in order of time. Where no group is left over, there is no such row, also with `fill`.
     #[graphql(default)]
     pub others: bool,
     /// Whether time buckets without usage get a row.

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::{
     Basis, Question, Session,
     answers::{Answers, Kept},
-    turn::Turns,
+    turn::{Requests, Turn, Turns},
 };
 
 /// Fleet imports under way at once. Each holds two connections and may wait for another one of its tenant: the others wait without
@@ -42,13 +42,17 @@ pub struct Entry {
     known: Known,
     answers: Answers,
     pub(crate) imports: Arc<Semaphore>,
-    pub(crate) turns: Turns,
+    /// Of requests with questions to the cubes.
+    requests: Requests,
+    /// Of the questions.
+    pub(crate) turns: Turns<TenantId>,
 }
 
 impl Entry {
     /// An entry to these stores.
     pub fn new(db: Db, store: Store) -> Self {
         Self {
+            requests: Requests::new(db.connections() / 2),
             db,
             store,
             known: Known::default(),
@@ -83,6 +87,15 @@ impl Entry {
     pub async fn enter_operator(&self, slug: &str, actor: &str) -> Result<Session> {
         let scope = self.identify_operator(slug, actor).await?;
         Ok(Session::new(scope, None, self.clone()))
+    }
+
+    /// The turn of a request with questions to the cubes, which is held until it is answered. It is waited for before anybody enters,
+    /// without a connection: half of the connections stay for everything else.
+    ///
+    /// # Errors
+    /// `THROTTLED` when it does not come in time.
+    pub async fn turn(&self, claims: &VerifiedClaims) -> Result<Turn> {
+        self.requests.take(claims.tenant()).await
     }
 
     /// Lets the caller of a verified token in to do `operation`. Staff of the platform leave a trace first.

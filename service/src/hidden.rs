@@ -1,9 +1,12 @@
 //! What usage says of the past that its caller may not see now: a SIM, device or customer that was the caller's concern at the time
 //! of use and is not any more.
 
-use std::collections::HashSet;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
-use analytics::usage::{CubeQuery, Dimension, Group, Key, UsageRow};
+use analytics::usage::{Condition, CubeQuery, Dimension, Group, Key, UsageRow};
 use domain::{
     ReadCx, Result, customer, device,
     id::{CustomerId, DeviceId, SimId},
@@ -49,6 +52,45 @@ pub(crate) async fn hide<'a>(
         }
     }
     Ok(())
+}
+
+/// The question without ids of objects that the caller may not see now: what is hidden cannot be found out by asking for it.
+///
+/// # Errors
+/// `UNAVAILABLE` when Postgres does not answer.
+pub(crate) async fn narrow<'a>(cx: &ReadCx, query: &'a CubeQuery) -> Result<Cow<'a, CubeQuery>> {
+    let Some(filter) = &query.filter else {
+        return Ok(Cow::Borrowed(query));
+    };
+    let mut named: HashMap<Dimension, HashSet<Uuid>> = HashMap::new();
+    for condition in filter.conditions() {
+        if let Condition::In { dimension, values } = condition {
+            let ids = values.iter().filter_map(|value| match value {
+                Key::Id(id) => Some(*id),
+                _ => None,
+            });
+            named.entry(*dimension).or_default().extend(ids);
+        }
+    }
+    named.retain(|_, ids| !ids.is_empty());
+    if named.is_empty() || matches!(cx.scope().segments(), Segments::All) {
+        return Ok(Cow::Borrowed(query));
+    }
+    let mut visible = HashSet::new();
+    for (dimension, ids) in named {
+        visible.extend(seen(cx, dimension, ids).await?);
+    }
+    let filter = filter.replace(&|condition| {
+        let mut condition = condition.clone();
+        if let Condition::In { values, .. } = &mut condition {
+            values.retain(|value| !matches!(value, Key::Id(_)) || visible.contains(value));
+        }
+        Ok(condition.into())
+    })?;
+    Ok(Cow::Owned(CubeQuery {
+        filter: Some(filter),
+        ..query.clone()
+    }))
 }
 
 /// Those of `ids` that the caller may see now.

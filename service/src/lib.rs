@@ -22,4 +22,5 @@ pub use list::list;
 pub use relation::{Asked, InventoryId, Relations, Resolved, Wants, inventory};
 pub use session::Session;
 pub use top::{Share, TopNetworks};
+pub use turn::Turn;
 pub use usage::UsageRows;

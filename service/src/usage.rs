@@ -19,7 +19,10 @@ use futures::future::{try_join, try_join_all};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use crate::{Session, hidden::hide};
+use crate::{
+    Session,
+    hidden::{hide, narrow},
+};
 
 impl Session {
     /// Usage of all that the caller may see.
@@ -29,6 +32,7 @@ impl Session {
     /// the tenant wait.
     pub async fn usage(&self, query: &CubeQuery) -> Result<UsageAnswer> {
         let cx = self.read().await?;
+        let query = &*narrow(&cx, query).await?;
         let inventory = inventory(&cx, query, None).await?;
         let _turn = self.turn().await?;
         let asked = self
@@ -39,23 +43,19 @@ impl Session {
         Ok(answer)
     }
 
-    /// Usage of each of the objects `ids` of one kind, within what the caller may see.
+    /// Usage of each of several objects of one kind, within what the caller may see.
     ///
     /// # Errors
     /// Those of [`Session::usage`].
     pub async fn usage_by(
         &self,
         query: &CubeQuery,
-        parent: Dimension,
-        ids: &[usage::Key],
+        parents: Parents<'_>,
     ) -> Result<HashMap<usage::Key, UsageAnswer>> {
         let cx = self.read().await?;
-        let inventory = inventory(&cx, query, Some(parent)).await?;
+        let query = &*narrow(&cx, query).await?;
+        let inventory = inventory(&cx, query, Some(parents.dimension)).await?;
         let _turn = self.turn().await?;
-        let parents = Parents {
-            dimension: parent,
-            ids,
-        };
         let asked = self
             .store()
             .usage_by(self.scope(), query, parents, &inventory, cx.now());
@@ -71,6 +71,7 @@ impl Session {
     /// Those of [`Session::usage`].
     pub async fn usage_file(&self, query: &CubeQuery) -> Result<UsageRows> {
         let cx = self.read().await?;
+        let query = &*narrow(&cx, query).await?;
         let inventory = inventory(&cx, query, None).await?;
         let turn = self.turn().await?;
         let file = self

@@ -207,6 +207,7 @@ fn answer(
     }
     Ok(UsageAnswer {
         period: plan.period,
+        previous_period: plan.previous,
         rows,
         totals,
         previous_totals,

@@ -154,6 +154,8 @@ pub enum Incomplete {
 pub struct UsageAnswer {
     /// The period that was meant.
     pub period: Period,
+    /// The period that it is compared with, as far as that is done; none when nothing is, or when it lies before all usage.
+    pub previous_period: Option<Period>,
     /// Groups in the order asked for, at most as many as the limit, then all others.
     pub rows: Vec<UsageRow>,
     /// The whole, whatever is shown of it.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Error, Result,
+    Area, Error, Result,
     calendar::Zone,
     usage::{
         Alignment, Attribution, Comparison, Dimension, Fill, Grain, Known, Measure, Preset, State,
@@ -120,6 +120,24 @@ impl Group {
     /// Whether it is a time bucket or a part of one.
     pub const fn is_time(&self) -> bool {
         matches!(self, Self::Time(_) | Self::TimePart(_))
+    }
+
+    /// How many values it has at most, about.
+    fn values(&self) -> u64 {
+        match self {
+            Self::Dimension(dimension) => dimension.entry().values,
+            _ => u64::MAX,
+        }
+    }
+
+    /// What it is known by in the cells, or by whose inventory.
+    fn dimension(&self) -> Option<Dimension> {
+        match self {
+            Self::Dimension(dimension) => Some(*dimension),
+            Self::SimLabel(_) => Some(Dimension::Sim),
+            Self::DeviceLabel(_) => Some(Dimension::Device),
+            Self::Time(_) | Self::TimePart(_) => None,
+        }
     }
 
     /// What has to be looked up in the inventory for its value.
@@ -265,18 +283,18 @@ impl CubeQuery {
             return at(Error::invalid(text).at("time"), place);
         }
         for (place, group) in groups {
-            if let Group::SimLabel(key) | Group::DeviceLabel(key) = group
-                && key.len() > UsageLimits::TEXT_BYTES
-            {
-                let error = beyond(
-                    "a key of labels is too long",
-                    UsageLimits::TEXT_BYTES,
-                    key.len() as u64,
-                );
-                let field = match group {
-                    Group::SimLabel(_) => "sim_label",
-                    _ => "device_label",
-                };
+            let (key, field) = match group {
+                Group::SimLabel(key) => (key, "sim_label"),
+                Group::DeviceLabel(key) => (key, "device_label"),
+                _ => continue,
+            };
+            let (most, bytes) = (UsageLimits::TEXT_BYTES, key.len());
+            if bytes > most {
+                let error = beyond("a key of labels is too long", most, bytes as u64);
+                return at(error.at(field), place);
+            }
+            if key.contains('\0') {
+                let error = Error::invalid("a text cannot contain NUL");
                 return at(error.at(field), place);
             }
         }
@@ -323,7 +341,7 @@ impl CubeQuery {
         self.others || self.top.is_some()
     }
 
-    /// Most rows that an answer can have, by nothing but the question: what its groups of time and its largest values leave.
+    /// Most rows that an answer has, about, by nothing but the question: what its groups and its largest values leave.
     pub fn most_rows(&self) -> u64 {
         let most = |(place, group): (usize, &Group)| match group {
             // The first and the last bucket may be parts, and bounds may move outward.
@@ -331,7 +349,7 @@ impl CubeQuery {
             Group::TimePart(part) => part.count(),
             _ => match self.top {
                 Some(top) if top.group == place => u64::from(top.n),
-                _ => u64::MAX,
+                _ => group.values(),
             },
         };
         let groups = self.group_by.iter().enumerate();
@@ -384,14 +402,40 @@ impl CubeQuery {
         states
     }
 
+    /// What rows depend on, by its field, and the area that it is of. Quantities that are only shown are left out one by one where
+    /// they are closed.
+    pub(super) fn ways(&self) -> impl Iterator<Item = (String, Option<Area>)> {
+        let groups = self.group_by.iter().enumerate().filter_map(|(n, group)| {
+            let dimension = group.dimension()?;
+            Some((format!("group_by.{n}"), dimension.entry().area))
+        });
+        let filter = self.conditions().map(|condition| {
+            let area = condition.dimension().entry().area;
+            ("filter".to_owned(), area)
+        });
+        let having = self.having.iter().flat_map(Having::conditions);
+        let having = having.map(|compared| ("having".to_owned(), compared.measure.entry().area));
+        let orders = self.order_by.iter().enumerate();
+        let orders = orders.filter_map(|(n, order)| match order.by {
+            OrderBy::Measure(by) => Some((format!("order_by.{n}"), by.entry().area)),
+            OrderBy::Group(_) => None,
+        });
+        let top = self
+            .top
+            .map(|top| ("top.by".to_owned(), top.by.entry().area));
+        let now = (self.attribution == Attribution::Current)
+            .then(|| ("attribution".to_owned(), Some(Area::Sims)));
+        groups
+            .chain(filter)
+            .chain(having)
+            .chain(orders)
+            .chain(top)
+            .chain(now)
+    }
+
     /// Every dimension that the question names, with repetitions.
     pub(super) fn dimensions(&self) -> impl Iterator<Item = Dimension> {
-        let groups = self.group_by.iter().filter_map(|group| match group {
-            Group::Dimension(dimension) => Some(*dimension),
-            Group::SimLabel(_) => Some(Dimension::Sim),
-            Group::DeviceLabel(_) => Some(Dimension::Device),
-            Group::Time(_) | Group::TimePart(_) => None,
-        });
+        let groups = self.group_by.iter().filter_map(Group::dimension);
         groups.chain(self.conditions().map(Condition::dimension))
     }
 

@@ -2,7 +2,7 @@
 //! of them, so that what is being counted at the same time is in an answer or not yet, and never twice.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use domain::{Period, Result};
+use domain::{Code, Error, Period, Result};
 
 use super::times::{Slice, not_exact};
 use crate::{cube::Level, verify::WHOLE_DAYS};
@@ -33,14 +33,9 @@ pub(super) fn tiles(slices: &[Slice], now: DateTime<Utc>) -> Result<Vec<Tile>> {
         cover(Period::new(slice.from, slice.to)?, &Level::ALL, &mut spans);
     }
     let kept = now - TimeDelta::days(WHOLE_DAYS);
-    if spans
-        .iter()
-        .any(|(depth, span)| *depth == Depth::Records && span.from() < kept)
-    {
-        let whole = Period::new(slices[0].from, slices[slices.len() - 1].to)?;
-        let text =
-            "parts of hours (UTC) are counted from records, and records that old are not kept";
-        return Err(not_exact(text, hours_around(whole)?).at("period"));
+    let expired = |(depth, span): &(Depth, Period)| *depth == Depth::Records && span.from() < kept;
+    if spans.iter().any(expired) {
+        return Err(refused(slices, kept)?);
     }
     let depths = Level::ALL
         .into_iter()
@@ -55,6 +50,22 @@ pub(super) fn tiles(slices: &[Slice], now: DateTime<Utc>) -> Result<Vec<Tile>> {
         }
     });
     Ok(tiles.filter(|tile| !tile.spans.is_empty()).collect())
+}
+
+/// Parts of hours before `kept` are asked for.
+fn refused(slices: &[Slice], kept: DateTime<Utc>) -> Result<Error> {
+    let (first, last) = (&slices[0], &slices[slices.len() - 1]);
+    let is_inside = |slice: &Slice| slice.from < kept && slice.from.timestamp() % 3_600 != 0;
+    if slices[1..].iter().any(is_inside) {
+        let text = "time buckets of this zone begin within hours (UTC); such parts are counted from records, and records that old are not kept";
+        let suggestion = "take a later period, a time zone of whole hours, or no groups of time";
+        return Ok(Error::new(Code::NotExact, text).suggest(suggestion));
+    }
+    let text = "parts of hours (UTC) are counted from records, and records that old are not kept";
+    Ok(not_exact(
+        text,
+        hours_around(Period::new(first.from, last.to)?)?,
+    ))
 }
 
 /// The whole hours around a period.

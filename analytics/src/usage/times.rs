@@ -414,6 +414,14 @@ fn beyond_calendar() -> Error {
     Error::invalid("that time is out of range")
 }
 
+impl Era {
+    /// From its first moment to its last; none when nothing of it has begun.
+    pub(super) fn period(&self) -> Option<Period> {
+        let (first, last) = (self.slices.first()?, self.slices.last()?);
+        Period::new(first.from, last.to).ok()
+    }
+}
+
 /// No table has these bounds; those of `period` would do.
 pub(super) fn not_exact(reason: &str, period: Period) -> Error {
     let text = |moment: DateTime<Utc>| moment.to_rfc3339_opts(SecondsFormat::Secs, true);

@@ -32,9 +32,11 @@ function quantity(measure, state = (name) => name) {
 function passing(having) {
   const inner = joined(having, passing);
   if (inner) return inner;
-  const { measure, comparator, bound } = having.is;
+  const { measure, comparator, bound } = having;
   const places = measure.startsWith("AVERAGE") ? 1 : 100;
-  return `(${quantity(measure)} * ${places} ${COMPARATORS[comparator]} '${bound}'::HUGEINT)`;
+  // A bound has two decimal places: without its point it is hundredths.
+  const hundredths = bound.replace(".", "");
+  return `(${quantity(measure)} * ${places} ${COMPARATORS[comparator]} '${hundredths}'::HUGEINT)`;
 }
 
 const columns = (...lists) => lists.flat().join(", ");

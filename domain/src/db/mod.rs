@@ -57,6 +57,11 @@ pub struct Db {
 }
 
 impl Db {
+    /// Most connections for callers.
+    pub fn connections(&self) -> usize {
+        self.app.status().max_size
+    }
+
     /// Connects with at most `connections` per role; one of each is there when this returns.
     ///
     /// # Errors

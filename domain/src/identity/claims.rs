@@ -12,6 +12,11 @@ pub struct VerifiedClaims {
 }
 
 impl VerifiedClaims {
+    /// Slug of the tenant that the token was made for.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
     /// Takes over the claims of a verified token.
     ///
     /// # Errors

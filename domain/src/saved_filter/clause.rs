@@ -9,7 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{InventoryFilter, SavedFilter, SavedFilterError};
 use crate::{
-    ReadCx, Result, device::filter::DeviceCondition, filter::Filter, id::SavedFilterId, list,
+    ReadCx, Result,
+    device::filter::DeviceCondition,
+    filter::Filter,
+    id::{CustomerId, SavedFilterId},
+    list,
+    scope::Segments,
     sim::filter::SimCondition,
 };
 
@@ -34,6 +39,15 @@ impl<C> From<C> for Clause<C> {
 pub trait Saved: Clone + Send + Sync {
     /// What is saved, if it is of this kind.
     fn of(saved: &InventoryFilter) -> Option<&Filter<Self>>;
+
+    /// The condition without customers that the caller may not see: whose something is cannot be found out by asking for it.
+    #[must_use]
+    fn within(&self, segments: &Segments) -> Self;
+}
+
+fn shown(customers: &[CustomerId], segments: &Segments) -> Vec<CustomerId> {
+    let shown = customers.iter().filter(|id| segments.show(**id));
+    shown.copied().collect()
 }
 
 impl Saved for SimCondition {
@@ -41,6 +55,13 @@ impl Saved for SimCondition {
         match saved {
             InventoryFilter::Sim(filter) => Some(filter),
             InventoryFilter::Device(_) => None,
+        }
+    }
+
+    fn within(&self, segments: &Segments) -> Self {
+        match self {
+            Self::Customers(ids) => Self::Customers(shown(ids, segments)),
+            other => other.clone(),
         }
     }
 }
@@ -52,9 +73,17 @@ impl Saved for DeviceCondition {
             InventoryFilter::Sim(_) => None,
         }
     }
+
+    fn within(&self, segments: &Segments) -> Self {
+        match self {
+            Self::Customers(ids) => Self::Customers(shown(ids, segments)),
+            other => other.clone(),
+        }
+    }
 }
 
-/// The filter with what is saved in the place of its name: one statement, and none where nothing is named.
+/// The filter with what is saved in the place of its name, and without what the caller may not see: one statement, and none where
+/// nothing is named.
 ///
 /// # Errors
 /// `FORBIDDEN` when saved filters are named and closed to the caller, `NOT_FOUND` for one that is not there, `INVALID_INPUT` for
@@ -68,8 +97,13 @@ pub async fn resolve<C: Saved>(cx: &ReadCx, filter: &Filter<Clause<C>>) -> Resul
             Clause::Saved(id) => Some(*id),
         })
         .collect();
+    let segments = cx.scope().segments();
+    let within = |filter: Filter<C>| match segments {
+        Segments::All => Ok(filter),
+        Segments::Part(_) => filter.replace(&|condition| Ok(condition.within(segments).into())),
+    };
     if named.is_empty() {
-        return plain(filter);
+        return within(plain(filter)?);
     }
     let ids: Vec<SavedFilterId> = named.into_iter().collect();
     let found = list::by_ids::<SavedFilter, _>(cx, &ids).await?;
@@ -85,7 +119,7 @@ pub async fn resolve<C: Saved>(cx: &ReadCx, filter: &Filter<Clause<C>>) -> Resul
     };
     let resolved = filter.replace(&look_up)?;
     resolved.check_size()?;
-    Ok(resolved)
+    within(resolved)
 }
 
 /// The filter, which may not name a saved one.

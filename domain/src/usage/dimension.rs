@@ -32,30 +32,33 @@ pub struct DimensionEntry {
     pub kind: Kind,
     /// The area that must be open to whoever asks, besides usage.
     pub area: Option<Area>,
+    /// How many values a large fleet has, about; the most there can be where nothing bounds them. What an answer may hold is estimated
+    /// by it.
+    pub values: u64,
 }
 
 vocabulary! {
     /// What usage can be grouped by.
     Dimension of DimensionEntry {
         /// Visited network, by its MCC-MNC.
-        Network = DimensionEntry { known: Known::Cells("network"), kind: Kind::Text, area: None };
+        Network = DimensionEntry { known: Known::Cells("network"), kind: Kind::Text, area: None, values: 500 };
         /// Country of the visited network, ISO 3166-1 alpha-2.
-        Country = DimensionEntry { known: Known::Network, kind: Kind::Text, area: None };
+        Country = DimensionEntry { known: Known::Network, kind: Kind::Text, area: None, values: 250 };
         /// Customer that the SIM belonged to at the time of use; that of now with `attribution: CURRENT`.
-        Customer = DimensionEntry { known: Known::Cells("customer"), kind: Kind::Id, area: None };
+        Customer = DimensionEntry { known: Known::Cells("customer"), kind: Kind::Id, area: None, values: u64::MAX };
         /// The SIM.
-        Sim = DimensionEntry { known: Known::Cells("sim"), kind: Kind::Id, area: Some(Area::Sims) };
+        Sim = DimensionEntry { known: Known::Cells("sim"), kind: Kind::Id, area: Some(Area::Sims), values: u64::MAX };
         /// Device that the SIM was in at the time of use; that of now with `attribution: CURRENT`.
-        Device = DimensionEntry { known: Known::Cells("device"), kind: Kind::Id, area: Some(Area::Devices) };
+        Device = DimensionEntry { known: Known::Cells("device"), kind: Kind::Id, area: Some(Area::Devices), values: u64::MAX };
         /// Radio access type, as the records name it, such as LTE.
-        RadioAccessType = DimensionEntry { known: Known::Cells("rat"), kind: Kind::Text, area: None };
+        RadioAccessType = DimensionEntry { known: Known::Cells("rat"), kind: Kind::Text, area: None, values: 20 };
         /// Data, SMS or voice.
-        Service = DimensionEntry { known: Known::Cells("service"), kind: Kind::Text, area: None };
+        Service = DimensionEntry { known: Known::Cells("service"), kind: Kind::Text, area: None, values: 4 };
         /// The stream that delivered the records.
-        Stream = DimensionEntry { known: Known::Cells("source"), kind: Kind::Text, area: None };
+        Stream = DimensionEntry { known: Known::Cells("source"), kind: Kind::Text, area: None, values: 50 };
         /// State that the SIM is in now.
-        SimState = DimensionEntry { known: Known::Sim, kind: Kind::Text, area: Some(Area::Sims) };
+        SimState = DimensionEntry { known: Known::Sim, kind: Kind::Text, area: Some(Area::Sims), values: 10 };
         /// Customer that the SIM belongs to now, whatever the attribution.
-        SimCustomerNow = DimensionEntry { known: Known::Sim, kind: Kind::Id, area: Some(Area::Sims) };
+        SimCustomerNow = DimensionEntry { known: Known::Sim, kind: Kind::Id, area: Some(Area::Sims), values: u64::MAX };
     }
 }

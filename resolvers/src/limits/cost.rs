@@ -1,10 +1,12 @@
 //! Estimates how many values an answer may hold: each field counts one, and what lies below a list counts as often as
 //! the list may have rows ([`super::size`]).
 
+use std::collections::HashMap;
+
 use analytics::usage::UsageLimits;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{
-    Name, Value as ConstValue, Variables,
+    Name, Pos, Positioned, Value as ConstValue, Variables,
     parser::types::{Field, OperationDefinition, Selection, SelectionSet},
 };
 use domain::paging::DEFAULT_PAGE;
@@ -15,24 +17,58 @@ use crate::{operation::Fragments, usage::most_rows};
 /// Most rows of an answer of the cubes, all objects of a page together.
 const USAGE_ROWS: u64 = UsageLimits::ROWS as u64;
 
-/// The estimate; saturates instead of overflowing. Fragments are known not to contain themselves.
+/// How many rows a question to the cubes may have, by the place of its field in the document: its share of the most rows of an
+/// answer, by how many objects of its kind the document may ask about. It depends on the document alone, so that the same
+/// question has the same rows whatever is asked at the same moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shares(HashMap<Pos, u64>);
+
+impl Shares {
+    /// The share of a field.
+    pub(crate) fn of(&self, place: Pos) -> usize {
+        let share = self.0.get(&place).copied();
+        usize::try_from(share.unwrap_or(USAGE_ROWS)).unwrap_or(UsageLimits::ROWS)
+    }
+
+    /// Takes those of another operation, too.
+    pub(super) fn extend(&mut self, others: Self) {
+        for (place, share) in others.0 {
+            self.note(place, share);
+        }
+    }
+
+    /// Whether there are questions to the cubes at all.
+    pub(crate) fn ask(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// A fragment may be spread where there are few objects and where there are many.
+    fn note(&mut self, place: Pos, share: u64) {
+        let known = self.0.entry(place).or_insert(share);
+        *known = share.min(*known);
+    }
+}
+
+/// The estimate, and the shares of its questions; saturates instead of overflowing. Fragments are known not to contain themselves.
 pub(super) fn estimate(
     shapes: &Shapes,
     fragments: &Fragments,
     operation: &OperationDefinition,
     variables: &Variables,
-) -> u64 {
+) -> (u64, Shares) {
     // A mutation's fields run one after the other, and cost what they do; answers are small.
     if operation.ty == OperationType::Mutation {
-        return 0;
+        return (0, Shares::default());
     }
-    let estimate = Estimate {
+    let mut estimate = Estimate {
         shapes,
         fragments,
         variables,
         operation,
+        shares: Shares::default(),
     };
-    estimate.set("Query", &operation.selection_set.node, 1)
+    let cost = estimate.set("Query", &operation.selection_set.node, 1);
+    (cost, estimate.shares)
 }
 
 struct Estimate<'a> {
@@ -40,35 +76,54 @@ struct Estimate<'a> {
     fragments: &'a Fragments,
     variables: &'a Variables,
     operation: &'a OperationDefinition,
+    shares: Shares,
 }
 
 impl Estimate<'_> {
     /// What a selection costs in one of `times` objects.
-    fn set(&self, parent: &str, set: &SelectionSet, times: u64) -> u64 {
-        let costs = set.items.iter().map(|selection| match &selection.node {
-            Selection::Field(field) => self.field(parent, &field.node, times),
+    fn set(&mut self, parent: &str, set: &SelectionSet, times: u64) -> u64 {
+        let mut costs = 0_u64;
+        for selection in &set.items {
+            costs = costs.saturating_add(self.selection(parent, &selection.node, times));
+        }
+        costs
+    }
+
+    fn selection(&mut self, parent: &str, selection: &Selection, times: u64) -> u64 {
+        match selection {
+            Selection::Field(field) => self.field(parent, field, times),
             Selection::InlineFragment(inline) => {
                 let on = inline.node.type_condition.as_ref();
                 let on = on.map_or(parent, |on| on.node.on.node.as_str());
                 self.set(on, &inline.node.selection_set.node, times)
             }
-            Selection::FragmentSpread(spread) => self
-                .fragments
-                .get(&spread.node.fragment_name.node)
-                .map_or(0, |fragment| {
-                    let on = fragment.node.type_condition.node.on.node.as_str();
-                    self.set(on, &fragment.node.selection_set.node, times)
-                }),
-        });
-        costs.fold(0, u64::saturating_add)
+            Selection::FragmentSpread(spread) => {
+                let fragments = self.fragments;
+                let Some(fragment) = fragments.get(&spread.node.fragment_name.node) else {
+                    return 0;
+                };
+                let on = fragment.node.type_condition.node.on.node.as_str();
+                self.set(on, &fragment.node.selection_set.node, times)
+            }
+        }
     }
 
-    fn field(&self, parent: &str, field: &Field, times: u64) -> u64 {
-        let shape = self.shapes.field(parent, field.name.node.as_str());
+    fn field(&mut self, parent: &str, field: &Positioned<Field>, times: u64) -> u64 {
+        let (place, field) = (field.pos, &field.node);
+        let shapes = self.shapes;
+        let shape = shapes.field(parent, field.name.node.as_str());
         let returns = shape.map_or("", |shape| shape.returns.as_str());
+        if returns == "TopNetworks" {
+            // A question to the cubes of another form.
+            self.shares.note(place, USAGE_ROWS);
+        }
         let rows = match shape.map_or(Size::Rows(1), |shape| shape.size) {
             Size::Page => self.page(field),
-            Size::Limit => self.usage(field, times),
+            Size::Limit => {
+                let share = USAGE_ROWS / times.clamp(1, USAGE_ROWS);
+                self.shares.note(place, share);
+                self.usage(field, share)
+            }
             Size::Rows(rows) => rows,
         };
         let below = self.set(
@@ -87,8 +142,7 @@ impl Estimate<'_> {
     }
 
     /// Rows of an answer of the cubes: as many as its groups leave, its limit says, or the share of one object.
-    fn usage(&self, field: &Field, times: u64) -> u64 {
-        let share = USAGE_ROWS / times.clamp(1, USAGE_ROWS);
+    fn usage(&self, field: &Field, share: u64) -> u64 {
         let Some(ConstValue::Object(input)) = self.argument(field, "input") else {
             return share;
         };

@@ -14,6 +14,8 @@ use async_graphql::{
 use domain::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use cost::Shares;
+
 use crate::operation::Fragments;
 
 /// Limits of one GraphQL document. The defaults fit the console and `GraphiQL`'s introspection.
@@ -98,7 +100,8 @@ impl Limits {
         Ok(())
     }
 
-    /// Refuses a document of bounded shape by its estimated cost with these variables.
+    /// Refuses a document of bounded shape by its estimated cost with these variables. Returns the shares of its questions to the
+    /// cubes.
     ///
     /// # Errors
     /// `LIMIT_EXCEEDED`.
@@ -107,11 +110,12 @@ impl Limits {
         contract: &Contract,
         document: &ExecutableDocument,
         variables: &Variables,
-    ) -> Result<()> {
+    ) -> Result<Shares> {
+        let mut shares = Shares::default();
         for (_, operation) in document.operations.iter() {
-            self.check_operation(contract, document, &operation.node, variables)?;
+            shares.extend(self.check_operation(contract, document, &operation.node, variables)?);
         }
-        Ok(())
+        Ok(shares)
     }
 
     fn check_operation(
@@ -120,16 +124,17 @@ impl Limits {
         document: &ExecutableDocument,
         operation: &OperationDefinition,
         variables: &Variables,
-    ) -> Result<()> {
-        let cost = cost::estimate(&contract.0, &document.fragments, operation, variables);
+    ) -> Result<Shares> {
+        let (cost, shares) = cost::estimate(&contract.0, &document.fragments, operation, variables);
         if cost <= self.cost {
-            return Ok(());
+            return Ok(shares);
         }
         let message = format!(
             "the answer may hold {cost} values, more than the limit of {}",
             self.cost
         );
-        Err(Error::limit(message, self.cost, cost).suggest("ask for smaller pages or limits"))
+        Err(Error::limit(message, self.cost, cost)
+            .suggest("ask for smaller pages, or give questions about usage a limit"))
     }
 }
 
@@ -225,6 +230,7 @@ mod tests {
         limits.check_shape(&parsed).map_err(refused)?;
         limits
             .check_cost(&Contract::of(&crate::sdl()), &parsed, &Variables::default())
+            .map(drop)
             .map_err(refused)
     }
 

@@ -10,6 +10,7 @@ use schema::usage::UsageInput;
 use super::{period::Period, provenance::Provenance, question, row::UsageRow, values::UsageValues};
 use crate::{
     error::{IntoGraphql as _, extensions},
+    limits::Shares,
     loader::UsageKey,
     request::{load, session},
     written::Rows,
@@ -25,6 +26,9 @@ pub(crate) struct Usage {
     rows: Vec<UsageRow>,
     /// All usage of the period that passes `filter`, whatever rows are kept and returned.
     totals: UsageValues,
+    /// The period that `compareTo` came to. Beside a preset that is not over it ends where as much of it has elapsed. Null without
+    /// `compareTo`.
+    previous_period: Option<Period>,
     /// The same of the period that it is compared with; null without `compareTo`.
     previous_totals: Option<UsageValues>,
     /// True: there are more rows than `limit` let through.
@@ -49,6 +53,7 @@ impl Usage {
         let row = |row| UsageRow::new(&groups, row);
         Self {
             period: answer.period.into(),
+            previous_period: answer.previous_period.map(Into::into),
             rows: answer.rows.into_iter().map(row).collect(),
             totals: UsageValues(answer.totals),
             previous_totals: answer.previous_totals.map(UsageValues),
@@ -75,7 +80,12 @@ pub(crate) async fn nested(
     input: UsageInput,
 ) -> async_graphql::Result<Usage> {
     let query = question::ask(ctx, input).gql()?;
-    let key = UsageKey::new(parent, id, query.clone());
+    let key = UsageKey {
+        parent,
+        id,
+        query: Arc::new(query.clone()),
+        rows: ctx.data::<Shares>()?.of(ctx.item.pos),
+    };
     let answer: Option<Result<UsageAnswer, Arc<Error>>> = load(ctx, key).await?;
     let answer = answer
         .ok_or_else(|| Error::internal("no answer for an object that was asked about"))

@@ -42,7 +42,7 @@ fn reason(incomplete: Incomplete) -> (IncompleteReason, &'static str) {
     match incomplete {
         Incomplete::NothingReceived => (
             IncompleteReason::NothingReceived,
-            "no usage has been received yet",
+            "no usage that you may see has been received yet",
         ),
         Incomplete::PeriodRunning => (
             IncompleteReason::PeriodRunning,

@@ -334,10 +334,10 @@ fn filter(filter: UsageFilter) -> Result<Filter> {
         UsageFilter::NetworkCodes(codes) => {
             networks(&codes, Plmn::parse).map_err(|error| error.at("network_codes"))?
         }
-        UsageFilter::Countries(codes) => is_in(
-            Dimension::Country,
-            texts(codes.iter().map(|code| code.to_uppercase())),
-        ),
+        UsageFilter::Countries(codes) => {
+            let codes = each("countries", codes, country)?;
+            is_in(Dimension::Country, texts(codes))
+        }
         UsageFilter::Customers(ids) => {
             let ids = parse_ids_in::<CustomerId>("customers", &ids)?;
             is_in(Dimension::Customer, keys(ids))
@@ -366,6 +366,13 @@ fn filter(filter: UsageFilter) -> Result<Filter> {
         }
         UsageFilter::Streams(streams) => is_in(Dimension::Stream, texts(streams)),
     })
+}
+
+fn country(code: String) -> Result<String> {
+    if code.is_empty() || code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        return Ok(code.to_uppercase());
+    }
+    Err(Error::invalid("a country is two letters (ISO 3166-1): DE"))
 }
 
 fn networks(texts: &[String], parse: fn(&str) -> Result<Plmn>) -> Result<Filter> {

@@ -215,11 +215,17 @@ async fn run(
             return Ok(form.answer(Outcome::from_errors(vec![*error])));
         }
     };
+    let turn = if resolvers::Api::asks_cubes(&request) {
+        Some(known(app.entry().turn(question.claims())).await?)
+    } else {
+        None
+    };
     let session = known(app.entry().enter(question.claims(), &operation)).await?;
     let (began, seconds) = (Instant::now(), app.http().request_seconds);
     let work = app.api().execute(session.clone(), request);
     let outcome = tokio::time::timeout(Duration::from_secs(seconds), work).await;
     let outcome = outcome.map_err(|_| took_too_long(seconds, began.elapsed()))?;
+    drop(turn);
     // The connection goes back before the answer is written.
     let basis = session.basis().filter(|_| is_query && outcome.is_ok());
     let Some(basis) = basis else {

@@ -12,7 +12,7 @@ mod show;
 use chrono::{DateTime, Utc};
 use domain::{
     Area, Error, Period, Result, Scope,
-    usage::{Attribution, Dimension, Expression, Fill, Kind, Known, Measure, State},
+    usage::{Dimension, Expression, Fill, Kind, Known, Measure, State},
 };
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     column::Columns,
     limit::beyond,
     scoped::{Parameters, Scoped},
-    times::Times,
+    times::{Era, Times},
 };
 use crate::cube::Table;
 
@@ -31,6 +31,7 @@ pub struct UsagePlan {
     pub(super) parameters: Parameters,
     tables: Vec<Table>,
     pub(super) period: Period,
+    pub(super) previous: Option<Period>,
     pub(super) limit: u32,
     /// Quantities that are asked for and closed to the caller.
     pub(super) closed: Vec<Measure>,
@@ -72,6 +73,19 @@ pub struct Parents<'a> {
     pub dimension: Dimension,
     /// Which.
     pub ids: &'a [Key],
+    /// Most rows of each, with those passed over.
+    pub rows: usize,
+}
+
+impl<'a> Parents<'a> {
+    /// Objects that share the most rows of an answer.
+    pub fn of(dimension: Dimension, ids: &'a [Key]) -> Self {
+        Self {
+            dimension,
+            ids,
+            rows: UsageLimits::ROWS / ids.len().max(1),
+        }
+    }
 }
 
 /// Plans one statement that answers the question, for each of several parents if there are some. `inventory` has what
@@ -133,7 +147,8 @@ fn plan_within(
     };
     check_parents(parents)?;
     let times = Times::of(query, now)?;
-    let limit = limit(most, query, parents, times.buckets())?;
+    let most = parents.map_or(most, |parents| parents.rows);
+    let limit = limit(query, most, times.buckets())?;
     let named: Vec<Dimension> = query
         .dimensions()
         .chain(parent)
@@ -164,30 +179,23 @@ fn is_open(scope: &Scope, area: Option<Area>) -> bool {
 
 /// A closed area is closed on every way in: grouping, filtering, sorting, ranking and choosing.
 fn check_areas(scope: &Scope, query: &CubeQuery, parent: Option<Dimension>) -> Result<()> {
-    let now = (query.attribution == Attribution::Current).then_some(Area::Sims);
-    let dimensions = query
-        .dimensions()
-        .chain(parent)
-        .map(|dimension| dimension.entry().area);
-    let asked = query.measures.len();
-    // Quantities that are only shown are left out one by one; what rows depend on is refused.
-    let measures = query
-        .named_measures()
-        .skip(asked)
-        .map(|measure| measure.entry().area);
-    match dimensions
-        .chain(measures)
-        .chain([now])
-        .find(|area| !is_open(scope, *area))
-    {
-        None => Ok(()),
-        Some(Some(Area::Devices)) => Err(Error::forbidden(
-            "devices are not open to you: usage cannot be asked by device",
-        )),
-        Some(_) => Err(Error::forbidden(
-            "SIMs are not open to you: usage cannot be grouped or filtered by SIM, nor active SIMs be counted",
-        )),
-    }
+    let parent = parent.map(|parent| (String::new(), parent.entry().area));
+    let mut ways = query.ways().chain(parent);
+    let Some((field, area)) = ways.find(|(_, area)| !is_open(scope, *area)) else {
+        return Ok(());
+    };
+    let text = match area {
+        Some(Area::Devices) => "devices are not open to you: usage cannot be asked by device",
+        _ => {
+            "SIMs are not open to you: usage cannot be grouped or filtered by SIM, nor active SIMs be counted"
+        }
+    };
+    let error = Error::forbidden(text);
+    Err(if field.is_empty() {
+        error
+    } else {
+        error.at(&field)
+    })
 }
 
 fn check_parents(parents: Option<Parents<'_>>) -> Result<()> {
@@ -201,37 +209,32 @@ fn check_parents(parents: Option<Parents<'_>>) -> Result<()> {
     Err(beyond("too many parents at once", most, count as u64))
 }
 
-/// Most rows of each parent, when time has so many buckets: beside the largest of a group each of them has a row of others.
-fn limit(
-    most: usize,
-    query: &CubeQuery,
-    parents: Option<Parents<'_>>,
-    buckets: usize,
-) -> Result<u32> {
+/// Most rows to show of `most`, when time has so many buckets: beside the largest of a group each of them has a row of others.
+fn limit(query: &CubeQuery, most: usize, buckets: usize) -> Result<u32> {
     if query.group_by.is_empty() {
         return Ok(1);
     }
-    let count = parents.map_or(1, |parents| parents.ids.len().max(1));
     let has_others = query.others && query.top.is_some();
-    let each = (most / count) as u64;
-    let besides = u64::from(query.offset) + if has_others { buckets as u64 } else { 0 };
-    let left = u32::try_from(each.saturating_sub(besides)).unwrap_or(u32::MAX);
-    let asked = query.limit.unwrap_or(left);
-    let rows = u64::from(asked) + besides;
-    if rows > each {
-        let error = beyond(
-            "offset and limit, with rows of others, come to too many rows for all objects of the page",
-            most,
-            rows * count as u64,
-        );
-        let field = if query.limit.is_some() {
-            "limit"
-        } else {
-            "offset"
-        };
-        return Err(error.at(field).suggest("ask for a smaller page or limit"));
+    let besides = query.offset as usize + if has_others { buckets } else { 0 };
+    let left = u32::try_from(most.saturating_sub(besides)).unwrap_or(u32::MAX);
+    let asked = query.limit.unwrap_or(left.max(1));
+    let rows = asked as usize + besides;
+    if rows <= most {
+        return Ok(asked);
     }
-    Ok(asked)
+    let error = beyond(
+        "offset and limit, with rows of others, come to too many rows of each object",
+        most,
+        rows as u64,
+    );
+    let field = if query.limit.is_some() {
+        "limit"
+    } else {
+        "offset"
+    };
+    Err(error
+        .at(field)
+        .suggest("ask for fewer rows, or for a smaller page"))
 }
 
 /// SIMs, when they are counted.
@@ -348,6 +351,7 @@ impl Planner<'_> {
             parameters: self.scoped.parameters,
             tables,
             period: self.times.period,
+            previous: self.times.before.as_ref().and_then(Era::period),
             limit: self.limit,
             closed,
         })

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Result,
+    Code, Error, Result,
     usage::{Dimension, Known, State},
 };
 
@@ -21,7 +21,7 @@ impl Planner<'_> {
     /// Everything that the caller may see of the periods, under the names of the groups.
     pub(super) fn read(&mut self, now: DateTime<Utc>) -> Result<(String, Vec<Table>)> {
         let mut conditions = (Vec::new(), Vec::new());
-        if let Some(Parents { dimension, ids }) = self.parents {
+        if let Some(Parents { dimension, ids, .. }) = self.parents {
             let condition =
                 filter::is_in(dimension, ids, &mut self.scoped.parameters, self.columns);
             let place = if self.columns.is_joined(dimension) {
@@ -52,7 +52,14 @@ impl Planner<'_> {
                 continue;
             };
             let slices = self.slices(&era);
-            for tile in tiles(&era.slices, now)? {
+            let tiles = tiles(&era.slices, now).map_err(|error| {
+                if number == 0 {
+                    return error.at("period");
+                }
+                let text = "the earlier period cannot be counted exactly: parts of hours (UTC) are counted from records, and records that old are not kept";
+                Error::new(Code::NotExact, text).at("compare_to")
+            });
+            for tile in tiles? {
                 let (table, read) = self.tile(&tile, number, &slices, &conditions.0);
                 if !tables.contains(&table) {
                     tables.push(table);
@@ -81,7 +88,7 @@ impl Planner<'_> {
             columns.push("toUInt8(0)".to_owned());
         }
         let mut sql = format!("SELECT {}", columns.join(", "));
-        if let Some(Parents { dimension, ids }) = self.parents {
+        if let Some(Parents { dimension, ids, .. }) = self.parents {
             let ids = filter::list(dimension, ids)?;
             let ids = self.scoped.parameters.bind(ids);
             sql.push_str(&format!("\n    FROM (SELECT arrayJoin({ids}) AS parent)"));

@@ -251,10 +251,7 @@ async fn ask(
         assert_eq!(file(db, question, &inventory).await?, answer, "as a file");
         return Ok(vec![(None, answer)]);
     };
-    let parents = Parents {
-        dimension: *dimension,
-        ids,
-    };
+    let parents = Parents::of(*dimension, ids);
     let answers = db.usage_by(scope, query, parents, &inventory, *now).await?;
     Ok(by_parent(*dimension, answers))
 }

@@ -61,6 +61,14 @@ fn counted_before(at: &At<'_>) -> Value {
     }
 }
 
+fn previous_period(at: &At<'_>) -> Value {
+    if is_compared(at) {
+        json!({ "from": "2026-10-01T00:00:00Z" })
+    } else {
+        Value::Null
+    }
+}
+
 fn period(at: &At<'_>) -> [&'static str; 2] {
     if is_compared(at) {
         ["2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"]
@@ -218,7 +226,7 @@ fn reason(at: &At<'_>) -> [Value; 2] {
     match (records(at.caller).is_empty(), open_ended(at)) {
         (true, _) => [
             json!("NOTHING_RECEIVED"),
-            json!("no usage has been received yet"),
+            json!("no usage that you may see has been received yet"),
         ],
         (false, true) => [
             json!("PERIOD_RUNNING"),
@@ -353,6 +361,7 @@ rows! { ROWS:
     "Usage.period" Usage "period { from }" => |at| json!({ "from": period(at)[0] });
     "Usage.rows" Usage "rows { values { records } }" => |at| json!([{ "values": { "records": counted(at) } }]);
     "Usage.totals" Usage "totals { records }" => |at| json!({ "records": counted(at) });
+    "Usage.previousPeriod" Usage "previousPeriod { from }" => previous_period;
     "Usage.previousTotals" Usage "previousTotals { records }" => counted_before;
     "Usage.truncated" Usage "" => |_| json!(false);
     "Usage.provenance" Usage "provenance { tables }" => |at| json!({ "tables": tables(at) });
