@@ -22,7 +22,9 @@ use crate::{Store, store::fault};
 pub struct Whole {
     /// The whole, whatever is shown of it.
     pub totals: Values,
-    /// The whole of the period that it is compared with.
+    /// The period that it is compared with.
+    pub previous_period: Option<Period>,
+    /// The whole of that.
     pub previous_totals: Option<Values>,
     /// Whether the limit cut rows off.
     pub truncated: bool,
@@ -77,6 +79,7 @@ impl Store {
         let reader = Reader { query, open: &open };
         let whole = Whole {
             totals: reader.values(&[]),
+            previous_period: plan.previous,
             previous_totals: query.compare_to.map(|_| reader.values(&[])),
             truncated: false,
             provenance: provenance(&plan, None),

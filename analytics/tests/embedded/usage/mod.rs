@@ -272,6 +272,7 @@ async fn file(db: &Store, question: &Question, inventory: &Inventory) -> Result<
         period,
         rows,
         totals: whole.totals,
+        previous_period: whole.previous_period,
         previous_totals: whole.previous_totals,
         truncated: whole.truncated,
         closed,
