@@ -120,9 +120,9 @@ impl Estimate<'_> {
         let rows = match shape.map_or(Size::Rows(1), |shape| shape.size) {
             Size::Page => self.page(field),
             Size::Limit => {
-                let share = USAGE_ROWS / times.clamp(1, USAGE_ROWS);
-                self.shares.note(place, share);
-                self.usage(field, share)
+                let most = USAGE_ROWS / times.clamp(1, USAGE_ROWS);
+                self.shares.note(place, most);
+                self.usage(field, most)
             }
             Size::Rows(rows) => rows,
         };

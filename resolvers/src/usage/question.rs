@@ -335,7 +335,7 @@ fn filter(filter: UsageFilter) -> Result<Filter> {
             networks(&codes, Plmn::parse).map_err(|error| error.at("network_codes"))?
         }
         UsageFilter::Countries(codes) => {
-            let codes = each("countries", codes, country)?;
+            let codes = each("countries", codes, |code| country(&code))?;
             is_in(Dimension::Country, texts(codes))
         }
         UsageFilter::Customers(ids) => {
@@ -368,7 +368,7 @@ fn filter(filter: UsageFilter) -> Result<Filter> {
     })
 }
 
-fn country(code: String) -> Result<String> {
+fn country(code: &str) -> Result<String> {
     if code.is_empty() || code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic()) {
         return Ok(code.to_uppercase());
     }
