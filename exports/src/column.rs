@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, Field, Metadata, Schema, TimeUnit};
 use chrono::{DateTime, Utc};
 use domain::{
     Permission,
+    decimal::Decimal,
     usage::{Expression, Unit},
 };
 use strum::AsRefStr;
@@ -135,9 +136,11 @@ impl<'a> From<Option<&'a str>> for Cell<'a> {
 }
 
 /// A number of hundredths, with its two decimal places.
-pub(crate) fn hundredths(value: i128) -> String {
-    let (sign, digits) = (if value < 0 { "-" } else { "" }, value.unsigned_abs());
-    format!("{sign}{}.{:02}", digits / 100, digits % 100)
+pub(crate) fn average(hundredths: i128) -> Decimal {
+    Decimal {
+        scaled: hundredths,
+        places: Expression::PLACES,
+    }
 }
 
 pub(crate) fn schema(columns: &[Column]) -> Schema {

@@ -7,7 +7,7 @@ use domain::{Error, Period, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Column, column::hundredths};
+use crate::Column;
 
 /// How texts of a CSV file are read back.
 pub(crate) const TEXT_RULE: &str = "a text that begins with = + - @ ' tab or CR has an apostrophe in front: take one apostrophe away \
@@ -126,15 +126,6 @@ impl Contents {
             value => (name, value.to_string()),
         };
         Ok(fields.into_iter().map(line).collect())
-    }
-}
-
-/// A number of so many decimal places, as text.
-pub(crate) fn number(value: i128, places: u32) -> String {
-    if places == 0 {
-        value.to_string()
-    } else {
-        hundredths(value)
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     io::{self, Write},
 };
 
-use domain::tenant;
+use domain::{decimal::Decimal, tenant, usage::Expression};
 use service::Session;
 use sha2::{Digest, Sha256};
 
@@ -14,7 +14,7 @@ use crate::{
     Cell, Column, Error, Format, Kind,
     dataset::{Request, SCHEMA_VERSION, Source},
     format::Rows,
-    manifest::{Contents, Described, Manifest, TEXT_RULE, number},
+    manifest::{Contents, Described, Manifest, TEXT_RULE},
 };
 
 /// How far a file is.
@@ -166,8 +166,13 @@ impl<W> Out<'_, W> {
         columns
             .filter(|(column, _)| column.additive)
             .map(|(column, total)| {
-                let places = if column.kind == Kind::Average { 2 } else { 0 };
-                (column.name.to_string(), number(*total, places))
+                let places = match column.kind {
+                    Kind::Average => Expression::PLACES,
+                    _ => 0,
+                };
+                let scaled = *total;
+                let total = Decimal { scaled, places };
+                (column.name.to_string(), total.to_string())
             })
             .collect()
     }

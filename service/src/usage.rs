@@ -105,6 +105,11 @@ impl UsageRows {
         self.file.closed()
     }
 
+    /// Quantities that were asked for and are open to the caller.
+    pub fn open(&self) -> &[Measure] {
+        self.file.open()
+    }
+
     /// At most so many of the next rows; none at the end.
     ///
     /// # Errors

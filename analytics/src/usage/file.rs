@@ -111,6 +111,11 @@ impl UsageFile {
         &self.plan.closed
     }
 
+    /// Quantities that were asked for and are open to the caller.
+    pub fn open(&self) -> &[Measure] {
+        &self.open
+    }
+
     /// The next row.
     ///
     /// # Errors

@@ -3,12 +3,11 @@
 use domain::{
     Permission as P,
     customer::{Customer, CustomerCondition, CustomerFilter, CustomerOrderField},
-    list::{Order, Question},
-    paging::PageRequest,
     scope::Visibility,
 };
 use service::{Session, list};
 
+use super::pages::Pages;
 use crate::{Cell, Column, Error, Kind, run::Sink};
 
 pub(super) fn columns() -> Vec<Column> {
@@ -47,43 +46,29 @@ pub(super) fn columns() -> Vec<Column> {
 /// Pages of the list, all in one snapshot.
 pub(crate) struct Customers {
     session: Session,
-    question: Question<CustomerCondition, CustomerOrderField>,
-    expected: Option<u64>,
-    is_read: bool,
+    pages: Pages<CustomerCondition, CustomerOrderField>,
 }
 
 impl Customers {
     pub(super) fn new(session: Session, filter: CustomerFilter) -> Self {
         Self {
             session,
-            question: Question {
-                filter,
-                order: Order::default(),
-                page: PageRequest::of_file(None),
-                with_total: true,
-            },
-            expected: None,
-            is_read: false,
+            pages: Pages::of(filter),
         }
     }
 
     pub(super) fn expected(&self) -> Option<u64> {
-        self.expected
+        self.pages.expected
     }
 
     pub(super) async fn next(&mut self, sink: &mut dyn Sink) -> Result<bool, Error> {
-        if self.is_read {
+        if self.pages.is_read {
             return Ok(false);
         }
-        let listing = list::<Customer>(&self.session, &self.question).await?;
-        self.expected = self.expected.or(listing.total);
-        for (_, row) in &listing.page.rows {
-            push(row, sink)?;
+        let listing = list::<Customer>(&self.session, &self.pages.question).await?;
+        for row in self.pages.turn(listing) {
+            push(&row, sink)?;
         }
-        self.question.with_total = false;
-        let last = listing.page.rows.into_iter().next_back();
-        self.is_read = !listing.page.has_next;
-        self.question.page = PageRequest::of_file(last.map(|(cursor, _)| cursor));
         Ok(true)
     }
 }

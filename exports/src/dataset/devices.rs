@@ -3,15 +3,8 @@
 use domain::{Permission as P, device::Device, id::DeviceId};
 use service::Relations;
 
-use super::inventory::{Exported, label};
+use super::inventory::Exported;
 use crate::{Cell, Column, Error, Kind};
-
-pub(super) fn registered() -> Vec<Column> {
-    DeviceId::columns()
-        .into_iter()
-        .chain([label("<key>")])
-        .collect()
-}
 
 impl Exported for DeviceId {
     fn columns() -> Vec<Column> {

@@ -2,15 +2,10 @@
 
 use std::borrow::Cow;
 
-use domain::{
-    Error, Permission, Result,
-    filter::Filter,
-    label::LabelDefinition,
-    list::{List, Order, Question},
-    paging::PageRequest,
-};
-use service::{Asked, InventoryId, Relations, Session, Wants, inventory, list};
+use domain::{Error, Permission, Result, filter::Filter, label::LabelDefinition, list::List};
+use service::{InventoryId, Relations, Session, Wants, inventory, list};
 
+use super::pages::Pages;
 use crate::{Cell, Column, Kind, run::Sink};
 
 /// Most columns of labels.
@@ -29,8 +24,13 @@ pub(crate) trait Exported: InventoryId {
     ) -> Result<(), crate::Error>;
 }
 
+/// Every column of a list, one for all keys of labels.
+pub(super) fn registered<I: Exported>() -> Vec<Column> {
+    I::columns().into_iter().chain([label("<key>")]).collect()
+}
+
 /// The column of a key of labels.
-pub(super) fn label(key: &str) -> Column {
+fn label(key: &str) -> Column {
     Column::of(
         Cow::Owned(format!("label:{key}")),
         Kind::Text,
@@ -43,11 +43,9 @@ pub(super) fn label(key: &str) -> Column {
 /// A list that is being read.
 pub(crate) struct Inventory<I: Exported> {
     session: Session,
-    question: Asked<I>,
+    pages: Pages<<I::Row as List>::Clause, <I::Row as List>::Field>,
     /// Keys of labels, in order.
     keys: Vec<String>,
-    expected: Option<u64>,
-    is_read: bool,
 }
 
 impl<I: Exported> Inventory<I> {
@@ -58,15 +56,8 @@ impl<I: Exported> Inventory<I> {
         let keys = keys(&session).await?;
         Ok(Self {
             session,
-            question: Question {
-                filter,
-                order: Order::default(),
-                page: PageRequest::of_file(None),
-                with_total: true,
-            },
+            pages: Pages::of(filter),
             keys,
-            expected: None,
-            is_read: false,
         })
     }
 
@@ -76,11 +67,11 @@ impl<I: Exported> Inventory<I> {
     }
 
     pub(super) fn expected(&self) -> Option<u64> {
-        self.expected
+        self.pages.expected
     }
 
     pub(super) async fn next(&mut self, sink: &mut dyn Sink) -> Result<bool, crate::Error> {
-        if self.is_read {
+        if self.pages.is_read {
             return Ok(false);
         }
         let wants = Wants {
@@ -88,12 +79,12 @@ impl<I: Exported> Inventory<I> {
             counterpart: true,
             labels: !self.keys.is_empty(),
         };
-        let (listing, relations) = inventory::<I>(&self.session, &self.question, wants).await?;
-        self.expected = self.expected.or(listing.total);
-        for (_, row) in &listing.page.rows {
-            let (id, _) = I::of(row);
+        let (listing, relations) =
+            inventory::<I>(&self.session, &self.pages.question, wants).await?;
+        for row in self.pages.turn(listing) {
+            let (id, _) = I::of(&row);
             let labels = relations.labels.as_ref().and_then(|labels| labels.get(&id));
-            I::with_cells(row, &relations, &mut |cells| {
+            I::with_cells(&row, &relations, &mut |cells| {
                 let mut cells: Vec<Cell<'_>> = cells;
                 let of_key = |key: &String| {
                     let mut labels = labels.into_iter().flatten();
@@ -104,10 +95,6 @@ impl<I: Exported> Inventory<I> {
                 sink.push(&cells)
             })?;
         }
-        self.question.with_total = false;
-        let last = listing.page.rows.into_iter().next_back();
-        self.is_read = !listing.page.has_next;
-        self.question.page = PageRequest::of_file(last.map(|(cursor, _)| cursor));
         Ok(true)
     }
 }
@@ -117,24 +104,15 @@ async fn keys(session: &Session) -> Result<Vec<String>> {
     if !session.scope().may(Permission::LabelsRead) {
         return Ok(Vec::new());
     }
-    let mut question = Question {
-        filter: Filter::And(Vec::new()),
-        order: Order::default(),
-        page: PageRequest::of_file(None),
-        with_total: false,
-    };
+    let mut pages = Pages::of(Filter::default());
     let mut keys = Vec::new();
-    loop {
-        let page = list::<LabelDefinition>(session, &question).await?.page;
-        let cursor = page.rows.last().map(|(cursor, _)| cursor.clone());
-        keys.extend(page.rows.into_iter().map(|(_, label)| label.key));
+    while !pages.is_read {
+        let listing = list::<LabelDefinition>(session, &pages.question).await?;
+        keys.extend(pages.turn(listing).map(|label| label.key));
         if keys.len() > LABELS {
             let text = format!("a file has at most {LABELS} columns of labels");
             return Err(Error::limit(text, LABELS as u64, keys.len() as u64));
         }
-        if !page.has_next {
-            return Ok(keys);
-        }
-        question.page = PageRequest::of_file(cursor);
     }
+    Ok(keys)
 }

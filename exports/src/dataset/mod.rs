@@ -3,6 +3,7 @@
 mod customers;
 mod devices;
 mod inventory;
+mod pages;
 mod sims;
 mod usage;
 
@@ -58,12 +59,12 @@ impl DataSet {
             Self::Sims => Entry {
                 description: "SIMs as they are now, by ICCID.",
                 needs: Permission::SimsRead,
-                columns: sims::registered,
+                columns: inventory::registered::<SimId>,
             },
             Self::Devices => Entry {
                 description: "Devices as they are now, by name.",
                 needs: Permission::DevicesRead,
-                columns: devices::registered,
+                columns: inventory::registered::<DeviceId>,
             },
             Self::Customers => Entry {
                 description: "Customers as they are now, by name.",

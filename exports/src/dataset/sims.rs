@@ -3,15 +3,8 @@
 use domain::{Permission as P, id::SimId, sim::Sim};
 use service::Relations;
 
-use super::inventory::{Exported, label};
+use super::inventory::Exported;
 use crate::{Cell, Column, Error, Kind};
-
-pub(super) fn registered() -> Vec<Column> {
-    SimId::columns()
-        .into_iter()
-        .chain([label("<key>")])
-        .collect()
-}
 
 impl Exported for SimId {
     fn columns() -> Vec<Column> {

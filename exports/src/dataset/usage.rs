@@ -10,6 +10,7 @@ use analytics::usage::{CubeQuery, Dimension, Group, Key, Measure, UsageRow, Valu
 use domain::{
     Area, Error, Period, Permission as P, Result,
     customer::{self, Customer},
+    decimal::Decimal,
     device::{self, Device},
     id::{CustomerId, DeviceId, SimId},
     sim::{self, Sim},
@@ -19,11 +20,7 @@ use service::{Session, UsageRows};
 use strum::{EnumMessage, VariantArray};
 use uuid::Uuid;
 
-use crate::{
-    Cell, Column, Kind,
-    manifest::{Origin, number},
-    run::Sink,
-};
+use crate::{Cell, Column, Kind, manifest::Origin, run::Sink};
 
 /// Rows that are looked up together.
 const ROWS: usize = 2_000;
@@ -47,9 +44,9 @@ pub(super) fn registered() -> Vec<Column> {
         .collect()
 }
 
-/// The columns of a question's answer; `closed` quantities have none.
-fn columns(query: &CubeQuery, closed: &[Measure]) -> Vec<Column> {
-    let open = || open(query, closed);
+/// The columns of a question's answer; of quantities those that are open.
+fn columns(query: &CubeQuery, open: &[Measure]) -> Vec<Column> {
+    let open = || open.iter().copied();
     let mut columns: Vec<Column> = query.group_by.iter().flat_map(columns_of).collect();
     columns.extend(query.others.then(others));
     columns.extend(open().map(quantity));
@@ -57,11 +54,6 @@ fn columns(query: &CubeQuery, closed: &[Measure]) -> Vec<Column> {
         columns.extend(open().map(previous));
     }
     columns
-}
-
-fn open(query: &CubeQuery, closed: &[Measure]) -> impl Iterator<Item = Measure> {
-    let measures = query.measures.iter().copied();
-    measures.filter(|measure| !closed.contains(measure))
 }
 
 /// What a word of the vocabulary says of itself.
@@ -169,7 +161,7 @@ impl Usage {
     pub(super) async fn open(session: Session, query: &CubeQuery) -> Result<Self> {
         let rows = session.usage_file(query).await?;
         Ok(Self {
-            open: open(query, rows.closed()).collect(),
+            open: rows.open().to_vec(),
             query: query.clone(),
             session,
             rows,
@@ -177,7 +169,7 @@ impl Usage {
     }
 
     pub(super) fn columns(&self) -> Vec<Column> {
-        columns(&self.query, self.rows.closed())
+        columns(&self.query, &self.open)
     }
 
     pub(super) fn period(&self) -> Period {
@@ -235,9 +227,10 @@ impl Usage {
         let whole = self.rows.whole()?;
         let totals: BTreeMap<String, String> = (self.open.iter())
             .filter_map(|measure| {
-                let value = whole.totals.get(*measure)?;
+                let scaled = whole.totals.get(*measure)?;
                 let places = measure.entry().expression.places();
-                Some((name_of(measure), number(value, places)))
+                let total = Decimal { scaled, places };
+                Some((name_of(measure), total.to_string()))
             })
             .collect();
         Ok(Origin {

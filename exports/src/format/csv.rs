@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 use csv::{Terminator, WriterBuilder};
 
 use super::{Rows, mismatch};
-use crate::{Cell, Column, Error, column::hundredths, manifest::Contents};
+use crate::{Cell, Column, Error, column::average, manifest::Contents};
 
 /// What a text that begins with one of these gets in front. A reader takes one apostrophe away from each text that begins with one.
 const APOSTROPHE: char = '\'';
@@ -50,7 +50,7 @@ impl<W: Write + Send> Rows<W> for Csv<W> {
                 Cell::Flag(flag) => flag.to_string().clone_into(&mut self.text),
                 Cell::Count(count) => count.to_string().clone_into(&mut self.text),
                 Cell::Sum(sum) => sum.to_string().clone_into(&mut self.text),
-                Cell::Average(average) => self.text = hundredths(*average),
+                Cell::Average(hundredths) => self.text = average(*hundredths).to_string(),
                 Cell::Moment(moment) => {
                     self.text = moment.to_rfc3339_opts(SecondsFormat::AutoSi, true);
                 }

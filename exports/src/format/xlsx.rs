@@ -11,7 +11,7 @@ use rust_xlsxwriter::{
 };
 
 use super::{Rows, mismatch};
-use crate::{Cell, Column, Error, Kind, column::hundredths, manifest::Contents};
+use crate::{Cell, Column, Error, Kind, column::average, manifest::Contents};
 
 /// Rows of a sheet, its header included.
 const SHEET_ROWS: RowNum = 1_048_576;
@@ -169,12 +169,17 @@ fn write(
         Cell::Flag(flag) => _ = sheet.write_boolean(row, place, flag)?,
         Cell::Count(count) => write_integer(sheet, row, place, count.into(), styles)?,
         Cell::Sum(sum) => write_integer(sheet, row, place, sum, styles)?,
-        Cell::Average(average) => match number(average) {
+        Cell::Average(hundredths) => match number(hundredths) {
             Some(number) => {
                 sheet.write_number_with_format(row, place, number / 100.0, &styles.average)?;
             }
             None => {
-                sheet.write_string_with_format(row, place, hundredths(average), &styles.text)?;
+                sheet.write_string_with_format(
+                    row,
+                    place,
+                    average(hundredths).to_string(),
+                    &styles.text,
+                )?;
             }
         },
         Cell::Moment(moment) => {
