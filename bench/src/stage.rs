@@ -22,6 +22,7 @@ use engines::{
     ClickHouseAddress, Engines,
     clickhouse::{Engine, InProcess},
 };
+use exports::{Exports, Files};
 use ingest::pipeline::{Intake, NoFault};
 use migrations::clickhouse::Layout;
 use resolvers::Api;
@@ -111,10 +112,14 @@ impl Stage {
         let entry = Entry::new(db.clone(), store.clone());
         let deliverer = entry.enter_to_deliver(&admin, "bench").await;
         let deliverer = deliverer.map_err(|error| explain(&error))?;
+        let files = Files::in_folder(&config.data.join("exports"));
+        let files = files.map_err(|error| explain(&error))?;
+        let exports = Exports::new(entry.clone(), files, config.exports.settings());
         let parts = Parts {
             verifier: Arc::new(verifier(config)?),
             entry: entry.clone(),
-            api: Api::new(config.graphql),
+            api: Api::new(config.graphql, exports.clone()),
+            exports: exports.clone(),
             intake: intake.clone(),
             checks: Vec::new(),
             http: config.http.clone(),
@@ -123,7 +128,7 @@ impl Stage {
         let plain = Plain {
             verifier: verifier(config)?,
             entry,
-            api: Api::new(config.graphql),
+            api: Api::new(config.graphql, exports),
             claims: claims(),
         };
         Ok(Self {

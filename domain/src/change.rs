@@ -8,7 +8,8 @@ use crate::{
     audit::entry::Entry,
     fleet::Report,
     grant::model::GrantTarget,
-    id::{CustomerId, GrantId, LabelId, SavedFilterId, TenantId},
+    id::{CustomerId, GrantId, JobId, LabelId, SavedFilterId, TenantId},
+    job::JobKind,
     scope::visibility::Visibility,
 };
 
@@ -113,6 +114,30 @@ pub enum Change {
         /// Its name.
         name: String,
     },
+    /// Long work was asked for.
+    JobRequested {
+        /// The job.
+        job: JobId,
+        /// Kind of work.
+        kind: JobKind,
+        /// Its name.
+        name: String,
+    },
+    /// A job was taken back.
+    JobCancelled {
+        /// The job.
+        job: JobId,
+    },
+    /// A job that came to nothing was asked for again.
+    JobRetried {
+        /// The job.
+        job: JobId,
+    },
+    /// What a job made is given out.
+    FileDownloaded {
+        /// The job.
+        job: JobId,
+    },
     /// A fleet file, or a part of one, was taken in.
     FleetImported(Report),
 }
@@ -124,6 +149,7 @@ impl Change {
             Self::CustomerCreated { customer, .. } => json!(customer.uuid()),
             Self::LabelDefined { label, .. } => json!(label.uuid()),
             Self::SavedFilterCreated { saved, .. } => json!(saved.uuid()),
+            Self::JobRequested { job, .. } => json!(job.uuid()),
             Self::FleetImported(report) => json!(report),
             _ => Value::Null,
         }
@@ -201,6 +227,14 @@ impl Change {
                 saved.to_string(),
                 json!({ "name": name }),
             ),
+            Self::JobRequested { job, kind, name } => (
+                "job.request",
+                job.to_string(),
+                json!({ "kind": kind.as_ref(), "name": name }),
+            ),
+            Self::JobCancelled { job } => ("job.cancel", job.to_string(), json!({})),
+            Self::JobRetried { job } => ("job.retry", job.to_string(), json!({})),
+            Self::FileDownloaded { job } => ("job.download", job.to_string(), json!({})),
             Self::FleetImported(report) => (
                 "fleet.import",
                 "fleet".to_owned(),

@@ -4,12 +4,14 @@
 //! changes. Messages are for people and may. The cause of an `Internal` or `Unavailable` error is logged
 //! where it is turned into an answer and never reaches a client.
 
-use strum::{AsRefStr, Display, EnumMessage, VariantArray};
+use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 
 use crate::Period;
 
 /// Stable machine code of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr, EnumMessage, VariantArray)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr, EnumMessage, EnumString, VariantArray,
+)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
     /// The document is not GraphQL.
@@ -24,6 +26,8 @@ pub enum Code {
     Unauthenticated,
     /// The caller is known and may not do this.
     Forbidden,
+    /// Whoever asked for it may not see all of it any more, so it is not done, or not given out.
+    RightsChanged,
     /// No such object for this caller. Objects of other tenants and segments answer the same.
     NotFound,
     /// The request contradicts what is stored: a name that is taken, something that is still in use.

@@ -95,6 +95,8 @@ ids! {
     DeviceId = "dev", "device";
     /// A segment grant.
     GrantId = "grt", "grant";
+    /// Long work that somebody asked for.
+    JobId = "job", "job";
     /// A label definition.
     LabelId = "lab", "label";
     /// A saved filter.

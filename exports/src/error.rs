@@ -1,5 +1,7 @@
 //! Why a file cannot be written or read.
 
+use std::io::ErrorKind;
+
 use domain::Code;
 use parquet::errors::ParquetError;
 use rust_xlsxwriter::XlsxError;
@@ -60,6 +62,29 @@ pub enum Error {
 }
 
 impl Error {
+    /// What clients are told: nothing of disks and libraries.
+    pub(crate) fn sentence(&self) -> String {
+        match self {
+            Self::Io(error) if error.kind() == ErrorKind::StorageFull => {
+                "there is no space left for the file".to_owned()
+            }
+            Self::Io(_) | Self::Csv(_) | Self::Xlsx(_) => "the file cannot be written".to_owned(),
+            Self::Parquet(_) | Self::Arrow(_) => "internal error".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The hidden cause, for the log only.
+    pub(crate) fn cause(&self) -> Option<String> {
+        match self {
+            Self::Refused(error) => error.cause(),
+            Self::Io(_) | Self::Csv(_) | Self::Xlsx(_) | Self::Parquet(_) | Self::Arrow(_) => {
+                Some(self.to_string())
+            }
+            _ => None,
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::Permissions,
-    io::{self, BufWriter, Write as _},
+    io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
@@ -24,7 +24,8 @@ pub async fn to_file(
 ) -> Result<Manifest, Error> {
     let (folder, name) = parts(path)?;
     let file = temporary(folder)?;
-    let mut manifest = export.write(BufWriter::new(&file), progress).await?;
+    let mut sink = tokio::fs::File::from_std(file.as_file().try_clone()?);
+    let mut manifest = export.write(&mut sink, progress).await?;
     manifest.file = Some(name.clone());
     let mut beside = temporary(folder)?;
     let text = serde_json::to_string_pretty(&manifest).map_err(Refusal::internal)?;

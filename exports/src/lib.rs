@@ -12,11 +12,15 @@
 //! disk's folder for temporary files. The usage store groups and sorts beyond 256 MiB each on its disk. Nothing reads ahead, so a slow
 //! disk slows the statement.
 
+mod buffer;
 mod column;
 mod dataset;
 mod error;
 mod file;
+mod files;
 mod format;
+mod job;
+mod link;
 mod manifest;
 mod reader;
 mod record;
@@ -27,10 +31,13 @@ pub use column::{Cell, Column, Kind};
 pub use dataset::{DataSet, Request, SCHEMA_VERSION};
 pub use error::Error;
 pub use file::to_file;
+pub use files::Files;
 pub use format::{
     Format,
     parquet::{BATCH, ROW_GROUP, ROW_GROUP_BYTES},
 };
+pub use job::{Download, Exports, Order, Settings};
+pub use link::Link;
 pub use manifest::{Contents, Manifest};
 pub use reader::{Records, read};
 pub use record::{FileRow, Record};

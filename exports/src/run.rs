@@ -3,15 +3,17 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    io::{self, Write},
+    io::{self, Read as _},
 };
 
 use domain::{decimal::Decimal, tenant, usage::Expression};
 use service::Session;
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::{
     Cell, Column, Error, Format, Kind,
+    buffer::Buffer,
     dataset::{Request, SCHEMA_VERSION, Source},
     format::Rows,
     manifest::{Contents, Described, Manifest, TEXT_RULE},
@@ -24,7 +26,12 @@ pub struct Progress {
     pub rows: u64,
     /// Rows that there will be, where that is known before.
     pub expected: Option<u64>,
+    /// Bytes that whoever takes the file has taken.
+    pub bytes: u64,
 }
+
+/// Bytes that are read from the disk at once.
+const CHUNK: usize = 256 << 10;
 
 /// A data set, asked for by a caller, as a file of one format.
 pub struct Export<'a> {
@@ -37,14 +44,15 @@ pub struct Export<'a> {
 }
 
 impl Export<'_> {
-    /// Writes the file to `sink`, which is flushed, and says what it holds.
+    /// Writes the file to `sink`, which is flushed and not shut down, and says what it holds. While `sink` does not take bytes, nothing
+    /// more is read.
     ///
     /// # Errors
     /// `FORBIDDEN` when the data set is closed to the caller, those of the list or the cubes, and [`Error::Io`] and its like when
     /// `sink` does not take the bytes. What `sink` has then is no file.
     pub async fn write(
         &self,
-        sink: impl Write + Send,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
         mut progress: impl FnMut(Progress),
     ) -> Result<Manifest, Error> {
         let Self {
@@ -63,22 +71,25 @@ impl Export<'_> {
             .enumerate()
             .partition(|(_, column)| column.needs.is_some_and(|needs| cx.scope().may(needs)));
         let (places, columns): (Vec<usize>, Vec<Column>) = shown.into_iter().unzip();
-        let sink = Hashed {
+        let mut sink = Hashed {
             sink,
             hash: Sha256::new(),
             bytes: 0,
         };
+        let buffer = Buffer::default();
         let mut file = Out {
-            rows: format.begin(data_set.as_ref(), &columns, sink)?,
+            rows: format.begin(data_set.as_ref(), &columns, buffer.clone())?,
             totals: vec![0; columns.len()],
             columns,
             places,
             count: 0,
         };
         while source.next(&mut file).await? {
+            sink.put(&buffer.take()).await?;
             progress(Progress {
                 rows: file.count,
                 expected: source.expected(),
+                bytes: sink.bytes,
             });
         }
         let period = source.period();
@@ -100,8 +111,18 @@ impl Export<'_> {
             product_version: env!("CARGO_PKG_VERSION"),
             schema_version: SCHEMA_VERSION,
         };
-        let mut sink = file.rows.finish(&contents)?;
-        sink.flush()?;
+        let (_, spooled) = file.rows.finish(&contents)?;
+        sink.put(&buffer.take()).await?;
+        if let Some(mut spooled) = spooled {
+            let mut chunk = vec![0; CHUNK];
+            loop {
+                match spooled.read(&mut chunk)? {
+                    0 => break,
+                    read => sink.put(&chunk[..read]).await?,
+                }
+            }
+        }
+        sink.sink.flush().await?;
         Ok(Manifest {
             contents,
             file: None,
@@ -126,8 +147,8 @@ pub(crate) trait Sink: Send {
 }
 
 /// A file that rows are written to, those columns that are shown.
-struct Out<'a, W> {
-    rows: Box<dyn Rows<W> + 'a>,
+struct Out {
+    rows: Box<dyn Rows<Buffer>>,
     columns: Vec<Column>,
     /// Where the cells of each column are among those of the source.
     places: Vec<usize>,
@@ -135,7 +156,7 @@ struct Out<'a, W> {
     count: u64,
 }
 
-impl<W> Sink for Out<'_, W> {
+impl Sink for Out {
     fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error> {
         let mut shown = Vec::with_capacity(self.places.len());
         for (n, place) in self.places.iter().enumerate() {
@@ -160,7 +181,7 @@ impl<W> Sink for Out<'_, W> {
     }
 }
 
-impl<W> Out<'_, W> {
+impl Out {
     fn totals(&self) -> BTreeMap<String, String> {
         let columns = self.columns.iter().zip(&self.totals);
         columns
@@ -179,21 +200,17 @@ impl<W> Out<'_, W> {
 }
 
 /// Bytes on their way, counted and hashed.
-struct Hashed<W> {
-    sink: W,
+struct Hashed<'a, W> {
+    sink: &'a mut W,
     hash: Sha256,
     bytes: u64,
 }
 
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.sink.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
+impl<W: AsyncWrite + Unpin> Hashed<'_, W> {
+    async fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sink.write_all(bytes).await?;
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
     }
 }

@@ -227,6 +227,7 @@ const SCRIPTS: &[Script] = &[
     script!("0013_version"),
     script!("0014_label_cover"),
     script!("0015_saved_filter"),
+    script!("0016_job"),
 ];
 
 struct Migrator;

@@ -6,6 +6,7 @@ use async_graphql::{
     ErrorExtensionValues, Request, Response, ServerError, ValidationMode, parser::parse_query,
 };
 use domain::Code;
+use exports::Exports;
 use service::Session;
 
 use crate::{
@@ -32,11 +33,12 @@ pub struct Api {
     limits: Limits,
     contract: Contract,
     documents: Documents,
+    exports: Exports,
 }
 
 impl Api {
     /// Builds the schema.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, exports: Exports) -> Self {
         let schema = crate::schema(ValidationMode::Strict);
         let contract = Contract::of(&schema.sdl());
         Self {
@@ -45,6 +47,7 @@ impl Api {
             limits,
             contract,
             documents: Documents::default(),
+            exports,
         }
     }
 
@@ -105,6 +108,7 @@ impl Api {
             &self.schema
         };
         let (request, turns) = request::attach(session, admitted);
+        let request = request.data(self.exports.clone());
         let mut response = turns.take(schema.execute(request)).await;
         for error in &response.errors {
             order::put_null(&mut response.data, &error.path);

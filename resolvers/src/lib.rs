@@ -10,6 +10,7 @@ mod customer;
 mod device;
 mod document;
 mod error;
+mod export;
 mod fleet;
 mod grant;
 mod ingest;
@@ -52,6 +53,8 @@ pub(crate) struct FleetQueries(
     customer::CustomerQuery,
     device::DeviceList,
     device::DeviceQuery,
+    export::ExportList,
+    export::ExportQuery,
     label::LabelDefinitionList,
     network::NetworkList,
     saved_filter::SavedFilterList,
@@ -81,6 +84,7 @@ pub(crate) struct AccessQueries(grant::GrantQuery, node::NodeQuery, tenant::Tena
 #[derive(MergedObject, Default)]
 pub(crate) struct Mutation(
     customer::CustomerMutation,
+    export::ExportMutation,
     fleet::FleetMutation,
     grant::GrantMutation,
     label::LabelMutation,

@@ -5,7 +5,7 @@ use domain::Code;
 use service::Found;
 
 use crate::{
-    customer::Customer, device::Device, error::IntoGraphql as _, grant::SegmentGrant,
+    customer::Customer, device::Device, error::IntoGraphql as _, export::Export, grant::SegmentGrant,
     ingest::IngestBatch, label::LabelDefinition, network::Network, request::session,
     saved_filter::SavedFilter, sim::Sim, tenant::Tenant,
 };
@@ -18,6 +18,8 @@ pub(crate) enum Node {
     Customer(Customer),
     /// A device.
     Device(Device),
+    /// An export.
+    Export(Export),
     /// What the tenant has in an intake batch.
     IngestBatch(IngestBatch),
     /// A label definition.
@@ -40,6 +42,7 @@ impl From<Found> for Node {
             Found::Batch(part) => Self::IngestBatch(part.into()),
             Found::Customer(customer) => Self::Customer(customer.into()),
             Found::Device(device) => Self::Device(device.into()),
+            Found::Job(job) => Self::Export((*job).into()),
             Found::Grant(grant) => Self::SegmentGrant(SegmentGrant(grant)),
             Found::LabelDefinition(definition) => Self::LabelDefinition(definition.into()),
             Found::Network(network) => Self::Network(network.into()),

@@ -5,6 +5,7 @@
 pub mod customer;
 pub mod device;
 pub mod error;
+pub mod export;
 pub mod filter;
 pub mod fleet;
 pub mod group;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use analytics::Store;
 use bytes::Bytes;
 use domain::{
-    Db, Permission, Result, Role, Scope, audit,
+    Db, Permission, Result, Role, Scope, SystemCx, audit,
     id::TenantId,
     identity::{self, Known, VerifiedClaims},
 };
@@ -62,6 +62,14 @@ impl Entry {
         }
     }
 
+    /// A transaction of the platform's own.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when the store does not answer.
+    pub async fn system(&self) -> Result<SystemCx> {
+        self.db.system().await
+    }
+
     /// Who the caller of a verified token is, now.
     ///
     /// # Errors
@@ -86,7 +94,7 @@ impl Entry {
     /// Those of [`Entry::identify_operator`].
     pub async fn enter_operator(&self, slug: &str, actor: &str) -> Result<Session> {
         let scope = self.identify_operator(slug, actor).await?;
-        Ok(Session::new(scope, None, self.clone()))
+        Ok(Session::new(scope, None, None, self.clone()))
     }
 
     /// The turn of a request with questions to the cubes, which is held until it is answered. It is waited for before anybody enters,
@@ -109,7 +117,8 @@ impl Entry {
         // Who leaves a trace lets go of the connection first: nobody waits for one with another one in hand.
         let snapshot = (scope.role() != Role::PlatformAdmin).then_some(snapshot);
         audit::crossing(&self.db, &scope, operation).await?;
-        Ok(Session::new(scope, snapshot, self.clone()))
+        let claims = Some(claims.clone());
+        Ok(Session::new(scope, claims, snapshot, self.clone()))
     }
 
     /// What the caller of a verified token was answered when it asked the same before, byte for byte, if nothing has changed since that

@@ -5,8 +5,9 @@ use domain::{
     customer::{self, Customer, CustomerBy},
     device::{self, Device},
     grant::{self, Grant},
-    id::{BatchId, CustomerId, DeviceId, GrantId, LabelId, SavedFilterId, SimId, TenantId},
+    id::{BatchId, CustomerId, DeviceId, GrantId, JobId, LabelId, SavedFilterId, SimId, TenantId},
     identifier::Plmn,
+    job::{self, Job},
     journal::{self, BatchPart},
     label::{self, LabelDefinition},
     network::{self, Network},
@@ -28,6 +29,8 @@ pub enum Found {
     Device(Device),
     /// A segment grant.
     Grant(Grant),
+    /// A job.
+    Job(Box<Job>),
     /// A label definition.
     LabelDefinition(LabelDefinition),
     /// A network.
@@ -77,6 +80,7 @@ impl Session {
             CustomerId::PREFIX => customer::get(&cx, id.parse()?).await.map(Found::Customer),
             DeviceId::PREFIX => device::get(&cx, id.parse()?).await.map(Found::Device),
             GrantId::PREFIX => grant::get(&cx, id.parse()?).await.map(Found::Grant),
+            JobId::PREFIX => job::get(&cx, id.parse()?).await.map(|job| Found::Job(Box::new(job))),
             LabelId::PREFIX => label::get(&cx, id.parse()?)
                 .await
                 .map(Found::LabelDefinition),

@@ -13,6 +13,7 @@ use domain::{
     Error, IdempotencyKey, Permission, ReadCx, Result, Scope, WriteCx,
     fleet::{self, Report},
     id::CustomerId,
+    identity::VerifiedClaims,
     scope::Segments,
 };
 use tokio::sync::{OnceCell, OwnedSemaphorePermit};
@@ -26,6 +27,7 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     scope: Scope,
+    claims: Option<VerifiedClaims>,
     entry: Entry,
     snapshot: Mutex<Snapshot>,
     writes: AtomicBool,
@@ -35,10 +37,16 @@ struct Inner {
 type Snapshot = Arc<OnceCell<Arc<ReadCx>>>;
 
 impl Session {
-    pub(crate) fn new(scope: Scope, snapshot: Option<ReadCx>, entry: Entry) -> Self {
+    pub(crate) fn new(
+        scope: Scope,
+        claims: Option<VerifiedClaims>,
+        snapshot: Option<ReadCx>,
+        entry: Entry,
+    ) -> Self {
         let snapshot = OnceCell::new_with(snapshot.map(Arc::new));
         Self(Arc::new(Inner {
             scope,
+            claims,
             entry,
             snapshot: Mutex::new(Arc::new(snapshot)),
             writes: AtomicBool::new(false),
@@ -48,6 +56,11 @@ impl Session {
     /// Who is at work.
     pub fn scope(&self) -> &Scope {
         &self.0.scope
+    }
+
+    /// What the caller's token said; nothing of the person at the terminal.
+    pub fn claims(&self) -> Option<&VerifiedClaims> {
+        self.0.claims.as_ref()
     }
 
     /// What the caller may do now; visibility switches are already applied.

@@ -229,6 +229,14 @@ impl CubeQuery {
         self.check_within(UsageLimits::ROWS)
     }
 
+    /// The same for a file, which has as many rows as the question leaves.
+    ///
+    /// # Errors
+    /// Those of [`CubeQuery::check`].
+    pub fn check_file(&self) -> Result<()> {
+        self.check_within(UsageLimits::FILE_ROWS)
+    }
+
     /// The same, where an answer has at most so many rows.
     pub(super) fn check_within(&self, most: usize) -> Result<()> {
         self.check_sizes(most)?;

@@ -1,9 +1,11 @@
 //! What a verified token says.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Code, Error, Result, Role, text::is_slug};
 
-/// What a token said, after its signature, issuer, audience and times were checked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What a token said, after its signature, issuer, audience and times were checked. A job keeps that of whoever asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct VerifiedClaims {
     pub(super) subject: String,
     pub(super) tenant: String,

@@ -4,12 +4,14 @@
 //! the fleet and the areas (SIMs, usage, …) that are open. Both stores ask the same object, so a rule is written
 //! once.
 
+mod rights;
 mod role;
 mod segment;
 pub(crate) mod visibility;
 
 use strum::VariantArray as _;
 
+pub use rights::Rights;
 pub use role::{Permission, Role};
 pub use segment::{Segment, Segments};
 pub use visibility::{Area, Visibility};

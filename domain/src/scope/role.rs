@@ -1,5 +1,6 @@
 //! Roles and what each of them permits.
 
+use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 
 use super::Area;
@@ -12,7 +13,8 @@ use crate::Error;
     parse_err_ty = Error,
     parse_err_fn = unknown_role
 )]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Staff of the platform inside the tenant its token names; every crossing is audited.
     PlatformAdmin,
@@ -47,6 +49,7 @@ impl Role {
                 P::UsageRead,
                 P::IngestRead,
                 P::SavedFiltersRead,
+                P::ExportsWrite,
             ],
             Self::Viewer | Self::CustomerUser => &[
                 P::TenantRead,
@@ -56,6 +59,7 @@ impl Role {
                 P::LabelsRead,
                 P::NetworksRead,
                 P::UsageRead,
+                P::ExportsWrite,
             ],
             Self::Ingest => &[P::CdrsWrite],
         }
@@ -98,6 +102,10 @@ pub enum Permission {
     SavedFiltersRead,
     /// Saving, changing and deleting filters.
     SavedFiltersWrite,
+    /// Files of what the caller may read: asking for them, and one's own.
+    ExportsWrite,
+    /// Everybody's exports of the tenant: listing and cancelling them.
+    ExportsManage,
 }
 
 impl Permission {

@@ -1,5 +1,7 @@
 //! What a tenant opens to each of its customers.
 
+use serde::{Deserialize, Serialize};
+
 /// A part of the product that a tenant opens or closes for each of its customers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Area {
@@ -16,7 +18,7 @@ pub enum Area {
 }
 
 /// The five visibility switches of a customer. Staff roles see every area.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Visibility {
     /// Devices are open.
     pub devices: bool,
@@ -47,6 +49,15 @@ impl Visibility {
         usage: false,
         billing: false,
     };
+
+    /// Whether every area that `then` opens is open.
+    pub(super) const fn covers(self, then: Self) -> bool {
+        (self.devices || !then.devices)
+            && (self.sims || !then.sims)
+            && (self.sessions || !then.sessions)
+            && (self.usage || !then.usage)
+            && (self.billing || !then.billing)
+    }
 
     /// Whether `area` is open.
     pub const fn of(self, area: Area) -> bool {

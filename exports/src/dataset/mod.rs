@@ -20,7 +20,7 @@ use domain::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use service::Session;
-use strum::{AsRefStr, EnumString, IntoStaticStr, VariantArray};
+use strum::{AsRefStr, EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
 use self::{customers::Customers, inventory::Inventory, usage::Usage};
 use crate::{Column, manifest::Origin, run::Sink};
@@ -29,7 +29,9 @@ use crate::{Column, manifest::Origin, run::Sink};
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What can be a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, EnumString, IntoStaticStr, VariantArray)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, AsRefStr, EnumMessage, EnumString, IntoStaticStr, VariantArray,
+)]
 #[strum(serialize_all = "camelCase")]
 pub enum DataSet {
     /// SIMs as they are now.
@@ -122,7 +124,11 @@ impl Request {
         }
     }
 
-    pub(crate) fn json(&self) -> Result<Value> {
+    /// The JSON of its filter or question, from which [`Request::parse`] makes it again.
+    ///
+    /// # Errors
+    /// `INTERNAL` when it cannot be written.
+    pub fn json(&self) -> Result<Value> {
         let value = match self {
             Self::Sims(filter) => serde_json::to_value(filter),
             Self::Devices(filter) => serde_json::to_value(filter),

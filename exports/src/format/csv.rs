@@ -1,6 +1,6 @@
 //! CSV as RFC 4180 has it.
 
-use std::io::Write;
+use std::{fs::File, io::Write};
 
 use chrono::SecondsFormat;
 use csv::{Terminator, WriterBuilder};
@@ -61,10 +61,10 @@ impl<W: Write + Send> Rows<W> for Csv<W> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _: &Contents) -> Result<W, Error> {
-        self.file
-            .into_inner()
-            .map_err(|error| Error::Io(error.into_error()))
+    fn finish(self: Box<Self>, _: &Contents) -> Result<(W, Option<File>), Error> {
+        let sink = self.file.into_inner();
+        let sink = sink.map_err(|error| Error::Io(error.into_error()))?;
+        Ok((sink, None))
     }
 }
 

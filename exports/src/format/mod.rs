@@ -6,14 +6,14 @@ pub(crate) mod parquet;
 mod tests;
 mod xlsx;
 
-use std::io::Write;
+use std::{fs::File, io::Write};
 
-use strum::{AsRefStr, EnumString, VariantArray};
+use strum::{AsRefStr, EnumMessage, EnumString, VariantArray};
 
 use crate::{Column, Error, column::Cell, manifest::Contents};
 
 /// Format of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, EnumString, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum Format {
     /// Comma-separated values (RFC 4180): UTF-8, lines end with LF. A text that a spreadsheet would take for a formula has an
@@ -33,14 +33,23 @@ pub(crate) trait Rows<W>: Send {
     /// [`Error::Cell`], [`Error::TooLarge`] or [`Error::TooLong`] for a row that does not fit its columns; the file is then of no use.
     fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error>;
 
-    /// Ends the file, which says what it holds, and returns the sink.
+    /// Ends the file, which says what it holds, and returns the sink and what has to be read from the disk after it.
     ///
     /// # Errors
     /// When the sink does not take bytes.
-    fn finish(self: Box<Self>, contents: &Contents) -> Result<W, Error>;
+    fn finish(self: Box<Self>, contents: &Contents) -> Result<(W, Option<File>), Error>;
 }
 
 impl Format {
+    /// Media type of a file.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+
     /// Begins a file.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Parquet, typed.
 
-use std::{io::Write, sync::Arc};
+use std::{fs::File, io::Write, sync::Arc};
 
 use arrow::{
     array::{
@@ -185,7 +185,7 @@ impl<W: Write + Send> Rows<W> for Parquet<W> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, contents: &Contents) -> Result<W, Error> {
-        self.end(Some(contents))
+    fn finish(self: Box<Self>, contents: &Contents) -> Result<(W, Option<File>), Error> {
+        Ok((self.end(Some(contents))?, None))
     }
 }

@@ -1,6 +1,9 @@
 //! What is written is what independent readers read, and always the same bytes.
 
-use std::{fs::File, io::Cursor, io::Write as _};
+use std::{
+    fs::File,
+    io::{Cursor, Read as _, Write as _},
+};
 
 use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
 use calamine::{Data, Reader as _, Xlsx as Workbook, open_workbook_from_rs};
@@ -102,7 +105,16 @@ fn written(format: Format, rows: usize) -> Vec<u8> {
     for n in 0..rows {
         file.push(&cells(n)).expect("written");
     }
-    file.finish(&contents(format)).expect("finished")
+    whole(file.finish(&contents(format)))
+}
+
+/// All bytes of a file that ended.
+fn whole(ended: Result<(Vec<u8>, Option<File>), Error>) -> Vec<u8> {
+    let (mut bytes, spooled) = ended.expect("finished");
+    if let Some(mut spooled) = spooled {
+        spooled.read_to_end(&mut bytes).expect("read");
+    }
+    bytes
 }
 
 #[test]
@@ -180,7 +192,7 @@ fn what_a_sheet_does_not_hold_goes_on_in_another_one() {
     for n in 0..25 {
         book.push(&cells(n)).expect("written");
     }
-    let bytes = book.finish(&contents(Format::Xlsx)).expect("finished");
+    let bytes = whole(book.finish(&contents(Format::Xlsx)));
     let mut book: Workbook<_> = open_workbook_from_rs(Cursor::new(bytes)).expect("a workbook");
     let sheets = ["usage", "usage 2", "usage 3"];
     assert_eq!(book.sheet_names()[..3], sheets);

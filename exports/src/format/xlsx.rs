@@ -1,8 +1,8 @@
 //! Excel workbooks. Rows spool to the folder for temporary files, because a workbook is written from its end.
 
 use std::{
-    io::{Seek as _, Write, copy},
-    mem,
+    fs::File,
+    io::{Seek as _, Write},
 };
 
 use chrono::{DateTime, Utc};
@@ -135,16 +135,12 @@ impl<W: Write + Send> Rows<W> for Xlsx<W> {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>, contents: &Contents) -> Result<W, Error> {
+    fn finish(mut self: Box<Self>, contents: &Contents) -> Result<(W, Option<File>), Error> {
         self.describe(contents)?;
         let mut spool = tempfile::tempfile()?;
         self.book.save_to_writer(&mut spool)?;
-        // Its sheets are spooled, too, until it is gone.
-        drop(mem::take(&mut self.book));
         spool.rewind()?;
-        let mut sink = self.sink;
-        copy(&mut spool, &mut sink)?;
-        Ok(sink)
+        Ok((self.sink, Some(spool)))
     }
 }
 

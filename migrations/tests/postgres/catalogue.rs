@@ -5,13 +5,14 @@ use testkit::postgres;
 use crate::support::{TENANT_TABLE, connect, strings};
 
 /// Tables that belong to no tenant. Every other table must be a tenant's.
-const SHARED: [&str; 9] = [
+const SHARED: [&str; 10] = [
     "intake_batch",
     "intake_correction",
     "intake_filter",
     "intake_identity",
     "intake_mark",
     "intake_month",
+    "link_key",
     "network",
     "seaql_migrations",
     "store_identity",

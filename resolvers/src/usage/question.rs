@@ -142,7 +142,23 @@ impl SelectedKey {
 }
 
 fn query(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
-    let query = CubeQuery {
+    let query = unchecked(input, measures)?;
+    query.check()?;
+    Ok(query)
+}
+
+/// The question of a file, which has as many rows as there are.
+///
+/// # Errors
+/// Those of [`ask`].
+pub(crate) fn file_query(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
+    let query = unchecked(input, measures)?;
+    query.check_file()?;
+    Ok(query)
+}
+
+fn unchecked(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
+    Ok(CubeQuery {
         measures,
         period: span(input.period),
         time_zone: input
@@ -172,9 +188,7 @@ fn query(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
         fill: input.fill.into(),
         compare_to: input.compare_to.map(Into::into),
         attribution: input.attribution.into(),
-    };
-    query.check()?;
-    Ok(query)
+    })
 }
 
 /// The planner's question about networks, and how many of them are asked for.

@@ -35,9 +35,11 @@ use domain::{
     sim::{Sim, SimFilter},
     tenant::{self, NewTenant},
 };
+use exports::{Exports, Files, Settings};
 use resolvers::{Api, Limits};
 use serde_json::{Value, json};
 use service::{Entry, Question, Session};
+use tempfile::TempDir;
 use uuid::Uuid;
 
 pub(crate) struct World {
@@ -45,6 +47,8 @@ pub(crate) struct World {
     pub(crate) db: Db,
     pub(crate) store: Store,
     pub(crate) api: Api,
+    pub(crate) exports: Exports,
+    _files: TempDir,
     /// When it began.
     pub(crate) now: DateTime<Utc>,
     clock: Arc<StandingClock>,
@@ -109,9 +113,15 @@ impl World {
         let store = Store::remote(clickhouse.url())
             .expect("url")
             .with_database(clickhouse.database());
-        let api = Api::new(Limits::default());
+        let entry = Entry::new(db.clone(), store.clone());
+        let files = tempfile::tempdir().expect("a folder");
+        let exports = Files::in_folder(files.path()).expect("files");
+        let exports = Exports::new(entry.clone(), exports, Settings::default());
+        let api = Api::new(Limits::default(), exports.clone());
         let world = Self {
-            entry: Entry::new(db.clone(), store.clone()),
+            entry,
+            exports,
+            _files: files,
             db,
             store,
             api,
@@ -134,12 +144,13 @@ impl World {
 
     /// Lets whole types be asked for at once, and every error be seen.
     pub(crate) fn ask_for_whole_types(&mut self) {
-        self.api = Api::new(Limits {
+        let limits = Limits {
             aliases: 1_000,
             errors: 1_000,
             cost: u64::MAX,
             ..Limits::default()
-        });
+        };
+        self.api = Api::new(limits, self.exports.clone());
     }
 
     /// From now on it is this moment.

@@ -1,11 +1,6 @@
 //! `simcube export`: a data set as a file.
 
-use std::{
-    fs,
-    io::{self, BufWriter},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{fs, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
@@ -120,7 +115,7 @@ async fn export(
         format,
     };
     let bar = progress_bar();
-    let progress = |Progress { rows, expected }: Progress| {
+    let progress = |Progress { rows, expected, .. }: Progress| {
         if let Some(expected) = expected {
             bar.set_length(expected);
         }
@@ -128,7 +123,7 @@ async fn export(
     };
     let exported = match &args.out {
         Some(out) => exports::to_file(&export, out, progress).await,
-        None => export.write(BufWriter::new(io::stdout()), progress).await,
+        None => export.write(&mut tokio::io::stdout(), progress).await,
     };
     bar.finish_and_clear();
     exported.map_err(|error| match &error {

@@ -12,12 +12,17 @@ use std::{
 use anyhow::{Context as _, Result};
 use domain::{Db, SystemClock};
 use engines::Access;
+use exports::{Exports, Files};
 use ingest::pipeline::{Intake, NoFault, Running, Standing};
 use resolvers::Api;
 use service::Entry;
 use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
 
-use super::{demo, stores::Stores};
+use super::{
+    demo,
+    stores::{Stores, explain},
+};
 use crate::{
     auth::Verifier,
     config::Config,
@@ -64,12 +69,15 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     );
     let worker = Worker::default();
     let entry = Entry::new(stores.db.clone(), stores.store.clone());
+    let files = files(&config)?;
+    let exports = Exports::new(entry.clone(), files, config.exports.settings());
     let parts = Parts {
         verifier: verifier.clone(),
         entry: entry.clone(),
-        api: Api::new(config.graphql),
+        api: Api::new(config.graphql, exports.clone()),
+        exports: exports.clone(),
         intake: intake.clone(),
-        checks: checks(&stores, &intake, &worker),
+        checks: checks(&stores, &intake, &worker, &exports),
         http: config.http.clone(),
         stop: stop.clone(),
     };
@@ -79,6 +87,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         intake: intake.clone(),
         db: stores.db.clone(),
         entry,
+        exports,
         config: config.clone(),
         address,
         demo: args.demo,
@@ -113,6 +122,15 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Where files lie by the configuration.
+fn files(config: &Config) -> Result<Files> {
+    let files = match &config.exports.url {
+        Some(url) => Files::in_bucket(&Url::parse(url)?),
+        None => Files::in_folder(&config.data.join("exports")),
+    };
+    files.map_err(|error| explain(&error))
+}
+
 /// Without its Postgres a server can do nothing but end, so that whoever looks after it starts it again.
 async fn until_lost(lost: impl Future<Output = engines::Error>, stop: Stop) -> engines::Error {
     let error = lost.await;
@@ -144,8 +162,9 @@ fn on_signal(stop: &Stop) -> Result<()> {
 }
 
 /// What readiness depends on.
-fn checks(stores: &Stores, intake: &Intake, worker: &Worker) -> Vec<Check> {
+fn checks(stores: &Stores, intake: &Intake, worker: &Worker, exports: &Exports) -> Vec<Check> {
     let (db, store) = (stores.db.clone(), stores.store.clone());
+    let files = exports.files().clone();
     let [recovery, ledger, quarantine] = [intake.clone(), intake.clone(), intake.clone()];
     let mut checks = vec![
         Check::new("postgres", "Postgres does not answer.", move || {
@@ -155,6 +174,10 @@ fn checks(stores: &Stores, intake: &Intake, worker: &Worker) -> Vec<Check> {
         Check::new("clickhouse", "ClickHouse does not answer.", move || {
             let store = store.clone();
             async move { store.ping().await.is_ok().into() }
+        }),
+        Check::new("files", "The store of files does not answer.", move || {
+            let files = files.clone();
+            async move { Health::degraded_if(files.ping().await.is_err()) }
         }),
         Check::new(
             "recovery",
@@ -182,7 +205,8 @@ fn checks(stores: &Stores, intake: &Intake, worker: &Worker) -> Vec<Check> {
     ];
     let jobs = worker::intake::JOBS
         .into_iter()
-        .chain([worker::issuer::JOB]);
+        .chain([worker::issuer::JOB])
+        .chain(worker::exports::JOBS);
     checks.extend(jobs.map(|(job, problem)| {
         let worker = worker.clone();
         Check::new(job, problem, move || {
@@ -199,6 +223,7 @@ struct Background {
     intake: Intake,
     db: Db,
     entry: Entry,
+    exports: Exports,
     config: Config,
     address: SocketAddr,
     demo: bool,
@@ -208,7 +233,9 @@ impl Background {
     /// Runs until the worker is stopped. Nothing if it was stopped before the intake was open.
     async fn run(self) -> Option<Running> {
         let issuer = worker::issuer::look_after(&self.worker, &self.verifier);
-        tokio::join!(self.take_in(), issuer).0
+        let at_once = self.config.exports.jobs;
+        let exports = worker::exports::look_after(&self.worker, &self.exports, at_once);
+        tokio::join!(self.take_in(), issuer, exports).0
     }
 
     /// Brings the cubes up to the journal, says that all is ready, and looks after the intake.

@@ -64,6 +64,14 @@ impl Config {
                 "http.origins names `{origin}`: an origin is a scheme, a host and maybe a port, such as https://console.example"
             ));
         }
+        let is_bucket = |url: &str| {
+            Url::parse(url).is_ok_and(|url| url.scheme() == "s3" && url.host_str().is_some_and(|host| !host.is_empty()))
+        };
+        if let Some(url) = self.exports.url.as_ref().filter(|url| !is_bucket(url)) {
+            return Some(format!(
+                "EXPORT_URL (exports.url) is `{url}`: files lie in a bucket, s3://BUCKET/PREFIX, or without it in the data folder"
+            ));
+        }
         let issuer = oidc.issuer.as_ref().filter(|issuer| !is_issuer(issuer))?;
         Some(format!(
             "OIDC_ISSUER (oidc.issuer) is `{issuer}`: an issuer is an https URL, or an http one on a loopback address"
@@ -72,6 +80,7 @@ impl Config {
 
     fn numbers(&self) -> Option<String> {
         let (http, graphql, intake) = (&self.http, &self.graphql, &self.intake);
+        let exports = &self.exports;
         let body = intake.body_bytes as u64;
         let memory = intake.memory_bytes;
         let numbers = [
@@ -92,6 +101,16 @@ impl Config {
             ("http.request_seconds", http.request_seconds, 1, DAY),
             ("http.idle_seconds", http.idle_seconds, 1, DAY),
             ("http.grace_seconds", http.grace_seconds, 0, DAY),
+            (
+                "exports.retention_days",
+                exports.retention_days.into(),
+                1,
+                3_650,
+            ),
+            ("exports.tenant_bytes", exports.tenant_bytes, 1, u64::MAX >> 1),
+            ("exports.jobs", exports.jobs as u64, 1, 100),
+            ("exports.tenant_jobs", exports.tenant_jobs.into(), 1, 100),
+            ("exports.lease_seconds", exports.lease_seconds, 1, 3_600),
             ("graphql.bytes", graphql.bytes as u64, 1, GIGABYTE),
             ("graphql.tokens", graphql.tokens as u64, 1, u64::MAX),
             ("graphql.depth", graphql.depth as u64, 1, u64::MAX),

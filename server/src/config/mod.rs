@@ -17,7 +17,7 @@ use figment::{
 };
 
 pub use secret::Secret;
-pub use section::{Config, Http, Intake, Log, LogFormat, Oidc, Pool};
+pub use section::{Config, Exports, Http, Intake, Log, LogFormat, Oidc, Pool};
 
 /// What the command line says, strongest of all.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +46,8 @@ impl From<&Config> for engines::Settings {
 }
 
 /// Variables without our prefix, and the knob each sets.
-const PLAIN: [(&str, &str); 4] = [
+const PLAIN: [(&str, &str); 5] = [
+    ("EXPORT_URL", "exports.url"),
     ("DATABASE_URL", "database_url"),
     ("CLICKHOUSE_URL", "clickhouse_url"),
     ("OIDC_ISSUER", "oidc.issuer"),
@@ -189,7 +190,7 @@ mod tests {
     ];
 
     /// Variable, values that cannot work, and those at the edge that can.
-    const EDGES: [(&str, &[&str], &[&str]); 27] = [
+    const EDGES: [(&str, &[&str], &[&str]); 33] = [
         ("POOL__CONNECTIONS", &["0", "7", "10001"], &["8"]),
         ("HTTP__CONNECTIONS", &["0", "1000001"], &["1"]),
         (
@@ -245,6 +246,16 @@ mod tests {
             ],
         ),
         ("CLICKHOUSE_CLUSTER", &["cubes"], &[]),
+        (
+            "EXPORTS__URL",
+            &["exports", "http://bucket/x", "s3:///x"],
+            &["s3://bucket", "s3://bucket/prefix"],
+        ),
+        ("EXPORTS__RETENTION_DAYS", &["0", "3651"], &["1", "3650"]),
+        ("EXPORTS__TENANT_BYTES", &["0"], &["1"]),
+        ("EXPORTS__JOBS", &["0", "101"], &["1", "100"]),
+        ("EXPORTS__TENANT_JOBS", &["0", "101"], &["1"]),
+        ("EXPORTS__LEASE_SECONDS", &["0", "3601"], &["1", "3600"]),
     ];
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
+use domain::job::Terms;
 use ingest::pipeline::Settings;
 use resolvers::Limits;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,8 @@ section! {
         graphql: Limits = Limits::default(),
         /// The way in for usage records.
         intake: Intake = Intake::default(),
+        /// Files that callers ask for.
+        exports: Exports = Exports::default(),
         /// What is written to standard error.
         log: Log = Log::default(),
     }
@@ -186,6 +189,41 @@ impl Intake {
 }
 
 section! {
+    /// Files that callers ask for.
+    Exports {
+        /// Where they lie: a bucket, `s3://BUCKET/PREFIX`, also from `EXPORT_URL`, whose endpoint, region and keys are in AWS's usual variables
+        /// (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`). Not set: the folder `exports` in the data folder.
+        url: Option<String> = None,
+        /// Days that a file is kept. What asked for it stays, with what it held.
+        retention_days: u32 = 30,
+        /// Bytes of files that a tenant keeps at most.
+        tenant_bytes: u64 = 100 << 30,
+        /// Files that this server makes at the same time.
+        jobs: usize = 2,
+        /// Files of one tenant that all servers make at the same time.
+        tenant_jobs: u32 = 2,
+        /// Seconds after which a server that is silent about a file loses it to another one.
+        lease_seconds: u64 = 30,
+    }
+}
+
+impl Exports {
+    /// As the jobs want them.
+    pub fn settings(&self) -> exports::Settings {
+        let defaults = exports::Settings::default();
+        exports::Settings {
+            terms: Terms {
+                lease: Duration::from_secs(self.lease_seconds),
+                per_tenant: self.tenant_jobs,
+                ..defaults.terms
+            },
+            retention: TimeDelta::days(self.retention_days.into()),
+            quota: self.tenant_bytes,
+        }
+    }
+}
+
+section! {
     /// What is written to standard error.
     Log {
         /// `text` or `json`.
@@ -235,5 +273,6 @@ pub(super) const SECTIONS: &[(&str, Docs)] = &[
     ("http", Http::DOCS),
     ("graphql", GRAPHQL_DOCS),
     ("intake", Intake::DOCS),
+    ("exports", Exports::DOCS),
     ("log", Log::DOCS),
 ];

@@ -1,5 +1,6 @@
 //! The routes: thin, every one of them ends in a call of the crate that knows.
 
+mod export;
 mod failure;
 mod graphql;
 mod health;
@@ -18,6 +19,7 @@ use axum::{
     routing::{get, post},
 };
 use domain::{Code, identity::VerifiedClaims};
+use exports::Exports;
 use http::HeaderMap;
 use resolvers::Api;
 use service::Entry;
@@ -45,6 +47,8 @@ pub struct Parts {
     pub entry: Entry,
     /// The GraphQL schema and its limits.
     pub api: Api,
+    /// Files that callers ask for.
+    pub exports: Exports,
     /// The way in for usage records.
     pub intake: Intake,
     /// What readiness depends on.
@@ -66,6 +70,10 @@ impl App {
 
     fn http(&self) -> &Http {
         &self.0.http
+    }
+
+    fn exports(&self) -> &Exports {
+        &self.0.exports
     }
 
     fn checks(&self) -> &[Check] {
@@ -115,6 +123,8 @@ pub fn router(parts: Parts) -> Router {
         .route("/api/v1/graphql", graphql)
         .route("/api/v1/ingest/cdrs", post(ingest::cdrs))
         .route("/api/v1/ingest/data-streamer", post(ingest::data_streamer))
+        .route("/api/v1/exports", post(export::create))
+        .route("/api/v1/exports/{id}", get(export::show))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .merge(playground::routes())
@@ -123,6 +133,8 @@ pub fn router(parts: Parts) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(RequestBodyTimeoutLayer::new(idle))
         .layer(CompressionLayer::new())
+        // Parts of files are parts of their own bytes.
+        .route("/api/v1/exports/{id}/file", get(export::file))
         .layer(CatchPanicLayer::custom(layer::panicked))
         .layer(from_fn_with_state(app.stop().clone(), layer::until_cut));
     let router = match app.http().origins.as_slice() {

@@ -4,6 +4,7 @@
 //! again after the same rest; until a run succeeds, readiness says `degraded` under the job's name. Stopping lets the runs
 //! under way finish for some seconds, then gives them up.
 
+pub mod exports;
 pub mod intake;
 pub mod issuer;
 

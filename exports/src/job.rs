@@ -1,0 +1,452 @@
+//! Exports as jobs: asked for, done, and given out.
+//!
+//! What a process does with a job ends in one statement that counts only while the job is still its own, so a file is complete or is
+//! not there: it lies in the folder of its claim, and a job names the folder whose claim completed it.
+
+use std::{
+    str::FromStr as _,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+use domain::{
+    Code, Error as Refusal, Result, WriteCx,
+    id::JobId,
+    job::{self, Asker, Claim, End, Job, JobKind, Lease, Made, NewJob, Progress as Done, Terms},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use service::{Entry, Session};
+use tokio::{io::AsyncWriteExt as _, runtime::Handle, task::spawn_blocking, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    DataSet, Error, Export, Files, Format, Link, Progress, Request, files::folder, link::Links,
+};
+
+/// Form of what is frozen now. Another form is another number, and is read by code of its own.
+const VERSION: u16 = 1;
+/// How long the role that a token gave holds for a job: nobody can look it up.
+const ROLE: TimeDelta = TimeDelta::hours(24);
+/// Files that one sweep removes of those that expired.
+const SWEPT: u32 = 100;
+
+/// What is asked for when a file is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// What is exported.
+    pub request: Request,
+    /// As what.
+    pub format: Format,
+}
+
+/// An order as it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    version: u16,
+    data_set: String,
+    format: String,
+    question: Value,
+}
+
+impl Order {
+    fn freeze(&self) -> Result<Value> {
+        let stored = Stored {
+            version: VERSION,
+            data_set: self.request.data_set().as_ref().to_owned(),
+            format: self.format.as_ref().to_owned(),
+            question: self.request.json()?,
+        };
+        serde_json::to_value(stored).map_err(Refusal::internal)
+    }
+
+    /// The order of a job.
+    ///
+    /// # Errors
+    /// `INTERNAL` when what is stored is something else.
+    pub fn of(job: &Value) -> Result<Self> {
+        let stored = Stored::deserialize(job).map_err(Refusal::internal)?;
+        if stored.version != VERSION {
+            let text = format!("an export of the form {}", stored.version);
+            return Err(Refusal::internal(text));
+        }
+        let data_set = DataSet::from_str(&stored.data_set).map_err(Refusal::internal)?;
+        let format = Format::from_str(&stored.format).map_err(Refusal::internal)?;
+        let question = stored.question.to_string();
+        let request = Request::parse(data_set, Some(&question)).map_err(Refusal::internal)?;
+        Ok(Self { request, format })
+    }
+}
+
+/// What bounds exports.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// On which terms jobs are done.
+    pub terms: Terms,
+    /// How long files are kept.
+    pub retention: TimeDelta,
+    /// Bytes of files that a tenant keeps at most.
+    pub quota: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            terms: Terms {
+                lease: Duration::from_secs(30),
+                per_tenant: 2,
+                attempts: 5,
+            },
+            retention: TimeDelta::days(30),
+            quota: 100 << 30,
+        }
+    }
+}
+
+/// The exports of a server. Cloning is cheap.
+#[derive(Clone)]
+pub struct Exports {
+    entry: Entry,
+    files: Files,
+    links: Links,
+    settings: Settings,
+}
+
+/// A file that may be given out now.
+#[derive(Clone, Debug)]
+pub struct Download {
+    /// The job that made it.
+    pub job: Job,
+    /// Where it lies.
+    pub place: String,
+    /// The name that it is saved under.
+    pub file_name: String,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// SHA-256 of it, in hexadecimal digits.
+    pub sha256: String,
+}
+
+impl Exports {
+    /// Exports of these callers, to these files.
+    pub fn new(entry: Entry, files: Files, settings: Settings) -> Self {
+        Self {
+            links: Links::new(entry.clone()),
+            entry,
+            files,
+            settings,
+        }
+    }
+
+    /// Where files lie.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Asks for a file. What can be refused before it is made is refused now.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` when the data set is closed to the caller, and those of [`job::create`].
+    pub async fn create(
+        &self,
+        session: &Session,
+        cx: WriteCx,
+        name: Option<String>,
+        order: &Order,
+    ) -> Result<Job> {
+        let data_set = order.request.data_set();
+        cx.scope().require(data_set.entry().needs)?;
+        let claims = session.claims().ok_or(job::JobError::NoToken)?;
+        let new = NewJob {
+            kind: JobKind::Export,
+            name: name.unwrap_or_else(|| data_set.as_ref().to_owned()),
+            request: order.freeze()?,
+            claims: claims.clone(),
+            quota: self.settings.quota,
+        };
+        job::create(cx, new).await
+    }
+
+    /// Asks again for a file that came to nothing.
+    ///
+    /// # Errors
+    /// Those of [`job::retry`].
+    pub async fn retry(&self, session: &Session, cx: WriteCx, id: JobId) -> Result<Job> {
+        let claims = session.claims().ok_or(job::JobError::NoToken)?;
+        job::retry(cx, id, claims.clone(), self.settings.quota).await
+    }
+
+    /// The file of a job, for whoever asked for it: with a trace that is left first.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` when the caller did not ask for such a job, or its file is not there yet or any more; `RIGHTS_CHANGED` when the caller
+    /// may not see all of it any more.
+    pub async fn download(&self, session: &Session, id: JobId) -> Result<Download> {
+        let cx = session.read().await?;
+        let job = job::get(&cx, id).await?;
+        let gone = || Refusal::not_found("file");
+        if job.requested_by != cx.scope().actor() {
+            return Err(gone());
+        }
+        let is_there = job.expires_at.is_some_and(|until| cx.now() < until);
+        let place = job.place.clone().filter(|_| is_there).ok_or_else(gone)?;
+        let format = Order::of(&job.request)?.format;
+        if !cx.scope().still_has(&job.asker.rights) {
+            return Err(rights_changed());
+        }
+        let result = job.result.as_ref().and_then(|it| it.get("sha256"));
+        let sha256 = result.and_then(Value::as_str).unwrap_or_default();
+        drop(cx);
+        job::downloaded(session.write(None).await?, id).await?;
+        let extension = format!(".{}", format.as_ref());
+        let name = job.name.strip_suffix(&extension).unwrap_or(&job.name);
+        Ok(Download {
+            place,
+            file_name: format!("{name}{extension}"),
+            media_type: format.media_type(),
+            sha256: sha256.to_owned(),
+            job,
+        })
+    }
+
+    /// A link to the file of a job, for whoever asked for it; none while there is no file, and for others.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when Postgres does not answer.
+    pub async fn link(&self, session: &Session, job: &Job) -> Result<Option<Link>> {
+        let now = session.read().await?.now();
+        let is_there = job.place.is_some() && job.expires_at.is_some_and(|until| now < until);
+        let Some(claims) = session.claims().filter(|_| is_there) else {
+            return Ok(None);
+        };
+        if *claims != job.asker.claims || !session.scope().still_has(&job.asker.rights) {
+            return Ok(None);
+        }
+        self.links.sign(claims, job.id, now).await.map(Some)
+    }
+
+    /// Lets in who came with a link to the file of a job.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for a link that is not ours or is not good any more.
+    pub async fn enter(&self, job: JobId, link: &Link) -> Result<Session> {
+        self.links.enter(job, link).await
+    }
+
+    /// Does the next job, if there is one; whether there was.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when Postgres does not answer. What goes wrong with a job is written down in it.
+    pub async fn work(&self) -> Result<bool> {
+        let system = self.entry.system().await?;
+        let claim = job::claim(system, JobKind::Export, self.settings.terms).await?;
+        let Some(claim) = claim else {
+            return Ok(false);
+        };
+        let (lease, attempts) = (claim.lease, claim.attempts);
+        let end = match self.attempt(claim).await {
+            Some(End::Fail(Code::Unavailable, _)) if attempts < self.settings.terms.attempts => {
+                Some(End::Again(Duration::from_secs(1 << attempts.min(6))))
+            }
+            end => end,
+        };
+        let is_kept = match end {
+            Some(end) => self.say(lease, &end).await && matches!(end, End::Complete(_)),
+            None => false,
+        };
+        if !is_kept {
+            self.discard(lease).await?;
+        }
+        Ok(true)
+    }
+
+    /// Makes the file, and says meanwhile that somebody is at it; nothing when somebody else has the job now, or it was cancelled.
+    async fn attempt(&self, claim: Claim) -> Option<End> {
+        let (lease, kept) = (claim.lease, claim.kept_bytes);
+        let watched = Watched::default();
+        let stop = CancellationToken::new();
+        // Whoever gives this up gives up the other thread's work, too.
+        let _stops = stop.clone().drop_guard();
+        let making = {
+            let (exports, watched, runtime) = (self.clone(), watched.clone(), Handle::current());
+            // Rows are encoded and compressed: other requests must not wait for that.
+            spawn_blocking(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        made = exports.make(claim, &watched) => made,
+                        () = stop.cancelled() => Err(Refusal::internal("nobody waits for it").into()),
+                    }
+                })
+            })
+        };
+        let made = tokio::select! {
+            made = making => made,
+            end = self.beat(lease, kept, &watched) => return end,
+        };
+        Some(match made {
+            Ok(Ok(made)) => End::Complete(made),
+            Ok(Err(error)) => failed(&error),
+            Err(error) => failed(&Refusal::internal(error).into()),
+        })
+    }
+
+    /// Says that somebody is at a job, until it is lost or too large.
+    async fn beat(&self, lease: Lease, kept: u64, watched: &Watched) -> Option<End> {
+        let Settings { terms, quota, .. } = self.settings;
+        let mut silent = Duration::ZERO;
+        let rest = terms.lease / 10;
+        loop {
+            sleep(rest).await;
+            let Progress { rows, expected, bytes } = watched.get();
+            if kept.saturating_add(bytes) > quota {
+                let text = "the file is larger than what the tenant may still keep";
+                return Some(End::Fail(Code::LimitExceeded, text.to_owned()));
+            }
+            let said = async {
+                let system = self.entry.system().await?;
+                job::beat(system, lease, Done { rows, expected }, terms).await
+            };
+            match said.await {
+                Ok(true) => silent = Duration::ZERO,
+                Ok(false) => return None,
+                Err(error) => {
+                    tracing::warn!(cause = error.cause(), %error, "nobody could be told how far an export is");
+                    silent += rest;
+                    if silent >= terms.lease {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn make(&self, claim: Claim, watched: &Watched) -> Result<Made, Error> {
+        let Claim {
+            lease,
+            request,
+            asker: Asker { claims, rights },
+            created_at,
+            ..
+        } = claim;
+        let order = Order::of(&request)?;
+        let session = self.entry.enter(&claims, "export").await;
+        let session = session.map_err(|error| match error.code() {
+            Code::Unauthenticated => rights_changed(),
+            _ => error,
+        })?;
+        let now = session.read().await?.now();
+        if now - created_at > ROLE || !session.scope().still_has(&rights) {
+            return Err(rights_changed().into());
+        }
+        let export = Export {
+            session: &session,
+            request: &order.request,
+            format: order.format,
+        };
+        let folder = folder(lease);
+        let place = format!("{folder}/file.{}", order.format.as_ref());
+        let mut sink = self.files.writer(&place);
+        let written = export.write(&mut sink, |progress| watched.set(progress)).await;
+        let manifest = match written {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                // What was sent of it must not stay in the bucket.
+                sink.abort().await.ok();
+                return Err(error);
+            }
+        };
+        sink.shutdown().await?;
+        let result = serde_json::to_value(&manifest).map_err(Refusal::internal)?;
+        let beside = serde_json::to_vec_pretty(&result).map_err(Refusal::internal)?;
+        let beside_place = format!("{folder}/manifest.json");
+        self.files.put(&beside_place, beside.into()).await?;
+        Ok(Made {
+            result,
+            place,
+            bytes: manifest.bytes,
+            expires_at: now + self.settings.retention,
+            rights: session.scope().rights(),
+            rows: manifest.contents.rows,
+        })
+    }
+
+    /// Says what became of a job, as long as it can still be its own; whether it was.
+    async fn say(&self, lease: Lease, end: &End) -> bool {
+        let mut waited = Duration::ZERO;
+        loop {
+            let said = async { job::end(self.entry.system().await?, lease, end).await };
+            match said.await {
+                Ok(is_own) => return is_own,
+                Err(error) if waited >= self.settings.terms.lease => {
+                    tracing::error!(cause = error.cause(), %error, job = %lease.job, "what an export came to was not written down");
+                    return false;
+                }
+                Err(_) => {
+                    let rest = self.settings.terms.lease / 30;
+                    sleep(rest).await;
+                    waited += rest;
+                }
+            }
+        }
+    }
+
+    /// Removes what was made under a claim, unless the job is complete by it: an answer may have been lost.
+    async fn discard(&self, lease: Lease) -> Result<()> {
+        if job::is_at_work(&self.entry.system().await?, lease).await? {
+            return Ok(());
+        }
+        self.files.remove(&folder(lease)).await
+    }
+
+    /// Removes files that expired, and what processes that ended left behind; how many.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when Postgres or the files do not answer.
+    pub async fn sweep(&self) -> Result<u64> {
+        let mut swept = 0;
+        let expired = job::expired(&self.entry.system().await?, SWEPT).await?;
+        for (tenant, id, place) in expired {
+            let folder = place.rsplit_once('/').map_or("", |(folder, _)| folder);
+            self.files.remove(folder).await?;
+            job::forget(self.entry.system().await?, tenant, id).await?;
+            swept += 1;
+        }
+        for lease in self.files.claims().await? {
+            if !job::is_at_work(&self.entry.system().await?, lease).await? {
+                self.files.remove(&folder(lease)).await?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+}
+
+/// What is said of a failure in the job. Causes are logged and not told.
+fn failed(error: &Error) -> End {
+    let (code, cause) = (error.code(), error.cause());
+    if let Some(cause) = cause {
+        tracing::error!(code = code.as_ref(), cause, "an export failed");
+    }
+    End::Fail(code, error.sentence())
+}
+
+fn rights_changed() -> Refusal {
+    let text = "whoever asked for the file may not see all of it any more";
+    Refusal::new(Code::RightsChanged, text)
+}
+
+/// How far a file is, for whoever says so.
+#[derive(Clone, Default)]
+struct Watched(Arc<Mutex<Progress>>);
+
+impl Watched {
+    fn get(&self) -> Progress {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, progress: Progress) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+    }
+}

@@ -1,0 +1,2 @@
+DROP TABLE link_key;
+DROP TABLE job;

@@ -1,0 +1,9 @@
+//! Exports: files of data sets, made by jobs.
+
+mod mutation;
+mod query;
+mod types;
+
+pub(crate) use mutation::ExportMutation;
+pub(crate) use query::{ExportList, ExportQuery};
+pub(crate) use types::Export;

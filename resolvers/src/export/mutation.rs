@@ -1,0 +1,130 @@
+//! Changes of exports.
+
+use async_graphql::{Context, Object, SimpleObject};
+use domain::{Error, filter::Filter, job, job::Job};
+use exports::{Exports, Order, Request};
+use schema::{
+    export::{
+        CancelExportInput, CreateExportInput, ExportDataSetInput, ExportFormat, RetryExportInput,
+        UsageExportInput,
+    },
+    parse_id_in,
+};
+
+use super::Export;
+use crate::{
+    request::{session, write},
+    usage,
+    user_error::{UserError, outcome},
+};
+
+/// Changes of exports.
+#[derive(Default)]
+pub(crate) struct ExportMutation;
+
+/// What a change of an export came to.
+#[derive(SimpleObject)]
+pub(crate) struct ExportPayload {
+    /// The export after the change; null when it was not made.
+    export: Option<Export>,
+    /// Why the change was not made.
+    user_errors: Vec<UserError>,
+}
+
+impl ExportPayload {
+    fn of(result: domain::Result<Job>) -> async_graphql::Result<Option<Self>> {
+        let (job, user_errors) = outcome(result)?;
+        Ok(Some(Self {
+            export: job.map(Into::into),
+            user_errors,
+        }))
+    }
+}
+
+#[Object]
+impl ExportMutation {
+    /// Asks for a file. It is made in the background: `export` says how far it is, and where it can be had for as long as it is kept.
+    /// Who asks, what they may see, and the question are kept as they are now; when less is open to them by the time it is made,
+    /// it fails with `RIGHTS_CHANGED`. Needs `EXPORTS_WRITE`, and what reading the rows needs.
+    async fn create_export(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What becomes a file.")] input: CreateExportInput,
+    ) -> async_graphql::Result<Option<ExportPayload>> {
+        let (session, exports) = (session(ctx)?, ctx.data::<Exports>()?);
+        let change = async {
+            let request = request(input.data_set).map_err(|error| error.at("data_set"))?;
+            let format = format(input.format);
+            let order = Order { request, format };
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            exports.create(session, cx, input.name, &order).await
+        };
+        ExportPayload::of(change.await)
+    }
+
+    /// Takes an export back that waits or is being made. What was made of it goes. Needs `EXPORTS_WRITE`, and `EXPORTS_MANAGE` for
+    /// somebody else's.
+    async fn cancel_export(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The export.")] input: CancelExportInput,
+    ) -> async_graphql::Result<Option<ExportPayload>> {
+        let change = async {
+            let id = parse_id_in("export_id", &input.export_id)?;
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            job::cancel(cx, id).await
+        };
+        ExportPayload::of(change.await)
+    }
+
+    /// Asks again for an export that failed or was cancelled, with what is open to the caller now. Needs `EXPORTS_WRITE`.
+    async fn retry_export(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The export.")] input: RetryExportInput,
+    ) -> async_graphql::Result<Option<ExportPayload>> {
+        let (session, exports) = (session(ctx)?, ctx.data::<Exports>()?);
+        let change = async {
+            let id = parse_id_in("export_id", &input.export_id)?;
+            let cx = write(ctx, input.idempotency_key.as_deref()).await?;
+            exports.retry(session, cx, id).await
+        };
+        ExportPayload::of(change.await)
+    }
+}
+
+fn request(data_set: ExportDataSetInput) -> domain::Result<Request> {
+    Ok(match data_set {
+        ExportDataSetInput::Sims(input) => Request::Sims(filter(input.filter, "sims")?),
+        ExportDataSetInput::Devices(input) => Request::Devices(filter(input.filter, "devices")?),
+        ExportDataSetInput::Customers(input) => {
+            Request::Customers(filter(input.filter, "customers")?)
+        }
+        ExportDataSetInput::Usage(input) => {
+            let UsageExportInput { measures, question } = *input;
+            let measures = measures.into_iter().map(Into::into).collect();
+            let query = usage::file_query(question, measures);
+            let query = query.map_err(|error| error.at("question").at("usage"))?;
+            Request::Usage(Box::new(query))
+        }
+    })
+}
+
+/// The filter of a list; every row without one.
+fn filter<I, C>(input: Option<I>, field: &str) -> domain::Result<Filter<C>>
+where
+    Filter<C>: TryFrom<I, Error = Error>,
+{
+    let Some(input) = input else {
+        return Ok(Filter::And(Vec::new()));
+    };
+    Filter::try_from(input).map_err(|error| error.at("filter").at(field))
+}
+
+fn format(format: ExportFormat) -> exports::Format {
+    match format {
+        ExportFormat::Csv => exports::Format::Csv,
+        ExportFormat::Xlsx => exports::Format::Xlsx,
+        ExportFormat::Parquet => exports::Format::Parquet,
+    }
+}

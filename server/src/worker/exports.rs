@@ -1,0 +1,67 @@
+//! The jobs of exports: files are made, and go when their time has come.
+
+use std::time::Duration;
+
+use domain::Result;
+use exports::Exports;
+use futures::future::join_all;
+use tokio::sync::Notify;
+
+use super::{Job, Worker};
+
+/// The jobs that readiness shows, each with what is said while it fails.
+pub const JOBS: [(&str, &str); 2] = [
+    (Making::NAME, Making::PROBLEM),
+    (Sweeping::NAME, Sweeping::PROBLEM),
+];
+
+/// Makes files, so many at the same time, until the worker is stopped. What is under way then is left to whoever comes next.
+pub async fn look_after(worker: &Worker, exports: &Exports, at_once: usize) {
+    let more = Notify::new();
+    let making = (0..at_once).map(|_| {
+        let more = &more;
+        worker.repeat(Making { exports, more })
+    });
+    tokio::join!(join_all(making), worker.repeat(Sweeping(exports)));
+}
+
+/// The next file that somebody asked for.
+struct Making<'a> {
+    exports: &'a Exports,
+    /// That there may be more to do.
+    more: &'a Notify,
+}
+
+impl Job for Making<'_> {
+    const NAME: &'static str = "exports";
+    const INTERVAL: Duration = Duration::from_secs(1);
+    type Output = ();
+
+    async fn run(&self) -> Result<()> {
+        if self.exports.work().await? {
+            self.more.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn woken(&self) {
+        self.more.notified().await;
+    }
+}
+
+/// Files that expired, and what processes that ended left behind.
+struct Sweeping<'a>(&'a Exports);
+
+impl Job for Sweeping<'_> {
+    const NAME: &'static str = "exports_swept";
+    const INTERVAL: Duration = Duration::from_mins(10);
+    type Output = ();
+
+    async fn run(&self) -> Result<()> {
+        let swept = self.0.sweep().await?;
+        if swept > 0 {
+            tracing::info!(swept, "removed files of exports");
+        }
+        Ok(())
+    }
+}
