@@ -9,6 +9,7 @@ mod engine_lost;
 mod export;
 mod folder;
 mod http;
+mod jobs;
 mod kept;
 mod pairing;
 mod playground;

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, Permissions},
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
     time::Duration,
@@ -186,6 +186,19 @@ impl Program {
             "{}",
             response.text().await.unwrap_or_default()
         );
+    }
+
+    /// Another connection to Postgres that has run this statement and goes when it is dropped.
+    pub(crate) async fn hold(&self, statement: &str) -> testkit::Held {
+        let Stores::Shared { database, .. } = &self.stores else {
+            panic!("Postgres is private");
+        };
+        database.hold(statement).await
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// A file of the data folder.
