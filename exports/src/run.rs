@@ -148,6 +148,7 @@ impl<W> Sink for Out<'_, W> {
                 let value = match cell {
                     Cell::Sum(value) | Cell::Average(value) => *value,
                     Cell::Count(value) => i128::from(*value),
+                    Cell::Integer(value) => i128::from(*value),
                     _ => 0,
                 };
                 let total = self.totals[n].checked_add(value);
