@@ -98,6 +98,8 @@ pub enum Permission {
     SavedFiltersRead,
     /// Saving, changing and deleting filters.
     SavedFiltersWrite,
+    /// The audit log.
+    AuditRead,
 }
 
 impl Permission {
