@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Cell, Column, Error, Format, Kind,
-    dataset::{Request, SCHEMA_VERSION, Source},
+    dataset::{Request, SCHEMA_VERSION},
     format::Rows,
     manifest::{Contents, Described, Manifest, TEXT_RULE},
 };
@@ -56,7 +56,7 @@ impl Export<'_> {
         let cx = session.read().await?;
         cx.scope().require(data_set.entry().needs)?;
         let tenant = tenant::get(&cx).await?;
-        let mut source = Source::open(session, request).await?;
+        let mut source = request.open(session).await?;
         let (shown, hidden): (Vec<_>, Vec<_>) = source
             .columns()
             .into_iter()
