@@ -106,8 +106,13 @@ impl Store {
     ) -> Result<RecordFile> {
         let plan = plan_records(scope, selection, inventory, now)?;
         let (statement, running) = self.file(scope, plan.sql(), &plan.parameters);
+        let lines = statement
+            // Of each part that is read along the key a block is held, and not several large ones.
+            .with_setting("max_block_size", "8192")
+            .with_setting("read_in_order_use_buffering", "0")
+            .fetch();
         Ok(RecordFile {
-            lines: statement.fetch().map_err(fault)?,
+            lines: lines.map_err(fault)?,
             plan,
             running: Some(running),
             place: None,
