@@ -5,16 +5,19 @@ use analytics::{
     usage::{
         Alignment, Attribution, Bound, Carried, Comparator, Compared, Comparison, Condition,
         CubeQuery, Dimension, Fill, Filter, Grain, Group, Having, Inventory, Key, Measure, Need,
-        Order, OrderBy, Parents, Preset, Span, TimePart, Top, UsageLimits, UsagePlan, plan,
+        Order, OrderBy, Parents, Preset, Selection, SimFilter, Span, TimePart, Top, UsageLimits,
+        UsagePlan, plan, plan_records,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Code, Error, Period, Result, Role, Scope,
+    calendar::Zone,
     filter::{MAX_CONDITIONS, MAX_LEVELS},
     id::{CustomerId, DeviceId, SimId, TenantId},
     identity::VerifiedClaims,
     scope::{Segment, Visibility},
+    sim::{SimCondition, SimState},
 };
 use uuid::Uuid;
 
@@ -245,6 +248,89 @@ fn hours_of_india_by_what_sims_are_now() {
     let inventory = Inventory::new(found.collect());
     let plan = plan(&staff(), &question, None, &inventory, now());
     insta::assert_snapshot!(plan.unwrap().sql());
+}
+
+fn selected(period: Span, filter: Option<Filter>) -> Selection {
+    Selection {
+        period,
+        time_zone: Zone::UTC,
+        filter,
+    }
+}
+
+#[test]
+fn records_of_a_period() {
+    let selection = selected(october().period, Some(only(Dimension::Service, "DATA")));
+    let plan = plan_records(&staff(), &selection, &Inventory::default(), now());
+    insta::assert_snapshot!(plan.unwrap().sql());
+}
+
+#[test]
+fn records_of_a_customer_with_grants_by_country_and_what_sims_are_now() {
+    let segment = Segment {
+        within: Some(CustomerId::new(id(2))),
+        sims: [SimId::new(id(4)), SimId::new(id(5))].into(),
+        ..Segment::default()
+    };
+    let states = SimFilter::Is(SimCondition::States(vec![SimState::Active]).into());
+    let filter = Filter::And(vec![
+        only(Dimension::Country, "DE"),
+        Condition::Sim(states).into(),
+        only(Dimension::SimState, "ACTIVE"),
+    ]);
+    let selection = selected(october().period, Some(filter));
+    let needs = selection.by(&[], &[Measure::Records]).needs(None);
+    let found = needs.into_iter().map(|need| {
+        let words: Carried = [(id(4), "ACTIVE")].into_iter().collect();
+        (need, words)
+    });
+    let inventory = Inventory::new(found.collect());
+    let scope = customer(segment, Visibility::ALL);
+    let plan = plan_records(&scope, &selection, &inventory, now());
+    insta::assert_snapshot!(plan.unwrap().sql());
+}
+
+#[test]
+fn records_that_may_have_expired_are_refused_with_the_period_that_would_do() {
+    let refused = |from: &str, to: &str| {
+        let selection = selected(between(from, to), None);
+        let plan = plan_records(&staff(), &selection, &Inventory::default(), now());
+        let error = plan.expect_err("too old");
+        assert_eq!((error.code(), field(&error)), (Code::NotExact, "period"));
+        let period = error.details().and_then(|details| details.period);
+        period.map(|period| [period.from(), period.to()])
+    };
+    let (kept, to) = ("2025-10-30T00:00:00Z", "2026-11-01T00:00:00Z");
+    assert_eq!(
+        refused("2025-01-01T00:00:00Z", to),
+        Some([at(kept), at(to)])
+    );
+    assert_eq!(
+        refused("2025-01-01T00:00:00Z", "2025-02-01T00:00:00Z"),
+        None
+    );
+    let selection = selected(between(kept, to), None);
+    assert!(plan_records(&staff(), &selection, &Inventory::default(), now()).is_ok());
+}
+
+#[test]
+fn records_tell_nothing_of_what_is_closed() {
+    let no_sims = of_customer(Visibility {
+        sims: false,
+        ..Visibility::ALL
+    });
+    let planned = |scope: &Scope, filter: Option<Filter>| {
+        let selection = selected(october().period, filter);
+        plan_records(scope, &selection, &Inventory::default(), now())
+    };
+    let sql = planned(&no_sims, None).unwrap().sql().to_owned();
+    assert!(sql.contains("ORDER BY customer, start, identity"), "{sql}");
+    let by_sim = only(Dimension::Sim, Key::Id(id(4)));
+    let error = planned(&no_sims, Some(by_sim)).expect_err("closed");
+    assert_eq!((error.code(), field(&error)), (Code::Forbidden, "filter"));
+    let closed = of_customer(Visibility::DEVICES_ONLY);
+    let error = planned(&closed, None).expect_err("closed");
+    assert_eq!(error.code(), Code::Forbidden);
 }
 
 #[test]

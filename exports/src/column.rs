@@ -28,6 +28,8 @@ pub enum Kind {
     Flag,
     /// Unsigned 64-bit integer.
     Count,
+    /// Signed 64-bit integer.
+    Integer,
     /// Signed integer of up to 38 digits: `Decimal128(38, 0)`.
     Sum,
     /// Number with two decimal places: `Decimal128(38, 2)`.
@@ -42,6 +44,7 @@ impl Kind {
             Self::Text => DataType::Utf8,
             Self::Flag => DataType::Boolean,
             Self::Count => DataType::UInt64,
+            Self::Integer => DataType::Int64,
             Self::Sum => DataType::Decimal128(DIGITS, 0),
             Self::Average => DataType::Decimal128(DIGITS, PLACES),
             Self::Moment => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
@@ -121,6 +124,8 @@ pub enum Cell<'a> {
     Flag(bool),
     /// For [`Kind::Count`].
     Count(u64),
+    /// For [`Kind::Integer`].
+    Integer(i64),
     /// For [`Kind::Sum`].
     Sum(i128),
     /// For [`Kind::Average`], in hundredths.

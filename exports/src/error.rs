@@ -45,6 +45,12 @@ pub enum Error {
         /// The column.
         name: String,
     },
+    /// A number that a 64-bit integer does not hold.
+    #[error("column `{name}` holds 64-bit integers only")]
+    Beyond {
+        /// The column.
+        name: String,
+    },
     /// A text that a cell of Excel does not hold.
     #[error("column `{name}` has a text of more characters than Excel holds: {most}")]
     TooLong {
@@ -89,7 +95,9 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Refused(error) => error.code(),
-            Self::TooLarge { .. } | Self::TooLong { .. } => Code::LimitExceeded,
+            Self::TooLarge { .. } | Self::Beyond { .. } | Self::TooLong { .. } => {
+                Code::LimitExceeded
+            }
             Self::Io(_) | Self::Csv(_) | Self::Xlsx(_) => Code::Unavailable,
             _ => Code::Internal,
         }

@@ -7,10 +7,10 @@
 //! The same rows give the same bytes: nothing in a file depends on the time, the machine or the library's build. What does, is in the
 //! manifest beside it.
 //!
-//! **Memory** does not grow with the answer. Of the inventory it is one page of 2,000 rows with what they are related to, of usage 2,000
-//! rows; of a file one batch ([`BATCH`] rows) and one row group of Parquet ([`ROW_GROUP_BYTES`] as encoded), while rows of Excel spool to the
-//! disk's folder for temporary files. The usage store groups and sorts beyond 256 MiB each on its disk. Nothing reads ahead, so a slow
-//! disk slows the statement.
+//! **Memory** does not grow with the answer. Of a list it is one page of 2,000 rows with what they are related to, of usage and its
+//! records 2,000 rows, of the accounting of intake 10,000; of a file one batch ([`BATCH`] rows) and one row group of Parquet
+//! ([`ROW_GROUP_BYTES`] as encoded), while rows of Excel spool to the disk's folder for temporary files. The usage store groups and sorts
+//! beyond 256 MiB each on its disk. Nothing reads ahead, so a slow disk slows the statement.
 
 mod buffer;
 mod column;
@@ -28,7 +28,7 @@ mod run;
 mod writer;
 
 pub use column::{Cell, Column, Kind};
-pub use dataset::{DataSet, Request, SCHEMA_VERSION};
+pub use dataset::{AccountingQuestion, Asked, AuditQuestion, DataSet, Request, SCHEMA_VERSION};
 pub use error::Error;
 pub use file::to_file;
 pub use files::Files;

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use arrow::{
     array::{
-        Array, BooleanArray, Decimal128Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-        UInt64Array,
+        Array, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringArray,
+        TimestampMicrosecondArray, UInt64Array,
     },
     datatypes::Schema,
 };
@@ -112,6 +112,9 @@ fn cell<'a>(column: &Column, array: &'a dyn Array, index: usize) -> Result<Cell<
         Kind::Count => any
             .downcast_ref::<UInt64Array>()
             .map(|a| Cell::Count(a.value(index))),
+        Kind::Integer => any
+            .downcast_ref::<Int64Array>()
+            .map(|a| Cell::Integer(a.value(index))),
         Kind::Sum => any
             .downcast_ref::<Decimal128Array>()
             .map(|a| Cell::Sum(a.value(index))),

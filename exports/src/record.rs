@@ -50,6 +50,14 @@ impl<'a> FileRow<'a> {
         }
     }
 
+    /// The integer at `index`.
+    pub fn integer(&self, index: usize) -> Result<i64, Error> {
+        match self.cells.get(index) {
+            Some(Cell::Integer(integer)) => Ok(*integer),
+            _ => Err(self.wrong(index)),
+        }
+    }
+
     /// The sum at `index`.
     pub fn sum(&self, index: usize) -> Result<i128, Error> {
         match self.cells.get(index) {

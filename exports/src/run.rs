@@ -14,7 +14,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use crate::{
     Cell, Column, Error, Format, Kind,
     buffer::Buffer,
-    dataset::{Request, SCHEMA_VERSION, Source},
+    dataset::{Request, SCHEMA_VERSION},
     format::Rows,
     manifest::{Contents, Described, Manifest, TEXT_RULE},
 };
@@ -64,7 +64,7 @@ impl Export<'_> {
         let cx = session.read().await?;
         cx.scope().require(data_set.entry().needs)?;
         let tenant = tenant::get(&cx).await?;
-        let mut source = Source::open(session, request).await?;
+        let mut source = request.open(session).await?;
         let (shown, hidden): (Vec<_>, Vec<_>) = source
             .columns()
             .into_iter()
@@ -169,6 +169,7 @@ impl Sink for Out {
                 let value = match cell {
                     Cell::Sum(value) | Cell::Average(value) => *value,
                     Cell::Count(value) => i128::from(*value),
+                    Cell::Integer(value) => i128::from(*value),
                     _ => 0,
                 };
                 let total = self.totals[n].checked_add(value);

@@ -6,9 +6,11 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
-use analytics::usage::{Condition, CubeQuery, Dimension, Group, Key, UsageRow};
+use analytics::usage::{
+    Condition, CubeQuery, Dimension, Filter, Group, Key, Selection, UsageRecord, UsageRow,
+};
 use domain::{
-    ReadCx, Result, customer, device,
+    Permission, ReadCx, Result, customer, device,
     id::{CustomerId, DeviceId, SimId},
     scope::Segments,
     sim,
@@ -29,26 +31,61 @@ pub(crate) async fn hide<'a>(
     }
     let mut rows: Vec<_> = rows.into_iter().collect();
     for (place, group) in query.group_by.iter().enumerate() {
-        let Group::Dimension(dimension) = group else {
-            continue;
-        };
-        let named: HashSet<Uuid> = rows
-            .iter()
-            .filter_map(|row| match row.keys[place] {
-                Some(Key::Id(id)) => Some(id),
-                _ => None,
-            })
-            .collect();
-        if named.is_empty() {
-            continue;
+        if let Group::Dimension(dimension) = group {
+            let keys = rows.iter_mut().filter_map(|row| row.keys[place].as_mut());
+            hide_keys(cx, *dimension, keys.collect()).await?;
         }
-        let seen = seen(cx, *dimension, named).await?;
-        for row in &mut rows {
-            if let Some(key @ Key::Id(_)) = &mut row.keys[place]
-                && !seen.contains(key)
-            {
-                *key = Key::Hidden;
-            }
+    }
+    Ok(())
+}
+
+/// Hides what records name and the caller may not see now, or not at all. The records stay, without what tells one from another.
+///
+/// # Errors
+/// `UNAVAILABLE` when Postgres does not answer.
+pub(crate) async fn hide_records(cx: &ReadCx, records: &mut [UsageRecord]) -> Result<()> {
+    let areas = [
+        (Dimension::Sim, Permission::SimsRead),
+        (Dimension::Device, Permission::DevicesRead),
+        (Dimension::Customer, Permission::UsageRead),
+    ];
+    for (dimension, needs) in areas {
+        let keys = records.iter_mut().map(|record| match dimension {
+            Dimension::Sim => &mut record.sim,
+            Dimension::Device => &mut record.device,
+            _ => &mut record.customer,
+        });
+        if !cx.scope().may(needs) {
+            keys.for_each(|key| *key = Key::Hidden);
+        } else if !matches!(cx.scope().segments(), Segments::All) {
+            hide_keys(cx, dimension, keys.collect()).await?;
+        }
+    }
+    // Sources make ids of records from those of SIMs.
+    for record in records {
+        if record.sim == Key::Hidden {
+            record.record_id = None;
+        }
+    }
+    Ok(())
+}
+
+/// Hides those keys of a dimension that the caller may not see now.
+async fn hide_keys(cx: &ReadCx, dimension: Dimension, keys: Vec<&mut Key>) -> Result<()> {
+    let named: HashSet<Uuid> = keys
+        .iter()
+        .filter_map(|key| match key {
+            Key::Id(id) => Some(*id),
+            _ => None,
+        })
+        .collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let seen = seen(cx, dimension, named).await?;
+    for key in keys {
+        if matches!(key, Key::Id(_)) && !seen.contains(key) {
+            *key = Key::Hidden;
         }
     }
     Ok(())
@@ -59,8 +96,36 @@ pub(crate) async fn hide<'a>(
 /// # Errors
 /// `UNAVAILABLE` when Postgres does not answer.
 pub(crate) async fn narrow<'a>(cx: &ReadCx, query: &'a CubeQuery) -> Result<Cow<'a, CubeQuery>> {
-    let Some(filter) = &query.filter else {
-        return Ok(Cow::Borrowed(query));
+    let narrowed = narrow_filter(cx, query.filter.as_ref()).await?;
+    Ok(narrowed.map_or(Cow::Borrowed(query), |filter| {
+        Cow::Owned(CubeQuery {
+            filter: Some(filter),
+            ..query.clone()
+        })
+    }))
+}
+
+/// The same of a selection.
+///
+/// # Errors
+/// `UNAVAILABLE` when Postgres does not answer.
+pub(crate) async fn narrow_selection<'a>(
+    cx: &ReadCx,
+    selection: &'a Selection,
+) -> Result<Cow<'a, Selection>> {
+    let narrowed = narrow_filter(cx, selection.filter.as_ref()).await?;
+    Ok(narrowed.map_or(Cow::Borrowed(selection), |filter| {
+        Cow::Owned(Selection {
+            filter: Some(filter),
+            ..selection.clone()
+        })
+    }))
+}
+
+/// The filter without such ids; none where there is nothing to take away.
+async fn narrow_filter(cx: &ReadCx, filter: Option<&Filter>) -> Result<Option<Filter>> {
+    let Some(filter) = filter else {
+        return Ok(None);
     };
     let mut named: HashMap<Dimension, HashSet<Uuid>> = HashMap::new();
     for condition in filter.conditions() {
@@ -74,23 +139,20 @@ pub(crate) async fn narrow<'a>(cx: &ReadCx, query: &'a CubeQuery) -> Result<Cow<
     }
     named.retain(|_, ids| !ids.is_empty());
     if named.is_empty() || matches!(cx.scope().segments(), Segments::All) {
-        return Ok(Cow::Borrowed(query));
+        return Ok(None);
     }
     let mut visible = HashSet::new();
     for (dimension, ids) in named {
         visible.extend(seen(cx, dimension, ids).await?);
     }
-    let filter = filter.replace(&|condition| {
+    let narrowed = filter.replace(&|condition| {
         let mut condition = condition.clone();
         if let Condition::In { values, .. } = &mut condition {
             values.retain(|value| !matches!(value, Key::Id(_)) || visible.contains(value));
         }
         Ok(condition.into())
     })?;
-    Ok(Cow::Owned(CubeQuery {
-        filter: Some(filter),
-        ..query.clone()
-    }))
+    Ok(Some(narrowed))
 }
 
 /// Those of `ids` that the caller may see now.

@@ -149,7 +149,11 @@ async fn note(cx: &ReadCx, query: &CubeQuery) -> Result<()> {
 ///
 /// # Errors
 /// `FORBIDDEN` when they are closed to the caller, `LIMIT_EXCEEDED` when more of them matter than travel to the cubes.
-async fn inventory(cx: &ReadCx, query: &CubeQuery, parent: Option<Dimension>) -> Result<Inventory> {
+pub(crate) async fn inventory(
+    cx: &ReadCx,
+    query: &CubeQuery,
+    parent: Option<Dimension>,
+) -> Result<Inventory> {
     let found = query.needs(parent).into_iter().map(async |need| {
         let carried = carried(cx, &need).await;
         let carried = carried.map_err(|error| match field(query, &need) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use clickhouse::Row;
 use domain::{
-    Error, Result, Scope,
+    Error, Period, Result, Scope,
     usage::{Kind, Known},
 };
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use super::{
     Carried, CubeQuery, Dimension, Fill, Group, Incomplete, Inventory, Key, Measure, Parents,
     Provenance, State, UsageAnswer, UsageLimits, UsagePlan, UsageRow, Values, plan,
 };
-use crate::{Store, store::fault};
+use crate::{Store, cube::Table, store::fault};
 
 /// Bytes of the longest statement: what travels of [`UsageLimits::CARRIED`] SIMs for six groups takes half of that.
 pub(super) const MOST_TEXT: &str = "67108864";
@@ -213,7 +213,7 @@ fn answer(
         previous_totals,
         truncated,
         closed: plan.closed.clone(),
-        provenance: provenance(plan, watermark),
+        provenance: provenance(plan.tables(), plan.period, watermark),
     })
 }
 
@@ -300,14 +300,18 @@ fn dimension_key(dimension: Dimension, text: &str) -> Result<Key> {
     })
 }
 
-pub(super) fn provenance(plan: &UsagePlan, watermark: Option<DateTime<Utc>>) -> Provenance {
+pub(super) fn provenance(
+    tables: &[Table],
+    period: Period,
+    watermark: Option<DateTime<Utc>>,
+) -> Provenance {
     let incomplete = match watermark {
         None => Some(Incomplete::NothingReceived),
-        Some(watermark) if plan.period.to() > watermark => Some(Incomplete::PeriodRunning),
+        Some(watermark) if period.to() > watermark => Some(Incomplete::PeriodRunning),
         Some(_) => None,
     };
     Provenance {
-        tables: plan.tables().to_vec(),
+        tables: tables.to_vec(),
         watermark,
         incomplete,
     }

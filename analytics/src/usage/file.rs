@@ -7,13 +7,14 @@
 use std::vec;
 
 use chrono::{DateTime, Utc};
-use clickhouse::query::RowCursor;
+use clickhouse::query::{Query, RowCursor};
 use domain::{Error, Period, Result, Scope};
 
 use super::{
     CubeQuery, Inventory, Measure, Provenance, UsageLimits, UsagePlan, UsageRow, Values,
     answer::{Line, MOST_TEXT, Reader, Running, provenance},
     plan::plan_file,
+    scoped::Parameters,
 };
 use crate::{Store, store::fault};
 
@@ -50,6 +51,27 @@ pub struct UsageFile {
 }
 
 impl Store {
+    /// A statement whose rows a file takes, and what ends it in the engine.
+    pub(super) fn file(
+        &self,
+        scope: &Scope,
+        sql: &str,
+        parameters: &Parameters,
+    ) -> (Query, Running) {
+        let (_, bytes) = UsageLimits::of_statement(scope.role());
+        let running = Running::new(self.clone());
+        let spill = UsageLimits::FILE_SPILL.to_string();
+        let statement = parameters
+            .attach(self.stream(sql))
+            .with_setting("max_execution_time", UsageLimits::FILE_SECONDS.to_string())
+            .with_setting("max_memory_usage", bytes.to_string())
+            .with_setting("max_bytes_before_external_group_by", spill.clone())
+            .with_setting("max_bytes_before_external_sort", spill)
+            .with_setting("log_comment", running.mark.to_string())
+            .with_setting("max_query_size", MOST_TEXT);
+        (statement, running)
+    }
+
     /// Begins the answer to a question for a file. `inventory` has what [`CubeQuery::needs`] names.
     ///
     /// # Errors
@@ -62,19 +84,8 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<UsageFile> {
         let plan = plan_file(scope, query, inventory, now)?;
-        let (_, bytes) = UsageLimits::of_statement(scope.role());
-        let running = Running::new(self.clone());
-        let spill = UsageLimits::FILE_SPILL.to_string();
-        let statement = plan.parameters.attach(self.stream(plan.sql()));
-        let lines = statement
-            .with_setting("max_execution_time", UsageLimits::FILE_SECONDS.to_string())
-            .with_setting("max_memory_usage", bytes.to_string())
-            .with_setting("max_bytes_before_external_group_by", spill.clone())
-            .with_setting("max_bytes_before_external_sort", spill)
-            .with_setting("log_comment", running.mark.to_string())
-            .with_setting("max_query_size", MOST_TEXT)
-            .fetch()
-            .map_err(fault)?;
+        let (statement, running) = self.file(scope, plan.sql(), &plan.parameters);
+        let lines = statement.fetch().map_err(fault)?;
         let open = plan.open(query);
         let reader = Reader { query, open: &open };
         let whole = Whole {
@@ -82,7 +93,7 @@ impl Store {
             previous_period: plan.previous,
             previous_totals: query.compare_to.map(|_| reader.values(&[])),
             truncated: false,
-            provenance: provenance(&plan, None),
+            provenance: provenance(plan.tables(), plan.period, None),
         };
         Ok(UsageFile {
             query: query.clone(),
@@ -172,7 +183,8 @@ impl UsageFile {
             }
             _ => {
                 self.has_watermark = true;
-                self.whole.provenance = provenance(&self.plan, line.received());
+                self.whole.provenance =
+                    provenance(self.plan.tables(), self.plan.period, line.received());
                 Ok(None)
             }
         }

@@ -25,7 +25,9 @@ mod inventory;
 mod limit;
 mod plan;
 mod query;
+mod record;
 mod scoped;
+mod selection;
 mod tile;
 mod times;
 
@@ -46,8 +48,10 @@ pub use filter::{Condition, Filter};
 pub use having::{Bound, Comparator, Compared, Having};
 pub use inventory::{Carried, DeviceFilter, Inventory, Need, SimFilter};
 pub use limit::UsageLimits;
-pub use plan::{Parents, UsagePlan, plan};
+pub use plan::{Parents, RecordPlan, UsagePlan, plan, plan_records};
 pub use query::{CubeQuery, Group, Order, OrderBy, Span, Top};
+pub use record::{RecordFile, UsageRecord};
+pub use selection::Selection;
 
 use crate::cube::Table;
 

@@ -216,8 +216,7 @@ impl CubeQuery {
     /// # Errors
     /// `INTERNAL` when it can't be written as JSON.
     pub fn fingerprint(&self) -> Result<[u8; 32]> {
-        let text = serde_json::to_vec(self).map_err(Error::internal)?;
-        Ok(Sha256::digest(text).into())
+        fingerprint(self)
     }
 
     /// Whether the question is one, whoever asks it. Every question is checked before it is planned; a surface that wants to
@@ -487,6 +486,12 @@ impl Need {
             }
         }
     }
+}
+
+/// SHA-256 of a question as JSON.
+pub(super) fn fingerprint(question: &impl Serialize) -> Result<[u8; 32]> {
+    let text = serde_json::to_vec(question).map_err(Error::internal)?;
+    Ok(Sha256::digest(text).into())
 }
 
 /// The first of those that come again, with its place.

@@ -87,6 +87,21 @@ impl Times {
     }
 }
 
+impl Span {
+    /// What it means at a moment, for what has no groups of time.
+    ///
+    /// # Errors
+    /// Those of a question's period.
+    pub fn at(self, zone: Zone, now: DateTime<Utc>) -> Result<Period> {
+        let groups = Groups {
+            zone,
+            groups: Vec::new(),
+        };
+        let period = groups.period(self, now);
+        period.map_err(|error| error.at("period"))
+    }
+}
+
 /// The groups of time of a question.
 struct Groups<'a> {
     zone: Zone,

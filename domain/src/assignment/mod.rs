@@ -2,11 +2,13 @@
 //! is.
 
 mod model;
+mod placement;
 mod store;
 
 use std::collections::HashMap;
 
 pub use model::Assignment;
+pub use placement::{Placement, placements};
 pub(crate) use store::linked;
 
 use crate::{

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Assignment;
 use crate::{
     Permission, ReadCx, Result,
-    id::Id,
+    id::{Id, SimId},
     list::Listed,
     row::{Columns, Decode},
     sql::{Sql, Visible, push_segments, uuids},
@@ -63,11 +63,11 @@ pub(super) async fn by_objects<I: Id>(
 }
 
 /// A SIM in a device, and from when to when.
-struct Stay {
-    sim: Uuid,
-    device: Uuid,
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
+pub(super) struct Stay {
+    pub(super) sim: Uuid,
+    pub(super) device: Uuid,
+    pub(super) from: Option<DateTime<Utc>>,
+    pub(super) to: Option<DateTime<Utc>>,
 }
 
 impl Decode for Stay {
@@ -113,6 +113,19 @@ fn push_not_over(sql: &mut Sql, now: DateTime<Utc>) {
         .push("::timestamptz");
 }
 
+const STAYS: &str = "SELECT sim_id, device_id, nullif(lower(valid), '-infinity'), nullif(upper(valid), 'infinity') \
+                     FROM sim_device WHERE tenant_id = ";
+
+/// In which devices SIMs were, are and will be, by SIM and time. Whether the caller may know that is not decided here.
+pub(super) async fn stays(cx: &ReadCx, sims: &[SimId]) -> Result<Vec<Stay>> {
+    let mut sql = Sql::new(STAYS);
+    sql.bind(cx.scope().tenant().uuid())
+        .push(" AND ")
+        .push_any("sim_id", uuids(sims.iter().map(|id| id.uuid())));
+    sql.push(" ORDER BY sim_id, lower(valid)");
+    cx.select(sql).await
+}
+
 /// Which SIM is in which device `now`. What is to come is looked at too: an answer is good until the first of it.
 async fn links(
     cx: &ReadCx,
@@ -120,10 +133,7 @@ async fn links(
     column: &str,
     ids: Value,
 ) -> Result<Vec<(Uuid, Uuid)>> {
-    let mut sql = Sql::new(
-        "SELECT sim_id, device_id, nullif(lower(valid), '-infinity'), nullif(upper(valid), 'infinity') \
-         FROM sim_device WHERE tenant_id = ",
-    );
+    let mut sql = Sql::new(STAYS);
     sql.bind(cx.scope().tenant().uuid())
         .push(" AND ")
         .push_any(column, ids);

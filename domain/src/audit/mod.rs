@@ -3,8 +3,10 @@
 
 pub(crate) mod entity;
 pub(crate) mod entry;
+mod read;
 
 pub use entry::Entry;
+pub use read::{Event, EventCondition, EventOrderField};
 
 use crate::{Db, Result, Role, Scope, SystemCx, change::Change, id::TenantId};
 

@@ -30,6 +30,7 @@ mod source;
 mod usage_store;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 use uuid::Uuid;
 
@@ -50,7 +51,8 @@ pub use pending::{
 };
 pub use read::{
     Accounting, AccountingQuery, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,
-    RejectionCondition, RejectionFilter, RejectionOrderField, accounting, fate, ledger,
+    RejectionCondition, RejectionFilter, RejectionOrderField, accounting, accounting_after, fate,
+    ledger,
 };
 pub use record::{NewBatch, NewRejection, Part, Tally, record};
 pub use source::known_sources;
@@ -62,7 +64,8 @@ pub const RAW_BYTES: usize = 8 * 1024;
 /// Why a record was refused. The words are part of the public contract.
 #[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RejectionCode {
     /// Not a JSON object of the expected shape, too large, or cut off.
     Malformed,

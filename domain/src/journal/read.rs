@@ -1,6 +1,7 @@
 //! What can be asked about intake: the fate of a record, the accounting, the refused records.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumMessage, VariantArray};
 use uuid::Uuid;
 
@@ -69,7 +70,8 @@ pub struct Rejection {
 pub type RejectionFilter = Filter<RejectionCondition>;
 
 /// One condition on a refused record. An empty list is met by none.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RejectionCondition {
     /// Received within.
     Received(Period),
@@ -91,8 +93,22 @@ pub enum RejectionOrderField {
 }
 
 /// Which hour the accounting is grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, AsRefStr, EnumMessage, VariantArray, Default)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    AsRefStr,
+    EnumMessage,
+    VariantArray,
+    Default,
+    Serialize,
+    Deserialize,
+)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum HourOf {
     /// Hour in which records were received.
     #[default]
@@ -226,6 +242,26 @@ pub async fn fate(cx: &ReadCx, source: &str, record_id: &str) -> Result<Fate> {
 /// # Errors
 /// `FORBIDDEN` without `INGEST_READ`; `LIMIT_EXCEEDED` when the answer has more than [`MAX_ACCOUNTING_ROWS`] rows.
 pub async fn accounting(cx: &ReadCx, query: &AccountingQuery) -> Result<Vec<Accounting>> {
+    let rows = accounting_after(cx, query, None, MAX_ACCOUNTING_ROWS + 1).await?;
+    if rows.len() > MAX_ACCOUNTING_ROWS as usize {
+        let text = format!("this period has more than {MAX_ACCOUNTING_ROWS} sources and hours");
+        // One row more than may be is read; how many there are isn't counted.
+        let error = Error::limit(text, MAX_ACCOUNTING_ROWS.into(), rows.len() as u64);
+        return Err(error.suggest("ask for a shorter period"));
+    }
+    Ok(rows)
+}
+
+/// At most so many rows of the accounting, by hour and source: those after the hour and source of `last`.
+///
+/// # Errors
+/// `FORBIDDEN` without `INGEST_READ`.
+pub async fn accounting_after(
+    cx: &ReadCx,
+    query: &AccountingQuery,
+    last: Option<&Accounting>,
+    most: u32,
+) -> Result<Vec<Accounting>> {
     cx.scope().require(Permission::IngestRead)?;
     let hour = match query.hour_of {
         HourOf::Receipt => "received_hour",
@@ -240,18 +276,18 @@ pub async fn accounting(cx: &ReadCx, query: &AccountingQuery) -> Result<Vec<Acco
     if let Some(source) = &query.source {
         sql.push(" AND source = ").bind(without_nul(source));
     }
+    if let Some(last) = last {
+        sql.push(&format!(" AND ({hour}, source) > ("))
+            .bind(last.hour)
+            .push("::timestamptz, ")
+            .bind(last.source.as_str())
+            .push("::text)");
+    }
     sql.push(&format!(
         " GROUP BY source, {hour} ORDER BY {hour}, source LIMIT "
     ))
-    .bind(i64::from(MAX_ACCOUNTING_ROWS) + 1);
-    let rows: Vec<Accounting> = cx.select(sql).await?;
-    if rows.len() > MAX_ACCOUNTING_ROWS as usize {
-        let text = format!("this period has more than {MAX_ACCOUNTING_ROWS} sources and hours");
-        // One row more than may be is read; how many there are isn't counted.
-        let error = Error::limit(text, MAX_ACCOUNTING_ROWS.into(), rows.len() as u64);
-        return Err(error.suggest("ask for a shorter period"));
-    }
-    Ok(rows)
+    .bind(i64::from(most));
+    cx.select(sql).await
 }
 
 /// The whole accounting of one tenant by source and event hour, to be compared with raw and cubes.

@@ -106,6 +106,8 @@ pub enum Permission {
     ExportsWrite,
     /// Everybody's exports of the tenant: listing and cancelling them.
     ExportsManage,
+    /// The audit log.
+    AuditRead,
 }
 
 impl Permission {

@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 
 use domain::{Error, Permission, Result, filter::Filter, label::LabelDefinition, list::List};
+use futures::{FutureExt as _, future::BoxFuture};
 use service::{InventoryId, Relations, Session, Wants, inventory, list};
 
-use super::pages::Pages;
+use super::{Source, pages::Pages};
 use crate::{Cell, Column, Kind, run::Sink};
 
 /// Most columns of labels.
 const LABELS: usize = 1_000;
 
 /// SIMs or devices.
-pub(crate) trait Exported: InventoryId {
+pub(super) trait Exported: InventoryId {
     /// The columns, but for those of labels.
     fn columns() -> Vec<Column>;
 
@@ -41,7 +42,7 @@ fn label(key: &str) -> Column {
 }
 
 /// A list that is being read.
-pub(crate) struct Inventory<I: Exported> {
+pub(super) struct Inventory<I: Exported> {
     session: Session,
     pages: Pages<<I::Row as List>::Clause, <I::Row as List>::Field>,
     /// Keys of labels, in order.
@@ -60,42 +61,47 @@ impl<I: Exported> Inventory<I> {
             keys,
         })
     }
+}
 
-    pub(super) fn columns(&self) -> Vec<Column> {
+impl<I: Exported> Source for Inventory<I> {
+    fn columns(&self) -> Vec<Column> {
         let labels = self.keys.iter().map(|key| label(key));
         I::columns().into_iter().chain(labels).collect()
     }
 
-    pub(super) fn expected(&self) -> Option<u64> {
-        self.pages.expected
+    fn next<'a>(&'a mut self, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<bool, crate::Error>> {
+        async move {
+            if self.pages.is_read {
+                return Ok(false);
+            }
+            let wants = Wants {
+                customer: true,
+                counterpart: true,
+                labels: !self.keys.is_empty(),
+            };
+            let (listing, relations) =
+                inventory::<I>(&self.session, &self.pages.question, wants).await?;
+            for row in self.pages.turn(listing) {
+                let (id, _) = I::of(&row);
+                let labels = relations.labels.as_ref().and_then(|labels| labels.get(&id));
+                I::with_cells(&row, &relations, &mut |cells| {
+                    let mut cells: Vec<Cell<'_>> = cells;
+                    let of_key = |key: &String| {
+                        let mut labels = labels.into_iter().flatten();
+                        let label = labels.find(|label| label.key == *key);
+                        Cell::from(label.map(|label| label.value.as_str()))
+                    };
+                    cells.extend(self.keys.iter().map(of_key));
+                    sink.push(&cells)
+                })?;
+            }
+            Ok(true)
+        }
+        .boxed()
     }
 
-    pub(super) async fn next(&mut self, sink: &mut dyn Sink) -> Result<bool, crate::Error> {
-        if self.pages.is_read {
-            return Ok(false);
-        }
-        let wants = Wants {
-            customer: true,
-            counterpart: true,
-            labels: !self.keys.is_empty(),
-        };
-        let (listing, relations) =
-            inventory::<I>(&self.session, &self.pages.question, wants).await?;
-        for row in self.pages.turn(listing) {
-            let (id, _) = I::of(&row);
-            let labels = relations.labels.as_ref().and_then(|labels| labels.get(&id));
-            I::with_cells(&row, &relations, &mut |cells| {
-                let mut cells: Vec<Cell<'_>> = cells;
-                let of_key = |key: &String| {
-                    let mut labels = labels.into_iter().flatten();
-                    let label = labels.find(|label| label.key == *key);
-                    Cell::from(label.map(|label| label.value.as_str()))
-                };
-                cells.extend(self.keys.iter().map(of_key));
-                sink.push(&cells)
-            })?;
-        }
-        Ok(true)
+    fn expected(&self) -> Option<u64> {
+        self.pages.expected
     }
 }
 

@@ -1,28 +1,46 @@
 //! The data sets: what can be a file, its columns, who may see each, and where the rows come from.
 
+mod assignments;
+mod audit;
 mod customers;
 mod devices;
+mod intake;
 mod inventory;
+mod names;
 mod pages;
+mod records;
 mod sims;
 mod usage;
 
-use analytics::usage::CubeQuery;
+use std::collections::BTreeMap;
+
+use analytics::usage::{CubeQuery, Provenance, Selection};
 use domain::{
     Error, Period, Permission, Result,
-    customer::CustomerFilter,
+    audit::Event,
+    customer::{Customer, CustomerFilter},
     device::DeviceCondition,
     filter::Filter,
     id::{DeviceId, SimId},
+    journal::{Rejection, RejectionFilter},
     saved_filter::Clause,
     sim::SimCondition,
 };
+use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use service::Session;
 use strum::{AsRefStr, EnumMessage, EnumString, IntoStaticStr, VariantArray};
 
-use self::{customers::Customers, inventory::Inventory, usage::Usage};
+pub use self::{audit::AuditQuestion, intake::AccountingQuestion};
+
+use self::{
+    assignments::Assignments,
+    inventory::Inventory,
+    pages::{Listed as _, Plain},
+    records::Records,
+    usage::{BY_CUSTOMER, BY_NETWORK, Usage},
+};
 use crate::{Column, manifest::Origin, run::Sink};
 
 /// Version of the data sets' columns. It changes when one is taken away or means something else.
@@ -42,12 +60,37 @@ pub enum DataSet {
     Customers,
     /// Any question to the usage cubes.
     Usage,
+    /// What customers used in a period.
+    CustomerUsage,
+    /// What networks carried in a period.
+    NetworkUsage,
+    /// Single usage records of a period.
+    Records,
+    /// To whom SIMs belonged and in which devices they were, from when to when.
+    Assignments,
+    /// Records that intake refused.
+    IngestRejections,
+    /// Deliveries by source and hour.
+    IngestAccounting,
+    /// The audit log of a period.
+    Audit,
+}
+
+/// What is asked of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A filter of its list, or nothing.
+    Filter,
+    /// A question.
+    Question,
 }
 
 /// What is known of a data set.
 pub struct Entry {
     /// A sentence for people.
     pub description: &'static str,
+    /// What it is asked.
+    pub asked: Asked,
     /// What whoever asks must be permitted.
     pub needs: Permission,
     /// Every column that it may have. Names with `<key>` in them stand for one column of each key of labels.
@@ -60,23 +103,69 @@ impl DataSet {
         match self {
             Self::Sims => Entry {
                 description: "SIMs as they are now, by ICCID.",
+                asked: Asked::Filter,
                 needs: Permission::SimsRead,
                 columns: inventory::registered::<SimId>,
             },
             Self::Devices => Entry {
                 description: "Devices as they are now, by name.",
+                asked: Asked::Filter,
                 needs: Permission::DevicesRead,
                 columns: inventory::registered::<DeviceId>,
             },
             Self::Customers => Entry {
                 description: "Customers as they are now, by name.",
+                asked: Asked::Filter,
                 needs: Permission::CustomersRead,
-                columns: customers::columns,
+                columns: Customer::columns,
             },
             Self::Usage => Entry {
                 description: "Any question to the usage cubes: a column for each group, and one for each quantity.",
+                asked: Asked::Question,
                 needs: Permission::UsageRead,
                 columns: usage::registered,
+            },
+            Self::CustomerUsage => Entry {
+                description: "What customers used in a period, by network and service.",
+                asked: Asked::Question,
+                needs: Permission::UsageRead,
+                columns: || usage::registered_by(&BY_CUSTOMER),
+            },
+            Self::NetworkUsage => Entry {
+                description: "What networks carried in a period, by service.",
+                asked: Asked::Question,
+                needs: Permission::UsageRead,
+                columns: || usage::registered_by(&BY_NETWORK),
+            },
+            Self::Records => Entry {
+                description: "Single usage records of a period, by customer, SIM and start: what usage is summed up from.",
+                asked: Asked::Question,
+                needs: Permission::UsageRead,
+                columns: records::columns,
+            },
+            Self::Assignments => Entry {
+                description: "To whom SIMs belonged and in which devices they were, from when to when, by ICCID and time.",
+                asked: Asked::Filter,
+                needs: Permission::SimsRead,
+                columns: assignments::columns,
+            },
+            Self::IngestRejections => Entry {
+                description: "Records that intake refused and why, by receipt.",
+                asked: Asked::Filter,
+                needs: Permission::IngestRead,
+                columns: Rejection::columns,
+            },
+            Self::IngestAccounting => Entry {
+                description: "Deliveries by hour and source: received = accepted + duplicate + rejected.",
+                asked: Asked::Question,
+                needs: Permission::IngestRead,
+                columns: intake::columns,
+            },
+            Self::Audit => Entry {
+                description: "The audit log of a period: who did what, to what and when.",
+                asked: Asked::Question,
+                needs: Permission::AuditRead,
+                columns: Event::columns,
             },
         }
     }
@@ -93,24 +182,41 @@ pub enum Request {
     Customers(CustomerFilter),
     /// A question to the usage cubes.
     Usage(Box<CubeQuery>),
+    /// A part of usage, by customer, network and service.
+    CustomerUsage(Selection),
+    /// A part of usage, by network and service.
+    NetworkUsage(Selection),
+    /// The records of a part of usage.
+    Records(Selection),
+    /// Where SIMs were that meet a filter.
+    Assignments(Filter<Clause<SimCondition>>),
+    /// Refused records that meet a filter.
+    IngestRejections(RejectionFilter),
+    /// A part of the accounting of intake.
+    IngestAccounting(AccountingQuestion),
+    /// A part of the audit log.
+    Audit(AuditQuestion),
 }
 
 impl Request {
     /// What is asked of a data set, from the JSON of its filter or question. Without a filter every row is meant.
     ///
     /// # Errors
-    /// `INVALID_INPUT` for JSON that says something else, and for usage without a question; `LIMIT_EXCEEDED` for a filter that is too
+    /// `INVALID_INPUT` for JSON that says something else, and where a question is missing; `LIMIT_EXCEEDED` for a filter that is too
     /// large.
     pub fn parse(data_set: DataSet, json: Option<&str>) -> Result<Self> {
         Ok(match data_set {
             DataSet::Sims => Self::Sims(filter(json)?),
             DataSet::Devices => Self::Devices(filter(json)?),
             DataSet::Customers => Self::Customers(filter(json)?),
-            DataSet::Usage => {
-                let missing = || Error::invalid("usage takes a question").at("question");
-                let query = parsed("question", json.ok_or_else(missing)?)?;
-                Self::Usage(Box::new(query))
-            }
+            DataSet::Usage => Self::Usage(Box::new(question(data_set, json)?)),
+            DataSet::CustomerUsage => Self::CustomerUsage(question(data_set, json)?),
+            DataSet::NetworkUsage => Self::NetworkUsage(question(data_set, json)?),
+            DataSet::Records => Self::Records(question(data_set, json)?),
+            DataSet::Assignments => Self::Assignments(filter(json)?),
+            DataSet::IngestRejections => Self::IngestRejections(filter(json)?),
+            DataSet::IngestAccounting => Self::IngestAccounting(question(data_set, json)?),
+            DataSet::Audit => Self::Audit(question(data_set, json)?),
         })
     }
 
@@ -121,6 +227,13 @@ impl Request {
             Self::Devices(_) => DataSet::Devices,
             Self::Customers(_) => DataSet::Customers,
             Self::Usage(_) => DataSet::Usage,
+            Self::CustomerUsage(_) => DataSet::CustomerUsage,
+            Self::NetworkUsage(_) => DataSet::NetworkUsage,
+            Self::Records(_) => DataSet::Records,
+            Self::Assignments(_) => DataSet::Assignments,
+            Self::IngestRejections(_) => DataSet::IngestRejections,
+            Self::IngestAccounting(_) => DataSet::IngestAccounting,
+            Self::Audit(_) => DataSet::Audit,
         }
     }
 
@@ -130,19 +243,68 @@ impl Request {
     /// `INTERNAL` when it cannot be written.
     pub fn json(&self) -> Result<Value> {
         let value = match self {
-            Self::Sims(filter) => serde_json::to_value(filter),
+            Self::Sims(filter) | Self::Assignments(filter) => serde_json::to_value(filter),
             Self::Devices(filter) => serde_json::to_value(filter),
             Self::Customers(filter) => serde_json::to_value(filter),
             Self::Usage(query) => serde_json::to_value(query),
+            Self::CustomerUsage(selection)
+            | Self::NetworkUsage(selection)
+            | Self::Records(selection) => serde_json::to_value(selection),
+            Self::IngestRejections(filter) => serde_json::to_value(filter),
+            Self::IngestAccounting(question) => serde_json::to_value(question),
+            Self::Audit(question) => serde_json::to_value(question),
         };
         value.map_err(Error::internal)
     }
 
     pub(crate) fn time_zone(&self) -> Option<String> {
-        match self {
-            Self::Usage(query) => Some(query.time_zone.name().to_owned()),
-            _ => None,
-        }
+        let zone = match self {
+            Self::Usage(query) => query.time_zone,
+            Self::CustomerUsage(selection)
+            | Self::NetworkUsage(selection)
+            | Self::Records(selection) => selection.time_zone,
+            Self::IngestAccounting(question) => question.time_zone,
+            Self::Audit(question) => question.time_zone,
+            Self::Sims(_)
+            | Self::Devices(_)
+            | Self::Customers(_)
+            | Self::Assignments(_)
+            | Self::IngestRejections(_) => return None,
+        };
+        Some(zone.name().to_owned())
+    }
+
+    /// Begins to read its rows.
+    ///
+    /// # Errors
+    /// Those of the list or the cubes.
+    pub(crate) async fn open(&self, session: &Session) -> Result<Box<dyn Source>> {
+        let session = session.clone();
+        Ok(match self {
+            Self::Sims(filter) => {
+                Box::new(Inventory::<SimId>::open(session, filter.clone()).await?)
+            }
+            Self::Devices(filter) => {
+                Box::new(Inventory::<DeviceId>::open(session, filter.clone()).await?)
+            }
+            Self::Customers(filter) => {
+                Box::new(Plain::<Customer>::new(session, filter.clone(), None))
+            }
+            Self::Usage(query) => Box::new(Usage::of(session, query).await?),
+            Self::CustomerUsage(selection) => {
+                Box::new(Usage::by(&BY_CUSTOMER, session, selection).await?)
+            }
+            Self::NetworkUsage(selection) => {
+                Box::new(Usage::by(&BY_NETWORK, session, selection).await?)
+            }
+            Self::Records(selection) => Box::new(Records::open(session, selection).await?),
+            Self::Assignments(filter) => Box::new(Assignments::new(session, filter.clone())),
+            Self::IngestRejections(filter) => {
+                Box::new(Plain::<Rejection>::new(session, filter.clone(), None))
+            }
+            Self::IngestAccounting(question) => Box::new(question.open(session).await?),
+            Self::Audit(question) => Box::new(question.open(session).await?),
+        })
     }
 }
 
@@ -155,88 +317,56 @@ fn filter<C: DeserializeOwned>(json: Option<&str>) -> Result<Filter<C>> {
     Ok(filter)
 }
 
+fn question<T: DeserializeOwned>(data_set: DataSet, json: Option<&str>) -> Result<T> {
+    let missing = || {
+        let text = format!("{} takes a question", data_set.as_ref());
+        Error::invalid(text).at("question")
+    };
+    parsed("question", json.ok_or_else(missing)?)
+}
+
 fn parsed<T: DeserializeOwned>(field: &str, json: &str) -> Result<T> {
     let wrong = |error| Error::invalid(format!("this is no {field}: {error}")).at(field);
     serde_json::from_str(json).map_err(wrong)
 }
 
 /// Rows of a data set that are being read.
-pub(crate) enum Source {
-    Sims(Box<Inventory<SimId>>),
-    Devices(Box<Inventory<DeviceId>>),
-    Customers(Customers),
-    Usage(Box<Usage>),
-}
-
-impl Source {
-    /// # Errors
-    /// Those of the list or the cubes.
-    pub(crate) async fn open(session: &Session, request: &Request) -> Result<Self> {
-        let session = session.clone();
-        Ok(match request {
-            Request::Sims(filter) => {
-                Self::Sims(Box::new(Inventory::open(session, filter.clone()).await?))
-            }
-            Request::Devices(filter) => {
-                Self::Devices(Box::new(Inventory::open(session, filter.clone()).await?))
-            }
-            Request::Customers(filter) => Self::Customers(Customers::new(session, filter.clone())),
-            Request::Usage(query) => Self::Usage(Box::new(Usage::open(session, query).await?)),
-        })
-    }
-
+pub(crate) trait Source: Send {
     /// The columns of its rows, whoever may see them.
-    pub(crate) fn columns(&self) -> Vec<Column> {
-        match self {
-            Self::Sims(sims) => sims.columns(),
-            Self::Devices(devices) => devices.columns(),
-            Self::Customers(_) => customers::columns(),
-            Self::Usage(usage) => usage.columns(),
-        }
-    }
+    fn columns(&self) -> Vec<Column>;
 
     /// Passes some of the next rows on; whether there may be more.
-    pub(crate) async fn next(&mut self, sink: &mut dyn Sink) -> Result<bool, crate::Error> {
-        match self {
-            Self::Sims(sims) => sims.next(sink).await,
-            Self::Devices(devices) => devices.next(sink).await,
-            Self::Customers(customers) => customers.next(sink).await,
-            Self::Usage(usage) => usage.next(sink).await,
-        }
-    }
+    fn next<'a>(&'a mut self, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<bool, crate::Error>>;
 
     /// How many rows there will be, where that is known.
-    pub(crate) fn expected(&self) -> Option<u64> {
-        match self {
-            Self::Sims(sims) => sims.expected(),
-            Self::Devices(devices) => devices.expected(),
-            Self::Customers(customers) => customers.expected(),
-            Self::Usage(_) => None,
-        }
+    fn expected(&self) -> Option<u64> {
+        None
     }
 
     /// The period that is meant.
-    pub(crate) fn period(&self) -> Option<Period> {
-        match self {
-            Self::Usage(usage) => Some(usage.period()),
-            _ => None,
-        }
+    fn period(&self) -> Option<Period> {
+        None
     }
 
     /// What was asked for and is closed to the caller.
-    pub(crate) fn closed(&self) -> Vec<String> {
-        match self {
-            Self::Usage(usage) => usage.closed(),
-            _ => Vec::new(),
-        }
+    fn closed(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Where usage comes from, once all rows have been read.
-    pub(crate) fn provenance(self) -> Result<Option<Origin>> {
-        match self {
-            Self::Usage(usage) => usage.provenance().map(Some),
-            _ => Ok(None),
-        }
+    fn provenance(self: Box<Self>) -> Result<Option<Origin>> {
+        Ok(None)
+    }
+}
+
+/// What a manifest says of where usage comes from.
+fn origin(provenance: &Provenance, truncated: bool, whole: BTreeMap<String, String>) -> Origin {
+    Origin {
+        tables: provenance.tables.iter().map(ToString::to_string).collect(),
+        watermark: provenance.watermark,
+        complete: provenance.incomplete.is_none(),
+        truncated,
+        whole,
     }
 }
 
@@ -257,12 +387,37 @@ mod tests {
                 let name = format!("{}.{}", data_set.as_ref(), column.name);
                 assert!(column.needs.is_some(), "{name}: who may see it?");
                 assert!(!column.description.is_empty(), "{name}: what does it say?");
-                let is_number = matches!(column.kind, Kind::Sum | Kind::Average);
-                assert_eq!(column.unit.is_some(), is_number, "{name}: of what?");
+                let is_number = matches!(column.kind, Kind::Integer | Kind::Sum | Kind::Average);
+                let is_plain = matches!(column.kind, Kind::Count);
+                assert!(
+                    is_plain || column.unit.is_some() == is_number,
+                    "{name}: of what?"
+                );
                 assert!(names.insert(column.name), "{name} is there twice");
             }
             assert!(!names.is_empty());
         }
+    }
+
+    #[test]
+    fn usage_of_customers_has_nothing_of_an_invoice() {
+        let columns = (DataSet::CustomerUsage.entry().columns)();
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_ref()).collect();
+        let expected = [
+            "customer_id",
+            "customer",
+            "network",
+            "network_name",
+            "country",
+            "service",
+            "bytes_up",
+            "bytes_down",
+            "bytes_total",
+            "units",
+            "records",
+            "active_sims",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]
@@ -277,9 +432,26 @@ mod tests {
         for json in ["", "[]", r#"{"colour": "red"}"#, r#"{"states": ["LOST"]}"#] {
             assert_eq!(refused(DataSet::Sims, Some(json)), filter, "{json}");
             assert_eq!(refused(DataSet::Customers, Some(json)), filter, "{json}");
+            assert_eq!(refused(DataSet::Assignments, Some(json)), filter, "{json}");
+            assert_eq!(
+                refused(DataSet::IngestRejections, Some(json)),
+                filter,
+                "{json}"
+            );
         }
         for json in [None, Some("{}"), Some(r#"{"measures": ["MONEY"]}"#)] {
             assert_eq!(refused(DataSet::Usage, json), question);
+        }
+        for json in [
+            None,
+            Some("{}"),
+            Some(r#"{"measures": ["RECORDS"], "period": {"preset": "LAST_MONTH"}}"#),
+        ] {
+            assert_eq!(refused(DataSet::CustomerUsage, json), question);
+            assert_eq!(refused(DataSet::NetworkUsage, json), question);
+            assert_eq!(refused(DataSet::Records, json), question);
+            assert_eq!(refused(DataSet::IngestAccounting, json), question);
+            assert_eq!(refused(DataSet::Audit, json), question);
         }
     }
 }

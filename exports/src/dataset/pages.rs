@@ -1,10 +1,16 @@
-//! A list in pages, one after the other.
+//! A list in pages, one after the other, all in one snapshot.
 
 use domain::{
+    Period,
     filter::Filter,
-    list::{Listing, Order, Question},
+    list::{List, Listing, Order, Question},
     paging::PageRequest,
 };
+use futures::{FutureExt as _, future::BoxFuture};
+use service::{Session, list};
+
+use super::Source;
+use crate::{Column, Error, run::Sink};
 
 /// How far a list is read.
 pub(crate) struct Pages<C, F> {
@@ -43,5 +49,60 @@ where
         self.question.page = PageRequest::of_file(last);
         self.question.with_total = false;
         page.rows.into_iter().map(|(_, row)| row)
+    }
+}
+
+/// A row that needs nothing beside it.
+pub(super) trait Listed: List {
+    /// The columns.
+    fn columns() -> Vec<Column>;
+
+    /// Passes its cells on.
+    fn push(&self, sink: &mut dyn Sink) -> Result<(), Error>;
+}
+
+/// A list of such rows that is being read.
+pub(super) struct Plain<T: List> {
+    session: Session,
+    pages: Pages<T::Clause, T::Field>,
+    /// The period that is meant, if the list is of one.
+    period: Option<Period>,
+}
+
+impl<T: Listed> Plain<T> {
+    pub(super) fn new(session: Session, filter: Filter<T::Clause>, period: Option<Period>) -> Self {
+        Self {
+            session,
+            pages: Pages::of(filter),
+            period,
+        }
+    }
+}
+
+impl<T: Listed> Source for Plain<T> {
+    fn columns(&self) -> Vec<Column> {
+        T::columns()
+    }
+
+    fn next<'a>(&'a mut self, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<bool, Error>> {
+        async move {
+            if self.pages.is_read {
+                return Ok(false);
+            }
+            let listing = list::<T>(&self.session, &self.pages.question).await?;
+            for row in self.pages.turn(listing) {
+                row.push(sink)?;
+            }
+            Ok(true)
+        }
+        .boxed()
+    }
+
+    fn expected(&self) -> Option<u64> {
+        self.pages.expected
+    }
+
+    fn period(&self) -> Option<Period> {
+        self.period
     }
 }

@@ -1,32 +1,43 @@
-//! Any question to the usage cubes.
+//! Questions to the usage cubes: any, and those with fixed groups and quantities.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::BTreeMap};
 
-use analytics::usage::{CubeQuery, Dimension, Group, Key, Measure, UsageRow, Values};
+use analytics::usage::{CubeQuery, Dimension, Group, Measure, Selection, UsageRow, Values};
 use domain::{
-    Area, Error, Period, Permission as P, Result,
-    customer::{self, Customer},
+    Area, Period, Permission as P, Result,
     decimal::Decimal,
-    device::{self, Device},
-    id::{CustomerId, DeviceId, SimId},
-    sim::{self, Sim},
     usage::{Grain, Kind as Of, TimePart},
 };
+use futures::{FutureExt as _, future::BoxFuture};
 use service::{Session, UsageRows};
 use strum::{EnumMessage, VariantArray};
-use uuid::Uuid;
 
+use super::{
+    Source,
+    names::{Names, cell, id, of_network},
+    origin,
+};
 use crate::{Cell, Column, Kind, manifest::Origin, run::Sink};
 
 /// Rows that are looked up together.
 const ROWS: usize = 2_000;
 
-/// What stands for what the caller may not see now.
-const HIDDEN: &str = "HIDDEN";
+/// What is summed up where the groups are fixed.
+const QUANTITIES: [Measure; 6] = [
+    Measure::BytesUp,
+    Measure::BytesDown,
+    Measure::BytesTotal,
+    Measure::Units,
+    Measure::Records,
+    Measure::ActiveSims,
+];
+
+/// The groups of usage by customer.
+pub(super) const BY_CUSTOMER: [Dimension; 3] =
+    [Dimension::Customer, Dimension::Network, Dimension::Service];
+
+/// The groups of usage by network.
+pub(super) const BY_NETWORK: [Dimension; 2] = [Dimension::Network, Dimension::Service];
 
 /// Every column that a question may have.
 pub(super) fn registered() -> Vec<Column> {
@@ -44,16 +55,14 @@ pub(super) fn registered() -> Vec<Column> {
         .collect()
 }
 
-/// The columns of a question's answer; of quantities those that are open.
-fn columns(query: &CubeQuery, open: &[Measure]) -> Vec<Column> {
-    let open = || open.iter().copied();
-    let mut columns: Vec<Column> = query.group_by.iter().flat_map(columns_of).collect();
-    columns.extend(query.others.then(others));
-    columns.extend(open().map(quantity));
-    if query.compare_to.is_some() {
-        columns.extend(open().map(previous));
-    }
-    columns
+/// Every column of usage by these groups.
+pub(super) fn registered_by(groups: &[Dimension]) -> Vec<Column> {
+    let groups = groups.iter().map(|one| Group::Dimension(*one));
+    let quantities = QUANTITIES.iter().map(|one| quantity(*one));
+    groups
+        .flat_map(|group| named(&group))
+        .chain(quantities)
+        .collect()
 }
 
 /// What a word of the vocabulary says of itself.
@@ -121,6 +130,15 @@ fn columns_of(group: &Group) -> Vec<Column> {
     }
 }
 
+/// The columns of a group, and of a network what the dictionary says of it.
+fn named(group: &Group) -> Vec<Column> {
+    let mut columns = columns_of(group);
+    if matches!(group, Group::Dimension(Dimension::Network)) {
+        columns.extend(of_network());
+    }
+    columns
+}
+
 fn others() -> Column {
     let says = "Whether the row is all that is not shown.";
     Column::of("others", Kind::Flag, P::UsageRead, says)
@@ -150,55 +168,66 @@ fn previous(measure: Measure) -> Column {
 }
 
 /// An answer that is being read.
-pub(crate) struct Usage {
+pub(super) struct Usage {
     session: Session,
     query: CubeQuery,
     rows: UsageRows,
     open: Vec<Measure>,
+    /// Whether networks come with what the dictionary says of them.
+    is_named: bool,
 }
 
 impl Usage {
-    pub(super) async fn open(session: Session, query: &CubeQuery) -> Result<Self> {
-        let rows = session.usage_file(query).await?;
+    /// The answer to any question.
+    pub(super) async fn of(session: Session, query: &CubeQuery) -> Result<Self> {
+        Self::open(session, query.clone(), false).await
+    }
+
+    /// Usage by these groups.
+    pub(super) async fn by(
+        groups: &[Dimension],
+        session: Session,
+        selection: &Selection,
+    ) -> Result<Self> {
+        Self::open(session, selection.by(groups, &QUANTITIES), true).await
+    }
+
+    async fn open(session: Session, query: CubeQuery, is_named: bool) -> Result<Self> {
+        let rows = session.usage_file(&query).await?;
         Ok(Self {
             open: rows.open().to_vec(),
-            query: query.clone(),
+            query,
             session,
             rows,
+            is_named,
         })
     }
 
-    pub(super) fn columns(&self) -> Vec<Column> {
-        columns(&self.query, &self.open)
-    }
-
-    pub(super) fn period(&self) -> Period {
-        self.rows.period()
-    }
-
-    pub(super) fn closed(&self) -> Vec<String> {
-        self.rows.closed().iter().map(name_of).collect()
-    }
-
-    pub(super) async fn next(&mut self, sink: &mut dyn Sink) -> Result<bool, crate::Error> {
-        let rows = self.rows.next(ROWS).await?;
-        let names = Names::of(&self.session, &self.query, &rows).await?;
-        for row in &rows {
-            self.push(row, &names, sink)?;
-        }
-        Ok(!rows.is_empty())
+    fn names_networks(&self, dimension: Dimension) -> bool {
+        self.is_named && dimension == Dimension::Network
     }
 
     fn push(&self, row: &UsageRow, names: &Names, sink: &mut dyn Sink) -> Result<(), crate::Error> {
-        let keys: Vec<Option<String>> = row.keys.iter().zip(&self.query.group_by).map(id).collect();
+        let groups = || self.query.group_by.iter().zip(&row.keys);
+        let of_id = |group: &Group| match group {
+            Group::Dimension(dimension) => {
+                Some(*dimension).filter(|one| one.entry().kind == Of::Id)
+            }
+            _ => None,
+        };
+        let ids: Vec<Option<String>> = groups()
+            .map(|(group, key)| id(of_id(group)?, key.as_ref()))
+            .collect();
         let mut cells = Vec::new();
-        for ((group, key), id) in self.query.group_by.iter().zip(&row.keys).zip(&keys) {
-            match group {
-                Group::Dimension(dimension) if dimension.entry().kind == Of::Id => {
-                    cells.push(id.as_deref().into());
-                    cells.push(names.of_key(*dimension, key.as_ref()).into());
-                }
-                _ => cells.push(cell(key.as_ref())),
+        for ((group, key), text) in groups().zip(&ids) {
+            if let Some(dimension) = of_id(group) {
+                cells.push(text.as_deref().into());
+                cells.push(names.of(dimension, key.as_ref()).into());
+                continue;
+            }
+            cells.push(cell(key.as_ref()));
+            if matches!(group, Group::Dimension(one) if self.names_networks(*one)) {
+                cells.extend(names.network_cells(key.as_ref()));
             }
         }
         if self.query.others {
@@ -222,8 +251,44 @@ impl Usage {
         };
         cells.extend(self.open.iter().map(value));
     }
+}
 
-    pub(super) fn provenance(self) -> Result<Origin> {
+impl Source for Usage {
+    /// Of quantities, those that are open.
+    fn columns(&self) -> Vec<Column> {
+        let open = || self.open.iter().copied();
+        let groups = self.query.group_by.iter();
+        let of_group = if self.is_named { named } else { columns_of };
+        let mut columns: Vec<Column> = groups.flat_map(of_group).collect();
+        columns.extend(self.query.others.then(others));
+        columns.extend(open().map(quantity));
+        if self.query.compare_to.is_some() {
+            columns.extend(open().map(previous));
+        }
+        columns
+    }
+
+    fn next<'a>(&'a mut self, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<bool, crate::Error>> {
+        async move {
+            let rows = self.rows.next(ROWS).await?;
+            let names = names(&self.session, &self.query, self.is_named, &rows).await?;
+            for row in &rows {
+                self.push(row, &names, sink)?;
+            }
+            Ok(!rows.is_empty())
+        }
+        .boxed()
+    }
+
+    fn period(&self) -> Option<Period> {
+        Some(self.rows.period())
+    }
+
+    fn closed(&self) -> Vec<String> {
+        self.rows.closed().iter().map(name_of).collect()
+    }
+
+    fn provenance(self: Box<Self>) -> Result<Option<Origin>> {
         let whole = self.rows.whole()?;
         let totals: BTreeMap<String, String> = (self.open.iter())
             .filter_map(|measure| {
@@ -233,106 +298,34 @@ impl Usage {
                 Some((name_of(measure), total.to_string()))
             })
             .collect();
-        Ok(Origin {
-            tables: (whole.provenance.tables.iter())
-                .map(ToString::to_string)
-                .collect(),
-            watermark: whole.provenance.watermark,
-            complete: whole.provenance.incomplete.is_none(),
-            truncated: whole.truncated,
-            whole: totals,
-        })
+        Ok(Some(origin(&whole.provenance, whole.truncated, totals)))
     }
+}
+
+/// What the objects that some rows name are known by.
+async fn names(
+    session: &Session,
+    query: &CubeQuery,
+    with_networks: bool,
+    rows: &[UsageRow],
+) -> Result<Names> {
+    let mut names = Names::default();
+    for (place, group) in query.group_by.iter().enumerate() {
+        let Group::Dimension(dimension) = group else {
+            continue;
+        };
+        let is_network = with_networks && *dimension == Dimension::Network;
+        if is_network || dimension.entry().kind == Of::Id {
+            let keys = rows.iter().filter_map(|row| row.keys[place].as_ref());
+            names.add(session, *dimension, keys).await?;
+        }
+    }
+    Ok(names)
 }
 
 fn kind_of(measure: Measure) -> Kind {
     match measure.entry().expression.places() {
         0 => Kind::Sum,
         _ => Kind::Average,
-    }
-}
-
-/// A key that is no id.
-fn cell(key: Option<&Key>) -> Cell<'_> {
-    match key {
-        Some(Key::Text(text)) if !text.is_empty() => Cell::Text(text),
-        Some(Key::Moment(moment)) => Cell::Moment(*moment),
-        Some(Key::Number(number)) => Cell::Count((*number).into()),
-        Some(Key::Hidden) => Cell::Text(HIDDEN),
-        _ => Cell::Empty,
-    }
-}
-
-/// The text of an id, as the contract prints it.
-fn id((key, group): (&Option<Key>, &Group)) -> Option<String> {
-    match (key, group) {
-        (Some(Key::Id(id)), Group::Dimension(dimension)) => Some(match dimension {
-            Dimension::Sim => SimId::new(*id).to_string(),
-            Dimension::Device => DeviceId::new(*id).to_string(),
-            _ => CustomerId::new(*id).to_string(),
-        }),
-        (Some(Key::Hidden), _) => Some(HIDDEN.to_owned()),
-        _ => None,
-    }
-}
-
-/// What people know the objects of some rows by.
-#[derive(Default)]
-struct Names {
-    customers: HashMap<CustomerId, Arc<Customer>>,
-    sims: HashMap<SimId, Sim>,
-    devices: HashMap<DeviceId, Device>,
-}
-
-impl Names {
-    async fn of(session: &Session, query: &CubeQuery, rows: &[UsageRow]) -> Result<Self, Error> {
-        let mut names = Self::default();
-        let cx = session.read().await?;
-        for (place, group) in query.group_by.iter().enumerate() {
-            let Group::Dimension(dimension) = group else {
-                continue;
-            };
-            let mut ids: Vec<Uuid> = (rows.iter())
-                .filter_map(|row| match row.keys.get(place) {
-                    Some(Some(Key::Id(id))) => Some(*id),
-                    _ => None,
-                })
-                .collect();
-            ids.sort_unstable();
-            ids.dedup();
-            if ids.is_empty() {
-                continue;
-            }
-            let may = |needs| session.scope().may(needs);
-            match dimension {
-                Dimension::Sim if may(P::SimsRead) => {
-                    let ids: Vec<_> = ids.into_iter().map(SimId::new).collect();
-                    names.sims = sim::by_ids(&cx, &ids).await?;
-                }
-                Dimension::Device if may(P::DevicesRead) => {
-                    let ids: Vec<_> = ids.into_iter().map(DeviceId::new).collect();
-                    names.devices = device::by_ids(&cx, &ids).await?;
-                }
-                Dimension::Customer | Dimension::SimCustomerNow if may(P::CustomersRead) => {
-                    let ids: Vec<_> = ids.into_iter().map(CustomerId::new).collect();
-                    names.customers.extend(customer::by_ids(&cx, &ids).await?);
-                }
-                _ => {}
-            }
-        }
-        Ok(names)
-    }
-
-    fn of_key(&self, dimension: Dimension, key: Option<&Key>) -> Option<&str> {
-        let Some(Key::Id(id)) = key else {
-            return None;
-        };
-        match dimension {
-            Dimension::Sim => (self.sims.get(&SimId::new(*id))).map(|sim| sim.iccid.as_str()),
-            Dimension::Device => {
-                (self.devices.get(&DeviceId::new(*id))).map(|device| device.name.as_str())
-            }
-            _ => (self.customers.get(&CustomerId::new(*id))).map(|one| one.name.as_str()),
-        }
     }
 }

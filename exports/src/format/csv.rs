@@ -49,6 +49,7 @@ impl<W: Write + Send> Rows<W> for Csv<W> {
                 Cell::Text(text) => inert(&mut self.text, text),
                 Cell::Flag(flag) => flag.to_string().clone_into(&mut self.text),
                 Cell::Count(count) => count.to_string().clone_into(&mut self.text),
+                Cell::Integer(integer) => integer.to_string().clone_into(&mut self.text),
                 Cell::Sum(sum) => sum.to_string().clone_into(&mut self.text),
                 Cell::Average(hundredths) => self.text = average(*hundredths).to_string(),
                 Cell::Moment(moment) => {

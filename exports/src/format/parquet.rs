@@ -4,7 +4,7 @@ use std::{fs::File, io::Write, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, BooleanBuilder, Decimal128Builder, RecordBatch, StringBuilder,
+        ArrayRef, BooleanBuilder, Decimal128Builder, Int64Builder, RecordBatch, StringBuilder,
         TimestampMicrosecondBuilder, UInt64Builder,
     },
     datatypes::{DECIMAL128_MAX_PRECISION, SchemaRef},
@@ -46,6 +46,7 @@ enum Builder {
     Text(StringBuilder),
     Flag(BooleanBuilder),
     Count(UInt64Builder),
+    Integer(Int64Builder),
     Sum(Decimal128Builder),
     Average(Decimal128Builder),
     Moment(TimestampMicrosecondBuilder),
@@ -58,6 +59,7 @@ impl Builder {
             Kind::Text => Self::Text(StringBuilder::new()),
             Kind::Flag => Self::Flag(BooleanBuilder::new()),
             Kind::Count => Self::Count(UInt64Builder::new()),
+            Kind::Integer => Self::Integer(Int64Builder::new()),
             Kind::Sum => Self::Sum(decimal()),
             Kind::Average => Self::Average(decimal()),
             Kind::Moment => {
@@ -73,6 +75,7 @@ impl Builder {
             (Self::Text(builder), Cell::Text(text)) => builder.append_value(text),
             (Self::Flag(builder), Cell::Flag(flag)) => builder.append_value(flag),
             (Self::Count(builder), Cell::Count(count)) => builder.append_value(count),
+            (Self::Integer(builder), Cell::Integer(integer)) => builder.append_value(integer),
             (Self::Sum(builder), Cell::Sum(value))
             | (Self::Average(builder), Cell::Average(value)) => {
                 if value.unsigned_abs() >= LIMIT {
@@ -94,6 +97,7 @@ impl Builder {
             Self::Text(builder) => builder.append_null(),
             Self::Flag(builder) => builder.append_null(),
             Self::Count(builder) => builder.append_null(),
+            Self::Integer(builder) => builder.append_null(),
             Self::Sum(builder) | Self::Average(builder) => builder.append_null(),
             Self::Moment(builder) => builder.append_null(),
         }
@@ -104,6 +108,7 @@ impl Builder {
             Self::Text(builder) => Arc::new(builder.finish()),
             Self::Flag(builder) => Arc::new(builder.finish()),
             Self::Count(builder) => Arc::new(builder.finish()),
+            Self::Integer(builder) => Arc::new(builder.finish()),
             Self::Sum(builder) | Self::Average(builder) => Arc::new(builder.finish()),
             Self::Moment(builder) => Arc::new(builder.finish()),
         }

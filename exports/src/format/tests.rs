@@ -38,6 +38,9 @@ const SUMS: [i128; 4] = [
     -7,
 ];
 
+/// The first have more than 15 digits.
+const INTEGERS: [i64; 4] = [i64::MAX, i64::MIN, -999_999_999_999_999, 0];
+
 fn columns() -> Vec<Column> {
     let of = |name, kind| Column::of(name, kind, Permission::UsageRead, "Something.");
     vec![
@@ -50,6 +53,10 @@ fn columns() -> Vec<Column> {
             additive: true,
             ..of("sum", Kind::Sum)
         },
+        Column {
+            unit: Some(Unit::Bytes),
+            ..of("integer", Kind::Integer)
+        },
         of("average", Kind::Average).or_empty(),
         of("moment", Kind::Moment),
     ]
@@ -59,7 +66,7 @@ fn moment() -> DateTime<Utc> {
     DateTime::from_timestamp_micros(1_790_000_000_123_456).expect("a moment")
 }
 
-fn cells(n: usize) -> [Cell<'static>; 7] {
+fn cells(n: usize) -> [Cell<'static>; 8] {
     let is_even = n.is_multiple_of(2);
     [
         Cell::Text(TEXTS[n % TEXTS.len()]),
@@ -71,6 +78,7 @@ fn cells(n: usize) -> [Cell<'static>; 7] {
         Cell::Flag(is_even),
         Cell::Count(n as u64),
         Cell::Sum(SUMS[n % SUMS.len()]),
+        Cell::Integer(INTEGERS[n % INTEGERS.len()]),
         if is_even {
             Cell::Average(-105)
         } else {
@@ -128,7 +136,7 @@ fn the_same_rows_are_the_same_bytes() {
 #[test]
 fn a_csv_file_reads_back_and_no_text_is_a_formula() {
     let bytes = written(Format::Csv, 24);
-    assert!(bytes.starts_with(b"text,label,flag,count,sum,average,moment\n"));
+    assert!(bytes.starts_with(b"text,label,flag,count,sum,integer,average,moment\n"));
     let mut reader = csv::Reader::from_reader(&bytes[..]);
     for (n, record) in reader.records().enumerate() {
         let record = record.expect("a record");
@@ -139,8 +147,9 @@ fn a_csv_file_reads_back_and_no_text_is_a_formula() {
         let text = record[0].strip_prefix('\'').unwrap_or(&record[0]);
         assert_eq!(text, TEXTS[n % TEXTS.len()]);
         assert_eq!(&record[4], SUMS[n % SUMS.len()].to_string());
-        assert_eq!(&record[5], if n % 2 == 0 { "-1.05" } else { "" });
-        assert_eq!(&record[6], "2026-09-21T14:13:20.123456Z");
+        assert_eq!(&record[5], INTEGERS[n % INTEGERS.len()].to_string());
+        assert_eq!(&record[6], if n % 2 == 0 { "-1.05" } else { "" });
+        assert_eq!(&record[7], "2026-09-21T14:13:20.123456Z");
     }
 }
 
@@ -174,8 +183,12 @@ fn a_workbook_reads_back_and_keeps_every_digit() {
         assert_eq!(shown(&row[4]), sum.to_string());
         let is_text = matches!(row[4], Data::String(_));
         assert_eq!(is_text, sum.unsigned_abs() >= 1_000_000_000_000_000);
-        assert_eq!(shown(&row[5]), if n % 2 == 0 { "-1.05" } else { "" });
-        assert_eq!(shown(&row[6]), "2026-09-21T14:13:20.123");
+        let integer = INTEGERS[n % INTEGERS.len()];
+        assert_eq!(shown(&row[5]), integer.to_string());
+        let is_text = matches!(row[5], Data::String(_));
+        assert_eq!(is_text, n % INTEGERS.len() < 2);
+        assert_eq!(shown(&row[6]), if n % 2 == 0 { "-1.05" } else { "" });
+        assert_eq!(shown(&row[7]), "2026-09-21T14:13:20.123");
     }
     let manifest = book.worksheet_range("manifest").expect("a sheet");
     let has = |name: &str, value: &str| {
@@ -223,6 +236,7 @@ impl Record for Row {
         Column::new("count", Kind::Count),
         Column::new("sum", Kind::Sum),
         Column::new("moment", Kind::Moment),
+        Column::new("integer", Kind::Integer),
     ];
 
     fn cells<'a>(&'a self, _: &mut Vec<Cell<'a>>) {}
@@ -232,6 +246,7 @@ impl Record for Row {
         assert_eq!(row.text(0)?, TEXTS[n % TEXTS.len()]);
         assert_eq!(row.sum(2)?, SUMS[n % SUMS.len()]);
         assert_eq!(row.moment(3)?, moment());
+        assert_eq!(row.integer(4)?, INTEGERS[n % INTEGERS.len()]);
         Ok(Self)
     }
 }

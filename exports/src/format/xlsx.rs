@@ -89,7 +89,7 @@ impl<W: Write> Xlsx<W> {
             let place = place_of(place)?;
             let narrowest = match column.kind {
                 Kind::Flag | Kind::Count => 10,
-                Kind::Sum | Kind::Average => 18,
+                Kind::Integer | Kind::Sum | Kind::Average => 18,
                 Kind::Text | Kind::Moment => 24,
             };
             let characters = column.name.chars().count().clamp(narrowest, 60);
@@ -164,6 +164,7 @@ fn write(
         }
         Cell::Flag(flag) => _ = sheet.write_boolean(row, place, flag)?,
         Cell::Count(count) => write_integer(sheet, row, place, count.into(), styles)?,
+        Cell::Integer(integer) => write_integer(sheet, row, place, integer.into(), styles)?,
         Cell::Sum(sum) => write_integer(sheet, row, place, sum, styles)?,
         Cell::Average(hundredths) => match number(hundredths) {
             Some(number) => {

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use engines::Access;
-use exports::{DataSet, Export, Format, Manifest, Progress, Request};
+use exports::{Asked, DataSet, Export, Format, Manifest, Progress, Request};
 use indicatif::{ProgressBar, ProgressStyle};
 use strum::VariantArray as _;
 
@@ -15,12 +15,16 @@ use crate::{config::Config, refused::Refused};
 /// Export a data set as CSV, Excel or Parquet
 ///
 /// Rows go to --out with a manifest beside it (FILE.manifest.json: rows, totals, SHA-256, period, watermark), or to standard output. A
-/// filter is spelt as in GraphQL, a question as in the second example and in the manifest.
+/// filter is spelt as in GraphQL, a question as in the examples and in the manifest.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  simcube export sims --tenant alpha --format parquet --out sims.parquet\n  \
-                  simcube export usage --tenant alpha --format xlsx --out month.xlsx --question \\\n    \
-                  '{\"measures\":[\"BYTES_TOTAL\"],\"period\":{\"preset\":\"LAST_MONTH\"},\"group_by\":[{\"dimension\":\"CUSTOMER\"}]}'"
+                  simcube export customerUsage --tenant alpha --format xlsx --out month.xlsx --question \\\n    \
+                  '{\"period\":{\"preset\":\"LAST_MONTH\"},\"time_zone\":\"Europe/Berlin\"}'\n  \
+                  simcube export records --tenant alpha --format parquet --out records.parquet --question \\\n    \
+                  '{\"period\":{\"preset\":\"LAST_7_DAYS\"},\"filter\":{\"in\":{\"dimension\":\"SERVICE\",\"values\":[{\"text\":\"DATA\"}]}}}'\n  \
+                  simcube export usage --tenant alpha --format csv --out networks.csv --question \\\n    \
+                  '{\"measures\":[\"BYTES_TOTAL\"],\"period\":{\"preset\":\"LAST_MONTH\"},\"group_by\":[{\"dimension\":\"NETWORK\"}]}'"
 )]
 pub(super) struct Args {
     /// What to export
@@ -32,10 +36,10 @@ pub(super) struct Args {
     /// Format of the file
     #[arg(long, value_parser = names(Format::VARIANTS))]
     format: String,
-    /// Which SIMs, devices or customers, as JSON
+    /// Which rows of a list, as JSON
     #[arg(long, value_name = "JSON", conflicts_with = "question")]
     filter: Option<String>,
-    /// The question to the usage cubes, as JSON or a file of it
+    /// The question about usage, as JSON or a file of it
     #[arg(long, value_name = "JSON|FILE")]
     question: Option<String>,
     /// The file [default: standard output]
@@ -77,17 +81,20 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
 /// What is asked for; refused before any store is opened when it is nothing.
 fn request(args: &Args) -> Result<Request> {
     let data_set: DataSet = args.data_set.parse()?;
-    let wrong = |sentence: &str| Err(Refused(sentence.to_owned()).into());
-    let json = match (data_set, &args.filter, &args.question) {
-        (DataSet::Usage, Some(_), _) => {
-            return wrong("usage takes a --question, which has the filter in it");
+    let wrong = |takes: &str| {
+        let sentence = format!("{} takes {takes}", args.data_set);
+        Err(Refused(sentence).into())
+    };
+    let json = match (data_set.entry().asked, &args.filter, &args.question) {
+        (Asked::Question, Some(_), _) => {
+            return wrong("a --question, which has the filter in it");
         }
-        (DataSet::Usage, None, Some(question)) => Some(text_of(question)?),
-        (DataSet::Usage, None, None) => {
-            return wrong("usage takes a --question: simcube export --help has one");
+        (Asked::Question, None, Some(question)) => Some(text_of(question)?),
+        (Asked::Question, None, None) => {
+            return wrong("a --question: simcube export --help has some");
         }
-        (_, _, Some(_)) => return wrong("only usage takes a --question; others take a --filter"),
-        (_, filter, None) => filter.clone(),
+        (Asked::Filter, _, Some(_)) => return wrong("a --filter and no --question"),
+        (Asked::Filter, filter, None) => filter.clone(),
     };
     let request = Request::parse(data_set, json.as_deref());
     request.map_err(|error| Refused(format!("{}: {error}", error.code())).into())

@@ -27,15 +27,15 @@ const CUSTOMERS: [&str; 4] = [
 ];
 
 /// SIMs of the fleet: more than a page of a file.
-const SIMS: usize = 2_300;
+pub(crate) const SIMS: usize = 2_300;
 
 /// Usage records, each a row of its own: more than a page of usage has.
-const RECORDS: usize = 12_000;
+pub(crate) const RECORDS: usize = 12_000;
 
 /// The rows of a file or of an answer: text by column, nothing where there is nothing.
-type Rows = Vec<BTreeMap<String, Option<String>>>;
+pub(crate) type Rows = Vec<BTreeMap<String, Option<String>>>;
 
-fn fleet(program: &Program) {
+pub(crate) fn fleet(program: &Program) {
     program.print(&["tenant", "create", "acme", "--name", "Acme"]);
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let mut csv = "customer,iccid,msisdn,state,device,labels,valid_from\n".to_owned();
@@ -63,7 +63,7 @@ fn fleet(program: &Program) {
     assert!(output.status.success(), "{}", said);
 }
 
-async fn usage(server: &Server, token: &str) {
+pub(crate) async fn usage(server: &Server, token: &str) {
     let record = |n: usize| {
         let (day, hour) = (1 + n / 400, n % 24);
         let network = ["262-02", "310-260"][n % 2];
@@ -81,14 +81,14 @@ async fn usage(server: &Server, token: &str) {
     assert_eq!(answered["accepted"], RECORDS, "{answered}");
 }
 
-async fn asked(server: &Server, token: &str, query: &str) -> Value {
+pub(crate) async fn asked(server: &Server, token: &str, query: &str) -> Value {
     let (_, _, mut answered) = answer(crate::http::graphql(server, token, query)).await;
     assert!(answered.get("errors").is_none(), "{answered}");
     answered["data"].take()
 }
 
 /// All nodes of a list, page by page.
-async fn listed(server: &Server, token: &str, list: &str, fields: &str) -> Vec<Value> {
+pub(crate) async fn listed(server: &Server, token: &str, list: &str, fields: &str) -> Vec<Value> {
     let (mut nodes, mut after) = (Vec::new(), String::new());
     loop {
         let query = format!(
@@ -115,7 +115,7 @@ fn text(value: &Value) -> Option<String> {
 }
 
 /// Rows of an answer, by columns and where their values are.
-fn rows(nodes: &[Value], columns: &[(&str, &str)]) -> Rows {
+pub(crate) fn rows(nodes: &[Value], columns: &[(&str, &str)]) -> Rows {
     let row = |node: &Value| {
         let cell = |(name, pointer): &(&str, &str)| {
             let value = node.pointer(pointer).and_then(text);
@@ -127,7 +127,7 @@ fn rows(nodes: &[Value], columns: &[(&str, &str)]) -> Rows {
 }
 
 /// Exports to a file of every format, which readers read alike; returns the rows and the manifest.
-fn exported(program: &Program, data_set: &str, more: &[&str]) -> (Rows, Value) {
+pub(crate) fn exported(program: &Program, data_set: &str, more: &[&str]) -> (Rows, Value) {
     let mut files = ["csv", "parquet", "xlsx"].map(|format| {
         let out = program.file(&format!("{data_set}.{format}"), "what was there before");
         let words = [
@@ -164,7 +164,7 @@ fn exported(program: &Program, data_set: &str, more: &[&str]) -> (Rows, Value) {
 }
 
 /// Row by row, so that a difference is one row.
-fn compare(left: &Rows, right: &Rows, what: &str) {
+pub(crate) fn compare(left: &Rows, right: &Rows, what: &str) {
     assert_eq!(left.len(), right.len(), "{what}");
     for (n, (left, right)) in left.iter().zip(right).enumerate() {
         assert_eq!(left, right, "{what}: row {n}");
@@ -241,7 +241,9 @@ fn of_duckdb(path: &str, format: &str, manifest: &Value) -> Rows {
 }
 
 /// An empty cell of CSV and Excel says nothing.
-fn empty_is_nothing(row: BTreeMap<String, Option<String>>) -> BTreeMap<String, Option<String>> {
+pub(crate) fn empty_is_nothing(
+    row: BTreeMap<String, Option<String>>,
+) -> BTreeMap<String, Option<String>> {
     let cells = row.into_iter();
     cells
         .map(|(name, text)| (name, text.filter(|text| !text.is_empty())))
@@ -268,8 +270,8 @@ fn of_workbook(path: &Path, manifest: &Value) -> Rows {
             Some(moment.and_utc().timestamp_millis().to_string())
         }
         (Data::Float(number), "AVERAGE") => Some(format!("{number:.2}")),
-        (Data::String(text), "TEXT" | "SUM" | "AVERAGE") => Some(text.clone()),
-        (Data::Float(number), "SUM" | "COUNT") => Some(number.to_string()),
+        (Data::String(text), "TEXT" | "INTEGER" | "SUM" | "AVERAGE") => Some(text.clone()),
+        (Data::Float(number), "INTEGER" | "SUM" | "COUNT") => Some(number.to_string()),
         (Data::Bool(flag), "FLAG") => Some(flag.to_string()),
         other => panic!("{other:?}"),
     };
@@ -284,7 +286,7 @@ fn of_workbook(path: &Path, manifest: &Value) -> Rows {
 }
 
 /// The answer's moments as the files' readers spell them.
-fn with_moments(mut rows: Rows, names: &[&str]) -> Rows {
+pub(crate) fn with_moments(mut rows: Rows, names: &[&str]) -> Rows {
     for row in &mut rows {
         for name in names {
             let cell = row.get_mut(*name).expect("a column");
@@ -453,7 +455,8 @@ fn what_cannot_be_exported_is_refused_with_its_code_and_leaves_no_file() {
     program.print(&["tenant", "create", "acme"]);
     let ten_years = r#"{"measures": ["RECORDS"], "group_by": [{"time": "HOUR"}],
         "period": {"between": {"from": "2016-01-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}}}"#;
-    let cases: [(&[&str], i32, &str); 9] = [
+    let old = r#"{"period": {"between": {"from": "2016-01-01T00:00:00Z", "to": "2016-02-01T00:00:00Z"}}}"#;
+    let cases: [(&[&str], i32, &str); 13] = [
         (
             &["invoices", "--tenant", "acme"],
             2,
@@ -495,6 +498,32 @@ fn what_cannot_be_exported_is_refused_with_its_code_and_leaves_no_file() {
             &["usage", "--tenant", "acme"],
             2,
             "usage takes a --question",
+        ),
+        (
+            &["customerUsage", "--tenant", "acme", "--filter", "{}"],
+            2,
+            "customerUsage takes a --question",
+        ),
+        (
+            &["assignments", "--tenant", "acme", "--question", "{}"],
+            2,
+            "assignments takes a --filter and no --question",
+        ),
+        (
+            &["records", "--tenant", "acme", "--question", old],
+            1,
+            "NOT_EXACT",
+        ),
+        (
+            &[
+                "audit",
+                "--tenant",
+                "acme",
+                "--question",
+                r#"{"period": {"preset": "SOME_DAY"}}"#,
+            ],
+            2,
+            "INVALID_INPUT",
         ),
         (
             &["usage", "--tenant", "acme", "--question", "/nowhere.json"],

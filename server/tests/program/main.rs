@@ -6,6 +6,7 @@ mod crash;
 mod cross_origin;
 mod disk;
 mod engine_lost;
+mod evidence;
 mod export;
 mod folder;
 mod http;

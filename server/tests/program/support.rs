@@ -173,19 +173,31 @@ impl Program {
         self.print(&words)
     }
 
+    /// The texts that a statement with one column finds, past the program.
+    pub(crate) fn texts(&self, statement: &str) -> Vec<String> {
+        let Stores::Shared { database, .. } = &self.stores else {
+            panic!("the stores are private");
+        };
+        database.texts(statement)
+    }
+
     /// Runs a statement on the cubes, past the program.
     pub(crate) async fn on_cubes(&self, statement: &str) {
+        self.of_cubes(statement).await;
+    }
+
+    /// What a statement on the cubes answers, past the program.
+    pub(crate) async fn of_cubes(&self, statement: &str) -> String {
         let Stores::Shared { cubes, .. } = &self.stores else {
             panic!("the cubes are private");
         };
         let url = format!("{}/?database={}", cubes.url(), cubes.database());
         let request = reqwest::Client::new().post(url).body(statement.to_owned());
         let response = request.send().await.expect("ClickHouse answers");
-        assert!(
-            response.status().is_success(),
-            "{}",
-            response.text().await.unwrap_or_default()
-        );
+        let status = response.status();
+        let answered = response.text().await.expect("text");
+        assert!(status.is_success(), "{answered}");
+        answered
     }
 
     /// Another connection to Postgres that has run this statement and goes when it is dropped.

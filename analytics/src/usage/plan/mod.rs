@@ -7,7 +7,10 @@
 mod fill;
 mod group;
 mod read;
+mod record;
 mod show;
+
+pub use record::{RecordPlan, plan_records};
 
 use chrono::{DateTime, Utc};
 use domain::{
@@ -149,26 +152,7 @@ fn plan_within(
     let times = Times::of(query, now)?;
     let most = parents.map_or(most, |parents| parents.rows);
     let limit = limit(query, most, times.buckets())?;
-    let named: Vec<Dimension> = query
-        .dimensions()
-        .chain(parent)
-        .chain(subscribers(query))
-        .chain(query.needs(parent).iter().map(Need::dimension))
-        .collect();
-    let planner = Planner {
-        states: query.states(),
-        needed: needed(&named),
-        query,
-        parents,
-        columns: Columns {
-            attribution: query.attribution,
-            inventory,
-        },
-        scoped,
-        times,
-        named,
-        limit,
-    };
+    let planner = Planner::new(scoped, query, parents, inventory, times, limit);
     planner.plan(closed, now)
 }
 
@@ -318,7 +302,38 @@ struct Planner<'a> {
     limit: u32,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(
+        scoped: Scoped,
+        query: &'a CubeQuery,
+        parents: Option<Parents<'a>>,
+        inventory: &'a Inventory,
+        times: Times,
+        limit: u32,
+    ) -> Self {
+        let parent = parents.map(|parents| parents.dimension);
+        let named: Vec<Dimension> = query
+            .dimensions()
+            .chain(parent)
+            .chain(subscribers(query))
+            .chain(query.needs(parent).iter().map(Need::dimension))
+            .collect();
+        Self {
+            states: query.states(),
+            needed: needed(&named),
+            query,
+            parents,
+            columns: Columns {
+                attribution: query.attribution,
+                inventory,
+            },
+            scoped,
+            times,
+            named,
+            limit,
+        }
+    }
+
     fn plan(mut self, closed: Vec<Measure>, now: DateTime<Utc>) -> Result<UsagePlan> {
         let (read, tables) = self.read(now)?;
         let mut sql = self.group(&read);
@@ -329,18 +344,7 @@ impl Planner<'_> {
             sql = self.fill(&sql);
         }
         let shown = self.show(&sql)?;
-        let carried: String = self
-            .columns
-            .inventory
-            .iter()
-            .map(|(place, _, carried)| format!("carried{place} AS (\n    {}\n)", carried.sql()))
-            .collect::<Vec<_>>()
-            .join(",\n");
-        let with = if carried.is_empty() {
-            carried
-        } else {
-            format!("WITH {carried}\n")
-        };
+        let with = self.with();
         let sql = format!(
             "{with}{shown}\nUNION ALL\nSELECT toUInt8(2), toUInt64(0), '', toUInt8(0), toUInt8(0), emptyArrayString(), \
              CAST([], 'Array(Int128)'), CAST([], 'Array(Int128)'), toUnixTimestamp64Milli(max(received_at))\n{}",
@@ -355,6 +359,22 @@ impl Planner<'_> {
             limit: self.limit,
             closed,
         })
+    }
+
+    /// What of the inventory travels, at the head of the statement.
+    fn with(&self) -> String {
+        let carried: String = self
+            .columns
+            .inventory
+            .iter()
+            .map(|(place, _, carried)| format!("carried{place} AS (\n    {}\n)", carried.sql()))
+            .collect::<Vec<_>>()
+            .join(",\n");
+        if carried.is_empty() {
+            carried
+        } else {
+            format!("WITH {carried}\n")
+        }
     }
 
     /// Whether a state is wanted.

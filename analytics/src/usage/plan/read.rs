@@ -20,31 +20,7 @@ use crate::{
 impl Planner<'_> {
     /// Everything that the caller may see of the periods, under the names of the groups.
     pub(super) fn read(&mut self, now: DateTime<Utc>) -> Result<(String, Vec<Table>)> {
-        let mut conditions = (Vec::new(), Vec::new());
-        if let Some(Parents { dimension, ids, .. }) = self.parents {
-            let condition =
-                filter::is_in(dimension, ids, &mut self.scoped.parameters, self.columns);
-            let place = if self.columns.is_joined(dimension) {
-                &mut conditions.1
-            } else {
-                &mut conditions.0
-            };
-            place.push(condition?);
-        }
-        if let Some(filter) = &self.query.filter {
-            let condition = filter::sql(filter, &mut self.scoped.parameters, self.columns);
-            let condition = condition.map_err(|error| error.at("filter"));
-            let joined = filter
-                .conditions()
-                .iter()
-                .any(|condition| self.columns.is_joined(condition.dimension()));
-            let place = if joined {
-                &mut conditions.1
-            } else {
-                &mut conditions.0
-            };
-            place.push(condition?);
-        }
+        let conditions = self.conditions()?;
         let (mut reads, mut tables) = (Vec::new(), Vec::new());
         let eras = [Some(self.times.now.clone()), self.times.before.clone()];
         for (number, era) in eras.into_iter().enumerate() {
@@ -74,6 +50,36 @@ impl Planner<'_> {
             sql.push_str(&self.nothing()?);
         }
         Ok((sql, tables))
+    }
+
+    /// What is asked for, in terms of the tables and of what is joined to them.
+    pub(super) fn conditions(&mut self) -> Result<(Vec<String>, Vec<String>)> {
+        let mut conditions = (Vec::new(), Vec::new());
+        if let Some(Parents { dimension, ids, .. }) = self.parents {
+            let condition =
+                filter::is_in(dimension, ids, &mut self.scoped.parameters, self.columns);
+            let place = if self.columns.is_joined(dimension) {
+                &mut conditions.1
+            } else {
+                &mut conditions.0
+            };
+            place.push(condition?);
+        }
+        if let Some(filter) = &self.query.filter {
+            let condition = filter::sql(filter, &mut self.scoped.parameters, self.columns);
+            let condition = condition.map_err(|error| error.at("filter"));
+            let joined = filter
+                .conditions()
+                .iter()
+                .any(|condition| self.columns.is_joined(condition.dimension()));
+            let place = if joined {
+                &mut conditions.1
+            } else {
+                &mut conditions.0
+            };
+            place.push(condition?);
+        }
+        Ok(conditions)
     }
 
     /// A line without usage, for each parent, so that there is a whole to fill in.
@@ -188,10 +194,16 @@ impl Planner<'_> {
         if self.compares() {
             columns.push("era".to_owned());
         }
-        let mut sql = format!(
-            "SELECT {}\n    FROM (\n    {all}\n    ) AS own",
-            columns.join(", ")
-        );
+        format!(
+            "SELECT {}\n    {}",
+            columns.join(", "),
+            self.with_joins(all, conditions)
+        )
+    }
+
+    /// The end of a SELECT: rows of the tables as `own`, beside what they do not know, narrowed by conditions on both.
+    pub(super) fn with_joins(&self, all: &str, conditions: &[String]) -> String {
+        let mut sql = format!("FROM (\n    {all}\n    ) AS own");
         let parent = self.parents.map(|parents| parents.dimension);
         if self
             .query

@@ -121,6 +121,15 @@ impl World {
         Answering::new(self, asked).answer()
     }
 
+    /// The records that a question is about, its period, and the receipt of the newest record that the caller may see.
+    pub(crate) fn records<'a>(
+        &'a self,
+        asked: &'a Asked,
+    ) -> (Vec<&'a CdrRow>, [DateTime<Utc>; 2], Option<DateTime<Utc>>) {
+        let answering = Answering::new(self, asked);
+        (answering.now, answering.period, answering.watermark)
+    }
+
     /// Value of a dimension.
     pub(crate) fn key(&self, dimension: Dimension, attribution: Attribution, row: &CdrRow) -> Key {
         let or_none = |id: Option<Uuid>| id.map_or(Key::None, Key::Id);

@@ -46,7 +46,7 @@ fn another_engine_answers_alike_from_a_parquet_of_the_records() {
     let db = runtime.block_on(loaded(world));
     let counts = Counts::default();
     let mut lines = Vec::new();
-    let mut runner = runner();
+    let mut runner = runner(super::QUESTIONS);
     let questions = question::question(world, *tenants);
     for _ in 0..QUESTIONS {
         if lines.len() == CHECKED {

@@ -2,6 +2,7 @@
 
 mod duckdb;
 mod question;
+mod record;
 mod world;
 
 use std::{
@@ -109,9 +110,9 @@ async fn loaded(world: &World) -> Db {
 }
 
 /// Always the same questions, or now and then a feature would not be asked for often enough.
-fn runner() -> TestRunner {
+fn runner(cases: u32) -> TestRunner {
     let config = Config {
-        cases: QUESTIONS,
+        cases,
         failure_persistence: None,
         max_shrink_iters: 400,
         ..Config::default()
@@ -126,7 +127,7 @@ fn random_questions_are_answered_as_from_the_records() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let db = runtime.block_on(loaded(world));
     let counts = Counts::default();
-    runner()
+    runner(QUESTIONS)
         .run(&question::question(world, *tenants), |question| {
             runtime.block_on(check(&db, world, tenants, &question, &counts))
         })

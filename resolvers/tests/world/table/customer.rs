@@ -104,7 +104,8 @@ fn permissions(at: &At<'_>) -> Value {
             "CDRS_WRITE",
             "INGEST_READ",
             "SAVED_FILTERS_READ",
-            "SAVED_FILTERS_WRITE"
+            "SAVED_FILTERS_WRITE",
+            "AUDIT_READ"
         ]),
         (Role::Support, _) => {
             json!([reader.as_slice(), &["INGEST_READ", "SAVED_FILTERS_READ"]].concat())

@@ -1,0 +1,73 @@
+//! Single usage records.
+
+use std::sync::Arc;
+
+use analytics::usage::{Measure, Provenance, RecordFile, Selection, UsageRecord};
+use domain::{Period, ReadCx, Result};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    Session,
+    hidden::{hide_records, narrow_selection},
+    usage::inventory,
+};
+
+impl Session {
+    /// The records of a selection that the caller may see, for a file: all of them, as they come.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` when usage is closed to the caller, `NOT_EXACT` where records may have expired, `THROTTLED` when too many questions
+    /// of the tenant wait.
+    pub async fn records(&self, selection: &Selection) -> Result<UsageRecords> {
+        let cx = self.read().await?;
+        let selection = &*narrow_selection(&cx, selection).await?;
+        let query = selection.by(&[], &[Measure::Records]);
+        let inventory = inventory(&cx, &query, None).await?;
+        let turn = self.turn().await?;
+        let file = self
+            .store()
+            .records(self.scope(), selection, &inventory, cx.now())?;
+        Ok(UsageRecords {
+            file,
+            cx,
+            _turn: turn,
+        })
+    }
+}
+
+/// Records that are being read. They have the tenant's turn until they are dropped.
+pub struct UsageRecords {
+    file: RecordFile,
+    cx: Arc<ReadCx>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl UsageRecords {
+    /// The period that is meant.
+    pub fn period(&self) -> Period {
+        self.file.period()
+    }
+
+    /// At most so many of the next records; none at the end. What the caller may not see now reads as hidden.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` when they need too much memory or time, also after some have come.
+    pub async fn next(&mut self, most: usize) -> Result<Vec<UsageRecord>> {
+        let mut records = Vec::new();
+        while records.len() < most
+            && let Some(record) = self.file.next().await?
+        {
+            records.push(record);
+        }
+        hide_records(&self.cx, &mut records).await?;
+        Ok(records)
+    }
+
+    /// Where they come from and how fresh they are, once all have been read.
+    ///
+    /// # Errors
+    /// `INTERNAL` before.
+    pub fn provenance(self) -> Result<Provenance> {
+        self.file.provenance()
+    }
+}
