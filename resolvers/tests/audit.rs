@@ -260,6 +260,21 @@ async fn labels_are_told_by_their_keys_and_never_by_their_values() {
 }
 
 #[tokio::test]
+async fn exports_are_told_by_their_names_and_never_by_what_is_asked() {
+    let mut log = Log::new().await;
+    let create = "mutation { createExport(input: { dataSet: { sims: { filter: { search: \"8944\" } } }, format: CSV, name: \"Mine\" }) { export { id } } }";
+    let made = log.run(ADMIN, create, json!({})).await;
+    let id = made["createExport"]["export"]["id"].clone();
+    let detail = json!({ "kind": "EXPORT", "name": "Mine" });
+    let requested = log.line(ADMIN, "job.request", text(&id), &detail);
+    assert_eq!(log.news(), [requested]);
+    for (mutation, action) in [("cancelExport", "job.cancel"), ("retryExport", "job.retry")] {
+        let line = [action, text(&id)];
+        log.leaves(mutation, json!({ "exportId": id }), line, json!({})).await;
+    }
+}
+
+#[tokio::test]
 async fn saved_filters_are_told_by_their_names_and_never_by_what_they_hold() {
     let mut log = Log::new().await;
     let create = "mutation { createSavedFilter(input: { name: \"Mine\", filter: { sim: { search: \"8944\" } } }) { savedFilter { id } } }";

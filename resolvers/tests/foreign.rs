@@ -57,6 +57,20 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("grt", "query($id: ID!) { node(id: $id) { id } }"),
     ("ten", "query($id: ID!) { node(id: $id) { id } }"),
     ("fil", "query($id: ID!) { node(id: $id) { id } }"),
+    ("job", "query($id: ID!) { node(id: $id) { id } }"),
+    ("job", "query($id: ID!) { export(id: $id) { name downloadUrl } }"),
+    (
+        "job",
+        "query($id: ID!) { exports(filter: { ids: [$id] }) { totalCount nodes { name } } }",
+    ),
+    (
+        "job",
+        "mutation($id: ID!) { cancelExport(input: { exportId: $id }) { export { name } userErrors { code message field } } }",
+    ),
+    (
+        "job",
+        "mutation($id: ID!) { retryExport(input: { exportId: $id }) { export { name } userErrors { code message field } } }",
+    ),
     (
         "fil",
         "query($id: ID!) { savedFilters(filter: { ids: [$id] }) { totalCount nodes { name } } }",
@@ -149,6 +163,7 @@ fn of_dyer(ids: &Value, kind: &str) -> Value {
         "bat" => &ids["ingestBatches"]["nodes"][0],
         "grt" => &ids["segmentGrants"][0],
         "fil" => &ids["savedFilters"]["nodes"][0],
+        "job" => &ids["exports"]["nodes"][0],
         _ => &ids["tenant"],
     };
     found["id"].clone()

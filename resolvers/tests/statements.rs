@@ -75,6 +75,10 @@ const QUESTIONS: &[(u64, &str)] = &[
     ),
     (
         0,
+        "exports(first: $n) { totalCount nodes { name state question error { code } } }",
+    ),
+    (
+        0,
         "sims(first: $n, filter: { saved: $saved }) { totalCount nodes { iccid customer { name } labels { key value } device { name } } }",
     ),
     (
@@ -204,6 +208,8 @@ async fn large() -> (World, Arc<AtomicU64>) {
         let input =
             json!({ "name": format!("{n}"), "filter": { "sim": { "states": ["ACTIVE"] } } });
         world.change(ADMIN, "createSavedFilter", input).await;
+        let input = json!({ "dataSet": { "sims": {} }, "format": "CSV" });
+        world.change(ADMIN, "createExport", input).await;
     }
     world.usage_of_all(sims).await;
     let counted = Counted::new(world.clickhouse()).await;

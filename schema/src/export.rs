@@ -8,11 +8,12 @@ use crate::{
     customer::CustomerFilter,
     device::DeviceFilter,
     filter::conditions,
+    ingest::{HourOf, RejectionFilter},
     order::order,
     parse_ids,
     sim::SimFilter,
     text, texts,
-    usage::{UsageInput, UsageMeasure},
+    usage::{PeriodInput, UsageFilter, UsageInput, UsageMeasure},
     word::word,
     words,
 };
@@ -34,6 +35,20 @@ pub enum ExportDataSet {
     Customers,
     /// Any question to the usage cubes.
     Usage,
+    /// What customers used in a period, by network and service.
+    CustomerUsage,
+    /// What networks carried in a period, by service.
+    NetworkUsage,
+    /// Single usage records of a period.
+    Records,
+    /// To whom SIMs belonged and in which devices they were, from when to when.
+    Assignments,
+    /// Records that intake refused.
+    IngestRejections,
+    /// Deliveries by source and hour.
+    IngestAccounting,
+    /// The audit log of a period.
+    Audit,
 }
 
 /// Format of a file.
@@ -79,6 +94,50 @@ pub struct UsageExportInput {
     pub question: UsageInput,
 }
 
+/// A part of usage.
+#[derive(InputObject, Clone, Debug)]
+pub struct UsageSelectionInput {
+    /// The period. A record counts in full at the time when its usage began.
+    pub period: PeriodInput,
+    /// Time zone of presets: a name of the IANA time zone database, such as Europe/Berlin.
+    #[graphql(default = "UTC")]
+    pub time_zone: String,
+    /// Which usage; all of it by default.
+    pub filter: Option<UsageFilter>,
+}
+
+/// Which refused records become rows.
+#[derive(InputObject, Clone, Debug)]
+pub struct IngestRejectionExportInput {
+    /// Which; all of them by default.
+    pub filter: Option<RejectionFilter>,
+}
+
+/// Which hours of the accounting become rows.
+#[derive(InputObject, Clone, Debug)]
+pub struct IngestAccountingExportInput {
+    /// Hours that begin within.
+    pub period: PeriodInput,
+    /// Time zone of presets: a name of the IANA time zone database, such as Europe/Berlin.
+    #[graphql(default = "UTC")]
+    pub time_zone: String,
+    /// By hour of receipt or of the event.
+    #[graphql(default)]
+    pub hour_of: HourOf,
+    /// Only this source.
+    pub source: Option<String>,
+}
+
+/// Which part of the audit log becomes rows.
+#[derive(InputObject, Clone, Debug)]
+pub struct AuditExportInput {
+    /// When it was written.
+    pub period: PeriodInput,
+    /// Time zone of presets: a name of the IANA time zone database, such as Europe/Berlin.
+    #[graphql(default = "UTC")]
+    pub time_zone: String,
+}
+
 /// What becomes a file.
 #[derive(OneofObject, Clone, Debug)]
 pub enum ExportDataSetInput {
@@ -90,6 +149,20 @@ pub enum ExportDataSetInput {
     Customers(CustomerExportInput),
     /// Any question to the usage cubes.
     Usage(Box<UsageExportInput>),
+    /// What customers used in a period, by network and service: what a tenant bills its customers from.
+    CustomerUsage(UsageSelectionInput),
+    /// What networks carried in a period, by service.
+    NetworkUsage(UsageSelectionInput),
+    /// Single usage records of a period, by customer, SIM and start: what usage is summed up from.
+    Records(UsageSelectionInput),
+    /// To whom SIMs belonged and in which devices they were, from when to when, by ICCID and time.
+    Assignments(SimExportInput),
+    /// Records that intake refused and why, by receipt. Needs `INGEST_READ`.
+    IngestRejections(IngestRejectionExportInput),
+    /// Deliveries by hour and source. Needs `INGEST_READ`.
+    IngestAccounting(IngestAccountingExportInput),
+    /// The audit log of a period. Needs `AUDIT_READ`.
+    Audit(AuditExportInput),
 }
 
 /// A file that is asked for.

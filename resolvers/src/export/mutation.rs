@@ -1,12 +1,13 @@
 //! Changes of exports.
 
 use async_graphql::{Context, Object, SimpleObject};
-use domain::{Error, filter::Filter, job, job::Job};
-use exports::{Exports, Order, Request};
+use analytics::usage::Selection;
+use domain::{Error, calendar::Zone, filter::Filter, job, job::Job};
+use exports::{AccountingQuestion, AuditQuestion, Exports, Order, Request};
 use schema::{
     export::{
         CancelExportInput, CreateExportInput, ExportDataSetInput, ExportFormat, RetryExportInput,
-        UsageExportInput,
+        UsageExportInput, UsageSelectionInput,
     },
     parse_id_in,
 };
@@ -107,7 +108,40 @@ fn request(data_set: ExportDataSetInput) -> domain::Result<Request> {
             let query = query.map_err(|error| error.at("question").at("usage"))?;
             Request::Usage(Box::new(query))
         }
+        ExportDataSetInput::CustomerUsage(input) => {
+            Request::CustomerUsage(selection(input, "customer_usage")?)
+        }
+        ExportDataSetInput::NetworkUsage(input) => {
+            Request::NetworkUsage(selection(input, "network_usage")?)
+        }
+        ExportDataSetInput::Records(input) => Request::Records(selection(input, "records")?),
+        ExportDataSetInput::Assignments(input) => {
+            Request::Assignments(filter(input.filter, "assignments")?)
+        }
+        ExportDataSetInput::IngestRejections(input) => {
+            Request::IngestRejections(filter(input.filter, "ingest_rejections")?)
+        }
+        ExportDataSetInput::IngestAccounting(input) => {
+            Request::IngestAccounting(AccountingQuestion {
+                period: usage::span(input.period),
+                time_zone: zone(&input.time_zone, "ingest_accounting")?,
+                hour_of: input.hour_of.into(),
+                source: input.source,
+            })
+        }
+        ExportDataSetInput::Audit(input) => Request::Audit(AuditQuestion {
+            period: usage::span(input.period),
+            time_zone: zone(&input.time_zone, "audit")?,
+        }),
     })
+}
+
+fn selection(input: UsageSelectionInput, field: &str) -> domain::Result<Selection> {
+    usage::selection(input).map_err(|error| error.at(field))
+}
+
+fn zone(name: &str, field: &str) -> domain::Result<Zone> {
+    usage::zone(name).map_err(|error| error.at(field))
 }
 
 /// The filter of a list; every row without one.

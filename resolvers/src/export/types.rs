@@ -116,6 +116,13 @@ fn data_set(order: &Order) -> ExportDataSet {
         DataSet::Devices => ExportDataSet::Devices,
         DataSet::Customers => ExportDataSet::Customers,
         DataSet::Usage => ExportDataSet::Usage,
+        DataSet::CustomerUsage => ExportDataSet::CustomerUsage,
+        DataSet::NetworkUsage => ExportDataSet::NetworkUsage,
+        DataSet::Records => ExportDataSet::Records,
+        DataSet::Assignments => ExportDataSet::Assignments,
+        DataSet::IngestRejections => ExportDataSet::IngestRejections,
+        DataSet::IngestAccounting => ExportDataSet::IngestAccounting,
+        DataSet::Audit => ExportDataSet::Audit,
     }
 }
 

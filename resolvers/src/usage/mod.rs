@@ -13,4 +13,4 @@ mod values;
 
 pub(crate) use answer::{Usage, nested, root};
 pub(crate) use query::UsageQuery;
-pub(crate) use question::{file_query, located, most_rows};
+pub(crate) use question::{file_query, located, most_rows, selection, span, zone};

@@ -2,16 +2,18 @@
 
 use analytics::usage::{
     Bound, Comparator, Compared, Condition, CubeQuery, Dimension, Filter, Group, Having, Key,
-    Measure, Order, OrderBy, Span, Top,
+    Measure, Order, OrderBy, Selection as Part, Span, Top,
 };
 use async_graphql::{Context, InputType as _, SelectionField, Value as ConstValue};
 use domain::{
     Error, Result,
+    calendar::Zone,
     id::{CustomerId, DeviceId, SimId},
     identifier::Plmn,
     paging::Direction,
 };
 use schema::{
+    export::UsageSelectionInput,
     parse_ids_in,
     usage::{
         BetweenInput, PeriodInput, TopNetworksBy, TopNetworksInput, UsageFilter, UsageGroup,
@@ -147,6 +149,27 @@ fn query(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
     Ok(query)
 }
 
+/// A part of usage, for a file.
+///
+/// # Errors
+/// Those of its filter and time zone.
+pub(crate) fn selection(input: UsageSelectionInput) -> Result<Part> {
+    Ok(Part {
+        period: span(input.period),
+        time_zone: zone(&input.time_zone)?,
+        filter: input
+            .filter
+            .map(filter)
+            .transpose()
+            .map_err(|error| error.at("filter"))?,
+    })
+}
+
+/// A time zone by its name.
+pub(crate) fn zone(name: &str) -> Result<Zone> {
+    name.parse().map_err(|error: Error| error.at("time_zone"))
+}
+
 /// The question of a file, which has as many rows as there are.
 ///
 /// # Errors
@@ -228,7 +251,8 @@ fn place(number: i32) -> Result<usize> {
     count(number, "group").map(|place| place as usize)
 }
 
-fn span(period: PeriodInput) -> Span {
+/// A period as it was said.
+pub(crate) fn span(period: PeriodInput) -> Span {
     match period {
         PeriodInput::Between(BetweenInput { from, to, align }) => Span::Between {
             from: from.0,

@@ -49,6 +49,7 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                customers(first: 200) { nodes { id slug name email } }
                labelDefinitions(first: 200) { nodes { id key } }
                savedFilters(first: 200) { nodes { id name kind createdBy } }
+               exports(first: 200) { nodes { id name state requestedBy } }
                ingestBatches(first: 200) { nodes { id receivedAt } }
                ingestRejections(first: 200) { nodes { recordId } } }",
             json!({}),
@@ -84,6 +85,9 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
     let definitions = rows("labelDefinitions");
     let definition =
         |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&definitions, "key", rule));
+    let exports = rows("exports");
+    let export =
+        |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&exports, "name", rule));
     let saved = rows("savedFilters");
     let saved_filter =
         |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&saved, "name", rule));
@@ -209,6 +213,21 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                 saved_filter(json!({ "kinds": ["SIM"] }), &|row| row["kind"] == "SIM"),
                 saved_filter(json!({ "createdBy": [ADMIN.subject()] }), &|row| {
                     row["name"] != "Meters"
+                }),
+            ],
+        },
+        List {
+            field: "exports",
+            filter: "ExportFilter",
+            key: "name",
+            conditions: vec![
+                export(json!({ "search": "LL" }), &|row| row["name"] == "All"),
+                export(json!({ "ids": [first(&exports, "id")] }), &|row| {
+                    row["id"] == exports[0]["id"]
+                }),
+                export(json!({ "states": ["CANCELLED"] }), &|row| row["name"] == "Some"),
+                export(json!({ "requestedBy": [ADMIN.subject()] }), &|row| {
+                    row["name"] != "All"
                 }),
             ],
         },

@@ -50,6 +50,15 @@ async fn world() -> World {
         let input = json!({ "name": name, "filter": filter });
         world.change(caller, "createSavedFilter", input).await;
     }
+    for (caller, name) in [(staff, "All"), (ADMIN, "Some"), (ADMIN, "Few")] {
+        let input = json!({ "dataSet": { "sims": {} }, "format": "CSV", "name": name });
+        let create = "mutation($input: CreateExportInput!) { createExport(input: $input) { export { id } } }";
+        let made = world.run(caller, create, json!({ "input": input })).await;
+        if name == "Some" {
+            let input = json!({ "exportId": made["data"]["createExport"]["export"]["id"] });
+            world.change(caller, "cancelExport", input).await;
+        }
+    }
     world
 }
 

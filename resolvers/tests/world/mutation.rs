@@ -71,7 +71,10 @@ pub(crate) async fn changes(world: &World) -> Vec<Change> {
                 grantSegment(input: { subject: \"eve\", customerIds: [$bosch] }) { grants { id } }
                 createLabelDefinition(input: { key: \"gone\" }) { labelDefinition { id } }
                 kept: createSavedFilter(input: { name: \"kept\", filter: { sim: {} } }) { savedFilter { id } }
-                gone: createSavedFilter(input: { name: \"gone\", filter: { sim: {} } }) { savedFilter { id } } }",
+                gone: createSavedFilter(input: { name: \"gone\", filter: { sim: {} } }) { savedFilter { id } }
+                kill: createExport(input: { dataSet: { sims: {} }, format: CSV }) { export { id } }
+                over: createExport(input: { dataSet: { sims: {} }, format: CSV }) { export { id } }
+                spare: createExport(input: { dataSet: { sims: {} }, format: CSV }) { export { id } } }",
             json!({ "bosch": bosch }),
         )
         .await["data"]
@@ -80,6 +83,9 @@ pub(crate) async fn changes(world: &World) -> Vec<Change> {
     let gone = &made["createLabelDefinition"]["labelDefinition"]["id"];
     let kept = &made["kept"]["savedFilter"]["id"];
     let unsaved = &made["gone"]["savedFilter"]["id"];
+    let [kill, over, spare] = ["kill", "over", "spare"].map(|name| made[name]["export"]["id"].clone());
+    let cancel = "mutation($id: ID!) { cancelExport(input: { exportId: $id }) { export { id } } }";
+    world.run(ADMIN, cancel, json!({ "id": over })).await;
     let change = |mutation, input, selection, other| Change {
         mutation,
         input,
@@ -144,6 +150,24 @@ pub(crate) async fn changes(world: &World) -> Vec<Change> {
             json!({ "savedFilterId": unsaved }),
             "savedFilterId",
             ("savedFilterId", kept.clone()),
+        ),
+        change(
+            "createExport",
+            json!({ "dataSet": { "devices": { "filter": { "search": "device" } } }, "format": "XLSX", "name": "mine" }),
+            "export { id name dataSet format question state }",
+            ("name", json!("ours")),
+        ),
+        change(
+            "cancelExport",
+            json!({ "exportId": kill }),
+            "export { id state }",
+            ("exportId", spare.clone()),
+        ),
+        change(
+            "retryExport",
+            json!({ "exportId": over }),
+            "export { id state }",
+            ("exportId", spare),
         ),
         change(
             "setSimLabels",

@@ -50,6 +50,7 @@ impl World {
             world.hands(tenant, &scope).await;
             world.grants(admin, &scope).await;
             world.saved_filters(admin).await;
+            world.exports(admin).await;
             world.intake(tenant, &scope, "record-1", false).await;
         }
         world
@@ -184,12 +185,18 @@ impl World {
         }
     }
 
+    /// One that nobody makes.
+    async fn exports(&self, admin: Caller) {
+        let input = json!({ "dataSet": { "sims": { "filter": { "states": ["ACTIVE"] } } }, "format": "PARQUET", "name": "All of them" });
+        self.change(admin, "createExport", input).await;
+    }
+
     /// The ids of a tenant's fleet, in the order of its numbers.
     pub(crate) async fn ids(&self, admin: Caller) -> Value {
         let ask = "{ tenant { id } sims(first: 200) { nodes { id iccid } }
             devices(first: 200) { nodes { id name } } customers(first: 200) { nodes { id slug } }
             labelDefinitions(first: 200) { nodes { id key } } ingestBatches(first: 200) { nodes { id } }
-            savedFilters(first: 200) { nodes { id } }
+            savedFilters(first: 200) { nodes { id } } exports(first: 200) { nodes { id } }
             segmentGrants(subject: \"other\") { id } }";
         self.run(admin, ask, json!({})).await["data"].clone()
     }

@@ -271,7 +271,7 @@ async fn a_file_is_not_made_when_less_is_open_to_whoever_asked_by_then() {
     let granted = asked(&server, &admin, &grant(&ids[0])).await;
     let first = granted["grantSegment"]["grants"][0]["id"].as_str().expect("a grant").to_owned();
     let claims = Claims {
-        subject: "vera".into(),
+        subject: Some("vera".into()),
         tenant: "acme".into(),
         role: Role::Viewer,
         customer: None,

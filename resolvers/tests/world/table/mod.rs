@@ -2,6 +2,7 @@
 
 pub(crate) mod change;
 pub(crate) mod customer;
+pub(crate) mod export;
 pub(crate) mod fleet;
 pub(crate) mod ingest;
 pub(crate) mod saved;
@@ -109,6 +110,7 @@ const TABLES: &[(&[Row], &[Way])] = &[
     (usage::ROWS, usage::WAYS),
     (ingest::ROWS, ingest::WAYS),
     (saved::ROWS, saved::WAYS),
+    (export::ROWS, export::WAYS),
     (change::ROWS, change::WAYS),
 ];
 
@@ -221,6 +223,7 @@ impl Filled {
             ("$batch", of("ingestBatches", 1)),
             ("$grant", ids["segmentGrants"][0]["id"].to_string()),
             ("$saved", of("savedFilters", 0)),
+            ("$export", of("exports", 0)),
             ("$tenant", ids["tenant"]["id"].to_string()),
             (
                 "$source",
