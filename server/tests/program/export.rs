@@ -260,7 +260,7 @@ fn check_types(read: &str, columns: &[(String, String)]) {
     assert!(described.eq(expected), "{columns:?}");
 }
 
-/// What DuckDB answers.
+/// What a statement answers, read by an engine that is not ours.
 fn duckdb(sql: &str) -> Rows {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../analytics/tests/duckdb/rows.mjs");
     let output = Command::new("node").arg(script).arg(sql).output();
