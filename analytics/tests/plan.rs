@@ -259,6 +259,26 @@ fn selected(period: Span, filter: Option<Filter>) -> Selection {
 }
 
 #[test]
+fn a_selection_is_the_same_wherever_it_is_kept() {
+    let short = r#"{"period":{"preset":"LAST_MONTH"}}"#;
+    let selection: Selection = serde_json::from_str(short).unwrap();
+    assert_eq!(selection.time_zone, Zone::UTC);
+    let kept = serde_json::to_string(&selection).unwrap();
+    let again: Selection = serde_json::from_str(&kept).unwrap();
+    assert_eq!(
+        again.fingerprint().unwrap(),
+        selection.fingerprint().unwrap()
+    );
+    let other = selected(selection.period, Some(only(Dimension::Service, "SMS")));
+    assert_ne!(
+        other.fingerprint().unwrap(),
+        selection.fingerprint().unwrap()
+    );
+    let invoice = r#"{"period":{"preset":"LAST_MONTH"},"tax":19}"#;
+    assert!(serde_json::from_str::<Selection>(invoice).is_err());
+}
+
+#[test]
 fn records_of_a_period() {
     let selection = selected(october().period, Some(only(Dimension::Service, "DATA")));
     let plan = plan_records(&staff(), &selection, &Inventory::default(), now());

@@ -52,7 +52,7 @@ async fn others(server: &Server, token: &str) {
             "service": service, "start": format!("2026-10-30T10:{n:02}:00.123Z"),
             "end": format!("2026-10-30T10:{n:02}:30Z"), "bytes_up": 0, "bytes_down": 0, "units": n,
         });
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             record["mcc_mnc"] = "999-99".into();
         }
         record
@@ -243,7 +243,8 @@ fn filters(program: &Program) {
     let count = |filter: &str| {
         let question = OCTOBER.replacen('{', &format!("{{\"filter\": {filter}, "), 1);
         let (files, manifest) = exported(program, "records", &["--question", &question]);
-        assert_eq!(manifest["question"]["filter"].to_string().len() > 4, true);
+        let asked: Value = serde_json::from_str(filter).expect("JSON");
+        assert_eq!(manifest["question"]["filter"], asked);
         files.len()
     };
     let sms = count(r#"{"in": {"dimension": "SERVICE", "values": [{"text": "SMS"}]}}"#);
@@ -403,8 +404,51 @@ fn audit(program: &Program) {
             .iter()
             .any(|row| row["action"].as_deref() == Some("fleet.import"))
     );
+    let names_a_sim = |detail: &str| detail.contains("894450") || detail.contains("447700");
+    assert!(
+        !files
+            .iter()
+            .filter_map(|row| row["detail"].as_deref())
+            .any(names_a_sim)
+    );
     assert_eq!(manifest["period"]["from"], "2020-01-01T00:00:00Z");
     let before = r#"{"period": {"between": {"from": "2020-01-01T00:00:00Z", "to": "2021-01-01T00:00:00Z"}}}"#;
     let (none, _) = exported(program, "audit", &["--question", before]);
     assert_eq!(none, Rows::new());
+}
+
+#[test]
+fn what_these_data_sets_cannot_be_asked_is_refused_with_its_code() {
+    let program = Program::new();
+    program.print(&["tenant", "create", "acme"]);
+    let old = r#"{"period": {"between": {"from": "2016-01-01T00:00:00Z", "to": "2016-02-01T00:00:00Z"}}}"#;
+    let unknown = r#"{"period": {"preset": "SOME_DAY"}}"#;
+    let cases = [
+        (
+            "customerUsage",
+            "--filter",
+            "{}",
+            2,
+            "customerUsage takes a --question",
+        ),
+        (
+            "assignments",
+            "--question",
+            "{}",
+            2,
+            "assignments takes a --filter and no --question",
+        ),
+        ("records", "--question", old, 1, "NOT_EXACT"),
+        ("ingestAccounting", "--question", "{}", 2, "INVALID_INPUT"),
+        ("audit", "--question", unknown, 2, "INVALID_INPUT"),
+    ];
+    for (data_set, option, json, status, sentence) in cases {
+        let words = [
+            "export", data_set, "--tenant", "acme", "--format", "csv", option, json,
+        ];
+        let output = program.run(&words);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{words:?}: {error}");
+        assert!(error.contains(sentence), "{words:?}: {error}");
+    }
 }

@@ -1,0 +1,5 @@
+//! Data sets as files on real engines: what callers get of each, and lists of several pages.
+
+mod pages;
+mod roles;
+mod world;
