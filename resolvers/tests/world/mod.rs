@@ -126,10 +126,13 @@ impl World {
         world
     }
 
-    /// Takes another way to ClickHouse.
-    pub(crate) fn ask_cubes_by(&mut self, store: Store) {
-        self.entry = Entry::new(self.db.clone(), store.clone());
-        self.store = store;
+    /// Takes another way to ClickHouse, on which questions are counted and can be held up.
+    pub(crate) async fn gate(&mut self) -> testkit::Gate {
+        let gate = testkit::Gate::before(self.clickhouse.url()).await;
+        let store = Store::remote(gate.url()).expect("a URL");
+        self.store = store.with_database(self.clickhouse.database());
+        self.entry = Entry::new(self.db.clone(), self.store.clone());
+        gate
     }
 
     /// Lets whole types be asked for at once, and every error be seen.
