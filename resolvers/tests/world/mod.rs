@@ -246,15 +246,32 @@ impl World {
         query: &str,
         variables: Value,
     ) -> (Response, Session) {
-        let session = self.entry.enter(&Self::claims(caller), "test").await;
+        self.answered_by(&self.entry, caller, query, variables)
+            .await
+    }
+
+    async fn answered_by(
+        &self,
+        entry: &Entry,
+        caller: Caller,
+        query: &str,
+        variables: Value,
+    ) -> (Response, Session) {
+        let session = entry.enter(&Self::claims(caller), "test").await;
         let session = session.expect("entered");
         let response = self.execute(session.clone(), query, variables).await;
         (response, session)
     }
 
-    /// A new answer byte for byte, whatever is kept.
-    pub(crate) async fn anew(&self, caller: Caller, query: &str) -> Bytes {
-        let (response, _) = self.answered(caller, query, json!({})).await;
+    /// Another entry to the same stores, which has kept nothing yet.
+    pub(crate) async fn another_entry(&self) -> Entry {
+        let db = Db::connect(self.postgres.url(), 4, self.clock.clone()).await;
+        Entry::new(db.expect("postgres"), self.store.clone())
+    }
+
+    /// The answer byte for byte that another entry makes.
+    pub(crate) async fn anew(&self, entry: &Entry, caller: Caller, query: &str) -> Bytes {
+        let (response, _) = self.answered_by(entry, caller, query, json!({})).await;
         serde_json::to_vec(&response).expect("json").into()
     }
 
