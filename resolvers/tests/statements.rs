@@ -198,6 +198,46 @@ fn rows(value: &Value) -> usize {
     }
 }
 
+/// The example that has all of a dashboard.
+const DASHBOARD: &str = include_str!("../../playground/operations/20-dashboard.graphql");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dashboard_costs_the_same_statements_for_ten_sims_and_for_a_thousand() {
+    let mut world = World::new().await;
+    let cubes = world.gate().await;
+    // Its thirty days are those in which there is usage.
+    world.move_clock(world.now - TimeDelta::days(32));
+    let admin = world.scope(ADMIN).await;
+    let mut costs = Vec::new();
+    for (sims, more) in [(10, 7..10), (1_000, 10..1_000)] {
+        let row = |n| format!("8944503{n:012},ACTIVE,Customer {},device-{n}\n", n % 50);
+        let rows: String = more.map(row).collect();
+        let csv = format!("iccid,state,customer,device\n{rows}");
+        world.import(&admin, csv).await;
+        let ask = "{ sims(last: 200, filter: { search: \"8944503\" }) { nodes { id customer { id } device { id } } } }";
+        let found = world.run(ADMIN, ask, json!({})).await;
+        let found = found["data"]["sims"]["nodes"].as_array().expect("SIMs");
+        world.usage_of_all(found).await;
+        // What is small and rarely changes is kept.
+        world.run_counted(ADMIN, DASHBOARD, json!({})).await;
+        let before = cubes.asked();
+        let (answer, (statements, _)) = world.run_counted(ADMIN, DASHBOARD, json!({})).await;
+        assert_eq!(world::codes(&answer), [""; 0], "{answer}");
+        let data = &answer["data"];
+        assert_eq!(data["sims"]["total"], sims, "{data}");
+        for field in ["customers", "devices"] {
+            assert_eq!(
+                data[field]["rows"].as_array().map(Vec::len),
+                Some(6),
+                "{data}"
+            );
+        }
+        costs.push((statements, cubes.asked() - before));
+    }
+    // One of the cubes for each question to them.
+    assert_eq!(costs, [(11, 6); 2]);
+}
+
 /// The id of a saved filter of SIMs.
 async fn saved(world: &World) -> String {
     let query = "{ savedFilters(first: 1) { nodes { id } } }";
