@@ -108,11 +108,10 @@ async fn during(db: &Db, asked: impl Future<Output = domain::Result<()>>) -> [St
         limits(db).await
     };
     let (asked, seen) = (std::pin::pin!(asked), std::pin::pin!(seen));
-    let limits = match select(asked, seen).await {
+    match select(asked, seen).await {
         Either::Left((answer, _)) => panic!("answered before it was seen: {answer:?}"),
         Either::Right((limits, _)) => limits,
-    };
-    limits
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

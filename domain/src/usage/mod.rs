@@ -70,6 +70,7 @@ macro_rules! vocabulary {
 use vocabulary;
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "a vocabulary is made for others")]
 mod tests {
     use strum::VariantArray as _;
 
