@@ -244,11 +244,13 @@ async fn ask_of_many_sims(stage: &Stage, period: Period, rounds: u32) -> Result<
         fleet::fill_cubes_with(&mut raw, records, sims, from, to).await?;
     }
     rest(&stage.socket).await?;
-    let traffic = [Measure::BytesUp, Measure::BytesDown, Measure::Records];
+    let measures = [Measure::BytesUp, Measure::BytesDown, Measure::Records];
     let grouped = |groups: Vec<Group>| CubeQuery {
         group_by: groups,
-        ..CubeQuery::of(&traffic, span(period))
+        ..CubeQuery::of(&measures, span(period))
     };
+    let largest = OrderBy::Measure(Measure::BytesDown);
+    let sims = vec![Group::Dimension(Dimension::Sim)];
     let questions = [
         ("total", grouped(vec![])),
         (
@@ -262,6 +264,7 @@ async fn ask_of_many_sims(stage: &Stage, period: Period, rounds: u32) -> Result<
                 Group::Dimension(Dimension::Network),
             ]),
         ),
+        ("top 50 SIMs", traffic(period, sims, largest, 50)),
     ];
     let mut comparisons = Vec::new();
     for (name, query) in questions {

@@ -23,7 +23,7 @@ use crate::{
     pages::{self, PAGE, QUESTION, Row, Rows, list, text},
     process::{self, Cpu, Served},
     program::Program,
-    report::{Table, median, short, spread},
+    report::{Aim, Table, median, short, spread},
     say,
 };
 
@@ -36,6 +36,10 @@ const POOL: usize = 16;
 /// Decides in which order pages are asked for that were never asked before.
 const SEED: u64 = 9;
 const CONNECTIONS: [usize; 3] = [1, 8, 32];
+/// Full pages: the last one begins after so many SIMs.
+const PAGES: u32 = fleet::SIMS - PAGE.unsigned_abs();
+/// Our own handler, which is known to keep no answer.
+const FLOOR: &str = "floor";
 
 /// The same page in the names that tables and foreign keys are given.
 const POSTGRAPHILE: &str = "query Page($first: Int!, $after: Cursor) { allSims(first: $first, after: $after, orderBy: ICCID_ASC) { \
@@ -48,7 +52,8 @@ const POSTGRAPHILE_POSITIONS: &str = "query Positions($after: Cursor) { \
     list: allSims(first: 200, after: $after, orderBy: ICCID_ASC) { edges { cursor } pageInfo { hasNextPage endCursor } } }";
 
 const NOTE: &str = "Medians of all rounds. Processor time is per request, of the server and of its Postgres. The ratio is Simcube's \
-    requests per second to the side's of each round, its spread the lowest and highest.";
+    requests per second to the side's of each round, its spread the lowest and highest. Where pages are asked again, Simcube gives answers \
+    that it kept, after looking whether they still hold, and the others keep none: what it says of them is what keeping is worth.";
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -78,12 +83,14 @@ struct Side {
 
 impl Side {
     fn shots(&self, traffic: Traffic) -> Shots {
-        // The last page that is full begins after this one.
-        let pages = fleet::SIMS as usize - usize::try_from(PAGE).unwrap_or_default();
         let body = self.body.clone();
         let bodies = match traffic {
-            Traffic::NeverBefore => never_again(pages, SEED, move |n| body(n)),
-            Traffic::Again => repeated((0..AGAIN).map(|n| body(n * pages / AGAIN)).collect()),
+            Traffic::NeverBefore => never_again(PAGES as usize, SEED, move |n| body(n)),
+            Traffic::Again => repeated(
+                (0..AGAIN)
+                    .map(|n| body(n * PAGES as usize / AGAIN))
+                    .collect(),
+            ),
         };
         pages::shots(self.address, self.path, &self.token, bodies)
     }
@@ -102,6 +109,7 @@ impl Side {
 /// What one side did in one round.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Round {
+    requests: f64,
     per_second: f64,
     p50_ms: f64,
     p95_ms: f64,
@@ -118,6 +126,8 @@ struct Line {
     rounds: Vec<Round>,
     /// Simcube's requests per second to this side's, by round.
     ratios: Vec<f64>,
+    /// Simcube's median latency to this side's, by round.
+    p50_ratios: Vec<f64>,
 }
 
 /// Where everything is.
@@ -145,6 +155,7 @@ pub(crate) async fn run(program: &Program, places: &Places<'_>, rounds: u32) -> 
     let mut lines = Vec::new();
     for traffic in [Traffic::NeverBefore, Traffic::Again] {
         let shots: Vec<_> = sides.iter().map(|side| side.shots(traffic)).collect();
+        let mut asked = vec![0.0; sides.len()];
         for connections in CONNECTIONS {
             let mut measured: Vec<_> = (sides.iter())
                 .map(|side| Line::new(traffic, connections, side.name))
@@ -155,6 +166,15 @@ pub(crate) async fn run(program: &Program, places: &Places<'_>, rounds: u32) -> 
                     traffic.name()
                 ));
                 let turn = turn(program, &sides, &shots, connections).await?;
+                for ((side, asked), it) in sides.iter().zip(&mut asked).zip(&turn) {
+                    *asked += it.requests;
+                    let comes_again = *asked > f64::from(PAGES) && side.name != FLOOR;
+                    ensure!(
+                        matches!(traffic, Traffic::Again) || !comes_again,
+                        "{} was asked for pages that it was asked for before: let there be fewer rounds",
+                        side.name
+                    );
+                }
                 // The first round only warms up: pools fill, statements are prepared, code is compiled.
                 if round > 0 {
                     for (line, it) in measured.iter_mut().zip(&turn) {
@@ -221,7 +241,7 @@ async fn open(program: &Program, places: &Places<'_>, database_url: &str) -> Res
     let floor = process::floor(database_url, program.installation().data()).await?;
     let mut sides = vec![
         side("Simcube", "/graphql", None, after(QUESTION, &iccids)),
-        side("floor", "/page", Some(floor), Arc::new(floor_body)),
+        side(FLOOR, "/page", Some(floor), Arc::new(floor_body)),
     ];
     for (name, file, path) in [
         ("PostGraphile", "postgraphile.mjs", "/graphql"),
@@ -333,6 +353,7 @@ async fn turn(
         let measured = shots.measure(connections, SLOT).await.context(side.name)?;
         let used = side.cpu(program)?.since(before);
         rounds.push(Round {
+            requests: measured.count(),
             per_second: measured.per_second(),
             p50_ms: measured.p50(),
             p95_ms: measured.p95(),
@@ -343,7 +364,7 @@ async fn turn(
     Ok(rounds)
 }
 
-const HEADS: [&str; 10] = [
+const HEADS: [&str; 11] = [
     "Pages",
     "Connections",
     "Side",
@@ -354,6 +375,7 @@ const HEADS: [&str; 10] = [
     "CPU of Postgres",
     "Simcube to it",
     "Spread",
+    "Aim",
 ];
 
 impl Traffic {
@@ -361,6 +383,14 @@ impl Traffic {
         match self {
             Self::NeverBefore => "never asked before",
             Self::Again => "asked again",
+        }
+    }
+
+    /// Milliseconds of processor time, of the server and of Postgres together, that a page may take.
+    const fn cpu_ms(self) -> f64 {
+        match self {
+            Self::NeverBefore => 1.1,
+            Self::Again => 0.35,
         }
     }
 }
@@ -373,11 +403,13 @@ impl Line {
             side,
             rounds: Vec::new(),
             ratios: Vec::new(),
+            p50_ratios: Vec::new(),
         }
     }
 
     fn push(&mut self, round: Round, simcube: Round) {
         self.ratios.push(simcube.per_second / round.per_second);
+        self.p50_ratios.push(simcube.p50_ms / round.p50_ms);
         self.rounds.push(round);
     }
 
@@ -397,6 +429,27 @@ impl Line {
             format!("{} ms", of(|round| round.postgres_ms)),
             format!("{:.2}", median(&self.ratios)),
             format!("{low:.2} to {high:.2}"),
+            self.verdict(),
         ]
+    }
+
+    /// What is aimed at, and whether it was met.
+    fn verdict(&self) -> String {
+        let faster = |aim| Aim::AtLeast(aim).verdict(median(&self.ratios));
+        match (self.side, self.pages, self.connections) {
+            ("Simcube", pages, _) => {
+                let cpu = self.rounds.iter().map(|it| it.server_ms + it.postgres_ms);
+                let cpu = median(&cpu.collect::<Vec<_>>());
+                format!("CPU in ms {}", Aim::AtMost(pages.cpu_ms()).verdict(cpu))
+            }
+            ("Yoga", Traffic::NeverBefore, 1) => {
+                let p50 = Aim::AtMost(0.5).verdict(median(&self.p50_ratios));
+                format!("p50 to its {p50}")
+            }
+            ("PostGraphile", Traffic::NeverBefore, 8..) => faster(3.0),
+            ("Yoga", Traffic::NeverBefore, 8..) => faster(2.5),
+            ("PostGraphile" | "Yoga", Traffic::Again, 8..) => faster(8.0),
+            _ => String::new(),
+        }
     }
 }

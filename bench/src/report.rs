@@ -17,6 +17,27 @@ pub(crate) enum Aim {
     Nothing,
 }
 
+impl Aim {
+    fn is_met(self, value: f64) -> Option<bool> {
+        match self {
+            Self::AtLeast(aim) => Some(value >= aim),
+            Self::AtMost(aim) => Some(value <= aim),
+            Self::Nothing => None,
+        }
+    }
+
+    /// The aim and whether a value meets it; nothing where there is none.
+    pub(crate) fn verdict(self, value: f64) -> String {
+        let aim = match self {
+            Self::AtLeast(aim) => format!(">= {aim}"),
+            Self::AtMost(aim) => format!("<= {aim}"),
+            Self::Nothing => return String::new(),
+        };
+        let is_met = self.is_met(value).unwrap_or_default();
+        format!("{aim} {}", if is_met { "met" } else { "MISSED" })
+    }
+}
+
 /// One round: both sides, one after the other.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Round {
@@ -72,11 +93,6 @@ impl Comparison {
         let ratios: Vec<f64> = self.rounds.iter().map(|r| r.subject / r.peer).collect();
         let ratio = median(&ratios);
         let (lowest, highest) = spread(&ratios);
-        let met = match self.aim {
-            Aim::AtLeast(aim) => Some(ratio >= aim),
-            Aim::AtMost(aim) => Some(ratio <= aim),
-            Aim::Nothing => None,
-        };
         Line {
             comparison: self,
             subject: median(&self.rounds.iter().map(|r| r.subject).collect::<Vec<_>>()),
@@ -84,30 +100,20 @@ impl Comparison {
             ratio,
             lowest,
             highest,
-            met,
+            met: self.aim.is_met(ratio),
         }
     }
 }
 
 impl Line<'_> {
     fn cells(&self) -> Vec<String> {
-        let aim = match self.comparison.aim {
-            Aim::AtLeast(aim) => format!(">= {aim}"),
-            Aim::AtMost(aim) => format!("<= {aim}"),
-            Aim::Nothing => String::new(),
-        };
-        let verdict = match self.met {
-            Some(true) => format!("{aim} met"),
-            Some(false) => format!("{aim} MISSED"),
-            None => String::new(),
-        };
         vec![
             self.comparison.name.clone(),
             format!("{} {}", short(self.subject), self.comparison.unit),
             format!("{} {}", short(self.peer), self.comparison.unit),
             format!("{:.2}", self.ratio),
             format!("{:.2} to {:.2}", self.lowest, self.highest),
-            verdict,
+            self.comparison.aim.verdict(self.ratio),
         ]
     }
 }

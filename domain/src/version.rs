@@ -231,6 +231,22 @@ mod tests {
     }
 
     #[test]
+    fn a_version_is_all_its_marks_in_whatever_order() {
+        let [a, b, c] = [1, 2, 4].map(Uuid::from_u128);
+        let sets: [&[Uuid]; 5] = [&[], &[a], &[a, b], &[a, c], &[b, c]];
+        let of = |marks: &[Uuid]| {
+            Versions::of(marks.iter().map(|mark| ("sim", *mark))).get(Subject::Sim)
+        };
+        for (place, marks) in sets.iter().enumerate() {
+            let mut others = sets[..place].iter();
+            assert!(others.all(|other| of(other) != of(marks)), "{marks:?}");
+            let turned: Vec<Uuid> = marks.iter().rev().copied().collect();
+            assert_eq!(of(&turned), of(marks));
+            assert_eq!(of_marks(marks), of(marks), "{marks:?}");
+        }
+    }
+
+    #[test]
     fn a_footing_holds_until_something_that_was_read_changes() {
         let (old, new) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let marks = |access, sim, label| {

@@ -9,6 +9,7 @@ use domain::{
     grant::{self, GrantTarget},
     identity::{Known, VerifiedClaims},
     list::{List as _, Order},
+    network,
     paging::PageRequest,
     scope::Segments,
     tenant::{self, NewTenant},
@@ -249,6 +250,39 @@ async fn a_snapshot_for_somebody_who_was_here_takes_one_round_trip_until_somethi
         .await;
     assert!(!is_known().await);
     assert!(open().await.is_ok() && is_known().await);
+}
+
+#[tokio::test]
+async fn a_network_is_asked_for_once_until_its_row_changes() {
+    let fixture = fixture().await;
+    let name = async |tenant: &str| {
+        let cx = fixture.open(tenant, Role::TenantAdmin, None).await;
+        let cx = cx.expect("opened");
+        let before = cx.statements();
+        let mut found = network::by_plmns(&cx, &["262-01".into()])
+            .await
+            .expect("looked up");
+        let name = found.remove("262-01").map(|network| network.name);
+        (name, cx.statements() - before)
+    };
+    let was = name("alpha").await;
+    assert_eq!(was, (Some("Telekom".into()), 1));
+    assert_eq!(name("alpha").await, (was.0.clone(), 0));
+    // Another tenant's versions are others.
+    assert_eq!(name("beta").await, (was.0.clone(), 1));
+    fixture
+        .change("BEGIN; UPDATE network SET name = 'Nobody'; ROLLBACK")
+        .await;
+    assert_eq!(name("alpha").await, (was.0.clone(), 0));
+    let renamed = "UPDATE network SET name = 'Somebody' WHERE plmn = '262-01'";
+    fixture.change(renamed).await;
+    for tenant in ["alpha", "beta"] {
+        assert_eq!(name(tenant).await, (Some("Somebody".into()), 1));
+        assert_eq!(name(tenant).await, (Some("Somebody".into()), 0));
+    }
+    let gone = "DELETE FROM network WHERE plmn = '262-01'";
+    fixture.change(gone).await;
+    assert_eq!(name("alpha").await, (None, 1));
 }
 
 #[tokio::test]

@@ -119,6 +119,13 @@ impl Documents {
     pub(crate) fn keep(&self, text: &str, document: &Arc<Document>) {
         self.0.insert(text.into(), document.clone());
     }
+
+    /// Bytes that the kept documents take now, about.
+    #[cfg(test)]
+    fn bytes(&self) -> u64 {
+        self.0.run_pending_tasks();
+        self.0.weighted_size()
+    }
 }
 
 #[cfg(test)]
@@ -130,6 +137,17 @@ mod tests {
 
     fn document(text: &str) -> Document {
         Document::new(parse_query(text).expect("a document"), 10)
+    }
+
+    #[test]
+    fn documents_stay_within_their_bound() {
+        let (documents, document) = (Documents::default(), Arc::new(document("{ a }")));
+        let filling = "x".repeat(1_000);
+        for n in 0..10_000 {
+            documents.keep(&format!("{{ a }} # {n} {filling}"), &document);
+        }
+        let bytes = documents.bytes();
+        assert!((BOUND / 2..=BOUND).contains(&bytes), "{bytes}");
     }
 
     #[test]

@@ -579,3 +579,50 @@ async fn the_contract_says_what_our_scalars_are() {
         assert!(words.contains(word), "{words}");
     }
 }
+
+/// The number of rows of each answer about usage, and whether each says that there are more.
+fn usage(nodes: &Value) -> Vec<(usize, bool)> {
+    let nodes = nodes.as_array().expect("nodes").iter();
+    let of = |usage: &Value| {
+        let rows = usage["rows"].as_array().expect("rows").len();
+        (rows, usage["truncated"] == true)
+    };
+    nodes.map(|node| of(&node["usage"])).collect()
+}
+
+#[tokio::test]
+async fn the_limits_of_a_known_document_are_those_of_its_variables() {
+    let world = World::new().await;
+    let period =
+        "period: { between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } }";
+    let sims =
+        "nodes { id iccid imsi msisdn state createdAt updatedAt device { id name state kind } }";
+    let query = format!(
+        "query($n: Int) {{ customers(first: $n) {{ nodes {{ sims(first: $n) {{ {sims} }} }} }} }}"
+    );
+    for _ in 0..2 {
+        let answer = world.run(ADMIN, &query, json!({ "n": 1 })).await;
+        assert_eq!(world::codes(&answer), [""; 0], "{answer}");
+        let [code, _, limit, _] = refused(&world, &query, json!({ "n": 200 })).await;
+        assert_eq!((code, limit), (json!("LIMIT_EXCEEDED"), json!(400_000)));
+    }
+    // 744 hours are more than the share of one of so many objects.
+    let hours = format!(
+        "usage(input: {{ {period}, groupBy: [{{ time: HOUR }}], fill: ZERO }}) {{ truncated rows {{ key {{ time }} }} }}"
+    );
+    let sims = format!("sims(first: $n) {{ nodes {{ {hours} }} }}");
+    let devices = format!("devices(first: 20) {{ nodes {{ {hours} }} }}");
+    for n in [7, 150, 200] {
+        for query in [sims.clone(), format!("{sims} {devices} me {{ role }}")] {
+            let query = format!("query($n: Int!) {{ {query} }}");
+            let answer = world.run(ADMIN, &query, json!({ "n": n })).await;
+            assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
+            let shares = [("sims", n), ("devices", 20)].into_iter();
+            for (list, parents) in shares.filter(|(list, _)| query.contains(list)) {
+                let share = (10_000 / parents).min(744);
+                let found = usage(&answer["data"][list]["nodes"]);
+                assert_eq!(found, [(share, share < 744); 7], "{list}: {query}");
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use chrono::{TimeDelta, TimeZone as _, Utc};
+use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use domain::{Role, identity::VerifiedClaims};
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
@@ -57,9 +57,10 @@ impl Questions {
     /// Holds what is answered now against what would be answered anew, and says how many were not kept.
     async fn compare(&self, world: &World, after: &str) -> usize {
         let mut made = 0;
+        let other = world.another_entry().await;
         for (caller, question) in &self.0 {
             let (answer, kept) = world.ask(*caller, question, json!({})).await;
-            let anew = world.anew(*caller, question).await;
+            let anew = world.anew(&other, *caller, question).await;
             assert!(
                 answer == anew,
                 "{after}: {caller:?} asks {question}\nand is told {answer:?}\ninstead of {anew:?}"
@@ -211,11 +212,8 @@ async fn whatever_changes_what_is_kept_is_what_would_be_answered_anew() {
     }
 }
 
-#[tokio::test]
-async fn an_answer_ends_when_the_next_assignment_begins() {
-    let world = World::new().await;
-    let ask =
-        "{ sims { nodes { iccid device { name } } } devices { nodes { name sims { iccid } } } }";
+/// The first of December, when the first SIM goes from its device to the second SIM's.
+fn next(world: &World) -> DateTime<Utc> {
     let sim = iccid("8944501", 0);
     let next = Utc.with_ymd_and_hms(2026, 12, 1, 0, 0, 0).unwrap();
     // No file says what is to come; a program of later might.
@@ -224,16 +222,96 @@ async fn an_answer_ends_when_the_next_assignment_begins() {
          INSERT INTO sim_device SELECT sim.tenant_id, sim.sim_id, device_id, tstzrange('{next}', NULL) FROM sim
          JOIN device ON device.tenant_id = sim.tenant_id AND device.name = 'alpha-device-1' WHERE iccid = '{sim}'"
     ));
-    let (then, _) = world.ask(ADMIN, ask, json!({})).await;
-    world.move_clock(next - TimeDelta::microseconds(1));
-    assert_eq!(world.ask(ADMIN, ask, json!({})).await, (then.clone(), true));
-    world.move_clock(next);
-    let (now, kept) = world.ask(ADMIN, ask, json!({})).await;
-    assert!(!kept && now != then);
-    assert_eq!(now, world.anew(ADMIN, ask).await);
-    // Nothing is to come any more.
-    world.move_clock(next + TimeDelta::days(1_000));
-    assert_eq!(world.ask(ADMIN, ask, json!({})).await, (now, true));
+    next
+}
+
+#[tokio::test]
+async fn an_answer_ends_when_the_next_assignment_begins() {
+    let world = World::new().await;
+    let next = next(&world);
+    let period =
+        "period: { between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } }";
+    let by_device = format!(
+        "{{ usage(input: {{ {period}, attribution: CURRENT, groupBy: [{{ dimension: DEVICE }}] }}) {{ rows {{ key {{ device {{ id }} }} values {{ records }} }} }} }}"
+    );
+    for ask in [
+        "{ sims { nodes { iccid device { name } } } devices { nodes { name sims { iccid } } } }",
+        &by_device,
+    ] {
+        world.move_clock(world.now);
+        let (then, _) = world.ask(ADMIN, ask, json!({})).await;
+        world.move_clock(next - TimeDelta::microseconds(1));
+        assert_eq!(world.ask(ADMIN, ask, json!({})).await, (then.clone(), true));
+        world.move_clock(next);
+        let (now, kept) = world.ask(ADMIN, ask, json!({})).await;
+        assert!(!kept && now != then, "{ask}");
+        let other = world.another_entry().await;
+        assert_eq!(now, world.anew(&other, ADMIN, ask).await);
+        // Nothing is to come any more.
+        world.move_clock(next + TimeDelta::days(1_000));
+        assert_eq!(world.ask(ADMIN, ask, json!({})).await, (now, true));
+    }
+}
+
+#[tokio::test]
+async fn a_preset_is_kept_to_the_end_of_the_running_hour_of_its_zone() {
+    let world = World::new().await;
+    let rest = "totals { records }";
+    for (zone, minutes) in [("UTC", 60), ("Asia/Kolkata", 30)] {
+        let usage = |rest: &str| {
+            format!(
+                "usage(input: {{ period: {{ preset: LAST_24_HOURS }}, timeZone: \"{zone}\" }}) {{ period {{ from to }} {rest} }}"
+            )
+        };
+        for ask in [
+            format!("{{ {} }}", usage(rest)),
+            format!("{{ sims(first: 1) {{ nodes {{ {} }} }} }}", usage(rest)),
+        ] {
+            world.move_clock(world.now);
+            let (then, _) = world.ask(ADMIN, &ask, json!({})).await;
+            let end = world.now + TimeDelta::minutes(minutes);
+            world.move_clock(end - TimeDelta::microseconds(1));
+            assert_eq!(
+                world.ask(ADMIN, &ask, json!({})).await,
+                (then.clone(), true),
+                "{ask}"
+            );
+            world.move_clock(end);
+            let (now, kept) = world.ask(ADMIN, &ask, json!({})).await;
+            assert!(!kept && now != then, "{ask}");
+            let other = world.another_entry().await;
+            assert_eq!(now, world.anew(&other, ADMIN, &ask).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_customer_with_another_name_has_it_wherever_it_is_read() {
+    let world = World::new().await;
+    let ask = "{ customer(by: { slug: \"bosch\" }) { id } }";
+    let found = world.run(ADMIN, ask, json!({})).await;
+    let lists = [
+        "{ sims(first: 1) { nodes { customer { name } } } }",
+        "{ devices(first: 1) { nodes { customer { name } } } }",
+    ];
+    for name in ["Bosch", "Robert Bosch", "Bosch AG"] {
+        let input = json!({ "customerId": found["data"]["customer"]["id"], "name": name });
+        world.change(ADMIN, "updateCustomer", input).await;
+        for ask in lists {
+            for kept in [false, true] {
+                let (answer, is_kept) = world.ask(ADMIN, ask, json!({})).await;
+                assert_eq!(is_kept, kept, "{ask}");
+                let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+                let told = answer.pointer("/data").and_then(|data| {
+                    data.as_object()?
+                        .values()
+                        .next()?
+                        .pointer("/nodes/0/customer/name")
+                });
+                assert_eq!(told, Some(&json!(name)), "{ask}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -270,9 +348,10 @@ async fn a_question_is_its_callers_own() {
     let world = World::new().await;
     let ask = "{ me { subject role tenant { slug } } networks(first: 1) { totalCount } }";
     for _ in 0..2 {
+        let other = world.another_entry().await;
         for caller in CALLERS {
             let (answer, _) = world.ask(caller, ask, json!({})).await;
-            assert_eq!(answer, world.anew(caller, ask).await, "{caller:?}");
+            assert_eq!(answer, world.anew(&other, caller, ask).await, "{caller:?}");
         }
     }
     let ask = "query($n: Int) { sims(first: $n) { nodes { iccid } } }";

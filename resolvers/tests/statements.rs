@@ -2,22 +2,14 @@
 
 mod world;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
-use analytics::{CdrRow, Store};
+use analytics::CdrRow;
 use chrono::{TimeDelta, TimeZone as _, Utc};
 use domain::{
     Role,
     id::{BatchId, CustomerId, DeviceId, SimId},
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream, tcp},
-};
+use testkit::Gate;
 use uuid::Uuid;
 use world::{Caller, World};
 
@@ -131,56 +123,8 @@ const QUESTIONS: &[(u64, &str)] = &[
 const OCTOBER: &str =
     "period: { between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } }";
 
-/// A way to ClickHouse on which statements are counted: each is a request.
-struct Counted {
-    url: String,
-    statements: Arc<AtomicU64>,
-}
-
-impl Counted {
-    async fn new(server: &str) -> Self {
-        let server = server.trim_start_matches("http://").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let statements = Arc::new(AtomicU64::new(0));
-        let counted = statements.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.expect("ClickHouse");
-                let (from_client, mut to_client) = client.into_split();
-                let (mut from_server, to_server) = server.into_split();
-                tokio::spawn(count(from_client, to_server, counted.clone()));
-                tokio::spawn(async move {
-                    // Whoever hangs up has had enough.
-                    tokio::io::copy(&mut from_server, &mut to_client).await.ok();
-                });
-            }
-        });
-        Self {
-            url: format!("http://{address}"),
-            statements,
-        }
-    }
-}
-
-/// Passes requests on and counts the ends of their first lines, wherever reads cut them.
-async fn count(mut from: tcp::OwnedReadHalf, mut to: tcp::OwnedWriteHalf, counted: Arc<AtomicU64>) {
-    const MARK: &[u8] = b" HTTP/1.1\r\n";
-    let (mut buffer, mut tail) = (vec![0; 65_536], Vec::new());
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        tail.extend_from_slice(&buffer[..length]);
-        let marks = tail.windows(MARK.len()).filter(|part| *part == MARK);
-        counted.fetch_add(marks.count() as u64, Ordering::Relaxed);
-        let keep = tail.len().min(MARK.len() - 1);
-        tail.drain(..tail.len() - keep);
-        if to.write_all(&buffer[..length]).await.is_err() {
-            return;
-        }
-    }
-}
-
 /// Alpha with a hundred rows of everything, each SIM with a customer, a device, a label, a grant and usage of its own.
-async fn large() -> (World, Arc<AtomicU64>) {
+async fn large() -> (World, Gate) {
     let mut world = World::new().await;
     let admin = world.scope(ADMIN).await;
     let mut csv = String::from("iccid,state,customer,device,labels,device_labels\n");
@@ -212,10 +156,8 @@ async fn large() -> (World, Arc<AtomicU64>) {
         world.change(ADMIN, "createExport", input).await;
     }
     world.usage_of_all(sims).await;
-    let counted = Counted::new(world.clickhouse()).await;
-    let store = Store::remote(&counted.url).expect("a URL");
-    world.ask_cubes_by(store.with_database(world.store.database()));
-    (world, counted.statements)
+    let gate = world.gate().await;
+    (world, gate)
 }
 
 impl World {
@@ -262,6 +204,46 @@ fn rows(value: &Value) -> usize {
     }
 }
 
+/// The example that has all of a dashboard.
+const DASHBOARD: &str = include_str!("../../playground/operations/20-dashboard.graphql");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dashboard_costs_the_same_statements_for_ten_sims_and_for_a_thousand() {
+    let mut world = World::new().await;
+    let cubes = world.gate().await;
+    // Its thirty days are those in which there is usage.
+    world.move_clock(world.now - TimeDelta::days(32));
+    let admin = world.scope(ADMIN).await;
+    let mut costs = Vec::new();
+    for (sims, more) in [(10, 7..10), (1_000, 10..1_000)] {
+        let row = |n| format!("8944503{n:012},ACTIVE,Customer {},device-{n}\n", n % 50);
+        let rows: String = more.map(row).collect();
+        let csv = format!("iccid,state,customer,device\n{rows}");
+        world.import(&admin, csv).await;
+        let ask = "{ sims(last: 200, filter: { search: \"8944503\" }) { nodes { id customer { id } device { id } } } }";
+        let found = world.run(ADMIN, ask, json!({})).await;
+        let found = found["data"]["sims"]["nodes"].as_array().expect("SIMs");
+        world.usage_of_all(found).await;
+        // What is small and rarely changes is kept.
+        world.run_counted(ADMIN, DASHBOARD, json!({})).await;
+        let before = cubes.asked();
+        let (answer, (statements, _)) = world.run_counted(ADMIN, DASHBOARD, json!({})).await;
+        assert_eq!(world::codes(&answer), [""; 0], "{answer}");
+        let data = &answer["data"];
+        assert_eq!(data["sims"]["total"], sims, "{data}");
+        for field in ["customers", "devices"] {
+            assert_eq!(
+                data[field]["rows"].as_array().map(Vec::len),
+                Some(6),
+                "{data}"
+            );
+        }
+        costs.push((statements, cubes.asked() - before));
+    }
+    // One of the cubes for each question to them.
+    assert_eq!(costs, [(11, 6); 2]);
+}
+
 /// The id of a saved filter of SIMs.
 async fn saved(world: &World) -> String {
     let query = "{ savedFilters(first: 1) { nodes { id } } }";
@@ -283,11 +265,11 @@ async fn a_page_costs_the_same_statements_for_one_row_and_for_a_hundred() {
                 .replace("$saved", &saved)
                 .replace("$n", &n.to_string())
                 .replace("$s", &json!(subject).to_string());
-            let before = cubes.load(Ordering::Relaxed);
+            let before = cubes.asked();
             let query = format!("{{ {query} }}");
             let (answer, (statements, _)) = world.run_counted(ADMIN, &query, json!({})).await;
             assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
-            let asked = cubes.load(Ordering::Relaxed) - before;
+            let asked = cubes.asked() - before;
             (rows(&answer["data"]), (statements, asked))
         };
         // Customers and keys of labels that nobody asked for lately take a statement each.
@@ -317,10 +299,10 @@ async fn what_usage_needs_of_the_inventory_takes_a_statement_each() {
             format!("{{ usage(input: {{ {OCTOBER}{input} }}) {{ totals {{ records }} }} }}");
         // Whoever asks is known by now, and so are saved filters.
         world.run_counted(ADMIN, &query, json!({})).await;
-        let before = cubes.load(Ordering::Relaxed);
+        let before = cubes.asked();
         let (answer, (statements, _)) = world.run_counted(ADMIN, &query, json!({})).await;
         assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
-        assert_eq!(cubes.load(Ordering::Relaxed) - before, 1, "{query}");
+        assert_eq!(cubes.asked() - before, 1, "{query}");
         statements
     };
     let plain = ask("").await;
@@ -447,7 +429,7 @@ async fn what_makes_no_sense_is_refused_before_the_cubes_are_asked() {
             input[name] = value.clone();
         }
         let query = "query($input: UsageInput!) { usage(input: $input) { totals { records } } }";
-        let before = cubes.load(Ordering::Relaxed);
+        let before = cubes.asked();
         let answer = world.run(ADMIN, query, json!({ "input": input })).await;
         let what = more.to_string().chars().take(200).collect::<String>();
         assert_eq!(world::codes(&answer), [code], "{what}: {answer}");
@@ -455,17 +437,17 @@ async fn what_makes_no_sense_is_refused_before_the_cubes_are_asked() {
             answer["errors"][0]["extensions"]["field"], field,
             "{what}: {answer}"
         );
-        assert_eq!(cubes.load(Ordering::Relaxed), before, "{what}");
+        assert_eq!(cubes.asked(), before, "{what}");
     }
     let query = "{ usage(input: { period: { preset: LAST_MONTH } }) { rows { key { time } } } }";
-    let before = cubes.load(Ordering::Relaxed);
+    let before = cubes.asked();
     let answer = world.run(ADMIN, query, json!({})).await;
     assert_eq!(world::codes(&answer), ["INVALID_INPUT"], "{answer}");
     // Ids of others are as ids of nothing, which is a question like any other.
     let query = format!(
         "{{ usage(input: {{ {OCTOBER}, filter: {{ sims: [\"{sim}\"] }} }}) {{ totals {{ records }} }} }}"
     );
-    assert_eq!(cubes.load(Ordering::Relaxed), before);
+    assert_eq!(cubes.asked(), before);
     let answer = world.run(ADMIN, &query, json!({})).await;
     assert_eq!(
         answer["data"]["usage"]["totals"]["records"], "0",

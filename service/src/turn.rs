@@ -116,6 +116,8 @@ impl Requests {
 
 #[cfg(test)]
 mod tests {
+    use futures::poll;
+
     use super::*;
 
     #[tokio::test]
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_fifth_waits_in_order_and_another_tenant_does_not() {
+    async fn those_beyond_wait_in_order_and_another_tenant_does_not() {
         let turns = Turns::default();
         let mut held = Vec::new();
         for _ in 0..AT_ONCE {
@@ -149,14 +151,15 @@ mod tests {
         }
         let other = turns.take(2).await;
         assert!(other.is_ok());
-        let fifth = tokio::spawn({
-            let turns = turns.clone();
-            async move { turns.take(1).await.is_ok() }
-        });
-        tokio::task::yield_now().await;
-        assert!(!fifth.is_finished());
+        let [mut fifth, mut sixth] = [(); 2].map(|()| Box::pin(turns.take(1)));
+        assert!(poll!(&mut fifth).is_pending());
+        assert!(poll!(&mut sixth).is_pending());
         held.pop();
-        assert!(fifth.await.expect("no panic"));
+        assert!(poll!(&mut sixth).is_pending(), "it is the fifth's turn");
+        let turn = fifth.await.expect("a turn");
+        assert!(poll!(&mut sixth).is_pending());
+        drop(turn);
+        assert!(sixth.await.is_ok());
     }
 
     #[tokio::test]

@@ -1,11 +1,13 @@
-//! Databases for tests, on real engines: each test gets its own, which is dropped afterwards.
+//! Databases for tests, on real engines: each test gets its own, which is dropped afterwards. And a way to one of them that can be closed.
 //!
 //! `./dev test` starts the engines and names them in the environment. A missing engine fails the test.
 
 mod clickhouse;
+mod gate;
 mod postgres;
 
 pub use clickhouse::{ClickHouseDb, clickhouse};
+pub use gate::Gate;
 pub use postgres::{Held, PostgresDb, empty_postgres, postgres};
 
 use std::future::Future;

@@ -100,7 +100,7 @@ export class Answer {
       FROM ${calendar.table} WHERE instant + INTERVAL 15 MINUTE > ${from} AND instant < ${to}`);
 
     const others = this.groups.filter(({ time }) => !time);
-    const keys = others.map(({ group, key }) => `${groupKey(group, query.attribution)} AS ${key}`);
+    const keys = others.map(({ group, key }) => `${groupKey(group, question)} AS ${key}`);
     const clock = columns("start", "instant", "start - instant AS past", "local + (start - instant) AS local");
     const used = (from, to) => `
       SELECT ${columns("0 AS one", `"SIM"`, SUMS, keys, clock)}

@@ -3,7 +3,8 @@ import { text } from "./sql.mjs";
 
 /** Sorts after every other id. */
 const HIDDEN_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
-const HIDDEN_STATE = "?";
+/** Of anything else. */
+const HIDDEN = "?";
 const IDS = ["CUSTOMER", "SIM", "DEVICE", "SIM_CUSTOMER_NOW"];
 
 /** Columns of the records: identities are texts and moments have no zone. */
@@ -26,11 +27,12 @@ export async function load(db, folder) {
       TO ${parquet} (FORMAT parquet)`);
     await db.rows(`CREATE VIEW ${name} AS SELECT * FROM ${parquet}`);
   }
-  const now = (need, absent) => `coalesce((SELECT word FROM inventory WHERE need = '${need}' AND id = sim), '${absent}')`;
+  const now = (need, absent) =>
+    `coalesce((SELECT nullif(word, '${HIDDEN}') FROM inventory WHERE need = '${need}' AND id = sim), '${absent}')`;
   await db.table("usage", `
     SELECT tenant, start, received_at, sim AS "SIM", network AS "NETWORK", rat AS "RADIO_ACCESS_TYPE", service AS "SERVICE",
       source AS "STREAM", coalesce(country, '') AS "COUNTRY", coalesce(customer, '') AS "CUSTOMER", coalesce(device, '') AS "DEVICE",
-      ${now("SIM_STATE", HIDDEN_STATE)} AS "SIM_STATE", ${now("SIM_CUSTOMER", HIDDEN_ID)} AS "SIM_CUSTOMER_NOW",
+      ${now("SIM_STATE", HIDDEN)} AS "SIM_STATE", ${now("SIM_CUSTOMER", HIDDEN_ID)} AS "SIM_CUSTOMER_NOW",
       ${now("SIM_DEVICE", HIDDEN_ID)} AS "SIM_DEVICE_NOW",
       bytes_up::HUGEINT * sign AS up, bytes_down::HUGEINT * sign AS down, units::HUGEINT * sign AS units, sign::HUGEINT AS records
     FROM records LEFT JOIN networks USING (network)`);
@@ -46,23 +48,26 @@ const plain = (key) => (key === "none" ? "" : key.id ?? key.text);
 const list = (values) => `(${["NULL", ...values.map(text)].join(", ")})`;
 const isIn = (sql, values) => `coalesce(${sql} IN ${list(values)}, false)`;
 
-/** What a group that is not one of time is called in the rows. */
-export function groupKey({ dimension, sim_label, device_label }, attribution) {
+/** What a group that is not one of time is called in the rows. Who sees a part of the fleet knows what of it has no label, and the rest is hidden. */
+export function groupKey({ dimension, sim_label, device_label }, { query: { attribution }, segment }) {
   if (dimension) return column(dimension, attribution);
   const [need, label, id] =
     sim_label === undefined
       ? ["DEVICE_LABEL", device_label, column("DEVICE", attribution)]
       : ["SIM_LABEL", sim_label, `"SIM"`];
-  return `coalesce((SELECT '=' || word FROM inventory WHERE need = '${need}' AND label = ${text(label)} AND id = ${id}), '')`;
+  const word = `(SELECT '=' || word FROM inventory WHERE need = '${need}' AND label = ${text(label)} AND id = ${id})`;
+  if (!segment) return `coalesce(${word}, '')`;
+  return `CASE WHEN ${word} = '=' OR ${id} = '' THEN '' ELSE coalesce(${word}, '${HIDDEN}') END`;
 }
 
 /** A key in the words of Simcube's answers. */
 export function spelt(group, key) {
   if (group.time) return { moment: key };
   if (group.time_part) return { number: Number(key) };
-  if (!group.dimension) return key === "" ? "none" : { text: key.slice(1) };
+  if (!group.dimension && key.startsWith("=")) return { text: key.slice(1) };
+  if (!group.dimension) return key === "" ? "none" : "hidden";
   if (!IDS.includes(group.dimension)) {
-    return group.dimension === "SIM_STATE" && key === HIDDEN_STATE ? "hidden" : { text: key };
+    return group.dimension === "SIM_STATE" && key === HIDDEN ? "hidden" : { text: key };
   }
   if (key === HIDDEN_ID) return "hidden";
   return key === "" ? "none" : { id: key };

@@ -3,10 +3,10 @@
 mod apply;
 mod engine;
 mod fleet;
-mod gone;
 mod insert;
 mod migration;
 mod oracle;
+mod running;
 mod settle;
 mod shared;
 mod usage;

@@ -68,3 +68,44 @@ macro_rules! vocabulary {
     };
 }
 use vocabulary;
+
+#[cfg(test)]
+#[expect(unreachable_pub, reason = "a vocabulary is made for others")]
+mod tests {
+    use strum::VariantArray as _;
+
+    use super::*;
+    use crate::Area;
+
+    vocabulary! {
+        /// A catalogue of its own.
+        Trial of MeasureEntry {
+            /// Messages and seconds for each SIM.
+            UnitsPerSim = MeasureEntry {
+                expression: Expression::Average { of: &[State::Units], per: State::Sims },
+                unit: Unit::ServiceUnits,
+                area: Some(Area::Sims),
+            };
+        }
+    }
+
+    #[test]
+    fn an_entry_is_all_that_a_word_takes() {
+        let [word] = Trial::VARIANTS else {
+            panic!("one word")
+        };
+        assert_eq!(word.as_ref(), "UNITS_PER_SIM");
+        let says = word.get_documentation();
+        assert_eq!(says, Some("Messages and seconds for each SIM."));
+        let json = serde_json::to_value(word).expect("JSON");
+        assert_eq!(json, "UNITS_PER_SIM");
+        let expression = word.entry().expression;
+        assert_eq!((expression.is_additive(), expression.places()), (false, 2));
+        let value = expression.of(|state| match state {
+            State::Units => 7,
+            State::Sims => 2,
+            _ => unreachable!("not one of its states"),
+        });
+        assert_eq!(value, Some(350));
+    }
+}

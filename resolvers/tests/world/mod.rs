@@ -136,10 +136,13 @@ impl World {
         world
     }
 
-    /// Takes another way to ClickHouse.
-    pub(crate) fn ask_cubes_by(&mut self, store: Store) {
-        self.entry = Entry::new(self.db.clone(), store.clone());
-        self.store = store;
+    /// Takes another way to ClickHouse, on which questions are counted and can be held up.
+    pub(crate) async fn gate(&mut self) -> testkit::Gate {
+        let gate = testkit::Gate::before(self.clickhouse.url()).await;
+        let store = Store::remote(gate.url()).expect("a URL");
+        self.store = store.with_database(self.clickhouse.database());
+        self.entry = Entry::new(self.db.clone(), self.store.clone());
+        gate
     }
 
     /// Lets whole types be asked for at once, and every error be seen.
@@ -254,15 +257,32 @@ impl World {
         query: &str,
         variables: Value,
     ) -> (Response, Session) {
-        let session = self.entry.enter(&Self::claims(caller), "test").await;
+        self.answered_by(&self.entry, caller, query, variables)
+            .await
+    }
+
+    async fn answered_by(
+        &self,
+        entry: &Entry,
+        caller: Caller,
+        query: &str,
+        variables: Value,
+    ) -> (Response, Session) {
+        let session = entry.enter(&Self::claims(caller), "test").await;
         let session = session.expect("entered");
         let response = self.execute(session.clone(), query, variables).await;
         (response, session)
     }
 
-    /// A new answer byte for byte, whatever is kept.
-    pub(crate) async fn anew(&self, caller: Caller, query: &str) -> Bytes {
-        let (response, _) = self.answered(caller, query, json!({})).await;
+    /// Another entry to the same stores, which has kept nothing yet.
+    pub(crate) async fn another_entry(&self) -> Entry {
+        let db = Db::connect(self.postgres.url(), 4, self.clock.clone()).await;
+        Entry::new(db.expect("postgres"), self.store.clone())
+    }
+
+    /// The answer byte for byte that another entry makes.
+    pub(crate) async fn anew(&self, entry: &Entry, caller: Caller, query: &str) -> Bytes {
+        let (response, _) = self.answered_by(entry, caller, query, json!({})).await;
         serde_json::to_vec(&response).expect("json").into()
     }
 

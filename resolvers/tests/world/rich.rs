@@ -151,7 +151,7 @@ impl World {
     }
 
     /// The pool sees two devices, and somebody else was granted one of each kind.
-    async fn grants(&self, admin: Caller, scope: &Scope) {
+    pub(crate) async fn grants(&self, admin: Caller, scope: &Scope) {
         let bosch = {
             let cx = self.db.read(scope).await.expect("read");
             customer::get_by_slug(&cx, "bosch").await.expect("bosch").id

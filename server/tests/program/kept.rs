@@ -232,3 +232,39 @@ async fn an_answer_that_is_told_again_is_the_same_in_every_byte_by_every_way() {
         assert_eq!(made["createLabelDefinition"]["userErrors"], expected);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_with_an_error_is_not_told_again() {
+    let program = Program::new();
+    let server = program.serve(&[]).await;
+    fleet(&program, "alpha");
+    let admin = program.token("alpha", "tenant_admin");
+    let usage = "usage(input: { period: { between: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" } } }) { totals { records } }";
+    let ask = format!("{{ me {{ role }} a: {usage} b: {usage} }}");
+    let told = async || {
+        let (status, _, told) = answer(graphql(&server, &admin, &ask)).await;
+        assert_eq!(status, StatusCode::OK, "{told}");
+        assert_eq!(told["data"]["me"]["role"], "TENANT_ADMIN", "{told}");
+        told
+    };
+    program.on_cubes("RENAME TABLE usage_small TO away").await;
+    for _ in 0..2 {
+        let broken = told().await;
+        let errors = broken["errors"].as_array().expect("errors");
+        assert_eq!(errors.len(), 2, "{broken}");
+        for error in errors {
+            assert_eq!(error["message"], "internal error", "{broken}");
+            assert!(error["extensions"]["requestId"].is_string(), "{broken}");
+        }
+        for field in ["a", "b"] {
+            assert!(errors.iter().any(|error| error["path"] == json!([field])));
+            assert_eq!(broken["data"][field], Value::Null);
+        }
+    }
+    program.on_cubes("RENAME TABLE away TO usage_small").await;
+    let whole = told().await;
+    assert_eq!(whole.get("errors"), None, "{whole}");
+    for field in ["a", "b"] {
+        assert_eq!(whole["data"][field]["totals"]["records"], "0");
+    }
+}

@@ -20,5 +20,6 @@ mod readme;
 mod starving;
 mod stop;
 mod support;
+mod turns;
 mod verify;
 mod voiceless;

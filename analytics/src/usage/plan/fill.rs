@@ -22,7 +22,7 @@ impl Planner<'_> {
             .collect();
         let partition = partition.join(", ");
         let of_key = format!("OVER (PARTITION BY {partition}, {key})");
-        let value = quantity(top.by, &|state| match state {
+        let value = quantity(&top.by.entry().expression, &|state| match state {
             State::Sims => format!("toInt128(uniqExactIfMergeIf(sims_state, kind = 0) {of_key})"),
             _ => format!("sumIf({}, kind = 0) {of_key}", column(state).0),
         });

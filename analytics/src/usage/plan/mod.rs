@@ -263,13 +263,13 @@ const SUMS: [(State, &str); 4] = [
     (State::Records, "records"),
 ];
 
-/// A quantity of a group. `state` is the expression of a state.
-fn quantity(measure: Measure, state: &dyn Fn(State) -> String) -> String {
+/// A quantity of a group. `state` is the column of a state, or an expression of it.
+fn quantity(expression: &Expression, state: &dyn Fn(State) -> String) -> String {
     let sum = |states: &[State]| {
         let states: Vec<_> = states.iter().map(|one| state(*one)).collect();
         format!("({})", states.join(" + "))
     };
-    match &measure.entry().expression {
+    match expression {
         Expression::Sum(states) => sum(states),
         Expression::Average { of, per } => {
             let (of, per) = (sum(of), state(*per));
@@ -281,7 +281,9 @@ fn quantity(measure: Measure, state: &dyn Fn(State) -> String) -> String {
 
 /// A quantity of a row; a bucket that was filled in without values has none.
 fn shown(query: &CubeQuery, measure: Measure) -> String {
-    let value = quantity(measure, &|state| column(state).0.to_owned());
+    let value = quantity(&measure.entry().expression, &|state| {
+        column(state).0.to_owned()
+    });
     if query.fill == Fill::Null {
         format!("if(records_used = 0, NULL, {value})")
     } else {
@@ -458,5 +460,25 @@ impl<'a> Planner<'a> {
             }
             _ => format!("CAST(g{place}, 'String')"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_has_whatever_a_quantity_is_made_of() {
+        let name = |state| column(state).0.to_owned();
+        let sum = Expression::Sum(&[State::Units, State::BytesUp]);
+        assert_eq!(quantity(&sum, &name), "(units_used + up)");
+        let average = Expression::Average {
+            of: &[State::Units],
+            per: State::Sims,
+        };
+        assert_eq!(
+            quantity(&average, &name),
+            "if(sims > 0, intDiv(toInt256((units_used)) * 200 + sims, 2 * sims), NULL)"
+        );
     }
 }

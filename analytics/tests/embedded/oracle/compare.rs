@@ -1,9 +1,19 @@
 //! The period that a question compares with, and whom its usage stands beside.
 
-use analytics::usage::{Comparison, CubeQuery, Grain, Group, Span, TimePart};
+use analytics::usage::{Comparison, CubeQuery, Grain, Group, Preset, Span, TimePart};
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
 use super::wall::{Wall, date_after, month_after};
+
+/// Presets whose end is still to come, and which are compared as far as they have run.
+const RUNNING: [Preset; 6] = [
+    Preset::Last24Hours,
+    Preset::Last7Days,
+    Preset::Last30Days,
+    Preset::ThisMonth,
+    Preset::ThisQuarter,
+    Preset::ThisYear,
+];
 
 /// The earlier period.
 pub(super) struct Earlier {
@@ -38,7 +48,7 @@ impl Earlier {
             Comparison::PreviousPeriod => shift(wall, [from, to]),
         };
         let mut end = back(wall, shift, to);
-        if matches!(query.period, Span::Preset(preset) if preset.is_running()) {
+        if matches!(query.period, Span::Preset(preset) if RUNNING.contains(&preset)) {
             end = end.min(back(wall, shift, wall.end(Grain::Hour, now)));
         }
         Some(Self {

@@ -105,12 +105,23 @@ impl Candidate {
 }
 
 impl World {
-    /// What a question needs of the inventory.
-    pub(crate) fn inventory(&self, query: &CubeQuery, parent: Option<Dimension>) -> Inventory {
+    /// What a question needs of the inventory. Labels of callers who see a part of the fleet are of all that they see.
+    pub(crate) fn inventory(
+        &self,
+        scope: &Scope,
+        query: &CubeQuery,
+        parent: Option<Dimension>,
+    ) -> Inventory {
         let needs = query.needs(parent).into_iter();
         let found = needs.map(|need| {
             let words = self.words.get(&need).into_iter().flatten();
             let carried: Carried = words.map(|(id, word)| (*id, word)).collect();
+            let is_label = matches!(need, Need::SimLabel(_) | Need::DeviceLabel(_));
+            let carried = if is_label && !sees_all(scope) {
+                carried.of_all()
+            } else {
+                carried
+            };
             (need, carried)
         });
         Inventory::new(found.collect())
@@ -186,19 +197,33 @@ impl World {
     }
 
     /// Key of a group that is not one of time.
-    fn group(&self, group: &Group, attribution: Attribution, row: &CdrRow) -> Option<Key> {
-        let or_none = |word: Option<String>| word.map_or(Key::None, Key::Text);
+    fn group(&self, group: &Group, asked: &Asked, row: &CdrRow) -> Option<Key> {
+        let of = |dimension| self.key(dimension, asked.query.attribution, row);
         match group {
-            Group::Dimension(dimension) => Some(self.key(*dimension, attribution, row)),
+            Group::Dimension(dimension) => Some(of(*dimension)),
             Group::SimLabel(key) => {
                 let need = Need::SimLabel(key.clone());
-                Some(or_none(self.word(&need, Some(row.sim.uuid()))))
+                Some(self.label(asked.scope, &need, &of(Dimension::Sim)))
             }
             Group::DeviceLabel(key) => {
                 let need = Need::DeviceLabel(key.clone());
-                Some(or_none(self.word(&need, self.device(attribution, row))))
+                Some(self.label(asked.scope, &need, &of(Dimension::Device)))
             }
             Group::Time(_) | Group::TimePart(_) => None,
+        }
+    }
+
+    /// The value of a label of a SIM or device. To who sees a part of the fleet, one without the label is known as such, and one
+    /// that is not known is hidden.
+    fn label(&self, scope: &Scope, need: &Need, of: &Key) -> Key {
+        let id = match of {
+            Key::Id(id) => Some(*id),
+            _ => None,
+        };
+        match self.word(need, id) {
+            Some(word) if sees_all(scope) || !word.is_empty() => Key::Text(word),
+            None if !sees_all(scope) && *of != Key::None => Key::Hidden,
+            _ => Key::None,
         }
     }
 
@@ -516,7 +541,7 @@ impl<'a> Answering<'a> {
         let groups = self.query.group_by.iter();
         let key = |group| {
             let time = self.wall.key(group, moment);
-            time.or_else(|| self.world.group(group, self.query.attribution, row))
+            time.or_else(|| self.world.group(group, self.asked, row))
         };
         groups.map(|group| key(group).expect("a key")).collect()
     }
@@ -591,8 +616,10 @@ fn text(group: &Group, key: &Key) -> String {
     let is_label = matches!(group, Group::SimLabel(_) | Group::DeviceLabel(_));
     match key {
         Key::None => String::new(),
-        // Ids come before what may not be seen, states after it.
-        Key::Hidden if *group == Group::Dimension(Dimension::SimState) => "?".to_owned(),
+        // Ids come before what may not be seen, states after it, and so do labels.
+        Key::Hidden if is_label || *group == Group::Dimension(Dimension::SimState) => {
+            "?".to_owned()
+        }
         Key::Hidden => Uuid::max().to_string(),
         Key::Id(id) => id.to_string(),
         Key::Text(text) if is_label => format!("={text}"),
@@ -600,6 +627,10 @@ fn text(group: &Group, key: &Key) -> String {
         Key::Moment(moment) => format!("{:012}", moment.timestamp()),
         Key::Number(number) => format!("{number:012}"),
     }
+}
+
+fn sees_all(scope: &Scope) -> bool {
+    *scope.segments() == Segments::All
 }
 
 fn visible(scope: &Scope, row: &CdrRow) -> bool {

@@ -21,7 +21,7 @@ use super::{
 use crate::oracle::World;
 
 /// Questions that are answered again.
-const CHECKED: usize = 60;
+const CHECKED: usize = 80;
 /// How often each feature comes among them.
 const EACH: usize = 4;
 

@@ -15,8 +15,8 @@ use analytics::{
     cube::{Cube, Level, Table},
     usage::{
         Alignment, Attribution, Comparison, CubeQuery, Dimension, Fill, Grain, Group, Incomplete,
-        Inventory, Key, Measure, OrderBy, Parents, Preset, Span, TimePart, UsageAnswer, UsageRow,
-        Values,
+        Inventory, Key, Measure, OrderBy, Parents, Preset, Span, TimePart, UsageAnswer,
+        UsageLimits, UsageRow, Values,
     },
 };
 use chrono::{DateTime, Utc};
@@ -43,7 +43,12 @@ use question::Question;
 /// Random questions that are asked.
 const QUESTIONS: u32 = 1_000;
 
-fn scope(tenant: TenantId, role: Role, segment: Segment, visibility: Visibility) -> Scope {
+pub(crate) fn scope(
+    tenant: TenantId,
+    role: Role,
+    segment: Segment,
+    visibility: Visibility,
+) -> Scope {
     let customer = (role == Role::CustomerUser).then(|| "bosch".into());
     let claims = VerifiedClaims::new("t".into(), "alpha".into(), role, customer);
     Scope::of_token(tenant, &claims.expect("claims"), segment, visibility)
@@ -134,7 +139,7 @@ fn random_questions_are_answered_as_from_the_records() {
         .unwrap_or_else(|error| panic!("{error}"));
     println!("{}", counts.all());
     assert!(counts.of("answered") * 10 >= QUESTIONS as usize * 8);
-    for (least, features) in [(50, features()), (15, presets())] {
+    for (least, features) in [(50, features()), (15, presets()), (4, pairs())] {
         for feature in features {
             assert!(
                 counts.of(&feature) >= least,
@@ -227,7 +232,7 @@ async fn check(
         prop_assert_eq!(found, expected, "{}", about("answer"));
     }
     counts.count("answered");
-    for feature in used(question, tenants) {
+    for feature in used(question, tenants).into_iter().chain(pair(query)) {
         counts.count(feature);
     }
     Ok(())
@@ -246,7 +251,7 @@ async fn ask(
         parents,
     } = question;
     let dimension = parents.as_ref().map(|(dimension, _)| *dimension);
-    let inventory = world.inventory(query, dimension);
+    let inventory = world.inventory(scope, query, dimension);
     let Some((dimension, ids)) = parents else {
         let answer = db.usage(scope, query, &inventory, *now).await?;
         assert_eq!(file(db, question, &inventory).await?, answer, "as a file");
@@ -262,7 +267,13 @@ async fn file(db: &Store, question: &Question, inventory: &Inventory) -> Result<
     let Question {
         scope, query, now, ..
     } = question;
-    let mut file = db.usage_file(scope, query, inventory, *now)?;
+    // A file has no limit of its own.
+    let most = u32::try_from(UsageLimits::ROWS).expect("few");
+    let query = CubeQuery {
+        limit: query.limit.or(Some(most.saturating_sub(query.offset))),
+        ..query.clone()
+    };
+    let mut file = db.usage_file(scope, &query, inventory, *now)?;
     let mut rows = Vec::new();
     while let Some(row) = file.next().await? {
         rows.push(row);
@@ -479,6 +490,26 @@ fn presets() -> Vec<String> {
     presets
         .map(|preset| format!("preset {}", preset.as_ref()))
         .collect()
+}
+
+/// What a period that moves with the clock is compared with.
+fn pair(query: &CubeQuery) -> Option<String> {
+    let Span::Preset(preset) = query.period else {
+        return None;
+    };
+    let with = query.compare_to?;
+    Some(format!("{} to {}", preset.as_ref(), with.as_ref()))
+}
+
+/// All that [`pair`] may say.
+fn pairs() -> Vec<String> {
+    let presets = Preset::VARIANTS.iter();
+    let with = |preset: &Preset| {
+        let with = Comparison::VARIANTS.iter();
+        let pair = |with: &Comparison| format!("{} to {}", preset.as_ref(), with.as_ref());
+        with.map(pair).collect::<Vec<_>>()
+    };
+    presets.flat_map(with).collect()
 }
 
 async fn october(db: &Store, scope: &Scope) -> UsageAnswer {

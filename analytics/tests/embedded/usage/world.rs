@@ -6,7 +6,7 @@ use analytics::{
     CdrRow,
     cube::{Cube, Level},
     network::Network,
-    usage::{Condition, DeviceFilter, Filter, Need, SimFilter},
+    usage::{Carried, Condition, DeviceFilter, Filter, Need, SimFilter},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -138,8 +138,11 @@ fn rows(tenants: [TenantId; 2]) -> Vec<CdrRow> {
 
 /// What SIMs and devices are now: not all are known, and not what they were at the time of use.
 fn words() -> HashMap<Need, BTreeMap<Uuid, String>> {
+    // Some SIMs have none, and of some it is hidden.
     let ids = |numbers: std::ops::Range<u32>| -> Vec<String> {
-        numbers.map(|n| id(n).to_string()).collect()
+        let words = numbers.map(|n| id(n).to_string());
+        let others = ["", "", Carried::HIDDEN, Carried::HIDDEN];
+        words.chain(others.map(str::to_owned)).collect()
     };
     let mut words = HashMap::from([
         (Need::SimState, some(0, 20, &["ACTIVE", "SUSPENDED"])),
