@@ -192,3 +192,58 @@ fn unreadable(mut error: ServerError) -> Box<Response> {
     error.extensions = Some(extensions);
     Box::new(Response::from_errors(vec![error]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USAGE: &str = "usage(input: { period: { preset: LAST_30_DAYS }, groupBy: [{ time: HOUR }] }) { rows { key { time } } }";
+
+    /// A document that was admitted, and the shares of its questions in the order of the text; or why it was not.
+    fn admitted(request: impl Into<Request>) -> Result<(Request, Vec<usize>), String> {
+        let mut request = request.into();
+        let api = Api::new(Limits::default());
+        api.admit(&mut request).map_err(|refusal| {
+            let extensions = refusal.errors[0].extensions.clone().unwrap_or_default();
+            let code = extensions.get("code").map(ToString::to_string);
+            code.unwrap_or_default()
+        })?;
+        let lines = request.query.lines().enumerate();
+        let places = lines.flat_map(|(line, text)| {
+            text.match_indices("usage(")
+                .map(move |(column, _)| async_graphql::Pos {
+                    line: line + 1,
+                    column: column + 1,
+                })
+        });
+        let shares = request.data.get(&TypeId::of::<Shares>());
+        let shares = shares.and_then(|shares| shares.downcast_ref::<Shares>());
+        let shares = shares.expect("shares");
+        let found = places.map(|place| shares.of(place)).collect();
+        Ok((request, found))
+    }
+
+    #[test]
+    fn a_change_that_is_answered_with_usage_is_bounded_like_a_question() {
+        let page = format!("sims(first: 100) {{ nodes {{ {USAGE} }} }}");
+        let of_customer = "updateCustomer(input: { customerId: \"c\", name: \"n\" }) { customer";
+        for document in [
+            format!("{{ customer(by: {{ id: \"c\" }}) {{ {page} }} }}"),
+            format!("mutation {{ {of_customer} {{ {page} }} }} }}"),
+        ] {
+            let (request, shares) = admitted(document).expect("admitted");
+            assert!(Api::asks_cubes(&request));
+            assert_eq!(shares, [100]);
+        }
+        let (request, _) =
+            admitted(format!("mutation {{ {of_customer} {{ id }} }} }}")).expect("admitted");
+        assert!(!Api::asks_cubes(&request));
+        let large = "rows { values { bytesUp bytesDown records units bytesTotal activeSims } }";
+        let usage = format!(
+            "usage(input: {{ period: {{ preset: LAST_30_DAYS }}, groupBy: [{{ time: HOUR }}], limit: 10000 }}) {{ {large} }}"
+        );
+        let page = format!("sims(first: 200) {{ nodes {{ {usage} }} }}");
+        let refused = admitted(format!("mutation {{ {of_customer} {{ {page} }} }} }}"));
+        assert_eq!(refused.map(|_| ()), Err("\"LIMIT_EXCEEDED\"".to_owned()));
+    }
+}

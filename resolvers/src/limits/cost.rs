@@ -56,10 +56,12 @@ pub(super) fn estimate(
     operation: &OperationDefinition,
     variables: &Variables,
 ) -> (u64, Shares) {
-    // A mutation's fields run one after the other, and cost what they do; answers are small.
-    if operation.ty == OperationType::Mutation {
-        return (0, Shares::default());
-    }
+    // What a mutation changes is not counted here; what it answers is made of the same objects as a query's answer.
+    let root = match operation.ty {
+        OperationType::Query => "Query",
+        OperationType::Mutation => "Mutation",
+        OperationType::Subscription => "Subscription",
+    };
     let mut estimate = Estimate {
         shapes,
         fragments,
@@ -67,7 +69,7 @@ pub(super) fn estimate(
         operation,
         shares: Shares::default(),
     };
-    let cost = estimate.set("Query", &operation.selection_set.node, 1);
+    let cost = estimate.set(root, &operation.selection_set.node, 1);
     (cost, estimate.shares)
 }
 
