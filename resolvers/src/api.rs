@@ -60,7 +60,12 @@ impl Api {
         };
         let shares = self
             .limits
-            .check_cost(&self.contract, document.tree(), &request.variables)
+            .check_cost(
+                &self.contract,
+                document.tree(),
+                request.operation_name.as_deref(),
+                &request.variables,
+            )
             .map_err(|error| refused(&error))?;
         request.data.insert(shares);
         let mut tree = document.tree().clone();
@@ -245,5 +250,24 @@ mod tests {
         let page = format!("sims(first: 200) {{ nodes {{ {usage} }} }}");
         let refused = admitted(format!("mutation {{ {of_customer} {{ {page} }} }} }}"));
         assert_eq!(refused.map(|_| ()), Err("\"LIMIT_EXCEEDED\"".to_owned()));
+    }
+
+    #[test]
+    fn operations_that_are_not_executed_cost_nothing() {
+        let few = format!(
+            "query Few {{ sims(first: 2) {{ nodes {{ ...F }} }} }} fragment F on Sim {{\n{USAGE} }}"
+        );
+        let many = "query Many($n: Int! = 200) { sims(first: $n) { nodes { ...F } } }";
+        let none = "query None { me { role } }";
+        let large = "query Large { customers(first: 200) { nodes { sims(first: 200) { nodes { iccid msisdn imsi state createdAt updatedAt id labels { key value } } } } } }";
+        let document = format!("{few} {many} {none} {large}");
+        let chosen = |name: &str| admitted(Request::new(&*document).operation_name(name));
+        assert_eq!(chosen("Few").expect("admitted").1, [5_000]);
+        assert_eq!(chosen("Many").expect("admitted").1, [50]);
+        assert!(!Api::asks_cubes(&chosen("None").expect("admitted").0));
+        assert_eq!(
+            chosen("Large").map(|_| ()),
+            Err("\"LIMIT_EXCEEDED\"".to_owned())
+        );
     }
 }

@@ -30,13 +30,6 @@ impl Shares {
         usize::try_from(share.unwrap_or(USAGE_ROWS)).unwrap_or(UsageLimits::ROWS)
     }
 
-    /// Takes those of another operation, too.
-    pub(super) fn extend(&mut self, others: Self) {
-        for (place, share) in others.0 {
-            self.note(place, share);
-        }
-    }
-
     /// Whether there are questions to the cubes at all.
     pub(crate) fn ask(&self) -> bool {
         !self.0.is_empty()
