@@ -58,19 +58,14 @@ impl Api {
             Some(document) => document,
             None => self.read(&request.query)?,
         };
-        let shares = self
-            .limits
-            .check_cost(
-                &self.contract,
-                document.tree(),
-                request.operation_name.as_deref(),
-                &request.variables,
-            )
-            .map_err(|error| refused(&error))?;
-        request.data.insert(shares);
         let mut tree = document.tree().clone();
         let chosen = request.operation_name.as_deref();
         let is_part = absent::leave_out(&mut tree, chosen, &request.variables);
+        let cost = self
+            .limits
+            .check_cost(&self.contract, &tree, chosen, &request.variables);
+        let shares = cost.map_err(|error| refused(&error))?;
+        request.data.insert(shares);
         request.set_parsed_query(tree);
         request.data.insert(Admitted { document, is_part });
         Ok(())
@@ -269,5 +264,23 @@ mod tests {
             chosen("Large").map(|_| ()),
             Err("\"LIMIT_EXCEEDED\"".to_owned())
         );
+    }
+
+    #[test]
+    fn a_variable_that_is_left_out_costs_what_its_default_costs() {
+        let field = |n: usize| {
+            format!(
+                "a{n}: usage(input: {{ period: {{ preset: LAST_30_DAYS }}, timeZone: $zone, groupBy: [{{ dimension: SERVICE }}], others: $others }}) \
+                 {{ rows {{ values {{ bytesUp bytesDown records units bytesTotal }} }} }}"
+            )
+        };
+        let fields: String = (0..8).map(field).collect();
+        let document = format!("query($zone: String, $others: Boolean) {{ {fields} }}");
+        let given = serde_json::json!({ "zone": "UTC", "others": false });
+        for variables in [given, serde_json::json!({})] {
+            let variables = async_graphql::Variables::from_json(variables);
+            let found = admitted(Request::new(&*document).variables(variables));
+            assert!(found.is_ok(), "{:?}", found.err());
+        }
     }
 }

@@ -157,21 +157,15 @@ impl Estimate<'_> {
             .ok()
     }
 
+    /// The value of a variable, or its default. Optional ones without either were left out of the document.
     fn variable(&self, name: &Name) -> Option<ConstValue> {
-        if let Some(value) = self.variables.get(name) {
-            return Some(value.clone());
-        }
-        let defined = self
-            .operation
-            .variable_definitions
-            .iter()
-            .find(|v| v.node.name.node == *name)?;
-        defined
-            .node
-            .default_value
-            .as_ref()
-            .map(|value| value.node.clone())
-            .or(Some(ConstValue::Null))
+        let given = self.variables.get(name).cloned();
+        given.or_else(|| {
+            let mut definitions = self.operation.variable_definitions.iter();
+            let defined = definitions.find(|it| it.node.name.node == *name)?;
+            let default = defined.node.default_value.as_ref()?;
+            Some(default.node.clone())
+        })
     }
 }
 
