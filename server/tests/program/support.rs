@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Clock as _, SystemClock};
 use server::auth::{DevelopmentKey, development::Claims};
 use tempfile::TempDir;
-use testkit::{ClickHouseDb, PostgresDb};
+use testkit::{ClickHouseDb, Held, PostgresDb};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::Child,
@@ -186,6 +186,14 @@ impl Program {
             "{}",
             response.text().await.unwrap_or_default()
         );
+    }
+
+    /// A transaction on the database that has run this statement and goes when it is dropped.
+    pub(crate) async fn hold(&self, statement: &str) -> Held {
+        let Stores::Shared { database, .. } = &self.stores else {
+            panic!("the database is private");
+        };
+        database.hold(statement).await
     }
 
     /// A file of the data folder.
