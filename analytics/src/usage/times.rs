@@ -118,7 +118,7 @@ impl<'a> Groups<'a> {
                         if part(from) || part(to) {
                             return Err(not_exact(
                                 "from and to must be whole seconds",
-                                self.outward(period)?,
+                                kept(self.outward(period)?)?,
                             ));
                         }
                         Ok(period)
@@ -434,13 +434,24 @@ impl Era {
     }
 }
 
-/// No table has these bounds; those of `period` would do.
+/// As much of a period as the cubes can hold.
+fn kept(period: Period) -> Result<Period> {
+    let [begin, end] = [BEGIN, END].map(|moment| DateTime::from_timestamp(moment, 0));
+    let begin = begin.ok_or_else(beyond_calendar)?;
+    let end = end.ok_or_else(beyond_calendar)?;
+    Period::new(period.from().max(begin), period.to().min(end))
+}
+
+/// No table has these bounds; those of `period` may do.
 pub(super) fn not_exact(reason: &str, period: Period) -> Error {
+    with_bounds(Error::new(Code::NotExact, reason), period)
+}
+
+/// The refusal of bounds, with others that would do.
+pub(super) fn with_bounds(refusal: Error, period: Period) -> Error {
     let text = |moment: DateTime<Utc>| moment.to_rfc3339_opts(SecondsFormat::Secs, true);
     let suggestion = format!("from {} to {}", text(period.from()), text(period.to()));
-    Error::new(Code::NotExact, reason)
-        .would_do(period)
-        .suggest(suggestion)
+    refusal.would_do(period).suggest(suggestion)
 }
 
 #[cfg(test)]
