@@ -1,12 +1,12 @@
 //! What usage says of the past that its caller may not see now: a SIM, device or customer that was the caller's concern at the time
-//! of use and is not any more.
+//! of use and is not any more. In the keys of rows all of them are one, which the cubes are told ([`analytics::usage::Need::Visible`]).
 
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
 };
 
-use analytics::usage::{Condition, CubeQuery, Dimension, Group, Key, UsageRow};
+use analytics::usage::{Condition, CubeQuery, Dimension, Key};
 use domain::{
     ReadCx, Result, customer, device,
     id::{CustomerId, DeviceId, SimId},
@@ -15,43 +15,14 @@ use domain::{
 };
 use uuid::Uuid;
 
-/// Hides the keys of rows whose objects the caller may not see now. The rows stay: their usage is the caller's to see.
-///
-/// # Errors
-/// `UNAVAILABLE` when Postgres does not answer.
-pub(crate) async fn hide<'a>(
-    cx: &ReadCx,
-    query: &CubeQuery,
-    rows: impl IntoIterator<Item = &'a mut UsageRow>,
-) -> Result<()> {
-    if matches!(cx.scope().segments(), Segments::All) {
-        return Ok(());
-    }
-    let mut rows: Vec<_> = rows.into_iter().collect();
-    for (place, group) in query.group_by.iter().enumerate() {
-        let Group::Dimension(dimension) = group else {
-            continue;
-        };
-        let named: HashSet<Uuid> = rows
-            .iter()
-            .filter_map(|row| match row.keys[place] {
-                Some(Key::Id(id)) => Some(id),
-                _ => None,
-            })
-            .collect();
-        if named.is_empty() {
-            continue;
-        }
-        let seen = seen(cx, *dimension, named).await?;
-        for row in &mut rows {
-            if let Some(key @ Key::Id(_)) = &mut row.keys[place]
-                && !seen.contains(key)
-            {
-                *key = Key::Hidden;
-            }
-        }
-    }
-    Ok(())
+/// The customers that a caller sees now.
+pub(crate) fn visible_customers(segments: &Segments) -> Vec<CustomerId> {
+    let Segments::Part(segment) = segments else {
+        return Vec::new();
+    };
+    let named = segment.within.iter().chain(&segment.customers);
+    let visible = named.copied().filter(|id| segments.show(*id));
+    visible.collect()
 }
 
 /// The question without ids of objects that the caller may not see now: what is hidden cannot be found out by asking for it.
