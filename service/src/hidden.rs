@@ -43,7 +43,11 @@ pub(crate) async fn narrow<'a>(cx: &ReadCx, query: &'a CubeQuery) -> Result<Cow<
             named.entry(*dimension).or_default().extend(ids);
         }
     }
-    named.retain(|_, ids| !ids.is_empty());
+    // What is closed is refused with the question, which says where it is named.
+    let open = cx.scope().visibility();
+    named.retain(|dimension, ids| {
+        !ids.is_empty() && dimension.entry().area.is_none_or(|area| open.of(area))
+    });
     if named.is_empty() || matches!(cx.scope().segments(), Segments::All) {
         return Ok(Cow::Borrowed(query));
     }
