@@ -58,17 +58,8 @@ impl Api {
             Some(document) => document,
             None => self.read(&request.query)?,
         };
-        let mut tree = document.tree().clone();
-        let chosen = request.operation_name.as_deref();
-        let is_part = absent::leave_out(&mut tree, chosen, &request.variables);
-        let cost = self
-            .limits
-            .check_cost(&self.contract, &tree, chosen, &request.variables);
-        let shares = cost.map_err(|error| refused(&error))?;
-        request.data.insert(shares);
-        request.set_parsed_query(tree);
-        request.data.insert(Admitted { document, is_part });
-        Ok(())
+        let admitted = admit(&self.limits, &self.contract, document, request);
+        admitted.map_err(|error| refused(&error))
     }
 
     /// Whether an admitted request has questions to the cubes, which wait for a turn.
@@ -162,6 +153,24 @@ impl Api {
     }
 }
 
+/// Checks what of a document is executed with the variables of its request, and adds it to the request with its shares of the cubes'
+/// rows.
+fn admit(
+    limits: &Limits,
+    contract: &Contract,
+    document: Arc<Document>,
+    request: &mut Request,
+) -> domain::Result<()> {
+    let mut tree = document.tree().clone();
+    let chosen = request.operation_name.as_deref();
+    let is_part = absent::leave_out(&mut tree, chosen, &request.variables);
+    let shares = limits.check_cost(contract, &tree, chosen, &request.variables)?;
+    request.data.insert(shares);
+    request.set_parsed_query(tree);
+    request.data.insert(Admitted { document, is_part });
+    Ok(())
+}
+
 /// The path of the argument whose value the library refuses because it does not fit its type.
 fn argument(message: &str) -> Option<&str> {
     let rest = message.strip_prefix("Invalid value for argument \"")?;
@@ -200,14 +209,13 @@ mod tests {
     const USAGE: &str = "usage(input: { period: { preset: LAST_30_DAYS }, groupBy: [{ time: HOUR }] }) { rows { key { time } } }";
 
     /// A document that was admitted, and the shares of its questions in the order of the text; or why it was not.
-    fn admitted(request: impl Into<Request>) -> Result<(Request, Vec<usize>), String> {
+    fn admitted(request: impl Into<Request>) -> Result<(Request, Vec<usize>), Code> {
         let mut request = request.into();
-        let api = Api::new(Limits::default());
-        api.admit(&mut request).map_err(|refusal| {
-            let extensions = refusal.errors[0].extensions.clone().unwrap_or_default();
-            let code = extensions.get("code").map(ToString::to_string);
-            code.unwrap_or_default()
-        })?;
+        let tree = parse_query(&request.query).expect("a document");
+        let document = Arc::new(Document::new(tree, 0));
+        let contract = Contract::of(&crate::sdl());
+        let admitted = admit(&Limits::default(), &contract, document, &mut request);
+        admitted.map_err(|error| error.code())?;
         let lines = request.query.lines().enumerate();
         let places = lines.flat_map(|(line, text)| {
             text.match_indices("usage(")
@@ -244,7 +252,7 @@ mod tests {
         );
         let page = format!("sims(first: 200) {{ nodes {{ {usage} }} }}");
         let refused = admitted(format!("mutation {{ {of_customer} {{ {page} }} }} }}"));
-        assert_eq!(refused.map(|_| ()), Err("\"LIMIT_EXCEEDED\"".to_owned()));
+        assert_eq!(refused.map(|_| ()), Err(Code::LimitExceeded));
     }
 
     #[test]
@@ -260,10 +268,7 @@ mod tests {
         assert_eq!(chosen("Few").expect("admitted").1, [5_000]);
         assert_eq!(chosen("Many").expect("admitted").1, [50]);
         assert!(!Api::asks_cubes(&chosen("None").expect("admitted").0));
-        assert_eq!(
-            chosen("Large").map(|_| ()),
-            Err("\"LIMIT_EXCEEDED\"".to_owned())
-        );
+        assert_eq!(chosen("Large").map(|_| ()), Err(Code::LimitExceeded));
     }
 
     #[test]
