@@ -559,6 +559,105 @@ fn parts_of_seconds_are_refused_with_the_hours_that_would_do() {
 }
 
 #[test]
+fn bounds_that_would_do_do() {
+    let days = |zone: &str, grain: Group, from: &str, to: &str| CubeQuery {
+        time_zone: zone.parse().expect("a zone"),
+        group_by: vec![grain],
+        ..bytes(from, to)
+    };
+    let (day, hour, year) = (
+        Group::Time(Grain::Day),
+        Group::TimePart(TimePart::HourOfDay),
+        Group::Time(Grain::Year),
+    );
+    let compared = CubeQuery {
+        compare_to: Some(Comparison::PreviousYear),
+        ..bytes("2026-11-01T00:00:00.5Z", "2026-11-02T00:00:00Z")
+    };
+    for (query, expected) in [
+        // One day of a zone of half hours, of which no records are kept.
+        (
+            days(
+                "Asia/Kolkata",
+                day.clone(),
+                "2025-10-01T18:30:00Z",
+                "2025-10-02T18:30:00Z",
+            ),
+            None,
+        ),
+        (
+            days(
+                "Asia/Kolkata",
+                day.clone(),
+                "2025-10-01T18:30:00.5Z",
+                "2025-10-02T18:30:00Z",
+            ),
+            None,
+        ),
+        (
+            days(
+                "Asia/Kolkata",
+                hour,
+                "2025-10-01T18:40:00Z",
+                "2025-10-01T18:50:00Z",
+            ),
+            None,
+        ),
+        (
+            days(
+                "Asia/Kolkata",
+                day.clone(),
+                "2026-11-01T18:30:00.5Z",
+                "2026-11-02T18:30:00Z",
+            ),
+            Some(("2026-11-01T18:30:00Z", "2026-11-02T18:30:00Z")),
+        ),
+        // A year that began before there were cubes.
+        (
+            days(
+                "Europe/Berlin",
+                year,
+                "1970-01-01T00:00:00.5Z",
+                "1970-01-02T00:00:00Z",
+            ),
+            Some(("1970-01-01T00:00:00Z", "1970-12-31T23:00:00Z")),
+        ),
+        (
+            days(
+                "Europe/Berlin",
+                day,
+                "2025-10-01T22:10:00Z",
+                "2025-10-02T21:50:00Z",
+            ),
+            Some(("2025-10-01T22:00:00Z", "2025-10-02T22:00:00Z")),
+        ),
+        (
+            compared,
+            Some(("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z")),
+        ),
+    ] {
+        let error = planned(&staff(), &query).expect_err("not exact");
+        assert_eq!(
+            (error.code(), field(&error)),
+            (Code::NotExact, "period"),
+            "{query:?}"
+        );
+        let details = error.details().expect("details");
+        let expected = expected.map(|(from, to)| Period::new(at(from), at(to)).expect("a period"));
+        assert_eq!(details.period, expected, "{query:?}");
+        assert!(details.suggestion.is_some(), "{query:?}");
+        if let Some(period) = details.period {
+            let period = Span::Between {
+                from: period.from(),
+                to: period.to(),
+                align: Alignment::Exact,
+            };
+            planned(&staff(), &CubeQuery { period, ..query }).expect("exact");
+        }
+    }
+}
+
+#[test]
 fn the_ends_of_time_are_planned_or_refused_and_never_panic() {
     let ends = [
         DateTime::<Utc>::MIN_UTC,

@@ -65,13 +65,21 @@ impl Zone {
         let (from, to) = if grain == Grain::Hour {
             self.hour(moment)?
         } else {
-            let first = grain.first_day(self.local(moment).date())?;
+            let first = grain.first_day(self.day(moment)?)?;
             (
                 self.midnight(first)?,
                 self.midnight(grain.next_day(first)?)?,
             )
         };
         Period::new(from, to).ok()
+    }
+
+    /// The day that a moment is in. Once a day has begun it goes on, even if the clock is set back past midnight then.
+    fn day(self, moment: DateTime<Utc>) -> Option<NaiveDate> {
+        let date = self.local(moment).date();
+        let next = date.succ_opt()?;
+        let has_begun = self.midnight(next)? <= moment;
+        Some(if has_begun { next } else { date })
     }
 
     /// The hour of the wall clock around a moment. It ends early where the clock is set in the middle of an hour.
@@ -116,14 +124,15 @@ impl Zone {
             .local_minus_utc()
     }
 
-    /// A part of the date and time that a clock on the wall shows.
+    /// The hour that a clock on the wall shows, or a part of the date of the day.
     pub fn part(self, part: TimePart, moment: DateTime<Utc>) -> u32 {
         let local = self.local(moment);
+        let day = || self.day(moment).unwrap_or(local.date());
         match part {
             TimePart::HourOfDay => local.hour(),
-            TimePart::DayOfWeek => local.weekday().number_from_monday(),
-            TimePart::DayOfMonth => local.day(),
-            TimePart::MonthOfYear => local.month(),
+            TimePart::DayOfWeek => day().weekday().number_from_monday(),
+            TimePart::DayOfMonth => day().day(),
+            TimePart::MonthOfYear => day().month(),
         }
     }
 
@@ -152,7 +161,7 @@ impl Zone {
     }
 
     fn last_days(self, days: u64, now: DateTime<Utc>) -> Option<Period> {
-        let today = self.local(now).date();
+        let today = self.day(now)?;
         let from = self.midnight(today.checked_sub_days(Days::new(days - 1))?)?;
         Period::new(from, self.midnight(today.succ_opt()?)?).ok()
     }
@@ -345,6 +354,42 @@ mod tests {
             hours[2],
             span("2026-04-04T15:30:00Z", "2026-04-04T16:30:00Z")
         );
+    }
+
+    #[test]
+    fn a_bucket_has_the_moment_that_it_is_asked_for() {
+        // Clocks that were set back past midnight: by three hours, and from one minute past.
+        for (name, day) in [
+            ("Antarctica/Casey", "2010-03-04T00:00:00Z"),
+            ("America/Goose_Bay", "2010-11-06T12:00:00Z"),
+            ("America/St_Johns", "2010-11-06T12:00:00Z"),
+        ] {
+            let zone = zone(name);
+            let mut end = at(day);
+            for moment in (0..48 * 60).map(|minute| at(day) + TimeDelta::minutes(minute)) {
+                for grain in [
+                    Grain::Hour,
+                    Grain::Day,
+                    Grain::Week,
+                    Grain::Month,
+                    Grain::Year,
+                ] {
+                    let bucket = zone.bucket(grain, moment).expect("a bucket");
+                    let is_inside = bucket.from() <= moment && moment < bucket.to();
+                    assert!(is_inside, "{name} {grain:?} {moment}: {bucket:?}");
+                }
+                let day = zone.bucket(Grain::Day, moment).expect("a day");
+                let date = zone.local(day.from()).date();
+                let part = |part| zone.part(part, moment);
+                assert_eq!(part(TimePart::DayOfMonth), date.day(), "{name} {moment}");
+                assert_eq!(
+                    part(TimePart::DayOfWeek),
+                    date.weekday().number_from_monday()
+                );
+                assert!(day.to() >= end, "days do not go back");
+                end = day.to();
+            }
+        }
     }
 
     #[test]

@@ -61,17 +61,8 @@ impl Api {
             Some(document) => document,
             None => self.read(&request.query)?,
         };
-        let shares = self
-            .limits
-            .check_cost(&self.contract, document.tree(), &request.variables)
-            .map_err(|error| refused(&error))?;
-        request.data.insert(shares);
-        let mut tree = document.tree().clone();
-        let chosen = request.operation_name.as_deref();
-        let is_part = absent::leave_out(&mut tree, chosen, &request.variables);
-        request.set_parsed_query(tree);
-        request.data.insert(Admitted { document, is_part });
-        Ok(())
+        let admitted = admit(&self.limits, &self.contract, document, request);
+        admitted.map_err(|error| refused(&error))
     }
 
     /// Whether an admitted request has questions to the cubes, which wait for a turn.
@@ -166,6 +157,24 @@ impl Api {
     }
 }
 
+/// Checks what of a document is executed with the variables of its request, and adds it to the request with its shares of the cubes'
+/// rows.
+fn admit(
+    limits: &Limits,
+    contract: &Contract,
+    document: Arc<Document>,
+    request: &mut Request,
+) -> domain::Result<()> {
+    let mut tree = document.tree().clone();
+    let chosen = request.operation_name.as_deref();
+    let is_part = absent::leave_out(&mut tree, chosen, &request.variables);
+    let shares = limits.check_cost(contract, &tree, chosen, &request.variables)?;
+    request.data.insert(shares);
+    request.set_parsed_query(tree);
+    request.data.insert(Admitted { document, is_part });
+    Ok(())
+}
+
 /// The path of the argument whose value the library refuses because it does not fit its type.
 fn argument(message: &str) -> Option<&str> {
     let rest = message.strip_prefix("Invalid value for argument \"")?;
@@ -195,4 +204,92 @@ fn unreadable(mut error: ServerError) -> Box<Response> {
     extensions.set("code", Code::ParseFailed.as_ref());
     error.extensions = Some(extensions);
     Box::new(Response::from_errors(vec![error]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USAGE: &str = "usage(input: { period: { preset: LAST_30_DAYS }, groupBy: [{ time: HOUR }] }) { rows { key { time } } }";
+
+    /// A document that was admitted, and the shares of its questions in the order of the text; or why it was not.
+    fn admitted(request: impl Into<Request>) -> Result<(Request, Vec<usize>), Code> {
+        let mut request = request.into();
+        let tree = parse_query(&request.query).expect("a document");
+        let document = Arc::new(Document::new(tree, 0));
+        let contract = Contract::of(&crate::sdl());
+        let admitted = admit(&Limits::default(), &contract, document, &mut request);
+        admitted.map_err(|error| error.code())?;
+        let lines = request.query.lines().enumerate();
+        let places = lines.flat_map(|(line, text)| {
+            text.match_indices("usage(")
+                .map(move |(column, _)| async_graphql::Pos {
+                    line: line + 1,
+                    column: column + 1,
+                })
+        });
+        let shares = request.data.get(&TypeId::of::<Shares>());
+        let shares = shares.and_then(|shares| shares.downcast_ref::<Shares>());
+        let shares = shares.expect("shares");
+        let found = places.map(|place| shares.of(place)).collect();
+        Ok((request, found))
+    }
+
+    #[test]
+    fn a_change_that_is_answered_with_usage_is_bounded_like_a_question() {
+        let page = format!("sims(first: 100) {{ nodes {{ {USAGE} }} }}");
+        let of_customer = "updateCustomer(input: { customerId: \"c\", name: \"n\" }) { customer";
+        for document in [
+            format!("{{ customer(by: {{ id: \"c\" }}) {{ {page} }} }}"),
+            format!("mutation {{ {of_customer} {{ {page} }} }} }}"),
+        ] {
+            let (request, shares) = admitted(document).expect("admitted");
+            assert!(Api::asks_cubes(&request));
+            assert_eq!(shares, [100]);
+        }
+        let (request, _) =
+            admitted(format!("mutation {{ {of_customer} {{ id }} }} }}")).expect("admitted");
+        assert!(!Api::asks_cubes(&request));
+        let large = "rows { values { bytesUp bytesDown records units bytesTotal activeSims } }";
+        let usage = format!(
+            "usage(input: {{ period: {{ preset: LAST_30_DAYS }}, groupBy: [{{ time: HOUR }}], limit: 10000 }}) {{ {large} }}"
+        );
+        let page = format!("sims(first: 200) {{ nodes {{ {usage} }} }}");
+        let refused = admitted(format!("mutation {{ {of_customer} {{ {page} }} }} }}"));
+        assert_eq!(refused.map(|_| ()), Err(Code::LimitExceeded));
+    }
+
+    #[test]
+    fn operations_that_are_not_executed_cost_nothing() {
+        let few = format!(
+            "query Few {{ sims(first: 2) {{ nodes {{ ...F }} }} }} fragment F on Sim {{\n{USAGE} }}"
+        );
+        let many = "query Many($n: Int! = 200) { sims(first: $n) { nodes { ...F } } }";
+        let none = "query None { me { role } }";
+        let large = "query Large { customers(first: 200) { nodes { sims(first: 200) { nodes { iccid msisdn imsi state createdAt updatedAt id labels { key value } } } } } }";
+        let document = format!("{few} {many} {none} {large}");
+        let chosen = |name: &str| admitted(Request::new(&*document).operation_name(name));
+        assert_eq!(chosen("Few").expect("admitted").1, [5_000]);
+        assert_eq!(chosen("Many").expect("admitted").1, [50]);
+        assert!(!Api::asks_cubes(&chosen("None").expect("admitted").0));
+        assert_eq!(chosen("Large").map(|_| ()), Err(Code::LimitExceeded));
+    }
+
+    #[test]
+    fn a_variable_that_is_left_out_costs_what_its_default_costs() {
+        let field = |n: usize| {
+            format!(
+                "a{n}: usage(input: {{ period: {{ preset: LAST_30_DAYS }}, timeZone: $zone, groupBy: [{{ dimension: SERVICE }}], others: $others }}) \
+                 {{ rows {{ values {{ bytesUp bytesDown records units bytesTotal }} }} }}"
+            )
+        };
+        let fields: String = (0..8).map(field).collect();
+        let document = format!("query($zone: String, $others: Boolean) {{ {fields} }}");
+        let given = serde_json::json!({ "zone": "UTC", "others": false });
+        for variables in [given, serde_json::json!({})] {
+            let variables = async_graphql::Variables::from_json(variables);
+            let found = admitted(Request::new(&*document).variables(variables));
+            assert!(found.is_ok(), "{:?}", found.err());
+        }
+    }
 }

@@ -339,6 +339,7 @@ async fn a_key_is_selected_only_where_it_was_grouped_by() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table of what is closed")]
 async fn what_is_closed_is_null_with_one_error_and_the_rest_answers() {
     let world = World::new().await;
     let id = "{ customer(by: { slug: \"bosch\" }) { id } }";
@@ -375,6 +376,14 @@ async fn what_is_closed_is_null_with_one_error_and_the_rest_answers() {
         (devices, "groupBy: [{ dimension: DEVICE }]"),
         (devices, "groupBy: [{ deviceLabel: \"location\" }]"),
         (sims, "filter: { sims: [] }"),
+        (
+            sims,
+            "filter: { or: [{ sims: [\"sim_00000000000000000000000000000001\"] }] }",
+        ),
+        (
+            devices,
+            "filter: { devices: [\"dev_00000000000000000000000000000001\"] }",
+        ),
         (sims, "filter: { not: { sim: { states: [ACTIVE] } } }"),
         (devices, "filter: { or: [{ devices: [] }] }"),
         (devices, "filter: { device: { search: \"x\" } }"),
@@ -411,6 +420,8 @@ async fn what_is_closed_is_null_with_one_error_and_the_rest_answers() {
             "{area}: {query}: {answer}"
         );
         assert_eq!(answer["data"]["usage"], Value::Null);
+        let field = answer.pointer("/errors/0/extensions/field");
+        assert!(field.is_some_and(Value::is_string), "{query}: {answer}");
         open(true, true).await;
         let answer = world.run(bosch, &query, json!({})).await;
         assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");

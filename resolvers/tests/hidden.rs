@@ -116,6 +116,73 @@ async fn a_hidden_key_shows_nothing_of_what_it_is() {
 }
 
 #[tokio::test]
+async fn the_place_of_what_is_hidden_says_nothing() {
+    let world = World::new().await;
+    // The first two SIMs of Bosch, with their devices: their ids are below that of the third.
+    for n in [0, 1] {
+        let csv = format!(
+            "customer,iccid,state,device,valid_from\n3M,{},ACTIVE,alpha-device-{n},2026-11-10\n",
+            iccid(prefix("alpha"), n)
+        );
+        world.import(&world.scope(ADMIN).await, csv).await;
+    }
+    // A viewer of three SIMs and no customer.
+    let ask = "{ sims(first: 7) { nodes { id } } }";
+    let sims = world.run(ADMIN, ask, json!({})).await["data"]["sims"]["nodes"].clone();
+    let granted = [0, 3, 6].map(|n| sims[n]["id"].clone());
+    let input = json!({ "subject": world::POOL.subject(), "simIds": granted });
+    world.change(ADMIN, "grantSegment", input).await;
+    for (caller, dimension, key, shown, hidden) in [
+        (BOSCH, "SIM", "sim", ["VALUE", "9000"], ["HIDDEN", "9000"]),
+        (
+            BOSCH,
+            "DEVICE",
+            "device",
+            ["VALUE", "9000"],
+            ["HIDDEN", "9000"],
+        ),
+        (
+            world::POOL,
+            "CUSTOMER",
+            "customer",
+            ["UNASSIGNED", "21000"],
+            ["HIDDEN", "15000"],
+        ),
+    ] {
+        let rows = async |more: &str| {
+            let query = format!(
+                "{{ usage(input: {{ period: {{ between: {{ from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" }} }}, \
+                 groupBy: [{{ dimension: {dimension} }}], {more} }}) {{ rows {{ key {{ {key} {{ status }} }} values {{ bytesUp }} }} }} }}"
+            );
+            let answer = world.run(caller, &query, json!({})).await;
+            assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
+            let rows = answer["data"]["usage"]["rows"]
+                .as_array()
+                .expect("rows")
+                .clone();
+            let text = |value: &Value| value.as_str().expect("text").to_owned();
+            let row = |row: &Value| {
+                [
+                    text(&row["key"][key]["status"]),
+                    text(&row["values"]["bytesUp"]),
+                ]
+            };
+            rows.iter().map(row).collect::<Vec<_>>()
+        };
+        let ordered = |direction: &str| {
+            format!("orderBy: [{{ by: {{ group: 0 }}, direction: {direction} }}]")
+        };
+        assert_eq!(rows(&ordered("ASC")).await, [shown, hidden], "{key}");
+        assert_eq!(rows(&ordered("DESC")).await, [hidden, shown], "{key}");
+        let first = format!("{}, limit: 1", ordered("ASC"));
+        assert_eq!(rows(&first).await, [shown], "{key}");
+        // They are ranked as one.
+        let largest = rows("top: { group: 0, n: 1, by: RECORDS }").await;
+        assert_eq!(largest, [hidden], "{key}");
+    }
+}
+
+#[tokio::test]
 async fn a_label_that_is_hidden_is_not_one_that_is_missing() {
     let world = world().await;
     let ask = "{ sims(first: 3) { nodes { id iccid customer { id } device { id } } } }";

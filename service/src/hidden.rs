@@ -1,14 +1,12 @@
 //! What usage says of the past that its caller may not see now: a SIM, device or customer that was the caller's concern at the time
-//! of use and is not any more.
+//! of use and is not any more. In the keys of rows all of them are one, which the cubes are told ([`analytics::usage::Need::Visible`]).
 
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
 };
 
-use analytics::usage::{
-    Condition, CubeQuery, Dimension, Filter, Group, Key, Selection, UsageRecord, UsageRow,
-};
+use analytics::usage::{Condition, CubeQuery, Dimension, Filter, Key, Selection, UsageRecord};
 use domain::{
     Permission, ReadCx, Result, customer, device,
     id::{CustomerId, DeviceId, SimId},
@@ -17,26 +15,14 @@ use domain::{
 };
 use uuid::Uuid;
 
-/// Hides the keys of rows whose objects the caller may not see now. The rows stay: their usage is the caller's to see.
-///
-/// # Errors
-/// `UNAVAILABLE` when Postgres does not answer.
-pub(crate) async fn hide<'a>(
-    cx: &ReadCx,
-    query: &CubeQuery,
-    rows: impl IntoIterator<Item = &'a mut UsageRow>,
-) -> Result<()> {
-    if matches!(cx.scope().segments(), Segments::All) {
-        return Ok(());
-    }
-    let mut rows: Vec<_> = rows.into_iter().collect();
-    for (place, group) in query.group_by.iter().enumerate() {
-        if let Group::Dimension(dimension) = group {
-            let keys = rows.iter_mut().filter_map(|row| row.keys[place].as_mut());
-            hide_keys(cx, *dimension, keys.collect()).await?;
-        }
-    }
-    Ok(())
+/// The customers that a caller sees now.
+pub(crate) fn visible_customers(segments: &Segments) -> Vec<CustomerId> {
+    let Segments::Part(segment) = segments else {
+        return Vec::new();
+    };
+    let named = segment.within.iter().chain(&segment.customers);
+    let visible = named.copied().filter(|id| segments.show(*id));
+    visible.collect()
 }
 
 /// Hides what records name and the caller may not see now, or not at all. The records stay, without what tells one from another.
@@ -137,7 +123,11 @@ async fn narrow_filter(cx: &ReadCx, filter: Option<&Filter>) -> Result<Option<Fi
             named.entry(*dimension).or_default().extend(ids);
         }
     }
-    named.retain(|_, ids| !ids.is_empty());
+    // What is closed is refused with the question, which says where it is named.
+    let open = cx.scope().visibility();
+    named.retain(|dimension, ids| {
+        !ids.is_empty() && dimension.entry().area.is_none_or(|area| open.of(area))
+    });
     if named.is_empty() || matches!(cx.scope().segments(), Segments::All) {
         return Ok(None);
     }

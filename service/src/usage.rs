@@ -1,13 +1,13 @@
 //! Usage questions.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use analytics::usage::{
     self, Attribution, Carried, Condition, CubeQuery, Dimension, Filter, Group, Inventory, Need,
     Parents, Span, UsageAnswer, UsageFile, UsageLimits, UsageRow, Whole,
 };
 use domain::{
-    Error, Period, ReadCx, Result, device,
+    Error, Period, ReadCx, Result, device, filter,
     group::Key,
     id::{CustomerId, DeviceId, SimId},
     journal, label,
@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     Session,
-    hidden::{hide, narrow},
+    hidden::{narrow, visible_customers},
 };
 
 impl Session {
@@ -38,8 +38,7 @@ impl Session {
         let asked = self
             .store()
             .usage(self.scope(), query, &inventory, cx.now());
-        let (mut answer, ()) = try_join(asked, note(&cx, query)).await?;
-        hide(&cx, query, &mut answer.rows).await?;
+        let (answer, ()) = try_join(asked, note(&cx, query)).await?;
         Ok(answer)
     }
 
@@ -59,9 +58,7 @@ impl Session {
         let asked = self
             .store()
             .usage_by(self.scope(), query, parents, &inventory, cx.now());
-        let (mut answers, ()) = try_join(asked, note(&cx, query)).await?;
-        let rows = answers.values_mut().flat_map(|answer| &mut answer.rows);
-        hide(&cx, query, rows).await?;
+        let (answers, ()) = try_join(asked, note(&cx, query)).await?;
         Ok(answers)
     }
 
@@ -77,20 +74,13 @@ impl Session {
         let file = self
             .store()
             .usage_file(self.scope(), query, &inventory, cx.now())?;
-        Ok(UsageRows {
-            query: query.clone(),
-            file,
-            cx,
-            _turn: turn,
-        })
+        Ok(UsageRows { file, _turn: turn })
     }
 }
 
 /// Usage that is being read. It has the tenant's turn until it is dropped.
 pub struct UsageRows {
-    query: CubeQuery,
     file: UsageFile,
-    cx: Arc<ReadCx>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -121,7 +111,6 @@ impl UsageRows {
         {
             rows.push(row);
         }
-        hide(&self.cx, &self.query, &mut rows).await?;
         Ok(rows)
     }
 
@@ -154,7 +143,11 @@ pub(crate) async fn inventory(
     query: &CubeQuery,
     parent: Option<Dimension>,
 ) -> Result<Inventory> {
-    let found = query.needs(parent).into_iter().map(async |need| {
+    let mut needs = query.needs(parent);
+    if matches!(cx.scope().segments(), Segments::Part(_)) {
+        needs.extend(query.needs_of_part());
+    }
+    let found = needs.into_iter().map(async |need| {
         let carried = carried(cx, &need).await;
         let carried = carried.map_err(|error| match field(query, &need) {
             Some(field) => error.at(&field),
@@ -201,6 +194,19 @@ async fn carried(cx: &ReadCx, need: &Need) -> Result<Carried> {
             let found = device::matching(cx, filter, MOST).await?;
             Carried::set(found.into_iter().map(DeviceId::uuid))
         }
+        Need::Visible(Dimension::Sim) => {
+            let found = sim::matching(cx, &filter::Filter::default(), MOST).await?;
+            Carried::set(found.into_iter().map(SimId::uuid))
+        }
+        Need::Visible(Dimension::Device) => {
+            let found = device::matching(cx, &filter::Filter::default(), MOST).await?;
+            Carried::set(found.into_iter().map(DeviceId::uuid))
+        }
+        // All other ids are of customers.
+        Need::Visible(_) => {
+            let found = visible_customers(cx.scope().segments());
+            Carried::set(found.into_iter().map(CustomerId::uuid))
+        }
     })
 }
 
@@ -212,6 +218,9 @@ fn field(query: &CubeQuery, need: &Need) -> Option<String> {
             (Group::DeviceLabel(key), Need::DeviceLabel(needed)) if key == needed => "device_label",
             (Group::Dimension(Dimension::SimState), Need::SimState)
             | (Group::Dimension(Dimension::SimCustomerNow), Need::SimCustomer) => "dimension",
+            (Group::Dimension(dimension), Need::Visible(needed)) if dimension == needed => {
+                "dimension"
+            }
             _ => return None,
         };
         Some(format!("group_by.{place}.{field}"))

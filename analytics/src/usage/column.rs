@@ -38,6 +38,19 @@ impl Columns<'_> {
         }
     }
 
+    /// The value of a dimension as the key of a row. What the caller may not see now is one value, so that neither its place nor how
+    /// many there are says anything.
+    pub(super) fn key(self, dimension: Dimension) -> String {
+        let value = self.of(dimension);
+        let Some(place) = self.inventory.find(&Need::Visible(dimension)) else {
+            return value;
+        };
+        let (nobody, hidden) = (Uuid::nil(), Uuid::max());
+        format!(
+            "if({value} = toUUID('{nobody}') OR {value} IN (SELECT id FROM carried{place}), {value}, toUUID('{hidden}'))"
+        )
+    }
+
     /// Whether a dimension is known only after a join.
     pub(super) fn is_joined(self, dimension: Dimension) -> bool {
         dimension.entry().known == Known::Network || Need::of(dimension, self.attribution).is_some()

@@ -23,6 +23,8 @@ pub enum Need {
     Sims(SimFilter),
     /// The devices that match.
     Devices(DeviceFilter),
+    /// The values of a dimension of ids that the caller may see now: in the keys of rows, all others are one.
+    Visible(Dimension),
 }
 
 /// A filter of the list of SIMs.
@@ -36,13 +38,14 @@ impl Need {
     pub(super) const fn dimension(&self) -> Dimension {
         match self {
             Self::DeviceLabel(_) | Self::Devices(_) => Dimension::Device,
+            Self::Visible(dimension) => *dimension,
             _ => Dimension::Sim,
         }
     }
 
     /// Whether it has words, and is not only a set.
     pub(super) const fn has_words(&self) -> bool {
-        !matches!(self, Self::Sims(_) | Self::Devices(_))
+        !matches!(self, Self::Sims(_) | Self::Devices(_) | Self::Visible(_))
     }
 }
 

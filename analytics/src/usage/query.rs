@@ -5,8 +5,8 @@ use domain::{
     Area, Error, Result,
     calendar::Zone,
     usage::{
-        Alignment, Attribution, Comparison, Dimension, Fill, Grain, Known, Measure, Preset, State,
-        TimePart,
+        Alignment, Attribution, Comparison, Dimension, Fill, Grain, Kind, Known, Measure, Preset,
+        State, TimePart,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -468,6 +468,19 @@ impl CubeQuery {
             }
         }
         needs
+    }
+
+    /// What has to be looked up besides for a caller who sees a part of the fleet: which ids its rows may name. Cells keep those of the
+    /// time of use.
+    pub fn needs_of_part(&self) -> impl Iterator<Item = Need> {
+        let groups = self.group_by.iter().filter_map(|group| match group {
+            Group::Dimension(dimension) => Some(*dimension),
+            _ => None,
+        });
+        let of_cells = groups.filter(|dimension| {
+            dimension.entry().kind == Kind::Id && Need::of(*dimension, self.attribution).is_none()
+        });
+        of_cells.map(Need::Visible)
     }
 }
 

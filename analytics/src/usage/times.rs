@@ -133,7 +133,7 @@ impl<'a> Groups<'a> {
                         if part(from) || part(to) {
                             return Err(not_exact(
                                 "from and to must be whole seconds",
-                                self.outward(period)?,
+                                kept(self.outward(period)?)?,
                             ));
                         }
                         Ok(period)
@@ -353,23 +353,35 @@ impl Shift {
         }
     }
 
-    /// A bucket before, in two where only a half of it has a partner: there are clocks that are set forward by half an hour.
+    /// A bucket before, cut where what follows has another partner or none: a clock may be set at any minute of an hour.
     fn pieces(
         self,
         zone: Zone,
         step: Grain,
         (from, to): (DateTime<Utc>, DateTime<Utc>),
     ) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
-        let local = zone.local(from);
-        let past = TimeDelta::seconds((local.minute() * 60 + local.second()).into());
-        let half = from + TimeDelta::minutes(30) - past;
-        let has_partner = |moment| self.forth(zone, step, moment).is_some();
-        if step == Grain::Hour && from < half && half < to && has_partner(from) != has_partner(half)
-        {
-            vec![(from, half), (half, to)]
-        } else {
-            vec![(from, to)]
+        if step != Grain::Hour {
+            return vec![(from, to)];
         }
+        let way = |moment| Some(self.forth(zone, step, moment)? - moment);
+        let second = TimeDelta::seconds(1);
+        let (mut pieces, mut begin) = (Vec::new(), from);
+        while way(begin) != way(to - second) {
+            // The first second that goes another way lies after `begin`, and not after `other`.
+            let (mut same, mut other) = (begin, to - second);
+            while other - same > second {
+                let middle = same + TimeDelta::seconds((other - same).num_seconds() / 2);
+                if way(middle) == way(begin) {
+                    same = middle;
+                } else {
+                    other = middle;
+                }
+            }
+            pieces.push((begin, other));
+            begin = other;
+        }
+        pieces.push((begin, to));
+        pieces
     }
 
     /// The partner of what begins at a moment before; none where its date or its hour is missing.
@@ -437,13 +449,24 @@ impl Era {
     }
 }
 
-/// No table has these bounds; those of `period` would do.
+/// As much of a period as the cubes can hold.
+fn kept(period: Period) -> Result<Period> {
+    let [begin, end] = [BEGIN, END].map(|moment| DateTime::from_timestamp(moment, 0));
+    let begin = begin.ok_or_else(beyond_calendar)?;
+    let end = end.ok_or_else(beyond_calendar)?;
+    Period::new(period.from().max(begin), period.to().min(end))
+}
+
+/// No table has these bounds; those of `period` may do.
 pub(super) fn not_exact(reason: &str, period: Period) -> Error {
+    with_bounds(Error::new(Code::NotExact, reason), period)
+}
+
+/// The refusal of bounds, with others that would do.
+pub(super) fn with_bounds(refusal: Error, period: Period) -> Error {
     let text = |moment: DateTime<Utc>| moment.to_rfc3339_opts(SecondsFormat::Secs, true);
     let suggestion = format!("from {} to {}", text(period.from()), text(period.to()));
-    Error::new(Code::NotExact, reason)
-        .would_do(period)
-        .suggest(suggestion)
+    refusal.would_do(period).suggest(suggestion)
 }
 
 #[cfg(test)]
@@ -566,6 +589,55 @@ mod tests {
         assert_eq!(
             two.collect::<Vec<_>>(),
             [(half, None), (half, Some(vec!["02".to_owned()]))]
+        );
+    }
+
+    #[test]
+    fn a_quarter_of_an_hour_may_have_another_partner() {
+        // On the Chatham Islands the clock is set from 02:45 to 03:45, and back from 03:45.
+        let slices = |from: &str, to: &str, hours: [&str; 2]| {
+            let query = question(
+                between(from, to),
+                "Pacific/Chatham",
+                vec![Group::Time(Grain::Hour)],
+                Comparison::PreviousPeriod,
+            );
+            let times = Times::of(&query, at("2026-11-23T14:05:00Z")).expect("a period");
+            let [from, to] = hours.map(at);
+            let slices = times.before.expect("compared").slices.into_iter();
+            let own = slices.filter(|it| from <= it.from && it.to <= to);
+            let partner = |key: &String| {
+                let seconds = key.parse().expect("a number");
+                DateTime::from_timestamp(seconds, 0).expect("a moment")
+            };
+            own.map(|it| (it.from, it.keys.map(|keys| partner(&keys[0]))))
+                .collect::<Vec<_>>()
+        };
+        let missing = slices(
+            "2026-09-26T11:15:00Z",
+            "2026-09-27T10:15:00Z",
+            ["2026-09-25T13:15:00Z", "2026-09-25T15:15:00Z"],
+        );
+        assert_eq!(
+            missing,
+            [
+                (at("2026-09-25T13:15:00Z"), Some(at("2026-09-26T13:15:00Z"))),
+                (at("2026-09-25T14:00:00Z"), None),
+                (at("2026-09-25T15:00:00Z"), Some(at("2026-09-26T14:00:00Z"))),
+            ]
+        );
+        let twice = slices(
+            "2026-04-04T10:15:00Z",
+            "2026-04-05T11:15:00Z",
+            ["2026-04-03T12:15:00Z", "2026-04-03T14:15:00Z"],
+        );
+        assert_eq!(
+            twice,
+            [
+                (at("2026-04-03T12:15:00Z"), Some(at("2026-04-04T12:15:00Z"))),
+                (at("2026-04-03T13:15:00Z"), Some(at("2026-04-04T13:15:00Z"))),
+                (at("2026-04-03T14:00:00Z"), Some(at("2026-04-04T14:15:00Z"))),
+            ]
         );
     }
 

@@ -30,13 +30,6 @@ impl Shares {
         usize::try_from(share.unwrap_or(USAGE_ROWS)).unwrap_or(UsageLimits::ROWS)
     }
 
-    /// Takes those of another operation, too.
-    pub(super) fn extend(&mut self, others: Self) {
-        for (place, share) in others.0 {
-            self.note(place, share);
-        }
-    }
-
     /// Whether there are questions to the cubes at all.
     pub(crate) fn ask(&self) -> bool {
         !self.0.is_empty()
@@ -56,10 +49,12 @@ pub(super) fn estimate(
     operation: &OperationDefinition,
     variables: &Variables,
 ) -> (u64, Shares) {
-    // A mutation's fields run one after the other, and cost what they do; answers are small.
-    if operation.ty == OperationType::Mutation {
-        return (0, Shares::default());
-    }
+    // What a mutation changes is not counted here; what it answers is made of the same objects as a query's answer.
+    let root = match operation.ty {
+        OperationType::Query => "Query",
+        OperationType::Mutation => "Mutation",
+        OperationType::Subscription => "Subscription",
+    };
     let mut estimate = Estimate {
         shapes,
         fragments,
@@ -67,7 +62,7 @@ pub(super) fn estimate(
         operation,
         shares: Shares::default(),
     };
-    let cost = estimate.set("Query", &operation.selection_set.node, 1);
+    let cost = estimate.set(root, &operation.selection_set.node, 1);
     (cost, estimate.shares)
 }
 
@@ -162,21 +157,15 @@ impl Estimate<'_> {
             .ok()
     }
 
+    /// The value of a variable, or its default. Optional ones without either were left out of the document.
     fn variable(&self, name: &Name) -> Option<ConstValue> {
-        if let Some(value) = self.variables.get(name) {
-            return Some(value.clone());
-        }
-        let defined = self
-            .operation
-            .variable_definitions
-            .iter()
-            .find(|v| v.node.name.node == *name)?;
-        defined
-            .node
-            .default_value
-            .as_ref()
-            .map(|value| value.node.clone())
-            .or(Some(ConstValue::Null))
+        let given = self.variables.get(name).cloned();
+        given.or_else(|| {
+            let mut definitions = self.operation.variable_definitions.iter();
+            let defined = definitions.find(|it| it.node.name.node == *name)?;
+            let default = defined.node.default_value.as_ref()?;
+            Some(default.node.clone())
+        })
     }
 }
 

@@ -9,14 +9,14 @@ mod token;
 
 use async_graphql::{
     Name, Variables,
-    parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet},
+    parser::types::{ExecutableDocument, Selection, SelectionSet},
 };
 use domain::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use cost::Shares;
 
-use crate::operation::Fragments;
+use crate::operation::{Fragments, choose};
 
 /// Limits of one GraphQL document. The defaults fit the console and `GraphiQL`'s introspection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,8 +100,8 @@ impl Limits {
         Ok(())
     }
 
-    /// Refuses a document of bounded shape by its estimated cost with these variables. Returns the shares of its questions to the
-    /// cubes.
+    /// Refuses a document of bounded shape by the estimated cost of the operation that `chosen` names, with these variables. Returns
+    /// the shares of its questions to the cubes.
     ///
     /// # Errors
     /// `LIMIT_EXCEEDED`.
@@ -109,22 +109,13 @@ impl Limits {
         &self,
         contract: &Contract,
         document: &ExecutableDocument,
+        chosen: Option<&str>,
         variables: &Variables,
     ) -> Result<Shares> {
-        let mut shares = Shares::default();
-        for (_, operation) in document.operations.iter() {
-            shares.extend(self.check_operation(contract, document, &operation.node, variables)?);
-        }
-        Ok(shares)
-    }
-
-    fn check_operation(
-        &self,
-        contract: &Contract,
-        document: &ExecutableDocument,
-        operation: &OperationDefinition,
-        variables: &Variables,
-    ) -> Result<Shares> {
+        // Without an operation, the request is refused later.
+        let Ok((_, operation)) = choose(document, chosen) else {
+            return Ok(Shares::default());
+        };
         let (cost, shares) = cost::estimate(&contract.0, &document.fragments, operation, variables);
         if cost <= self.cost {
             return Ok(shares);
@@ -229,7 +220,12 @@ mod tests {
         let parsed = parse_query(document).expect("a document");
         limits.check_shape(&parsed).map_err(refused)?;
         limits
-            .check_cost(&Contract::of(&crate::sdl()), &parsed, &Variables::default())
+            .check_cost(
+                &Contract::of(&crate::sdl()),
+                &parsed,
+                None,
+                &Variables::default(),
+            )
             .map(drop)
             .map_err(refused)
     }

@@ -21,6 +21,8 @@ pub(crate) enum Which {
     Span(usize, usize),
     /// A usage record: number of its SIM, day of October.
     Record(usize, u32),
+    /// The usage records of a day of October.
+    Day(u32),
     /// Whatever else is told apart by its place.
     Nth(usize),
 }
@@ -166,7 +168,7 @@ impl At<'_> {
     /// The number of the SIM or device, or the place of what has no number.
     pub(crate) fn n(&self) -> usize {
         match self.which {
-            Which::All => 0,
+            Which::All | Which::Day(_) => 0,
             Which::Fleet(n)
             | Which::Customer(n)
             | Which::Network(n)
@@ -216,6 +218,7 @@ impl At<'_> {
             Which::Customer(customer) => customer_of(*n) == Some(customer),
             Which::Network(network) => network == network_of(*day),
             Which::Record(number, on) => (number, on) == (*n, *day),
+            Which::Day(on) => on == *day,
             _ => true,
         };
         all.filter(of).collect()

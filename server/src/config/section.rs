@@ -94,8 +94,8 @@ section! {
 section! {
     /// Connections to Postgres.
     Pool {
-        /// Connections at most, for each of the two database roles. At least 8.
-        connections: u32 = 10,
+        /// Connections at most, for each of the two database roles. At least 8. Half of them answer questions about usage.
+        connections: u32 = 16,
     }
 }
 

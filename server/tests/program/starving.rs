@@ -115,3 +115,43 @@ async fn a_tenant_that_takes_all_it_can_get_costs_another_one_no_delivery() {
     let quarantined = program.print(&["quarantine"]);
     assert!(quarantined.contains(" 1 records"), "{quarantined}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_whose_turn_does_not_come_is_throttled() {
+    const QUESTION: &str = "{ usage(input: { period: { preset: LAST_7_DAYS }, filter: { sim: { states: [ACTIVE] } } }) { truncated } }";
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let program = Program::new();
+    let server = program.serve(&[]).await;
+    program.print(&["tenant", "create", "acme"]);
+    let token = program.token("acme", "support");
+    let client = Client::new();
+    let lock = program
+        .hold("LOCK TABLE sim IN ACCESS EXCLUSIVE MODE")
+        .await;
+    let mut asked = JoinSet::new();
+    for _ in 0..5 {
+        let request = client.post(format!("{}/graphql", server.url));
+        let request = request
+            .bearer_auth(&token)
+            .json(&json!({ "query": QUESTION }));
+        asked.spawn(async move {
+            let answer = request.send().await.expect("an answer");
+            let again = answer.headers().contains_key("retry-after");
+            let status = answer.status();
+            let body: Value = answer.json().await.expect("JSON");
+            let code = body["errors"][0]["extensions"]["code"].clone();
+            (status, again, code)
+        });
+    }
+    // Four are being answered, as long as the fleet cannot be read.
+    let first = asked.join_next().await.expect("five").expect("no panic");
+    let throttled = (StatusCode::TOO_MANY_REQUESTS, true, json!("THROTTLED"));
+    assert_eq!(first, throttled);
+    drop(lock);
+    while let Some(answered) = asked.join_next().await {
+        let (status, ..) = answered.expect("no panic");
+        assert_eq!(status, StatusCode::OK);
+    }
+}

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Clock as _, SystemClock};
 use server::auth::{DevelopmentKey, development::Claims};
 use tempfile::TempDir;
-use testkit::{ClickHouseDb, PostgresDb};
+use testkit::{ClickHouseDb, Held, PostgresDb};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::Child,
@@ -211,6 +211,14 @@ impl Program {
     /// The data folder.
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
+    }
+
+    /// A transaction on the database that has run this statement and goes when it is dropped.
+    pub(crate) async fn hold(&self, statement: &str) -> Held {
+        let Stores::Shared { database, .. } = &self.stores else {
+            panic!("the database is private");
+        };
+        database.hold(statement).await
     }
 
     /// A file of the data folder.

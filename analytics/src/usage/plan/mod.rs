@@ -4,6 +4,7 @@
 //! names of the groups. *Group*: states of each group and of the whole, the whole before anything is left out. *Rank*: the
 //! largest values of one group. *Fill*: buckets without usage. *Show*: `having`, order, offset and limit, and all others as one.
 
+mod bounds;
 mod fill;
 mod group;
 mod read;
@@ -126,6 +127,18 @@ pub(super) fn plan_file(
 }
 
 fn plan_within(
+    most: usize,
+    scope: &Scope,
+    query: &CubeQuery,
+    parents: Option<Parents<'_>>,
+    inventory: &Inventory,
+    now: DateTime<Utc>,
+) -> Result<UsagePlan> {
+    let plan = |query: &CubeQuery| plan_as_asked(most, scope, query, parents, inventory, now);
+    plan(query).map_err(|refusal| bounds::that_do(refusal, query, |query| plan(query).map(drop)))
+}
+
+fn plan_as_asked(
     most: usize,
     scope: &Scope,
     query: &CubeQuery,

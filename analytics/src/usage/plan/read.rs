@@ -179,7 +179,7 @@ impl Planner<'_> {
             let value = match group {
                 Group::Time(_) | Group::TimePart(_) => format!("g{place}"),
                 Group::Dimension(dimension) => {
-                    format!("{} AS g{place}", self.columns.of(*dimension))
+                    format!("{} AS g{place}", self.columns.key(*dimension))
                 }
                 Group::SimLabel(_) | Group::DeviceLabel(_) => {
                     format!("{} AS g{place}", self.label(group))

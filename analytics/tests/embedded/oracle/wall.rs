@@ -1,4 +1,4 @@
-//! Clocks on the wall: what each of them shows at every half hour of some years, and everything else found by looking there.
+//! Clocks on the wall: what each of them shows at every quarter of an hour of some years, and everything else found by looking there.
 
 use std::{
     collections::HashMap,
@@ -11,14 +11,14 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
-/// The zones of the tests are set by whole half hours, at whole half hours.
-pub(super) const STEP: TimeDelta = TimeDelta::minutes(30);
+/// The zones of the tests are set by whole quarters of an hour, at whole ones.
+pub(super) const STEP: TimeDelta = TimeDelta::minutes(15);
 /// Years that the questions of the tests may touch.
 const YEARS: [i32; 2] = [2023, 2034];
 
 /// One clock.
 pub(super) struct Wall {
-    /// What it shows at every half hour.
+    /// What it shows at every step.
     steps: Vec<(DateTime<Utc>, NaiveDateTime)>,
     /// Buckets whose first moment was looked for before.
     starts: Mutex<HashMap<(Grain, Label), DateTime<Utc>>>,
@@ -54,7 +54,7 @@ impl Wall {
         }
     }
 
-    /// All half hours from the one around a moment.
+    /// All steps from the one around a moment.
     fn since(&self, moment: DateTime<Utc>) -> &[(DateTime<Utc>, NaiveDateTime)] {
         let past = (moment - self.steps[0].0)
             .num_seconds()
@@ -146,7 +146,7 @@ impl Wall {
         }
     }
 
-    /// A period's first moment and every half hour in it.
+    /// A period's first moment and every step in it.
     pub(super) fn steps(
         &self,
         [from, to]: [DateTime<Utc>; 2],

@@ -205,7 +205,7 @@ fn inventory(world: &World) -> impl Iterator<Item = String> {
             Need::SimDevice => ("SIM_DEVICE", None),
             Need::SimLabel(key) => ("SIM_LABEL", Some(key)),
             Need::DeviceLabel(key) => ("DEVICE_LABEL", Some(key)),
-            Need::Sims(_) | Need::Devices(_) => return None,
+            Need::Sims(_) | Need::Devices(_) | Need::Visible(_) => return None,
         };
         Some((need, label, words))
     });

@@ -30,16 +30,17 @@ use crate::{
     oracle::{World, values},
 };
 
-pub(super) const ZONES: [&str; 6] = [
+pub(super) const ZONES: [&str; 7] = [
     "UTC",
     "Europe/Berlin",
     "America/New_York",
     "Asia/Kolkata",
     "Australia/Lord_Howe",
     "Asia/Beirut",
+    "Pacific/Chatham",
 ];
 /// Moments at which the clocks of a zone are set.
-const TURNS: [(&str, [&str; 3]); 4] = [
+const TURNS: [(&str, [&str; 3]); 5] = [
     (
         "Europe/Berlin",
         [
@@ -70,6 +71,14 @@ const TURNS: [(&str, [&str; 3]); 4] = [
             "2028-03-25T22:00:00Z",
             "2028-10-28T21:00:00Z",
             "2029-03-24T22:00:00Z",
+        ],
+    ),
+    (
+        "Pacific/Chatham",
+        [
+            "2028-04-01T14:00:00Z",
+            "2028-09-23T14:00:00Z",
+            "2029-03-31T14:00:00Z",
         ],
     ),
 ];

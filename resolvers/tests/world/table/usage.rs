@@ -97,9 +97,21 @@ fn keyed(at: &At<'_>, value: Value) -> Value {
     if is_others(at) { Value::Null } else { value }
 }
 
-/// The customers of what was used, the one that used least first, and last nobody's. Who sees no SIM now is not told whose they are
-/// now.
+/// The same where rows name the SIM: those that the caller does not see are one.
+fn each_of_sims(caller: Caller) -> Vec<Which> {
+    if caller == POOL {
+        (1..=3).map(Which::Day).collect()
+    } else {
+        each(caller)
+    }
+}
+
+/// The customers of what was used, the one that used least first, and last nobody's. Those of the pool, which sees none, are one, and it
+/// is not told whose its SIMs are now.
 fn owners(caller: Caller) -> Vec<Which> {
+    if caller == POOL {
+        return vec![Which::Nth(1)];
+    }
     let mut owners: Vec<Which> = records(caller)
         .into_iter()
         .map(|(n, _)| customer_of(n).map_or(Which::Nth(0), Which::Customer))
@@ -108,19 +120,20 @@ fn owners(caller: Caller) -> Vec<Which> {
     owners
 }
 
-fn owners_now(caller: Caller) -> Vec<Which> {
-    if caller == POOL {
-        vec![Which::Nth(1)]
-    } else {
-        owners(caller)
-    }
-}
-
 /// The number of what was used.
 fn used(caller: Caller) -> Vec<Which> {
     let mut used: Vec<usize> = records(caller).into_iter().map(|(n, _)| n).collect();
     used.dedup();
     used.into_iter().map(Which::Fleet).collect()
+}
+
+/// The SIMs of what was used: those that the caller does not see are one.
+fn used_sims(caller: Caller) -> Vec<Which> {
+    if caller == POOL {
+        vec![Which::Nth(1)]
+    } else {
+        used(caller)
+    }
 }
 
 /// What is known of a customer that is grouped by: its status, and it where it is there.
@@ -310,7 +323,7 @@ ways! { WAYS:
     "UsageValues" Usage "{ usage(input: { $november, compareTo: PREVIOUS_PERIOD }) { previousTotals { % } } }" => one;
     "UsageValues" Usage "{ usage(input: { $november, compareTo: PREVIOUS_PERIOD, groupBy: [{ dimension: NETWORK }], others: true }) { rows { previous { % } } } }" => one;
     "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }], limit: 0, others: true }) { rows { values { % } } } }" => one;
-    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { values { % } } } }" => used;
+    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { values { % } } } }" => used_sims;
     "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: CUSTOMER }], orderBy: [{ by: { measure: BYTES_UP } }], filter: { unassigned: false } }) { rows { values { % } } } }" => |caller| owners(caller).into_iter().filter(|which| *which != Which::Nth(0)).collect();
     "UsageValues" Usage "{ sims(first: 100) { nodes { usage(input: { $october }) { totals { % } } } } }" => sims;
     "UsageValues" Usage "{ devices(first: 100) { nodes { usage(input: { $october }) { totals { % } } } } }" => devices;
@@ -319,12 +332,12 @@ ways! { WAYS:
     "UsageRow" Usage "{ usage(input: { $october }) { rows { % } } }" => one;
     "UsageRow" Usage "{ usage(input: { $november, compareTo: PREVIOUS_PERIOD }) { rows { % } } }" => one;
     "UsageRow" Usage "{ usage(input: { $october, groupBy: [{ dimension: STREAM }], limit: 0, others: true }) { rows { % } } }" => one;
-    "UsageRow" Usage "{ usage(input: { $october, groupBy: [{ time: DAY }, { dimension: SIM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { % } } }" => each;
-    "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ time: DAY }, { dimension: NETWORK }, { dimension: COUNTRY }, { dimension: CUSTOMER }, { dimension: SIM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each;
+    "UsageRow" Usage "{ usage(input: { $october, groupBy: [{ time: DAY }, { dimension: SIM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { % } } }" => each_of_sims;
+    "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ time: DAY }, { dimension: NETWORK }, { dimension: COUNTRY }, { dimension: CUSTOMER }, { dimension: SIM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each_of_sims;
     "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ timePart: DAY_OF_MONTH }, { dimension: DEVICE }, { dimension: RADIO_ACCESS_TYPE }, { dimension: SERVICE }, { dimension: STREAM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each;
     "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ time: DAY }, { dimension: SIM }, { dimension: SIM_STATE }, { dimension: SIM_CUSTOMER_NOW }, { simLabel: \"location\" }, { deviceLabel: \"rack\" }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each;
     "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }, { dimension: CUSTOMER }, { simLabel: \"location\" }, { time: DAY }], limit: 0, others: true }) { rows { key { % } } } }" => one;
-    "UsageKey" Usage "{ usage(input: { $october, attribution: CURRENT, groupBy: [{ time: DAY }, { dimension: CUSTOMER }, { dimension: DEVICE }, { dimension: SIM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each;
+    "UsageKey" Usage "{ usage(input: { $october, attribution: CURRENT, groupBy: [{ time: DAY }, { dimension: CUSTOMER }, { dimension: DEVICE }, { dimension: SIM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each_of_sims;
     "UsageKey" Usage "{ sims(first: 100) { nodes { usage(input: { $october, groupBy: [{ time: DAY }, { dimension: NETWORK }, { dimension: DEVICE }] }) { rows { key { % } } } } } }" => |caller| if caller.sims().is_empty() { vec![] } else { each(caller) };
     "UsageTextKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: COUNTRY }], orderBy: [{ by: { group: 0 }, direction: DESC }] }) { rows { key { country { % } } } } }" => visited;
     "UsageTextKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: STREAM }] }) { rows { key { stream { % } } } } }" => one;
@@ -335,9 +348,9 @@ ways! { WAYS:
     "UsageServiceKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: SERVICE }] }) { rows { key { service { % } } } } }" => one;
     "UsageSimStateKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM_STATE }] }) { rows { key { simState { % } } } } }" => one;
     "UsageCustomerKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: CUSTOMER }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { customer { % } } } } }" => owners;
-    "UsageCustomerKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM_CUSTOMER_NOW }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { simCustomerNow { % } } } } }" => owners_now;
-    "UsageCustomerKey" Usage "{ usage(input: { $october, attribution: CURRENT, groupBy: [{ dimension: CUSTOMER }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { customer { % } } } } }" => owners_now;
-    "UsageSimKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { sim { % } } } } }" => used;
+    "UsageCustomerKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM_CUSTOMER_NOW }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { simCustomerNow { % } } } } }" => owners;
+    "UsageCustomerKey" Usage "{ usage(input: { $october, attribution: CURRENT, groupBy: [{ dimension: CUSTOMER }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { customer { % } } } } }" => owners;
+    "UsageSimKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { sim { % } } } } }" => used_sims;
     "UsageDeviceKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: DEVICE }], orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { key { device { % } } } } }" => used;
     "Provenance" Usage "{ usage(input: { $october }) { provenance { % } } }" => one;
     "Provenance" Usage "{ usage(input: { period: { between: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" } } }) { provenance { % } } }" => one;
