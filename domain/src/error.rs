@@ -10,7 +10,17 @@ use crate::Period;
 
 /// Stable machine code of a failure.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Display, AsRefStr, EnumMessage, EnumString, VariantArray,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Display,
+    AsRefStr,
+    EnumMessage,
+    EnumString,
+    VariantArray,
 )]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {

@@ -49,7 +49,8 @@ impl LinkKey {
 pub async fn newest(cx: SystemCx) -> Result<LinkKey> {
     cx.execute("SELECT pg_advisory_xact_lock($1)", [MAKING.into()])
         .await?;
-    let sql = "SELECT link_key_id, secret, created_at FROM link_key ORDER BY created_at DESC LIMIT 1";
+    let sql =
+        "SELECT link_key_id, secret, created_at FROM link_key ORDER BY created_at DESC LIMIT 1";
     let newest: Option<LinkKey> = cx.one(sql, []).await?;
     if let Some(key) = newest.filter(|key| key.signs(cx.now())) {
         return Ok(key);

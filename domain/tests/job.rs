@@ -220,15 +220,25 @@ async fn a_job_that_ends_processes_is_given_up_and_one_that_waits_waits() {
     assert!(fixture.claim(SILENT).await.is_none());
     let job = fixture.get(&eve("alpha"), id).await.expect("a job");
     let failure = job.failure.expect("a failure");
-    assert_eq!((job.state, failure.code), (JobState::Failed, Code::Unavailable));
-    assert!(failure.message.contains("broken off 3 times"), "{}", failure.message);
+    assert_eq!(
+        (job.state, failure.code),
+        (JobState::Failed, Code::Unavailable)
+    );
+    assert!(
+        failure.message.contains("broken off 3 times"),
+        "{}",
+        failure.message
+    );
 }
 
 #[tokio::test]
 async fn what_is_cancelled_is_lost_to_whoever_does_it_and_can_be_asked_for_again() {
     let fixture = Fixture::new(&["alpha"]).await;
     let id = fixture.ask("alpha", "one").await.id;
-    let (eve, admin) = (eve("alpha"), Fixture::claims("alpha", "adam", Role::TenantAdmin));
+    let (eve, admin) = (
+        eve("alpha"),
+        Fixture::claims("alpha", "adam", Role::TenantAdmin),
+    );
     let code = |result: Result<Job>| result.map(|job| job.state).map_err(|error| error.code());
     let retry = async |claims: &VerifiedClaims| {
         let cx = fixture.write(claims).await;
@@ -259,7 +269,8 @@ async fn jobs_are_of_whoever_asked_and_of_those_who_look_after_the_tenant() {
         let cx = fixture.db.read(&scope).await.expect("opened");
         let page = PageRequest::relay(Some(10), None, None, None).expect("a page");
         let page = Job::page(&cx, &JobFilter::default(), Order::default(), &page).await;
-        page.map(|page| page.rows.len()).map_err(|error| error.code())
+        page.map(|page| page.rows.len())
+            .map_err(|error| error.code())
     };
     for (tenant, subject, role, seen) in [
         ("alpha", "eve", Role::Support, Ok(1)),
@@ -304,12 +315,18 @@ async fn a_tenant_has_so_many_open_jobs_and_keeps_so_many_bytes() {
     assert!(fixture.end(&claim, &made).await);
     assert!(fixture.ask_as(eve("beta"), "fits", 11).await.is_ok());
     let refused = fixture.ask_as(eve("beta"), "more", 10).await;
-    assert_eq!(refused.map_err(|error| error.code()).err(), Some(Code::LimitExceeded));
+    assert_eq!(
+        refused.map_err(|error| error.code()).err(),
+        Some(Code::LimitExceeded)
+    );
     // What is gone is not kept.
     let system = fixture.db.system().await.expect("opened");
     let forgotten = job::forget(system, claim.lease.tenant, claim.lease.job).await;
     forgotten.expect("forgotten");
     assert!(fixture.ask_as(eve("beta"), "more", 10).await.is_ok());
-    let job = fixture.get(&eve("beta"), claim.lease.job).await.expect("a job");
+    let job = fixture
+        .get(&eve("beta"), claim.lease.job)
+        .await
+        .expect("a job");
     assert_eq!((job.state, job.place), (JobState::Complete, None));
 }

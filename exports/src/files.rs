@@ -129,9 +129,12 @@ impl Files {
         let Some(signer) = &self.signer else {
             return Ok(None);
         };
-        let options = SignedUrlOptions::new().with_query([("response-content-disposition", disposition)]);
+        let options =
+            SignedUrlOptions::new().with_query([("response-content-disposition", disposition)]);
         let place = self.at(place);
-        let link = signer.signed_url_opts(Method::GET, &place, LINK, &options).await;
+        let link = signer
+            .signed_url_opts(Method::GET, &place, LINK, &options)
+            .await;
         link.map(Some).map_err(away)
     }
 

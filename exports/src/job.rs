@@ -299,7 +299,11 @@ impl Exports {
         let rest = terms.lease / 10;
         loop {
             sleep(rest).await;
-            let Progress { rows, expected, bytes } = watched.get();
+            let Progress {
+                rows,
+                expected,
+                bytes,
+            } = watched.get();
             if kept.saturating_add(bytes) > quota {
                 let text = "the file is larger than what the tenant may still keep";
                 return Some(End::Fail(Code::LimitExceeded, text.to_owned()));
@@ -348,7 +352,9 @@ impl Exports {
         let folder = folder(lease);
         let place = format!("{folder}/file.{}", order.format.as_ref());
         let mut sink = self.files.writer(&place);
-        let written = export.write(&mut sink, |progress| watched.set(progress)).await;
+        let written = export
+            .write(&mut sink, |progress| watched.set(progress))
+            .await;
         let manifest = match written {
             Ok(manifest) => manifest,
             Err(error) => {

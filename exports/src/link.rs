@@ -74,7 +74,11 @@ impl Links {
     }
 
     async fn key(&self, now: DateTime<Utc>) -> Result<LinkKey> {
-        let known = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self
+            .newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some(key) = known.filter(|key| key.signs(now)) {
             return Ok(key);
         }
@@ -90,10 +94,12 @@ impl Links {
     pub(crate) async fn enter(&self, job: JobId, link: &Link) -> Result<Session> {
         let gone = || Error::not_found("file");
         let system = self.entry.system().await?;
-        let asker = job::asker(&system, job).await.map_err(|error| match error.code() {
-            Code::NotFound => gone(),
-            _ => error,
-        })?;
+        let asker = job::asker(&system, job)
+            .await
+            .map_err(|error| match error.code() {
+                Code::NotFound => gone(),
+                _ => error,
+            })?;
         let now = system.now();
         let key = link_key::find(&system, link.key).await?.ok_or_else(gone)?;
         drop(system);
@@ -129,5 +135,7 @@ fn mac(key: &LinkKey, asker: &VerifiedClaims, job: JobId, expires: i64) -> Resul
 fn bytes(digits: &str) -> Option<Vec<u8>> {
     let is_hex = digits.len() == 64 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
-    is_hex.then(|| (0..64).step_by(2).map(byte).collect()).flatten()
+    is_hex
+        .then(|| (0..64).step_by(2).map(byte).collect())
+        .flatten()
 }

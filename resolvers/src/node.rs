@@ -5,9 +5,9 @@ use domain::Code;
 use service::Found;
 
 use crate::{
-    customer::Customer, device::Device, error::IntoGraphql as _, export::Export, grant::SegmentGrant,
-    ingest::IngestBatch, label::LabelDefinition, network::Network, request::session,
-    saved_filter::SavedFilter, sim::Sim, tenant::Tenant,
+    customer::Customer, device::Device, error::IntoGraphql as _, export::Export,
+    grant::SegmentGrant, ingest::IngestBatch, label::LabelDefinition, network::Network,
+    request::session, saved_filter::SavedFilter, sim::Sim, tenant::Tenant,
 };
 
 /// An object with a global id.

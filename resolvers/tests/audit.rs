@@ -270,7 +270,8 @@ async fn exports_are_told_by_their_names_and_never_by_what_is_asked() {
     assert_eq!(log.news(), [requested]);
     for (mutation, action) in [("cancelExport", "job.cancel"), ("retryExport", "job.retry")] {
         let line = [action, text(&id)];
-        log.leaves(mutation, json!({ "exportId": id }), line, json!({})).await;
+        log.leaves(mutation, json!({ "exportId": id }), line, json!({}))
+            .await;
     }
 }
 

@@ -58,7 +58,10 @@ const QUESTIONS: &[(&str, &str)] = &[
     ("ten", "query($id: ID!) { node(id: $id) { id } }"),
     ("fil", "query($id: ID!) { node(id: $id) { id } }"),
     ("job", "query($id: ID!) { node(id: $id) { id } }"),
-    ("job", "query($id: ID!) { export(id: $id) { name downloadUrl } }"),
+    (
+        "job",
+        "query($id: ID!) { export(id: $id) { name downloadUrl } }",
+    ),
     (
         "job",
         "query($id: ID!) { exports(filter: { ids: [$id] }) { totalCount nodes { name } } }",

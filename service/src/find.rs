@@ -80,7 +80,9 @@ impl Session {
             CustomerId::PREFIX => customer::get(&cx, id.parse()?).await.map(Found::Customer),
             DeviceId::PREFIX => device::get(&cx, id.parse()?).await.map(Found::Device),
             GrantId::PREFIX => grant::get(&cx, id.parse()?).await.map(Found::Grant),
-            JobId::PREFIX => job::get(&cx, id.parse()?).await.map(|job| Found::Job(Box::new(job))),
+            JobId::PREFIX => job::get(&cx, id.parse()?)
+                .await
+                .map(|job| Found::Job(Box::new(job))),
             LabelId::PREFIX => label::get(&cx, id.parse()?)
                 .await
                 .map(Found::LabelDefinition),

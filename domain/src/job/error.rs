@@ -10,7 +10,9 @@ pub enum JobError {
     #[error("no such job")]
     NotFound,
     /// Not a name that a file could have.
-    #[error("a name has 1 to 100 printable characters, none of them / or \\, and does not begin with a dot")]
+    #[error(
+        "a name has 1 to 100 printable characters, none of them / or \\, and does not begin with a dot"
+    )]
     Name,
     /// It is over already.
     #[error("this is {} and cannot be cancelled", .0.as_ref())]

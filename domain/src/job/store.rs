@@ -63,7 +63,8 @@ impl Listed for Job {
         );
         sql.bind(cx.scope().tenant().uuid());
         if !cx.scope().may(Permission::ExportsManage) {
-            sql.push(" AND job.requested_by = ").bind(cx.scope().actor());
+            sql.push(" AND job.requested_by = ")
+                .bind(cx.scope().actor());
         }
         Ok(sql)
     }

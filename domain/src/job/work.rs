@@ -105,7 +105,8 @@ pub async fn claim(cx: SystemCx, kind: JobKind, terms: Terms) -> Result<Option<C
     cx.execute("SELECT pg_advisory_xact_lock($1)", [CLAIMING.into()])
         .await?;
     let most = i32::try_from(terms.attempts).unwrap_or(i32::MAX);
-    let message = format!("the work was broken off {most} times, by the end of the process that did it");
+    let message =
+        format!("the work was broken off {most} times, by the end of the process that did it");
     cx.execute(
         "UPDATE job SET state = 'FAILED', code = $2, message = $3, lease_until = NULL, ended_at = $4
          WHERE kind = $1 AND state = 'RUNNING' AND lease_until < clock_timestamp() AND attempts >= $5",
@@ -200,7 +201,8 @@ pub async fn end(cx: SystemCx, lease: Lease, end: &End) -> Result<bool> {
             change(cx, lease, set, values).await
         }
         End::Fail(code, message) => {
-            let set = "state = 'FAILED', lease_until = NULL, ended_at = $4, code = $5, message = $6";
+            let set =
+                "state = 'FAILED', lease_until = NULL, ended_at = $4, code = $5, message = $6";
             let values = [now.into(), code.as_ref().into(), message.as_str().into()];
             change(cx, lease, set, values).await
         }
@@ -262,7 +264,10 @@ pub async fn forget(cx: SystemCx, tenant: TenantId, job: JobId) -> Result<()> {
 /// `NOT_FOUND` when there is no such job.
 pub async fn asker(cx: &SystemCx, job: JobId) -> Result<Asker> {
     let found: Option<(Json<Asker>,)> = cx
-        .one("SELECT asker FROM job WHERE job_id = $1", [job.uuid().into()])
+        .one(
+            "SELECT asker FROM job WHERE job_id = $1",
+            [job.uuid().into()],
+        )
         .await?;
     let (Json(asker),) = found.ok_or(JobError::NotFound)?;
     Ok(asker)

@@ -6,11 +6,7 @@ use uuid::Uuid;
 
 use super::{Asker, Job, JobError, JobKind, JobState, entity::ActiveModel};
 use crate::{
-    Error, Permission, Result, WriteCx,
-    change::Change,
-    id::JobId,
-    identity::VerifiedClaims,
-    list,
+    Error, Permission, Result, WriteCx, change::Change, id::JobId, identity::VerifiedClaims, list,
     text::is_trimmed,
 };
 
@@ -124,7 +120,12 @@ pub async fn cancel(cx: WriteCx, id: JobId) -> Result<Job> {
     if job.state.is_over() {
         return Err(JobError::Over(job.state).into());
     }
-    set(&cx, id, "state = 'CANCELLED', lease_until = NULL, ended_at = $3").await?;
+    set(
+        &cx,
+        id,
+        "state = 'CANCELLED', lease_until = NULL, ended_at = $3",
+    )
+    .await?;
     let job = list::get(&cx, id).await?;
     cx.commit(Change::JobCancelled { job: id }).await?;
     Ok(job)
@@ -198,7 +199,18 @@ mod tests {
         for good in ["a", "SIMs of May.csv", "Größe 😀", "a..b"] {
             assert!(check_name(good).is_ok(), "{good}");
         }
-        for bad in ["", " a", "a ", "a/b", "..", ".a", "a\\b", "a\nb", "a\0", &"x".repeat(101)] {
+        for bad in [
+            "",
+            " a",
+            "a ",
+            "a/b",
+            "..",
+            ".a",
+            "a\\b",
+            "a\nb",
+            "a\0",
+            &"x".repeat(101),
+        ] {
             assert!(check_name(bad).is_err(), "{bad:?}");
         }
     }

@@ -46,7 +46,12 @@ mod tests {
         let customer = (role == Role::CustomerUser).then(|| "bosch".into());
         let claims = VerifiedClaims::new("eve".into(), "alpha".into(), role, customer);
         let tenant = TenantId::new(Uuid::nil());
-        Scope::of_token(tenant, &claims.expect("claims"), segment.clone(), visibility)
+        Scope::of_token(
+            tenant,
+            &claims.expect("claims"),
+            segment.clone(),
+            visibility,
+        )
     }
 
     #[test]
@@ -64,18 +69,62 @@ mod tests {
         let all = Visibility::ALL;
         let (viewer, user) = (Role::Viewer, Role::CustomerUser);
         for (now, then, holds) in [
-            (scope(viewer, &granted(&[1, 2], &nothing), all), scope(viewer, &granted(&[1], &nothing), all), true),
-            (scope(viewer, &granted(&[1], &nothing), all), scope(viewer, &granted(&[1, 2], &nothing), all), false),
-            (scope(viewer, &nothing, all), scope(viewer, &granted(&[1], &nothing), all), false),
-            (scope(viewer, &granted(&[1], &nothing), all), scope(viewer, &nothing, all), true),
-            (scope(user, &whole, all), scope(user, &granted(&[1], &whole), all), true),
+            (
+                scope(viewer, &granted(&[1, 2], &nothing), all),
+                scope(viewer, &granted(&[1], &nothing), all),
+                true,
+            ),
+            (
+                scope(viewer, &granted(&[1], &nothing), all),
+                scope(viewer, &granted(&[1, 2], &nothing), all),
+                false,
+            ),
+            (
+                scope(viewer, &nothing, all),
+                scope(viewer, &granted(&[1], &nothing), all),
+                false,
+            ),
+            (
+                scope(viewer, &granted(&[1], &nothing), all),
+                scope(viewer, &nothing, all),
+                true,
+            ),
+            (
+                scope(user, &whole, all),
+                scope(user, &granted(&[1], &whole), all),
+                true,
+            ),
             // A grant narrows what a whole customer was.
-            (scope(user, &granted(&[1], &whole), all), scope(user, &whole, all), false),
-            (scope(user, &whole, Visibility::DEVICES_ONLY), scope(user, &whole, all), false),
-            (scope(user, &whole, all), scope(user, &whole, Visibility::DEVICES_ONLY), true),
-            (scope(Role::TenantAdmin, &nothing, all), scope(viewer, &granted(&[1], &nothing), all), true),
-            (scope(viewer, &granted(&[1], &nothing), all), scope(Role::Support, &nothing, all), false),
-            (scope(Role::Support, &nothing, all), scope(Role::TenantAdmin, &nothing, all), false),
+            (
+                scope(user, &granted(&[1], &whole), all),
+                scope(user, &whole, all),
+                false,
+            ),
+            (
+                scope(user, &whole, Visibility::DEVICES_ONLY),
+                scope(user, &whole, all),
+                false,
+            ),
+            (
+                scope(user, &whole, all),
+                scope(user, &whole, Visibility::DEVICES_ONLY),
+                true,
+            ),
+            (
+                scope(Role::TenantAdmin, &nothing, all),
+                scope(viewer, &granted(&[1], &nothing), all),
+                true,
+            ),
+            (
+                scope(viewer, &granted(&[1], &nothing), all),
+                scope(Role::Support, &nothing, all),
+                false,
+            ),
+            (
+                scope(Role::Support, &nothing, all),
+                scope(Role::TenantAdmin, &nothing, all),
+                false,
+            ),
         ] {
             let said = now.still_has(&then.rights());
             assert_eq!(said, holds, "{now:?} after {then:?}");

@@ -48,7 +48,16 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// What can be a file.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, AsRefStr, EnumMessage, EnumString, IntoStaticStr, VariantArray,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    AsRefStr,
+    EnumMessage,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
 )]
 #[strum(serialize_all = "camelCase")]
 pub enum DataSet {

@@ -1,7 +1,7 @@
 //! Changes of exports.
 
-use async_graphql::{Context, Object, SimpleObject};
 use analytics::usage::Selection;
+use async_graphql::{Context, Object, SimpleObject};
 use domain::{Error, calendar::Zone, filter::Filter, job, job::Job};
 use exports::{AccountingQuestion, AuditQuestion, Exports, Order, Request};
 use schema::{

@@ -225,7 +225,9 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                 export(json!({ "ids": [first(&exports, "id")] }), &|row| {
                     row["id"] == exports[0]["id"]
                 }),
-                export(json!({ "states": ["CANCELLED"] }), &|row| row["name"] == "Some"),
+                export(json!({ "states": ["CANCELLED"] }), &|row| {
+                    row["name"] == "Some"
+                }),
                 export(json!({ "requestedBy": [ADMIN.subject()] }), &|row| {
                     row["name"] != "All"
                 }),

@@ -83,7 +83,8 @@ pub(crate) async fn changes(world: &World) -> Vec<Change> {
     let gone = &made["createLabelDefinition"]["labelDefinition"]["id"];
     let kept = &made["kept"]["savedFilter"]["id"];
     let unsaved = &made["gone"]["savedFilter"]["id"];
-    let [kill, over, spare] = ["kill", "over", "spare"].map(|name| made[name]["export"]["id"].clone());
+    let [kill, over, spare] =
+        ["kill", "over", "spare"].map(|name| made[name]["export"]["id"].clone());
     let cancel = "mutation($id: ID!) { cancelExport(input: { exportId: $id }) { export { id } } }";
     world.run(ADMIN, cancel, json!({ "id": over })).await;
     let change = |mutation, input, selection, other| Change {

@@ -65,7 +65,9 @@ impl Config {
             ));
         }
         let is_bucket = |url: &str| {
-            Url::parse(url).is_ok_and(|url| url.scheme() == "s3" && url.host_str().is_some_and(|host| !host.is_empty()))
+            Url::parse(url).is_ok_and(|url| {
+                url.scheme() == "s3" && url.host_str().is_some_and(|host| !host.is_empty())
+            })
         };
         if let Some(url) = self.exports.url.as_ref().filter(|url| !is_bucket(url)) {
             return Some(format!(
@@ -107,7 +109,12 @@ impl Config {
                 1,
                 3_650,
             ),
-            ("exports.tenant_bytes", exports.tenant_bytes, 1, u64::MAX >> 1),
+            (
+                "exports.tenant_bytes",
+                exports.tenant_bytes,
+                1,
+                u64::MAX >> 1,
+            ),
             ("exports.jobs", exports.jobs as u64, 1, 100),
             ("exports.tenant_jobs", exports.tenant_jobs.into(), 1, 100),
             ("exports.lease_seconds", exports.lease_seconds, 1, 3_600),

@@ -74,7 +74,10 @@ pub(super) async fn create(
     let key = key.map(|key| IdempotencyKey::new(key, "POST /api/v1/exports", given));
     let session = known(app.entry().enter(&claims, "POST /api/v1/exports")).await?;
     let cx = session.write(key.transpose()?).await?;
-    let job = app.exports().create(&session, cx, asked.name, &order).await?;
+    let job = app
+        .exports()
+        .create(&session, cx, asked.name, &order)
+        .await?;
     let place = format!("/api/v1/exports/{}", job.id);
     let shown = Json(shown(&app, &session, &job).await?);
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], shown).into_response())
@@ -86,12 +89,14 @@ fn no_request(error: &serde_json::Error) -> Failure {
 }
 
 fn order(asked: &Asked) -> Result<Order, Error> {
-    let data_set: DataSet = asked.data_set.parse().map_err(|_| {
-        Error::invalid("no such data set").at("data_set")
-    })?;
-    let format: Format = asked.format.parse().map_err(|_| {
-        Error::invalid("a file is csv, xlsx or parquet").at("format")
-    })?;
+    let data_set: DataSet = asked
+        .data_set
+        .parse()
+        .map_err(|_| Error::invalid("no such data set").at("data_set"))?;
+    let format: Format = asked
+        .format
+        .parse()
+        .map_err(|_| Error::invalid("a file is csv, xlsx or parquet").at("format"))?;
     let json = match (&asked.filter, &asked.question) {
         (Some(_), Some(_)) => {
             return Err(Error::invalid("give a filter or a question, not both").at("question"));
@@ -167,7 +172,12 @@ pub(super) async fn file(
     let download = known(app.exports().download(&session, id)).await?;
     drop(session);
     let disposition = disposition(&download.file_name);
-    if let Some(address) = app.exports().files().link(&download.place, &disposition).await? {
+    if let Some(address) = app
+        .exports()
+        .files()
+        .link(&download.place, &disposition)
+        .await?
+    {
         return Ok(Redirect::temporary(address.as_str()).into_response());
     }
     send(&app, &download, &disposition, &headers).await
@@ -177,7 +187,10 @@ pub(super) async fn file(
 fn link(query: &str) -> Option<Link> {
     let mut fields = std::collections::BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        if fields.insert(name.into_owned(), value.into_owned()).is_some() {
+        if fields
+            .insert(name.into_owned(), value.into_owned())
+            .is_some()
+        {
             return None;
         }
     }
@@ -201,7 +214,11 @@ fn disposition(name: &str) -> String {
     let mut text = format!("attachment; filename=\"{plain}\"");
     if plain != name {
         // Writing to a String cannot fail.
-        let _ = write!(text, "; filename*=UTF-8''{}", utf8_percent_encode(name, ATTR));
+        let _ = write!(
+            text,
+            "; filename*=UTF-8''{}",
+            utf8_percent_encode(name, ATTR)
+        );
     }
     text
 }
@@ -216,10 +233,14 @@ async fn send(
     let tag = format!("\"{}\"", download.sha256);
     let given = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let is_known = given(&header::IF_NONE_MATCH).is_some_and(|known| {
-        known == "*" || known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag)
+        known == "*"
+            || known
+                .split(',')
+                .any(|one| one.trim().trim_start_matches("W/") == tag)
     });
     let bytes = download.job.bytes;
-    let wanted = given(&header::RANGE).filter(|_| given(&header::IF_RANGE).is_none_or(|known| known == tag));
+    let wanted =
+        given(&header::RANGE).filter(|_| given(&header::IF_RANGE).is_none_or(|known| known == tag));
     let part = wanted.map_or(Ok(None), |range| part(range, bytes));
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
@@ -234,15 +255,28 @@ async fn send(
                 return Ok(response);
             }
             Ok(range) => {
-                let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
+                let status = if range.is_some() {
+                    StatusCode::PARTIAL_CONTENT
+                } else {
+                    StatusCode::OK
+                };
                 let of = range.clone().unwrap_or(0..bytes);
                 let body = if of.is_empty() {
                     Body::empty()
                 } else {
-                    Body::from_stream(app.exports().files().read(&download.place, of.clone()).await?)
+                    Body::from_stream(
+                        app.exports()
+                            .files()
+                            .read(&download.place, of.clone())
+                            .await?,
+                    )
                 };
                 let mut response = (status, body).into_response();
-                set(&mut response, header::CONTENT_LENGTH, &(of.end - of.start).to_string())?;
+                set(
+                    &mut response,
+                    header::CONTENT_LENGTH,
+                    &(of.end - of.start).to_string(),
+                )?;
                 if range.is_some() {
                     let range = format!("bytes {}-{}/{bytes}", of.start, of.end - 1);
                     set(&mut response, header::CONTENT_RANGE, &range)?;
@@ -273,7 +307,10 @@ fn part(range: &str, bytes: u64) -> Result<Option<Range<u64>>, ()> {
         return Ok(None);
     }
     match ranges.validate(bytes) {
-        Ok(ranges) => Ok(ranges.into_iter().next().map(|range| *range.start()..range.end() + 1)),
+        Ok(ranges) => Ok(ranges
+            .into_iter()
+            .next()
+            .map(|range| *range.start()..range.end() + 1)),
         Err(_) => Err(()),
     }
 }
@@ -308,7 +345,12 @@ mod tests {
     fn a_link_has_each_part_once() {
         let key = "key=00000000-0000-7000-8000-000000000001";
         assert!(link(&format!("expires=1&{key}&signature=a")).is_some());
-        for wrong in ["", "expires=1", &format!("expires=x&{key}&signature=a"), &format!("expires=1&expires=1&{key}&signature=a")] {
+        for wrong in [
+            "",
+            "expires=1",
+            &format!("expires=x&{key}&signature=a"),
+            &format!("expires=1&expires=1&{key}&signature=a"),
+        ] {
             assert!(link(wrong).is_none(), "{wrong}");
         }
     }

@@ -81,7 +81,10 @@ async fn until(server: &Server, token: &str, id: &str, is: impl Fn(&Value) -> bo
 fn is(state: &'static str) -> impl Fn(&Value) -> bool {
     move |export| {
         let (now, over) = (&export["state"], ["COMPLETE", "FAILED", "CANCELLED"]);
-        assert!(now == state || !over.iter().any(|end| now == end), "{export}");
+        assert!(
+            now == state || !over.iter().any(|end| now == end),
+            "{export}"
+        );
         now == state
     }
 }
@@ -89,7 +92,11 @@ fn is(state: &'static str) -> impl Fn(&Value) -> bool {
 async fn sent(request: RequestBuilder) -> (StatusCode, HeaderMap, Vec<u8>) {
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status(), response.headers().clone());
-    (status, headers, response.bytes().await.expect("a body").to_vec())
+    (
+        status,
+        headers,
+        response.bytes().await.expect("a body").to_vec(),
+    )
 }
 
 fn file(server: &Server, token: &str, id: &str) -> RequestBuilder {
@@ -104,7 +111,13 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     };
     let paths = entries.map(|entry| entry.expect("an entry").path());
     paths
-        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
         .collect()
 }
 
@@ -123,7 +136,10 @@ async fn a_file_is_asked_for_made_and_given_to_whoever_asked() {
     let [admin, support] = ["tenant_admin", "support"].map(|role| program.token("acme", role));
     let id = ask(&server, &support, "CSV").await;
     let export = until(&server, &support, &id, is("COMPLETE")).await;
-    assert_eq!((&export["percent"], &export["attempts"]), (&json!(100), &json!(1)));
+    assert_eq!(
+        (&export["percent"], &export["attempts"]),
+        (&json!(100), &json!(1))
+    );
     assert_eq!(export["rowsDone"], "3000");
     let (status, headers, bytes) = sent(file(&server, &support, &id)).await;
     assert_eq!(status, StatusCode::OK);
@@ -131,14 +147,25 @@ async fn a_file_is_asked_for_made_and_given_to_whoever_asked() {
     let manifest = &export["manifest"];
     assert_eq!(manifest["rows"], 3_000);
     assert_eq!(manifest["bytes"], bytes.len());
-    assert_eq!(headers[header::ETAG], format!("\"{}\"", manifest["sha256"].as_str().expect("a hash")));
-    assert_eq!(headers[header::CONTENT_DISPOSITION], "attachment; filename=\"All of them.csv\"");
+    assert_eq!(
+        headers[header::ETAG],
+        format!("\"{}\"", manifest["sha256"].as_str().expect("a hash"))
+    );
+    assert_eq!(
+        headers[header::CONTENT_DISPOSITION],
+        "attachment; filename=\"All of them.csv\""
+    );
     assert_eq!(headers[header::CONTENT_TYPE], "text/csv; charset=utf-8");
     ranges(&server, &support, &id, &bytes).await;
     links(&server, &support, &id, &bytes).await;
 
     // Whoever looks after the tenant sees it and does not get it; others see nothing.
-    let listed = asked(&server, &admin, "{ exports { nodes { id downloadUrl requestedBy } } }").await;
+    let listed = asked(
+        &server,
+        &admin,
+        "{ exports { nodes { id downloadUrl requestedBy } } }",
+    )
+    .await;
     assert_eq!(listed["exports"]["nodes"][0]["id"], id);
     assert_eq!(listed["exports"]["nodes"][0]["downloadUrl"], Value::Null);
     for (token, shown) in [
@@ -153,11 +180,17 @@ async fn a_file_is_asked_for_made_and_given_to_whoever_asked() {
     }
     program.print(&["tenant", "create", "other"]);
     let foreign = program.token("other", "tenant_admin");
-    for id in [id.as_str(), "job_0123", "sim_00000000000070008000000000000001", ".."] {
+    for id in [
+        id.as_str(),
+        "job_0123",
+        "sim_00000000000070008000000000000001",
+        "..",
+    ] {
         let (status, _, _) = answer(file(&server, &foreign, id)).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{id}");
     }
-    let (status, _, _) = answer(client().get(format!("{}/api/v1/exports/{id}/file", server.url))).await;
+    let (status, _, _) =
+        answer(client().get(format!("{}/api/v1/exports/{id}/file", server.url))).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 }
 
@@ -166,12 +199,18 @@ async fn ranges(server: &Server, token: &str, id: &str, bytes: &[u8]) {
     let (status, headers, some) = sent(part("bytes=10-19")).await;
     assert_eq!(status, StatusCode::PARTIAL_CONTENT);
     assert_eq!(some, &bytes[10..20]);
-    assert_eq!(headers[header::CONTENT_RANGE], format!("bytes 10-19/{}", bytes.len()));
+    assert_eq!(
+        headers[header::CONTENT_RANGE],
+        format!("bytes 10-19/{}", bytes.len())
+    );
     let (_, _, last) = sent(part("bytes=-5")).await;
     assert_eq!(last, &bytes[bytes.len() - 5..]);
     let (status, headers, _) = sent(part(&format!("bytes={}-", bytes.len()))).await;
     assert_eq!(status, StatusCode::RANGE_NOT_SATISFIABLE);
-    assert_eq!(headers[header::CONTENT_RANGE], format!("bytes */{}", bytes.len()));
+    assert_eq!(
+        headers[header::CONTENT_RANGE],
+        format!("bytes */{}", bytes.len())
+    );
     let (status, _, all) = sent(part("bytes=0-1").header(header::IF_RANGE, "\"another\"")).await;
     assert_eq!((status, all.len()), (StatusCode::OK, bytes.len()));
     let (_, headers, _) = sent(file(server, token, id)).await;
@@ -227,25 +266,54 @@ async fn rest_asks_for_files_too_and_says_what_is_wrong_with_a_request() {
     assert_eq!(export["manifest"]["rows"], 1);
     let (_, headers, _) = sent(file(&server, &token, &id)).await;
     let name = headers[header::CONTENT_DISPOSITION].to_str().expect("text");
-    assert!(name.ends_with("filename*=UTF-8''Gr%C3%B6%C3%9Fe.parquet"), "{name}");
-    let ten_years = json!({ "between": { "from": "2016-01-01T00:00:00Z", "to": "2026-01-01T00:30:00Z" } });
+    assert!(
+        name.ends_with("filename*=UTF-8''Gr%C3%B6%C3%9Fe.parquet"),
+        "{name}"
+    );
+    let ten_years =
+        json!({ "between": { "from": "2016-01-01T00:00:00Z", "to": "2026-01-01T00:30:00Z" } });
     for (field, body) in [
         ("", json!([])),
         ("", json!({ "dataSet": "sims" })),
-        ("", json!({ "dataSet": "sims", "format": "csv", "colour": "red" })),
+        (
+            "",
+            json!({ "dataSet": "sims", "format": "csv", "colour": "red" }),
+        ),
         ("dataSet", json!({ "dataSet": "invoices", "format": "csv" })),
         ("format", json!({ "dataSet": "sims", "format": "pdf" })),
-        ("name", json!({ "dataSet": "sims", "format": "csv", "name": "../../etc/passwd" })),
-        ("name", json!({ "dataSet": "sims", "format": "csv", "name": "" })),
-        ("filter", json!({ "dataSet": "sims", "format": "csv", "filter": { "colour": "red" } })),
+        (
+            "name",
+            json!({ "dataSet": "sims", "format": "csv", "name": "../../etc/passwd" }),
+        ),
+        (
+            "name",
+            json!({ "dataSet": "sims", "format": "csv", "name": "" }),
+        ),
+        (
+            "filter",
+            json!({ "dataSet": "sims", "format": "csv", "filter": { "colour": "red" } }),
+        ),
         ("question", json!({ "dataSet": "usage", "format": "csv" })),
-        ("question", json!({ "dataSet": "usage", "format": "csv", "question": { "measures": ["MONEY"], "period": ten_years } })),
-        ("idempotencyKey", json!({ "dataSet": "sims", "format": "csv", "idempotencyKey": "a b" })),
-        ("idempotencyKey", json!({ "dataSet": "devices", "format": "csv", "idempotencyKey": "one" })),
+        (
+            "question",
+            json!({ "dataSet": "usage", "format": "csv", "question": { "measures": ["MONEY"], "period": ten_years } }),
+        ),
+        (
+            "idempotencyKey",
+            json!({ "dataSet": "sims", "format": "csv", "idempotencyKey": "a b" }),
+        ),
+        (
+            "idempotencyKey",
+            json!({ "dataSet": "devices", "format": "csv", "idempotencyKey": "one" }),
+        ),
     ] {
         let (status, _, refused) = answer(post(&body)).await;
         assert!(status.is_client_error(), "{body}: {refused}");
-        assert_eq!(refused["field"].as_str().unwrap_or_default(), field, "{body}: {refused}");
+        assert_eq!(
+            refused["field"].as_str().unwrap_or_default(),
+            field,
+            "{body}: {refused}"
+        );
     }
     let known = asked(&server, &token, "{ exports { totalCount } }").await;
     assert_eq!(known["exports"]["totalCount"], 1, "nothing else was made");
@@ -269,7 +337,10 @@ async fn a_file_is_not_made_when_less_is_open_to_whoever_asked_by_then() {
         )
     };
     let granted = asked(&server, &admin, &grant(&ids[0])).await;
-    let first = granted["grantSegment"]["grants"][0]["id"].as_str().expect("a grant").to_owned();
+    let first = granted["grantSegment"]["grants"][0]["id"]
+        .as_str()
+        .expect("a grant")
+        .to_owned();
     let claims = Claims {
         subject: Some("vera".into()),
         tenant: "acme".into(),
@@ -279,26 +350,39 @@ async fn a_file_is_not_made_when_less_is_open_to_whoever_asked_by_then() {
     let (viewer, _) = program.token_for(&claims, Duration::from_mins(10));
     // Nobody begins while this is held.
     let held = program.hold(CLAIMING).await;
-    let [wider, narrower] = [ask(&server, &viewer, "CSV").await, ask(&server, &viewer, "CSV").await];
+    let [wider, narrower] = [
+        ask(&server, &viewer, "CSV").await,
+        ask(&server, &viewer, "CSV").await,
+    ];
     asked(&server, &admin, &grant(&ids[1])).await;
     drop(held);
     let export = until(&server, &viewer, &wider, is("COMPLETE")).await;
-    assert_eq!(export["manifest"]["rows"], 10, "what is open is what was open then, or more");
+    assert_eq!(
+        export["manifest"]["rows"], 10,
+        "what is open is what was open then, or more"
+    );
     until(&server, &viewer, &narrower, is("COMPLETE")).await;
     let held = program.hold(CLAIMING).await;
     let narrower = ask(&server, &viewer, "CSV").await;
-    let revoke = format!("mutation {{ revokeSegment(input: {{grantId: \"{first}\"}}) {{ userErrors {{ message }} }} }}");
+    let revoke = format!(
+        "mutation {{ revokeSegment(input: {{grantId: \"{first}\"}}) {{ userErrors {{ message }} }} }}"
+    );
     asked(&server, &admin, &revoke).await;
     drop(held);
     let export = until(&server, &viewer, &narrower, is("FAILED")).await;
     assert_eq!(export["error"]["code"], "RIGHTS_CHANGED");
     // What was made before is not given out any more.
     let (status, _, refused) = answer(file(&server, &viewer, &wider)).await;
-    assert_eq!((status, code(&refused)), (StatusCode::FORBIDDEN, "RIGHTS_CHANGED"));
+    assert_eq!(
+        (status, code(&refused)),
+        (StatusCode::FORBIDDEN, "RIGHTS_CHANGED")
+    );
     let kept = show(&server, &viewer, &wider).await;
     assert_eq!(kept["downloadUrl"], Value::Null);
     // Asked for again, it is what is open now.
-    let retry = format!("mutation {{ retryExport(input: {{exportId: \"{narrower}\"}}) {{ export {{ state }} userErrors {{ message }} }} }}");
+    let retry = format!(
+        "mutation {{ retryExport(input: {{exportId: \"{narrower}\"}}) {{ export {{ state }} userErrors {{ message }} }} }}"
+    );
     asked(&server, &viewer, &retry).await;
     let export = until(&server, &viewer, &narrower, is("COMPLETE")).await;
     assert_eq!(export["manifest"]["rows"], 5);
@@ -331,7 +415,11 @@ async fn a_server_that_is_killed_leaves_its_job_to_the_next_and_no_file() {
             sleep(Duration::from_millis(100)).await;
         }
     });
-    assert!(left.await.is_ok(), "{:?}", files(&program.data().join("exports")));
+    assert!(
+        left.await.is_ok(),
+        "{:?}",
+        files(&program.data().join("exports"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -343,7 +431,10 @@ async fn a_server_that_stands_still_past_its_lease_has_lost_the_job_when_it_wake
     let whole = exported(&program, "xlsx");
     let id = ask(&first, &token, "XLSX").await;
     until(&first, &token, &id, |export| export["state"] == "RUNNING").await;
-    let process = i32::try_from(first.id()).ok().and_then(Pid::from_raw).expect("a process");
+    let process = i32::try_from(first.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a process");
     kill_process(process, Signal::STOP).expect("stopped");
     let second = program.serve(&SOON).await;
     let export = until(&second, &token, &id, is("COMPLETE")).await;
@@ -357,8 +448,18 @@ async fn a_server_that_stands_still_past_its_lease_has_lost_the_job_when_it_wake
             sleep(Duration::from_millis(50)).await;
         }
     });
-    assert!(alone.await.is_ok(), "{:?}", files(&program.data().join("exports")));
-    let [one, other] = [show(&first, &token, &id).await, show(&second, &token, &id).await];
+    assert!(
+        alone.await.is_ok(),
+        "{:?}",
+        files(&program.data().join("exports"))
+    );
+    let [one, other] = [
+        show(&first, &token, &id).await,
+        show(&second, &token, &id).await,
+    ];
     assert_eq!(one["manifest"], other["manifest"]);
-    assert_eq!((&one["state"], &one["attempts"]), (&other["state"], &other["attempts"]));
+    assert_eq!(
+        (&one["state"], &one["attempts"]),
+        (&other["state"], &other["attempts"])
+    );
 }

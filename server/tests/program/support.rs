@@ -200,14 +200,6 @@ impl Program {
         answered
     }
 
-    /// Another connection to Postgres that has run this statement and goes when it is dropped.
-    pub(crate) async fn hold(&self, statement: &str) -> testkit::Held {
-        let Stores::Shared { database, .. } = &self.stores else {
-            panic!("Postgres is private");
-        };
-        database.hold(statement).await
-    }
-
     /// The data folder.
     pub(crate) fn data(&self) -> &Path {
         self.data.path()

@@ -72,7 +72,7 @@ async fn check(
         parents: 1,
     };
     let refusals = oracle::refusals(&asked, None);
-    let inventory = world.inventory(&query, None);
+    let inventory = world.inventory(scope, &query, None);
     let found = match db.records(scope, &selection, &inventory, *now) {
         Ok(mut file) => {
             let mut records = Vec::new();
