@@ -41,7 +41,7 @@ pub use operation::choose;
 /// Everything that can be read. Lists are Relay connections: `first` and `after`, or `last` and `before`; 20 rows
 /// unless said otherwise, 200 at most.
 #[derive(MergedObject, Default)]
-pub(crate) struct Query(FleetQueries, IntakeQueries, AccessQueries);
+pub(crate) struct Query(FleetQueries, IntakeQueries, AccessQueries, ExportQueries);
 
 // Each of these is a few parts: merged parts nest, and sixteen in one were too deep for the compiler. That shows where they are
 // run and not where they are merged, so `cargo check` passes and `server` does not build.
@@ -53,8 +53,6 @@ pub(crate) struct FleetQueries(
     customer::CustomerQuery,
     device::DeviceList,
     device::DeviceQuery,
-    export::ExportList,
-    export::ExportQuery,
     label::LabelDefinitionList,
     network::NetworkList,
     saved_filter::SavedFilterList,
@@ -74,6 +72,10 @@ pub(crate) struct IntakeQueries(
 /// Who asks, who may see what, and anything by its id.
 #[derive(MergedObject, Default)]
 pub(crate) struct AccessQueries(grant::GrantQuery, node::NodeQuery, tenant::TenantQuery);
+
+/// What becomes a file.
+#[derive(MergedObject, Default)]
+pub(crate) struct ExportQueries(export::ExportList, export::ExportQuery);
 
 /// Everything that can be changed. Every change is made wholly or not at all, and is written to the audit log.
 ///
