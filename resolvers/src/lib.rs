@@ -41,7 +41,7 @@ pub use operation::choose;
 /// Everything that can be read. Lists are Relay connections: `first` and `after`, or `last` and `before`; 20 rows
 /// unless said otherwise, 200 at most.
 #[derive(MergedObject, Default)]
-pub(crate) struct Query(FleetQueries, IntakeQueries, AccessQueries, ExportQueries);
+pub(crate) struct Query(FleetQueries, IntakeQueries, AccessQueries);
 
 // Each of these is a few parts: merged parts nest, and sixteen in one were too deep for the compiler. That shows where they are
 // run and not where they are merged, so `cargo check` passes and `server` does not build.
@@ -69,13 +69,15 @@ pub(crate) struct IntakeQueries(
     usage::UsageQuery,
 );
 
-/// Who asks, who may see what, and anything by its id.
+/// Who asks, who may see what, files, and anything by its id.
 #[derive(MergedObject, Default)]
-pub(crate) struct AccessQueries(grant::GrantQuery, node::NodeQuery, tenant::TenantQuery);
-
-/// What becomes a file.
-#[derive(MergedObject, Default)]
-pub(crate) struct ExportQueries(export::ExportList, export::ExportQuery);
+pub(crate) struct AccessQueries(
+    export::ExportList,
+    export::ExportQuery,
+    grant::GrantQuery,
+    node::NodeQuery,
+    tenant::TenantQuery,
+);
 
 /// Everything that can be changed. Every change is made wholly or not at all, and is written to the audit log.
 ///

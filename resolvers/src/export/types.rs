@@ -59,7 +59,10 @@ impl Export {
     /// at the same address without its parameters.
     async fn download_url(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<String>> {
         let exports = ctx.data::<Exports>()?;
-        let link = exports.link(session(ctx)?, &self.job).await.gql()?;
+        // What is behind it is too deep for the compiler to look through with all else.
+        let link = Box::pin(exports.link(session(ctx)?, &self.job))
+            .await
+            .gql()?;
         Ok(link.map(|link| link.address(self.job.id)))
     }
 }
