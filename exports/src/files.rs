@@ -168,9 +168,7 @@ impl Files {
     }
 
     fn at(&self, place: &str) -> Path {
-        place
-            .split('/')
-            .fold(self.root.clone(), |path, part| path.join(part))
+        place.split('/').fold(self.root.clone(), Path::join)
     }
 }
 

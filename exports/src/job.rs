@@ -263,6 +263,10 @@ impl Exports {
     }
 
     /// Makes the file, and says meanwhile that somebody is at it; nothing when somebody else has the job now, or it was cancelled.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it blocks a thread that is there to be blocked"
+    )]
     async fn attempt(&self, claim: Claim) -> Option<End> {
         let (lease, kept) = (claim.lease, claim.kept_bytes);
         let watched = Watched::default();

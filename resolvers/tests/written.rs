@@ -16,6 +16,7 @@ use world::{Caller, World, contract::Contract};
 const WAITED_FOR: &[&str] = &[
     "Customer.simCounts",
     "Device.assignments",
+    "Export.downloadUrl",
     "Sim.assignments",
 ];
 

@@ -37,7 +37,10 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("ingest", &["analytics", "domain", "service"]),
     ("migrations", &[]),
     ("playground", &[]),
-    ("resolvers", &["analytics", "domain", "schema", "service"]),
+    (
+        "resolvers",
+        &["analytics", "domain", "exports", "schema", "service"],
+    ),
     ("schema", &["domain"]),
     (
         "server",

@@ -318,7 +318,12 @@ impl Request {
 }
 
 fn filter<C: DeserializeOwned>(json: Option<&str>) -> Result<Filter<C>> {
-    let Some(json) = json else {
+    // No condition is none, in whichever way that is said.
+    let has_conditions = |json: &&str| {
+        let fields = serde_json::from_str::<serde_json::Map<String, Value>>(json);
+        !fields.is_ok_and(|fields| fields.is_empty())
+    };
+    let Some(json) = json.filter(has_conditions) else {
         return Ok(Filter::And(Vec::new()));
     };
     let filter: Filter<C> = parsed("filter", json)?;

@@ -306,6 +306,10 @@ fn part(range: &str, bytes: u64) -> Result<Option<Range<u64>>, ()> {
     if ranges.ranges.len() > 1 {
         return Ok(None);
     }
+    // Of nothing there is no part.
+    if bytes == 0 {
+        return Err(());
+    }
     match ranges.validate(bytes) {
         Ok(ranges) => Ok(ranges
             .into_iter()

@@ -105,10 +105,13 @@ fn permissions(at: &At<'_>) -> Value {
             "INGEST_READ",
             "SAVED_FILTERS_READ",
             "SAVED_FILTERS_WRITE",
+            "EXPORTS_WRITE",
+            "EXPORTS_MANAGE",
             "AUDIT_READ"
         ]),
         (Role::Support, _) => {
-            json!([reader.as_slice(), &["INGEST_READ", "SAVED_FILTERS_READ"]].concat())
+            let more = ["INGEST_READ", "SAVED_FILTERS_READ", "EXPORTS_WRITE"];
+            json!([reader.as_slice(), &more].concat())
         }
         (Role::Ingest, _) => json!(["CDRS_WRITE"]),
         (_, Some("dyer")) => json!([
@@ -116,9 +119,10 @@ fn permissions(at: &At<'_>) -> Value {
             "CUSTOMERS_READ",
             "DEVICES_READ",
             "LABELS_READ",
-            "NETWORKS_READ"
+            "NETWORKS_READ",
+            "EXPORTS_WRITE"
         ]),
-        _ => json!(reader),
+        _ => json!([reader.as_slice(), &["EXPORTS_WRITE"]].concat()),
     }
 }
 

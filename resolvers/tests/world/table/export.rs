@@ -19,6 +19,11 @@ fn listed(at: &At<'_>, one: Value) -> Value {
     exports(at.caller).iter().map(|_| one.clone()).collect()
 }
 
+/// None of them failed.
+fn nothing(_: Caller) -> Vec<Which> {
+    Vec::new()
+}
+
 fn none(_: &At<'_>) -> Value {
     Value::Null
 }
@@ -26,8 +31,7 @@ fn none(_: &At<'_>) -> Value {
 ways! { WAYS:
     "Export" Readers "{ exports(first: 100) { nodes { % } } }" => exports;
     "Export" Readers "{ exports(first: 100) { edges { node { % } } } }" => exports;
-    "Export" Admins "{ export(id: $export) { % } }" => exports;
-    "Export" Admins "{ node(id: $export) { ... on Export { % } } }" => exports;
+    "ExportError" Readers "{ exports(first: 100) { nodes { error { % } } } }" => nothing;
     "ExportConnection" Readers "{ exports(first: 100) { % } }" => one;
     "ExportEdge" Readers "{ exports(first: 100) { edges { % } } }" => exports;
     "ExportPayload" Readers "mutation { cancelExport(input: { exportId: \"job_00000000000000000000000000000000\" }) { % } }" => one;
@@ -35,7 +39,7 @@ ways! { WAYS:
 
 rows! { ROWS:
     "Query.exports" Readers "exports { totalCount }" => |at| json!({ "totalCount": exports(at.caller).len() });
-    "Query.export" Admins "export(id: $export) { state }" => |_| json!({ "state": "QUEUED" });
+    "Query.export" Readers "export(id: \"job_00000000000000000000000000000000\") { state }" => |_| json!("!NOT_FOUND");
     "Mutation.createExport" Readers "createExport(input: { dataSet: { devices: {} }, format: CSV, name: \"a/b\" }) { userErrors { field } }" => |_| json!({ "userErrors": [{ "field": "name" }] });
     "Mutation.cancelExport" Readers "cancelExport(input: { exportId: \"job_00000000000000000000000000000000\" }) { userErrors { code } }" => |_| json!({ "userErrors": [{ "code": "NOT_FOUND" }] });
     "Mutation.retryExport" Readers "retryExport(input: { exportId: \"job_00000000000000000000000000000000\" }) { userErrors { code } }" => |_| json!({ "userErrors": [{ "code": "NOT_FOUND" }] });
@@ -43,7 +47,7 @@ rows! { ROWS:
     "Export.name" Readers "" => |_| json!("All of them");
     "Export.dataSet" Readers "" => |_| json!("SIMS");
     "Export.format" Readers "" => |_| json!("PARQUET");
-    "Export.question" Readers "" => |_| json!({ "states": ["ACTIVE"] });
+    "Export.question" Readers "" => |_| json!({ "and": [{ "states": ["ACTIVE"] }] });
     "Export.state" Readers "" => |_| json!("QUEUED");
     "Export.requestedBy" Readers "" => |at| json!(format!("tenant_admin@{}", at.tenant()));
     "Export.rowsDone" Readers "" => |_| json!("0");
@@ -60,6 +64,8 @@ rows! { ROWS:
     "Export.manifest" Readers "" => none;
     "Export.error" Readers "error { code message }" => none;
     "Export.downloadUrl" Readers "" => none;
+    "ExportError.code" Readers "" => none;
+    "ExportError.message" Readers "" => none;
     "ExportConnection.edges" Readers "edges { node { name } }" => |at| listed(at, json!({ "node": { "name": "All of them" } }));
     "ExportConnection.nodes" Readers "nodes { name }" => |at| listed(at, json!({ "name": "All of them" }));
     "ExportConnection.pageInfo" Readers "pageInfo { hasNextPage }" => |_| json!({ "hasNextPage": false });

@@ -223,7 +223,6 @@ impl Filled {
             ("$batch", of("ingestBatches", 1)),
             ("$grant", ids["segmentGrants"][0]["id"].to_string()),
             ("$saved", of("savedFilters", 0)),
-            ("$export", of("exports", 0)),
             ("$tenant", ids["tenant"]["id"].to_string()),
             (
                 "$source",
