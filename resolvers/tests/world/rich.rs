@@ -185,10 +185,21 @@ impl World {
         }
     }
 
-    /// One that nobody makes.
+    /// One that is being made, one that is complete and one that failed. No server is there to make them.
     async fn exports(&self, admin: Caller) {
         let input = json!({ "dataSet": { "sims": { "filter": { "states": ["ACTIVE"] } } }, "format": "PARQUET", "name": "All of them" });
-        self.change(admin, "createExport", input).await;
+        for ended in [
+            "state = 'RUNNING', lease_until = 'infinity'",
+            "state = 'COMPLETE', ended_at = created_at + interval '1 minute', result = '{\"rows\": 1}', place = 'somewhere/file', bytes = 10,
+             expires_at = created_at + interval '30 days'",
+            "state = 'FAILED', ended_at = created_at + interval '1 minute', code = 'UNAVAILABLE', message = 'no space'",
+        ] {
+            self.change(admin, "createExport", input.clone()).await;
+            self.by_hand(&format!(
+                "UPDATE job SET attempts = 1, rows_done = 1, rows_expected = 2, started_at = created_at,
+                 heartbeat_at = created_at + interval '1 minute', {ended} WHERE state = 'QUEUED'"
+            ));
+        }
     }
 
     /// The ids of a tenant's fleet, in the order of its numbers.

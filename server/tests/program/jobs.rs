@@ -163,7 +163,7 @@ async fn a_file_is_asked_for_made_and_given_to_whoever_asked() {
     let listed = asked(
         &server,
         &admin,
-        "{ exports { nodes { id downloadUrl requestedBy } } }",
+        &format!("{{ exports(filter: {{ids: [\"{id}\"]}}) {{ nodes {{ id downloadUrl requestedBy }} }} }}"),
     )
     .await;
     assert_eq!(listed["exports"]["nodes"][0]["id"], id);

@@ -51,6 +51,9 @@ async fn a_quarantined_record_degrades_the_server_until_it_is_counted() {
         "filters",
         "disk",
         "issuer",
+        "files",
+        "exports",
+        "exports_swept",
     ];
     let ok: Value = checks.iter().map(|name| (*name, json!("ok"))).collect();
     assert_eq!(well, json!({ "status": "ok", "checks": ok }));

@@ -15,8 +15,8 @@ use crate::{
 
 /// Questions of a tenant that are answered at once.
 const OF_TENANT: u64 = 4;
-/// Half of the connections, of which a server has ten unless it is told otherwise.
-const OF_ALL: u64 = 5;
+/// Half of the connections, of which a server has sixteen unless it is told otherwise.
+const OF_ALL: u64 = 8;
 
 /// Lists are answered within this time.
 const SOON: Duration = Duration::from_secs(5);

@@ -9,37 +9,69 @@ use crate::world::{
     at::{At, Which},
 };
 
-/// The one of the administrator.
+fn is_admin(caller: Caller) -> bool {
+    matches!(caller.1, Role::PlatformAdmin | Role::TenantAdmin)
+}
+
+/// Those of the administrator, latest first: one that failed, one that is complete, one that is being made.
 fn exports(caller: Caller) -> Vec<Which> {
-    let is_seen = matches!(caller.1, Role::PlatformAdmin | Role::TenantAdmin);
-    is_seen.then_some(Which::Nth(0)).into_iter().collect()
+    let seen = if is_admin(caller) { 3 } else { 0 };
+    (0..seen).map(Which::Nth).collect()
+}
+
+/// What each of them says.
+fn each(at: &At<'_>, values: [Value; 3]) -> Value {
+    values[at.n()].clone()
 }
 
 fn listed(at: &At<'_>, one: Value) -> Value {
     exports(at.caller).iter().map(|_| one.clone()).collect()
 }
 
-/// None of them failed.
-fn nothing(_: Caller) -> Vec<Which> {
-    Vec::new()
+/// The one that failed.
+fn failed(caller: Caller) -> Vec<Which> {
+    exports(caller).into_iter().take(1).collect()
 }
 
 fn none(_: &At<'_>) -> Value {
     Value::Null
 }
 
+/// Whether it is one that is there for the caller.
+fn is_cancelled(at: &At<'_>) -> bool {
+    is_admin(at.caller) && at.way.path.contains("$spare")
+}
+
+/// Only who asked gets a link.
+fn link(at: &At<'_>) -> Value {
+    let is_asker = at.caller.1 == Role::TenantAdmin;
+    each(
+        at,
+        [
+            Value::Null,
+            if is_asker {
+                json!("/api/v1/exports/*")
+            } else {
+                Value::Null
+            },
+            Value::Null,
+        ],
+    )
+}
+
 ways! { WAYS:
     "Export" Readers "{ exports(first: 100) { nodes { % } } }" => exports;
     "Export" Readers "{ exports(first: 100) { edges { node { % } } } }" => exports;
-    "ExportError" Readers "{ exports(first: 100) { nodes { error { % } } } }" => nothing;
+    "ExportError" Readers "{ exports(first: 100, filter: { states: [FAILED] }) { nodes { error { % } } } }" => failed;
     "ExportConnection" Readers "{ exports(first: 100) { % } }" => one;
     "ExportEdge" Readers "{ exports(first: 100) { edges { % } } }" => exports;
     "ExportPayload" Readers "mutation { cancelExport(input: { exportId: \"job_00000000000000000000000000000000\" }) { % } }" => one;
+    "ExportPayload" Readers "mutation { cancelExport(input: { exportId: $spareExport }) { % } }" => one;
 }
 
 rows! { ROWS:
     "Query.exports" Readers "exports { totalCount }" => |at| json!({ "totalCount": exports(at.caller).len() });
-    "Query.export" Readers "export(id: \"job_00000000000000000000000000000000\") { state }" => |_| json!("!NOT_FOUND");
+    "Query.export" Readers "export(id: $export) { state }" => |at| if is_admin(at.caller) { json!({ "state": "FAILED" }) } else { json!("!NOT_FOUND") };
     "Mutation.createExport" Readers "createExport(input: { dataSet: { devices: {} }, format: CSV, name: \"a/b\" }) { userErrors { field } }" => |_| json!({ "userErrors": [{ "field": "name" }] });
     "Mutation.cancelExport" Readers "cancelExport(input: { exportId: \"job_00000000000000000000000000000000\" }) { userErrors { code } }" => |_| json!({ "userErrors": [{ "code": "NOT_FOUND" }] });
     "Mutation.retryExport" Readers "retryExport(input: { exportId: \"job_00000000000000000000000000000000\" }) { userErrors { code } }" => |_| json!({ "userErrors": [{ "code": "NOT_FOUND" }] });
@@ -48,30 +80,30 @@ rows! { ROWS:
     "Export.dataSet" Readers "" => |_| json!("SIMS");
     "Export.format" Readers "" => |_| json!("PARQUET");
     "Export.question" Readers "" => |_| json!({ "and": [{ "states": ["ACTIVE"] }] });
-    "Export.state" Readers "" => |_| json!("QUEUED");
+    "Export.state" Readers "" => |at| each(at, [json!("FAILED"), json!("COMPLETE"), json!("RUNNING")]);
     "Export.requestedBy" Readers "" => |at| json!(format!("tenant_admin@{}", at.tenant()));
-    "Export.rowsDone" Readers "" => |_| json!("0");
-    "Export.rowsExpected" Readers "" => none;
-    "Export.percent" Readers "" => none;
-    "Export.doneAbout" Readers "" => none;
-    "Export.attempts" Readers "" => |_| json!(0);
+    "Export.rowsDone" Readers "" => |_| json!("1");
+    "Export.rowsExpected" Readers "" => |_| json!("2");
+    "Export.percent" Readers "" => |at| each(at, [json!(50), json!(100), json!(50)]);
+    "Export.doneAbout" Readers "" => |at| each(at, [Value::Null, Value::Null, json!("2026-11-21T12:02:00Z")]);
+    "Export.attempts" Readers "" => |_| json!(1);
     "Export.createdAt" Readers "" => |_| json!("2026-11-21T12:00:00Z");
-    "Export.startedAt" Readers "" => none;
-    "Export.heartbeatAt" Readers "" => none;
-    "Export.endedAt" Readers "" => none;
-    "Export.expiresAt" Readers "" => none;
-    "Export.bytes" Readers "" => |_| json!("0");
-    "Export.manifest" Readers "" => none;
-    "Export.error" Readers "error { code message }" => none;
-    "Export.downloadUrl" Readers "" => none;
-    "ExportError.code" Readers "" => none;
-    "ExportError.message" Readers "" => none;
+    "Export.startedAt" Readers "" => |_| json!("2026-11-21T12:00:00Z");
+    "Export.heartbeatAt" Readers "" => |_| json!("2026-11-21T12:01:00Z");
+    "Export.endedAt" Readers "" => |at| each(at, [json!("2026-11-21T12:01:00Z"), json!("2026-11-21T12:01:00Z"), Value::Null]);
+    "Export.expiresAt" Readers "" => |at| each(at, [Value::Null, json!("2026-12-21T12:00:00Z"), Value::Null]);
+    "Export.bytes" Readers "" => |at| each(at, [json!("0"), json!("10"), json!("0")]);
+    "Export.manifest" Readers "" => |at| each(at, [Value::Null, json!({ "rows": 1 }), Value::Null]);
+    "Export.error" Readers "error { code message }" => |at| each(at, [json!({ "code": "UNAVAILABLE", "message": "no space" }), Value::Null, Value::Null]);
+    "Export.downloadUrl" Readers "" => link;
+    "ExportError.code" Readers "" => |_| json!("UNAVAILABLE");
+    "ExportError.message" Readers "" => |_| json!("no space");
     "ExportConnection.edges" Readers "edges { node { name } }" => |at| listed(at, json!({ "node": { "name": "All of them" } }));
     "ExportConnection.nodes" Readers "nodes { name }" => |at| listed(at, json!({ "name": "All of them" }));
     "ExportConnection.pageInfo" Readers "pageInfo { hasNextPage }" => |_| json!({ "hasNextPage": false });
     "ExportConnection.totalCount" Readers "" => |at| json!(exports(at.caller).len());
     "ExportEdge.cursor" Readers "" => any;
     "ExportEdge.node" Readers "node { name }" => |_| json!({ "name": "All of them" });
-    "ExportPayload.export" Readers "export { id }" => none;
-    "ExportPayload.userErrors" Readers "userErrors { code }" => |_| json!([{ "code": "NOT_FOUND" }]);
+    "ExportPayload.export" Readers "export { state }" => |at| if is_cancelled(at) { json!({ "state": "CANCELLED" }) } else { Value::Null };
+    "ExportPayload.userErrors" Readers "userErrors { code }" => |at| if is_cancelled(at) { json!([]) } else { json!([{ "code": "NOT_FOUND" }]) };
 }

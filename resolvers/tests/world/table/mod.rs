@@ -223,6 +223,7 @@ impl Filled {
             ("$batch", of("ingestBatches", 1)),
             ("$grant", ids["segmentGrants"][0]["id"].to_string()),
             ("$saved", of("savedFilters", 0)),
+            ("$export", of("exports", 0)),
             ("$tenant", ids["tenant"]["id"].to_string()),
             (
                 "$source",
@@ -252,6 +253,11 @@ impl Filled {
                 "$spareSaved",
                 "createSavedFilter(input: { name: $unique, filter: { sim: {} } }) { savedFilter { id } }",
                 "/createSavedFilter/savedFilter/id",
+            ),
+            (
+                "$spareExport",
+                "createExport(input: { dataSet: { sims: {} }, format: CSV }) { export { id } }",
+                "/createExport/export/id",
             ),
             (
                 "$spareGrant",
