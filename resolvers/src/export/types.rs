@@ -19,9 +19,9 @@ use crate::{
 
 /// A file that was asked for: how far it is, and what it holds.
 pub(crate) struct Export {
-    job: Job,
+    job: Box<Job>,
     /// What was asked for; none if this program does not know it.
-    order: Option<Order>,
+    order: Option<Box<Order>>,
     error: Option<ExportError>,
 }
 
@@ -72,9 +72,9 @@ columns! {
         /// Name of the export and of its file.
         name: &str = |export| &export.job.name;
         /// What is exported.
-        data_set: Option<ExportDataSet> = |export| export.order.as_ref().map(data_set);
+        data_set: Option<ExportDataSet> = |export| export.order.as_deref().map(data_set);
         /// As what.
-        format: Option<ExportFormat> = |export| export.order.as_ref().map(format);
+        format: Option<ExportFormat> = |export| export.order.as_deref().map(format);
         /// What was asked: the filter or the question, as files spell it.
         question: Option<Json<Value>> = |export| {
             let order = export.order.as_ref()?;
@@ -155,8 +155,12 @@ impl From<Job> for Export {
             code: failure.code.into(),
             message: failure.message.clone(),
         });
-        let order = Order::of(&job.request).ok();
-        Self { job, order, error }
+        let order = Order::of(&job.request).ok().map(Box::new);
+        Self {
+            job: Box::new(job),
+            order,
+            error,
+        }
     }
 }
 

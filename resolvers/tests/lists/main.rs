@@ -27,7 +27,7 @@ async fn world() -> World {
         8944501000000000102,SUSPENDED,,alpha-tracker-2,tracker,location=depot,room=hall\n\
         8944501000000000103,ACTIVE,Dyer,alpha-meter-1,meter,shelf=1,\n";
     let report = fleet::import_file(&world.db, &admin, Cursor::new(csv), &world.store, |_| ());
-    assert_eq!(report.await.expect("imported").created, 3);
+    assert_eq!(Box::pin(report).await.expect("imported").created, 3);
     let month = journal::open_month(&world.db, world.now).await;
     month.expect("a month");
     for name in ["record-1", "record-2"] {

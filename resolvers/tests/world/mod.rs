@@ -104,6 +104,10 @@ impl Caller {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Box::pin(Self::opened()).await
+    }
+
+    async fn opened() -> Self {
         let (postgres, clickhouse) = (testkit::postgres(), testkit::clickhouse());
         let now = Utc.with_ymd_and_hms(2026, 11, 21, 12, 0, 0).unwrap();
         let clock = Arc::new(StandingClock(Mutex::new(now)));
@@ -218,7 +222,7 @@ impl World {
         mut request: async_graphql::Request,
     ) -> Response {
         match self.api.admit(&mut request) {
-            Ok(()) => self.api.execute(session, request).await,
+            Ok(()) => Box::pin(self.api.execute(session, request)).await,
             Err(refusal) => *refusal,
         }
     }

@@ -48,9 +48,9 @@ impl World {
             world.customers(&scope).await;
             world.labels(tenant, &scope).await;
             world.hands(tenant, &scope).await;
-            world.grants(admin, &scope).await;
-            world.saved_filters(admin).await;
-            world.exports(admin).await;
+            Box::pin(world.grants(admin, &scope)).await;
+            Box::pin(world.saved_filters(admin)).await;
+            Box::pin(world.exports(admin)).await;
             world.intake(tenant, &scope, "record-1", false).await;
         }
         world

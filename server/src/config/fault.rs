@@ -80,6 +80,7 @@ impl Config {
         ))
     }
 
+    #[expect(clippy::too_many_lines, reason = "a few lines for each number")]
     fn numbers(&self) -> Option<String> {
         let (http, graphql, intake) = (&self.http, &self.graphql, &self.intake);
         let exports = &self.exports;

@@ -159,15 +159,12 @@ pub(super) async fn file(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let id: JobId = id.parse().map_err(|_| Error::not_found("file"))?;
-    let session = match query.filter(|query| !query.is_empty()) {
-        Some(query) => {
-            let link = link(&query).ok_or_else(|| Error::not_found("file"))?;
-            known(app.exports().enter(id, &link)).await?
-        }
-        None => {
-            let claims = app.authenticate(&headers).await?;
-            known(app.entry().enter(&claims, "GET /api/v1/exports/file")).await?
-        }
+    let session = if let Some(query) = query.filter(|query| !query.is_empty()) {
+        let link = link(&query).ok_or_else(|| Error::not_found("file"))?;
+        known(app.exports().enter(id, &link)).await?
+    } else {
+        let claims = app.authenticate(&headers).await?;
+        known(app.entry().enter(&claims, "GET /api/v1/exports/file")).await?
     };
     let download = known(app.exports().download(&session, id)).await?;
     drop(session);

@@ -20,11 +20,11 @@ fn exports(caller: Caller) -> Vec<Which> {
 }
 
 /// What each of them says.
-fn each(at: &At<'_>, values: [Value; 3]) -> Value {
-    values[at.n()].clone()
+fn each(at: &At<'_>, mut values: [Value; 3]) -> Value {
+    values[at.n()].take()
 }
 
-fn listed(at: &At<'_>, one: Value) -> Value {
+fn listed(at: &At<'_>, one: &Value) -> Value {
     exports(at.caller).iter().map(|_| one.clone()).collect()
 }
 
@@ -98,8 +98,8 @@ rows! { ROWS:
     "Export.downloadUrl" Readers "" => link;
     "ExportError.code" Readers "" => |_| json!("UNAVAILABLE");
     "ExportError.message" Readers "" => |_| json!("no space");
-    "ExportConnection.edges" Readers "edges { node { name } }" => |at| listed(at, json!({ "node": { "name": "All of them" } }));
-    "ExportConnection.nodes" Readers "nodes { name }" => |at| listed(at, json!({ "name": "All of them" }));
+    "ExportConnection.edges" Readers "edges { node { name } }" => |at| listed(at, &json!({ "node": { "name": "All of them" } }));
+    "ExportConnection.nodes" Readers "nodes { name }" => |at| listed(at, &json!({ "name": "All of them" }));
     "ExportConnection.pageInfo" Readers "pageInfo { hasNextPage }" => |_| json!({ "hasNextPage": false });
     "ExportConnection.totalCount" Readers "" => |at| json!(exports(at.caller).len());
     "ExportEdge.cursor" Readers "" => any;
