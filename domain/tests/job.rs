@@ -197,10 +197,8 @@ async fn who_is_silent_loses_a_job_and_nothing_counts_that_comes_from_it_later()
     assert_eq!((job.state, job.percent()), (JobState::Complete, Some(100)));
     assert_eq!((job.place.as_deref(), job.bytes), (Some("second"), 10));
     let system = fixture.db.system().await.expect("opened");
-    for (claim, is_there) in [(&first, false), (&second, true)] {
-        let is = job::is_at_work(&system, claim.lease).await.expect("known");
-        assert_eq!(is, is_there);
-    }
+    let abandoned = job::abandoned(&system, &[first.lease, second.lease]).await;
+    assert_eq!(abandoned.expect("known"), [first.lease]);
     assert!(!fixture.end(&second, &made).await, "it is over");
 }
 

@@ -257,7 +257,7 @@ impl Exports {
             None => false,
         };
         if !is_kept {
-            self.discard(lease).await?;
+            self.clear(&[lease]).await?;
         }
         Ok(true)
     }
@@ -402,12 +402,14 @@ impl Exports {
         }
     }
 
-    /// Removes what was made under a claim, unless the job is complete by it: an answer may have been lost.
-    async fn discard(&self, lease: Lease) -> Result<()> {
-        if job::is_at_work(&self.entry.system().await?, lease).await? {
-            return Ok(());
+    /// Removes what was made under those of these claims that are abandoned; how many. A job may be complete by one although the answer
+    /// was lost.
+    async fn clear(&self, leases: &[Lease]) -> Result<u64> {
+        let abandoned = job::abandoned(&self.entry.system().await?, leases).await?;
+        for lease in &abandoned {
+            self.files.remove(&folder(*lease)).await?;
         }
-        self.files.remove(&folder(lease)).await
+        Ok(abandoned.len() as u64)
     }
 
     /// Removes files that expired, and what processes that ended left behind; how many.
@@ -423,13 +425,7 @@ impl Exports {
             job::forget(self.entry.system().await?, tenant, id).await?;
             swept += 1;
         }
-        for lease in self.files.claims().await? {
-            if !job::is_at_work(&self.entry.system().await?, lease).await? {
-                self.files.remove(&folder(lease)).await?;
-                swept += 1;
-            }
-        }
-        Ok(swept)
+        Ok(swept + self.clear(&self.files.claims().await?).await?)
     }
 }
 

@@ -15,6 +15,8 @@ use service::{Entry, Session};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use crate::run::digits;
+
 /// How long a link lasts.
 const LASTS: TimeDelta = TimeDelta::minutes(15);
 
@@ -65,11 +67,10 @@ impl Links {
         let key = self.key(now).await?;
         let expires = (now + LASTS).timestamp();
         let signature = mac(&key, asker, job, expires)?.finalize().into_bytes();
-        let signature = signature.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Link {
             expires,
             key: key.id,
-            signature,
+            signature: digits(&signature),
         })
     }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     io::{self, Read as _},
 };
 
@@ -127,17 +126,15 @@ impl Export<'_> {
             contents,
             file: None,
             bytes: sink.bytes,
-            sha256: sink
-                .hash
-                .finalize()
-                .iter()
-                .fold(String::new(), |mut digits, byte| {
-                    write!(digits, "{byte:02x}").ok();
-                    digits
-                }),
+            sha256: digits(&sink.hash.finalize()),
             snapshot_at: cx.now(),
         })
     }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What takes the rows of a source.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sea_orm::{Value as Parameter, sea_query::ArrayType};
 use serde_json::Value;
 use tokio_postgres::types::Json;
 
@@ -12,6 +13,7 @@ use crate::{
     id::{JobId, TenantId},
     row::{Columns, Decode},
     scope::Rights,
+    sql::uuids,
 };
 
 /// Lock of whoever claims: claims come one after the other, so that each sees those before it.
@@ -58,14 +60,20 @@ pub struct Claim {
     pub kept_bytes: u64,
 }
 
+impl Decode for Lease {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            tenant: row.get()?,
+            job: row.get()?,
+            fence: row.count()?,
+        })
+    }
+}
+
 impl Decode for Claim {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            lease: Lease {
-                tenant: row.get()?,
-                job: row.get()?,
-                fence: row.count()?,
-            },
+            lease: Lease::decode(row)?,
             name: row.get()?,
             request: row.get()?,
             asker: row.get::<Json<_>>()?.0,
@@ -218,7 +226,7 @@ async fn change(
     cx: SystemCx,
     lease: Lease,
     set: &str,
-    values: impl IntoIterator<Item = sea_orm::Value>,
+    values: impl IntoIterator<Item = Parameter>,
 ) -> Result<bool> {
     let sql = format!(
         "UPDATE job SET {set} WHERE tenant_id = $1 AND job_id = $2 AND fence = $3 AND state = 'RUNNING'"
@@ -273,20 +281,26 @@ pub async fn asker(cx: &SystemCx, job: JobId) -> Result<Asker> {
     Ok(asker)
 }
 
-/// Whether something lies where the job with this lease puts it: it is being made, or was made and is there.
+/// Those of these claims that nobody is at and that made nothing which is there: what lies where they put it is nobody's.
 ///
 /// # Errors
 /// `UNAVAILABLE` when Postgres does not answer.
-pub async fn is_at_work(cx: &SystemCx, lease: Lease) -> Result<bool> {
-    let sql = "SELECT EXISTS (SELECT FROM job WHERE tenant_id = $1 AND job_id = $2 AND fence = $3
-        AND (state = 'RUNNING' OR place IS NOT NULL))";
+pub async fn abandoned(cx: &SystemCx, leases: &[Lease]) -> Result<Vec<Lease>> {
+    let fences = leases.iter().map(|lease| count(lease.fence));
+    let fences: Vec<Parameter> = fences
+        .map(|fence| fence.map(Parameter::from))
+        .collect::<Result<_>>()?;
+    let sql = "SELECT claimed.tenant_id, claimed.job_id, claimed.fence
+        FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS claimed (tenant_id, job_id, fence)
+        WHERE NOT EXISTS (
+            SELECT FROM job WHERE job.tenant_id = claimed.tenant_id AND job.job_id = claimed.job_id
+            AND job.fence = claimed.fence AND (job.state = 'RUNNING' OR job.place IS NOT NULL))";
     let values = [
-        lease.tenant.uuid().into(),
-        lease.job.uuid().into(),
-        count(lease.fence)?.into(),
+        uuids(leases.iter().map(|lease| lease.tenant.uuid())),
+        uuids(leases.iter().map(|lease| lease.job.uuid())),
+        Parameter::Array(ArrayType::BigInt, Some(Box::new(fences))),
     ];
-    let (is,): (bool,) = cx.one(sql, values).await?.unwrap_or_default();
-    Ok(is)
+    cx.all(sql, values).await
 }
 
 fn count(n: u64) -> Result<i64> {

@@ -14,6 +14,7 @@ use schema::{
 
 use super::Export;
 use crate::{
+    connection,
     request::{session, write},
     usage,
     user_error::{UserError, outcome},
@@ -149,10 +150,7 @@ fn filter<I, C>(input: Option<I>, field: &str) -> domain::Result<Filter<C>>
 where
     Filter<C>: TryFrom<I, Error = Error>,
 {
-    let Some(input) = input else {
-        return Ok(Filter::And(Vec::new()));
-    };
-    Filter::try_from(input).map_err(|error| error.at("filter").at(field))
+    connection::filter(input).map_err(|error| error.at(field))
 }
 
 fn format(format: ExportFormat) -> exports::Format {

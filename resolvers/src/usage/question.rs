@@ -157,11 +157,7 @@ pub(crate) fn selection(input: UsageSelectionInput) -> Result<Part> {
     Ok(Part {
         period: span(input.period),
         time_zone: zone(&input.time_zone)?,
-        filter: input
-            .filter
-            .map(filter)
-            .transpose()
-            .map_err(|error| error.at("filter"))?,
+        filter: optional(input.filter)?,
     })
 }
 
@@ -184,16 +180,9 @@ fn unchecked(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
     Ok(CubeQuery {
         measures,
         period: span(input.period),
-        time_zone: input
-            .time_zone
-            .parse()
-            .map_err(|error: Error| error.at("time_zone"))?,
+        time_zone: zone(&input.time_zone)?,
         group_by: input.group_by.into_iter().map(group).collect(),
-        filter: input
-            .filter
-            .map(filter)
-            .transpose()
-            .map_err(|error| error.at("filter"))?,
+        filter: optional(input.filter)?,
         having: input
             .having
             .map(having)
@@ -228,13 +217,8 @@ pub(super) fn top_networks(input: TopNetworksInput) -> Result<(CubeQuery, u32)> 
     } = input;
     let query = || {
         Ok::<_, Error>(CubeQuery {
-            time_zone: time_zone
-                .parse()
-                .map_err(|error: Error| error.at("time_zone"))?,
-            filter: filter
-                .map(self::filter)
-                .transpose()
-                .map_err(|error| error.at("filter"))?,
+            time_zone: zone(&time_zone)?,
+            filter: optional(filter)?,
             ..CubeQuery::of(&[Measure::BytesTotal], span(period))
         })
     };
@@ -355,6 +339,12 @@ fn compared(condition: UsageMeasureCondition) -> Result<Having> {
             Ok(Having::And(conditions))
         }
     }
+}
+
+/// The filter of a question that may have one.
+fn optional(filter: Option<UsageFilter>) -> Result<Option<Filter>> {
+    let filter = filter.map(self::filter).transpose();
+    filter.map_err(|error| error.at("filter"))
 }
 
 fn filter(filter: UsageFilter) -> Result<Filter> {

@@ -11,14 +11,13 @@ use axum::{
 use domain::{Code, Error, IdempotencyKey, id::JobId, job};
 use exports::{DataSet, Download, Format, Link, Order, Request};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use http_range_header::parse_range_header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use service::Session;
 
-use super::{App, Failure, graphql::too_large, known, negotiate};
+use super::{App, Failure, graphql::collect, known, negotiate};
 
 /// Bytes of a request for a file.
 const BODY: usize = 1 << 20;
@@ -62,11 +61,7 @@ pub(super) async fn create(
         let failure = Failure::new(Code::InvalidInput, "the content type is application/json");
         return Err(failure.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    let body = match Limited::new(body, BODY).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large(BODY, &headers)),
-        Err(_) => return Err(Failure::new(Code::InvalidInput, "the body ended early")),
-    };
+    let body = collect(&headers, body, BODY).await?;
     let given: Value = serde_json::from_slice(&body).map_err(|error| no_request(&error))?;
     let asked = Asked::deserialize(&given).map_err(|error| no_request(&error))?;
     let order = order(&asked)?;

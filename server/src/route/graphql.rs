@@ -120,6 +120,15 @@ async fn receive(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes,
             "the body of a GraphQL request is not compressed",
         ));
     }
+    collect(headers, body, limit).await
+}
+
+/// A whole body of so many bytes at most.
+pub(super) async fn collect(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes, Failure> {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit, headers)),
@@ -139,7 +148,7 @@ fn read_body(body: &[u8]) -> Result<Request, Failure> {
 }
 
 /// A body that is longer than it may be. If it does not say how long it is, it was read until it was too long.
-pub(super) fn too_large(limit: usize, headers: &HeaderMap) -> Failure {
+fn too_large(limit: usize, headers: &HeaderMap) -> Failure {
     let said = headers.get(header::CONTENT_LENGTH);
     let said = said.and_then(|length| length.to_str().ok()?.parse().ok());
     let limit = limit as u64;
