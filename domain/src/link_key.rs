@@ -47,6 +47,7 @@ impl LinkKey {
 /// # Errors
 /// `UNAVAILABLE` when Postgres does not answer.
 pub async fn newest(cx: SystemCx) -> Result<LinkKey> {
+    cx.ends_when_silent().await?;
     cx.execute("SELECT pg_advisory_xact_lock($1)", [MAKING.into()])
         .await?;
     let sql =

@@ -328,3 +328,23 @@ async fn a_tenant_has_so_many_open_jobs_and_keeps_so_many_bytes() {
         .expect("a job");
     assert_eq!((job.state, job.place), (JobState::Complete, None));
 }
+
+#[tokio::test]
+async fn whoever_stands_still_while_it_changes_a_job_holds_nobody_up_for_long() {
+    let fixture = Fixture::new(&["alpha"]).await;
+    fixture.ask("alpha", "one").await;
+    fixture.postgres.run(
+        "CREATE TABLE noted (silence text);
+         GRANT INSERT ON noted TO simcube_system;
+         CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO noted VALUES (current_setting('idle_in_transaction_session_timeout')); RETURN NULL; END $$;
+         CREATE TRIGGER noting AFTER UPDATE ON job FOR EACH STATEMENT EXECUTE FUNCTION note()",
+    );
+    let claim = fixture.claim(TERMS).await.expect("a job");
+    assert!(fixture.beat(&claim, 1).await);
+    let made = fixture.made(&claim, "there").await;
+    assert!(fixture.end(&claim, &made).await);
+    let noted = fixture.postgres.texts("SELECT silence FROM noted");
+    // A claim looks first for jobs that are to be given up.
+    assert_eq!(noted, ["10s"; 4]);
+}

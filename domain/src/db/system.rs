@@ -34,6 +34,13 @@ impl SystemCx {
         self.tx.execute(sql, &values).await
     }
 
+    /// Has Postgres end this transaction when nothing is heard of it for ten seconds: what it locks is waited for by other processes, and
+    /// the one that began it may stand still.
+    pub(crate) async fn ends_when_silent(&self) -> Result<(), Failure> {
+        let sql = "SELECT set_config('idle_in_transaction_session_timeout', '10s', true)";
+        self.execute(sql, []).await.map(drop)
+    }
+
     /// Lets the last statement's snapshot go. Postgres keeps that of a prepared one until the next statement, and cleans nothing up
     /// that is newer: a transaction that only holds a lock, for long, must not keep one.
     pub(crate) async fn rest(&self) -> Result<(), Failure> {

@@ -110,6 +110,7 @@ fn seconds(duration: Duration) -> f64 {
 /// # Errors
 /// `UNAVAILABLE` when Postgres does not answer.
 pub async fn claim(cx: SystemCx, kind: JobKind, terms: Terms) -> Result<Option<Claim>> {
+    cx.ends_when_silent().await?;
     cx.execute("SELECT pg_advisory_xact_lock($1)", [CLAIMING.into()])
         .await?;
     let most = i32::try_from(terms.attempts).unwrap_or(i32::MAX);
@@ -236,6 +237,7 @@ async fn change(
         lease.job.uuid().into(),
         count(lease.fence)?.into(),
     ];
+    cx.ends_when_silent().await?;
     let changed = cx.execute(&sql, key.into_iter().chain(values)).await?;
     cx.commit().await?;
     Ok(changed > 0)
