@@ -70,6 +70,12 @@ impl Raw {
         ))
     }
 
+    /// Runs a statement that says in which format it answers.
+    pub(crate) async fn bytes(&mut self, sql: &str) -> Result<Bytes> {
+        let answer = self.post("", Bytes::from(sql.to_owned())).await?;
+        Ok(answer.into_body())
+    }
+
     /// Runs a statement that answers with one number.
     pub(crate) async fn count(&mut self, sql: &'static str) -> Result<u64> {
         let answer = self.post("default_format=TSV", Bytes::from_static(sql.as_bytes()));

@@ -166,6 +166,17 @@ pub(crate) async fn fill_cubes(raw: &mut Raw, from: i64, to: i64) -> Result<()> 
     .await
 }
 
+/// So many more records of the tenant in another month, in order of time.
+pub(crate) async fn fill_month(raw: &mut Raw, records: u32, from: i64, to: i64) -> Result<()> {
+    let start = in_order(records, from, to);
+    fill(raw, (1, records, USED_SIMS), &start).await
+}
+
+/// Moments of a month in order of time.
+fn in_order(records: u32, from: i64, to: i64) -> String {
+    format!("{from} + intDiv(number * {}, {records})", to - from)
+}
+
 /// The same for the tenant with so many records of so many SIMs, in order of time, as intake brings them.
 pub(crate) async fn fill_cubes_with(
     raw: &mut Raw,
@@ -174,7 +185,7 @@ pub(crate) async fn fill_cubes_with(
     from: i64,
     to: i64,
 ) -> Result<()> {
-    let start = format!("{from} + intDiv(number * {}, {records})", to - from);
+    let start = in_order(records, from, to);
     fill(raw, (records, records, sims), &start).await
 }
 

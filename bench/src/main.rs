@@ -9,6 +9,7 @@ mod client;
 mod cube;
 mod deliveries;
 mod engine;
+mod files;
 mod fleet;
 mod intake;
 mod page;
@@ -87,6 +88,8 @@ enum Workload {
     Cube,
     /// Exactly-once intake of usage records
     Intake,
+    /// Files of usage records
+    Files,
     /// One-record deliveries over many connections
     Deliveries,
     /// Several tenants at the same time
@@ -157,13 +160,14 @@ async fn workloads(args: &Args, report: &mut Report) -> Result<()> {
     say("starting the engines");
     let engines = Engines::open_empty(Settings::from(&config)).await?;
     let rounds = args.rounds.unwrap_or(ROUNDS);
-    let measured = measure(rounds, &inside, &engines, &config, report).await;
+    let measured = measure(args, rounds, &inside, &engines, &config, report).await;
     engines.close().await;
     measured?;
     measure_outside(args, &outside, !inside.is_empty(), report).await
 }
 
 async fn measure(
+    args: &Args,
     rounds: u32,
     workloads: &[Workload],
     engines: &Engines,
@@ -175,10 +179,12 @@ async fn measure(
     }
     let started = Instant::now();
     let stage = Stage::build(engines, config).await?;
+    let peers = &args.peers;
     for workload in workloads {
         let comparisons = match workload {
             Workload::Page => page::run(&stage, rounds).await,
             Workload::Cube => cube::run(&stage, rounds).await,
+            Workload::Files => files::run(&stage, peers, rounds).await,
             _ => intake::run(&stage, rounds).await,
         };
         report.extend(comparisons.with_context(|| format!("the workload {workload:?} failed"))?);

@@ -198,7 +198,7 @@ pub(crate) async fn run(program: &Program, places: &Places<'_>, rounds: u32) -> 
 }
 
 /// Exactly the packages of the lock file, once.
-async fn install(peers: &Path) -> Result<()> {
+pub(crate) async fn install(peers: &Path) -> Result<()> {
     let lock = std::fs::read(peers.join("package-lock.json"))
         .with_context(|| format!("there are no peers in {}", peers.display()))?;
     let installed = peers.join("node_modules/installed.json");

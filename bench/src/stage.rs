@@ -54,6 +54,8 @@ pub(crate) struct Stage {
     pub(crate) socket: Socket,
     /// The way in that the server uses.
     pub(crate) intake: Intake,
+    /// Where callers come in.
+    pub(crate) entry: Entry,
     /// An administrator of the tenant.
     pub(crate) admin: Scope,
     /// Their leave to deliver usage records.
@@ -127,7 +129,7 @@ impl Stage {
         };
         let plain = Plain {
             verifier: verifier(config)?,
-            entry,
+            entry: entry.clone(),
             api: Api::new(config.graphql, exports),
             claims: claims(),
         };
@@ -139,6 +141,7 @@ impl Stage {
             store,
             socket,
             intake,
+            entry,
             admin,
             deliverer,
             month,
@@ -148,7 +151,8 @@ impl Stage {
     }
 }
 
-fn claims() -> VerifiedClaims {
+/// An administrator of the tenant, as a token has them.
+pub(crate) fn claims() -> VerifiedClaims {
     let claims = VerifiedClaims::new("bench".into(), "bench".into(), Role::TenantAdmin, None);
     claims.expect("an administrator's claims")
 }

@@ -67,6 +67,24 @@ pub enum Error {
     },
 }
 
+impl From<Error> for domain::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused(refusal) => refusal,
+            error => {
+                if let Some(cause) = error.cause() {
+                    tracing::error!(
+                        code = error.code().as_ref(),
+                        cause,
+                        "a file came to nothing"
+                    );
+                }
+                Self::new(error.code(), error.sentence())
+            }
+        }
+    }
+}
+
 impl Error {
     /// What clients are told: nothing of disks and libraries.
     pub(crate) fn sentence(&self) -> String {

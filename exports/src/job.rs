@@ -22,7 +22,7 @@ use tokio::{io::AsyncWriteExt as _, runtime::Handle, task::spawn_blocking, time:
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    DataSet, Error, Export, Files, Format, Link, Progress, Request, files::folder, link::Links,
+    DataSet, Error, Export, Files, Form, Link, Progress, Request, files::folder, form, link::Links,
 };
 
 /// Form of what is frozen now. Another form is another number, and is read by code of its own.
@@ -38,7 +38,7 @@ pub struct Order {
     /// What is exported.
     pub request: Request,
     /// As what.
-    pub format: Format,
+    pub form: Form,
 }
 
 /// An order as it is stored.
@@ -47,7 +47,8 @@ pub struct Order {
 struct Stored {
     version: u16,
     data_set: String,
-    format: String,
+    #[serde(flatten)]
+    form: form::Stored,
     question: Value,
 }
 
@@ -56,7 +57,7 @@ impl Order {
         let stored = Stored {
             version: VERSION,
             data_set: self.request.data_set().as_ref().to_owned(),
-            format: self.format.as_ref().to_owned(),
+            form: self.form.freeze(),
             question: self.request.json()?,
         };
         serde_json::to_value(stored).map_err(Refusal::internal)
@@ -73,10 +74,10 @@ impl Order {
             return Err(Refusal::internal(text));
         }
         let data_set = DataSet::from_str(&stored.data_set).map_err(Refusal::internal)?;
-        let format = Format::from_str(&stored.format).map_err(Refusal::internal)?;
+        let form = stored.form.form()?;
         let question = stored.question.to_string();
         let request = Request::parse(data_set, Some(&question)).map_err(Refusal::internal)?;
-        Ok(Self { request, format })
+        Ok(Self { request, form })
     }
 }
 
@@ -192,7 +193,7 @@ impl Exports {
         }
         let is_there = job.expires_at.is_some_and(|until| cx.now() < until);
         let place = job.place.clone().filter(|_| is_there).ok_or_else(gone)?;
-        let format = Order::of(&job.request)?.format;
+        let form = Order::of(&job.request)?.form;
         if !cx.scope().still_has(&job.asker.rights) {
             return Err(rights_changed());
         }
@@ -200,12 +201,12 @@ impl Exports {
         let sha256 = result.and_then(Value::as_str).unwrap_or_default();
         drop(cx);
         job::downloaded(session.write(None).await?, id).await?;
-        let extension = format!(".{}", format.as_ref());
+        let extension = form.extension();
         let name = job.name.strip_suffix(&extension).unwrap_or(&job.name);
         Ok(Download {
             place,
             file_name: format!("{name}{extension}"),
-            media_type: format.media_type(),
+            media_type: form.media_type(),
             sha256: sha256.to_owned(),
             job,
         })
@@ -351,10 +352,10 @@ impl Exports {
         let export = Export {
             session: &session,
             request: &order.request,
-            format: order.format,
+            form: order.form,
         };
         let folder = folder(lease);
-        let place = format!("{folder}/file.{}", order.format.as_ref());
+        let place = format!("{folder}/file{}", order.form.extension());
         let mut sink = self.files.writer(&place);
         let written = export
             .write(&mut sink, |progress| watched.set(progress))

@@ -1,4 +1,4 @@
-//! Data sets as files: CSV, Excel and Parquet, with a manifest that says what a file holds and how to check it.
+//! Data sets as files: CSV, Excel, Parquet, Arrow and NDJSON, with a manifest that says what a file holds and how to check it.
 //!
 //! A [`DataSet`] is a registry's entry: its columns, and who may see each. [`Export`] asks one of them within what a session may see and
 //! writes the rows to whatever takes bytes; the same columns serve all formats. [`Record`] is the same vocabulary for rows of one Rust
@@ -12,12 +12,14 @@
 //! ([`ROW_GROUP_BYTES`] as encoded), while rows of Excel spool to the disk's folder for temporary files. The usage store groups and sorts
 //! beyond 256 MiB each on its disk. Nothing reads ahead, so a slow disk slows the statement.
 
+mod answer;
 mod buffer;
 mod column;
 mod dataset;
 mod error;
 mod file;
 mod files;
+mod form;
 mod format;
 mod job;
 mod link;
@@ -27,19 +29,21 @@ mod record;
 mod run;
 mod writer;
 
+pub use answer::{Answer, answer};
 pub use column::{Cell, Column, Kind};
 pub use dataset::{AccountingQuestion, Asked, AuditQuestion, DataSet, Request, SCHEMA_VERSION};
 pub use error::Error;
 pub use file::to_file;
 pub use files::Files;
+pub use form::{Compression, Dialect, Form, Separator};
 pub use format::{
     Format,
     parquet::{BATCH, ROW_GROUP, ROW_GROUP_BYTES},
 };
 pub use job::{Download, Exports, Order, Settings};
 pub use link::Link;
-pub use manifest::{Contents, Manifest};
+pub use manifest::{Contents, Foreseen, Head, Manifest, Span};
 pub use reader::{Records, read};
 pub use record::{FileRow, Record};
-pub use run::{Export, Progress};
+pub use run::{Begun, Export, Progress};
 pub use writer::Writer;

@@ -7,20 +7,29 @@ use domain::{Error, Period, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::Column;
+use crate::{Column, Compression, Dialect};
 
 /// How texts of a CSV file are read back.
 pub(crate) const TEXT_RULE: &str = "a text that begins with = + - @ ' tab or CR has an apostrophe in front: take one apostrophe away \
     from each text that begins with one";
 
-/// What the file itself says of its rows: nothing of the clock, so that the same rows are the same bytes.
+/// Under which name the metadata of a file has what it says of itself.
+pub(crate) const MANIFEST_KEY: &str = "simcube";
+
+/// What is known of a file before its first row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Contents {
+pub struct Head {
     /// Name of the data set.
     pub data_set: &'static str,
     /// Format of the file.
     pub format: String,
+    /// Whether the whole of the file is compressed, and how.
+    #[serde(skip_serializing_if = "is_plain")]
+    pub compression: Compression,
+    /// How it is spelt, of CSV.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csv: Option<Dialect>,
     /// The filter, or the question to the cubes, as it was asked.
     pub question: Value,
     /// Short name of the tenant.
@@ -31,17 +40,10 @@ pub struct Contents {
     /// In which days and months are meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// Rows, headers not counted.
-    pub rows: u64,
-    /// Totals of the columns that add up, as numbers in text: they may have 38 digits.
-    pub totals: BTreeMap<String, String>,
     /// The columns, in file order.
     pub columns: Vec<Described>,
     /// Columns that were left out because they are closed to whoever asked.
     pub closed: Vec<String>,
-    /// Where usage comes from and how fresh it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provenance: Option<Origin>,
     /// How texts of the file are read back, if not as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text_rule: Option<&'static str>,
@@ -49,6 +51,59 @@ pub struct Contents {
     pub product_version: &'static str,
     /// Version of the data sets' columns.
     pub schema_version: u32,
+    /// Where usage comes from; what is said after the last row may be fresher.
+    #[serde(skip)]
+    pub foreseen: Option<Foreseen>,
+}
+
+impl Head {
+    /// All of it, for whoever is told nothing after the last row.
+    pub(crate) fn json(&self) -> Result<String> {
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            #[serde(flatten)]
+            head: &'a Head,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            provenance: Option<&'a Foreseen>,
+        }
+        let provenance = self.foreseen.as_ref();
+        let whole = Whole {
+            head: self,
+            provenance,
+        };
+        serde_json::to_string(&whole).map_err(Error::internal)
+    }
+}
+
+/// Where usage comes from, as it is known before the first row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Foreseen {
+    /// The tables that are read, the coarsest first.
+    pub tables: Vec<String>,
+    /// Receipt of the newest record that was counted before the statement began, and is in the answer.
+    pub watermark: Option<DateTime<Utc>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_plain(compression: &Compression) -> bool {
+    *compression == Compression::None
+}
+
+/// What the file itself says of its rows: nothing of the clock, so that the same rows are the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Contents {
+    /// What is known before the first row.
+    #[serde(flatten)]
+    pub head: Head,
+    /// Rows, headers not counted.
+    pub rows: u64,
+    /// Totals of the columns that add up, as numbers in text: they may have 38 digits.
+    pub totals: BTreeMap<String, String>,
+    /// Where usage comes from and how fresh it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Origin>,
 }
 
 /// A period, half-open.

@@ -5,17 +5,18 @@ use std::{
     io::{self, Read as _},
 };
 
+use chrono::{DateTime, Utc};
 use domain::{decimal::Decimal, tenant, usage::Expression};
 use service::Session;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::{
-    Cell, Column, Error, Format, Kind,
+    Cell, Column, Error, Form, Format, Kind,
     buffer::Buffer,
-    dataset::{Request, SCHEMA_VERSION},
+    dataset::{Request, SCHEMA_VERSION, Source},
     format::Rows,
-    manifest::{Contents, Described, Manifest, TEXT_RULE},
+    manifest::{Contents, Described, Head, Manifest, TEXT_RULE},
 };
 
 /// How far a file is.
@@ -32,44 +33,119 @@ pub struct Progress {
 /// Bytes that are read from the disk at once.
 const CHUNK: usize = 256 << 10;
 
-/// A data set, asked for by a caller, as a file of one format.
+/// A data set, asked for by a caller, as a file of one form.
 pub struct Export<'a> {
     /// Who asks, and the snapshot that all is read from.
     pub session: &'a Session,
     /// What is asked for.
     pub request: &'a Request,
     /// What it becomes.
-    pub format: Format,
+    pub form: Form,
 }
 
 impl Export<'_> {
-    /// Writes the file to `sink`, which is flushed and not shut down, and says what it holds. While `sink` does not take bytes, nothing
-    /// more is read.
+    /// Begins: what can be refused before the first row is refused now.
     ///
     /// # Errors
-    /// `FORBIDDEN` when the data set is closed to the caller, those of the list or the cubes, and [`Error::Io`] and its like when
-    /// `sink` does not take the bytes. What `sink` has then is no file.
-    pub async fn write(
-        &self,
-        sink: &mut (impl AsyncWrite + Unpin + Send),
-        mut progress: impl FnMut(Progress),
-    ) -> Result<Manifest, Error> {
+    /// `FORBIDDEN` when the data set is closed to the caller, and those of the list or the cubes.
+    pub async fn begin(&self) -> Result<Begun, Error> {
         let Self {
             session,
             request,
-            format,
+            form,
         } = *self;
         let data_set = request.data_set();
         let cx = session.read().await?;
         cx.scope().require(data_set.entry().needs)?;
         let tenant = tenant::get(&cx).await?;
-        let mut source = request.open(session).await?;
+        let source = request.open(session).await?;
         let (shown, hidden): (Vec<_>, Vec<_>) = source
             .columns()
             .into_iter()
             .enumerate()
             .partition(|(_, column)| column.needs.is_some_and(|needs| cx.scope().may(needs)));
         let (places, columns): (Vec<usize>, Vec<Column>) = shown.into_iter().unzip();
+        let mut closed = source.closed();
+        closed.extend(hidden.iter().map(|(_, column)| column.name.to_string()));
+        let head = Head {
+            data_set: data_set.into(),
+            format: form.format().as_ref().to_owned(),
+            compression: form.compression(),
+            csv: form.dialect(),
+            question: request.json()?,
+            tenant: tenant.slug,
+            period: source.period().map(Into::into),
+            time_zone: request.time_zone(),
+            columns: columns.iter().map(Described::from).collect(),
+            closed,
+            text_rule: (form.format() == Format::Csv).then_some(TEXT_RULE),
+            product_version: env!("CARGO_PKG_VERSION"),
+            schema_version: SCHEMA_VERSION,
+            foreseen: source.foreseen().await?,
+        };
+        Ok(Begun {
+            source,
+            form,
+            head,
+            columns,
+            places,
+            snapshot_at: cx.now(),
+        })
+    }
+
+    /// Writes the file to `sink`, which is flushed and not shut down, and says what it holds. While `sink` does not take bytes, nothing
+    /// more is read.
+    ///
+    /// # Errors
+    /// Those of [`Export::begin`], and [`Error::Io`] and its like when `sink` does not take the bytes. What `sink` has then is no file.
+    pub async fn write(
+        &self,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+        progress: impl FnMut(Progress),
+    ) -> Result<Manifest, Error> {
+        self.begin().await?.write(sink, progress).await
+    }
+}
+
+/// A file of which no row has been read yet.
+pub struct Begun {
+    source: Box<dyn Source>,
+    form: Form,
+    head: Head,
+    columns: Vec<Column>,
+    /// Where the cells of each column are among those of the source.
+    places: Vec<usize>,
+    snapshot_at: DateTime<Utc>,
+}
+
+impl Begun {
+    /// What is known of it.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Moment of the snapshot that it is read from.
+    pub fn snapshot_at(&self) -> DateTime<Utc> {
+        self.snapshot_at
+    }
+
+    /// The rest of [`Export::write`].
+    ///
+    /// # Errors
+    /// Those of [`Export::write`].
+    pub async fn write(
+        self,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Manifest, Error> {
+        let Self {
+            mut source,
+            form,
+            head,
+            columns,
+            places,
+            snapshot_at,
+        } = self;
         let mut sink = Hashed {
             sink,
             hash: Sha256::new(),
@@ -77,7 +153,7 @@ impl Export<'_> {
         };
         let buffer = Buffer::default();
         let mut file = Out {
-            rows: format.begin(data_set.as_ref(), &columns, buffer.clone())?,
+            rows: form.begin(&head, &columns, buffer.clone())?,
             totals: vec![0; columns.len()],
             columns,
             places,
@@ -91,24 +167,11 @@ impl Export<'_> {
                 bytes: sink.bytes,
             });
         }
-        let period = source.period();
-        let mut closed = source.closed();
-        closed.extend(hidden.iter().map(|(_, column)| column.name.to_string()));
         let contents = Contents {
-            data_set: data_set.into(),
-            format: format.as_ref().to_owned(),
-            question: request.json()?,
-            tenant: tenant.slug,
-            period: period.map(Into::into),
-            time_zone: request.time_zone(),
+            head,
             rows: file.count,
             totals: file.totals(),
-            columns: file.columns.iter().map(Described::from).collect(),
-            closed,
             provenance: source.provenance()?,
-            text_rule: (format == Format::Csv).then_some(TEXT_RULE),
-            product_version: env!("CARGO_PKG_VERSION"),
-            schema_version: SCHEMA_VERSION,
         };
         let (_, spooled) = file.rows.finish(&contents)?;
         sink.put(&buffer.take()).await?;
@@ -127,7 +190,7 @@ impl Export<'_> {
             file: None,
             bytes: sink.bytes,
             sha256: digits(&sink.hash.finalize()),
-            snapshot_at: cx.now(),
+            snapshot_at,
         })
     }
 }

@@ -62,6 +62,42 @@ pub enum ExportFormat {
     Xlsx,
     /// Apache Parquet, typed columns.
     Parquet,
+    /// Apache Arrow's IPC stream, the same columns as Parquet.
+    Arrow,
+    /// A JSON object a line. Numbers of more than 53 bits are told as text, in every row, because most readers round them.
+    Ndjson,
+}
+
+/// Whether the whole of a file is compressed.
+#[derive(Enum, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ExportCompression {
+    /// As it is.
+    #[default]
+    None,
+    /// As RFC 1952 has it. For CSV and NDJSON; the other formats compress what they hold.
+    Gzip,
+}
+
+/// What stands between two values of CSV.
+#[derive(Enum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CsvSeparator {
+    /// `,` as RFC 4180 has it.
+    #[default]
+    Comma,
+    /// `;` which Excel expects where numbers have a decimal comma.
+    Semicolon,
+}
+
+/// How a CSV file is spelt.
+#[derive(InputObject, Clone, Copy, Debug)]
+pub struct CsvInput {
+    /// What stands between two values.
+    #[graphql(default)]
+    pub separator: CsvSeparator,
+    /// Whether U+FEFF comes first, by which Excel knows UTF-8.
+    #[graphql(default)]
+    pub byte_order_mark: bool,
 }
 
 /// Which SIMs become rows.
@@ -172,6 +208,11 @@ pub struct CreateExportInput {
     pub data_set: ExportDataSetInput,
     /// As what.
     pub format: ExportFormat,
+    /// Whether the whole of it is compressed.
+    #[graphql(default)]
+    pub compression: ExportCompression,
+    /// How a CSV file is spelt; null for other formats.
+    pub csv: Option<CsvInput>,
     /// Name of the export and of its file, 1 to 100 printable characters without slashes. That of the data set by default.
     pub name: Option<String>,
     /// Makes a retry safe; see `Mutation`.

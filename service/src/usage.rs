@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 
-use analytics::usage::{
-    self, Attribution, Carried, Condition, CubeQuery, Dimension, Filter, Group, Inventory, Need,
-    Parents, Span, UsageAnswer, UsageFile, UsageLimits, UsageRow, Whole,
+use analytics::{
+    cube::Table,
+    usage::{
+        self, Attribution, Carried, Condition, CubeQuery, Dimension, Filter, Group, Inventory,
+        Need, Parents, Span, UsageAnswer, UsageFile, UsageLimits, UsageRow, Whole,
+    },
 };
+use chrono::{DateTime, Utc};
 use domain::{
     Error, Period, ReadCx, Result, device, filter,
     group::Key,
@@ -62,6 +66,14 @@ impl Session {
         Ok(answers)
     }
 
+    /// Receipt of the newest record that is counted of what the caller may see. What is asked afterwards counts it, too.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` when usage is closed to the caller, `UNAVAILABLE` when the cubes do not answer.
+    pub async fn watermark(&self) -> Result<Option<DateTime<Utc>>> {
+        self.store().watermark(self.scope()).await
+    }
+
     /// Usage of all that the caller may see, for a file: as many rows as the question leaves, as they come.
     ///
     /// # Errors
@@ -88,6 +100,11 @@ impl UsageRows {
     /// The period that is meant.
     pub fn period(&self) -> Period {
         self.file.period()
+    }
+
+    /// The tables that are read, the coarsest first.
+    pub fn tables(&self) -> &[Table] {
+        self.file.tables()
     }
 
     /// Quantities that were asked for and are closed to the caller.

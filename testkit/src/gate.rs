@@ -11,7 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, tcp},
-    sync::watch,
+    sync::{Notify, watch},
 };
 
 /// What the address of each such question has, and that of no other statement.
@@ -25,6 +25,7 @@ pub struct Gate {
     url: String,
     asked: Arc<AtomicU64>,
     is_open: watch::Sender<bool>,
+    cut: Arc<Notify>,
 }
 
 impl Gate {
@@ -37,7 +38,8 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (asked, (is_open, opened)) = (Arc::<AtomicU64>::default(), watch::channel(true));
-        let counted = asked.clone();
+        let cut = Arc::<Notify>::default();
+        let (counted, is_cut) = (asked.clone(), cut.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(&server).await.expect("ClickHouse");
@@ -45,9 +47,13 @@ impl Gate {
                 let (mut from_server, to_server) = server.into_split();
                 let (counted, opened) = (counted.clone(), opened.clone());
                 tokio::spawn(pass(from_client, to_server, counted, opened));
+                let is_cut = is_cut.clone();
                 tokio::spawn(async move {
-                    // Whoever hangs up has had enough.
-                    tokio::io::copy(&mut from_server, &mut to_client).await.ok();
+                    tokio::select! {
+                        // Whoever hangs up has had enough.
+                        _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+                        () = is_cut.notified() => {}
+                    }
                 });
             }
         });
@@ -55,6 +61,7 @@ impl Gate {
             url: format!("http://{address}"),
             asked,
             is_open,
+            cut,
         }
     }
 
@@ -76,6 +83,11 @@ impl Gate {
     /// From now on they do not.
     pub fn open(&self) {
         self.is_open.send_replace(true);
+    }
+
+    /// Hangs up, whatever is being answered.
+    pub fn cut(&self) {
+        self.cut.notify_waiters();
     }
 
     /// Waits until there have been so many.

@@ -16,7 +16,7 @@ use super::{
     plan::plan_file,
     scoped::Parameters,
 };
-use crate::{Store, store::fault};
+use crate::{Store, cube::Table, store::fault};
 
 /// What an answer says beside its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +115,11 @@ impl UsageFile {
     /// The period that is meant.
     pub fn period(&self) -> Period {
         self.plan.period
+    }
+
+    /// The tables that are read, the coarsest first.
+    pub fn tables(&self) -> &[Table] {
+        self.plan.tables()
     }
 
     /// Quantities that were asked for and are closed to the caller.

@@ -30,6 +30,7 @@ mod scoped;
 mod selection;
 mod tile;
 mod times;
+mod watermark;
 
 use chrono::{DateTime, Utc};
 use domain::{

@@ -26,7 +26,7 @@ use domain::{
     saved_filter::Clause,
     sim::SimCondition,
 };
-use futures::future::BoxFuture;
+use futures::{FutureExt as _, future::BoxFuture};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use service::Session;
@@ -41,7 +41,11 @@ use self::{
     records::Records,
     usage::{BY_CUSTOMER, BY_NETWORK, Usage},
 };
-use crate::{Column, manifest::Origin, run::Sink};
+use crate::{
+    Column,
+    manifest::{Foreseen, Origin},
+    run::Sink,
+};
 
 /// Version of the data sets' columns. It changes when one is taken away or means something else.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -365,6 +369,11 @@ pub(crate) trait Source: Send {
     /// What was asked for and is closed to the caller.
     fn closed(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Where usage comes from, before the first row is read.
+    fn foreseen(&self) -> BoxFuture<'_, Result<Option<Foreseen>>> {
+        async { Ok(None) }.boxed()
     }
 
     /// Where usage comes from, once all rows have been read.

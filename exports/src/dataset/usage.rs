@@ -17,7 +17,11 @@ use super::{
     names::{Names, cell, id, of_network},
     origin,
 };
-use crate::{Cell, Column, Kind, manifest::Origin, run::Sink};
+use crate::{
+    Cell, Column, Kind,
+    manifest::{Foreseen, Origin},
+    run::Sink,
+};
 
 /// Rows that are looked up together.
 const ROWS: usize = 2_000;
@@ -286,6 +290,16 @@ impl Source for Usage {
 
     fn closed(&self) -> Vec<String> {
         self.rows.closed().iter().map(name_of).collect()
+    }
+
+    fn foreseen(&self) -> BoxFuture<'_, Result<Option<Foreseen>>> {
+        let tables = self.rows.tables().iter().map(ToString::to_string);
+        let (tables, session) = (tables.collect(), self.session.clone());
+        async move {
+            let watermark = session.watermark().await?;
+            Ok(Some(Foreseen { tables, watermark }))
+        }
+        .boxed()
     }
 
     fn provenance(self: Box<Self>) -> Result<Option<Origin>> {

@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 use csv::{Terminator, WriterBuilder};
 
 use super::{Rows, mismatch};
-use crate::{Cell, Column, Error, column::average, manifest::Contents};
+use crate::{Cell, Column, Dialect, Error, column::average, manifest::Contents};
 
 /// What a text that begins with one of these gets in front. A reader takes one apostrophe away from each text that begins with one.
 const APOSTROPHE: char = '\'';
@@ -20,9 +20,13 @@ pub(super) struct Csv<W: Write> {
 }
 
 impl<W: Write> Csv<W> {
-    pub(super) fn new(columns: &[Column], sink: W) -> Result<Self, Error> {
+    pub(super) fn new(dialect: Dialect, columns: &[Column], mut sink: W) -> Result<Self, Error> {
+        if dialect.byte_order_mark {
+            sink.write_all("\u{feff}".as_bytes())?;
+        }
         let mut file = WriterBuilder::new()
             .terminator(Terminator::Any(b'\n'))
+            .delimiter(dialect.separator.byte())
             .from_writer(sink);
         let mut text = String::new();
         for column in columns {

@@ -1,6 +1,10 @@
 //! Formats of files.
 
+mod arrow;
+mod batch;
 mod csv;
+mod gzip;
+mod ndjson;
 pub(crate) mod parquet;
 #[cfg(test)]
 mod tests;
@@ -10,7 +14,12 @@ use std::{fs::File, io::Write};
 
 use strum::{AsRefStr, EnumMessage, EnumString, VariantArray};
 
-use crate::{Column, Error, column::Cell, manifest::Contents};
+use self::gzip::Gzip;
+use crate::{
+    Column, Compression, Error, Form,
+    column::Cell,
+    manifest::{Contents, Head},
+};
 
 /// Format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, EnumMessage, EnumString, VariantArray)]
@@ -23,6 +32,10 @@ pub enum Format {
     Xlsx,
     /// Apache Parquet, typed columns.
     Parquet,
+    /// Apache Arrow's IPC stream, the same columns as Parquet.
+    Arrow,
+    /// A JSON object a line. Numbers of more than 53 bits are told as text, in every row, because most readers round them.
+    Ndjson,
 }
 
 /// What takes rows and makes a file of them. Dropped before it is finished, it leaves none that is whole.
@@ -47,23 +60,59 @@ impl Format {
             Self::Csv => "text/csv; charset=utf-8",
             Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             Self::Parquet => "application/vnd.apache.parquet",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+            Self::Ndjson => "application/x-ndjson",
         }
     }
 
+    /// What names of files end with, after the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
+            Self::Parquet => "parquet",
+            // As Arrow names its streams; `arrow` is another format, which needs to seek.
+            Self::Arrow => "arrows",
+            Self::Ndjson => "ndjson",
+        }
+    }
+}
+
+impl Form {
     /// Begins a file.
     ///
     /// # Errors
     /// When `sink` does not take bytes.
     pub(crate) fn begin<'a, W: Write + Send + 'a>(
         self,
-        name: &str,
+        head: &Head,
         columns: &[Column],
         sink: W,
     ) -> Result<Box<dyn Rows<W> + 'a>, Error> {
-        Ok(match self {
-            Self::Csv => Box::new(csv::Csv::new(columns, sink)?),
-            Self::Xlsx => Box::new(xlsx::Xlsx::new(name, columns, sink)?),
-            Self::Parquet => Box::new(parquet::Parquet::new(columns, sink)?),
+        match self.compression() {
+            Compression::None => self.begin_plain(head, columns, sink),
+            Compression::Gzip => {
+                let inner = self.begin_plain(head, columns, gzip::encoder(sink))?;
+                Ok(Box::new(Gzip(inner)))
+            }
+        }
+    }
+
+    fn begin_plain<'a, W: Write + Send + 'a>(
+        self,
+        head: &Head,
+        columns: &[Column],
+        sink: W,
+    ) -> Result<Box<dyn Rows<W> + 'a>, Error> {
+        Ok(match self.format() {
+            Format::Csv => {
+                let dialect = self.dialect().unwrap_or_default();
+                Box::new(csv::Csv::new(dialect, columns, sink)?)
+            }
+            Format::Xlsx => Box::new(xlsx::Xlsx::new(head.data_set, columns, sink)?),
+            Format::Parquet => Box::new(parquet::Parquet::new(columns, sink)?),
+            Format::Arrow => Box::new(arrow::Arrow::new(head, columns, sink)?),
+            Format::Ndjson => Box::new(ndjson::Ndjson::new(columns, sink)?),
         })
     }
 }

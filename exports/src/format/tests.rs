@@ -5,15 +5,24 @@ use std::{
     io::{Cursor, Read as _, Write as _},
 };
 
+use ::arrow::{
+    array::{AsArray as _, RecordBatch},
+    datatypes::Decimal128Type,
+    ipc::reader::StreamReader,
+};
 use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
 use calamine::{Data, Reader as _, Xlsx as Workbook, open_workbook_from_rs};
 use chrono::{DateTime, Utc};
 use domain::{Permission, usage::Unit};
-use serde_json::json;
+use serde_json::{Value, json};
 use strum::VariantArray as _;
 
 use super::{Format, Rows, xlsx::Xlsx};
-use crate::{Cell, Column, Error, FileRow, Kind, Record, manifest::Contents};
+use crate::{
+    Cell, Column, Compression, Dialect, Error, FileRow, Form, Kind, Record, Separator,
+    column::schema,
+    manifest::{Contents, Head},
+};
 
 const TEXTS: [&str; 12] = [
     "8988303000000000017",
@@ -88,32 +97,42 @@ fn cells(n: usize) -> [Cell<'static>; 8] {
     ]
 }
 
-fn contents(format: Format) -> Contents {
-    Contents {
+fn head(form: Form) -> Head {
+    Head {
         data_set: "usage",
-        format: format.as_ref().to_owned(),
+        format: form.format().as_ref().to_owned(),
+        compression: form.compression(),
+        csv: form.dialect(),
         question: json!({"measures": ["BYTES_TOTAL"]}),
         tenant: "alpha".to_owned(),
         period: None,
         time_zone: None,
-        rows: 0,
-        totals: [("sum".to_owned(), "1".to_owned())].into(),
         columns: Vec::new(),
         closed: Vec::new(),
-        provenance: None,
         text_rule: None,
         product_version: "0",
         schema_version: 1,
+        foreseen: None,
     }
 }
 
-fn written(format: Format, rows: usize) -> Vec<u8> {
-    let file = format.begin("usage", &columns(), Vec::new());
+fn contents(form: Form) -> Contents {
+    Contents {
+        head: head(form),
+        rows: 0,
+        totals: [("sum".to_owned(), "1".to_owned())].into(),
+        provenance: None,
+    }
+}
+
+fn written(form: impl Into<Form>, rows: usize) -> Vec<u8> {
+    let form = form.into();
+    let file = form.begin(&head(form), &columns(), Vec::new());
     let mut file = file.expect("begun");
     for n in 0..rows {
         file.push(&cells(n)).expect("written");
     }
-    whole(file.finish(&contents(format)))
+    whole(file.finish(&contents(form)))
 }
 
 /// All bytes of a file that ended.
@@ -127,9 +146,11 @@ fn whole(ended: Result<(Vec<u8>, Option<File>), Error>) -> Vec<u8> {
 
 #[test]
 fn the_same_rows_are_the_same_bytes() {
-    for format in Format::VARIANTS {
-        let first = written(*format, 100);
-        assert_eq!(first, written(*format, 100), "{}", format.as_ref());
+    let plain = Format::VARIANTS.iter().map(|format| Form::from(*format));
+    let gzip = Form::new(Format::Csv, Compression::Gzip, None);
+    for form in plain.chain([gzip.expect("a form")]) {
+        let first = written(form, 100);
+        assert_eq!(first, written(form, 100), "{}", form.extension());
     }
 }
 
@@ -151,6 +172,71 @@ fn a_csv_file_reads_back_and_no_text_is_a_formula() {
         assert_eq!(&record[6], if n % 2 == 0 { "-1.05" } else { "" });
         assert_eq!(&record[7], "2026-09-21T14:13:20.123456Z");
     }
+}
+
+#[test]
+fn a_csv_file_for_excel_has_a_mark_and_semicolons_and_a_compressed_one_is_the_same_inside() {
+    let dialect = Dialect {
+        separator: Separator::Semicolon,
+        byte_order_mark: true,
+    };
+    let form = |compression| Form::new(Format::Csv, compression, Some(dialect)).expect("a form");
+    let bytes = written(form(Compression::None), 24);
+    let marked = bytes.strip_prefix("\u{feff}".as_bytes()).expect("a mark");
+    assert!(marked.starts_with(b"text;label;flag;"));
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.delimiter(b';').from_reader(marked);
+    for (n, record) in reader.records().enumerate() {
+        let record = record.expect("a record");
+        assert_eq!(record.len(), 8);
+        let text = record[0].strip_prefix('\'').unwrap_or(&record[0]);
+        assert_eq!(text, TEXTS[n % TEXTS.len()]);
+    }
+    let packed = written(form(Compression::Gzip), 24);
+    let mut unpacked = Vec::new();
+    let mut reader = flate2::read::GzDecoder::new(&packed[..]);
+    reader.read_to_end(&mut unpacked).expect("gzip");
+    assert_eq!(unpacked, bytes);
+}
+
+#[test]
+fn lines_of_json_keep_every_digit() {
+    let bytes = written(Format::Ndjson, 24);
+    assert!(bytes.ends_with(b"\n"));
+    let text = String::from_utf8(bytes).expect("UTF-8");
+    for (n, line) in text.lines().enumerate() {
+        let row: Value = serde_json::from_str(line).expect("JSON");
+        let is_even = n % 2 == 0;
+        let expected = json!({
+            "text": TEXTS[n % TEXTS.len()],
+            "label": (!is_even).then_some(TEXTS[1]),
+            "flag": is_even,
+            "count": n,
+            "sum": SUMS[n % SUMS.len()].to_string(),
+            "integer": INTEGERS[n % INTEGERS.len()].to_string(),
+            "average": is_even.then_some("-1.05"),
+            "moment": "2026-09-21T14:13:20.123456Z",
+        });
+        assert_eq!(row, expected);
+    }
+    assert_eq!(text.lines().count(), 24);
+}
+
+#[test]
+fn a_stream_of_arrow_has_the_columns_of_parquet_and_says_what_it_holds() {
+    let bytes = written(Format::Arrow, 20_000);
+    let reader = StreamReader::try_new(&bytes[..], None).expect("a stream");
+    let found = reader.schema();
+    let manifest = found.metadata().get("simcube").expect("a manifest");
+    assert!(manifest.contains(r#""tenant":"alpha""#));
+    assert_eq!(found.fields(), schema(&columns()).fields());
+    let batches: Vec<_> = reader.map(|batch| batch.expect("a batch")).collect();
+    let rows: Vec<usize> = batches.iter().map(RecordBatch::num_rows).collect();
+    assert_eq!(rows, [8_192, 8_192, 3_616]);
+    let sums = batches[2].column(4).as_primitive::<Decimal128Type>();
+    assert_eq!(sums.value(3_615), SUMS[19_999 % SUMS.len()]);
+    let texts = batches[0].column(0).as_string::<i32>();
+    assert_eq!(texts.value(7), TEXTS[7]);
 }
 
 /// What Excel shows of a cell.
@@ -205,7 +291,7 @@ fn what_a_sheet_does_not_hold_goes_on_in_another_one() {
     for n in 0..25 {
         book.push(&cells(n)).expect("written");
     }
-    let bytes = whole(book.finish(&contents(Format::Xlsx)));
+    let bytes = whole(book.finish(&contents(Format::Xlsx.into())));
     let mut book: Workbook<_> = open_workbook_from_rs(Cursor::new(bytes)).expect("a workbook");
     let sheets = ["usage", "usage 2", "usage 3"];
     assert_eq!(book.sheet_names()[..3], sheets);
@@ -223,7 +309,8 @@ fn a_text_that_excel_does_not_hold_is_refused() {
     let long = "x".repeat(32_768);
     let mut cells = cells(1);
     cells[0] = Cell::Text(&long);
-    let file = Format::Xlsx.begin("usage", &columns(), Vec::new());
+    let form = Form::from(Format::Xlsx);
+    let file = form.begin(&head(form), &columns(), Vec::new());
     let refused = file.expect("begun").push(&cells);
     assert!(matches!(refused, Err(Error::TooLong { name, .. }) if name == "text"));
 }

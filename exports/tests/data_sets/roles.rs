@@ -18,7 +18,7 @@ async fn seen(world: &World, caller: Caller, data_sets: &[DataSet]) -> String {
         match world.export(caller, *data_set).await {
             Err(code) => writeln!(text, "{code}").unwrap(),
             Ok((manifest, file)) => {
-                let closed = manifest.contents.closed.join(" ");
+                let closed = manifest.contents.head.closed.join(" ");
                 writeln!(text, "closed: {closed}").unwrap();
                 let mut lines = file.lines().map(masked);
                 writeln!(text, "{}", lines.next().expect("a header")).unwrap();

@@ -225,7 +225,7 @@ impl World {
         let export = Export {
             session: &session,
             request: &request,
-            format: Format::Csv,
+            form: Format::Csv.into(),
         };
         let mut file = Vec::new();
         let written = export.write(&mut file, |_| ()).await;

@@ -3,11 +3,14 @@
 use analytics::usage::Selection;
 use async_graphql::{Context, Object, SimpleObject};
 use domain::{Error, calendar::Zone, filter::Filter, job, job::Job};
-use exports::{AccountingQuestion, AuditQuestion, Exports, Order, Request};
+use exports::{
+    AccountingQuestion, AuditQuestion, Compression, Dialect, Exports, Form, Format, Order, Request,
+    Separator,
+};
 use schema::{
     export::{
-        CancelExportInput, CreateExportInput, ExportDataSetInput, ExportFormat, RetryExportInput,
-        UsageExportInput, UsageSelectionInput,
+        CancelExportInput, CreateExportInput, CsvInput, CsvSeparator, ExportCompression,
+        ExportDataSetInput, ExportFormat, RetryExportInput, UsageExportInput, UsageSelectionInput,
     },
     parse_id_in,
 };
@@ -56,8 +59,8 @@ impl ExportMutation {
         let (session, exports) = (session(ctx)?, ctx.data::<Exports>()?);
         let change = async {
             let request = request(input.data_set).map_err(|error| error.at("data_set"))?;
-            let format = format(input.format);
-            let order = Order { request, format };
+            let form = form(input.format, input.compression, input.csv)?;
+            let order = Order { request, form };
             let cx = write(ctx, input.idempotency_key.as_deref()).await?;
             exports.create(session, cx, input.name, &order).await
         };
@@ -153,10 +156,28 @@ where
     connection::filter(input).map_err(|error| error.at(field))
 }
 
-fn format(format: ExportFormat) -> exports::Format {
-    match format {
-        ExportFormat::Csv => exports::Format::Csv,
-        ExportFormat::Xlsx => exports::Format::Xlsx,
-        ExportFormat::Parquet => exports::Format::Parquet,
-    }
+fn form(
+    format: ExportFormat,
+    compression: ExportCompression,
+    csv: Option<CsvInput>,
+) -> domain::Result<Form> {
+    let format = match format {
+        ExportFormat::Csv => Format::Csv,
+        ExportFormat::Xlsx => Format::Xlsx,
+        ExportFormat::Parquet => Format::Parquet,
+        ExportFormat::Arrow => Format::Arrow,
+        ExportFormat::Ndjson => Format::Ndjson,
+    };
+    let compression = match compression {
+        ExportCompression::None => Compression::None,
+        ExportCompression::Gzip => Compression::Gzip,
+    };
+    let dialect = csv.map(|csv| Dialect {
+        separator: match csv.separator {
+            CsvSeparator::Comma => Separator::Comma,
+            CsvSeparator::Semicolon => Separator::Semicolon,
+        },
+        byte_order_mark: csv.byte_order_mark,
+    });
+    Form::new(format, compression, dialect)
 }

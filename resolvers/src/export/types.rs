@@ -2,10 +2,10 @@
 
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use domain::job::Job;
-use exports::{DataSet, Exports, Format, Order};
+use exports::{Compression, DataSet, Exports, Format, Order};
 use schema::{
     error::ErrorCode,
-    export::{ExportDataSet, ExportFormat, ExportState},
+    export::{ExportCompression, ExportDataSet, ExportFormat, ExportState},
     scalar::{BigInt, DateTime},
 };
 use serde_json::Value;
@@ -75,6 +75,8 @@ columns! {
         data_set: Option<ExportDataSet> = |export| export.order.as_deref().map(data_set);
         /// As what.
         format: Option<ExportFormat> = |export| export.order.as_deref().map(format);
+        /// Whether the whole of the file is compressed.
+        compression: Option<ExportCompression> = |export| export.order.as_deref().map(compression);
         /// What was asked: the filter or the question, as files spell it.
         question: Option<Json<Value>> = |export| {
             let order = export.order.as_ref()?;
@@ -130,10 +132,19 @@ fn data_set(order: &Order) -> ExportDataSet {
 }
 
 fn format(order: &Order) -> ExportFormat {
-    match order.format {
+    match order.form.format() {
         Format::Csv => ExportFormat::Csv,
         Format::Xlsx => ExportFormat::Xlsx,
         Format::Parquet => ExportFormat::Parquet,
+        Format::Arrow => ExportFormat::Arrow,
+        Format::Ndjson => ExportFormat::Ndjson,
+    }
+}
+
+fn compression(order: &Order) -> ExportCompression {
+    match order.form.compression() {
+        Compression::None => ExportCompression::None,
+        Compression::Gzip => ExportCompression::Gzip,
     }
 }
 

@@ -5,14 +5,17 @@ use std::{fs, path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use engines::Access;
-use exports::{Asked, DataSet, Export, Format, Manifest, Progress, Request};
+use exports::{
+    Asked, Compression, DataSet, Dialect, Export, Form, Format, Manifest, Progress, Request,
+    Separator,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use strum::VariantArray as _;
 
 use super::stores::{Stores, explain};
 use crate::{config::Config, refused::Refused};
 
-/// Export a data set as CSV, Excel or Parquet
+/// Export a data set as CSV, Excel, Parquet, Arrow or NDJSON
 ///
 /// Rows go to --out with a manifest beside it (FILE.manifest.json: rows, totals, SHA-256, period, watermark), or to standard output. A
 /// filter is spelt as in GraphQL, a question as in the examples and in the manifest.
@@ -36,6 +39,15 @@ pub(super) struct Args {
     /// Format of the file
     #[arg(long, value_parser = names(Format::VARIANTS))]
     format: String,
+    /// Compress the whole of a CSV or NDJSON file
+    #[arg(long, value_parser = names(Compression::VARIANTS), default_value = "none")]
+    compression: String,
+    /// What stands between two values of CSV [default: comma]
+    #[arg(long, value_parser = names(Separator::VARIANTS))]
+    separator: Option<String>,
+    /// Begin CSV with a byte order mark, by which Excel knows UTF-8
+    #[arg(long)]
+    byte_order_mark: bool,
     /// Which rows of a list, as JSON
     #[arg(long, value_name = "JSON", conflicts_with = "question")]
     filter: Option<String>,
@@ -56,10 +68,10 @@ fn names<T: AsRef<str>>(words: &'static [T]) -> PossibleValuesParser {
 }
 
 pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
-    let format: Format = args.format.parse()?;
+    let form = form(&args)?;
     let request = request(&args)?;
     let stores = Stores::open(config, Access::Beside).await?;
-    let exported = export(&stores, &args, &request, format).await;
+    let exported = export(&stores, &args, &request, form).await;
     stores.close().await;
     let manifest = exported?;
     if let Some(out) = &args.out {
@@ -76,6 +88,17 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the file is to be; refused when there is no such file.
+fn form(args: &Args) -> Result<Form> {
+    let separator = args.separator.as_deref().map(str::parse).transpose()?;
+    let dialect = (separator.is_some() || args.byte_order_mark).then(|| Dialect {
+        separator: separator.unwrap_or_default(),
+        byte_order_mark: args.byte_order_mark,
+    });
+    let form = Form::new(args.format.parse()?, args.compression.parse()?, dialect);
+    form.map_err(|error| Refused(format!("{}: {error}", error.code())).into())
 }
 
 /// What is asked for; refused before any store is opened when it is nothing.
@@ -109,17 +132,12 @@ fn text_of(question: &str) -> Result<String> {
     text.map_err(|error| Refused(format!("cannot read {question}: {error}")).into())
 }
 
-async fn export(
-    stores: &Stores,
-    args: &Args,
-    request: &Request,
-    format: Format,
-) -> Result<Manifest> {
+async fn export(stores: &Stores, args: &Args, request: &Request, form: Form) -> Result<Manifest> {
     let session = stores.session(&args.tenant).await?;
     let export = Export {
         session: &session,
         request,
-        format,
+        form,
     };
     let bar = progress_bar();
     let progress = |Progress { rows, expected, .. }: Progress| {

@@ -9,13 +9,14 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use domain::{Code, Error, IdempotencyKey, id::JobId, job};
-use exports::{DataSet, Download, Format, Link, Order, Request};
+use exports::{Compression, DataSet, Dialect, Download, Form, Format, Link, Order, Request};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_range_header::parse_range_header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use service::Session;
+use strum::VariantArray as _;
 
 use super::{App, Failure, graphql::collect, known, negotiate};
 
@@ -43,6 +44,8 @@ const ATTR: &AsciiSet = &NON_ALPHANUMERIC
 struct Asked {
     data_set: String,
     format: String,
+    compression: Option<Compression>,
+    csv: Option<Dialect>,
     /// What is asked of the data set: a filter, or a question.
     filter: Option<Value>,
     question: Option<Value>,
@@ -57,10 +60,7 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<Response, Failure> {
     let claims = app.authenticate(&headers).await?;
-    if !negotiate::is_json(&headers) {
-        let failure = Failure::new(Code::InvalidInput, "the content type is application/json");
-        return Err(failure.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
-    }
+    negotiate::require_json(&headers)?;
     let body = collect(&headers, body, BODY).await?;
     let given: Value = serde_json::from_slice(&body).map_err(|error| no_request(&error))?;
     let asked = Asked::deserialize(&given).map_err(|error| no_request(&error))?;
@@ -91,7 +91,8 @@ fn order(asked: &Asked) -> Result<Order, Error> {
     let format: Format = asked
         .format
         .parse()
-        .map_err(|_| Error::invalid("a file is csv, xlsx or parquet").at("format"))?;
+        .map_err(|_| Error::invalid(format!("a file is {}", words())).at("format"))?;
+    let form = Form::new(format, asked.compression.unwrap_or_default(), asked.csv)?;
     let json = match (&asked.filter, &asked.question) {
         (Some(_), Some(_)) => {
             return Err(Error::invalid("give a filter or a question, not both").at("question"));
@@ -100,7 +101,13 @@ fn order(asked: &Asked) -> Result<Order, Error> {
     };
     let json = json.map(Value::to_string);
     let request = Request::parse(data_set, json.as_deref())?;
-    Ok(Order { request, format })
+    Ok(Order { request, form })
+}
+
+/// The formats, as a sentence has them.
+fn words() -> String {
+    let words: Vec<&str> = Format::VARIANTS.iter().map(AsRef::as_ref).collect();
+    words.join(", ")
 }
 
 /// `GET /api/v1/exports/{id}`.
@@ -125,7 +132,8 @@ async fn shown(app: &App, session: &Session, job: &job::Job) -> Result<Value, Er
         "id": id.to_string(),
         "name": job.name,
         "dataSet": order.request.data_set().as_ref(),
-        "format": order.format.as_ref(),
+        "format": order.form.format().as_ref(),
+        "compression": order.form.compression().as_ref(),
         "question": order.request.json()?,
         "state": job.state.as_ref(),
         "requestedBy": job.requested_by,

@@ -1,6 +1,9 @@
-//! The `Accept` and `Content-Type` rules of GraphQL over HTTP.
+//! What clients take and send: the `Accept` and `Content-Type` rules of GraphQL over HTTP, and of answers in other formats.
 
-use http::{HeaderMap, HeaderName, header};
+use domain::Code;
+use http::{HeaderMap, HeaderName, StatusCode, header};
+
+use super::Failure;
 
 /// Media type of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,25 +32,41 @@ fn header_text(headers: &HeaderMap, name: &HeaderName) -> String {
     texts.join(",")
 }
 
+/// What of GraphQL a client may say it takes.
+const GRAPHQL: [(&str, Media); 4] = [
+    ("application/graphql-response+json", Media::GraphqlResponse),
+    ("application/json", Media::Json),
+    ("application/*", Media::Json),
+    ("*/*", Media::Json),
+];
+
 /// The media type that the client prefers; `application/json` when it does not say. `None` when it takes neither.
 pub(super) fn accepted(headers: &HeaderMap) -> Option<Media> {
+    preferred(headers, &GRAPHQL, Media::Json)
+}
+
+/// What the client prefers of what its media types stand for; `otherwise` when it does not say. `None` when it takes none of them.
+pub(super) fn preferred<T: Copy>(
+    headers: &HeaderMap,
+    known: &[(&str, T)],
+    otherwise: T,
+) -> Option<T> {
     if !headers.contains_key(header::ACCEPT) {
-        return Some(Media::Json);
+        return Some(otherwise);
     }
     let text = header_text(headers, &header::ACCEPT).to_ascii_lowercase();
-    let mut best: Option<(Media, f32)> = None;
+    let mut best: Option<(T, f32)> = None;
     for range in text.split(',') {
         let mut parts = range.split(';').map(str::trim);
-        let media = match parts.next().unwrap_or_default() {
-            "application/graphql-response+json" => Media::GraphqlResponse,
-            "application/json" | "application/*" | "*/*" => Media::Json,
-            _ => continue,
+        let name = parts.next().unwrap_or_default();
+        let Some((_, media)) = known.iter().find(|(known, _)| *known == name) else {
+            continue;
         };
         let quality = parts
             .find_map(|part| part.strip_prefix("q="))
             .map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
         if quality > best.map_or(0.0, |(_, best)| best) {
-            best = Some((media, quality));
+            best = Some((*media, quality));
         }
     }
     best.map(|(media, _)| media)
@@ -56,6 +75,16 @@ pub(super) fn accepted(headers: &HeaderMap) -> Option<Media> {
 /// Whether a person's browser asks for a page.
 pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     header_text(headers, &header::ACCEPT).contains("text/html")
+}
+
+/// # Errors
+/// 415 when the body is something else than JSON in UTF-8.
+pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Failure> {
+    if is_json(headers) {
+        return Ok(());
+    }
+    let failure = Failure::new(Code::InvalidInput, "the content type is application/json");
+    Err(failure.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE))
 }
 
 /// Whether the body is JSON in UTF-8.

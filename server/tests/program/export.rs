@@ -128,7 +128,7 @@ pub(crate) fn rows(nodes: &[Value], columns: &[(&str, &str)]) -> Rows {
 
 /// Exports to a file of every format, which readers read alike; returns the rows and the manifest.
 pub(crate) fn exported(program: &Program, data_set: &str, more: &[&str]) -> (Rows, Value) {
-    let mut files = ["csv", "parquet", "xlsx"].map(|format| {
+    let mut files = ["csv", "parquet", "xlsx", "ndjson", "arrow"].map(|format| {
         let out = program.file(&format!("{data_set}.{format}"), "what was there before");
         let words = [
             "export", data_set, "--tenant", "acme", "--format", format, "--out", &out,
@@ -143,6 +143,7 @@ pub(crate) fn exported(program: &Program, data_set: &str, more: &[&str]) -> (Row
         assert_eq!(manifest["sha256"], sha256(&out));
         let rows = match format {
             "xlsx" => of_workbook(Path::new(&out), &manifest),
+            "arrow" => of_arrow(&out, &manifest),
             format => of_duckdb(&out, format, &manifest),
         };
         assert_eq!(manifest["rows"], rows.len(), "{format}");
@@ -195,11 +196,19 @@ fn moment(text: &str) -> String {
     moment.trunc_subsecs(3).timestamp_millis().to_string()
 }
 
-fn of_duckdb(path: &str, format: &str, manifest: &Value) -> Rows {
+pub(crate) fn of_duckdb(path: &str, format: &str, manifest: &Value) -> Rows {
     let columns = columns(manifest);
     let read = match format {
         "csv" => {
             format!("read_csv('{path}', all_varchar = true, header = true, strict_mode = true)")
+        }
+        "ndjson" => {
+            let names = columns
+                .iter()
+                .map(|(name, _)| format!("{name:?}: 'VARCHAR'"));
+            let names: Vec<String> = names.collect();
+            let names = names.join(", ");
+            format!("read_json('{path}', format = 'newline_delimited', columns = {{{names}}})")
         }
         _ => format!("read_parquet('{path}')"),
     };
@@ -216,7 +225,7 @@ fn of_duckdb(path: &str, format: &str, manifest: &Value) -> Rows {
     }
     let rows = duckdb(&format!("SELECT {} FROM {read}", selected.join(", ")));
     let cell = |(name, kind): &(String, String), text: String| match (kind.as_str(), format) {
-        ("MOMENT", "csv") => moment(&text),
+        ("MOMENT", "csv" | "ndjson") => moment(&text),
         ("MOMENT", _) => {
             let micros: i64 = text.parse().unwrap_or_else(|_| panic!("{name}: {text}"));
             (micros / 1_000).to_string()
@@ -234,6 +243,32 @@ fn of_duckdb(path: &str, format: &str, manifest: &Value) -> Rows {
             empty_is_nothing(row)
         })
         .collect()
+}
+
+/// A stream of Arrow, read by its library for JavaScript.
+pub(crate) fn of_arrow(path: &str, manifest: &Value) -> Rows {
+    let columns = columns(manifest);
+    let read: Value = serde_json::from_slice(&script("arrow.mjs", path)).expect("JSON");
+    let types = columns.iter().map(|(_, kind)| match kind.as_str() {
+        "TEXT" => "Utf8",
+        "FLAG" => "Bool",
+        "COUNT" => "Uint64",
+        "INTEGER" => "Int64",
+        "SUM" => "Decimal[38e0]",
+        "AVERAGE" => "Decimal[38e+2]",
+        "MOMENT" => "Timestamp<MICROSECOND, UTC>",
+        other => panic!("{other}"),
+    });
+    assert!(
+        read["types"].as_array().expect("types").iter().eq(types),
+        "{}",
+        read["types"]
+    );
+    for told in ["dataSet", "question", "period", "columns", "closed"] {
+        assert_eq!(read["head"][told], manifest[told], "{told}");
+    }
+    let rows: Rows = serde_json::from_value(read["rows"].clone()).expect("rows");
+    rows.into_iter().map(empty_is_nothing).collect()
 }
 
 /// The types of a file's columns are those of its manifest.
@@ -262,12 +297,20 @@ fn check_types(read: &str, columns: &[(String, String)]) {
 
 /// What a statement answers, read by an engine that is not ours.
 fn duckdb(sql: &str) -> Rows {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../analytics/tests/duckdb/rows.mjs");
-    let output = Command::new("node").arg(script).arg(sql).output();
+    serde_json::from_slice(&script("rows.mjs", sql)).expect("rows")
+}
+
+/// What a reader says that is not ours.
+fn script(name: &str, argument: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../analytics/tests/duckdb");
+    let output = Command::new("node")
+        .arg(folder.join(name))
+        .arg(argument)
+        .output();
     let output = output.expect("Node.js");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
-    serde_json::from_slice(&output.stdout).expect("rows")
+    output.stdout
 }
 
 /// An empty cell of CSV and Excel says nothing.

@@ -19,6 +19,7 @@ mod readiness;
 mod readme;
 mod starving;
 mod stop;
+mod streamed;
 mod support;
 mod turns;
 mod verify;

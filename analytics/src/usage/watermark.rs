@@ -1,0 +1,25 @@
+//! How fresh the cubes are.
+
+use chrono::{DateTime, Utc};
+use domain::{Result, Scope};
+
+use super::scoped::Scoped;
+use crate::{Store, store::fault};
+
+impl Store {
+    /// Receipt of the newest record that is counted of what the caller may see; none where nothing is. What is asked afterwards counts
+    /// that record, too.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` when the caller may not read usage, `UNAVAILABLE` when the engine does not answer.
+    pub async fn watermark(&self, scope: &Scope) -> Result<Option<DateTime<Utc>>> {
+        let scoped = Scoped::new(scope)?;
+        let sql = format!(
+            "SELECT toUnixTimestamp64Milli(max(received_at))\n{}",
+            scoped.years()
+        );
+        let query = scoped.parameters.attach(self.query(&sql));
+        let millis: i64 = query.fetch_one().await.map_err(fault)?;
+        Ok(DateTime::from_timestamp_millis(millis).filter(|_| millis > 0))
+    }
+}

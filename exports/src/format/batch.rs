@@ -1,0 +1,155 @@
+//! Rows, gathered as typed columns.
+
+use std::{mem, sync::Arc};
+
+use arrow::{
+    array::{
+        ArrayRef, BooleanBuilder, Decimal128Builder, Int64Builder, RecordBatch, StringBuilder,
+        TimestampMicrosecondBuilder, UInt64Builder,
+    },
+    datatypes::{DECIMAL128_MAX_PRECISION, SchemaRef},
+};
+
+use super::mismatch;
+use crate::{Cell, Column, Error, Kind, column::DIGITS};
+
+/// Most rows in memory as columns, before they are encoded.
+pub const BATCH: usize = 8_192;
+/// Most bytes of text among them.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// Largest magnitude of [`DIGITS`] digits.
+const LIMIT: u128 = 10u128.pow(DIGITS as u32);
+
+const _: () = assert!(DIGITS == DECIMAL128_MAX_PRECISION);
+
+enum Builder {
+    Text(StringBuilder),
+    Flag(BooleanBuilder),
+    Count(UInt64Builder),
+    Integer(Int64Builder),
+    Sum(Decimal128Builder),
+    Average(Decimal128Builder),
+    Moment(TimestampMicrosecondBuilder),
+}
+
+impl Builder {
+    fn new(kind: Kind) -> Self {
+        let decimal = || Decimal128Builder::new().with_data_type(kind.data_type());
+        match kind {
+            Kind::Text => Self::Text(StringBuilder::new()),
+            Kind::Flag => Self::Flag(BooleanBuilder::new()),
+            Kind::Count => Self::Count(UInt64Builder::new()),
+            Kind::Integer => Self::Integer(Int64Builder::new()),
+            Kind::Sum => Self::Sum(decimal()),
+            Kind::Average => Self::Average(decimal()),
+            Kind::Moment => {
+                let builder = TimestampMicrosecondBuilder::new().with_data_type(kind.data_type());
+                Self::Moment(builder)
+            }
+        }
+    }
+
+    fn push(&mut self, column: &Column, cell: Cell<'_>) -> Result<(), Error> {
+        match (self, cell) {
+            (builder, Cell::Empty) if column.nullable => builder.push_empty(),
+            (Self::Text(builder), Cell::Text(text)) => builder.append_value(text),
+            (Self::Flag(builder), Cell::Flag(flag)) => builder.append_value(flag),
+            (Self::Count(builder), Cell::Count(count)) => builder.append_value(count),
+            (Self::Integer(builder), Cell::Integer(integer)) => builder.append_value(integer),
+            (Self::Sum(builder), Cell::Sum(value))
+            | (Self::Average(builder), Cell::Average(value)) => {
+                if value.unsigned_abs() >= LIMIT {
+                    let name = column.name.to_string();
+                    return Err(Error::TooLarge { name });
+                }
+                builder.append_value(value);
+            }
+            (Self::Moment(builder), Cell::Moment(moment)) => {
+                builder.append_value(moment.timestamp_micros());
+            }
+            _ => return Err(mismatch(Some(column))),
+        }
+        Ok(())
+    }
+
+    fn push_empty(&mut self) {
+        match self {
+            Self::Text(builder) => builder.append_null(),
+            Self::Flag(builder) => builder.append_null(),
+            Self::Count(builder) => builder.append_null(),
+            Self::Integer(builder) => builder.append_null(),
+            Self::Sum(builder) | Self::Average(builder) => builder.append_null(),
+            Self::Moment(builder) => builder.append_null(),
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Flag(builder) => Arc::new(builder.finish()),
+            Self::Count(builder) => Arc::new(builder.finish()),
+            Self::Integer(builder) => Arc::new(builder.finish()),
+            Self::Sum(builder) | Self::Average(builder) => Arc::new(builder.finish()),
+            Self::Moment(builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+/// Rows that are not encoded yet.
+pub(super) struct Batch {
+    columns: Vec<Column>,
+    schema: SchemaRef,
+    builders: Vec<Builder>,
+    rows: usize,
+    /// Bytes of text among them.
+    bytes: usize,
+}
+
+impl Batch {
+    pub(super) fn new(columns: &[Column], schema: SchemaRef) -> Self {
+        Self {
+            columns: columns.to_vec(),
+            schema,
+            builders: (columns.iter().map(|column| Builder::new(column.kind))).collect(),
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// # Errors
+    /// [`Error::Cell`] or [`Error::TooLarge`] for a row that does not fit its columns; the file is then of no use.
+    pub(super) fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error> {
+        if cells.len() != self.columns.len() {
+            return Err(mismatch(self.columns.get(cells.len())));
+        }
+        let builders = self.columns.iter().zip(&mut self.builders);
+        for ((column, builder), cell) in builders.zip(cells) {
+            if let Cell::Text(text) = cell {
+                self.bytes += text.len();
+            }
+            builder.push(column, *cell)?;
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Whether they should be encoded before there are more.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows == BATCH || self.bytes >= BATCH_BYTES
+    }
+
+    /// Takes the rows that are there, if there are any.
+    pub(super) fn take(&mut self) -> Result<Option<RecordBatch>, Error> {
+        self.bytes = 0;
+        if mem::take(&mut self.rows) == 0 {
+            return Ok(None);
+        }
+        let columns = self.builders.iter_mut().map(Builder::finish).collect();
+        Ok(Some(RecordBatch::try_new(self.schema.clone(), columns)?))
+    }
+}
