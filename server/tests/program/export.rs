@@ -296,7 +296,7 @@ fn check_types(read: &str, columns: &[(String, String)]) {
 }
 
 /// What a statement answers, read by an engine that is not ours.
-fn duckdb(sql: &str) -> Rows {
+pub(crate) fn duckdb(sql: &str) -> Rows {
     serde_json::from_slice(&script("rows.mjs", sql)).expect("rows")
 }
 

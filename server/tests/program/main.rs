@@ -11,6 +11,7 @@ mod export;
 mod folder;
 mod http;
 mod jobs;
+mod journey;
 mod kept;
 mod pairing;
 mod playground;

@@ -79,6 +79,7 @@ rows! { ROWS:
     "Export.name" Readers "" => |_| json!("All of them");
     "Export.dataSet" Readers "" => |_| json!("SIMS");
     "Export.format" Readers "" => |_| json!("PARQUET");
+    "Export.compression" Readers "" => |_| json!("NONE");
     "Export.question" Readers "" => |_| json!({ "and": [{ "states": ["ACTIVE"] }] });
     "Export.state" Readers "" => |at| each(at, [json!("FAILED"), json!("COMPLETE"), json!("RUNNING")]);
     "Export.requestedBy" Readers "" => |at| json!(format!("tenant_admin@{}", at.tenant()));
