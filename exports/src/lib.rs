@@ -25,6 +25,7 @@ mod manifest;
 mod reader;
 mod record;
 mod run;
+mod schedule;
 mod writer;
 
 pub use column::{Cell, Column, Kind};
