@@ -60,7 +60,8 @@ impl Exports {
             let due = schedule::next(&cx, JobKind::Export, late, place).await?;
             let Some(due) = due else { break };
             place = Some(due.place);
-            let order = Order::of(&due.request).and_then(|order| order.of_month(due.month.period()));
+            let order =
+                Order::of(&due.request).and_then(|order| order.of_month(due.month.period()));
             match order.and_then(|order| order.freeze()) {
                 Ok(request) => {
                     let made = schedule::make(cx, &due, request, late).await?;

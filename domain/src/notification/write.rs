@@ -45,7 +45,8 @@ pub async fn mark_read(cx: WriteCx, which: Which) -> Result<u64> {
             }
             let some = format!("{all} AND notification_id = ANY($4)");
             let ids = uuids(ids.into_iter().map(NotificationId::uuid));
-            cx.execute(&some, of_caller.into_iter().chain([ids])).await?
+            cx.execute(&some, of_caller.into_iter().chain([ids]))
+                .await?
         }
     };
     let unread = unread(&cx).await?;

@@ -40,7 +40,10 @@ pub(super) fn push(sql: &mut Sql, condition: &ScheduleCondition) {
     match condition {
         ScheduleCondition::Search(text) => contains(sql, &["schedule.name"], text),
         ScheduleCondition::Ids(ids) => {
-            sql.push_any("schedule.schedule_id", uuids(ids.iter().map(|id| id.uuid())));
+            sql.push_any(
+                "schedule.schedule_id",
+                uuids(ids.iter().map(|id| id.uuid())),
+            );
         }
         ScheduleCondition::CreatedBy(subjects) => {
             sql.push_any("schedule.created_by", texts(subjects));

@@ -3,9 +3,7 @@
 use sea_orm::ActiveValue::Set;
 use uuid::Uuid;
 
-use super::{
-    Month, Schedule, ScheduleCondition, ScheduleOrderField, entity::ActiveModel, filter,
-};
+use super::{Month, Schedule, ScheduleCondition, ScheduleOrderField, entity::ActiveModel, filter};
 use crate::{
     Error, Permission, ReadCx, Result, WriteCx,
     calendar::Zone,

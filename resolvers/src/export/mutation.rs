@@ -55,9 +55,7 @@ impl ExportMutation {
     ) -> async_graphql::Result<Option<ExportPayload>> {
         let (session, exports) = (session(ctx)?, ctx.data::<Exports>()?);
         let change = async {
-            let request = request(input.data_set).map_err(|error| error.at("data_set"))?;
-            let format = format(input.format);
-            let order = Order { request, format };
+            let order = order(input.data_set, input.format)?;
             let cx = write(ctx, input.idempotency_key.as_deref()).await?;
             exports.create(session, cx, input.name, &order).await
         };
@@ -93,6 +91,16 @@ impl ExportMutation {
         };
         ExportPayload::of(change.await)
     }
+}
+
+/// What is asked for when a file is.
+///
+/// # Errors
+/// What the question or the filter is refused for, which names the field.
+pub(crate) fn order(data_set: ExportDataSetInput, as_what: ExportFormat) -> domain::Result<Order> {
+    let request = request(data_set).map_err(|error| error.at("data_set"))?;
+    let format = format(as_what);
+    Ok(Order { request, format })
 }
 
 fn request(data_set: ExportDataSetInput) -> domain::Result<Request> {

@@ -76,13 +76,12 @@ columns! {
         /// As what.
         format: Option<ExportFormat> = |export| export.order.as_deref().map(format);
         /// What was asked: the filter or the question, as files spell it.
-        question: Option<Json<Value>> = |export| {
-            let order = export.order.as_ref()?;
-            order.request.json().ok().map(Json)
-        };
+        question: Option<Json<Value>> = |export| export.order.as_deref().and_then(question);
+        /// Global id of the schedule that asked for it, which may be gone; null when somebody did.
+        schedule_id: Option<ID> = |export| export.job.schedule.map(|id| id.to_string().into());
         /// How far it is.
         state: ExportState = |export| export.job.state.into();
-        /// Subject (`sub`) of the token of whoever asked for it.
+        /// Subject (`sub`) of the token of whoever asked for it, or made the schedule that did.
         requested_by: &str = |export| &export.job.requested_by;
         /// Rows that are written.
         rows_done: BigInt = |export| BigInt(export.job.progress.rows.into());
@@ -113,7 +112,7 @@ columns! {
     }
 }
 
-fn data_set(order: &Order) -> ExportDataSet {
+pub(crate) fn data_set(order: &Order) -> ExportDataSet {
     match order.request.data_set() {
         DataSet::Sims => ExportDataSet::Sims,
         DataSet::Devices => ExportDataSet::Devices,
@@ -129,12 +128,17 @@ fn data_set(order: &Order) -> ExportDataSet {
     }
 }
 
-fn format(order: &Order) -> ExportFormat {
+pub(crate) fn format(order: &Order) -> ExportFormat {
     match order.format {
         Format::Csv => ExportFormat::Csv,
         Format::Xlsx => ExportFormat::Xlsx,
         Format::Parquet => ExportFormat::Parquet,
     }
+}
+
+/// The filter or question of an order, as files spell it.
+pub(crate) fn question(order: &Order) -> Option<Json<Value>> {
+    order.request.json().ok().map(Json)
 }
 
 impl Written for Export {
