@@ -17,6 +17,7 @@ mod playground;
 mod quarantine;
 mod readiness;
 mod readme;
+mod schedule;
 mod starving;
 mod stop;
 mod support;

@@ -80,6 +80,7 @@ rows! { ROWS:
     "Export.dataSet" Readers "" => |_| json!("SIMS");
     "Export.format" Readers "" => |_| json!("PARQUET");
     "Export.question" Readers "" => |_| json!({ "and": [{ "states": ["ACTIVE"] }] });
+    "Export.scheduleId" Readers "" => |at| each(at, [Value::Null, Value::Null, json!("sch_*")]);
     "Export.state" Readers "" => |at| each(at, [json!("FAILED"), json!("COMPLETE"), json!("RUNNING")]);
     "Export.requestedBy" Readers "" => |at| json!(format!("tenant_admin@{}", at.tenant()));
     "Export.rowsDone" Readers "" => |_| json!("1");
