@@ -6,7 +6,7 @@
 use analytics::usage::Span;
 use chrono::{DateTime, Utc};
 use domain::{
-    Error, Period, Result, WriteCx,
+    Error, Period, Permission, Result, WriteCx,
     calendar::Zone,
     job::{JobError, JobKind},
     schedule::{self, NewSchedule, Schedule},
@@ -20,7 +20,7 @@ impl Exports {
     /// Has a file made every month, of the month that has ended by then.
     ///
     /// # Errors
-    /// `FORBIDDEN` when the data set is closed to the caller; `INVALID_INPUT` for a question about anything but last month; those
+    /// `FORBIDDEN` without `EXPORTS_MANAGE`, and when the data set is closed to the caller; `INVALID_INPUT` for a question about anything but last month; those
     /// of [`schedule::create`].
     pub async fn create_schedule(
         &self,
@@ -30,6 +30,7 @@ impl Exports {
         order: &Order,
     ) -> Result<Schedule> {
         let data_set = order.request.data_set();
+        cx.scope().require(Permission::ExportsManage)?;
         cx.scope().require(data_set.entry().needs)?;
         let claims = session.claims().ok_or(JobError::NoToken)?;
         let new = NewSchedule {

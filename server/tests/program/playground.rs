@@ -107,6 +107,8 @@ async fn every_operation_of_the_playground_has_an_answer() {
                 says_something(value),
                 "{name} shows nothing as {field}: {value}"
             );
+            let refused = value["userErrors"].as_array().map_or(0, Vec::len);
+            assert_eq!(refused, 0, "{name}: {value}");
         }
     }
 
