@@ -55,6 +55,18 @@ impl Zone {
         self.moment(date.and_time(chrono::NaiveTime::MIN))
     }
 
+    /// The month that begins with this day; `None` for another day and at the end of time.
+    pub fn month(self, first: NaiveDate) -> Option<Period> {
+        let next = Grain::Month.next_day(first)?;
+        let (from, to) = (self.midnight(first)?, self.midnight(next)?);
+        Period::new(from, to).ok().filter(|_| first.day() == 1)
+    }
+
+    /// First day of the month that a moment is in.
+    pub fn first_of_month(self, moment: DateTime<Utc>) -> Option<NaiveDate> {
+        Grain::Month.first_day(self.day(moment)?)
+    }
+
     /// Whether a day begins at this moment.
     pub fn is_midnight(self, moment: DateTime<Utc>) -> bool {
         self.midnight(self.local(moment).date()) == Some(moment)

@@ -8,7 +8,7 @@ use crate::{
     audit::entry::Entry,
     fleet::Report,
     grant::model::GrantTarget,
-    id::{CustomerId, GrantId, JobId, LabelId, SavedFilterId, TenantId},
+    id::{CustomerId, GrantId, JobId, LabelId, SavedFilterId, ScheduleId, TenantId},
     job::JobKind,
     scope::visibility::Visibility,
 };
@@ -138,6 +138,36 @@ pub enum Change {
         /// The job.
         job: JobId,
     },
+    /// Work is to be done every month.
+    ScheduleCreated {
+        /// The schedule.
+        schedule: ScheduleId,
+        /// Kind of work.
+        kind: JobKind,
+        /// Its name.
+        name: String,
+    },
+    /// A schedule is another one.
+    ScheduleUpdated {
+        /// The schedule.
+        schedule: ScheduleId,
+        /// What changed.
+        fields: Vec<&'static str>,
+    },
+    /// Work is not done every month any more.
+    ScheduleDeleted {
+        /// The schedule that is gone.
+        schedule: ScheduleId,
+        /// Its name.
+        name: String,
+    },
+    /// Somebody has read what they were told.
+    NotificationsRead {
+        /// Whose tokens are meant.
+        subject: String,
+        /// How many that had not been read.
+        count: u64,
+    },
     /// A fleet file, or a part of one, was taken in.
     FleetImported(Report),
 }
@@ -150,6 +180,7 @@ impl Change {
             Self::LabelDefined { label, .. } => json!(label.uuid()),
             Self::SavedFilterCreated { saved, .. } => json!(saved.uuid()),
             Self::JobRequested { job, .. } => json!(job.uuid()),
+            Self::ScheduleCreated { schedule, .. } => json!(schedule.uuid()),
             Self::FleetImported(report) => json!(report),
             _ => Value::Null,
         }
@@ -235,6 +266,30 @@ impl Change {
             Self::JobCancelled { job } => ("job.cancel", job.to_string(), json!({})),
             Self::JobRetried { job } => ("job.retry", job.to_string(), json!({})),
             Self::FileDownloaded { job } => ("job.download", job.to_string(), json!({})),
+            Self::ScheduleCreated {
+                schedule,
+                kind,
+                name,
+            } => (
+                "schedule.create",
+                schedule.to_string(),
+                json!({ "kind": kind.as_ref(), "name": name }),
+            ),
+            Self::ScheduleUpdated { schedule, fields } => (
+                "schedule.update",
+                schedule.to_string(),
+                json!({ "fields": fields }),
+            ),
+            Self::ScheduleDeleted { schedule, name } => (
+                "schedule.delete",
+                schedule.to_string(),
+                json!({ "name": name }),
+            ),
+            Self::NotificationsRead { subject, count } => (
+                "notification.read",
+                subject.clone(),
+                json!({ "count": count }),
+            ),
             Self::FleetImported(report) => (
                 "fleet.import",
                 "fleet".to_owned(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use sea_orm::{ColumnTrait as _, ColumnType, EntityTrait, IdenStatic as _, Iterable as _};
 
-use crate::{Db, SystemClock, audit, customer, grant, label, saved_filter, tenant};
+use crate::{Db, SystemClock, audit, customer, grant, job, label, saved_filter, schedule, tenant};
 
 /// Name, type, whether it may be null, and whether it is part of the primary key.
 type Column = (String, String, bool, bool);
@@ -15,6 +15,8 @@ fn sql_type(kind: &ColumnType) -> &'static str {
         ColumnType::String(_) | ColumnType::Text => "text",
         ColumnType::Boolean => "boolean",
         ColumnType::BigInteger => "bigint",
+        ColumnType::Date => "date",
+        ColumnType::Integer => "integer",
         ColumnType::TimestampWithTimeZone => "timestamp with time zone",
         ColumnType::JsonBinary => "jsonb",
         ColumnType::Array(_) => "ARRAY",
@@ -45,8 +47,10 @@ async fn every_entity_is_its_table() {
         drawn::<audit::entity::Entity>(),
         drawn::<customer::entity::Entity>(),
         drawn::<grant::entity::Entity>(),
+        drawn::<job::entity::Entity>(),
         drawn::<label::entity::Entity>(),
         drawn::<saved_filter::entity::Entity>(),
+        drawn::<schedule::entity::Entity>(),
         drawn::<tenant::entity::Entity>(),
     ] {
         let migrated: Vec<Column> = cx

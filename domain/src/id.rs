@@ -99,8 +99,12 @@ ids! {
     JobId = "job", "job";
     /// A label definition.
     LabelId = "lab", "label";
+    /// A notification.
+    NotificationId = "ntf", "notification";
     /// A saved filter.
     SavedFilterId = "fil", "saved filter";
+    /// Work that is asked for once and done every month.
+    ScheduleId = "sch", "schedule";
     /// A SIM.
     SimId = "sim", "SIM";
     /// A tenant.

@@ -101,7 +101,8 @@ impl Reads {
             b"intake_batch_tenant" | b"intake_correction" => Self::one(Subject::Usage),
             // Their changes raise no version.
             b"app_user" | b"audit" | b"idempotency" | b"intake_accounting" | b"intake_identity"
-            | b"intake_source" | b"intake_rejection" | b"job" | b"membership" => Self::UNVERSIONED,
+            | b"intake_source" | b"intake_rejection" | b"job" | b"membership" | b"notification"
+            | b"schedule" => Self::UNVERSIONED,
             _ => Self::NOTHING,
         }
     }

@@ -53,7 +53,7 @@ struct Stored {
 }
 
 impl Order {
-    fn freeze(&self) -> Result<Value> {
+    pub(crate) fn freeze(&self) -> Result<Value> {
         let stored = Stored {
             version: VERSION,
             data_set: self.request.data_set().as_ref().to_owned(),
@@ -90,6 +90,8 @@ pub struct Settings {
     pub retention: TimeDelta,
     /// Bytes of files that a tenant keeps at most.
     pub quota: u64,
+    /// How long after the end of a month the files of schedules are asked for: for what comes late.
+    pub late: TimeDelta,
 }
 
 impl Default for Settings {
@@ -102,6 +104,7 @@ impl Default for Settings {
             },
             retention: TimeDelta::days(30),
             quota: 100 << 30,
+            late: TimeDelta::days(1),
         }
     }
 }
@@ -146,6 +149,14 @@ impl Exports {
         &self.files
     }
 
+    pub(crate) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Asks for a file. What can be refused before it is made is refused now.
     ///
     /// # Errors
@@ -179,16 +190,17 @@ impl Exports {
         job::retry(cx, id, claims.clone(), self.settings.quota).await
     }
 
-    /// The file of a job, for whoever asked for it: with a trace that is left first.
+    /// The file of a job, for whoever asked for it, and of what a schedule asked for to whoever looks after it: with a trace that is
+    /// left first.
     ///
     /// # Errors
-    /// `NOT_FOUND` when the caller did not ask for such a job, or its file is not there yet or any more; `RIGHTS_CHANGED` when the caller
+    /// `NOT_FOUND` when it is not the caller's, or its file is not there yet or any more; `RIGHTS_CHANGED` when the caller
     /// may not see all of it any more.
     pub async fn download(&self, session: &Session, id: JobId) -> Result<Download> {
         let cx = session.read().await?;
         let job = job::get(&cx, id).await?;
         let gone = || Refusal::not_found("file");
-        if job.requested_by != cx.scope().actor() {
+        if !job.is_of(cx.scope()) {
             return Err(gone());
         }
         let is_there = job.expires_at.is_some_and(|until| cx.now() < until);
@@ -336,6 +348,7 @@ impl Exports {
             lease,
             request,
             asker: Asker { claims, rights },
+            schedule,
             created_at,
             ..
         } = claim;
@@ -346,7 +359,9 @@ impl Exports {
             _ => error,
         })?;
         let now = session.read().await?.now();
-        if now - created_at > ROLE || !session.scope().still_has(&rights) {
+        // The role of a schedule is the one that it was made under: what it makes is given out under one of then.
+        let is_outdated = schedule.is_none() && now - created_at > ROLE;
+        if is_outdated || !session.scope().still_has(&rights) {
             return Err(rights_changed().into());
         }
         let export = Export {

@@ -27,6 +27,7 @@ mod manifest;
 mod reader;
 mod record;
 mod run;
+mod schedule;
 mod writer;
 
 pub use answer::{Answer, answer};

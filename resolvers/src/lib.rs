@@ -20,10 +20,12 @@ mod limits;
 mod loader;
 mod network;
 mod node;
+mod notification;
 mod operation;
 mod order;
 mod request;
 mod saved_filter;
+mod schedule;
 mod sim;
 mod tenant;
 mod turns;
@@ -76,6 +78,8 @@ pub(crate) struct AccessQueries(
     export::ExportQuery,
     grant::GrantQuery,
     node::NodeQuery,
+    notification::NotificationList,
+    schedule::ScheduleList,
     tenant::TenantQuery,
 );
 
@@ -92,7 +96,9 @@ pub(crate) struct Mutation(
     fleet::FleetMutation,
     grant::GrantMutation,
     label::LabelMutation,
+    notification::NotificationMutation,
     saved_filter::SavedFilterMutation,
+    schedule::ScheduleMutation,
 );
 
 /// The executable schema.

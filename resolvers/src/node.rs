@@ -7,7 +7,8 @@ use service::Found;
 use crate::{
     customer::Customer, device::Device, error::IntoGraphql as _, export::Export,
     grant::SegmentGrant, ingest::IngestBatch, label::LabelDefinition, network::Network,
-    request::session, saved_filter::SavedFilter, sim::Sim, tenant::Tenant,
+    notification::Notification, request::session, saved_filter::SavedFilter,
+    schedule::ExportSchedule, sim::Sim, tenant::Tenant,
 };
 
 /// An object with a global id.
@@ -20,12 +21,16 @@ pub(crate) enum Node {
     Device(Device),
     /// An export.
     Export(Export),
+    /// An export that is made every month.
+    ExportSchedule(ExportSchedule),
     /// What the tenant has in an intake batch.
     IngestBatch(IngestBatch),
     /// A label definition.
     LabelDefinition(LabelDefinition),
     /// A network.
     Network(Network),
+    /// What the caller is told.
+    Notification(Notification),
     /// A saved filter.
     SavedFilter(SavedFilter),
     /// A segment grant.
@@ -46,7 +51,9 @@ impl From<Found> for Node {
             Found::Grant(grant) => Self::SegmentGrant(SegmentGrant(grant)),
             Found::LabelDefinition(definition) => Self::LabelDefinition(definition.into()),
             Found::Network(network) => Self::Network(network.into()),
+            Found::Notification(notification) => Self::Notification(notification.into()),
             Found::SavedFilter(saved) => Self::SavedFilter(saved.into()),
+            Found::Schedule(schedule) => Self::ExportSchedule((*schedule).into()),
             Found::Sim(sim) => Self::Sim(sim.into()),
             Found::Tenant(tenant) => Self::Tenant(tenant.into()),
         }

@@ -276,6 +276,49 @@ async fn exports_are_told_by_their_names_and_never_by_what_is_asked() {
 }
 
 #[tokio::test]
+async fn schedules_are_told_by_their_names_and_notifications_by_their_number() {
+    let mut log = Log::new().await;
+    let create = "mutation { createExportSchedule(input: { dataSet: { audit: { period: { preset: LAST_MONTH } } }, format: CSV, name: \"Mine\" }) { exportSchedule { id } } }";
+    let made = log.run(ADMIN, create, json!({})).await;
+    let id = made["createExportSchedule"]["exportSchedule"]["id"].clone();
+    let detail = json!({ "kind": "EXPORT", "name": "Mine" });
+    let created = log.line(ADMIN, "schedule.create", text(&id), &detail);
+    assert_eq!(log.news(), [created]);
+    for (mutation, input, action, detail) in [
+        (
+            "updateExportSchedule",
+            json!({ "scheduleId": id, "name": "Ours", "enabled": false }),
+            "schedule.update",
+            json!({ "fields": ["name", "enabled"] }),
+        ),
+        (
+            "deleteExportSchedule",
+            json!({ "scheduleId": id }),
+            "schedule.delete",
+            json!({ "name": "Ours" }),
+        ),
+    ] {
+        let line = [action, text(&id)];
+        log.leaves(mutation, input, line, detail).await;
+    }
+    let subject = ADMIN.subject();
+    log.world.by_hand(&format!(
+        "INSERT INTO notification (tenant_id, subject, kind, object_id, name, created_at)
+         SELECT tenant_id, '{subject}', 'EXPORT_COMPLETE', uuidv7(), 'a file', created_at FROM tenant"
+    ));
+    for count in [1, 0] {
+        let (input, line) = (json!({ "all": true }), ["notification.read", &subject]);
+        log.leaves(
+            "markNotificationsRead",
+            input,
+            line,
+            json!({ "count": count }),
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn saved_filters_are_told_by_their_names_and_never_by_what_they_hold() {
     let mut log = Log::new().await;
     let create = "mutation { createSavedFilter(input: { name: \"Mine\", filter: { sim: { search: \"8944\" } } }) { savedFilter { id } } }";

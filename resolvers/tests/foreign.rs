@@ -74,6 +74,32 @@ const QUESTIONS: &[(&str, &str)] = &[
         "job",
         "mutation($id: ID!) { retryExport(input: { exportId: $id }) { export { name } userErrors { code message field } } }",
     ),
+    ("sch", "query($id: ID!) { node(id: $id) { id } }"),
+    (
+        "sch",
+        "query($id: ID!) { exportSchedules(filter: { ids: [$id] }) { totalCount nodes { name } } }",
+    ),
+    (
+        "sch",
+        "query($id: ID!) { exports(filter: { schedules: [$id] }) { totalCount nodes { name } } }",
+    ),
+    (
+        "sch",
+        "mutation($id: ID!) { updateExportSchedule(input: { scheduleId: $id, enabled: false }) { exportSchedule { name } userErrors { code message field } } }",
+    ),
+    (
+        "sch",
+        "mutation($id: ID!) { deleteExportSchedule(input: { scheduleId: $id }) { scheduleId userErrors { code message field } } }",
+    ),
+    ("ntf", "query($id: ID!) { node(id: $id) { id } }"),
+    (
+        "ntf",
+        "query($id: ID!) { notifications(filter: { ids: [$id] }) { totalCount nodes { name } } }",
+    ),
+    (
+        "ntf",
+        "mutation($id: ID!) { markNotificationsRead(input: { ids: [$id] }) { unread userErrors { code message field } } }",
+    ),
     (
         "fil",
         "query($id: ID!) { savedFilters(filter: { ids: [$id] }) { totalCount nodes { name } } }",
@@ -167,6 +193,8 @@ fn of_dyer(ids: &Value, kind: &str) -> Value {
         "grt" => &ids["segmentGrants"][0],
         "fil" => &ids["savedFilters"]["nodes"][0],
         "job" => &ids["exports"]["nodes"][0],
+        "sch" => &ids["exportSchedules"]["nodes"][0],
+        "ntf" => &ids["notifications"]["nodes"][0],
         _ => &ids["tenant"],
     };
     found["id"].clone()
@@ -200,8 +228,10 @@ async fn unknown(world: &World, caller: Caller, kind: &str, question: &str, id: 
     let is_list = question.contains("filter:") && !question.contains("saved:");
     // Who may not do a thing at all is told so, whatever it is to be done to.
     let is_admin = caller.1 == Role::TenantAdmin;
-    let needs_admin = (question.starts_with("mutation") && kind != "job")
-        || matches!(kind, "bat" | "grt" | "fil");
+    let is_own = matches!(kind, "job" | "ntf") || question.contains("{ exports(");
+    let needs_admin = (question.starts_with("mutation")
+        || matches!(kind, "bat" | "grt" | "fil" | "sch"))
+        && !is_own;
     let may = is_admin || !needs_admin;
     let expected: &[&str] = match (may, is_list) {
         (false, _) => &["FORBIDDEN"],

@@ -24,11 +24,12 @@ const BOSCH: Caller = Caller("alpha", Role::CustomerUser, Some("bosch"));
 const BOUND: u64 = (64 + 16) << 20;
 
 /// What is read from tables that have no version.
-const UNVERSIONED: [&str; 4] = [
+const UNVERSIONED: [&str; 5] = [
     "export",
     "ingestAccounting",
     "ingestRejections",
     "ingestRecord",
+    "notifications",
 ];
 
 /// Every field by every way, as some callers ask for it.

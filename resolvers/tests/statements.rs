@@ -71,6 +71,14 @@ const QUESTIONS: &[(u64, &str)] = &[
     ),
     (
         0,
+        "exportSchedules(first: $n) { totalCount nodes { name question dueAt } }",
+    ),
+    (
+        0,
+        "notifications(first: $n) { totalCount nodes { objectId kind name } }",
+    ),
+    (
+        0,
         "sims(first: $n, filter: { saved: $saved }) { totalCount nodes { iccid customer { name } labels { key value } device { name } } }",
     ),
     (
@@ -155,6 +163,15 @@ async fn large() -> (World, Gate) {
         let input = json!({ "dataSet": { "sims": {} }, "format": "CSV" });
         world.change(ADMIN, "createExport", input).await;
     }
+    world.by_hand(&format!(
+        "INSERT INTO schedule (tenant_id, kind, name, request, time_zone, created_by, asker, next_month, ends_at, created_at, updated_at)
+         SELECT tenant_id, 'EXPORT', n::text, '{{}}', 'UTC', 'x', '{{}}', '2026-11-01', '2026-12-01', created_at, created_at
+         FROM tenant, generate_series(1, {MANY}) AS n WHERE slug = 'alpha';
+         INSERT INTO notification (tenant_id, subject, kind, object_id, name, created_at)
+         SELECT tenant_id, '{}', 'EXPORT_COMPLETE', uuidv7(), n::text, created_at
+         FROM tenant, generate_series(1, {MANY}) AS n WHERE slug = 'alpha'",
+        ADMIN.subject()
+    ));
     world.usage_of_all(sims).await;
     let gate = world.gate().await;
     (world, gate)

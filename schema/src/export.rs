@@ -254,6 +254,8 @@ pub struct ExportFilter {
     pub states: Option<Vec<ExportState>>,
     /// Asked for by one of these subjects.
     pub requested_by: Option<Vec<String>>,
+    /// Made by one of these schedules.
+    pub schedules: Option<Vec<ID>>,
 }
 
 conditions!(ExportFilter => JobCondition {
@@ -261,6 +263,7 @@ conditions!(ExportFilter => JobCondition {
     ids: |ids: Vec<ID>| parse_ids(&ids).map(JobCondition::Ids),
     states: |states: Vec<ExportState>| words(states).map(JobCondition::States),
     requested_by: |subjects| texts(subjects).map(JobCondition::RequestedBy),
+    schedules: |ids: Vec<ID>| parse_ids(&ids).map(JobCondition::Schedules),
 });
 
 word! {

@@ -5,13 +5,18 @@ use domain::{
     customer::{self, Customer, CustomerBy},
     device::{self, Device},
     grant::{self, Grant},
-    id::{BatchId, CustomerId, DeviceId, GrantId, JobId, LabelId, SavedFilterId, SimId, TenantId},
+    id::{
+        BatchId, CustomerId, DeviceId, GrantId, JobId, LabelId, NotificationId, SavedFilterId,
+        ScheduleId, SimId, TenantId,
+    },
     identifier::Plmn,
     job::{self, Job},
     journal::{self, BatchPart},
     label::{self, LabelDefinition},
     network::{self, Network},
+    notification::{self, Notification},
     saved_filter::{self, SavedFilter},
+    schedule::{self, Schedule},
     sim::{self, Sim, SimBy},
     tenant::{self, Tenant},
 };
@@ -35,8 +40,12 @@ pub enum Found {
     LabelDefinition(LabelDefinition),
     /// A network.
     Network(Network),
+    /// What the caller is told.
+    Notification(Notification),
     /// A saved filter.
     SavedFilter(SavedFilter),
+    /// Work that is done every month.
+    Schedule(Box<Schedule>),
     /// A SIM.
     Sim(Sim),
     /// The caller's tenant.
@@ -89,9 +98,15 @@ impl Session {
             Plmn::PREFIX => network::get(&cx, &Plmn::of_id(id)?)
                 .await
                 .map(Found::Network),
+            NotificationId::PREFIX => notification::get(&cx, id.parse()?)
+                .await
+                .map(Found::Notification),
             SavedFilterId::PREFIX => saved_filter::get(&cx, id.parse()?)
                 .await
                 .map(Found::SavedFilter),
+            ScheduleId::PREFIX => schedule::get(&cx, id.parse()?)
+                .await
+                .map(|schedule| Found::Schedule(Box::new(schedule))),
             SimId::PREFIX => sim::get(&cx, id.parse()?).await.map(Found::Sim),
             TenantId::PREFIX if id.parse::<TenantId>()? == self.scope().tenant() => {
                 tenant::get(&cx).await.map(Found::Tenant)

@@ -16,6 +16,9 @@ pub(crate) struct Model {
     pub(crate) requested_by: String,
     #[sea_orm(column_type = "JsonBinary")]
     pub(crate) asker: Json,
+    pub(crate) schedule_id: Option<Uuid>,
+    pub(crate) schedule_month: Option<Date>,
+    pub(crate) keep_until: Option<DateTimeUtc>,
     pub(crate) state: String,
     pub(crate) attempts: i32,
     pub(crate) fence: i64,

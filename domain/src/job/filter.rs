@@ -5,7 +5,7 @@ use strum::{AsRefStr, EnumMessage, VariantArray};
 use super::JobState;
 use crate::{
     filter::Filter,
-    id::JobId,
+    id::{JobId, ScheduleId},
     list::SortColumn,
     sql::{Sql, contains, texts, uuids},
 };
@@ -24,6 +24,8 @@ pub enum JobCondition {
     States(Vec<JobState>),
     /// Asked for by one of these subjects.
     RequestedBy(Vec<String>),
+    /// Made by one of these schedules.
+    Schedules(Vec<ScheduleId>),
 }
 
 /// What jobs can be sorted by.
@@ -43,6 +45,12 @@ pub(super) fn push(sql: &mut Sql, condition: &JobCondition) {
         }
         JobCondition::States(states) => sql.push_any("job.state", texts(states)),
         JobCondition::RequestedBy(subjects) => sql.push_any("job.requested_by", texts(subjects)),
+        JobCondition::Schedules(ids) => {
+            // Most jobs have none, and a condition that is not known cannot be turned around.
+            sql.push("coalesce(");
+            sql.push_any("job.schedule_id", uuids(ids.iter().map(|id| id.uuid())));
+            sql.push(", false)");
+        }
     }
 }
 

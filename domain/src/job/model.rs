@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use strum::{AsRefStr, EnumMessage, EnumString, VariantArray};
 
-use crate::{Code, id::JobId, identity::VerifiedClaims, scope::Rights};
+use crate::{
+    Code, Permission, Scope,
+    id::{JobId, ScheduleId},
+    identity::VerifiedClaims,
+    scope::Rights,
+};
 
 /// Kind of work.
 #[derive(
@@ -84,6 +89,8 @@ pub struct Job {
     pub requested_by: String,
     /// Who asked.
     pub asker: Asker,
+    /// The schedule that made it, which may be gone. What such a job makes is the tenant's.
+    pub schedule: Option<ScheduleId>,
     /// How far it is.
     pub state: JobState,
     /// Times that it was begun, since it was asked for or asked for again.
@@ -111,6 +118,15 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whether what it makes is the caller's, as whoever asked for it. What a schedule asked for is the tenant's: of all who look after
+    /// its exports, and of nobody else, even if they made the schedule once.
+    pub fn is_of(&self, scope: &Scope) -> bool {
+        match self.schedule {
+            Some(_) => scope.may(Permission::ExportsManage),
+            None => self.requested_by == scope.actor(),
+        }
+    }
+
     /// How much of it is done, in whole percent: 100 when all is, and not before. Unknown as long as nobody knows how many rows there
     /// will be.
     pub fn percent(&self) -> Option<u32> {

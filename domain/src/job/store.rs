@@ -20,6 +20,7 @@ impl Decode for Job {
             request: row.get()?,
             requested_by: row.get()?,
             asker: row.get::<Json<_>>()?.0,
+            schedule: row.get()?,
             state: row.word()?,
             attempts: u32::try_from(row.get::<i32>()?).map_err(crate::Error::internal)?,
             progress: Progress {
@@ -57,8 +58,8 @@ impl Listed for Job {
     fn scoped(cx: &ReadCx) -> Result<Sql> {
         cx.scope().require(Permission::ExportsWrite)?;
         let mut sql = Sql::new(
-            "SELECT job.job_id, job.kind, job.name, job.request, job.requested_by, job.asker, job.state, job.attempts, job.rows_done, \
-             job.rows_expected, job.result, job.place, job.bytes, job.expires_at, job.code, job.message, job.created_at, \
+            "SELECT job.job_id, job.kind, job.name, job.request, job.requested_by, job.asker, job.schedule_id, job.state, job.attempts, \
+             job.rows_done, job.rows_expected, job.result, job.place, job.bytes, job.expires_at, job.code, job.message, job.created_at, \
              job.started_at, job.heartbeat_at, job.ended_at FROM job WHERE job.tenant_id = ",
         );
         sql.bind(cx.scope().tenant().uuid());

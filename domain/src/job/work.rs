@@ -10,7 +10,8 @@ use tokio_postgres::types::Json;
 use super::{Asker, JobError, JobKind, Progress};
 use crate::{
     Code, Error, Result, SystemCx,
-    id::{JobId, TenantId},
+    id::{JobId, ScheduleId, TenantId},
+    notification,
     row::{Columns, Decode},
     scope::Rights,
     sql::uuids,
@@ -52,6 +53,8 @@ pub struct Claim {
     pub request: Value,
     /// Who asked.
     pub asker: Asker,
+    /// The schedule that made it.
+    pub schedule: Option<ScheduleId>,
     /// Times that it was begun, with this one.
     pub attempts: u32,
     /// When it was asked for.
@@ -77,6 +80,7 @@ impl Decode for Claim {
             name: row.get()?,
             request: row.get()?,
             asker: row.get::<Json<_>>()?.0,
+            schedule: row.get()?,
             attempts: u32::try_from(row.get::<i32>()?).map_err(Error::internal)?,
             created_at: row.get()?,
             kept_bytes: row.count()?,
@@ -116,9 +120,10 @@ pub async fn claim(cx: SystemCx, kind: JobKind, terms: Terms) -> Result<Option<C
     let most = i32::try_from(terms.attempts).unwrap_or(i32::MAX);
     let message =
         format!("the work was broken off {most} times, by the end of the process that did it");
-    cx.execute(
+    let given_up = cx.all(
         "UPDATE job SET state = 'FAILED', code = $2, message = $3, lease_until = NULL, ended_at = $4
-         WHERE kind = $1 AND state = 'RUNNING' AND lease_until < clock_timestamp() AND attempts >= $5",
+         WHERE kind = $1 AND state = 'RUNNING' AND lease_until < clock_timestamp() AND attempts >= $5
+         RETURNING job_id",
         [
             kind.as_ref().into(),
             Code::Unavailable.as_ref().into(),
@@ -126,8 +131,10 @@ pub async fn claim(cx: SystemCx, kind: JobKind, terms: Terms) -> Result<Option<C
             cx.now().into(),
             most.into(),
         ],
-    )
-    .await?;
+    );
+    let given_up: Vec<(JobId,)> = given_up.await?;
+    let given_up: Vec<JobId> = given_up.into_iter().map(|(job,)| job).collect();
+    notification::of_jobs(&cx, &given_up).await?;
     let claimed = cx.one(
         "WITH busy AS (
              SELECT tenant_id, count(*) AS jobs FROM job
@@ -145,7 +152,8 @@ pub async fn claim(cx: SystemCx, kind: JobKind, terms: Terms) -> Result<Option<C
                 lease_until = clock_timestamp() + make_interval(secs => $3), started_at = $4, heartbeat_at = $4,
                 rows_done = 0, rows_expected = NULL
          FROM next WHERE job.tenant_id = next.tenant_id AND job.job_id = next.job_id
-         RETURNING job.tenant_id, job.job_id, job.fence, job.name, job.request, job.asker, job.attempts, job.created_at,
+         RETURNING job.tenant_id, job.job_id, job.fence, job.name, job.request, job.asker, job.schedule_id, job.attempts,
+                job.created_at,
                 (SELECT coalesce(sum(kept.bytes), 0)::bigint FROM job AS kept
                  WHERE kept.tenant_id = next.tenant_id AND kept.place IS NOT NULL)",
         [
@@ -173,7 +181,9 @@ pub async fn beat(cx: SystemCx, lease: Lease, progress: Progress, terms: Terms) 
         count(progress.rows)?.into(),
         progress.expected.map(count).transpose()?.into(),
     ];
-    change(cx, lease, set, values).await
+    let is_own = change(&cx, lease, set, values).await?;
+    cx.commit().await?;
+    Ok(is_own)
 }
 
 /// What becomes of a job that somebody was at.
@@ -187,17 +197,17 @@ pub enum End {
     Again(Duration),
 }
 
-/// Ends an attempt; whether the job was still its own.
+/// Ends an attempt; whether the job was still its own. Whoever asked for it is told when nothing more comes.
 ///
 /// # Errors
 /// `UNAVAILABLE` when Postgres does not answer: then nobody knows yet.
 pub async fn end(cx: SystemCx, lease: Lease, end: &End) -> Result<bool> {
     let now = cx.now();
-    match end {
+    let is_own = match end {
         End::Complete(made) => {
             let rights = serde_json::to_value(&made.rights).map_err(Error::internal)?;
             let set = "state = 'COMPLETE', lease_until = NULL, heartbeat_at = $4, ended_at = $4, result = $5, place = $6, bytes = $7,
-                expires_at = $8, rows_done = $9, rows_expected = $9, asker = jsonb_set(asker, '{rights}', $10)";
+                expires_at = greatest(keep_until, $8), rows_done = $9, rows_expected = $9, asker = jsonb_set(asker, '{rights}', $10)";
             let values = [
                 now.into(),
                 made.result.clone().into(),
@@ -207,24 +217,29 @@ pub async fn end(cx: SystemCx, lease: Lease, end: &End) -> Result<bool> {
                 count(made.rows)?.into(),
                 rights.into(),
             ];
-            change(cx, lease, set, values).await
+            change(&cx, lease, set, values).await?
         }
         End::Fail(code, message) => {
             let set =
                 "state = 'FAILED', lease_until = NULL, ended_at = $4, code = $5, message = $6";
             let values = [now.into(), code.as_ref().into(), message.as_str().into()];
-            change(cx, lease, set, values).await
+            change(&cx, lease, set, values).await?
         }
         End::Again(wait) => {
             let set = "state = 'QUEUED', lease_until = NULL, not_before = clock_timestamp() + make_interval(secs => $4)";
-            change(cx, lease, set, [seconds(*wait).into()]).await
+            change(&cx, lease, set, [seconds(*wait).into()]).await?
         }
+    };
+    if is_own && !matches!(end, End::Again(_)) {
+        notification::of_jobs(&cx, &[lease.job]).await?;
     }
+    cx.commit().await?;
+    Ok(is_own)
 }
 
 /// Changes a job that is still its own.
 async fn change(
-    cx: SystemCx,
+    cx: &SystemCx,
     lease: Lease,
     set: &str,
     values: impl IntoIterator<Item = Parameter>,
@@ -239,7 +254,6 @@ async fn change(
     ];
     cx.ends_when_silent().await?;
     let changed = cx.execute(&sql, key.into_iter().chain(values)).await?;
-    cx.commit().await?;
     Ok(changed > 0)
 }
 

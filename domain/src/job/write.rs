@@ -28,8 +28,13 @@ pub struct NewJob {
     pub quota: u64,
 }
 
+/// Whether a file can have this name, which has so many characters at most.
+pub(crate) fn is_file_name(name: &str, longest: usize) -> bool {
+    is_trimmed(name, longest) && !name.contains(['/', '\\']) && !name.starts_with('.')
+}
+
 fn check_name(name: &str) -> Result<(), JobError> {
-    let fits = is_trimmed(name, 100) && !name.contains(['/', '\\']) && !name.starts_with('.');
+    let fits = is_file_name(name, 100);
     fits.then_some(()).ok_or(JobError::Name)
 }
 
@@ -131,7 +136,8 @@ pub async fn cancel(cx: WriteCx, id: JobId) -> Result<Job> {
     Ok(job)
 }
 
-/// Asks again for a job that ended without a result, as it was asked for first. Only its asker does.
+/// Asks again for a job that ended without a result, as it was asked for first. Only its asker does, and of what a schedule made
+/// whoever looks after it.
 ///
 /// # Errors
 /// `FORBIDDEN` without `EXPORTS_WRITE` or to somebody else; `NOT_FOUND`; `CONFLICT` when it did not fail and was not cancelled;
@@ -143,7 +149,7 @@ pub async fn retry(cx: WriteCx, id: JobId, claims: VerifiedClaims, quota: u64) -
     }
     check_room(&cx, quota).await?;
     let job = locked(&cx, id).await?;
-    if job.requested_by != cx.scope().actor() {
+    if !job.is_of(cx.scope()) {
         return Err(JobError::NotAsker.into());
     }
     if !matches!(job.state, JobState::Failed | JobState::Cancelled) {

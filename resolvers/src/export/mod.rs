@@ -4,6 +4,6 @@ mod mutation;
 mod query;
 mod types;
 
-pub(crate) use mutation::ExportMutation;
+pub(crate) use mutation::{ExportMutation, form, order};
 pub(crate) use query::{ExportList, ExportQuery};
-pub(crate) use types::Export;
+pub(crate) use types::{Export, compression, data_set, format, question};

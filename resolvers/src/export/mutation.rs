@@ -58,9 +58,8 @@ impl ExportMutation {
     ) -> async_graphql::Result<Option<ExportPayload>> {
         let (session, exports) = (session(ctx)?, ctx.data::<Exports>()?);
         let change = async {
-            let request = request(input.data_set).map_err(|error| error.at("data_set"))?;
             let form = form(input.format, input.compression, input.csv)?;
-            let order = Order { request, form };
+            let order = order(input.data_set, form)?;
             let cx = write(ctx, input.idempotency_key.as_deref()).await?;
             exports.create(session, cx, input.name, &order).await
         };
@@ -96,6 +95,15 @@ impl ExportMutation {
         };
         ExportPayload::of(change.await)
     }
+}
+
+/// What is asked for when a file is.
+///
+/// # Errors
+/// What the question or the filter is refused for, which names the field.
+pub(crate) fn order(data_set: ExportDataSetInput, form: Form) -> domain::Result<Order> {
+    let request = request(data_set).map_err(|error| error.at("data_set"))?;
+    Ok(Order { request, form })
 }
 
 fn request(data_set: ExportDataSetInput) -> domain::Result<Request> {
@@ -156,7 +164,11 @@ where
     connection::filter(input).map_err(|error| error.at(field))
 }
 
-fn form(
+/// What a file is to be.
+///
+/// # Errors
+/// `INVALID_INPUT` when there is no such file.
+pub(crate) fn form(
     format: ExportFormat,
     compression: ExportCompression,
     csv: Option<CsvInput>,

@@ -78,13 +78,12 @@ columns! {
         /// Whether the whole of the file is compressed.
         compression: Option<ExportCompression> = |export| export.order.as_deref().map(compression);
         /// What was asked: the filter or the question, as files spell it.
-        question: Option<Json<Value>> = |export| {
-            let order = export.order.as_ref()?;
-            order.request.json().ok().map(Json)
-        };
+        question: Option<Json<Value>> = |export| export.order.as_deref().and_then(question);
+        /// Global id of the schedule that asked for it, which may be gone; null when somebody did.
+        schedule_id: Option<ID> = |export| export.job.schedule.map(|id| id.to_string().into());
         /// How far it is.
         state: ExportState = |export| export.job.state.into();
-        /// Subject (`sub`) of the token of whoever asked for it.
+        /// Subject (`sub`) of the token of whoever asked for it, or made the schedule that did.
         requested_by: &str = |export| &export.job.requested_by;
         /// Rows that are written.
         rows_done: BigInt = |export| BigInt(export.job.progress.rows.into());
@@ -115,7 +114,7 @@ columns! {
     }
 }
 
-fn data_set(order: &Order) -> ExportDataSet {
+pub(crate) fn data_set(order: &Order) -> ExportDataSet {
     match order.request.data_set() {
         DataSet::Sims => ExportDataSet::Sims,
         DataSet::Devices => ExportDataSet::Devices,
@@ -131,7 +130,7 @@ fn data_set(order: &Order) -> ExportDataSet {
     }
 }
 
-fn format(order: &Order) -> ExportFormat {
+pub(crate) fn format(order: &Order) -> ExportFormat {
     match order.form.format() {
         Format::Csv => ExportFormat::Csv,
         Format::Xlsx => ExportFormat::Xlsx,
@@ -141,11 +140,16 @@ fn format(order: &Order) -> ExportFormat {
     }
 }
 
-fn compression(order: &Order) -> ExportCompression {
+pub(crate) fn compression(order: &Order) -> ExportCompression {
     match order.form.compression() {
         Compression::None => ExportCompression::None,
         Compression::Gzip => ExportCompression::Gzip,
     }
+}
+
+/// The filter or question of an order, as files spell it.
+pub(crate) fn question(order: &Order) -> Option<Json<Value>> {
+    order.request.json().ok().map(Json)
 }
 
 impl Written for Export {

@@ -49,7 +49,9 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                customers(first: 200) { nodes { id slug name email } }
                labelDefinitions(first: 200) { nodes { id key } }
                savedFilters(first: 200) { nodes { id name kind createdBy } }
-               exports(first: 200) { nodes { id name state requestedBy } }
+               exports(first: 200) { nodes { id name state requestedBy scheduleId } }
+               exportSchedules(first: 200) { nodes { id name createdBy enabled } }
+               notifications(first: 200) { nodes { id name kind readAt } }
                ingestBatches(first: 200) { nodes { id receivedAt } }
                ingestRejections(first: 200) { nodes { recordId } } }",
             json!({}),
@@ -88,6 +90,12 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
     let exports = rows("exports");
     let export =
         |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&exports, "name", rule));
+    let schedules = rows("exportSchedules");
+    let schedule =
+        |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&schedules, "name", rule));
+    let notifications = rows("notifications");
+    let notification =
+        |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&notifications, "name", rule));
     let saved = rows("savedFilters");
     let saved_filter =
         |filter: Value, rule: &dyn Fn(&Value) -> bool| (filter, of(&saved, "name", rule));
@@ -231,6 +239,38 @@ pub(crate) async fn lists(world: &World) -> Vec<List> {
                 export(json!({ "requestedBy": [ADMIN.subject()] }), &|row| {
                     row["name"] != "All"
                 }),
+                export(json!({ "schedules": [first(&schedules, "id")] }), &|row| {
+                    row["scheduleId"] == schedules[0]["id"]
+                }),
+            ],
+        },
+        List {
+            field: "exportSchedules",
+            filter: "ExportScheduleFilter",
+            key: "name",
+            conditions: vec![
+                schedule(json!({ "search": "WOR" }), &|row| row["name"] == "Networks"),
+                schedule(json!({ "ids": [first(&schedules, "id")] }), &|row| {
+                    row["id"] == schedules[0]["id"]
+                }),
+                schedule(json!({ "createdBy": [ADMIN.subject()] }), &|row| {
+                    row["name"] != "Bills"
+                }),
+                schedule(json!({ "enabled": false }), &|row| row["name"] == "Trail"),
+            ],
+        },
+        List {
+            field: "notifications",
+            filter: "NotificationFilter",
+            key: "name",
+            conditions: vec![
+                notification(json!({ "ids": [first(&notifications, "id")] }), &|row| {
+                    row["id"] == notifications[0]["id"]
+                }),
+                notification(json!({ "kinds": ["EXPORT_FAILED"] }), &|row| {
+                    row["name"] == "lost"
+                }),
+                notification(json!({ "unread": true }), &|row| row["readAt"].is_null()),
             ],
         },
         List {

@@ -59,7 +59,28 @@ async fn world() -> World {
             world.change(caller, "cancelExport", input).await;
         }
     }
+    monthly(&world).await;
     world
+}
+
+/// Schedules, one of which asked for an export, and what somebody was told.
+async fn monthly(world: &World) {
+    let staff = Caller("alpha", Role::PlatformAdmin, None);
+    for (caller, name) in [(staff, "Bills"), (ADMIN, "Networks"), (ADMIN, "Trail")] {
+        let month = json!({ "period": { "preset": "LAST_MONTH" } });
+        let input = json!({ "dataSet": { "customerUsage": month }, "format": "CSV", "name": name });
+        world.change(caller, "createExportSchedule", input).await;
+    }
+    world.by_hand(&format!(
+        "UPDATE schedule SET enabled = false WHERE name = 'Trail';
+         UPDATE job SET schedule_id = schedule.schedule_id, schedule_month = '2026-10-01' FROM schedule
+         WHERE job.name = 'Few' AND schedule.name = 'Bills';
+         INSERT INTO notification (tenant_id, subject, kind, object_id, name, created_at, read_at)
+         SELECT tenant_id, '{}', kind, uuidv7(), told, '2026-11-21', read_at FROM tenant, (VALUES
+             ('EXPORT_COMPLETE', 'done', NULL), ('EXPORT_FAILED', 'lost', NULL), ('EXPORT_COMPLETE', 'read', timestamptz '2026-11-21'))
+             AS known (kind, told, read_at) WHERE slug = 'alpha'",
+        ADMIN.subject()
+    ));
 }
 
 fn keys_of(nodes: &Value, key: &str) -> BTreeSet<String> {

@@ -74,7 +74,9 @@ pub(crate) async fn changes(world: &World) -> Vec<Change> {
                 gone: createSavedFilter(input: { name: \"gone\", filter: { sim: {} } }) { savedFilter { id } }
                 kill: createExport(input: { dataSet: { sims: {} }, format: CSV }) { export { id } }
                 over: createExport(input: { dataSet: { sims: {} }, format: CSV }) { export { id } }
-                spare: createExport(input: { dataSet: { sims: {} }, format: CSV }) { export { id } } }",
+                spare: createExport(input: { dataSet: { sims: {} }, format: CSV }) { export { id } }
+                monthly: createExportSchedule(input: { dataSet: { audit: { period: { preset: LAST_MONTH } } }, format: CSV }) { exportSchedule { id } }
+                never: createExportSchedule(input: { dataSet: { audit: { period: { preset: LAST_MONTH } } }, format: CSV }) { exportSchedule { id } } }",
             json!({ "bosch": bosch }),
         )
         .await["data"]
@@ -85,6 +87,8 @@ pub(crate) async fn changes(world: &World) -> Vec<Change> {
     let unsaved = &made["gone"]["savedFilter"]["id"];
     let [kill, over, spare] =
         ["kill", "over", "spare"].map(|name| made[name]["export"]["id"].clone());
+    let [monthly, never] =
+        ["monthly", "never"].map(|name| made[name]["exportSchedule"]["id"].clone());
     let cancel = "mutation($id: ID!) { cancelExport(input: { exportId: $id }) { export { id } } }";
     world.run(ADMIN, cancel, json!({ "id": over })).await;
     let change = |mutation, input, selection, other| Change {
@@ -169,6 +173,30 @@ pub(crate) async fn changes(world: &World) -> Vec<Change> {
             json!({ "exportId": over }),
             "export { id state }",
             ("exportId", spare),
+        ),
+        change(
+            "createExportSchedule",
+            json!({ "dataSet": { "customerUsage": { "period": { "preset": "LAST_MONTH" }, "timeZone": "Europe/Berlin" } }, "format": "XLSX", "name": "bills" }),
+            "exportSchedule { id name dataSet format question timeZone enabled nextMonth dueAt }",
+            ("name", json!("other bills")),
+        ),
+        change(
+            "updateExportSchedule",
+            json!({ "scheduleId": monthly, "enabled": false }),
+            "exportSchedule { id enabled updatedAt }",
+            ("enabled", json!(true)),
+        ),
+        change(
+            "deleteExportSchedule",
+            json!({ "scheduleId": never }),
+            "scheduleId",
+            ("scheduleId", monthly),
+        ),
+        change(
+            "markNotificationsRead",
+            json!({ "ids": [] }),
+            "unread",
+            ("ids", json!(["ntf_00000000000000000000000000000000"])),
         ),
         change(
             "setSimLabels",

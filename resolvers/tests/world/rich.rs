@@ -51,6 +51,8 @@ impl World {
             Box::pin(world.grants(admin, &scope)).await;
             Box::pin(world.saved_filters(admin)).await;
             Box::pin(world.exports(admin)).await;
+            Box::pin(world.schedules(admin)).await;
+            world.notifications(admin);
             world.intake(tenant, &scope, "record-1", false).await;
         }
         world
@@ -202,12 +204,43 @@ impl World {
         }
     }
 
+    /// One that runs, which asked for the export that is being made, and one that is off.
+    async fn schedules(&self, admin: Caller) {
+        let month = json!({ "period": { "preset": "LAST_MONTH" }, "timeZone": "Europe/Berlin" });
+        for (name, data_set) in [
+            ("Bills", json!({ "customerUsage": month })),
+            ("Trail", json!({ "audit": month })),
+        ] {
+            let input = json!({ "dataSet": data_set, "format": "XLSX", "name": name });
+            self.change(admin, "createExportSchedule", input).await;
+        }
+        let of = format!("(SELECT tenant_id FROM tenant WHERE slug = '{}')", admin.0);
+        self.by_hand(&format!(
+            "UPDATE schedule SET enabled = false WHERE name = 'Trail';
+             UPDATE job SET schedule_id = schedule.schedule_id, schedule_month = '2026-10-01' FROM schedule
+             WHERE job.tenant_id = {of} AND schedule.tenant_id = {of} AND job.state = 'RUNNING' AND schedule.name = 'Bills'"
+        ));
+    }
+
+    /// The administrator was told of the exports that ended, and has read of the one that is complete.
+    fn notifications(&self, admin: Caller) {
+        self.by_hand(&format!(
+            "INSERT INTO notification (tenant_id, subject, kind, object_id, name, code, created_at, read_at)
+             SELECT tenant_id, requested_by, 'EXPORT_' || state, job_id, name, code, ended_at,
+                    CASE state WHEN 'COMPLETE' THEN ended_at + interval '1 hour' END
+             FROM job WHERE tenant_id = (SELECT tenant_id FROM tenant WHERE slug = '{}') AND state IN ('COMPLETE', 'FAILED')
+             ORDER BY job_id",
+            admin.0
+        ));
+    }
+
     /// The ids of a tenant's fleet, in the order of its numbers.
     pub(crate) async fn ids(&self, admin: Caller) -> Value {
         let ask = "{ tenant { id } sims(first: 200) { nodes { id iccid } }
             devices(first: 200) { nodes { id name } } customers(first: 200) { nodes { id slug } }
             labelDefinitions(first: 200) { nodes { id key } } ingestBatches(first: 200) { nodes { id } }
             savedFilters(first: 200) { nodes { id } } exports(first: 200) { nodes { id } }
+            exportSchedules(first: 200) { nodes { id } } notifications(first: 200) { nodes { id } }
             segmentGrants(subject: \"other\") { id } }";
         self.run(admin, ask, json!({})).await["data"].clone()
     }

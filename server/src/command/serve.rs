@@ -205,7 +205,7 @@ fn checks(stores: &Stores, intake: &Intake, worker: &Worker, exports: &Exports) 
     ];
     let jobs = worker::intake::JOBS
         .into_iter()
-        .chain([worker::issuer::JOB])
+        .chain([worker::issuer::JOB, worker::notification::JOB])
         .chain(worker::exports::JOBS);
     checks.extend(jobs.map(|(job, problem)| {
         let worker = worker.clone();
@@ -235,7 +235,8 @@ impl Background {
         let issuer = worker::issuer::look_after(&self.worker, &self.verifier);
         let at_once = self.config.exports.jobs;
         let exports = worker::exports::look_after(&self.worker, &self.exports, at_once);
-        tokio::join!(self.take_in(), issuer, exports).0
+        let notifications = worker::notification::look_after(&self.worker, &self.entry);
+        tokio::join!(self.take_in(), issuer, exports, notifications).0
     }
 
     /// Brings the cubes up to the journal, says that all is ready, and looks after the intake.

@@ -119,6 +119,8 @@ impl Config {
             ("exports.jobs", exports.jobs as u64, 1, 100),
             ("exports.tenant_jobs", exports.tenant_jobs.into(), 1, 100),
             ("exports.lease_seconds", exports.lease_seconds, 1, 3_600),
+            // A month is made before the next one has ended.
+            ("exports.late_hours", exports.late_hours.into(), 0, 28 * 24),
             ("graphql.bytes", graphql.bytes as u64, 1, GIGABYTE),
             ("graphql.tokens", graphql.tokens as u64, 1, u64::MAX),
             ("graphql.depth", graphql.depth as u64, 1, u64::MAX),

@@ -204,6 +204,9 @@ section! {
         tenant_jobs: u32 = 2,
         /// Seconds after which a server that is silent about a file loses it to another one.
         lease_seconds: u64 = 30,
+        /// Hours after the end of a month at which the files of schedules are made: for the records that come late. At most 672, so that a
+        /// month is made before the next one has ended.
+        late_hours: u32 = 24,
     }
 }
 
@@ -219,6 +222,7 @@ impl Exports {
             },
             retention: TimeDelta::days(self.retention_days.into()),
             quota: self.tenant_bytes,
+            late: TimeDelta::hours(self.late_hours.into()),
         }
     }
 }

@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 use super::{Job, Worker};
 
 /// The jobs that readiness shows, each with what is said while it fails.
-pub const JOBS: [(&str, &str); 2] = [
+pub const JOBS: [(&str, &str); 3] = [
     (Making::NAME, Making::PROBLEM),
+    (Scheduling::NAME, Scheduling::PROBLEM),
     (Sweeping::NAME, Sweeping::PROBLEM),
 ];
 
@@ -22,7 +23,12 @@ pub async fn look_after(worker: &Worker, exports: &Exports, at_once: usize) {
         let more = &more;
         worker.repeat(Making { exports, more })
     });
-    tokio::join!(join_all(making), worker.repeat(Sweeping(exports)));
+    let more = &more;
+    tokio::join!(
+        join_all(making),
+        worker.repeat(Scheduling { exports, more }),
+        worker.repeat(Sweeping(exports)),
+    );
 }
 
 /// The next file that somebody asked for.
@@ -46,6 +52,28 @@ impl Job for Making<'_> {
 
     async fn woken(&self) {
         self.more.notified().await;
+    }
+}
+
+/// Files of months that have ended.
+struct Scheduling<'a> {
+    exports: &'a Exports,
+    /// That there may be more to do.
+    more: &'a Notify,
+}
+
+impl Job for Scheduling<'_> {
+    const NAME: &'static str = "schedules";
+    const INTERVAL: Duration = Duration::from_mins(1);
+    type Output = ();
+
+    async fn run(&self) -> Result<()> {
+        let asked = self.exports.ask_for_months().await?;
+        if asked > 0 {
+            tracing::info!(asked, "asked for the exports of months that have ended");
+            self.more.notify_one();
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod exports;
 pub mod intake;
 pub mod issuer;
+pub mod notification;
 
 use std::{
     collections::BTreeSet,

@@ -18,6 +18,7 @@ mod playground;
 mod quarantine;
 mod readiness;
 mod readme;
+mod schedule;
 mod starving;
 mod stop;
 mod streamed;

@@ -1,14 +1,20 @@
 //! The operations that the playground shows.
 
 use ::http::StatusCode;
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use domain::{Clock as _, SystemClock};
 use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
 
 use crate::{
     http::{answer, client},
     support::Program,
 };
+
+/// How long the export of the examples is waited for.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What every answer has, whatever it is about.
 const FRAME: [&str; 7] = [
@@ -86,12 +92,23 @@ async fn every_operation_of_the_playground_has_an_answer() {
         // Days of its own choice are those on which something was used.
         let is_of_days = operation.contains("$from: DateTime! = \"2026");
         let variables = if is_of_days { &days } else { &json!({}) };
+        if operation.contains("notifications(") {
+            let done = timeout(PATIENCE, async {
+                let export = "{ exports(filter: { states: [COMPLETE] }) { totalCount } }";
+                while ask(name, export, json!({})).await["exports"]["totalCount"] != 1 {
+                    sleep(Duration::from_millis(50)).await;
+                }
+            });
+            done.await.expect("the export of the examples is made");
+        }
         let data = ask(name, operation, variables.clone()).await;
         for (field, value) in data.as_object().expect("fields") {
             assert!(
                 says_something(value),
                 "{name} shows nothing as {field}: {value}"
             );
+            let refused = value["userErrors"].as_array().map_or(0, Vec::len);
+            assert_eq!(refused, 0, "{name}: {value}");
         }
     }
 

@@ -54,6 +54,8 @@ async fn a_quarantined_record_degrades_the_server_until_it_is_counted() {
         "files",
         "exports",
         "exports_swept",
+        "notifications_swept",
+        "schedules",
     ];
     let ok: Value = checks.iter().map(|name| (*name, json!("ok"))).collect();
     assert_eq!(well, json!({ "status": "ok", "checks": ok }));

@@ -81,6 +81,7 @@ rows! { ROWS:
     "Export.format" Readers "" => |_| json!("PARQUET");
     "Export.compression" Readers "" => |_| json!("NONE");
     "Export.question" Readers "" => |_| json!({ "and": [{ "states": ["ACTIVE"] }] });
+    "Export.scheduleId" Readers "" => |at| each(at, [Value::Null, Value::Null, json!("sch_*")]);
     "Export.state" Readers "" => |at| each(at, [json!("FAILED"), json!("COMPLETE"), json!("RUNNING")]);
     "Export.requestedBy" Readers "" => |at| json!(format!("tenant_admin@{}", at.tenant()));
     "Export.rowsDone" Readers "" => |_| json!("1");

@@ -6,6 +6,7 @@ pub(crate) mod export;
 pub(crate) mod fleet;
 pub(crate) mod ingest;
 pub(crate) mod saved;
+pub(crate) mod schedule;
 pub(crate) mod usage;
 
 use domain::Role;
@@ -111,6 +112,7 @@ const TABLES: &[(&[Row], &[Way])] = &[
     (ingest::ROWS, ingest::WAYS),
     (saved::ROWS, saved::WAYS),
     (export::ROWS, export::WAYS),
+    (schedule::ROWS, schedule::WAYS),
     (change::ROWS, change::WAYS),
 ];
 
@@ -224,6 +226,7 @@ impl Filled {
             ("$grant", ids["segmentGrants"][0]["id"].to_string()),
             ("$saved", of("savedFilters", 0)),
             ("$export", of("exports", 0)),
+            ("$schedule", of("exportSchedules", 0)),
             ("$tenant", ids["tenant"]["id"].to_string()),
             (
                 "$source",
@@ -258,6 +261,11 @@ impl Filled {
                 "$spareExport",
                 "createExport(input: { dataSet: { sims: {} }, format: CSV }) { export { id } }",
                 "/createExport/export/id",
+            ),
+            (
+                "$spareSchedule",
+                "createExportSchedule(input: { dataSet: { audit: { period: { preset: LAST_MONTH } } }, format: CSV }) { exportSchedule { id } }",
+                "/createExportSchedule/exportSchedule/id",
             ),
             (
                 "$spareGrant",
