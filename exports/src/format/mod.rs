@@ -4,7 +4,7 @@ mod csv;
 pub(crate) mod parquet;
 #[cfg(test)]
 mod tests;
-mod xlsx;
+pub(crate) mod xlsx;
 
 use std::{fs::File, io::Write};
 

@@ -1,6 +1,7 @@
 //! The program as its users meet it: started as a process on real engines, spoken to over HTTP and by commands.
 
 mod away;
+mod broken;
 mod command;
 mod crash;
 mod cross_origin;
@@ -12,13 +13,16 @@ mod folder;
 mod http;
 mod jobs;
 mod kept;
+mod own_engines;
 mod pairing;
 mod playground;
 mod quarantine;
 mod readiness;
 mod readme;
+mod small_disk;
 mod starving;
 mod stop;
+mod store;
 mod support;
 mod turns;
 mod verify;
