@@ -1,10 +1,10 @@
 //! Why a file cannot be written or read.
 
-use std::io::ErrorKind;
-
 use domain::Code;
 use parquet::errors::ParquetError;
 use rust_xlsxwriter::XlsxError;
+
+use crate::files::why;
 
 /// A failure with a sentence for people.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,14 @@ pub enum Error {
         /// Most characters of a cell.
         most: usize,
     },
+    /// A workbook whose rows take more of the disk than one may.
+    #[error(
+        "the workbook takes more than {most} bytes of disk while it is made: ask for less, or for another format"
+    )]
+    TooMuch {
+        /// Most bytes of one workbook.
+        most: u64,
+    },
     /// A stored value that its type cannot hold.
     #[error("column `{name}` holds an impossible value")]
     Value {
@@ -89,10 +97,10 @@ impl Error {
     /// What clients are told: nothing of disks and libraries.
     pub(crate) fn sentence(&self) -> String {
         match self {
-            Self::Io(error) if error.kind() == ErrorKind::StorageFull => {
-                "there is no space left for the file".to_owned()
+            Self::Io(_) | Self::Csv(_) | Self::Xlsx(_) => {
+                let why = why(self).unwrap_or("the log of the server says why");
+                format!("the file cannot be written: {why}")
             }
-            Self::Io(_) | Self::Csv(_) | Self::Xlsx(_) => "the file cannot be written".to_owned(),
             Self::Parquet(_) | Self::Arrow(_) => "internal error".to_owned(),
             other => other.to_string(),
         }
@@ -113,9 +121,10 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Refused(error) => error.code(),
-            Self::TooLarge { .. } | Self::Beyond { .. } | Self::TooLong { .. } => {
-                Code::LimitExceeded
-            }
+            Self::TooLarge { .. }
+            | Self::Beyond { .. }
+            | Self::TooLong { .. }
+            | Self::TooMuch { .. } => Code::LimitExceeded,
             Self::Io(_) | Self::Csv(_) | Self::Xlsx(_) => Code::Unavailable,
             _ => Code::Internal,
         }

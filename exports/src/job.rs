@@ -18,7 +18,12 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::{Entry, Session};
-use tokio::{io::AsyncWriteExt as _, runtime::Handle, task::spawn_blocking, time::sleep};
+use tokio::{
+    io::AsyncWriteExt as _,
+    runtime::Handle,
+    task::{JoinError, JoinHandle, spawn_blocking},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -248,18 +253,28 @@ impl Exports {
         self.links.enter(job, link).await
     }
 
-    /// Does the next job, if there is one; whether there was.
+    /// Does the next job, if there is one; whether there was. What is not done when this server stops is given back at once.
     ///
     /// # Errors
     /// `UNAVAILABLE` when Postgres does not answer. What goes wrong with a job is written down in it.
-    pub async fn work(&self) -> Result<bool> {
+    pub async fn work(&self, stopped: impl Future<Output = ()>) -> Result<bool> {
         let system = self.entry.system().await?;
         let claim = job::claim(system, JobKind::Export, self.settings.terms).await?;
         let Some(claim) = claim else {
             return Ok(false);
         };
-        let (lease, attempts) = (claim.lease, claim.attempts);
-        let end = match self.attempt(claim).await {
+        let (lease, attempts, kept) = (claim.lease, claim.attempts, claim.kept_bytes);
+        let watched = Watched::default();
+        let stop = CancellationToken::new();
+        // Whoever gives this up gives up the other thread's work, too.
+        let _stops = stop.clone().drop_guard();
+        let mut making = self.begin(claim, &watched, &stop);
+        let end = tokio::select! {
+            made = &mut making => Some(ended(made)),
+            end = self.beat(lease, kept, &watched) => end,
+            () = stopped => Some(End::Back),
+        };
+        let end = match end {
             Some(End::Fail(Code::Unavailable, _)) if attempts < self.settings.terms.attempts => {
                 Some(End::Again(Duration::from_secs(1 << attempts.min(6))))
             }
@@ -270,43 +285,25 @@ impl Exports {
             None => false,
         };
         if !is_kept {
+            stop.cancel();
+            if !making.is_finished() {
+                // What it writes last is removed, too.
+                making.await.ok();
+            }
             self.clear(&[lease]).await?;
         }
         Ok(true)
     }
 
-    /// Makes the file, and says meanwhile that somebody is at it; nothing when somebody else has the job now, or it was cancelled.
+    /// Begins to make the file, on a thread of its own: rows are encoded and compressed, and other requests must not wait for that.
     #[expect(
         clippy::disallowed_methods,
         reason = "it blocks a thread that is there to be blocked"
     )]
-    async fn attempt(&self, claim: Claim) -> Option<End> {
-        let (lease, kept) = (claim.lease, claim.kept_bytes);
-        let watched = Watched::default();
-        let stop = CancellationToken::new();
-        // Whoever gives this up gives up the other thread's work, too.
-        let _stops = stop.clone().drop_guard();
-        let making = {
-            let (exports, watched, runtime) = (self.clone(), watched.clone(), Handle::current());
-            // Rows are encoded and compressed: other requests must not wait for that.
-            spawn_blocking(move || {
-                runtime.block_on(async {
-                    tokio::select! {
-                        made = exports.make(claim, &watched) => made,
-                        () = stop.cancelled() => Err(Refusal::internal("nobody waits for it").into()),
-                    }
-                })
-            })
-        };
-        let made = tokio::select! {
-            made = making => made,
-            end = self.beat(lease, kept, &watched) => return end,
-        };
-        Some(match made {
-            Ok(Ok(made)) => End::Complete(made),
-            Ok(Err(error)) => failed(&error),
-            Err(error) => failed(&Refusal::internal(error).into()),
-        })
+    fn begin(&self, claim: Claim, watched: &Watched, stop: &CancellationToken) -> Making {
+        let (exports, runtime) = (self.clone(), Handle::current());
+        let (watched, stop) = (watched.clone(), stop.clone());
+        spawn_blocking(move || runtime.block_on(exports.make(claim, &watched, &stop)))
     }
 
     /// Says that somebody is at a job, until it is lost or too large.
@@ -343,7 +340,12 @@ impl Exports {
         }
     }
 
-    async fn make(&self, claim: Claim, watched: &Watched) -> Result<Made, Error> {
+    async fn make(
+        &self,
+        claim: Claim,
+        watched: &Watched,
+        stop: &CancellationToken,
+    ) -> Result<Made, Error> {
         let Claim {
             lease,
             request,
@@ -372,9 +374,10 @@ impl Exports {
         let folder = folder(lease);
         let place = format!("{folder}/file{}", order.form.extension());
         let mut sink = self.files.writer(&place);
-        let written = export
-            .write(&mut sink, |progress| watched.set(progress))
-            .await;
+        let written = tokio::select! {
+            written = export.write(&mut sink, |progress| watched.set(progress)) => written,
+            () = stop.cancelled() => Err(Refusal::internal("nobody waits for it").into()),
+        };
         let manifest = match written {
             Ok(manifest) => manifest,
             Err(error) => {
@@ -442,6 +445,18 @@ impl Exports {
             swept += 1;
         }
         Ok(swept + self.clear(&self.files.claims().await?).await?)
+    }
+}
+
+/// A file that is being made on another thread.
+type Making = JoinHandle<Result<Made, Error>>;
+
+/// What became of a job when its thread ended.
+fn ended(made: Result<Result<Made, Error>, JoinError>) -> End {
+    match made {
+        Ok(Ok(made)) => End::Complete(made),
+        Ok(Err(error)) => failed(&error),
+        Err(error) => failed(&Refusal::internal(error).into()),
     }
 }
 

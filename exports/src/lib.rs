@@ -9,8 +9,8 @@
 //!
 //! **Memory** does not grow with the answer. Of a list it is one page of 2,000 rows with what they are related to, of usage and its
 //! records 2,000 rows, of the accounting of intake 10,000; of a file one batch ([`BATCH`] rows) and one row group of Parquet
-//! ([`ROW_GROUP_BYTES`] as encoded), while rows of Excel spool to the disk's folder for temporary files. The usage store groups and sorts
-//! beyond 256 MiB each on its disk. Nothing reads ahead, so a slow disk slows the statement.
+//! ([`ROW_GROUP_BYTES`] as encoded), while rows of Excel spool to the disk's folder for temporary files, [`SPOOL`] bytes of them at most.
+//! The usage store groups and sorts beyond 256 MiB each on its disk. Nothing reads ahead, so a slow disk slows the statement.
 
 mod answer;
 mod buffer;
@@ -40,6 +40,7 @@ pub use form::{Compression, Dialect, Form, Separator};
 pub use format::{
     Format,
     parquet::{BATCH, ROW_GROUP, ROW_GROUP_BYTES},
+    xlsx::SPOOL,
 };
 pub use job::{Download, Exports, Order, Settings};
 pub use link::Link;

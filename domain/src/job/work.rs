@@ -195,6 +195,8 @@ pub enum End {
     Fail(Code, String),
     /// It is begun again, after this time at the earliest.
     Again(Duration),
+    /// It is given back by a process that stops: begun again at once by whoever has the time, and this time does not count.
+    Back,
 }
 
 /// Ends an attempt; whether the job was still its own. Whoever asked for it is told when nothing more comes.
@@ -229,8 +231,12 @@ pub async fn end(cx: SystemCx, lease: Lease, end: &End) -> Result<bool> {
             let set = "state = 'QUEUED', lease_until = NULL, not_before = clock_timestamp() + make_interval(secs => $4)";
             change(&cx, lease, set, [seconds(*wait).into()]).await?
         }
+        End::Back => {
+            let set = "state = 'QUEUED', lease_until = NULL, attempts = attempts - 1";
+            change(&cx, lease, set, []).await?
+        }
     };
-    if is_own && !matches!(end, End::Again(_)) {
+    if is_own && !matches!(end, End::Again(_) | End::Back) {
         notification::of_jobs(&cx, &[lease.job]).await?;
     }
     cx.commit().await?;

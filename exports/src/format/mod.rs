@@ -8,7 +8,7 @@ mod ndjson;
 pub(crate) mod parquet;
 #[cfg(test)]
 mod tests;
-mod xlsx;
+pub(crate) mod xlsx;
 
 use std::{fs::File, io::Write};
 

@@ -17,7 +17,10 @@ use domain::{Permission, usage::Unit};
 use serde_json::{Value, json};
 use strum::VariantArray as _;
 
-use super::{Format, Rows, xlsx::Xlsx};
+use super::{
+    Format, Rows,
+    xlsx::{Limits, Xlsx},
+};
 use crate::{
     Cell, Column, Compression, Dialect, Error, FileRow, Form, Kind, Record, Separator,
     column::schema,
@@ -286,7 +289,11 @@ fn a_workbook_reads_back_and_keeps_every_digit() {
 
 #[test]
 fn what_a_sheet_does_not_hold_goes_on_in_another_one() {
-    let book = Xlsx::with_sheets_of(11, "usage", &columns(), Vec::new());
+    let limits = Limits {
+        sheet_rows: 11,
+        ..Limits::DEFAULT
+    };
+    let book = Xlsx::within(limits, "usage", &columns(), Vec::new());
     let mut book: Box<Xlsx<Vec<u8>>> = Box::new(book.expect("begun"));
     for n in 0..25 {
         book.push(&cells(n)).expect("written");
@@ -302,6 +309,47 @@ fn what_a_sheet_does_not_hold_goes_on_in_another_one() {
         shown(&sheets[2].rows().next().expect("a header")[3]),
         "count"
     );
+}
+
+#[test]
+fn a_workbook_that_takes_more_of_the_disk_than_it_may_is_refused_before_it_does() {
+    let limits = |spool| Limits {
+        spool,
+        ..Limits::DEFAULT
+    };
+    let written = |spool| {
+        let mut book = Xlsx::within(limits(spool), "usage", &columns(), Vec::new()).expect("begun");
+        let refused = (0..200).find_map(|n| book.push(&cells(n)).err().map(|error| (n, error)));
+        (book.spooled(), refused)
+    };
+    let (bytes, refused) = written(u64::MAX);
+    assert!(refused.is_none());
+    assert!(written(bytes).1.is_none());
+    let (_, refused) = written(bytes - 1);
+    assert!(
+        matches!(refused, Some((199, Error::TooMuch { most })) if most == bytes - 1),
+        "{refused:?}"
+    );
+    // What is counted is no less than what the disk takes, and not much more.
+    let sheet = |rows| {
+        let book = Xlsx::within(Limits::DEFAULT, "usage", &columns(), Vec::new());
+        let mut book: Box<Xlsx<Vec<u8>>> = Box::new(book.expect("begun"));
+        for n in 0..rows {
+            book.push(&cells(n)).expect("written");
+        }
+        bytes_of_sheet(&whole(book.finish(&contents(Format::Xlsx))))
+    };
+    let taken = sheet(200) - sheet(0);
+    assert!(taken <= bytes && bytes < 3 * taken, "{taken} {bytes}");
+}
+
+/// Bytes of the first sheet, as the archive's directory has them.
+fn bytes_of_sheet(archive: &[u8]) -> u64 {
+    let name: &[u8] = b"xl/worksheets/sheet1.xml";
+    let entry = (archive.windows(46 + name.len()))
+        .find(|entry| entry.starts_with(b"PK\x01\x02") && entry.ends_with(name));
+    let size = entry.expect("a sheet")[24..28].try_into();
+    u32::from_le_bytes(size.expect("four bytes")).into()
 }
 
 #[test]

@@ -1,8 +1,10 @@
-//! Excel workbooks. Rows spool to the folder for temporary files, because a workbook is written from its end.
+//! Excel workbooks. Rows spool to the folder for temporary files, because a workbook is written from its end, and are compressed beside
+//! when it ends.
 
 use std::{
     fs::File,
-    io::{Seek as _, Write},
+    io::{self, Seek as _, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use chrono::{DateTime, Utc};
@@ -20,12 +22,36 @@ const CELL: usize = 32_767;
 /// Digits that a number of Excel keeps are 15: what has more is text.
 const NUMBER: u128 = 1_000_000_000_000_000;
 
+/// Bytes that the rows of a workbook spool at most.
+pub const SPOOL: u64 = 8 << 30;
+/// Bytes that a row and a cell have around what is in them, at most: the library's XML with the longest place and style.
+const ROW: u64 = 48;
+const AROUND: u64 = 96;
+
+/// What a workbook may be.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// Rows of a sheet, its header included.
+    pub(super) sheet_rows: RowNum,
+    /// Bytes that all rows spool.
+    pub(super) spool: u64,
+}
+
+impl Limits {
+    pub(super) const DEFAULT: Self = Self {
+        sheet_rows: SHEET_ROWS,
+        spool: SPOOL,
+    };
+}
+
 /// A workbook.
 pub(super) struct Xlsx<W> {
     name: String,
     columns: Vec<Column>,
     book: Workbook,
-    sheet_rows: RowNum,
+    limits: Limits,
+    /// Bytes of the rows so far, at most.
+    spooled: u64,
     /// Sheets so far, and rows of the last one.
     sheets: usize,
     rows: RowNum,
@@ -43,11 +69,11 @@ struct Styles {
 
 impl<W: Write> Xlsx<W> {
     pub(super) fn new(name: &str, columns: &[Column], sink: W) -> Result<Self, Error> {
-        Self::with_sheets_of(SHEET_ROWS, name, columns, sink)
+        Self::within(Limits::DEFAULT, name, columns, sink)
     }
 
-    pub(super) fn with_sheets_of(
-        sheet_rows: RowNum,
+    pub(super) fn within(
+        limits: Limits,
         name: &str,
         columns: &[Column],
         sink: W,
@@ -60,7 +86,8 @@ impl<W: Write> Xlsx<W> {
             name: name.to_owned(),
             columns: columns.to_vec(),
             book,
-            sheet_rows,
+            limits,
+            spooled: 0,
             sheets: 0,
             rows: 0,
             styles: Styles {
@@ -74,6 +101,12 @@ impl<W: Write> Xlsx<W> {
         };
         workbook.begin_sheet()?;
         Ok(workbook)
+    }
+
+    /// Bytes of the rows so far, at most.
+    #[cfg(test)]
+    pub(super) const fn spooled(&self) -> u64 {
+        self.spooled
     }
 
     fn begin_sheet(&mut self) -> Result<(), Error> {
@@ -96,6 +129,19 @@ impl<W: Write> Xlsx<W> {
             let width = u32::try_from(characters).map_or(60.0, f64::from);
             sheet.set_column_width(place, width)?;
             sheet.write_string_with_format(0, place, column.name.as_ref(), &self.styles.header)?;
+        }
+        Ok(())
+    }
+
+    fn write_row(&mut self, cells: &[Cell<'_>]) -> Result<(), Error> {
+        if self.rows == self.limits.sheet_rows {
+            self.begin_sheet()?;
+        }
+        let row = self.rows;
+        self.rows += 1;
+        let sheet = self.book.worksheet_from_index(self.sheets - 1)?;
+        for (place, (column, cell)) in self.columns.iter().zip(cells).enumerate() {
+            write(sheet, row, place_of(place)?, column, *cell, &self.styles)?;
         }
         Ok(())
     }
@@ -123,24 +169,50 @@ impl<W: Write + Send> Rows<W> for Xlsx<W> {
         if cells.len() != self.columns.len() {
             return Err(mismatch(self.columns.get(cells.len())));
         }
-        if self.rows == self.sheet_rows {
-            self.begin_sheet()?;
+        self.spooled += ROW + cells.iter().map(size).sum::<u64>();
+        if self.spooled > self.limits.spool {
+            let most = self.limits.spool;
+            return Err(Error::TooMuch { most });
         }
-        let row = self.rows;
-        self.rows += 1;
-        let sheet = self.book.worksheet_from_index(self.sheets - 1)?;
-        for (place, (column, cell)) in self.columns.iter().zip(cells).enumerate() {
-            write(sheet, row, place_of(place)?, column, *cell, &self.styles)?;
-        }
-        Ok(())
+        spooling(|| self.write_row(cells))
     }
 
     fn finish(mut self: Box<Self>, contents: &Contents) -> Result<(W, Option<File>), Error> {
         self.describe(contents)?;
         let mut spool = tempfile::tempfile()?;
-        self.book.save_to_writer(&mut spool)?;
+        spooling(|| Ok(self.book.save_to_writer(&mut spool)?))?;
         spool.rewind()?;
         Ok((self.sink, Some(spool)))
+    }
+}
+
+/// Writes to the spool: where that does not take it, the library panics.
+fn spooling(write: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    let written = catch_unwind(AssertUnwindSafe(write));
+    written.unwrap_or_else(|_| Err(unspooled().into()))
+}
+
+/// Why the folder for temporary files takes nothing.
+fn unspooled() -> io::Error {
+    let tried = tempfile::tempfile().and_then(|mut file| file.write_all(&[0; 1 << 16]));
+    let odd =
+        || io::Error::other("the folder for temporary files took what it did not take before");
+    tried.err().unwrap_or_else(odd)
+}
+
+/// Bytes that a cell spools at most.
+fn size(cell: &Cell<'_>) -> u64 {
+    let escaped = |byte: u8| match byte {
+        b'&' | b'<' | b'>' => 5,
+        // `_x0000_`, and `_` itself where such a text begins.
+        b'_' | ..=0x1f => 7,
+        // The first of three bytes that are escaped together, in some texts.
+        0xef => 5,
+        _ => 1,
+    };
+    match cell {
+        Cell::Text(text) => AROUND + text.bytes().map(escaped).sum::<u64>(),
+        _ => AROUND,
     }
 }
 

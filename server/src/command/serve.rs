@@ -16,7 +16,10 @@ use exports::{Exports, Files};
 use ingest::pipeline::{Intake, NoFault, Running, Standing};
 use resolvers::Api;
 use service::Entry;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 use url::Url;
 
 use super::{
@@ -31,6 +34,9 @@ use crate::{
     stop::Stop,
     worker::{self, Worker},
 };
+
+/// How long readiness waits for the store of files, which a server can do without.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Serve the API
 ///
@@ -89,6 +95,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         entry,
         exports,
         config: config.clone(),
+        stop: stop.clone(),
         address,
         demo: args.demo,
     };
@@ -177,7 +184,9 @@ fn checks(stores: &Stores, intake: &Intake, worker: &Worker, exports: &Exports) 
         }),
         Check::new("files", "The store of files does not answer.", move || {
             let files = files.clone();
-            async move { Health::degraded_if(files.ping().await.is_err()) }
+            async move {
+                Health::degraded_if(!matches!(timeout(PATIENCE, files.ping()).await, Ok(Ok(()))))
+            }
         }),
         Check::new(
             "recovery",
@@ -225,6 +234,7 @@ struct Background {
     entry: Entry,
     exports: Exports,
     config: Config,
+    stop: Stop,
     address: SocketAddr,
     demo: bool,
 }
@@ -234,7 +244,7 @@ impl Background {
     async fn run(self) -> Option<Running> {
         let issuer = worker::issuer::look_after(&self.worker, &self.verifier);
         let at_once = self.config.exports.jobs;
-        let exports = worker::exports::look_after(&self.worker, &self.exports, at_once);
+        let exports = worker::exports::look_after(&self.worker, &self.exports, at_once, &self.stop);
         let notifications = worker::notification::look_after(&self.worker, &self.entry);
         tokio::join!(self.take_in(), issuer, exports, notifications).0
     }

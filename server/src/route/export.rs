@@ -175,7 +175,7 @@ pub(super) async fn file(
     if let Some(address) = app
         .exports()
         .files()
-        .link(&download.place, &disposition)
+        .link(&download.place, download.media_type, &disposition)
         .await?
     {
         return Ok(Redirect::temporary(address.as_str()).into_response());

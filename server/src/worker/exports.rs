@@ -8,6 +8,7 @@ use futures::future::join_all;
 use tokio::sync::Notify;
 
 use super::{Job, Worker};
+use crate::stop::Stop;
 
 /// The jobs that readiness shows, each with what is said while it fails.
 pub const JOBS: [(&str, &str); 3] = [
@@ -16,12 +17,17 @@ pub const JOBS: [(&str, &str); 3] = [
     (Sweeping::NAME, Sweeping::PROBLEM),
 ];
 
-/// Makes files, so many at the same time, until the worker is stopped. What is under way then is left to whoever comes next.
-pub async fn look_after(worker: &Worker, exports: &Exports, at_once: usize) {
+/// Makes files, so many at the same time, until `stop` is asked: what is under way then is given back, for other servers to begin it
+/// while this one still answers requests.
+pub async fn look_after(worker: &Worker, exports: &Exports, at_once: usize, stop: &Stop) {
     let more = Notify::new();
     let making = (0..at_once).map(|_| {
         let more = &more;
-        worker.repeat(Making { exports, more })
+        worker.repeat(Making {
+            exports,
+            more,
+            stop,
+        })
     });
     let more = &more;
     tokio::join!(
@@ -36,6 +42,7 @@ struct Making<'a> {
     exports: &'a Exports,
     /// That there may be more to do.
     more: &'a Notify,
+    stop: &'a Stop,
 }
 
 impl Job for Making<'_> {
@@ -44,7 +51,7 @@ impl Job for Making<'_> {
     type Output = ();
 
     async fn run(&self) -> Result<()> {
-        if self.exports.work().await? {
+        if !self.stop.is_asked() && self.exports.work(self.stop.asked()).await? {
             self.more.notify_one();
         }
         Ok(())

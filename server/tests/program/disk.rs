@@ -4,7 +4,6 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -13,44 +12,12 @@ use serde_json::Value;
 
 use crate::{
     http::{answer, client, counts, fleet, record},
+    small_disk,
     support::{Program, Server},
 };
 
 /// Room for fresh engines, the reserve that ClickHouse keeps, and little more.
 const MEGABYTES: u32 = 768;
-
-/// A disk that only the command sees that is started there. Without root this takes user namespaces, in which Postgres runs as
-/// the user itself.
-fn on_a_small_disk(program: &Program) -> Command {
-    let disk = program.engines_data();
-    fs::create_dir(&disk).expect("a folder to mount on");
-    let serve = program.command(&["serve", "--listen", "127.0.0.1:0"]);
-    let mut command = Command::new("/usr/bin/unshare");
-    let mount =
-        format!("mount -t tmpfs -o size={MEGABYTES}m,mode=0711 simcube-test \"$0\" && exec \"$@\"");
-    let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
-    if !user.is_root() {
-        command.arg("--map-root-user");
-    }
-    command
-        .args(["--mount", "/bin/bash", "-c", &mount])
-        .arg(disk);
-    if !user.is_root() {
-        let map = [
-            format!("--map-user={}", user.as_raw()),
-            format!("--map-group={}", group.as_raw()),
-        ];
-        command.args(["/usr/bin/unshare", "--user"]).args(map);
-    }
-    command.arg(serve.get_program()).args(serve.get_args());
-    command.env_clear();
-    for (name, value) in serve.get_envs() {
-        command.env(name, value.expect("a value"));
-    }
-    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    command.current_dir(serve.get_current_dir().expect("a folder"));
-    command
-}
 
 /// A file that takes all the room that there is but `leave`, until it is dropped.
 struct Filler(PathBuf);
@@ -139,7 +106,12 @@ async fn until(server: &Server, is_said: impl Fn(&Value) -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_full_disk_nothing_that_was_acknowledged_is_lost_and_with_room_all_goes_on() {
     let program = Program::private();
-    let server = program.start(on_a_small_disk(&program)).await;
+    let disk = program.engines_data();
+    fs::create_dir(&disk).expect("a folder to mount on");
+    let serve = program.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let server = program
+        .start(small_disk::mounted(&serve, &disk, MEGABYTES))
+        .await;
     program.see_mounts_of(server.id());
     fleet(&program, "acme");
     let sender = Sender {
@@ -153,8 +125,7 @@ async fn on_a_full_disk_nothing_that_was_acknowledged_is_lost_and_with_room_all_
         (StatusCode::OK, [50, 50, 0, 0, 0])
     );
 
-    let seen = format!("/proc/{}/root", server.id());
-    let disk = Path::new(&seen).join(program.engines_data().strip_prefix("/").expect("absolute"));
+    let disk = small_disk::seen(&server, &disk);
     let filler = Filler::new(&disk, LITTLE);
     for _ in 0..2 {
         // They are in the journal, and wait to be counted.

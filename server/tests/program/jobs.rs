@@ -9,7 +9,6 @@ use std::{
 use domain::Role;
 use http::{HeaderMap, StatusCode, header};
 use reqwest::RequestBuilder;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use server::auth::development::Claims;
 use tokio::time::{sleep, timeout};
@@ -20,7 +19,7 @@ use crate::{
 };
 
 /// How long anything is waited for.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What holds every server back from beginning a job, while it is held.
 const CLAIMING: &str = "SELECT pg_advisory_xact_lock(0x6a6f6273)";
@@ -36,7 +35,7 @@ fn fleet(program: &Program, sims: usize) {
     program.print(&["import", &file, "--tenant", "acme"]);
 }
 
-async fn asked(server: &Server, token: &str, query: &str) -> Value {
+pub(crate) async fn asked(server: &Server, token: &str, query: &str) -> Value {
     let (_, _, value) = answer(graphql(server, token, query)).await;
     assert!(value.get("errors").is_none(), "{value}");
     value["data"].clone()
@@ -45,7 +44,7 @@ async fn asked(server: &Server, token: &str, query: &str) -> Value {
 const FIELDS: &str = "id state rowsDone rowsExpected percent attempts bytes expiresAt error { code message } manifest downloadUrl";
 
 /// Asks for a file of all SIMs.
-async fn ask(server: &Server, token: &str, format: &str) -> String {
+pub(crate) async fn ask(server: &Server, token: &str, format: &str) -> String {
     let query = format!(
         "mutation {{ createExport(input: {{dataSet: {{sims: {{}}}}, format: {format}, name: \"All of them\"}}) {{ \
          export {{ {FIELDS} }} userErrors {{ message }} }} }}"
@@ -57,13 +56,18 @@ async fn ask(server: &Server, token: &str, format: &str) -> String {
     export["id"].as_str().expect("an id").to_owned()
 }
 
-async fn show(server: &Server, token: &str, id: &str) -> Value {
+pub(crate) async fn show(server: &Server, token: &str, id: &str) -> Value {
     let query = format!("{{ export(id: \"{id}\") {{ {FIELDS} }} }}");
     asked(server, token, &query).await["export"].clone()
 }
 
 /// Waits until an export is what it is to be.
-async fn until(server: &Server, token: &str, id: &str, is: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(
+    server: &Server,
+    token: &str,
+    id: &str,
+    is: impl Fn(&Value) -> bool,
+) -> Value {
     let mut last = Value::Null;
     let waited = timeout(PATIENCE, async {
         loop {
@@ -78,7 +82,7 @@ async fn until(server: &Server, token: &str, id: &str, is: impl Fn(&Value) -> bo
     last
 }
 
-fn is(state: &'static str) -> impl Fn(&Value) -> bool {
+pub(crate) fn is(state: &'static str) -> impl Fn(&Value) -> bool {
     move |export| {
         let (now, over) = (&export["state"], ["COMPLETE", "FAILED", "CANCELLED"]);
         assert!(
@@ -89,7 +93,7 @@ fn is(state: &'static str) -> impl Fn(&Value) -> bool {
     }
 }
 
-async fn sent(request: RequestBuilder) -> (StatusCode, HeaderMap, Vec<u8>) {
+pub(crate) async fn sent(request: RequestBuilder) -> (StatusCode, HeaderMap, Vec<u8>) {
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status(), response.headers().clone());
     (
@@ -99,13 +103,13 @@ async fn sent(request: RequestBuilder) -> (StatusCode, HeaderMap, Vec<u8>) {
     )
 }
 
-fn file(server: &Server, token: &str, id: &str) -> RequestBuilder {
+pub(crate) fn file(server: &Server, token: &str, id: &str) -> RequestBuilder {
     let url = format!("{}/api/v1/exports/{id}/file", server.url);
     client().get(url).bearer_auth(token)
 }
 
 /// Files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
@@ -386,80 +390,4 @@ async fn a_file_is_not_made_when_less_is_open_to_whoever_asked_by_then() {
     asked(&server, &viewer, &retry).await;
     let export = until(&server, &viewer, &narrower, is("COMPLETE")).await;
     assert_eq!(export["manifest"]["rows"], 5);
-}
-
-/// Settings under which another server takes a job over soon.
-const SOON: [(&str, &str); 1] = [("SIMCUBE_EXPORTS__LEASE_SECONDS", "1")];
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_killed_leaves_its_job_to_the_next_and_no_file() {
-    let program = Program::new();
-    let mut server = program.serve(&SOON).await;
-    fleet(&program, 12_000);
-    let token = program.token("acme", "support");
-    let whole = exported(&program, "parquet");
-    for kill in 0..10_u64 {
-        let id = ask(&server, &token, "PARQUET").await;
-        until(&server, &token, &id, |export| export["state"] != "QUEUED").await;
-        sleep(Duration::from_millis(kill * 120)).await;
-        server.kill().await;
-        server = program.serve(&SOON).await;
-        let export = until(&server, &token, &id, is("COMPLETE")).await;
-        let (_, _, bytes) = sent(file(&server, &token, &id)).await;
-        assert!(bytes == whole, "kill {kill}");
-        assert_eq!(export["manifest"]["bytes"], whole.len());
-    }
-    // What was left behind goes with the next start's sweep: a file and a manifest stay of each.
-    let left = timeout(PATIENCE, async {
-        while files(&program.data().join("exports")).len() > 20 {
-            sleep(Duration::from_millis(100)).await;
-        }
-    });
-    assert!(
-        left.await.is_ok(),
-        "{:?}",
-        files(&program.data().join("exports"))
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stands_still_past_its_lease_has_lost_the_job_when_it_wakes_up() {
-    let program = Program::new();
-    let first = program.serve(&SOON).await;
-    fleet(&program, 12_000);
-    let token = program.token("acme", "support");
-    let whole = exported(&program, "xlsx");
-    let id = ask(&first, &token, "XLSX").await;
-    until(&first, &token, &id, |export| export["state"] == "RUNNING").await;
-    let process = i32::try_from(first.id())
-        .ok()
-        .and_then(Pid::from_raw)
-        .expect("a process");
-    kill_process(process, Signal::STOP).expect("stopped");
-    let second = program.serve(&SOON).await;
-    let export = until(&second, &token, &id, is("COMPLETE")).await;
-    assert!(export["attempts"].as_u64() >= Some(2), "{export}");
-    kill_process(process, Signal::CONT).expect("woken");
-    // It says nothing of the job any more, and takes its own file away.
-    let (_, _, bytes) = sent(file(&first, &token, &id)).await;
-    assert!(bytes == whole);
-    let alone = timeout(PATIENCE, async {
-        while files(&program.data().join("exports")).len() > 2 {
-            sleep(Duration::from_millis(50)).await;
-        }
-    });
-    assert!(
-        alone.await.is_ok(),
-        "{:?}",
-        files(&program.data().join("exports"))
-    );
-    let [one, other] = [
-        show(&first, &token, &id).await,
-        show(&second, &token, &id).await,
-    ];
-    assert_eq!(one["manifest"], other["manifest"]);
-    assert_eq!(
-        (&one["state"], &one["attempts"]),
-        (&other["state"], &other["attempts"])
-    );
 }

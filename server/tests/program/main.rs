@@ -1,6 +1,7 @@
 //! The program as its users meet it: started as a process on real engines, spoken to over HTTP and by commands.
 
 mod away;
+mod broken;
 mod command;
 mod crash;
 mod cross_origin;
@@ -13,14 +14,17 @@ mod http;
 mod jobs;
 mod journey;
 mod kept;
+mod own_engines;
 mod pairing;
 mod playground;
 mod quarantine;
 mod readiness;
 mod readme;
 mod schedule;
+mod small_disk;
 mod starving;
 mod stop;
+mod store;
 mod streamed;
 mod support;
 mod turns;

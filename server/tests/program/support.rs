@@ -19,7 +19,7 @@ use tokio::{
     process::Child,
 };
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_simcube");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_simcube");
 
 /// The program among the mounts of another process.
 fn within(process: Option<u32>) -> Command {
@@ -45,6 +45,8 @@ enum Stores {
         database: PostgresDb,
         cubes: ClickHouseDb,
     },
+    /// On servers of one test, of Postgres and of ClickHouse.
+    Own([String; 2]),
     /// On private engines, as a user who names no server has them.
     Private {
         engines: PathBuf,
@@ -60,6 +62,11 @@ impl Program {
             database: testkit::postgres(),
             cubes: testkit::clickhouse(),
         })
+    }
+
+    /// On servers at these addresses, of Postgres and of ClickHouse.
+    pub(crate) fn at(servers: [String; 2]) -> Self {
+        Self::on(Stores::Own(servers))
     }
 
     /// On private engines.
@@ -103,6 +110,10 @@ impl Program {
                     "CLICKHOUSE_URL",
                     format!("{}/{}", cubes.url(), cubes.database()),
                 )
+                .env("SIMCUBE_DATA", self.data.path()),
+            Stores::Own([database, cubes]) => command
+                .env("DATABASE_URL", database)
+                .env("CLICKHOUSE_URL", cubes)
                 .env("SIMCUBE_DATA", self.data.path()),
             Stores::Private { engines, .. } => command
                 .env("SIMCUBE_ENGINES", engines)

@@ -1,9 +1,16 @@
 //! Where files of jobs lie: a folder, or a bucket of S3.
 //!
 //! What a job makes is in a folder of its own, named after the tenant, the job and the number of the claim that it was made under. So
-//! two processes never write the same file, and what nobody has a claim to any more is found by its place.
+//! two processes never write the same file, and what nobody has a claim to any more is found by its place: parts of files that were
+//! never finished, too.
 
-use std::{ops::Range, path::Path as FilePath, sync::Arc, time::Duration};
+mod bucket;
+mod folder;
+#[cfg(test)]
+mod tests;
+mod why;
+
+use std::{ops::Range, path::Path as FilePath, sync::Arc};
 
 use bytes::Bytes;
 use domain::{
@@ -11,32 +18,34 @@ use domain::{
     id::{JobId, TenantId},
     job::Lease,
 };
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
-use http::Method;
+use futures::{Stream, TryStreamExt as _};
 use object_store::{
-    ObjectStore, ObjectStoreExt as _,
-    aws::AmazonS3Builder,
-    buffered::BufWriter,
-    local::LocalFileSystem,
-    path::Path,
-    signer::{SignedUrlOptions, Signer},
+    ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, buffered::BufWriter, path::Path,
 };
 use url::Url;
+
+use self::{bucket::Bucket, folder::Folder};
+
+pub(crate) use self::why::why;
 
 /// Bytes of a part of a file on its way.
 const PART: usize = 8 << 20;
 /// Parts that travel at the same time.
 const PARTS: usize = 2;
-/// How long an address of the bucket itself is good for.
-const LINK: Duration = Duration::from_mins(1);
 
 /// Where files lie. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Files {
     store: Arc<dyn ObjectStore>,
-    /// Of a bucket, which gives files out itself.
-    signer: Option<Arc<dyn Signer>>,
+    place: Place,
     root: Path,
+}
+
+/// What differs between the two.
+#[derive(Clone, Debug)]
+enum Place {
+    Folder(Folder),
+    Bucket(Bucket),
 }
 
 impl Files {
@@ -45,14 +54,10 @@ impl Files {
     /// # Errors
     /// `UNAVAILABLE` when it cannot be made or written.
     pub fn in_folder(folder: &FilePath) -> Result<Self> {
-        let failed = "the folder of exports cannot be used";
-        std::fs::create_dir_all(folder).map_err(|error| Error::unavailable(failed, error))?;
-        let store = LocalFileSystem::new_with_prefix(folder);
-        let store = store.map_err(|error| Error::unavailable(failed, error))?;
-        let store = store.with_automatic_cleanup(true).with_fsync(true);
+        let (folder, store) = Folder::open(folder)?;
         Ok(Self {
             store: Arc::new(store),
-            signer: None,
+            place: Place::Folder(folder),
             root: Path::default(),
         })
     }
@@ -62,17 +67,20 @@ impl Files {
     /// # Errors
     /// `INVALID_INPUT` for another address.
     pub fn in_bucket(url: &Url) -> Result<Self> {
-        let wrong = |error: object_store::Error| Error::invalid(format!("no bucket: {error}"));
         if url.scheme() != "s3" || url.host_str().is_none() {
             return Err(Error::invalid("a bucket is s3://BUCKET/PREFIX"));
         }
-        let builder = AmazonS3Builder::from_env().with_url(url.as_str());
-        let store = Arc::new(builder.build().map_err(wrong)?);
+        Self::in_bucket_of(AmazonS3Builder::from_env(), url)
+    }
+
+    fn in_bucket_of(server: AmazonS3Builder, url: &Url) -> Result<Self> {
+        let wrong = |error: object_store::Error| Error::invalid(format!("no bucket: {error}"));
+        let bucket = Bucket::open(server.with_url(url.as_str())).map_err(wrong)?;
         let root = Path::from_url_path(url.path());
         let root = root.map_err(|error| Error::invalid(format!("no bucket: {error}")))?;
         Ok(Self {
-            store: store.clone(),
-            signer: Some(store),
+            store: bucket.store(),
+            place: Place::Bucket(bucket),
             root,
         })
     }
@@ -121,47 +129,45 @@ impl Files {
         Ok(found.into_stream().map_err(std::io::Error::other))
     }
 
-    /// An address of the bucket itself that gives the file out for a minute, to be saved as `disposition` says; none of a folder.
+    /// An address of the bucket itself that gives the file out for a minute, as this type and to be saved as `disposition` says; none of a
+    /// folder.
     ///
     /// # Errors
     /// `UNAVAILABLE` when the bucket's keys cannot be had.
-    pub async fn link(&self, place: &str, disposition: &str) -> Result<Option<Url>> {
-        let Some(signer) = &self.signer else {
-            return Ok(None);
-        };
-        let options =
-            SignedUrlOptions::new().with_query([("response-content-disposition", disposition)]);
-        let place = self.at(place);
-        let link = signer
-            .signed_url_opts(Method::GET, &place, LINK, &options)
-            .await;
-        link.map(Some).map_err(away)
+    pub async fn link(
+        &self,
+        place: &str,
+        media_type: &str,
+        disposition: &str,
+    ) -> Result<Option<Url>> {
+        match &self.place {
+            Place::Folder(_) => Ok(None),
+            Place::Bucket(bucket) => {
+                let link = bucket.link(&self.at(place), media_type, disposition).await;
+                link.map(Some).map_err(away)
+            }
+        }
     }
 
-    /// Removes all that lies in a folder; what is gone already is gone.
+    /// Removes all that lies in the folder of a claim, parts of unfinished files included; what is gone already is gone.
     pub(crate) async fn remove(&self, folder: &str) -> Result<()> {
-        let listed = self.store.list(Some(&self.at(folder)));
-        let places = listed.map_ok(|found| found.location).boxed();
-        let removed = self.store.delete_stream(places);
-        let removed = removed.filter(|removed| {
-            let is_gone = matches!(removed, Err(object_store::Error::NotFound { .. }));
-            std::future::ready(!is_gone)
-        });
-        removed.try_for_each(async |_| Ok(())).await.map_err(away)
+        match &self.place {
+            Place::Folder(files) => files.remove(folder).await.map_err(unwritable),
+            Place::Bucket(bucket) => bucket.remove(&self.at(folder)).await.map_err(away),
+        }
     }
 
-    /// The folders of all claims that have files here.
+    /// The claims that have something here, be it a part of an unfinished file.
     pub(crate) async fn claims(&self) -> Result<Vec<Lease>> {
-        let below = async |folder: &Path| {
-            let listed = self.store.list_with_delimiter(Some(folder)).await;
-            listed.map(|listed| listed.common_prefixes).map_err(away)
+        let places = match &self.place {
+            Place::Folder(files) => files.claims().await.map_err(unwritable)?,
+            Place::Bucket(bucket) => bucket.places(&self.root).await.map_err(away)?,
         };
         let mut claims = Vec::new();
-        for tenant in below(&self.root).await? {
-            for job in below(&tenant).await? {
-                for claim in below(&job).await? {
-                    claims.extend(lease_of(&claim));
-                }
+        for claim in places.iter().filter_map(|place| self.claim(place)) {
+            // Places of one claim come after each other.
+            if claims.last() != Some(&claim) {
+                claims.push(claim);
             }
         }
         Ok(claims)
@@ -170,6 +176,16 @@ impl Files {
     fn at(&self, place: &str) -> Path {
         place.split('/').fold(self.root.clone(), Path::join)
     }
+
+    /// The claim in whose folder something lies.
+    fn claim(&self, place: &Path) -> Option<Lease> {
+        let mut below = place.prefix_match(&self.root)?;
+        Some(Lease {
+            tenant: below.next()?.as_ref().parse::<TenantId>().ok()?,
+            job: below.next()?.as_ref().parse::<JobId>().ok()?,
+            fence: below.next()?.as_ref().parse().ok()?,
+        })
+    }
 }
 
 /// The folder of a claim.
@@ -177,19 +193,16 @@ pub(crate) fn folder(lease: Lease) -> String {
     format!("{}/{}/{}", lease.tenant, lease.job, lease.fence)
 }
 
-/// The claim that a folder is of.
-fn lease_of(folder: &Path) -> Option<Lease> {
-    let parts: Vec<_> = folder.parts().collect();
-    let [.., tenant, job, fence] = parts.as_slice() else {
-        return None;
-    };
-    Some(Lease {
-        tenant: tenant.as_ref().parse::<TenantId>().ok()?,
-        job: job.as_ref().parse::<JobId>().ok()?,
-        fence: fence.as_ref().parse().ok()?,
-    })
+fn away(error: object_store::Error) -> Error {
+    Error::unavailable(
+        why(&error).unwrap_or("the store of files does not answer"),
+        error,
+    )
 }
 
-fn away(error: object_store::Error) -> Error {
-    Error::unavailable("the store of files does not answer", error)
+fn unwritable(error: std::io::Error) -> Error {
+    Error::unavailable(
+        why(&error).unwrap_or("the folder of files does not answer"),
+        error,
+    )
 }
