@@ -15,6 +15,7 @@ fn sql_type(kind: &ColumnType) -> &'static str {
         ColumnType::String(_) | ColumnType::Text => "text",
         ColumnType::Boolean => "boolean",
         ColumnType::BigInteger => "bigint",
+        ColumnType::Integer => "integer",
         ColumnType::TimestampWithTimeZone => "timestamp with time zone",
         ColumnType::JsonBinary => "jsonb",
         ColumnType::Array(_) => "ARRAY",
