@@ -17,10 +17,12 @@ pub(crate) const MUTATION: &str = "(UPDATE expires";
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 
-/// The day on which a record may go that begins at `start`, in days since 1970; none when the engine has no such day.
-pub(crate) fn expires(start: DateTime<Utc>, retention: Retention) -> Option<u16> {
-    let month_end = Level::Month.period_at(start)?.to().timestamp() / DAY;
-    u16::try_from(month_end + i64::from(retention.days())).ok()
+/// The day on which a record may go that begins at `start`, in days since 1970; the last that the engine has where it is later.
+pub(crate) fn expires(start: DateTime<Utc>, retention: Retention) -> u16 {
+    let month = Level::Month.period_at(start);
+    let end = month.map(|month| month.to().timestamp() / DAY);
+    let day = end.map(|end| end.saturating_add(retention.days().into()));
+    day.and_then(|day| u16::try_from(day).ok()).unwrap_or(u16::MAX)
 }
 
 /// The same in SQL, and not before `at_least`.
@@ -82,7 +84,7 @@ mod tests {
     fn records_of_a_month_go_together_their_days_after_its_end() {
         let day = |start: &str, days: u16| {
             let start = start.parse().expect("a moment");
-            let day = expires(start, Retention::new(days, None)).expect("a day");
+            let day = expires(start, Retention::new(days, None));
             DateTime::from_timestamp(i64::from(day) * DAY, 0)
                 .expect("a moment")
                 .date_naive()
