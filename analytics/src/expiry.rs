@@ -22,7 +22,8 @@ pub(crate) fn expires(start: DateTime<Utc>, retention: Retention) -> u16 {
     let month = Level::Month.period_at(start);
     let end = month.map(|month| month.to().timestamp() / DAY);
     let day = end.map(|end| end.saturating_add(retention.days().into()));
-    day.and_then(|day| u16::try_from(day).ok()).unwrap_or(u16::MAX)
+    day.and_then(|day| u16::try_from(day).ok())
+        .unwrap_or(u16::MAX)
 }
 
 /// The same in SQL, and not before `at_least`.
