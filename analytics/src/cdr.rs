@@ -10,11 +10,13 @@ use chrono::{DateTime, Utc};
 use domain::{
     Error, Result,
     id::{BatchId, CustomerId, DeviceId, SimId, TenantId},
+    tenant::Retentions,
 };
 use uuid::Uuid;
 
 use crate::{
     Store,
+    expiry::expires,
     store::{exception_code, fault},
 };
 
@@ -28,9 +30,9 @@ pub const ENCODING: i16 = 1;
 /// Bytes of `apply_by` at the end of a row.
 const DEADLINE: usize = 4;
 
-/// Columns in the order of the encoding.
+/// Columns in the order of the encoding, with what an attempt adds.
 pub(crate) const COLUMNS: &str = "tenant, customer, sim, device, network, rat, service, source, record_id, identity, \
-                                  start, end, bytes_up, bytes_down, units, sign, batch, received_at, apply_by";
+                                  start, end, bytes_up, bytes_down, units, sign, batch, received_at, apply_by, expires";
 
 /// One accepted usage record with what it was resolved to at the time of use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,27 +231,37 @@ fn take_length(from: &mut Bytes) -> Option<usize> {
     None
 }
 
-/// The payload with `apply_by` in each of its rows, as it is sent, and how many these are; none when it is damaged.
-pub fn due(payload: &Bytes, apply_by: DateTime<Utc>) -> Option<(u64, Bytes)> {
+/// The payload with `apply_by` and the day on which it may go in each of its rows, as it is sent, and how many these are; none when it
+/// is damaged.
+pub fn due(
+    payload: &Bytes,
+    apply_by: DateTime<Utc>,
+    retentions: &Retentions,
+) -> Option<(u64, Bytes)> {
     const UUID: usize = 16;
-    // Identity, start, end, two byte counts, units, sign, batch, received_at.
-    const TAIL: usize = UUID + 5 * 8 + 1 + UUID + 8;
-    let apply_by = u32::try_from(apply_by.timestamp()).ok()?.to_le_bytes();
-    let mut out = BytesMut::from(payload.as_ref());
+    // End, two byte counts, units, sign, batch, received_at.
+    const TAIL: usize = 4 * 8 + 1 + UUID + 8;
+    let apply_by = u32::try_from(apply_by.timestamp()).ok()?;
+    let mut out = BytesMut::with_capacity(payload.len() + payload.len() / 64);
     let mut rest = payload.clone();
     let skip =
         |rest: &mut Bytes, bytes: usize| (rest.remaining() >= bytes).then(|| rest.advance(bytes));
     let mut rows = 0;
     while rest.has_remaining() {
-        skip(&mut rest, 4 * UUID)?;
+        let from = payload.len() - rest.remaining();
+        let tenant = TenantId::new(take_uuid(&mut rest)?);
+        skip(&mut rest, 3 * UUID)?;
         for _ in 0..5 {
             let length = take_length(&mut rest)?;
             skip(&mut rest, length)?;
         }
+        skip(&mut rest, UUID)?;
+        let start = take_time(&mut rest)?;
         skip(&mut rest, TAIL)?;
-        let at = payload.len() - rest.remaining();
+        out.put_slice(&payload[from..payload.len() - rest.remaining()]);
+        out.put_u32_le(apply_by);
+        out.put_u16_le(expires(start, retentions.of(tenant)));
         skip(&mut rest, DEADLINE)?;
-        out.get_mut(at..at + DEADLINE)?.copy_from_slice(&apply_by);
         rows += 1;
     }
     Some((rows, out.freeze()))
@@ -257,7 +269,7 @@ pub fn due(payload: &Bytes, apply_by: DateTime<Utc>) -> Option<(u64, Bytes)> {
 
 impl Store {
     /// Inserts rows as one block, into the records and, through the views, into every cube. When this returns, all of it
-    /// is there and survives a power loss.
+    /// is there and survives a power loss. The records are kept as long as `retentions` says.
     ///
     /// # Errors
     /// See [`Unapplied`]; what is there then must be looked up. `INTERNAL` inside [`Unapplied::Unknown`] when the payload
@@ -267,8 +279,9 @@ impl Store {
         attempt: &Attempt,
         rows: u64,
         payload: &Bytes,
+        retentions: &Retentions,
     ) -> Result<(), Unapplied> {
-        let due = due(payload, attempt.apply_by)
+        let due = due(payload, attempt.apply_by, retentions)
             .filter(|(found, _)| *found == rows && (1..=MAX_BATCH_ROWS).contains(&rows));
         let Some((_, mut rest)) = due else {
             let text = format!("batch {} does not hold {rows} rows", attempt.batch);
@@ -326,6 +339,7 @@ fn unapplied(error: clickhouse::error::Error) -> Unapplied {
 
 #[cfg(test)]
 mod tests {
+    use domain::tenant::Retention;
     use proptest::prelude::*;
 
     use super::*;
@@ -411,16 +425,30 @@ mod tests {
         #[test]
         fn what_is_encoded_is_decoded(rows in proptest::collection::vec(row(), 0..8)) {
             let bytes = encode(&rows);
-            let (count, due) = due(&bytes, DateTime::UNIX_EPOCH + chrono::TimeDelta::days(9)).expect("own bytes");
+            prop_assert_eq!(decode(ENCODING, bytes).expect("own bytes"), rows);
+        }
+
+        #[test]
+        fn what_is_sent_is_what_is_encoded_with_deadline_and_expiry(rows in proptest::collection::vec(row(), 0..8), days in 60..3_650_u16) {
+            let own = rows.first().map(|row| (row.tenant, Retention::new(days, None)));
+            let retentions: Retentions = own.into_iter().collect();
+            let (count, sent) = due(&encode(&rows), DateTime::UNIX_EPOCH + chrono::TimeDelta::days(9), &retentions).expect("own bytes");
             prop_assert_eq!(count, rows.len() as u64);
-            prop_assert_eq!(decode(ENCODING, bytes).expect("own bytes"), rows.clone());
-            prop_assert_eq!(decode(ENCODING, due).expect("own bytes"), rows);
+            let mut expected = BytesMut::new();
+            for row in &rows {
+                let bytes = encode(std::slice::from_ref(row));
+                expected.put_slice(&bytes[..bytes.len() - DEADLINE]);
+                expected.put_u32_le(9 * 86_400);
+                let kept = retentions.of(row.tenant);
+                expected.put_u16_le(expires(row.start, kept));
+            }
+            prop_assert_eq!(sent, expected.freeze());
         }
 
         #[test]
         fn damaged_bytes_are_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 1..400)) {
             let bytes = Bytes::from(bytes);
-            if due(&bytes, DateTime::UNIX_EPOCH).is_none() {
+            if due(&bytes, DateTime::UNIX_EPOCH, &Retentions::default()).is_none() {
                 prop_assert!(decode(ENCODING, bytes).is_err());
             }
         }
@@ -429,7 +457,7 @@ mod tests {
         fn a_cut_batch_is_refused(row in row(), cut in 1_usize..100) {
             let bytes = encode(&[row]);
             let cut = bytes.slice(..bytes.len() - cut);
-            prop_assert_eq!(due(&cut, DateTime::UNIX_EPOCH), None);
+            prop_assert_eq!(due(&cut, DateTime::UNIX_EPOCH, &Retentions::default()), None);
             prop_assert!(decode(ENCODING, cut).is_err());
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Datelike, DurationRound as _, TimeDelta, TimeZone, Timelike, Utc};
 use domain::{
     Error, Period, Result,
+    tenant::Retention,
     usage::{Dimension, Known},
 };
 
@@ -101,11 +102,11 @@ impl Table {
             .chain([Self::Records])
     }
 
-    /// How long what is in it is kept at least; none is for ever.
-    pub const fn retention_days(self) -> Option<i64> {
+    /// Days for which all of what is in it is there, where records are kept like this; none is for ever.
+    pub fn retention_days(self, records: Retention) -> Option<i64> {
         match self {
             Self::Cube(_) => None,
-            Self::Records => Some(crate::verify::WHOLE_DAYS),
+            Self::Records => Some(records.whole_days()),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`Store`] is a ClickHouse database, on a server or in an embedded engine, and hides which.
 //! - [`migration`] brings the schema up, [`network`] loads reference data, [`cdr`] writes usage records.
+//! - `expiry` says on which day a record may go.
 //! - [`cube`] names the levels at which usage is summed up.
 //! - [`usage`] answers questions to the cubes. It holds the one builder of tenant-facing statements.
 //! - [`settle`] looks up what of a batch is there.
@@ -12,6 +13,7 @@
 pub mod cdr;
 mod checksum;
 pub mod cube;
+mod expiry;
 pub mod migration;
 pub mod network;
 pub mod settle;

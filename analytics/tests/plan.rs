@@ -18,6 +18,7 @@ use domain::{
     identity::VerifiedClaims,
     scope::{Segment, Visibility},
     sim::{SimCondition, SimState},
+    tenant::{Retention, Settings},
 };
 use uuid::Uuid;
 
@@ -511,6 +512,21 @@ fn parts_of_hours_are_counted_from_records_while_these_are_kept() {
     );
     let hours = Period::new(days_ago(391) - TimeDelta::minutes(30), now()).unwrap();
     assert_eq!(refused.details().and_then(|it| it.period), Some(hours));
+
+    // A tenant that keeps them for less, and one that kept them for less until lately.
+    let kept_from = |retention: Retention, days| {
+        let scope = staff().under(Settings {
+            records: retention,
+            ..Settings::default()
+        });
+        planned(&scope, &question(days)).map_err(|refused| refused.code())
+    };
+    let less = Retention::new(60, None);
+    assert!(kept_from(less, 50).is_ok());
+    assert_eq!(kept_from(less, 51).err(), Some(Code::NotExact));
+    let more = Retention::new(1_000, Some(now() - TimeDelta::days(30)));
+    assert!(kept_from(more, 30).is_ok());
+    assert_eq!(kept_from(more, 31).err(), Some(Code::NotExact));
 
     // Days of India begin within hours of UTC.
     let days = CubeQuery {

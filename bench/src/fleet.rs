@@ -199,7 +199,7 @@ async fn fill(raw: &mut Raw, (tenant, records, sims): (u32, u32, u32), start: &s
     for (block, first) in (0..records).step_by(BLOCK).enumerate() {
         let rows = (records - first).min(u32::try_from(BLOCK)?);
         let sql = format!(
-            "INSERT INTO cdr SELECT {tenant}, {customer}, {sim}, {device}, [{networks}][1 + h % 8],
+            "INSERT INTO cdr (* EXCEPT(expires)) SELECT {tenant}, {customer}, {sim}, {device}, [{networks}][1 + h % 8],
                     ['LTE', '5G NR'][1 + h % 2], 'DATA', 'bench', concat('fill-', toString(number)), generateUUIDv4(number),
                     toDateTime64({start}, 3, 'UTC') AS start, start + 60, h % 100000, h % 1000000, 0, 1,
                     toUUID('00000000-0000-7000-8005-{block:012}'), now64(3), now() + 60

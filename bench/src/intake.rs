@@ -14,7 +14,7 @@ use analytics::{
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Clock as _, SystemClock, id::BatchId, journal};
+use domain::{Clock as _, SystemClock, id::BatchId, journal, tenant::Retentions};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ingest::{format::Format, read::Encoding};
 use uuid::Uuid;
@@ -182,7 +182,8 @@ fn deadline() -> DateTime<Utc> {
 
 /// A payload as `Store::apply` sends it.
 pub(crate) fn due(payload: &Bytes) -> Result<Bytes> {
-    let (_, due) = cdr::due(payload, deadline()).context("a damaged payload")?;
+    let (_, due) =
+        cdr::due(payload, deadline(), &Retentions::default()).context("a damaged payload")?;
     Ok(due)
 }
 
@@ -209,7 +210,8 @@ async fn apply(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
     let apply_by = deadline();
     let running = stream::iter(batches).map(|(batch, rows, payload)| async move {
         let attempt = Attempt { batch, apply_by };
-        stage.store.apply(&attempt, rows, &payload).await
+        let kept = Retentions::default();
+        stage.store.apply(&attempt, rows, &payload, &kept).await
     });
     running.buffer_unordered(DEPTH).try_collect::<()>().await?;
     Ok(per_second(started))

@@ -14,6 +14,7 @@ use domain::{
     Code, Error as Refusal, Result, WriteCx,
     id::JobId,
     job::{self, Asker, Claim, End, Job, JobKind, Lease, Made, NewJob, Progress as Done, Terms},
+    tenant,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -91,9 +92,9 @@ impl Order {
 pub struct Settings {
     /// On which terms jobs are done.
     pub terms: Terms,
-    /// How long files are kept.
+    /// How long files are kept, of tenants that have no setting.
     pub retention: TimeDelta,
-    /// Bytes of files that a tenant keeps at most.
+    /// Bytes of files that a tenant keeps at most, if it has no setting.
     pub quota: u64,
     /// How long after the end of a month the files of schedules are asked for: for what comes late.
     pub late: TimeDelta,
@@ -111,6 +112,19 @@ impl Default for Settings {
             quota: 100 << 30,
             late: TimeDelta::days(1),
         }
+    }
+}
+
+impl Settings {
+    /// How long files of a tenant with these settings are kept.
+    pub fn retention(&self, tenant: &tenant::Settings) -> TimeDelta {
+        let own = tenant.export_days;
+        own.map_or(self.retention, |days| TimeDelta::days(days.into()))
+    }
+
+    /// Bytes of files that a tenant with these settings keeps at most.
+    pub fn quota(&self, tenant: &tenant::Settings) -> u64 {
+        tenant.export_bytes.unwrap_or(self.quota)
     }
 }
 
@@ -149,6 +163,11 @@ impl Exports {
         }
     }
 
+    /// What bounds them.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Where files lie.
     pub fn files(&self) -> &Files {
         &self.files
@@ -156,10 +175,6 @@ impl Exports {
 
     pub(crate) fn entry(&self) -> &Entry {
         &self.entry
-    }
-
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     /// Asks for a file. What can be refused before it is made is refused now.
@@ -181,7 +196,7 @@ impl Exports {
             name: name.unwrap_or_else(|| data_set.as_ref().to_owned()),
             request: order.freeze()?,
             claims: claims.clone(),
-            quota: self.settings.quota,
+            quota: self.settings.quota(&cx.scope().settings()),
         };
         job::create(cx, new).await
     }
@@ -192,7 +207,8 @@ impl Exports {
     /// Those of [`job::retry`].
     pub async fn retry(&self, session: &Session, cx: WriteCx, id: JobId) -> Result<Job> {
         let claims = session.claims().ok_or(job::JobError::NoToken)?;
-        job::retry(cx, id, claims.clone(), self.settings.quota).await
+        let quota = self.settings.quota(&cx.scope().settings());
+        job::retry(cx, id, claims.clone(), quota).await
     }
 
     /// The file of a job, for whoever asked for it, and of what a schedule asked for to whoever looks after it: with a trace that is
@@ -263,7 +279,9 @@ impl Exports {
         let Some(claim) = claim else {
             return Ok(false);
         };
-        let (lease, attempts, kept) = (claim.lease, claim.attempts, claim.kept_bytes);
+        let (lease, attempts) = (claim.lease, claim.attempts);
+        let quota = claim.quota.unwrap_or(self.settings.quota);
+        let room = quota.saturating_sub(claim.kept_bytes);
         let watched = Watched::default();
         let stop = CancellationToken::new();
         // Whoever gives this up gives up the other thread's work, too.
@@ -271,7 +289,7 @@ impl Exports {
         let mut making = self.begin(claim, &watched, &stop);
         let end = tokio::select! {
             made = &mut making => Some(ended(made)),
-            end = self.beat(lease, kept, &watched) => end,
+            end = self.beat(lease, room, &watched) => end,
             () = stopped => Some(End::Back),
         };
         let end = match end {
@@ -307,8 +325,8 @@ impl Exports {
     }
 
     /// Says that somebody is at a job, until it is lost or too large.
-    async fn beat(&self, lease: Lease, kept: u64, watched: &Watched) -> Option<End> {
-        let Settings { terms, quota, .. } = self.settings;
+    async fn beat(&self, lease: Lease, room: u64, watched: &Watched) -> Option<End> {
+        let terms = self.settings.terms;
         let mut silent = Duration::ZERO;
         let rest = terms.lease / 10;
         loop {
@@ -318,7 +336,7 @@ impl Exports {
                 expected,
                 bytes,
             } = watched.get();
-            if kept.saturating_add(bytes) > quota {
+            if bytes > room {
                 let text = "the file is larger than what the tenant may still keep";
                 return Some(End::Fail(Code::LimitExceeded, text.to_owned()));
             }
@@ -395,7 +413,7 @@ impl Exports {
             result,
             place,
             bytes: manifest.bytes,
-            expires_at: now + self.settings.retention,
+            expires_at: now + self.settings.retention(&session.scope().settings()),
             rights: session.scope().rights(),
             rows: manifest.contents.rows,
         })

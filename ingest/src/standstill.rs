@@ -9,7 +9,12 @@ use std::time::{Duration, Instant};
 
 use analytics::{Store, System, verify::Permit};
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Db, Error, Result, SystemCx, journal};
+use domain::{
+    Db, Error, Result, SystemCx,
+    id::TenantId,
+    journal,
+    tenant::{self, Retentions},
+};
 use tokio::time::sleep;
 
 /// How long after the lock was seen a statement may begin; Postgres keeps the lock longer.
@@ -29,6 +34,7 @@ pub(crate) struct StandStill {
     db: Db,
     store: Store,
     since: Instant,
+    retentions: Retentions,
 }
 
 impl StandStill {
@@ -48,6 +54,7 @@ impl StandStill {
             let since = Instant::now();
             if journal::try_freeze_apply(&cx).await? {
                 let still = Self {
+                    retentions: tenant::retentions(&cx).await?,
                     cx,
                     db: db.clone(),
                     store: store.clone(),
@@ -98,6 +105,16 @@ impl StandStill {
 
     pub(crate) fn system(&self) -> System {
         System::new(self.cx.now())
+    }
+
+    /// How long records are kept.
+    pub(crate) fn retentions(&self) -> &Retentions {
+        &self.retentions
+    }
+
+    /// The first day of which every record of a tenant is there.
+    pub(crate) fn whole_from(&self, tenant: TenantId) -> DateTime<Utc> {
+        self.retentions.of(tenant).whole_days_from(self.cx.now())
     }
 
     /// When intake was held back.

@@ -56,11 +56,12 @@ macro_rules! file {
     };
 }
 
-const FILES: [File; 4] = [
+const FILES: [File; 5] = [
     file!(0, "migration", "0000_migration"),
     file!(1, "foundation", "0001_foundation"),
     file!(2, "store_identity", "0002_store_identity"),
     file!(3, "small_cubes", "0003_small_cubes"),
+    file!(4, "expiry", "0004_expiry"),
 ];
 
 /// Every migration in order.
@@ -128,7 +129,8 @@ impl Layout {
 
 /// One line for a cluster. The files keep to one form per statement, so words at the start of a line tell enough.
 fn replicated(line: &str, cluster: &str) -> String {
-    const DDL: [&str; 4] = [
+    const DDL: [&str; 5] = [
+        "ALTER TABLE ",
         "CREATE TABLE IF NOT EXISTS ",
         "CREATE MATERIALIZED VIEW IF NOT EXISTS ",
         "DROP TABLE IF EXISTS ",

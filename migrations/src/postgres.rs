@@ -228,6 +228,7 @@ const SCRIPTS: &[Script] = &[
     script!("0014_label_cover"),
     script!("0015_saved_filter"),
     script!("0016_job"),
+    script!("0017_tenant_settings"),
     script!("0018_schedule_notification"),
 ];
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{Error, Result, id::BatchId};
 
-use crate::{Store, System, cdr::Attempt, store::fault};
+use crate::{Store, System, cdr::Attempt, expiry::MUTATION, store::fault};
 
 /// Which of the running statements correct something here.
 const CORRECTING: &str = "current_database = currentDatabase() \
@@ -60,14 +60,14 @@ impl Store {
         Ok(full == 0)
     }
 
-    /// Whether a statement is running that changes records or cubes beside an insert. The caller holds the apply lock, so
+    /// Whether a statement is running that changes records or cubes beside an insert; on which day records go changes neither. The caller holds the apply lock, so
     /// such a statement is of a process that has lost it.
     pub async fn is_correcting(&self, _: &System) -> Result<bool> {
         let running: u64 = self
             .query(&format!(
                 "SELECT count() FROM (SELECT 1 FROM system.processes WHERE {CORRECTING} UNION ALL \
                  SELECT 1 FROM system.mutations \
-                 WHERE database = currentDatabase() AND table = 'cdr' AND NOT is_done)"
+                 WHERE database = currentDatabase() AND table = 'cdr' AND NOT is_done AND NOT startsWith(command, '{MUTATION}'))"
             ))
             .fetch_one()
             .await

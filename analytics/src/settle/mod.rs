@@ -159,7 +159,7 @@ fn look_up_sql<'r>(tenant: TenantId, rows: impl Iterator<Item = &'r CdrRow>) -> 
 
 #[cfg(test)]
 mod tests {
-    use domain::id::BatchId;
+    use domain::{id::BatchId, tenant::Retentions};
 
     use super::*;
     use crate::cdr::{self, Attempt};
@@ -206,7 +206,14 @@ mod tests {
             batch,
             apply_by: moment_of(0),
         };
-        let applied = store.apply(&attempt, 300_000, &cdr::encode(&rows)).await;
+        let applied = store
+            .apply(
+                &attempt,
+                300_000,
+                &cdr::encode(&rows),
+                &Retentions::default(),
+            )
+            .await;
         applied.expect("applied");
 
         let wanted = [5, 70_000, 299_999].map(|n: usize| &rows[n]);

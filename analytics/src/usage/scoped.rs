@@ -3,10 +3,12 @@
 //! [`Scoped::new`] cannot be called without a [`Scope`], and a statement can read usage only through
 //! [`Scoped::own`], [`Scoped::records`] and [`Scoped::years`], which always carry the tenant and the caller's segments.
 
+use chrono::{DateTime, Utc};
 use clickhouse::query::Query;
 use domain::{
     Permission, Result, Scope,
     scope::{Segment, Segments},
+    tenant::Retention,
 };
 use uuid::Uuid;
 
@@ -104,6 +106,7 @@ pub(super) struct Scoped {
     visible: String,
     /// What cells must be known by to tell what is visible.
     named: Vec<Dimension>,
+    retention: Retention,
 }
 
 impl Scoped {
@@ -123,7 +126,13 @@ impl Scoped {
             parameters,
             visible,
             named,
+            retention: scope.settings().records,
         })
+    }
+
+    /// From when on the tenant's records are all there.
+    pub(super) fn records_from(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.retention.whole_from(now)
     }
 
     /// The smallest cube of a level that can be narrowed to what the caller may see, and knows these dimensions: whoever

@@ -5,7 +5,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use domain::{Code, Error, Period, Result};
 
 use super::times::{Slice, not_exact};
-use crate::{cube::Level, verify::WHOLE_DAYS};
+use crate::cube::Level;
 
 /// A kind of table that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,16 +23,15 @@ pub(super) struct Tile {
     pub(super) spans: Vec<[u32; 2]>,
 }
 
-/// Covers the slices by the coarsest cells that fit into them.
+/// Covers the slices by the coarsest cells that fit into them. Records are all there from `kept` on.
 ///
 /// # Errors
 /// `NOT_EXACT` where it takes records that may have expired.
-pub(super) fn tiles(slices: &[Slice], now: DateTime<Utc>) -> Result<Vec<Tile>> {
+pub(super) fn tiles(slices: &[Slice], kept: DateTime<Utc>) -> Result<Vec<Tile>> {
     let mut spans: Vec<(Depth, Period)> = Vec::new();
     for slice in slices {
         cover(Period::new(slice.from, slice.to)?, &Level::ALL, &mut spans);
     }
-    let kept = now - TimeDelta::days(WHOLE_DAYS);
     let expired = |(depth, span): &(Depth, Period)| *depth == Depth::Records && span.from() < kept;
     if spans.iter().any(expired) {
         return Err(refused(slices, kept)?);
@@ -133,7 +132,7 @@ mod tests {
             to: at(to),
             keys: None,
         };
-        let tiles = tiles(&[slice], at("2026-11-23T00:00:00Z")).expect("exact");
+        let tiles = tiles(&[slice], at("2025-10-30T00:00:00Z")).expect("exact");
         let hours = |tile: &Tile| {
             tile.spans
                 .iter()
@@ -176,7 +175,7 @@ mod tests {
             to: at("2025-11-01T00:00:00Z"),
             keys: None,
         };
-        let error = tiles(&[slice], at("2026-11-23T00:00:00Z")).expect_err("too old");
+        let error = tiles(&[slice], at("2025-10-30T00:00:00Z")).expect_err("too old");
         let would_do = error.details().and_then(|details| details.period);
         assert_eq!(
             would_do.map(|period| period.from()),

@@ -204,6 +204,7 @@ impl Tables {
             tenant: Some(tenant),
             period,
             sims: None,
+            kept: None,
         };
         let hours = Cube::Full(Level::Hour);
         let rows = rows(&self.name(table), table, hours, &condition.sql(table));

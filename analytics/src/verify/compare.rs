@@ -7,13 +7,14 @@ use clickhouse::Row;
 use domain::{
     Error, Period, Result,
     id::{CustomerId, DeviceId, SimId, TenantId},
+    tenant::{Retention, Retentions},
 };
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Count, Key, STATEMENT_BYTES, Table, Tables, moment, patient, records_are_whole_from,
-    rows::{KEY, MEASURES, PLAIN_KEY, Where, hash, rows, sides, uneven},
+    Count, Key, STATEMENT_BYTES, Table, Tables, moment, patient,
+    rows::{KEY, Kept, MEASURES, PLAIN_KEY, Where, hash, rows, sides, uneven},
     tables::around,
 };
 use crate::{
@@ -161,13 +162,25 @@ struct Receipt {
 
 impl Tables {
     /// Compares every cube with what it is summed up from. `salt` makes the hashes this run's own; at most `shown` cells are
-    /// named in all.
+    /// named in all. Hours are compared with records where these are all there by the `retentions` of tenants.
     ///
     /// # Errors
     /// `UNAVAILABLE` and others from the engine; `LIMIT_EXCEEDED` when a month is more than one statement may read.
-    pub async fn compare(&self, system: &System, salt: u64, shown: usize) -> Result<Comparison> {
+    pub async fn compare(
+        &self,
+        system: &System,
+        salt: u64,
+        shown: usize,
+        retentions: &Retentions,
+    ) -> Result<Comparison> {
         let months = self.months(system).await?;
-        let whole = records_are_whole_from(system.now());
+        let now = system.now();
+        let kept = Kept { retentions, now };
+        let all = (retentions.own().map(|(_, own)| own)).chain([Retention::default()]);
+        let from = all.map(|retention| retention.whole_days_from(now));
+        let (first, last) = from.fold((now, DateTime::UNIX_EPOCH), |(first, last), from| {
+            (first.min(from), last.max(from))
+        });
         let mut found = Comparison::default();
         let years: Result<BTreeSet<_>> = months
             .iter()
@@ -178,21 +191,29 @@ impl Tables {
         for month in months {
             let period = around(Level::Day, month)?;
             for cube in &monthly {
-                let from = if Table::finer(*cube) == Table::Records {
-                    found.without_records |= period.from() < whole;
-                    whole.max(period.from())
-                } else {
-                    period.from()
-                };
-                if let Ok(period) = Period::new(from, period.to()) {
-                    self.pair(&mut found, *cube, period, salt, shown).await?;
+                if Table::finer(*cube) != Table::Records {
+                    let condition = Where::all(period);
+                    self.pair(&mut found, *cube, &condition, salt, shown)
+                        .await?;
+                    continue;
+                }
+                found.without_records |= period.from() < last;
+                if let Ok(period) = Period::new(first.max(period.from()), period.to()) {
+                    let condition = Where {
+                        kept: Some(kept),
+                        ..Where::all(period)
+                    };
+                    self.pair(&mut found, *cube, &condition, salt, shown)
+                        .await?;
                 }
             }
         }
         for (from, to) in years? {
             let year = Period::new(from, to)?;
             for cube in &yearly {
-                self.pair(&mut found, *cube, year, salt, shown).await?;
+                let condition = Where::all(year);
+                self.pair(&mut found, *cube, &condition, salt, shown)
+                    .await?;
                 self.receipts(&mut found, *cube, year).await?;
             }
         }
@@ -204,12 +225,15 @@ impl Tables {
         &self,
         found: &mut Comparison,
         cube: Cube,
-        period: Period,
+        condition: &Where<'_>,
         salt: u64,
         shown: usize,
     ) -> Result<()> {
-        let expected = self.prints(Table::finer(cube), cube, period, salt).await?;
-        let actual = self.prints(Table::Cube(cube), cube, period, salt).await?;
+        let finer = Table::finer(cube);
+        let expected = self.prints(finer, cube, condition, salt).await?;
+        let actual = self
+            .prints(Table::Cube(cube), cube, condition, salt)
+            .await?;
         let tenants: BTreeSet<TenantId> = expected.keys().chain(actual.keys()).copied().collect();
         for tenant in tenants {
             found.compared += 1;
@@ -221,11 +245,15 @@ impl Tables {
             }
             let named: usize = found.differences.iter().map(|d| d.cells.len()).sum();
             let room = shown.saturating_sub(named);
-            let cells = self.cells(tenant, cube, period, salt, room).await?;
+            let condition = Where {
+                tenant: Some(tenant),
+                ..*condition
+            };
+            let cells = self.cells(cube, &condition, salt, room).await?;
             found.differences.push(Difference {
                 tenant,
                 cube,
-                period,
+                period: condition.period,
                 expected: right.count,
                 found: other.count,
                 more: cells.len() == room,
@@ -240,14 +268,9 @@ impl Tables {
         &self,
         table: Table,
         cube: Cube,
-        period: Period,
+        condition: &Where<'_>,
         salt: u64,
     ) -> Result<BTreeMap<TenantId, Print>> {
-        let condition = Where {
-            tenant: None,
-            period,
-            sims: None,
-        };
         let rows = rows(&self.name(table), table, cube, &condition.sql(table));
         let sql = format!(
             "SELECT tenant, sum(count) AS records, sum(up) AS bytes_up, sum(down) AS bytes_down, sum(amount) AS units, \
@@ -283,9 +306,8 @@ impl Tables {
     /// The first differing cells of a tenant, in order of time.
     async fn cells(
         &self,
-        tenant: TenantId,
         cube: Cube,
-        period: Period,
+        condition: &Where<'_>,
         salt: u64,
         limit: usize,
     ) -> Result<Vec<Cell>> {
@@ -293,19 +315,14 @@ impl Tables {
         if limit == 0 {
             return Ok(cells);
         }
-        let condition = Where {
-            tenant: Some(tenant),
-            period,
-            sims: None,
-        };
-        for step in self.uneven_steps(cube, &condition, salt).await? {
+        for step in self.uneven_steps(cube, condition, salt).await? {
             let limit = limit - cells.len();
             if limit == 0 {
                 break;
             }
             let condition = Where {
                 period: step,
-                ..condition
+                ..*condition
             };
             let [right, other] = [Table::finer(cube), Table::Cube(cube)]
                 .map(|table| rows(&self.name(table), table, cube, &condition.sql(table)));
@@ -404,11 +421,7 @@ impl Tables {
 
     /// The newest receipt of each tenant's customers and of the unassigned: what callers are told of who see no more.
     async fn newest(&self, table: Table, year: Period) -> Result<BTreeMap<(TenantId, Uuid), i64>> {
-        let condition = Where {
-            tenant: None,
-            period: year,
-            sims: None,
-        };
+        let condition = Where::all(year);
         let sql = format!(
             "SELECT tenant, customer, toUnixTimestamp64Milli(max(received_at)) AS newest FROM {} WHERE {} \
              GROUP BY tenant, customer",

@@ -13,12 +13,13 @@ use clickhouse::Row;
 use domain::{
     Error, Period, Result,
     id::{SimId, TenantId},
+    tenant::Retention,
     usage::Dimension,
 };
 use serde::Deserialize;
 
 use super::{
-    Count, STATEMENT_BYTES, Table, patient, records_are_whole_from,
+    Count, STATEMENT_BYTES, Table, patient,
     rows::{KEY, MEASURES, TEXTS, Where, listed, rows, sides, uneven},
 };
 use crate::{
@@ -36,6 +37,8 @@ pub struct Area {
     pub period: Period,
     /// Of these SIMs, or of all. A small cube does not know them, so all its cells are meant.
     pub sims: Option<Vec<SimId>>,
+    /// How long records of the tenant are kept.
+    pub retention: Retention,
 }
 
 /// Leave to change records or cubes beside an insert: whoever has it holds the exclusive apply lock.
@@ -102,10 +105,24 @@ impl Store {
             tenant: Some(area.tenant),
             period: area.period,
             sims: sims.as_deref(),
+            kept: None,
+        };
+        let period = cube.level().widened(area.period)?;
+        let from = match Table::finer(cube) {
+            Table::Records => (period.from()).max(area.retention.whole_days_from(system.now())),
+            Table::Cube(_) => period.from(),
+        };
+        let Ok(period) = Period::new(from, period.to()) else {
+            return Ok(Corrected::default());
+        };
+        let condition = Where {
+            period,
+            ..condition
         };
         self.correct_where(system, cube, &condition, permit).await
     }
 
+    /// Corrects cells of which the caller knows that what they are summed up from is there.
     pub(super) async fn correct_where(
         &self,
         system: &System,
@@ -113,19 +130,11 @@ impl Store {
         condition: &Where<'_>,
         permit: &impl Permit,
     ) -> Result<Corrected> {
-        let period = cube.level().widened(condition.period)?;
-        let from = match Table::finer(cube) {
-            Table::Records => period.from().max(records_are_whole_from(system.now())),
-            Table::Cube(_) => period.from(),
-        };
-        let mut corrected = Corrected::default();
-        let Ok(period) = Period::new(from, period.to()) else {
-            return Ok(corrected);
-        };
         let condition = Where {
-            period,
+            period: cube.level().widened(condition.period)?,
             ..*condition
         };
+        let mut corrected = Corrected::default();
         for step in self.steps(system, cube, &condition).await? {
             let condition = Where {
                 period: step,

@@ -42,6 +42,7 @@ impl Store {
             tenant: None,
             period: around(Level::Day, month)?,
             sims: None,
+            kept: None,
         };
         let mut filled = Corrected::default();
         for cube in Cube::ALL {

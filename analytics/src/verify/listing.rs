@@ -84,6 +84,7 @@ impl Tables {
             tenant: Some(tenant),
             period,
             sims: None,
+            kept: None,
         };
         let rows = rows(
             &self.name(table),

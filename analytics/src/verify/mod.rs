@@ -18,8 +18,8 @@
 //! All of it runs on clones by hard links ([`Clones`]), made in milliseconds while nothing is inserted.
 //!
 //! # Records expire, cubes do not
-//! Records are kept for 400 days. What is older than [`WHOLE_DAYS`] is compared among the cubes only, and no cube is ever
-//! corrected from it.
+//! How long records are kept is a setting of their tenant ([`domain::tenant::Retention`]). What is so old that some may have gone is compared among
+//! the cubes only, and no cube is ever corrected from it.
 
 mod batch;
 mod compare;
@@ -35,7 +35,7 @@ use std::{
     ops::{Add, AddAssign, Sub},
 };
 
-use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use clickhouse::query::Query;
 use domain::{
     Error, Result,
@@ -52,9 +52,6 @@ pub use twice::Twice;
 
 use crate::cube::{Cube, Level};
 
-/// Records this old are all still there. Their time to live is 400 days; the difference leaves room for clocks and for
-/// a repair that takes long.
-pub const WHOLE_DAYS: i64 = 390;
 /// Memory of one grouping by full key; what is beyond waits on disk.
 const SPILL_BYTES: &str = "268435456";
 /// Longest text of a statement, bytes: it may name some 200,000 SIMs, twice or three times.
@@ -247,17 +244,6 @@ impl fmt::Display for Key {
             write!(f, " {}", if text.is_empty() { "-" } else { text })?;
         }
         Ok(())
-    }
-}
-
-/// The first day of which every record is still there.
-pub fn records_are_whole_from(now: DateTime<Utc>) -> DateTime<Utc> {
-    let since = now - TimeDelta::days(WHOLE_DAYS);
-    let day = since.duration_trunc(TimeDelta::days(1)).unwrap_or(since);
-    if day < since {
-        day + TimeDelta::days(1)
-    } else {
-        day
     }
 }
 

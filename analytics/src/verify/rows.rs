@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Period,
     id::{SimId, TenantId},
+    tenant::{Retention, Retentions},
 };
 
 use super::Table;
@@ -40,9 +41,48 @@ pub(super) struct Where<'a> {
     pub(super) period: Period,
     /// Of these SIMs, or of all; written by [`listed`].
     pub(super) sims: Option<&'a str>,
+    /// Only where records are all there; or everywhere.
+    pub(super) kept: Option<Kept<'a>>,
+}
+
+/// From when on records are all there, of every tenant.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept<'a> {
+    pub(super) retentions: &'a Retentions,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Kept<'_> {
+    /// The condition on a table whose time is this column.
+    fn sql(self, time: &str) -> String {
+        let from = |retention: Retention| {
+            format!("{time} >= {}", literal(retention.whole_days_from(self.now)))
+        };
+        let (mut own, mut names) = (String::new(), Vec::new());
+        for (tenant, retention) in self.retentions.own() {
+            let name = format!("'{}'", tenant.uuid());
+            write!(own, " OR tenant = {name} AND {}", from(retention)).ok();
+            names.push(name);
+        }
+        let mut others = from(Retention::default());
+        if !names.is_empty() {
+            write!(others, " AND tenant NOT IN ({})", names.join(", ")).ok();
+        }
+        format!("({others}{own})")
+    }
 }
 
 impl Where<'_> {
+    /// Everything in a period.
+    pub(super) const fn all(period: Period) -> Self {
+        Self {
+            tenant: None,
+            period,
+            sims: None,
+            kept: None,
+        }
+    }
+
     /// The condition on a table.
     pub(super) fn sql(&self, table: Table) -> String {
         let mut sql = format!("{} AND {}", table.own(), within(table.time(), self.period));
@@ -51,6 +91,9 @@ impl Where<'_> {
         }
         if let Some(sims) = self.sims {
             write!(sql, " AND sim IN ({sims})").ok();
+        }
+        if let Some(kept) = self.kept {
+            write!(sql, " AND {}", kept.sql(table.time())).ok();
         }
         sql
     }

@@ -12,6 +12,7 @@ use chrono::{Datelike, Days, TimeDelta};
 use domain::{
     Code, Period,
     id::{BatchId, TenantId},
+    tenant::{Retention, Retentions},
 };
 use migrations::clickhouse::DURABLE;
 
@@ -80,6 +81,7 @@ async fn what_a_crash_left_out_of_the_cubes_is_corrected_from_the_records() {
         tenant,
         period: Period::new(month(2), now()).expect("a period"),
         sims: None,
+        retention: Retention::default(),
     };
     for cube in Cube::ALL {
         let corrected = store
@@ -175,7 +177,9 @@ async fn a_batch_that_is_not_what_it_says_is_refused_before_it_is_sent() {
         (0, bytes::Bytes::new()),
         (3, payload.slice(1..)),
     ] {
-        let refused = store.apply(&attempt(batch), count, &payload).await;
+        let refused = store
+            .apply(&attempt(batch), count, &payload, &Retentions::default())
+            .await;
         assert!(
             matches!(&refused, Err(Unapplied::Unknown(error)) if error.code() == Code::Internal),
             "{refused:?}"
@@ -189,7 +193,14 @@ async fn a_time_that_the_cubes_cannot_hold_fails_loudly() {
     let store = migrated().await;
     let (tenant, batch) = (tenant(), batch());
     let rows = [record(tenant, batch, 1, at("2199-01-01T00:00:00Z"))];
-    let refused = store.apply(&attempt(batch), 1, &cdr::encode(&rows)).await;
+    let refused = store
+        .apply(
+            &attempt(batch),
+            1,
+            &cdr::encode(&rows),
+            &Retentions::default(),
+        )
+        .await;
     assert!(
         matches!(
             &refused,
@@ -210,7 +221,9 @@ async fn an_insert_after_its_deadline_is_late_and_leaves_nothing() {
         batch,
         apply_by: clock - TimeDelta::seconds(2),
     };
-    let refused = store.apply(&late, 1_000, &cdr::encode(&rows)).await;
+    let refused = store
+        .apply(&late, 1_000, &cdr::encode(&rows), &Retentions::default())
+        .await;
     assert!(matches!(refused, Err(Unapplied::Late)), "{refused:?}");
     assert_eq!(everything(&store).await, everywhere(0));
     let parts: u64 = store

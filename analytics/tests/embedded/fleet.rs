@@ -9,6 +9,7 @@ use chrono::{DateTime, Datelike, DurationRound, Months, TimeDelta, Utc};
 use domain::{
     Clock, Result, SystemClock,
     id::{BatchId, CustomerId, DeviceId, SimId, TenantId},
+    tenant::Retentions,
 };
 use uuid::Uuid;
 
@@ -76,8 +77,18 @@ pub(crate) fn attempt(batch: BatchId) -> Attempt {
 
 /// Inserts a batch.
 pub(crate) async fn apply(store: &Store, batch: BatchId, rows: &[CdrRow]) {
+    apply_kept(store, batch, rows, &Retentions::default()).await;
+}
+
+/// Inserts a batch of tenants that keep their records like this.
+pub(crate) async fn apply_kept(
+    store: &Store,
+    batch: BatchId,
+    rows: &[CdrRow],
+    retentions: &Retentions,
+) {
     let (attempt, payload) = (attempt(batch), cdr::encode(rows));
-    let applied = store.apply(&attempt, rows.len() as u64, &payload);
+    let applied = store.apply(&attempt, rows.len() as u64, &payload, retentions);
     applied.await.expect("applied");
 }
 
@@ -122,7 +133,7 @@ pub(crate) fn insert(rows: &[CdrRow]) -> String {
         })
         .collect();
     format!(
-        "INSERT INTO cdr SELECT * REPLACE (fromUnixTimestamp64Milli(start, 'UTC') AS start, \
+        "INSERT INTO cdr (* EXCEPT(expires)) SELECT * REPLACE (fromUnixTimestamp64Milli(start, 'UTC') AS start, \
          fromUnixTimestamp64Milli(end, 'UTC') AS end, fromUnixTimestamp64Milli(received_at, 'UTC') AS received_at), \
          now() + 3600 FROM values('tenant UUID, customer UUID, sim UUID, device UUID, network String, rat String, \
          service String, source String, record_id String, identity UUID, start Int64, end Int64, bytes_up UInt64, \

@@ -2,6 +2,7 @@
 
 mod apply;
 mod engine;
+mod expiry;
 mod fleet;
 mod insert;
 mod migration;

@@ -8,7 +8,10 @@ use analytics::{
     verify::Count,
 };
 use chrono::TimeDelta;
-use domain::id::{CustomerId, TenantId};
+use domain::{
+    id::{CustomerId, TenantId},
+    tenant::Retentions,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -160,7 +163,9 @@ async fn taking_out_that_comes_late_takes_nothing_of_what_was_inserted_again() {
             batch: rows[0].batch,
             apply_by,
         };
-        let applied = db.apply(&attempt, 10, &cdr::encode(&rows)).await;
+        let applied = db
+            .apply(&attempt, 10, &cdr::encode(&rows), &Retentions::default())
+            .await;
         applied.expect("applied");
     };
     let remove_rows = async || {
@@ -282,7 +287,10 @@ async fn a_running_insert_is_seen_until_it_is_over() {
     let (go, going) = oneshot::channel();
     let slow = held(&db, going).await;
     let payload = cdr::encode(&rows);
-    let insert = tokio::spawn(async move { slow.apply(&attempt(running), 1_000, &payload).await });
+    let insert = tokio::spawn(async move {
+        slow.apply(&attempt(running), 1_000, &payload, &Retentions::default())
+            .await
+    });
     let seen = async || {
         db.applying(&system(), &[absent, running])
             .await

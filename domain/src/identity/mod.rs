@@ -14,7 +14,7 @@ use crate::{
     id::{CustomerId, DeviceId, SimId, TenantId},
     row::{Columns, Decode},
     scope::{Segment, Visibility},
-    tenant::{self, TenantError},
+    tenant::{self, Settings, TenantError},
     version,
 };
 
@@ -27,6 +27,7 @@ struct Row {
     granted_customer: Option<CustomerId>,
     granted_sim: Option<SimId>,
     granted_device: Option<DeviceId>,
+    settings: Settings,
 }
 
 impl Decode for Row {
@@ -45,19 +46,25 @@ impl Decode for Row {
             granted_customer: row.get()?,
             granted_sim: row.get()?,
             granted_device: row.get()?,
+            settings: Settings::decode(row)?,
         })
     }
 }
 
-const RESOLVE: &str = "\
+/// What is stored about the caller of a token: tenant, customer, subject.
+fn resolving() -> String {
+    format!("\
 SELECT t.tenant_id, ARRAY(SELECT mark FROM version v WHERE v.tenant_id = t.tenant_id AND v.subject = 'access'), c.customer_id,
        coalesce(c.see_devices, false), coalesce(c.see_sims, false), coalesce(c.see_sessions, false),
        coalesce(c.see_usage, false), coalesce(c.see_billing, false),
-       g.customer_id, g.sim_id, g.device_id
+       g.customer_id, g.sim_id, g.device_id, {}
   FROM tenant t
   LEFT JOIN customer c ON c.tenant_id = t.tenant_id AND c.slug = $2 AND c.archived_at IS NULL
   LEFT JOIN segment_grant g ON g.tenant_id = t.tenant_id AND g.subject = $3
- WHERE t.slug = $1";
+ WHERE t.slug = $1",
+        tenant::settings_columns("t")
+    )
+}
 
 /// The scope of a verified token.
 ///
@@ -80,13 +87,15 @@ async fn resolve(db: &Db, claims: &VerifiedClaims) -> Result<Scope> {
         segment.devices.extend(row.granted_device);
     }
     let scope = Scope::of_token(first.tenant, claims, segment, first.visibility);
-    Ok(scope.made_under(version::of_marks(&first.marks)))
+    Ok(scope
+        .under(first.settings)
+        .made_under(version::of_marks(&first.marks)))
 }
 
 async fn read(cx: &SystemCx, claims: &VerifiedClaims) -> Result<Vec<Row>> {
     let subject = claims.has_segments().then(|| claims.subject().to_owned());
     cx.all(
-        RESOLVE,
+        &resolving(),
         [
             claims.tenant.as_str().into(),
             claims.customer.clone().into(),
@@ -104,5 +113,5 @@ async fn read(cx: &SystemCx, claims: &VerifiedClaims) -> Result<Vec<Row>> {
 pub async fn operator(db: &Db, slug: &str, actor: &str) -> Result<Scope> {
     let tenant = tenant::find(&db.system().await?, slug).await?;
     let tenant = tenant.ok_or(TenantError::NotFound)?;
-    Ok(Scope::of_operator(tenant.id, actor))
+    Ok(Scope::of_operator(tenant.id, actor).under(tenant.settings))
 }

@@ -61,6 +61,8 @@ pub struct Claim {
     pub created_at: DateTime<Utc>,
     /// Bytes of files that the tenant keeps.
     pub kept_bytes: u64,
+    /// Bytes that these may take; none is what the installation gives everybody.
+    pub quota: Option<u64>,
 }
 
 impl Decode for Lease {
@@ -84,6 +86,9 @@ impl Decode for Claim {
             attempts: u32::try_from(row.get::<i32>()?).map_err(Error::internal)?,
             created_at: row.get()?,
             kept_bytes: row.count()?,
+            quota: (row.get::<Option<i64>>()?)
+                .map(|bytes| u64::try_from(bytes).map_err(Error::internal))
+                .transpose()?,
         })
     }
 }
@@ -155,7 +160,8 @@ pub async fn claim(cx: SystemCx, kind: JobKind, terms: Terms) -> Result<Option<C
          RETURNING job.tenant_id, job.job_id, job.fence, job.name, job.request, job.asker, job.schedule_id, job.attempts,
                 job.created_at,
                 (SELECT coalesce(sum(kept.bytes), 0)::bigint FROM job AS kept
-                 WHERE kept.tenant_id = next.tenant_id AND kept.place IS NOT NULL)",
+                 WHERE kept.tenant_id = next.tenant_id AND kept.place IS NOT NULL),
+                (SELECT export_bytes FROM tenant WHERE tenant.tenant_id = next.tenant_id)",
         [
             kind.as_ref().into(),
             i64::from(terms.per_tenant).into(),

@@ -16,7 +16,9 @@ pub use role::{Permission, Role};
 pub use segment::{Segment, Segments};
 pub use visibility::{Area, Visibility};
 
-use crate::{Code, Error, Result, id::TenantId, identity::claims::VerifiedClaims};
+use crate::{
+    Code, Error, Result, id::TenantId, identity::claims::VerifiedClaims, tenant::Settings,
+};
 
 /// One caller in one tenant. Fields are private: a scope is made from verified parts and never changed.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct Scope {
     role: Role,
     segments: Segments,
     visibility: Visibility,
+    /// What the tenant has otherwise than the installation.
+    settings: Settings,
     /// Of what it was made from, if that is stored.
     version: Option<u128>,
 }
@@ -54,8 +58,15 @@ impl Scope {
             role,
             segments,
             visibility,
+            settings: Settings::default(),
             version: None,
         }
+    }
+
+    /// In a tenant with these settings.
+    #[must_use]
+    pub fn under(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
 
     /// Says what version of access it was made from.
@@ -79,6 +90,7 @@ impl Scope {
             role: Role::TenantAdmin,
             segments: Segments::All,
             visibility: Visibility::ALL,
+            settings: Settings::default(),
             version: None,
         }
     }
@@ -106,6 +118,11 @@ impl Scope {
     /// The open areas.
     pub fn visibility(&self) -> Visibility {
         self.visibility
+    }
+
+    /// What the tenant has otherwise than the installation.
+    pub fn settings(&self) -> Settings {
+        self.settings
     }
 
     /// Whether the caller may do this: role and visibility switch together.

@@ -15,6 +15,12 @@ pub(crate) struct Model {
     pub(crate) simulated: bool,
     pub(crate) created_at: DateTimeUtc,
     pub(crate) fleet_version: i64,
+    pub(crate) record_days: Option<i32>,
+    pub(crate) record_days_set_at: Option<DateTimeUtc>,
+    pub(crate) record_days_applied_at: Option<DateTimeUtc>,
+    pub(crate) records_since: Option<DateTimeUtc>,
+    pub(crate) export_days: Option<i32>,
+    pub(crate) export_bytes: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -20,6 +20,15 @@ pub enum TenantError {
     /// Another tenant has it.
     #[error("a tenant with this name exists")]
     NameTaken,
+    /// Too few days of records, or too many.
+    #[error("usage records are kept for 60 to 3650 days")]
+    RecordDays,
+    /// Too few days of files, or too many.
+    #[error("files are kept for 1 to 3650 days")]
+    ExportDays,
+    /// No bytes, or more than there are.
+    #[error("files take at least one byte")]
+    ExportBytes,
 }
 
 impl TenantError {
@@ -27,7 +36,9 @@ impl TenantError {
     pub const fn code(self) -> Code {
         match self {
             Self::NotFound => Code::NotFound,
-            Self::Slug | Self::Name => Code::InvalidInput,
+            Self::Slug | Self::Name | Self::RecordDays | Self::ExportDays | Self::ExportBytes => {
+                Code::InvalidInput
+            }
             Self::SlugTaken | Self::NameTaken => Code::Conflict,
         }
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::TenantError;
+use super::{Settings, TenantError};
 use crate::{id::TenantId, text::is_slug};
 
 /// One tenant.
@@ -18,6 +18,8 @@ pub struct Tenant {
     pub simulated: bool,
     /// When it was created, UTC.
     pub created_at: DateTime<Utc>,
+    /// What it has otherwise than the installation.
+    pub settings: Settings,
 }
 
 /// What is needed to create a tenant.

@@ -1,12 +1,18 @@
 //! How tenants are read and written.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 
-use super::{Tenant, TenantError, entity::ActiveModel};
+use super::{
+    Retention, Retentions, Settings, Tenant, TenantError, Unapplied, entity::ActiveModel,
+    settings::Stored,
+};
 use crate::{
     Error, ReadCx, Result, SystemCx,
     db::on_constraint,
+    id::TenantId,
     row::{Columns, Decode},
+    sql::uuids,
 };
 
 impl Decode for Tenant {
@@ -17,23 +23,75 @@ impl Decode for Tenant {
             name: row.get()?,
             simulated: row.get()?,
             created_at: row.get()?,
+            settings: Settings::decode(row)?,
         })
     }
 }
 
-const SELECT: &str = "SELECT tenant_id, slug, name, simulated, created_at FROM tenant";
+impl Decode for Settings {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            records: Retention::decode(row)?,
+            export_days: days(row)?,
+            export_bytes: (row.get::<Option<i64>>()?)
+                .map(|bytes| u64::try_from(bytes).map_err(Error::internal))
+                .transpose()?,
+        })
+    }
+}
+
+impl Decode for Retention {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self::new(days(row)?.unwrap_or(Self::DAYS), row.get()?))
+    }
+}
+
+impl Decode for Unapplied {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            tenant: row.get()?,
+            retention: Retention::decode(row)?,
+            set_at: row.get()?,
+        })
+    }
+}
+
+fn days(row: &mut Columns<'_>) -> Result<Option<u16>> {
+    let days: Option<i32> = row.get()?;
+    let days = days.map(|days| u16::try_from(days).map_err(Error::internal));
+    days.transpose()
+}
+
+/// The columns that [`Settings`] are read from, of the tenant that a statement calls `name`.
+pub(crate) fn settings_columns(name: &str) -> String {
+    [
+        "record_days",
+        "records_since",
+        "export_days",
+        "export_bytes",
+    ]
+    .map(|column| format!("{name}.{column}"))
+    .join(", ")
+}
+
+fn select() -> String {
+    format!(
+        "SELECT tenant_id, slug, name, simulated, created_at, {} FROM tenant",
+        settings_columns("tenant")
+    )
+}
 
 pub(super) async fn by_slug(cx: &SystemCx, slug: &str) -> Result<Option<Tenant>> {
-    let sql = format!("{SELECT} WHERE slug = $1");
+    let sql = format!("{} WHERE slug = $1", select());
     cx.one(&sql, [slug.into()]).await
 }
 
 pub(super) async fn all(cx: &SystemCx) -> Result<Vec<Tenant>> {
-    cx.all(&format!("{SELECT} ORDER BY slug"), []).await
+    cx.all(&format!("{} ORDER BY slug", select()), []).await
 }
 
 pub(super) async fn of_caller(cx: &ReadCx) -> Result<Option<Tenant>> {
-    let sql = format!("{SELECT} WHERE tenant_id = $1");
+    let sql = format!("{} WHERE tenant_id = $1", select());
     cx.one(&sql, [cx.scope().tenant().uuid().into()]).await
 }
 
@@ -57,4 +115,94 @@ fn taken(error: impl Into<Error>) -> Error {
             ("tenant_name_key", || TenantError::NameTaken.into()),
         ],
     )
+}
+
+/// The settings of a tenant, which nobody else changes until the transaction ends.
+pub(super) async fn locked_settings(cx: &SystemCx, tenant: TenantId) -> Result<Stored> {
+    struct Row(Stored);
+
+    impl Decode for Row {
+        fn decode(row: &mut Columns<'_>) -> Result<Self> {
+            Ok(Self(Stored {
+                settings: Settings::decode(row)?,
+                has_record_days: row.get()?,
+                set_at: row.get()?,
+            }))
+        }
+    }
+
+    let sql = format!(
+        "SELECT {}, record_days IS NOT NULL, record_days_set_at FROM tenant WHERE tenant_id = $1 FOR UPDATE",
+        settings_columns("tenant")
+    );
+    let found: Option<Row> = cx.one(&sql, [tenant.uuid().into()]).await?;
+    let Row(stored) = found.ok_or(TenantError::NotFound)?;
+    Ok(stored)
+}
+
+pub(super) async fn set(cx: &SystemCx, tenant: TenantId, stored: &Stored) -> Result<()> {
+    let Settings {
+        records,
+        export_days,
+        export_bytes,
+    } = stored.settings;
+    let own = stored.has_record_days.then(|| i32::from(records.days()));
+    let bytes = export_bytes.map(|bytes| i64::try_from(bytes).map_err(Error::internal));
+    cx.execute(
+        "UPDATE tenant SET record_days = $2, record_days_set_at = $3, records_since = $4, export_days = $5, export_bytes = $6
+         WHERE tenant_id = $1",
+        [
+            tenant.uuid().into(),
+            own.into(),
+            stored.set_at.into(),
+            records.since().into(),
+            export_days.map(i32::from).into(),
+            bytes.transpose()?.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn retentions(cx: &SystemCx) -> Result<Retentions> {
+    let sql = "SELECT tenant_id, record_days, records_since FROM tenant
+        WHERE record_days IS NOT NULL OR records_since IS NOT NULL";
+    let rows: Vec<Kept> = cx.all(sql, []).await?;
+    Ok(rows.into_iter().map(|Kept(kept)| kept).collect())
+}
+
+pub(super) async fn retentions_of(cx: &SystemCx, tenants: &[TenantId]) -> Result<Retentions> {
+    let sql = "SELECT tenant_id, record_days, records_since FROM tenant WHERE tenant_id = ANY($1)";
+    let tenants = uuids(tenants.iter().map(|tenant| tenant.uuid()));
+    let rows: Vec<Kept> = cx.all(sql, [tenants]).await?;
+    Ok(rows.into_iter().map(|Kept(kept)| kept).collect())
+}
+
+/// A tenant and its retention.
+struct Kept((TenantId, Retention));
+
+impl Decode for Kept {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self((row.get()?, Retention::decode(row)?)))
+    }
+}
+
+pub(super) async fn unapplied(cx: &SystemCx, stale: TimeDelta) -> Result<Vec<Unapplied>> {
+    let settled: DateTime<Utc> = cx.now() - stale;
+    let sql = "SELECT tenant_id, record_days, records_since, record_days_set_at FROM tenant
+        WHERE coalesce(record_days_applied_at, '-infinity') < record_days_set_at
+           OR record_days_applied_at < record_days_set_at + ($1 - $2) AND record_days_set_at <= $2
+        ORDER BY tenant_id";
+    cx.all(sql, [cx.now().into(), settled.into()]).await
+}
+
+pub(super) async fn applied(cx: &SystemCx, unapplied: &Unapplied) -> Result<()> {
+    let sql = "UPDATE tenant SET record_days_applied_at = $3 WHERE tenant_id = $1 AND record_days_set_at = $2";
+    let values = [
+        unapplied.tenant.uuid().into(),
+        unapplied.set_at.into(),
+        cx.now().into(),
+    ];
+    cx.execute(sql, values).await?;
+    Ok(())
 }

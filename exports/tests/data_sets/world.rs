@@ -17,6 +17,7 @@ use domain::{
     paging::PageRequest,
     scope::Visibility,
     sim::{Sim, SimFilter},
+    tenant::Retentions,
     tenant::{self, NewTenant},
 };
 use exports::{Asked, DataSet, Export, Format, Manifest, Request};
@@ -171,7 +172,12 @@ impl World {
             apply_by: SystemClock.now() + TimeDelta::hours(1),
         };
         let payload = cdr::encode(&rows);
-        let applied = self.store.apply(&attempt, rows.len() as u64, &payload);
+        let applied = self.store.apply(
+            &attempt,
+            rows.len() as u64,
+            &payload,
+            &Retentions::default(),
+        );
         applied.await.expect("applied");
     }
 

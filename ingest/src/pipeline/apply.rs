@@ -11,7 +11,7 @@ use analytics::{
 };
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Code, Error, Result, id::BatchId, journal};
+use domain::{Code, Error, Result, id::BatchId, journal, tenant::Retentions};
 
 use super::{Inner, Intake, Step, engine_clock::EngineClock};
 
@@ -42,6 +42,8 @@ pub(super) struct Journaled {
     pub(super) rows: u64,
     pub(super) payload: Bytes,
     pub(super) apply_by: DateTime<Utc>,
+    /// How long its records are kept.
+    pub(super) retentions: Retentions,
 }
 
 impl Intake {
@@ -94,12 +96,14 @@ impl Inner {
             rows,
             payload,
             apply_by,
+            retentions,
         } = journaled;
         let attempt = Attempt {
             batch: *batch,
             apply_by: *apply_by,
         };
-        if let Err(error) = self.store.apply(&attempt, *rows, payload).await {
+        let applied = self.store.apply(&attempt, *rows, payload, retentions);
+        if let Err(error) = applied.await {
             drop(cx);
             self.note_failure(&attempt, &error).await?;
             return Err(Error::internal(error));

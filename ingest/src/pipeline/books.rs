@@ -83,7 +83,7 @@ impl Books {
         source: &str,
         event_at: Option<DateTime<Utc>>,
     ) -> &mut Tally {
-        let event_hour = self.horizon.hour(event_at);
+        let event_hour = self.horizon.hour(tenant, event_at);
         let new = || Tally {
             tenant,
             source: source.to_owned(),

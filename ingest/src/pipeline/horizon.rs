@@ -1,29 +1,40 @@
 //! The event times that are taken, and the hour that a record counts in.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::journal::{self, RejectionCode};
+use domain::{
+    id::TenantId,
+    journal::{self, RejectionCode},
+    tenant::Retentions,
+};
 
 use super::Settings;
 
-/// The event times that are taken.
-#[derive(Clone, Copy)]
+/// The event times that are taken: as far back as the installation says, and less where a tenant's records are not kept for so long.
+#[derive(Clone)]
 pub(super) struct Horizon {
     pub(super) now: DateTime<Utc>,
     past: TimeDelta,
     future: TimeDelta,
+    retentions: Retentions,
 }
 
 impl Horizon {
-    pub(super) fn new(settings: &Settings, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(settings: &Settings, now: DateTime<Utc>, retentions: Retentions) -> Self {
         Self {
             now,
             past: settings.past,
             future: settings.future,
+            retentions,
         }
     }
 
-    pub(super) fn check(&self, start: DateTime<Utc>) -> Result<(), (RejectionCode, &'static str)> {
-        if start < self.now - self.past {
+    pub(super) fn check(
+        &self,
+        tenant: TenantId,
+        start: DateTime<Utc>,
+    ) -> Result<(), (RejectionCode, &'static str)> {
+        let past = self.past.min(self.retentions.of(tenant).horizon());
+        if start < self.now - past {
             Err((
                 RejectionCode::TooOld,
                 "the record starts before the horizon",
@@ -37,25 +48,52 @@ impl Horizon {
 
     /// The hour that a record counts in. Without a believable event time that is the hour of receipt, so that no sender
     /// can open accounts in any hour of history.
-    pub(super) fn hour(&self, event_at: Option<DateTime<Utc>>) -> DateTime<Utc> {
-        let believable = event_at.filter(|at| self.check(*at).is_ok());
+    pub(super) fn hour(&self, tenant: TenantId, event_at: Option<DateTime<Utc>>) -> DateTime<Utc> {
+        let believable = event_at.filter(|at| self.check(tenant, *at).is_ok());
         journal::hour_of(believable.unwrap_or(self.now))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::tenant::Retention;
+    use uuid::Uuid;
+
     use super::*;
+
+    fn tenant(n: u128) -> TenantId {
+        TenantId::new(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn a_record_that_would_soon_go_is_too_old() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
+        let own = [(1, 60), (2, 3_650)].map(|(n, days)| (tenant(n), Retention::new(days, None)));
+        let horizon = Horizon::new(&Settings::default(), now, own.into_iter().collect());
+        for (n, days) in [(1, 45), (2, 365), (3, 365)] {
+            let at = |days: i64| now - TimeDelta::days(days);
+            assert_eq!(horizon.check(tenant(n), at(days)), Ok(()), "{n}");
+            let refused = horizon.check(tenant(n), at(days) - TimeDelta::milliseconds(1));
+            assert_eq!(
+                refused.map_err(|(code, _)| code),
+                Err(RejectionCode::TooOld)
+            );
+            assert_eq!(
+                horizon.hour(tenant(n), Some(at(days + 1))),
+                journal::hour_of(now)
+            );
+        }
+    }
 
     #[test]
     fn unbelievable_times_count_in_the_hour_of_receipt() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
-        let horizon = Horizon::new(&Settings::default(), now);
-        let hour = |days: i64| horizon.hour(Some(now + TimeDelta::days(days)));
+        let horizon = Horizon::new(&Settings::default(), now, Retentions::default());
+        let hour = |days: i64| horizon.hour(tenant(1), Some(now + TimeDelta::days(days)));
         assert_eq!(hour(-1), journal::hour_of(now - TimeDelta::days(1)));
         for unbelievable in [-366, 1, 60_000] {
             assert_eq!(hour(unbelievable), journal::hour_of(now));
         }
-        assert_eq!(horizon.hour(None), journal::hour_of(now));
+        assert_eq!(horizon.hour(tenant(1), None), journal::hour_of(now));
     }
 }

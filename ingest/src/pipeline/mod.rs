@@ -34,6 +34,7 @@ mod month;
 mod payload;
 mod quarantine;
 mod queue;
+mod retention;
 mod settings;
 mod settle;
 mod sitting_out;

@@ -7,6 +7,7 @@ use domain::{
     Code, Result,
     id::BatchId,
     journal::{self, BatchState, Pending, ledger},
+    tenant::{self, Retention, Retentions},
 };
 
 use super::{Inner, Intake};
@@ -74,12 +75,19 @@ impl Intake {
 
 impl Inner {
     /// Those of which the records do not have what the ledger has. Of a batch of which a part was put back, the payload says
-    /// less than the ledger: its own rows are looked up.
+    /// less than the ledger, and of an old one some may have expired: there its own rows are looked up.
     async fn broken(&self, pending: &[Pending]) -> Result<Vec<BatchId>> {
         let batches: Vec<BatchId> = pending.iter().map(|pending| pending.batch).collect();
         let cx = self.db.system().await?;
         let expected = ledger::sums_of(&cx, &batches).await?;
+        let retentions = tenant::retentions(&cx).await?;
         drop(cx);
+        let now = self.system().now();
+        let own = retentions.own().map(|(_, retention)| retention);
+        let all = own.chain([Retention::default()]);
+        // Of all tenants: there are few batches as old as this.
+        let whole_from = all.map(|retention| retention.whole_days_from(now)).max();
+        let whole_from = whole_from.unwrap_or(now);
         let holds_all = |pending: &&Pending| {
             let known = expected.get(&pending.batch);
             known.is_none_or(|(sums, _)| i64::try_from(pending.rows) == Ok(sums.rows))
@@ -97,20 +105,19 @@ impl Inner {
             let expected = expected.get(batch).copied();
             expected.is_some_and(|(sums, checksum)| (verify::count(sums), checksum) == found)
         };
-        let mut broken: Vec<BatchId> = batches
-            .into_iter()
-            .filter(|batch| !is_whole(batch))
-            .collect();
-        for pending in put_back {
-            if !self.has_rows(pending.batch).await? {
-                broken.push(pending.batch);
+        let short = pending.into_iter().filter(|it| !is_whole(&it.batch));
+        let (expiring, mut broken): (Vec<&Pending>, Vec<&Pending>) =
+            short.partition(|pending| pending.first_at < whole_from);
+        for pending in put_back.into_iter().chain(expiring) {
+            if !self.has_rows(pending.batch, &retentions).await? {
+                broken.push(pending);
             }
         }
-        Ok(broken)
+        Ok(broken.into_iter().map(|pending| pending.batch).collect())
     }
 
-    /// Whether each row of a payload is in the records, once.
-    async fn has_rows(&self, batch: BatchId) -> Result<bool> {
+    /// Whether each row of a payload is in the records, once, but for those that may have expired.
+    async fn has_rows(&self, batch: BatchId, retentions: &Retentions) -> Result<bool> {
         let cx = self.db.system().await?;
         let payload = journal::payload(&cx, batch).await;
         drop(cx);
@@ -126,8 +133,13 @@ impl Inner {
             Err(error) if error.code() == Code::Internal => return Ok(false),
             Err(error) => return Err(error),
         };
-        let found = self.store.look_up(&self.system(), &rows).await?;
-        Ok(found.missing.is_empty())
+        let system = self.system();
+        let found = self.store.look_up(&system, &rows).await?;
+        let must_be_there = |at: &usize| {
+            let kept = retentions.of(rows[*at].tenant);
+            rows[*at].start >= kept.whole_days_from(system.now())
+        };
+        Ok(!found.missing.iter().any(must_be_there))
     }
 
     /// Lets batches that are marked as counted be settled as if they were not.

@@ -64,7 +64,7 @@ impl Still {
             }
             BatchState::Counted => {
                 let checksum = found.map_or(0, |found| found.checksum);
-                let is_whole = part.first_at >= self.whole_from();
+                let is_whole = part.first_at >= self.whole_from(part.tenant);
                 if count(part.sums) == there && part.checksum == checksum {
                     return;
                 }

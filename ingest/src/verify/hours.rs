@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use analytics::{
     Store, System,
-    verify::{Count, Table, Tables, records_are_whole_from},
+    cube::{Cube, Level},
+    verify::{Count, Table, Tables},
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -99,20 +100,18 @@ pub(super) fn unexplained(open: &Open, hours: Vec<HourDifference>) -> Vec<HourDi
 }
 
 /// The first hour in which ledger and records do not agree once `missing` is put in, and nothing else on its way explains it.
-/// Batches in `settled` are those that `missing` is of.
+/// Batches in `settled` are those that `missing` is of. Only hours from the second moment beside the period on are looked at: of
+/// those before, records may have expired.
 pub(crate) async fn unexplained_hour(
     cx: &SystemCx,
     store: &Store,
     tenant: TenantId,
-    period: Period,
+    (period, whole_from): (Period, DateTime<Utc>),
     missing: &BTreeMap<(String, DateTime<Utc>), Count>,
     settled: &[BatchId],
 ) -> Result<Option<DateTime<Utc>>> {
     let system = System::new(cx.now());
-    let Ok(period) = Period::new(
-        period.from().max(records_are_whole_from(system.now())),
-        period.to(),
-    ) else {
+    let Ok(period) = Period::new(period.from().max(whole_from), period.to()) else {
         return Ok(None);
     };
     let tables = store.tables(&system);
@@ -135,6 +134,23 @@ pub(crate) async fn unexplained_hour(
         .into_iter()
         .find(|((_, hour), rest)| *rest != nothing && !open.explains(*hour, *rest));
     Ok(found.map(|((_, hour), _)| hour))
+}
+
+/// What the cube of hours lacks of what the ledger accepted, by source and hour; below zero where it has too much.
+pub(crate) async fn lacking(
+    cx: &SystemCx,
+    store: &Store,
+    tenant: TenantId,
+    period: Period,
+) -> Result<BTreeMap<(String, DateTime<Utc>), Count>> {
+    let system = System::new(cx.now());
+    let (tables, cube) = (store.tables(&system), Table::Cube(Cube::Full(Level::Hour)));
+    let uneven = uneven_hours(cx, &tables, &system, cube, tenant, period).await?;
+    let lacks = uneven.into_iter().map(|hour| {
+        let lacks = hour.lacks();
+        ((hour.source, hour.hour), lacks)
+    });
+    Ok(lacks.collect())
 }
 
 /// What a tenant has on its way, but for batches in `but`.

@@ -28,18 +28,19 @@ use std::time::Duration;
 
 use analytics::{
     Store, System,
-    verify::{Clones, Count, Tables, records_are_whole_from},
+    verify::{Clones, Count, Tables},
 };
 use chrono::{DateTime, Datelike as _, Months, TimeZone as _, Utc};
 use domain::{
     Code, Db, Error, Result, SystemCx,
+    id::TenantId,
     journal::ledger::{self, Sums},
-    tenant,
+    tenant::{self, Retentions},
 };
 use tokio::time::sleep;
 use uuid::Uuid;
 
-pub(crate) use hours::unexplained_hour;
+pub(crate) use hours::{lacking, unexplained_hour};
 pub use repair::{RecordsFromJournal, Repaired};
 pub use report::{Line, Report, Verdict, Waiting};
 
@@ -67,6 +68,7 @@ struct Still {
     tables: Tables,
     ledger: SystemCx,
     system: System,
+    retentions: Retentions,
 }
 
 impl Verifier {
@@ -123,12 +125,13 @@ impl Verifier {
         let frozen = self.stand().await?;
         let tables = clones.fill().await?;
         let ledger = self.db.snapshot().await?;
-        let since = frozen.since();
+        let (since, retentions) = (frozen.since(), frozen.retentions().clone());
         frozen.end().await?;
         let still = Still {
             tables,
             ledger,
             system,
+            retentions,
         };
         Ok((still, since.elapsed()))
     }
@@ -148,7 +151,8 @@ impl Still {
         let copies = self.tables.twice(&self.system, SHOWN).await?;
         report.add_copies(copies);
         let (_, salt) = run.as_u64_pair();
-        let compared = self.tables.compare(&self.system, salt, SHOWN).await?;
+        let compared = (self.tables).compare(&self.system, salt, SHOWN, &self.retentions);
+        let compared = compared.await?;
         report.add_cubes(compared);
         let totals = self.tables.totals(&self.system).await?;
         let accepted = ledger::accepted_by_source(&self.ledger).await?;
@@ -156,8 +160,11 @@ impl Still {
         Ok(report)
     }
 
-    fn whole_from(&self) -> DateTime<Utc> {
-        records_are_whole_from(self.system.now())
+    /// The first day of which every record of a tenant is there.
+    fn whole_from(&self, tenant: TenantId) -> DateTime<Utc> {
+        self.retentions
+            .of(tenant)
+            .whole_days_from(self.system.now())
     }
 }
 

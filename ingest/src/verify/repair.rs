@@ -6,13 +6,14 @@ use analytics::{
     System,
     cdr::{self, CdrRow},
     cube::{Cube, Level},
-    verify::{Area, Table, records_are_whole_from},
+    verify::{Area, Table},
 };
 use chrono::{DateTime, Utc};
 use domain::{
     Error, Period, Result, SystemCx,
     id::{BatchId, TenantId},
     journal::{self, Payload},
+    tenant,
 };
 use uuid::Uuid;
 
@@ -128,13 +129,23 @@ impl Verifier {
             batches.entry(batch).or_default().insert(tenant);
         }
         let mut sentences = Vec::new();
+        let retentions = tenant::retentions(&self.db.system().await?).await?;
         for (batch, tenants) in batches {
             let system = System::new(self.db.clock().now());
             let mut alike = Vec::new();
             for tenant in tenants {
                 let rows = self.store.doubled(&system, tenant, batch).await?;
-                let (mut rows, unlike) = tell_apart(rows);
                 let name = seen.name(tenant);
+                let whole_from = retentions.of(tenant).whole_days_from(system.now());
+                let (rows, expiring): (Vec<CdrRow>, Vec<CdrRow>) =
+                    (rows.into_iter()).partition(|row| row.start >= whole_from);
+                if !expiring.is_empty() {
+                    let copies = expiring.len();
+                    refused.insert(format!(
+                        "copies of {copies} records of {batch} of {name} are left as they are: they are about to expire"
+                    ));
+                }
+                let (mut rows, unlike) = tell_apart(rows);
                 if unlike > 0 {
                     refused.insert(format!(
                         "{unlike} records of {batch} of {name} are there more than once and not alike: they are left as they are"
@@ -217,7 +228,7 @@ impl Repair<'_> {
         if let Some(unsound) = unsound {
             self.refuse_records(tenant, from, &unsound);
         }
-        let whole = records_are_whole_from(system.now());
+        let whole = still.whole_from(tenant);
         if let Ok(recent) = Period::new(whole.max(period.from()), period.to())
             && unsound.is_none()
         {
@@ -282,6 +293,7 @@ impl Repair<'_> {
             tenant,
             period,
             sims: None,
+            retention: still.retentions().of(tenant),
         };
         let corrected = store.correct(&still.system(), cube, &area, still).await?;
         if corrected.cells > 0 {

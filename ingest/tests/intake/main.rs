@@ -3,6 +3,7 @@
 mod body;
 mod counting;
 mod evidence;
+mod expired;
 mod fault;
 mod harm;
 mod operator;

@@ -110,7 +110,7 @@ impl World {
     /// Puts the records of a batch into the store, as an insert of intake does.
     pub(crate) fn insert(&self, delivered: &Delivered) {
         self.cubes.run(&format!(
-            "INSERT INTO cdr SELECT '{}', toUUID(if(number % 7 = 0, '00000000-0000-0000-0000-000000000000', \
+            "INSERT INTO cdr (* EXCEPT(expires)) SELECT '{}', toUUID(if(number % 7 = 0, '00000000-0000-0000-0000-000000000000', \
              '00000000-0000-0000-0000-00000000000b')), toUUID(concat('00000000-0000-0000-0000-', \
              leftPad(toString(1 + number % 50), 12, '0'))), toUUID('00000000-0000-0000-0000-0000000000de'), '262-02', 'LTE', \
              'DATA', 'test', toString(number), reinterpretAsUUID(sipHash128('{}', number)), fromUnixTimestamp64Milli({} + toInt64(number) * {}, 'UTC'), \

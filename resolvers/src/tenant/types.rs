@@ -1,8 +1,9 @@
 //! `Tenant`.
 
 use async_graphql::{Context, ID, Object};
-use domain::tenant;
-use schema::scalar::DateTime;
+use domain::{Permission, tenant};
+use exports::Exports;
+use schema::scalar::{BigInt, DateTime};
 use schema::usage::UsageInput;
 
 use crate::{
@@ -40,6 +41,26 @@ impl Tenant {
     /// When the tenant was created.
     async fn created_at(&self) -> DateTime {
         self.0.created_at.into()
+    }
+
+    /// Days that usage records are kept one by one, at least; the operator sets it. Sums of them are kept for ever.
+    async fn record_retention_days(&self) -> i32 {
+        self.0.settings.records.days().into()
+    }
+
+    /// Days that files of exports are kept that are made from now on; the operator sets it.
+    async fn export_retention_days(&self, ctx: &Context<'_>) -> async_graphql::Result<i32> {
+        let settings = ctx.data::<Exports>()?.settings();
+        let days = settings.retention(&self.0.settings).num_days();
+        Ok(days.try_into().unwrap_or(i32::MAX))
+    }
+
+    /// Bytes of files of exports that the tenant keeps at most; the operator sets it. Needs `EXPORTS_MANAGE`.
+    async fn export_quota_bytes(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<BigInt>> {
+        let scope = session(ctx)?.scope();
+        scope.require(Permission::ExportsManage).gql()?;
+        let settings = ctx.data::<Exports>()?.settings();
+        Ok(Some(BigInt(settings.quota(&self.0.settings).into())))
     }
 
     /// Usage of the tenant, within what the caller may see.

@@ -4,6 +4,7 @@ use analytics::{cube::Table, usage::UsageLimits};
 use async_graphql::SimpleObject;
 use domain::{
     Scope,
+    tenant::Retention,
     usage::{Dimension, Known, Measure},
 };
 use schema::{
@@ -64,7 +65,8 @@ pub(crate) struct CubeDimension {
 pub(crate) struct CubeTable {
     /// Its name in `provenance`.
     table: UsageTable,
-    /// Days that usage is kept in it; null means for ever.
+    /// Days for which all usage is in it, a setting of the tenant; null means for ever. For some time after a longer retention was set,
+    /// records of the earlier days of these may be gone.
     retention_days: Option<i32>,
 }
 
@@ -87,7 +89,9 @@ impl CubeCatalog {
                 .copied()
                 .map(Into::into)
                 .collect(),
-            tables: Table::all().map(CubeTable::from).collect(),
+            tables: Table::all()
+                .map(|table| CubeTable::of(table, scope.settings().records))
+                .collect(),
             max_rows: int(UsageLimits::ROWS as u64),
             max_groups: int(UsageLimits::GROUPS as u64),
             max_buckets: int(UsageLimits::BUCKETS as u64),
@@ -118,11 +122,13 @@ impl From<Dimension> for CubeDimension {
     }
 }
 
-impl From<Table> for CubeTable {
-    fn from(table: Table) -> Self {
+impl CubeTable {
+    /// A table, where records are kept like this.
+    fn of(table: Table, records: Retention) -> Self {
+        let days = table.retention_days(records);
         Self {
             table: provenance::table(table),
-            retention_days: table.retention_days().and_then(|days| days.try_into().ok()),
+            retention_days: days.and_then(|days| days.try_into().ok()),
         }
     }
 }

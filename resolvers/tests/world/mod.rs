@@ -33,6 +33,7 @@ use domain::{
     paging::PageRequest,
     scope::Visibility,
     sim::{Sim, SimFilter},
+    tenant::Retentions,
     tenant::{self, NewTenant},
 };
 use exports::{Exports, Files, Settings};
@@ -416,7 +417,12 @@ impl World {
             apply_by: SystemClock.now() + TimeDelta::hours(1),
         };
         let payload = cdr::encode(rows);
-        let applied = self.store.apply(&attempt, rows.len() as u64, &payload);
+        let applied = self.store.apply(
+            &attempt,
+            rows.len() as u64,
+            &payload,
+            &Retentions::default(),
+        );
         applied.await.expect("applied");
         // These records are in no journal, whose marks raise it.
         let raise = "SELECT raise_version(ARRAY(SELECT tenant_id FROM tenant), 'usage')";

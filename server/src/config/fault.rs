@@ -1,6 +1,6 @@
 //! What cannot work, said before anything is started: one sentence that names the knob.
 
-use analytics::verify::WHOLE_DAYS;
+use domain::tenant::Retention;
 use url::Url;
 
 use super::{Config, Secret};
@@ -132,7 +132,7 @@ impl Config {
                 "intake.past_days",
                 intake.past_days.into(),
                 1,
-                WHOLE_DAYS.unsigned_abs(),
+                Retention::default().whole_days().unsigned_abs(),
             ),
             ("intake.body_bytes", body, 1, 64 * GIGABYTE),
             ("intake.memory_bytes", memory, 1, u64::MAX >> 1),

@@ -11,11 +11,12 @@ use ingest::{
 use super::{Job, Worker};
 
 /// The jobs that readiness shows, each with what is said while it fails.
-pub const JOBS: [(&str, &str); 6] = [
+pub const JOBS: [(&str, &str); 7] = [
     (Proof::NAME, Proof::PROBLEM),
     (Settling::NAME, Settling::PROBLEM),
     (Payloads::NAME, Payloads::PROBLEM),
     (Months::NAME, Months::PROBLEM),
+    (Expiry::NAME, Expiry::PROBLEM),
     (Filters::NAME, Filters::PROBLEM),
     (Disk::NAME, Disk::PROBLEM),
 ];
@@ -34,6 +35,7 @@ pub async fn look_after(worker: &Worker, intake: &Intake) {
         worker.repeat(Settling(intake)),
         worker.repeat(Payloads(intake)),
         worker.repeat(Months(intake)),
+        worker.repeat(Expiry(intake)),
         worker.repeat(Filters(intake)),
         worker.repeat(Disk(intake)),
     );
@@ -134,6 +136,19 @@ impl Job for Months<'_> {
 
     async fn run(&self) -> Result<()> {
         self.0.keep_months().await
+    }
+}
+
+/// Retentions of records that were changed: the usage store is told.
+struct Expiry<'a>(&'a Intake);
+
+impl Job for Expiry<'_> {
+    const NAME: &'static str = "expiry";
+    const INTERVAL: Duration = MINUTE;
+    type Output = ();
+
+    async fn run(&self) -> Result<()> {
+        self.0.keep_records().await.map(|_| ())
     }
 }
 

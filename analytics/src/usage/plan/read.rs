@@ -21,6 +21,7 @@ impl Planner<'_> {
     /// Everything that the caller may see of the periods, under the names of the groups.
     pub(super) fn read(&mut self, now: DateTime<Utc>) -> Result<(String, Vec<Table>)> {
         let conditions = self.conditions()?;
+        let kept = self.scoped.records_from(now);
         let (mut reads, mut tables) = (Vec::new(), Vec::new());
         let eras = [Some(self.times.now.clone()), self.times.before.clone()];
         for (number, era) in eras.into_iter().enumerate() {
@@ -28,7 +29,7 @@ impl Planner<'_> {
                 continue;
             };
             let slices = self.slices(&era);
-            let tiles = tiles(&era.slices, now).map_err(|error| {
+            let tiles = tiles(&era.slices, kept).map_err(|error| {
                 if number == 0 {
                     return error.at("period");
                 }

@@ -1,6 +1,6 @@
 //! Single records instead of sums.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::{Area, Code, Error, Period, Result, Scope, usage::Measure};
 use uuid::Uuid;
 
@@ -13,7 +13,6 @@ use crate::{
         tile::seconds,
         times::{Times, not_exact},
     },
-    verify::WHOLE_DAYS,
 };
 
 /// The key of the records' table, behind the tenant: in this order they cost no sorting.
@@ -58,7 +57,7 @@ pub fn plan_records(
     check_areas(scope, &query, None)?;
     let times = Times::of(&query, now)?;
     let period = times.period;
-    check_kept(period, now).map_err(|error| error.at("period"))?;
+    check_kept(period, scoped.records_from(now)).map_err(|error| error.at("period"))?;
     let order = if is_open(scope, Some(Area::Sims)) {
         KEY
     } else {
@@ -70,8 +69,7 @@ pub fn plan_records(
 
 /// # Errors
 /// `NOT_EXACT` where records may have expired: a file without them would look whole.
-fn check_kept(period: Period, now: DateTime<Utc>) -> Result<()> {
-    let kept = now - TimeDelta::days(WHOLE_DAYS);
+fn check_kept(period: Period, kept: DateTime<Utc>) -> Result<()> {
     if period.from() >= kept {
         return Ok(());
     }

@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Period,
     id::{CustomerId, DeviceId, SimId, TenantId},
+    tenant::{Retention, Retentions},
 };
 use uuid::Uuid;
 
@@ -72,10 +73,17 @@ impl World {
     }
 
     async fn compare_at(&self, at: DateTime<Utc>) -> Comparison {
+        self.compare_kept(at, &Retentions::default()).await
+    }
+
+    async fn compare_kept(&self, at: DateTime<Utc>, retentions: &Retentions) -> Comparison {
         let system = System::new(at);
         let clones = self.db.clones(&system, Uuid::new_v4()).await;
         let tables = clones.expect("clones").fill().await.expect("filled");
-        let compared = tables.compare(&system, 42, 50).await.expect("compared");
+        let compared = tables
+            .compare(&system, 42, 50, retentions)
+            .await
+            .expect("compared");
         tables.thaw().await.expect("dropped");
         compared
     }
@@ -92,6 +100,7 @@ impl World {
             tenant: self.tenant,
             period: Period::new(month(6), now()).expect("a period"),
             sims: None,
+            retention: Retention::default(),
         }
     }
 
@@ -174,7 +183,10 @@ async fn clones_show_the_moment_at_which_they_were_made() {
     world.db.run("TRUNCATE TABLE usage_day").await;
     let later = record(world.tenant, batch(), 9_999, month(1));
     world.db.run(&insert(&[later])).await;
-    let compared = tables.compare(&system(), 7, 50).await.expect("compared");
+    let compared = tables
+        .compare(&system(), 7, 50, &Retentions::default())
+        .await
+        .expect("compared");
     assert_eq!(compared.differences, []);
     tables.thaw().await.expect("dropped");
     let differs = world.compare().await.differences;

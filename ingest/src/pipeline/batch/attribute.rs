@@ -73,7 +73,7 @@ fn attributed_to(
     horizon: &Horizon,
 ) -> Result<Attributed, Box<Rejection>> {
     let resolved = horizon
-        .check(cdr.start)
+        .check(tenant, cdr.start)
         .and_then(|()| found.map_err(unresolved));
     match resolved {
         Ok(resolved) => Ok(Attributed {

@@ -11,6 +11,7 @@ use domain::{
     id::{BatchId, TenantId},
     journal::{self, Claim, Month, NewBatch, Verdict},
     sim::resolve,
+    tenant::{self, Retentions},
 };
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -56,6 +57,8 @@ pub(super) struct Begun {
     /// Numbers of the parts of those tenants whose assignments stand still.
     pub(super) parts: BTreeMap<TenantId, i64>,
     pub(super) versions: HashMap<TenantId, i64>,
+    /// How long their records are kept.
+    pub(super) retentions: Retentions,
     pub(super) apply_by: DateTime<Utc>,
 }
 
@@ -79,7 +82,10 @@ async fn begin(inner: &Inner, tenants: &[TenantId], patience: Duration) -> Resul
             .copied()
             .filter(|tenant| held.contains(tenant))
             .collect();
-        let versions = resolve::fleet_versions(&cx, &held).await?;
+        let (versions, retentions) = tokio::try_join!(
+            resolve::fleet_versions(&cx, &held),
+            tenant::retentions_of(&cx, &held)
+        )?;
         let sequences = journal::part_sequences(&cx, held.len()).await?;
         let parts = held
             .into_iter()
@@ -90,6 +96,7 @@ async fn begin(inner: &Inner, tenants: &[TenantId], patience: Duration) -> Resul
             cx,
             month,
             versions,
+            retentions,
             apply_by,
         });
     }
@@ -116,7 +123,7 @@ async fn write(
     // Whole milliseconds, as the cubes keep them.
     let now = begun.cx.now().timestamp_millis();
     let now = DateTime::from_timestamp_millis(now).unwrap_or_default();
-    let horizon = Horizon::new(&inner.settings, now);
+    let horizon = Horizon::new(&inner.settings, now, begun.retentions.clone());
     let mut sources = Vec::new();
     let mut attributed = Vec::with_capacity(shares.len());
     for share in shares {
@@ -190,6 +197,7 @@ async fn record(begun: &Begun, books: &Books, now: DateTime<Utc>) -> Result<Opti
         rows,
         payload,
         apply_by: begun.apply_by,
+        retentions: begun.retentions.clone(),
     }))
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Case {
     pub(super) rows: Vec<CdrRow>,
     /// Rows that are not in the records, by their places.
     pub(super) missing: Vec<usize>,
+    /// Rows that are not in the records, and so old that they may have expired.
+    pub(super) doubtful: Vec<usize>,
     /// What is inserted again has at least this deadline: later than anything that was removed.
     pub(super) not_before: DateTime<Utc>,
 }
@@ -66,10 +68,18 @@ impl Inner {
             surplus,
             apply_by,
         } = self.store.look_up(&still.system(), &rows).await?;
+        let may_expire = |at: &usize| rows[*at].start < still.whole_from(rows[*at].tenant);
+        // Copies that are about to expire are left: who takes them out could not put one back without counting it again.
+        let (copies, surplus): (Vec<usize>, Vec<usize>) = surplus.into_iter().partition(may_expire);
+        let (doubtful, missing): (Vec<usize>, Vec<usize>) = missing
+            .into_iter()
+            .filter(|at| !copies.contains(at))
+            .partition(may_expire);
         let case = Case {
             pending,
             rows,
             missing,
+            doubtful,
             not_before: apply_by + TimeDelta::seconds(1),
         };
         if !surplus.is_empty() {

@@ -13,7 +13,7 @@ use super::{super::Inner, case::Case};
 use crate::standstill::StandStill;
 
 impl Inner {
-    /// Step 6. Says how many cells it took.
+    /// Step 7. Says how many cells it took.
     pub(super) async fn correct(&self, still: &StandStill, cases: &[Case]) -> Result<u64> {
         let areas = Touched::of(cases).areas()?;
         let system = still.system();
@@ -24,6 +24,7 @@ impl Inner {
                     tenant: *tenant,
                     period: *period,
                     sims: Some(sims.clone()),
+                    retention: still.retentions().of(*tenant),
                 };
                 let outcome = self.store.correct(&system, cube, &area, still).await?;
                 corrected += outcome.cells;

@@ -11,12 +11,13 @@ use analytics::{
     cdr::{self, Attempt, Unapplied},
 };
 use domain::{
-    Result, SystemCx,
+    Result,
     id::BatchId,
     journal::{self, Pending},
 };
 
 use super::{super::Inner, Settled, case::Case};
+use crate::standstill::StandStill;
 
 /// Inserts that the engine refuses before a batch is cut, if no code says earlier that the rows are at fault.
 const TRIES: u16 = 5;
@@ -50,10 +51,10 @@ pub(super) enum Verdict {
 }
 
 impl Inner {
-    /// Step 5.
+    /// Step 6.
     pub(super) async fn complete(
         &self,
-        cx: &SystemCx,
+        still: &StandStill,
         case: &Case,
         settled: &mut Settled,
     ) -> Result<Verdict> {
@@ -67,7 +68,7 @@ impl Inner {
             .collect();
         let batch = case.pending.batch;
         let apply_by = self.deadline().await?.max(case.not_before);
-        journal::still_held(cx).await?;
+        journal::still_held(still.cx()).await?;
         // Before the insert, and whatever becomes of the transaction that holds the locks.
         let other = self.db.system().await?;
         if !journal::begin_attempt(&other, batch, apply_by).await? {
@@ -77,7 +78,10 @@ impl Inner {
         let attempt = Attempt { batch, apply_by };
         let rows = missing.len() as u64;
         let payload = cdr::encode(&missing);
-        match self.store.apply(&attempt, rows, &payload).await {
+        let applied = self
+            .store
+            .apply(&attempt, rows, &payload, still.retentions());
+        match applied.await {
             Ok(()) => {
                 self.engine.note_accepted();
                 settled.inserted += rows;

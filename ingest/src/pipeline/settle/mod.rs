@@ -7,13 +7,14 @@
 //!    and the engine shows none that has begun.
 //! 2. Hold back every insert of every process ([`StandStill`]), and be the only one to settle.
 //! 3. Look its rows up by their keys and take surplus copies out.
-//! 4. Where ledger and records would not agree even with the missing rows, stop: the cubes may be all that is left of other
+//! 4. Rows that are missing and may have expired are held against the cube of hours, which tells whether they were counted.
+//! 5. Where ledger and records would not agree even with the missing rows, stop: the cubes may be all that is left of other
 //!    records, and nobody can tell whether they have these rows. The batch is quarantined with that reason, without the rows
 //!    of other tenants, which become a batch of their own.
-//! 5. Insert what is missing, with a deadline that the journal knows first.
-//! 6. Compare the cells that its rows touch, hours with records, each coarser cube with the next finer one, and enter the
+//! 6. Insert what is missing, with a deadline that the journal knows first.
+//! 7. Compare the cells that its rows touch, hours with records, each coarser cube with the next finer one, and enter the
 //!    differences as signed rows.
-//! 7. Mark it as counted.
+//! 8. Mark it as counted.
 //!
 //! Each step finds out for itself what there is to do, so settling may be cut off anywhere and be done again, and costs what
 //! was in flight. A batch that the engine refuses, in the records or in a cube, leaves nothing behind: its rows are removed
@@ -23,6 +24,7 @@
 mod case;
 mod correct;
 mod cut;
+mod expired;
 mod insert;
 mod withhold;
 
@@ -189,6 +191,7 @@ impl Inner {
                 cases.push(self.look_up(still, pending, rows, &mut settled).await?);
             }
         }
+        let cases = self.tell_expired(still, cases, &mut settled).await?;
         let cases = self.withhold(still, cases, &mut settled).await?;
         let mut whole = Vec::with_capacity(cases.len());
         for case in cases {
@@ -196,7 +199,7 @@ impl Inner {
                 settled.waiting += 1;
                 continue;
             }
-            match self.complete(still.cx(), &case, &mut settled).await? {
+            match self.complete(still, &case, &mut settled).await? {
                 Verdict::Uncertain => settled.waiting += 1,
                 Verdict::Whole => whole.push(case),
                 Verdict::Refused { for_good, reason } => {
@@ -226,7 +229,7 @@ impl Inner {
         Ok(settled)
     }
 
-    /// Steps 6 and 7 for one case after the other: of those that touch what a cube refuses, the first goes and the others are
+    /// Steps 7 and 8 for one case after the other: of those that touch what a cube refuses, the first goes and the others are
     /// tried again.
     async fn settle_apart(
         &self,

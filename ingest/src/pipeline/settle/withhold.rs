@@ -14,7 +14,7 @@ use super::{super::Inner, Settled, case::Case, correct::Touched, cut::piece_of};
 use crate::{standstill::StandStill, verify};
 
 impl Inner {
-    /// Step 4. Says which cases may go on.
+    /// Step 5. Says which cases may go on.
     pub(super) async fn withhold(
         &self,
         still: &StandStill,
@@ -33,7 +33,7 @@ impl Inner {
                 still.cx(),
                 &self.store,
                 tenant,
-                period,
+                (period, still.whole_from(tenant)),
                 &missing,
                 &batches,
             );
