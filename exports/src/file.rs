@@ -1,4 +1,4 @@
-//! A file and its manifest, both or neither.
+//! A file and its manifest, both or neither; and a folder of files.
 
 use std::{
     fs::Permissions,
@@ -8,9 +8,11 @@ use std::{
 };
 
 use domain::Error as Refusal;
+use service::Session;
 use tempfile::NamedTempFile;
+use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Export, Manifest, Progress};
+use crate::{Error, Export, Files, Manifest, Order, Progress, parts::write};
 
 /// Writes an export to `path`, and its manifest beside it, under the same name with `.manifest.json` after it. Under these names there is
 /// never a part of a file: the manifest comes last.
@@ -42,6 +44,33 @@ pub async fn to_file(
     file.persist(path).map_err(|error| error.error)?;
     beside.persist(manifest_path).map_err(|error| error.error)?;
     Ok(manifest)
+}
+
+/// Writes the files of an order to a folder `path`, which must not be there yet, with `manifest.json` among them. Under this name there is
+/// never a part of them.
+///
+/// # Errors
+/// `INVALID_INPUT` when there is something of this name, and those of [`Export::write`].
+pub async fn to_folder(
+    session: &Session,
+    order: &Order,
+    path: &Path,
+    progress: impl FnMut(Progress),
+) -> Result<Manifest, Error> {
+    const FILES: &str = "files";
+    let (beside, _) = parts(path)?;
+    if path.exists() {
+        let text = "there is something of this name already: several files go to a new folder";
+        return Err(Refusal::invalid(text).at("out").into());
+    }
+    let temporary = tempfile::Builder::new()
+        .prefix(".simcube-")
+        .tempdir_in(beside)?;
+    let files = Files::in_folder(temporary.path())?;
+    let never = CancellationToken::new();
+    let written = write((&files, FILES), (session, order), &never, progress).await?;
+    std::fs::rename(temporary.path().join(FILES), path)?;
+    Ok(written.manifest)
 }
 
 /// A file in the same folder, which is gone unless it gets a name. Whoever may read other new files may read it.

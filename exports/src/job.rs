@@ -4,7 +4,6 @@
 //! not there: it lies in the folder of its claim, and a job names the folder whose claim completed it.
 
 use std::{
-    str::FromStr as _,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,11 +15,9 @@ use domain::{
     job::{self, Asker, Claim, End, Job, JobKind, Lease, Made, NewJob, Progress as Done, Terms},
     tenant,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use service::{Entry, Session};
 use tokio::{
-    io::AsyncWriteExt as _,
     runtime::Handle,
     task::{JoinError, JoinHandle, spawn_blocking},
     time::sleep,
@@ -28,64 +25,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    DataSet, Error, Export, Files, Form, Link, Progress, Request, files::folder, form, link::Links,
+    Error, Files, Link, Order, Part, Progress,
+    files::folder,
+    link::Links,
+    parts::{self, MANIFEST, Written},
 };
 
-/// Form of what is frozen now. Another form is another number, and is read by code of its own.
-const VERSION: u16 = 1;
 /// How long the role that a token gave holds for a job: nobody can look it up.
 const ROLE: TimeDelta = TimeDelta::hours(24);
 /// Files that one sweep removes of those that expired.
 const SWEPT: u32 = 100;
-
-/// What is asked for when a file is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Order {
-    /// What is exported.
-    pub request: Request,
-    /// As what.
-    pub form: Form,
-}
-
-/// An order as it is stored.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Stored {
-    version: u16,
-    data_set: String,
-    #[serde(flatten)]
-    form: form::Stored,
-    question: Value,
-}
-
-impl Order {
-    pub(crate) fn freeze(&self) -> Result<Value> {
-        let stored = Stored {
-            version: VERSION,
-            data_set: self.request.data_set().as_ref().to_owned(),
-            form: self.form.freeze(),
-            question: self.request.json()?,
-        };
-        serde_json::to_value(stored).map_err(Refusal::internal)
-    }
-
-    /// The order of a job.
-    ///
-    /// # Errors
-    /// `INTERNAL` when what is stored is something else.
-    pub fn of(job: &Value) -> Result<Self> {
-        let stored = Stored::deserialize(job).map_err(Refusal::internal)?;
-        if stored.version != VERSION {
-            let text = format!("an export of the form {}", stored.version);
-            return Err(Refusal::internal(text));
-        }
-        let data_set = DataSet::from_str(&stored.data_set).map_err(Refusal::internal)?;
-        let form = stored.form.form()?;
-        let question = stored.question.to_string();
-        let request = Request::parse(data_set, Some(&question)).map_err(Refusal::internal)?;
-        Ok(Self { request, form })
-    }
-}
 
 /// What bounds exports.
 #[derive(Clone, Copy, Debug)]
@@ -140,8 +89,6 @@ pub struct Exports {
 /// A file that may be given out now.
 #[derive(Clone, Debug)]
 pub struct Download {
-    /// The job that made it.
-    pub job: Job,
     /// Where it lies.
     pub place: String,
     /// The name that it is saved under.
@@ -150,6 +97,8 @@ pub struct Download {
     pub media_type: &'static str,
     /// SHA-256 of it, in hexadecimal digits.
     pub sha256: String,
+    /// Bytes of it.
+    pub bytes: u64,
 }
 
 impl Exports {
@@ -217,7 +166,12 @@ impl Exports {
     /// # Errors
     /// `NOT_FOUND` when it is not the caller's, or its file is not there yet or any more; `RIGHTS_CHANGED` when the caller
     /// may not see all of it any more.
-    pub async fn download(&self, session: &Session, id: JobId) -> Result<Download> {
+    pub async fn download(
+        &self,
+        session: &Session,
+        id: JobId,
+        part: Option<&str>,
+    ) -> Result<Download> {
         let cx = session.read().await?;
         let job = job::get(&cx, id).await?;
         let gone = || Refusal::not_found("file");
@@ -227,6 +181,14 @@ impl Exports {
         let is_there = job.expires_at.is_some_and(|until| cx.now() < until);
         let place = job.place.clone().filter(|_| is_there).ok_or_else(gone)?;
         let form = Order::of(&job.request)?.form;
+        let parts = Part::of(job.result.as_ref());
+        let part = match part {
+            Some(path) => {
+                Some(parts.into_iter().find(|part| part.path == path)).filter(Option::is_some)
+            }
+            None => Some(None).filter(|_| parts.is_empty()),
+        };
+        let part = part.ok_or_else(gone)?;
         if !cx.scope().still_has(&job.asker.rights) {
             return Err(rights_changed());
         }
@@ -236,12 +198,24 @@ impl Exports {
         job::downloaded(session.write(None).await?, id).await?;
         let extension = form.extension();
         let name = job.name.strip_suffix(&extension).unwrap_or(&job.name);
-        Ok(Download {
-            place,
-            file_name: format!("{name}{extension}"),
-            media_type: form.media_type(),
-            sha256: sha256.to_owned(),
-            job,
+        let file_name = format!("{name}{extension}");
+        let media_type = form.media_type();
+        Ok(match part {
+            None => Download {
+                place,
+                file_name,
+                media_type,
+                sha256: sha256.to_owned(),
+                bytes: job.bytes,
+            },
+            Some(part) => Download {
+                // It lies beside the manifest.
+                place: place.replace(MANIFEST, &part.path),
+                file_name: part.path.replace('/', " "),
+                media_type,
+                sha256: part.sha256,
+                bytes: part.bytes,
+            },
         })
     }
 
@@ -384,33 +358,14 @@ impl Exports {
         if is_outdated || !session.scope().still_has(&rights) {
             return Err(rights_changed().into());
         }
-        let export = Export {
-            session: &session,
-            request: &order.request,
-            form: order.form,
-        };
         let folder = folder(lease);
-        let place = format!("{folder}/file{}", order.form.extension());
-        let mut sink = self.files.writer(&place);
-        let written = tokio::select! {
-            written = export.write(&mut sink, |progress| watched.set(progress)) => written,
-            () = stop.cancelled() => Err(Refusal::internal("nobody waits for it").into()),
-        };
-        let manifest = match written {
-            Ok(manifest) => manifest,
-            Err(error) => {
-                // What was sent of it must not stay in the bucket.
-                sink.abort().await.ok();
-                return Err(error);
-            }
-        };
-        sink.shutdown().await?;
-        let result = serde_json::to_value(&manifest).map_err(Refusal::internal)?;
-        let beside = serde_json::to_vec_pretty(&result).map_err(Refusal::internal)?;
-        let beside_place = format!("{folder}/manifest.json");
-        self.files.put(&beside_place, beside.into()).await?;
+        let of = (&session, &order);
+        let written = parts::write((&self.files, &folder), of, stop, |progress| {
+            watched.set(progress);
+        });
+        let Written { manifest, place } = written.await?;
         Ok(Made {
-            result,
+            result: serde_json::to_value(&manifest).map_err(Refusal::internal)?,
             place,
             bytes: manifest.bytes,
             expires_at: now + self.settings.retention(&session.scope().settings()),

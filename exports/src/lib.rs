@@ -24,6 +24,8 @@ mod format;
 mod job;
 mod link;
 mod manifest;
+mod order;
+mod parts;
 mod reader;
 mod record;
 mod run;
@@ -34,7 +36,7 @@ pub use answer::{Answer, answer};
 pub use column::{Cell, Column, Kind};
 pub use dataset::{AccountingQuestion, Asked, AuditQuestion, DataSet, Request, SCHEMA_VERSION};
 pub use error::Error;
-pub use file::to_file;
+pub use file::{to_file, to_folder};
 pub use files::Files;
 pub use form::{Compression, Dialect, Form, Separator};
 pub use format::{
@@ -42,9 +44,11 @@ pub use format::{
     parquet::{BATCH, ROW_GROUP, ROW_GROUP_BYTES},
     xlsx::SPOOL,
 };
-pub use job::{Download, Exports, Order, Settings};
+pub use job::{Download, Exports, Settings};
 pub use link::Link;
 pub use manifest::{Contents, Foreseen, Head, Manifest, Span};
+pub use order::{Order, Partition};
+pub use parts::Part;
 pub use reader::{Records, read};
 pub use record::{FileRow, Record};
 pub use run::{Begun, Export, Progress};

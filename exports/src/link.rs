@@ -32,14 +32,17 @@ pub struct Link {
 }
 
 impl Link {
-    /// The address that it makes of a job's file, below the server's own.
-    pub fn address(&self, job: JobId) -> String {
+    /// The address that it makes of a job's file, or of one of several, below the server's own.
+    pub fn address(&self, job: JobId, part: Option<&str>) -> String {
         let Self {
             expires,
             key,
             signature,
         } = self;
-        format!("/api/v1/exports/{job}/file?expires={expires}&key={key}&signature={signature}")
+        let part = part.map_or(String::new(), |part| format!("/{part}"));
+        format!(
+            "/api/v1/exports/{job}/file{part}?expires={expires}&key={key}&signature={signature}"
+        )
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{Error, Period, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Column, Compression, Dialect};
+use crate::{Column, Compression, Dialect, Part};
 
 /// How texts of a CSV file are read back.
 pub(crate) const TEXT_RULE: &str = "a text that begins with = + - @ ' tab or CR has an apostrophe in front: take one apostrophe away \
@@ -107,7 +107,7 @@ pub struct Contents {
 }
 
 /// A period, half-open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Span {
     /// First moment inside.
     pub from: DateTime<Utc>,
@@ -196,8 +196,12 @@ pub struct Manifest {
     pub file: Option<String>,
     /// Bytes of the file.
     pub bytes: u64,
-    /// SHA-256 of the file, in hexadecimal digits.
+    /// SHA-256 of the file, in hexadecimal digits; of several, each has its own.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub sha256: String,
+    /// The files, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// Moment of the snapshot that the inventory was read from, and what periods that move with the clock were counted from.
     pub snapshot_at: DateTime<Utc>,
 }

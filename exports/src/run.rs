@@ -190,6 +190,7 @@ impl Begun {
             file: None,
             bytes: sink.bytes,
             sha256: digits(&sink.hash.finalize()),
+            parts: Vec::new(),
             snapshot_at,
         })
     }

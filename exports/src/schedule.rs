@@ -6,15 +6,15 @@
 use analytics::usage::Span;
 use chrono::{DateTime, Utc};
 use domain::{
-    Error, Period, Permission, Result, WriteCx,
+    Error, Permission, Result, WriteCx,
     calendar::Zone,
     job::{JobError, JobKind},
     schedule::{self, NewSchedule, Schedule},
-    usage::{Alignment, Preset},
+    usage::Preset,
 };
 use service::Session;
 
-use crate::{AccountingQuestion, AuditQuestion, Exports, Order, Request};
+use crate::{Exports, Order, Request};
 
 impl Exports {
     /// Has a file made every month, of the month that has ended by then.
@@ -61,8 +61,8 @@ impl Exports {
             let due = schedule::next(&cx, JobKind::Export, late, place).await?;
             let Some(due) = due else { break };
             place = Some(due.place);
-            let order =
-                Order::of(&due.request).and_then(|order| order.of_month(due.month.period()));
+            let order = Order::of(&due.request)
+                .and_then(|order| order.within(due.month.period()).ok_or_else(no_question));
             match order.and_then(|order| order.freeze()) {
                 Ok(request) => {
                     let made = schedule::make(cx, &due, request, late).await?;
@@ -75,22 +75,9 @@ impl Exports {
     }
 }
 
-impl Order {
-    /// The order of this month, of one about last month.
-    fn of_month(mut self, month: Period) -> Result<Self> {
-        let (period, _) = period(&mut self.request).ok_or_else(no_question)?;
-        *period = Span::Between {
-            from: month.from(),
-            to: month.to(),
-            align: Alignment::Exact,
-        };
-        Ok(self)
-    }
-}
-
 /// The zone of a question about last month.
 fn zone(request: &Request) -> Result<Zone> {
-    match period(&mut request.clone()) {
+    match request.clone().period_mut() {
         Some((Span::Preset(Preset::LastMonth), zone)) => Ok(zone),
         _ => Err(no_question()),
     }
@@ -99,23 +86,4 @@ fn zone(request: &Request) -> Result<Zone> {
 fn no_question() -> Error {
     let text = "a schedule takes a question whose period is the preset LAST_MONTH";
     Error::invalid(text).at("data_set")
-}
-
-/// The period of a question and the zone in which it is meant; none of what is asked by a filter.
-fn period(request: &mut Request) -> Option<(&mut Span, Zone)> {
-    match request {
-        Request::Usage(query) => Some((&mut query.period, query.time_zone)),
-        Request::CustomerUsage(selection)
-        | Request::NetworkUsage(selection)
-        | Request::Records(selection) => Some((&mut selection.period, selection.time_zone)),
-        Request::IngestAccounting(AccountingQuestion {
-            period, time_zone, ..
-        })
-        | Request::Audit(AuditQuestion { period, time_zone }) => Some((period, *time_zone)),
-        Request::Sims(_)
-        | Request::Devices(_)
-        | Request::Customers(_)
-        | Request::Assignments(_)
-        | Request::IngestRejections(_) => None,
-    }
 }

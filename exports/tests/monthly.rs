@@ -89,10 +89,7 @@ impl Fixture {
 
     async fn schedule(&self, data_set: DataSet, question: Option<&str>) -> Result<Schedule> {
         let session = self.enter(ADAM).await;
-        let order = Order {
-            request: Request::parse(data_set, question)?,
-            form: Format::Csv.into(),
-        };
+        let order = Order::new(Request::parse(data_set, question)?, Format::Csv);
         let cx = session.write(None).await?;
         self.exports
             .create_schedule(&session, cx, None, &order)
@@ -196,10 +193,10 @@ async fn a_month_that_failed_is_asked_for_again_by_any_who_look_after_the_tenant
     let adam = fixture.enter(ADAM).await;
     assert!(fixture.exports.download(&adam, id).await.is_ok());
     // Of an ordinary export it has.
-    let order = Order {
-        request: Request::parse(DataSet::Audit, Some(AUDIT)).expect("a question"),
-        form: Format::Csv.into(),
-    };
+    let order = Order::new(
+        Request::parse(DataSet::Audit, Some(AUDIT)).expect("a question"),
+        Format::Csv,
+    );
     let cx = admin.write(None).await.expect("opened");
     let asked = fixture.exports.create(&admin, cx, None, &order).await;
     let asked = asked.expect("asked");
@@ -245,10 +242,10 @@ async fn a_schedule_takes_a_question_about_last_month_and_nothing_else() {
         assert_eq!(refused, Some(Code::InvalidInput), "{data_set:?}");
     }
     let support = fixture.enter(("sue", Role::Support)).await;
-    let order = Order {
-        request: Request::parse(DataSet::Records, Some(&last)).expect("a question"),
-        form: Format::Csv.into(),
-    };
+    let order = Order::new(
+        Request::parse(DataSet::Records, Some(&last)).expect("a question"),
+        Format::Csv,
+    );
     let cx = support.write(None).await.expect("opened");
     let refused = fixture.exports.create_schedule(&support, cx, None, &order);
     let refused = refused.await.err().map(|error| error.code());

@@ -89,6 +89,14 @@ pub enum CsvSeparator {
     Semicolon,
 }
 
+/// How rows are spread over several files.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ExportPartition {
+    /// A folder for each month of the question's time zone, `month=YYYY-MM`, which DuckDB, Polars and Spark take for a column.
+    Month,
+}
+
 /// How a CSV file is spelt.
 #[derive(InputObject, Clone, Copy, Debug)]
 pub struct CsvInput {
@@ -213,6 +221,8 @@ pub struct CreateExportInput {
     pub compression: ExportCompression,
     /// How a CSV file is spelt; null for other formats.
     pub csv: Option<CsvInput>,
+    /// In several files instead of one; of the records, the accounting of intake and the audit log.
+    pub partition_by: Option<ExportPartition>,
     /// Name of the export and of its file, 1 to 100 printable characters without slashes. That of the data set by default.
     pub name: Option<String>,
     /// Makes a retry safe; see `Mutation`.

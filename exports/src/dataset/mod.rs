@@ -14,10 +14,11 @@ mod usage;
 
 use std::collections::BTreeMap;
 
-use analytics::usage::{CubeQuery, Provenance, Selection};
+use analytics::usage::{CubeQuery, Provenance, Selection, Span};
 use domain::{
     Error, Period, Permission, Result,
     audit::Event,
+    calendar::Zone,
     customer::{Customer, CustomerFilter},
     device::DeviceCondition,
     filter::Filter,
@@ -268,6 +269,25 @@ impl Request {
             Self::Audit(question) => serde_json::to_value(question),
         };
         value.map_err(Error::internal)
+    }
+
+    /// The period of a question and the zone in which it is meant; none of what is asked by a filter.
+    pub(crate) fn period_mut(&mut self) -> Option<(&mut Span, Zone)> {
+        match self {
+            Self::Usage(query) => Some((&mut query.period, query.time_zone)),
+            Self::CustomerUsage(selection)
+            | Self::NetworkUsage(selection)
+            | Self::Records(selection) => Some((&mut selection.period, selection.time_zone)),
+            Self::IngestAccounting(AccountingQuestion {
+                period, time_zone, ..
+            })
+            | Self::Audit(AuditQuestion { period, time_zone }) => Some((period, *time_zone)),
+            Self::Sims(_)
+            | Self::Devices(_)
+            | Self::Customers(_)
+            | Self::Assignments(_)
+            | Self::IngestRejections(_) => None,
+        }
     }
 
     pub(crate) fn time_zone(&self) -> Option<String> {

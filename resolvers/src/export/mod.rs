@@ -1,6 +1,7 @@
 //! Exports: files of data sets, made by jobs.
 
 mod mutation;
+mod part;
 mod query;
 mod types;
 

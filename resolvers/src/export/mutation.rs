@@ -4,13 +4,14 @@ use analytics::usage::Selection;
 use async_graphql::{Context, Object, SimpleObject};
 use domain::{Error, calendar::Zone, filter::Filter, job, job::Job};
 use exports::{
-    AccountingQuestion, AuditQuestion, Compression, Dialect, Exports, Form, Format, Order, Request,
-    Separator,
+    AccountingQuestion, AuditQuestion, Compression, Dialect, Exports, Form, Format, Order,
+    Partition, Request, Separator,
 };
 use schema::{
     export::{
         CancelExportInput, CreateExportInput, CsvInput, CsvSeparator, ExportCompression,
-        ExportDataSetInput, ExportFormat, RetryExportInput, UsageExportInput, UsageSelectionInput,
+        ExportDataSetInput, ExportFormat, ExportPartition, RetryExportInput, UsageExportInput,
+        UsageSelectionInput,
     },
     parse_id_in,
 };
@@ -60,6 +61,7 @@ impl ExportMutation {
         let change = async {
             let form = form(input.format, input.compression, input.csv)?;
             let order = order(input.data_set, form)?;
+            let order = order.by(input.partition_by.map(partition))?;
             let cx = write(ctx, input.idempotency_key.as_deref()).await?;
             exports.create(session, cx, input.name, &order).await
         };
@@ -103,7 +105,7 @@ impl ExportMutation {
 /// What the question or the filter is refused for, which names the field.
 pub(crate) fn order(data_set: ExportDataSetInput, form: Form) -> domain::Result<Order> {
     let request = request(data_set).map_err(|error| error.at("data_set"))?;
-    Ok(Order { request, form })
+    Ok(Order::new(request, form))
 }
 
 fn request(data_set: ExportDataSetInput) -> domain::Result<Request> {
@@ -162,6 +164,12 @@ where
     Filter<C>: TryFrom<I, Error = Error>,
 {
     connection::filter(input).map_err(|error| error.at(field))
+}
+
+fn partition(by: ExportPartition) -> Partition {
+    match by {
+        ExportPartition::Month => Partition::Month,
+    }
 }
 
 /// What a file is to be.

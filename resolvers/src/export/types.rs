@@ -2,14 +2,15 @@
 
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use domain::job::Job;
-use exports::{Compression, DataSet, Exports, Format, Order};
+use exports::{Compression, DataSet, Exports, Format, Link, Order, Part, Partition};
 use schema::{
     error::ErrorCode,
-    export::{ExportCompression, ExportDataSet, ExportFormat, ExportState},
+    export::{ExportCompression, ExportDataSet, ExportFormat, ExportPartition, ExportState},
     scalar::{BigInt, DateTime},
 };
 use serde_json::Value;
 
+use super::part::ExportPart;
 use crate::{
     connection::plain,
     error::IntoGraphql as _,
@@ -54,16 +55,38 @@ impl Export {
         self.error.clone()
     }
 
-    /// Where the file can be had for 15 minutes, without a token: an address below this server's. Null while there is no file, to
-    /// everybody but whoever asked for it, and to them when they may not see all of it any more. With a token, it can be had
+    /// The files, where they are several (`partitionBy`).
+    async fn parts(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Vec<ExportPart>>> {
+        let parts = Part::of(self.job.result.as_ref());
+        if parts.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        let link = self.link(ctx).await?;
+        let address = |part: &Part| Some(link.as_ref()?.address(self.job.id, Some(&part.path)));
+        let parts = parts.into_iter().map(|part| ExportPart {
+            download_url: address(&part),
+            part,
+        });
+        Ok(Some(parts.collect()))
+    }
+
+    /// Where the file can be had for 15 minutes, without a token: an address below this server's. Null while there is no file or where
+    /// there are several, to everybody but whoever asked for it, and to them when they may not see all of it any more. With a token, it can be had
     /// at the same address without its parameters.
     async fn download_url(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<String>> {
+        if !Part::of(self.job.result.as_ref()).is_empty() {
+            return Ok(None);
+        }
+        let link = self.link(ctx).await?;
+        Ok(link.map(|link| link.address(self.job.id, None)))
+    }
+}
+
+impl Export {
+    async fn link(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<Link>> {
         let exports = ctx.data::<Exports>()?;
         // What is behind it is too deep for the compiler to look through with all else.
-        let link = Box::pin(exports.link(session(ctx)?, &self.job))
-            .await
-            .gql()?;
-        Ok(link.map(|link| link.address(self.job.id)))
+        Box::pin(exports.link(session(ctx)?, &self.job)).await.gql()
     }
 }
 
@@ -77,6 +100,8 @@ columns! {
         format: Option<ExportFormat> = |export| export.order.as_deref().map(format);
         /// Whether the whole of the file is compressed.
         compression: Option<ExportCompression> = |export| export.order.as_deref().map(compression);
+        /// In which files, if in several.
+        partition_by: Option<ExportPartition> = |export| export.order.as_deref().and_then(partition);
         /// What was asked: the filter or the question, as files spell it.
         question: Option<Json<Value>> = |export| export.order.as_deref().and_then(question);
         /// Global id of the schedule that asked for it, which may be gone; null when somebody did.
@@ -140,6 +165,12 @@ pub(crate) fn format(order: &Order) -> ExportFormat {
     }
 }
 
+fn partition(order: &Order) -> Option<ExportPartition> {
+    order.partition().map(|by| match by {
+        Partition::Month => ExportPartition::Month,
+    })
+}
+
 pub(crate) fn compression(order: &Order) -> ExportCompression {
     match order.form.compression() {
         Compression::None => ExportCompression::None,
@@ -157,7 +188,7 @@ impl Written for Export {
         match field.name() {
             "id" => Some(id(|export: &Self| export.job.id)),
             // A link takes a key.
-            "downloadUrl" => None,
+            "downloadUrl" | "parts" => None,
             "error" => crate::written::object(field, |export: &Self| Some(export.error.as_ref())),
             _ => ExportColumns::step(field),
         }

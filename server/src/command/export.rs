@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use engines::Access;
 use exports::{
-    Asked, Compression, DataSet, Dialect, Export, Form, Format, Manifest, Progress, Request,
-    Separator,
+    Asked, Compression, DataSet, Dialect, Export, Form, Format, Manifest, Order, Partition,
+    Progress, Request, Separator,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use strum::VariantArray as _;
@@ -48,6 +48,9 @@ pub(super) struct Args {
     /// Begin CSV with a byte order mark, by which Excel knows UTF-8
     #[arg(long)]
     byte_order_mark: bool,
+    /// Write a folder for each month, of records, ingestAccounting and audit; --out is the folder of all
+    #[arg(long, value_parser = names(Partition::VARIANTS), requires = "out")]
+    partition_by: Option<String>,
     /// Which rows of a list, as JSON
     #[arg(long, value_name = "JSON", conflicts_with = "question")]
     filter: Option<String>,
@@ -68,10 +71,9 @@ fn names<T: AsRef<str>>(words: &'static [T]) -> PossibleValuesParser {
 }
 
 pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
-    let form = form(&args)?;
-    let request = request(&args)?;
+    let order = order(&args)?;
     let stores = Stores::open(config, Access::Beside).await?;
-    let exported = export(&stores, &args, &request, form).await;
+    let exported = export(&stores, &args, &order).await;
     stores.close().await;
     let manifest = exported?;
     if let Some(out) = &args.out {
@@ -79,15 +81,27 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
             contents,
             bytes,
             sha256,
+            parts,
             ..
         } = manifest;
+        let proof = match parts.len() {
+            0 => format!("SHA-256 {sha256}"),
+            files => format!("{files} files"),
+        };
         println!(
-            "{}: {} rows, {bytes} bytes, SHA-256 {sha256}",
+            "{}: {} rows, {bytes} bytes, {proof}",
             out.display(),
             contents.rows
         );
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is asked for; refused before any store is opened when there is no such file.
+fn order(args: &Args) -> Result<Order> {
+    let partition = args.partition_by.as_deref().map(str::parse).transpose()?;
+    let order = Order::new(request(args)?, form(args)?).by(partition);
+    order.map_err(|error| Refused(format!("{}: {error}", error.code())).into())
 }
 
 /// What the file is to be; refused when there is no such file.
@@ -101,7 +115,7 @@ fn form(args: &Args) -> Result<Form> {
     form.map_err(|error| Refused(format!("{}: {error}", error.code())).into())
 }
 
-/// What is asked for; refused before any store is opened when it is nothing.
+/// Of which rows; refused when it is nothing.
 fn request(args: &Args) -> Result<Request> {
     let data_set: DataSet = args.data_set.parse()?;
     let wrong = |takes: &str| {
@@ -132,12 +146,12 @@ fn text_of(question: &str) -> Result<String> {
     text.map_err(|error| Refused(format!("cannot read {question}: {error}")).into())
 }
 
-async fn export(stores: &Stores, args: &Args, request: &Request, form: Form) -> Result<Manifest> {
+async fn export(stores: &Stores, args: &Args, order: &Order) -> Result<Manifest> {
     let session = stores.session(&args.tenant).await?;
     let export = Export {
         session: &session,
-        request,
-        form,
+        request: &order.request,
+        form: order.form,
     };
     let bar = progress_bar();
     let progress = |Progress { rows, expected, .. }: Progress| {
@@ -147,6 +161,9 @@ async fn export(stores: &Stores, args: &Args, request: &Request, form: Form) -> 
         bar.set_position(rows);
     };
     let exported = match &args.out {
+        Some(out) if order.partition().is_some() => {
+            exports::to_folder(&session, order, out, progress).await
+        }
         Some(out) => exports::to_file(&export, out, progress).await,
         None => export.write(&mut tokio::io::stdout(), progress).await,
     };

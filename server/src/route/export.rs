@@ -9,7 +9,9 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use domain::{Code, Error, IdempotencyKey, id::JobId, job};
-use exports::{Compression, DataSet, Dialect, Download, Form, Format, Link, Order, Request};
+use exports::{
+    Compression, DataSet, Dialect, Download, Form, Format, Link, Order, Part, Partition, Request,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_range_header::parse_range_header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -46,6 +48,7 @@ struct Asked {
     format: String,
     compression: Option<Compression>,
     csv: Option<Dialect>,
+    partition_by: Option<Partition>,
     /// What is asked of the data set: a filter, or a question.
     filter: Option<Value>,
     question: Option<Value>,
@@ -101,7 +104,7 @@ fn order(asked: &Asked) -> Result<Order, Error> {
     };
     let json = json.map(Value::to_string);
     let request = Request::parse(data_set, json.as_deref())?;
-    Ok(Order { request, form })
+    Order::new(request, form).by(asked.partition_by)
 }
 
 /// The formats, as a sentence has them.
@@ -127,6 +130,11 @@ async fn shown(app: &App, session: &Session, job: &job::Job) -> Result<Value, Er
     let link = app.exports().link(session, job).await?;
     let order = Order::of(&job.request)?;
     let error = job.failure.as_ref();
+    let parts = Part::of(job.result.as_ref()).into_iter().map(|part| {
+        let url = link.as_ref().map(|link| link.address(job.id, Some(&part.path)));
+        json!({ "path": part.path, "rows": part.rows, "bytes": part.bytes, "sha256": part.sha256, "downloadUrl": url })
+    });
+    let parts: Vec<Value> = parts.collect();
     let id = job.id;
     Ok(json!({
         "id": id.to_string(),
@@ -148,9 +156,11 @@ async fn shown(app: &App, session: &Session, job: &job::Job) -> Result<Value, Er
         "endedAt": job.ended_at,
         "expiresAt": job.expires_at,
         "bytes": job.bytes,
+        "partitionBy": order.partition(),
+        "parts": parts,
         "error": error.map(|error| json!({ "code": error.code.as_ref(), "message": error.message })),
         "manifest": job.result,
-        "downloadUrl": link.map(|link| link.address(id)),
+        "downloadUrl": link.filter(|_| parts.is_empty()).map(|link| link.address(id, None)),
     }))
 }
 
@@ -161,15 +171,35 @@ pub(super) async fn file(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
+    give(&app, &id, None, query, &headers).await
+}
+
+/// `GET /api/v1/exports/{id}/file/{part}`: one of several files.
+pub(super) async fn part_of(
+    State(app): State<App>,
+    Path((id, part)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    give(&app, &id, Some(&part), query, &headers).await
+}
+
+async fn give(
+    app: &App,
+    id: &str,
+    part: Option<&str>,
+    query: Option<String>,
+    headers: &HeaderMap,
+) -> Result<Response, Failure> {
     let id: JobId = id.parse().map_err(|_| Error::not_found("file"))?;
     let session = if let Some(query) = query.filter(|query| !query.is_empty()) {
         let link = link(&query).ok_or_else(|| Error::not_found("file"))?;
         known(app.exports().enter(id, &link)).await?
     } else {
-        let claims = app.authenticate(&headers).await?;
+        let claims = app.authenticate(headers).await?;
         known(app.entry().enter(&claims, "GET /api/v1/exports/file")).await?
     };
-    let download = known(app.exports().download(&session, id)).await?;
+    let download = known(app.exports().download(&session, id, part)).await?;
     drop(session);
     let disposition = disposition(&download.file_name);
     if let Some(address) = app
@@ -180,7 +210,7 @@ pub(super) async fn file(
     {
         return Ok(Redirect::temporary(address.as_str()).into_response());
     }
-    send(&app, &download, &disposition, &headers).await
+    send(app, &download, &disposition, headers).await
 }
 
 /// A link as its address has it.
@@ -238,7 +268,7 @@ async fn send(
                 .split(',')
                 .any(|one| one.trim().trim_start_matches("W/") == tag)
     });
-    let bytes = download.job.bytes;
+    let bytes = download.bytes;
     let wanted =
         given(&header::RANGE).filter(|_| given(&header::IF_RANGE).is_none_or(|known| known == tag));
     let part = wanted.map_or(Ok(None), |range| part(range, bytes));

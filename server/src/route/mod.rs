@@ -137,6 +137,7 @@ pub fn router(parts: Parts) -> Router {
         .layer(CompressionLayer::new())
         // Parts of files are parts of their own bytes.
         .route("/api/v1/exports/{id}/file", get(export::file))
+        .route("/api/v1/exports/{id}/file/{*part}", get(export::part_of))
         .layer(CatchPanicLayer::custom(layer::panicked))
         .layer(from_fn_with_state(app.stop().clone(), layer::until_cut));
     let router = match app.http().origins.as_slice() {
