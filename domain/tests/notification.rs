@@ -229,7 +229,13 @@ async fn a_job_ends_together_with_what_is_told_of_it_or_not_at_all() {
 #[tokio::test]
 async fn callers_mark_their_own_and_nobody_elses() {
     let fixture = Fixture::new().await;
-    for (caller, name) in [(EVE, "one"), (EVE, "two"), (EVE, "three"), (OTHER, "other")] {
+    for (caller, name) in [
+        (EVE, "one"),
+        (EVE, "two"),
+        (EVE, "three"),
+        (OTHER, "other"),
+        (ADMIN, "hers"),
+    ] {
         let (_, claim) = fixture.begun(caller, name, TERMS).await;
         let made = fixture.complete(&claim);
         assert!(fixture.end(&claim, made).await);
@@ -264,8 +270,10 @@ async fn callers_mark_their_own_and_nobody_elses() {
         told.iter()
             .all(|notification| notification.read_at.is_some())
     );
-    let others = fixture.told(OTHER, all()).await;
-    assert_eq!(others[0].read_at, None);
+    for caller in [OTHER, ADMIN] {
+        let others = fixture.told(caller, all()).await;
+        assert_eq!((others.len(), others[0].read_at), (1, None), "{caller:?}");
+    }
 }
 
 #[tokio::test]

@@ -192,6 +192,10 @@ async fn a_job_of_a_month_asks_for_it_in_the_name_of_whoever_made_the_schedule()
     );
     assert_eq!(job.created_at, at("2026-10-03T00:00:00Z"));
     assert_eq!(job.asker.claims, claims("alpha", "adam", Role::TenantAdmin));
+    let asked = fixture
+        .postgres
+        .texts("SELECT actor || ' ' || action || ' ' || (detail ->> 'name') FROM audit WHERE action LIKE 'job.%'");
+    assert_eq!(asked, ["schedule job.request bills 2026-09"]);
     // Any administrator has it, and nobody else: not even its maker as somebody else.
     for (subject, role, is_of) in [
         ("anna", Role::TenantAdmin, true),

@@ -158,7 +158,9 @@ impl Battery {
                     self.caller
                 );
             }
-            let is_versioned = !document.contains("ingest") && !document.contains("export");
+            let is_versioned = !["ingest", "export", "notifications"]
+                .iter()
+                .any(|field| document.contains(field));
             let must_be_kept = is_versioned
                 && !answer.starts_with("{\"errors\"")
                 && !answer.contains("\"errors\":[");

@@ -7,11 +7,15 @@ use uuid::Uuid;
 
 use super::{KEPT, Month, store};
 use crate::{
-    Error, Result, SystemCx,
+    Error, Result, SystemCx, audit,
+    change::Change,
     id::{JobId, ScheduleId, TenantId},
     job::{Asker, JobKind},
     row::{Columns, Decode},
 };
+
+/// Who asks for the job of a month, in the audit log.
+const ACTOR: &str = "schedule";
 
 /// Where a schedule is among those that are due: whoever goes on from it meets each month once.
 pub type Place = (DateTime<Utc>, ScheduleId);
@@ -104,6 +108,7 @@ pub async fn make(
 ) -> Result<Option<JobId>> {
     let keep_until = due.month.later(KEPT)?.period().to() + late;
     let next = due.month.later(1)?;
+    let name = format!("{} {}", due.name, due.month);
     let made: Option<(JobId,)> = cx
         .one(
             "INSERT INTO job (tenant_id, schedule_id, schedule_month, keep_until, kind, name, request, requested_by, asker, created_at)
@@ -116,7 +121,7 @@ pub async fn make(
                 due.month.first().into(),
                 keep_until.into(),
                 due.kind.as_ref().into(),
-                format!("{} {}", due.name, due.month).into(),
+                name.as_str().into(),
                 request.into(),
                 due.created_by.as_str().into(),
                 serde_json::to_value(&due.asker)
@@ -126,6 +131,12 @@ pub async fn make(
             ],
         )
         .await?;
+    let made = made.map(|(job,)| job);
+    if let Some(job) = made {
+        let kind = due.kind;
+        let change = Change::JobRequested { job, kind, name };
+        audit::record_platform(&cx, due.tenant, ACTOR, &change.entry()).await?;
+    }
     cx.execute(
         "UPDATE schedule SET next_month = $3, ends_at = $4 WHERE tenant_id = $1 AND schedule_id = $2",
         [
@@ -137,5 +148,5 @@ pub async fn make(
     )
     .await?;
     cx.commit().await?;
-    Ok(made.map(|(job,)| job))
+    Ok(made)
 }

@@ -52,7 +52,7 @@ async fn complete(server: &Server, token: &str, id: &str, many: usize) -> Vec<Va
     let waited = timeout(PATIENCE, async {
         loop {
             let data = asked(server, token, &query).await;
-            exports = data["exports"]["nodes"].as_array().expect("nodes").clone();
+            exports.clone_from(data["exports"]["nodes"].as_array().expect("nodes"));
             let is_done = |export: &&Value| export["state"] == "COMPLETE";
             if exports.iter().filter(is_done).count() >= many {
                 break;
