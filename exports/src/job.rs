@@ -398,9 +398,12 @@ impl Exports {
     /// was lost.
     async fn clear(&self, leases: &[Lease]) -> Result<u64> {
         let abandoned = job::abandoned(&self.entry.system().await?, leases).await?;
+        let mut outcome = Ok(());
         for lease in &abandoned {
-            self.files.remove(&folder(*lease)).await?;
+            // What cannot be removed does not keep the rest.
+            outcome = outcome.and(self.files.remove(&folder(*lease)).await);
         }
+        outcome?;
         Ok(abandoned.len() as u64)
     }
 

@@ -5,11 +5,11 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread::sleep,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+use tokio::time::sleep;
 
 use crate::{address, unique};
 
@@ -19,7 +19,7 @@ const SECRET: &str = "simcube-secret";
 const BUCKET: &str = "exports";
 
 /// How long a server may take to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A place of one test in a bucket.
 pub struct Bucket {
@@ -98,12 +98,12 @@ impl S3Server {
     ///
     /// # Panics
     /// When it is missing (`engines/s3/fetch` fetches it) or does not start.
-    pub fn start() -> Self {
+    pub async fn start() -> Self {
         let state = tempfile::tempdir().expect("a temporary folder");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
-        let process = run(state.path(), port);
+        let process = run(state.path(), port).await;
         Self {
             state,
             port,
@@ -130,8 +130,8 @@ impl S3Server {
     ///
     /// # Panics
     /// When it does not start.
-    pub fn restart(&mut self) {
-        self.process = run(self.state.path(), self.port);
+    pub async fn restart(&mut self) {
+        self.process = run(self.state.path(), self.port).await;
     }
 }
 
@@ -144,7 +144,7 @@ impl Drop for S3Server {
 }
 
 /// Runs a server, and returns when it takes connections.
-fn run(state: &Path, port: u16) -> Child {
+async fn run(state: &Path, port: u16) -> Child {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../engines/s3/run");
     let engines = address("SIMCUBE_ENGINES");
     let log = state.join("log");
@@ -161,7 +161,7 @@ fn run(state: &Path, port: u16) -> Child {
             let said = fs::read_to_string(&log).unwrap_or_default();
             panic!("the S3 server did not start: {said}");
         }
-        sleep(Duration::from_millis(20));
+        sleep(Duration::from_millis(20)).await;
     }
     process
 }

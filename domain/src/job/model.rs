@@ -93,7 +93,7 @@ pub struct Job {
     pub schedule: Option<ScheduleId>,
     /// How far it is.
     pub state: JobState,
-    /// Times that it was begun, since it was asked for or asked for again.
+    /// Times that it was begun and not given back, since it was asked for or asked for again.
     pub attempts: u32,
     /// How far the work is.
     pub progress: Progress,

@@ -17,7 +17,7 @@ use url::Url;
 
 /// How long an address of the bucket itself is good for.
 const LINK: Duration = Duration::from_mins(1);
-/// How long a request that the bucket does not answer is repeated. The job is repeated, too.
+/// How long a request that the bucket does not answer is repeated at most. The job is repeated, too.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A bucket with files.
@@ -46,8 +46,8 @@ struct Upload {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Uploads {
-    #[serde(default, rename = "Upload")]
-    uploads: Vec<Upload>,
+    #[serde(default)]
+    upload: Vec<Upload>,
     #[serde(default)]
     is_truncated: bool,
     #[serde(default)]
@@ -91,14 +91,6 @@ impl Bucket {
 
     /// Removes all that lies below, and what is on its way there.
     pub(super) async fn remove(&self, folder: &Path) -> Result<()> {
-        for upload in self.uploads(folder).await? {
-            let place = Path::parse(&upload.key)?;
-            match self.s3.abort_multipart(&place, &upload.upload_id).await {
-                // Somebody else was quicker.
-                Err(Error::NotFound { .. }) => {}
-                aborted => aborted?,
-            }
-        }
         let listed = self.s3.list(Some(folder));
         let places = listed.map_ok(|found| found.location).boxed();
         let removed = self.s3.delete_stream(places);
@@ -106,7 +98,17 @@ impl Bucket {
             let is_gone = matches!(removed, Err(Error::NotFound { .. }));
             ready(!is_gone)
         });
-        removed.try_for_each(async |_| Ok(())).await
+        removed.try_for_each(async |_| Ok(())).await?;
+        for upload in self.uploads(folder).await? {
+            let place = Path::parse(&upload.key)?;
+            // Parts that still come in make it fail, or begin it again: the next sweep finds it.
+            match self.s3.abort_multipart(&place, &upload.upload_id).await {
+                // Somebody else was quicker.
+                Err(Error::NotFound { .. }) => {}
+                aborted => aborted?,
+            }
+        }
+        Ok(())
     }
 
     /// Where files lie below, and where those belong that are on their way.
@@ -128,7 +130,7 @@ impl Bucket {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let page = self.page(&prefix, after.take()).await?;
-            found.extend(page.uploads);
+            found.extend(page.upload);
             if !page.is_truncated || page.next_key_marker.is_empty() {
                 return Ok(found);
             }

@@ -31,9 +31,9 @@ impl Seen {
         }
     }
 
-    fn bytes(&self) -> usize {
+    fn bytes(&self) -> u64 {
         let sizes = self.files().into_iter().map(std::fs::metadata);
-        sizes.flatten().map(|found| found.len() as usize).sum()
+        sizes.flatten().map(|found| found.len()).sum()
     }
 }
 
@@ -97,7 +97,7 @@ async fn write(files: &Files, place: &str, bytes: &[u8]) {
 }
 
 fn bytes(count: usize) -> Vec<u8> {
-    (0..count).map(|n| (n % 251) as u8).collect()
+    (0..=250).cycle().take(count).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +129,7 @@ async fn nobody_sees_a_file_that_is_not_ended_and_nothing_stays_of_one_that_is_g
         let place = format!("{}/file.csv", folder(lease(1)));
         let mut writer = files.writer(&place);
         writer.write_all(&bytes(LARGE)).await.expect("written");
-        until(async || seen.bytes() >= PART).await;
+        until(async || seen.bytes() >= PART as u64).await;
         assert!(read(&files, &place, 0..1).await.is_err());
         writer.abort().await.expect("given up");
         assert!(read(&files, &place, 0..1).await.is_err());
@@ -148,7 +148,7 @@ async fn what_was_never_ended_is_found_by_its_claim_and_removed_with_it() {
         writer.write_all(&bytes(2 * LARGE)).await.expect("written");
         // As a process that is killed leaves it.
         std::mem::forget(writer);
-        until(async || seen.bytes() >= 2 * LARGE).await;
+        until(async || seen.bytes() >= 2 * LARGE as u64).await;
         write(&files, &format!("{}/file.csv", folder(kept)), b"kept").await;
 
         let mut claims = files.claims().await.expect("claims");

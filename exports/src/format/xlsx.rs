@@ -194,7 +194,7 @@ fn spooling(write: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
 
 /// Why the folder for temporary files takes nothing.
 fn unspooled() -> io::Error {
-    let tried = tempfile::tempfile().and_then(|mut file| file.write_all(&[0; 1 << 16]));
+    let tried = tempfile::tempfile().and_then(|mut file| file.write_all(&vec![0; 1 << 16]));
     let odd =
         || io::Error::other("the folder for temporary files took what it did not take before");
     tried.err().unwrap_or_else(odd)
@@ -203,11 +203,10 @@ fn unspooled() -> io::Error {
 /// Bytes that a cell spools at most.
 fn size(cell: &Cell<'_>) -> u64 {
     let escaped = |byte: u8| match byte {
-        b'&' | b'<' | b'>' => 5,
         // `_x0000_`, and `_` itself where such a text begins.
         b'_' | ..=0x1f => 7,
-        // The first of three bytes that are escaped together, in some texts.
-        0xef => 5,
+        // A name as `&amp;`; the last is the first of three bytes that are escaped together, in some texts.
+        b'&' | b'<' | b'>' | 0xef => 5,
         _ => 1,
     };
     match cell {

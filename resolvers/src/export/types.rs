@@ -120,7 +120,7 @@ columns! {
         percent: Option<i32> = |export| export.job.percent().and_then(|percent| percent.try_into().ok());
         /// When it will be done, if it goes on as it did; null where nobody knows.
         done_about: Option<DateTime> = |export| export.job.done_about().map(Into::into);
-        /// Times that it was begun, since it was asked for or asked for again: a process that ends leaves it to another.
+        /// Times that it was begun, since it was asked for or asked for again: a process that ends leaves it to another, and one that stops in order gives it back uncounted.
         attempts: i32 = |export| export.job.attempts.try_into().unwrap_or(i32::MAX);
         /// When it was asked for, or asked for again.
         created_at: DateTime = |export| export.job.created_at.into();

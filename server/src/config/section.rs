@@ -192,7 +192,8 @@ section! {
     /// Files that callers ask for.
     Exports {
         /// Where they lie: a bucket, `s3://BUCKET/PREFIX`, also from `EXPORT_URL`, whose endpoint, region and keys are in AWS's usual variables
-        /// (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`). Not set: the folder `exports` in the data folder.
+        /// (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`; an endpoint without TLS takes `AWS_ALLOW_HTTP=true`). Not set:
+        /// the folder `exports` in the data folder.
         url: Option<String> = None,
         /// Days that a file is kept. What asked for it stays, with what it held.
         retention_days: u32 = 30,

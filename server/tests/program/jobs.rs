@@ -8,13 +8,14 @@ use std::{
 
 use domain::Role;
 use http::{HeaderMap, StatusCode, header};
-use reqwest::RequestBuilder;
+use reqwest::{Client, RequestBuilder, redirect::Policy};
 use serde_json::{Value, json};
 use server::auth::development::Claims;
 use tokio::time::{sleep, timeout};
 
 use crate::{
     http::{answer, client, code, graphql},
+    store::Store,
     support::{Program, Server},
 };
 
@@ -196,6 +197,49 @@ async fn a_file_is_asked_for_made_and_given_to_whoever_asked() {
     let (status, _, _) =
         answer(client().get(format!("{}/api/v1/exports/{id}/file", server.url))).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_in_a_bucket_is_given_out_by_the_bucket_itself() {
+    let program = Program::new();
+    let store = Store::Bucket(testkit::bucket());
+    let settings = store.settings(&[]);
+    let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
+    let server = program.serve(&settings.collect::<Vec<_>>()).await;
+    fleet(&program, 3_000);
+    let token = program.token("acme", "support");
+    let id = ask(&server, &token, "CSV").await;
+    let export = until(&server, &token, &id, is("COMPLETE")).await;
+    let whole = exported(&program, "csv");
+    let unled = Client::builder().redirect(Policy::none()).build();
+    let unled = unled.expect("a client");
+    let url = format!("{}/api/v1/exports/{id}/file", server.url);
+    let (status, headers, _) = sent(unled.get(&url).bearer_auth(&token)).await;
+    assert_eq!(status, StatusCode::TEMPORARY_REDIRECT);
+    let address = headers[header::LOCATION].to_str().expect("text");
+    assert!(address.contains("X-Amz-Expires=60"), "{address}");
+    // It takes no token.
+    let (status, headers, bytes) = sent(client().get(address)).await;
+    assert_eq!((status, bytes == whole), (StatusCode::OK, true));
+    assert_eq!(
+        headers[header::CONTENT_DISPOSITION],
+        "attachment; filename=\"All of them.csv\""
+    );
+    assert_eq!(headers[header::CONTENT_TYPE], "text/csv; charset=utf-8");
+    let part = file(&server, &token, &id).header(header::RANGE, "bytes=10-19");
+    let (status, _, some) = sent(part).await;
+    assert_eq!(
+        (status, some.as_slice()),
+        (StatusCode::PARTIAL_CONTENT, &whole[10..20])
+    );
+    let link = export["downloadUrl"].as_str().expect("a link");
+    let (_, _, bytes) = sent(client().get(format!("{}{link}", server.url))).await;
+    assert!(bytes == whole);
+    // Whoever may not have it is led nowhere.
+    let other = program.token("acme", "viewer");
+    let (status, headers, _) = sent(unled.get(&url).bearer_auth(&other)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(headers.get(header::LOCATION), None);
 }
 
 async fn ranges(server: &Server, token: &str, id: &str, bytes: &[u8]) {

@@ -2,9 +2,11 @@
 
 use std::{
     fs::{self, File, Permissions},
+    io::{self, ErrorKind},
     net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     process::Stdio,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,6 +14,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
+    time::sleep,
 };
 
 use crate::support::{PROGRAM, Program};
@@ -47,30 +50,42 @@ impl OwnEngines {
 
     /// Ends both without a chance to do anything, and starts them where they were.
     pub(crate) async fn kill_and_restart(&mut self) {
-        self.kill();
+        self.kill().expect("killed");
         self.process.wait().await.expect("a process");
         let (process, servers) = run(&self.data, self.ports).await;
         assert_eq!(servers, self.servers);
         self.process = process;
     }
 
-    fn kill(&mut self) {
-        self.process.start_kill().expect("killed");
-        let pid = fs::read_to_string(self.data.path().join("data/postgres/postmaster.pid"));
-        let pid = pid.expect("a pid file");
+    fn kill(&mut self) -> io::Result<()> {
+        self.process.start_kill()?;
+        let pid = fs::read_to_string(self.data.path().join("data/postgres/postmaster.pid"))?;
         let pid = pid.lines().next().and_then(|line| line.parse().ok());
-        let postgres = pid.and_then(Pid::from_raw).expect("a process");
-        kill_process(postgres, Signal::KILL).expect("killed");
+        let postgres = pid.and_then(Pid::from_raw).ok_or(ErrorKind::InvalidData)?;
+        Ok(kill_process(postgres, Signal::KILL)?)
     }
 }
 
 impl Drop for OwnEngines {
     fn drop(&mut self) {
-        self.kill();
+        // They may be gone already.
+        self.kill().ok();
     }
 }
 
-async fn run(data: &TempDir, [postgres, clickhouse]: [u16; 2]) -> (Child, [String; 2]) {
+/// Runs the engines, as often as whoever looks after them would: of a Postgres that was killed something may still be there.
+async fn run(data: &TempDir, ports: [u16; 2]) -> (Child, [String; 2]) {
+    for _ in 0..20 {
+        if let Some(running) = try_run(data, ports).await {
+            return running;
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
+    let log = fs::read_to_string(data.path().join("log"));
+    panic!("the engines did not start: {log:?}");
+}
+
+async fn try_run(data: &TempDir, [postgres, clickhouse]: [u16; 2]) -> Option<(Child, [String; 2])> {
     let log = File::create(data.path().join("log")).expect("a log file");
     let mut process = Command::new(PROGRAM)
         .args(["engines", "--postgres-port", &postgres.to_string()])
@@ -90,10 +105,9 @@ async fn run(data: &TempDir, [postgres, clickhouse]: [u16; 2]) -> (Child, [Strin
         match name {
             "SIMCUBE_TEST_DATABASE_URL" => value.clone_into(&mut servers[0]),
             "SIMCUBE_TEST_CLICKHOUSE_URL" => value.clone_into(&mut servers[1]),
-            "SIMCUBE_TEST_READY" => return (process, servers),
+            "SIMCUBE_TEST_READY" => return Some((process, servers)),
             _ => {}
         }
     }
-    let log = fs::read_to_string(data.path().join("log"));
-    panic!("the engines did not start: {log:?}");
+    None
 }
