@@ -17,6 +17,7 @@ mod playground;
 mod quarantine;
 mod readiness;
 mod readme;
+mod settings;
 mod starving;
 mod stop;
 mod support;
