@@ -88,7 +88,7 @@ pub enum UsageTable {
     UsageMonthSmall,
     /// Sums per calendar year, without SIM and device.
     UsageYearSmall,
-    /// The records themselves, for parts of hours. They are kept for 390 days.
+    /// The records themselves, for parts of hours. How long they are kept is a setting of the tenant: see `cubeCatalog`.
     Cdr,
 }
 

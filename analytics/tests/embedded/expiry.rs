@@ -2,14 +2,15 @@
 
 use analytics::{
     CdrRow, System,
-    cube::{Cube, Level},
+    cube::{self, Cube, Level},
+    usage::{Alignment, CubeQuery, Inventory, Measure, Span},
     verify::{Area, Corrected, Table, Tables},
 };
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 use domain::{
-    Period,
+    Code, Period,
     id::TenantId,
-    tenant::{Retention, Retentions},
+    tenant::{Retention, Retentions, Settings},
 };
 use uuid::Uuid;
 
@@ -17,6 +18,7 @@ use crate::{
     Db, empty,
     fleet::{self, apply, apply_kept, batch, everything, month, now, record, tenant},
     migrated, schema,
+    usage::staff,
 };
 
 /// Months ago: records of a tenant that keeps them for two months have gone, those of the others have not.
@@ -60,11 +62,7 @@ fn days(days: i64) -> Vec<String> {
         } else {
             month(ago - 1).date_naive()
         };
-        let first = NaiveDate::from_ymd_opt(
-            chrono::Datelike::year(&end),
-            chrono::Datelike::month(&end),
-            1,
-        );
+        let first = NaiveDate::from_ymd_opt(end.year(), end.month(), 1);
         (first.expect("a first") + TimeDelta::days(days)).to_string()
     };
     vec![day(OLD), day(0)]
@@ -208,4 +206,66 @@ async fn a_store_of_the_version_before_keeps_what_it_has_and_rewrites_nothing() 
     let totals = everything(&db).await;
     let full = totals.iter().filter(|count| count.records == 40).count();
     assert_eq!(full, Table::ALL.len());
+}
+
+#[tokio::test]
+async fn years_months_and_days_answer_after_records_are_gone_and_parts_of_hours_name_what_would_do()
+{
+    let db = migrated().await;
+    let brief = tenant();
+    let retentions: Retentions = [(brief, kept(60))].into_iter().collect();
+    let rows = rows(brief);
+    apply_kept(&db, rows[0].batch, &rows, &retentions).await;
+    expire(&db).await;
+    assert_eq!(left(&db, brief).await.0, 10);
+    let scope = staff(brief).under(Settings {
+        records: kept(60),
+        ..Settings::default()
+    });
+    let asked = async |from: DateTime<Utc>, to: DateTime<Utc>| {
+        let align = Alignment::Exact;
+        let query = CubeQuery::of(&[Measure::Records], Span::Between { from, to, align });
+        let answer = db.usage(&scope, &query, &Inventory::default(), now()).await;
+        answer.map(|answer| {
+            (
+                answer.totals.get(Measure::Records),
+                answer.provenance.tables,
+            )
+        })
+    };
+    let years = [month(OLD), month(0)].map(|moment| Level::Year.period_at(moment).expect("a year"));
+    let whole = asked(years[0].from(), years[1].to())
+        .await
+        .expect("an answer");
+    assert_eq!(
+        whole,
+        (Some(20), vec![cube::Table::Cube(Cube::Small(Level::Year))])
+    );
+    let old = month(OLD);
+    let of_month = asked(old, month(OLD - 1)).await.expect("an answer");
+    assert_eq!(
+        of_month,
+        (Some(10), vec![cube::Table::Cube(Cube::Small(Level::Month))])
+    );
+    let of_day = asked(old, old + TimeDelta::days(3))
+        .await
+        .expect("an answer");
+    assert_eq!(
+        of_day,
+        (Some(3), vec![cube::Table::Cube(Cube::Small(Level::Day))])
+    );
+    let part = asked(old + TimeDelta::minutes(30), old + TimeDelta::hours(2)).await;
+    let refused = part.expect_err("records that old are gone");
+    assert_eq!(refused.code(), Code::NotExact);
+    let would_do = refused
+        .details()
+        .and_then(|details| details.period)
+        .expect("a period");
+    let hours = asked(would_do.from(), would_do.to())
+        .await
+        .expect("an answer");
+    assert_eq!(
+        hours,
+        (Some(1), vec![cube::Table::Cube(Cube::Small(Level::Hour))])
+    );
 }

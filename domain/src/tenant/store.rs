@@ -149,7 +149,8 @@ pub(super) async fn set(cx: &SystemCx, tenant: TenantId, stored: &Stored) -> Res
     let own = stored.has_record_days.then(|| i32::from(records.days()));
     let bytes = export_bytes.map(|bytes| i64::try_from(bytes).map_err(Error::internal));
     cx.execute(
-        "UPDATE tenant SET record_days = $2, record_days_set_at = $3, records_since = $4, export_days = $5, export_bytes = $6
+        "UPDATE tenant SET record_days = $2, record_days_set_at = $3, records_since = $4, export_days = $5, export_bytes = $6,
+                record_days_applied_at = CASE WHEN record_days_set_at IS NOT DISTINCT FROM $3 THEN record_days_applied_at END
          WHERE tenant_id = $1",
         [
             tenant.uuid().into(),

@@ -123,7 +123,8 @@ words! {
     /// How the bounds of a period are taken.
     Alignment {
         /// As they are given, in whole seconds. Refused with `NOT_EXACT` where that cannot be answered exactly: bounds within
-        /// an hour of UTC, also those of time buckets, need the records of that hour, which are kept for 390 days. `from` and `to` of the error are the period that would do.
+        /// an hour of UTC, also those of time buckets, need the records of that hour; `cubeCatalog` says for how many days these are kept. `from` and `to` of the error are the period that
+        /// would do.
         #[default]
         Exact,
         /// The period is widened to whole buckets of the narrowest group of time, or to whole hours of UTC when nothing is grouped by

@@ -36,7 +36,8 @@ pub struct Settings {
     pub listed_rejections: usize,
     /// Sources that one tenant may name, ever.
     pub sources: u32,
-    /// Records that start longer ago are too old. Shorter than what raw and identities are kept.
+    /// Records that start longer ago are too old; of a tenant that does not keep its records for long, earlier ones are, too. Identities
+    /// are kept for longer than this.
     pub past: TimeDelta,
     /// Records that start further ahead are in the future; clocks differ a little.
     pub future: TimeDelta,

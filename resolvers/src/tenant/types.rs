@@ -48,7 +48,7 @@ impl Tenant {
         self.0.settings.records.days().into()
     }
 
-    /// Days that files of exports are kept that are made from now on; the operator sets it.
+    /// Days that files of exports are kept; another setting holds for files that are made after it. The operator sets it.
     async fn export_retention_days(&self, ctx: &Context<'_>) -> async_graphql::Result<i32> {
         let settings = ctx.data::<Exports>()?.settings();
         let days = settings.retention(&self.0.settings).num_days();

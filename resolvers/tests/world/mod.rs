@@ -417,12 +417,10 @@ impl World {
             apply_by: SystemClock.now() + TimeDelta::hours(1),
         };
         let payload = cdr::encode(rows);
-        let applied = self.store.apply(
-            &attempt,
-            rows.len() as u64,
-            &payload,
-            &Retentions::default(),
-        );
+        let kept = Retentions::default();
+        let applied = self
+            .store
+            .apply(&attempt, rows.len() as u64, &payload, &kept);
         applied.await.expect("applied");
         // These records are in no journal, whose marks raise it.
         let raise = "SELECT raise_version(ARRAY(SELECT tenant_id FROM tenant), 'usage')";

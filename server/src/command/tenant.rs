@@ -118,7 +118,7 @@ fn told(settings: &tenant::Settings, defaults: &exports::Settings) -> String {
     let records = settings.records;
     let since = records.since().map_or_else(String::new, |since| {
         format!(
-            ", since {} at the earliest",
+            ", all there since {}",
             since.format("%Y-%m-%dT%H:%MZ")
         )
     });

@@ -121,7 +121,8 @@ section! {
 section! {
     /// The way in for usage records.
     Intake {
-        /// Days: a usage record that began earlier is `TOO_OLD`. At most 390, because raw records are kept for 400.
+        /// Days: a usage record that began earlier is `TOO_OLD`. At most 390, because records are kept for 400 unless a tenant has another
+        /// setting; of a tenant, at most 15 days less than its records are kept.
         past_days: u32 = 365,
         /// Minutes: a usage record that begins later from now is `IN_FUTURE`.
         future_minutes: u32 = 60,
@@ -195,9 +196,9 @@ section! {
         /// (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`; an endpoint without TLS takes `AWS_ALLOW_HTTP=true`). Not set:
         /// the folder `exports` in the data folder.
         url: Option<String> = None,
-        /// Days that a file is kept. What asked for it stays, with what it held.
+        /// Days that a file is kept, of tenants that have no setting of their own. What asked for it stays, with what it held.
         retention_days: u32 = 30,
-        /// Bytes of files that a tenant keeps at most.
+        /// Bytes of files that a tenant keeps at most, if it has no setting of its own.
         tenant_bytes: u64 = 100 << 30,
         /// Files that this server makes at the same time.
         jobs: usize = 2,

@@ -172,7 +172,7 @@ pub(crate) fn compare(left: &Rows, right: &Rows, what: &str) {
     }
 }
 
-fn sha256(path: &str) -> String {
+pub(crate) fn sha256(path: &str) -> String {
     let output = Command::new("sha256sum")
         .arg(path)
         .output()

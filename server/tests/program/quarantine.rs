@@ -48,6 +48,7 @@ async fn a_quarantined_record_degrades_the_server_until_it_is_counted() {
         "settling",
         "payloads",
         "months",
+        "expiry",
         "filters",
         "disk",
         "issuer",

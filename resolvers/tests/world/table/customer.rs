@@ -209,6 +209,9 @@ rows! { ROWS:
     "Tenant.name" Readers "" => |at| json!(format!("{} networks", at.tenant()));
     "Tenant.simulated" Readers "" => |_| json!(false);
     "Tenant.createdAt" Readers "" => |_| json!("2026-11-21T12:00:00Z");
+    "Tenant.recordRetentionDays" Readers "" => |_| json!(400);
+    "Tenant.exportRetentionDays" Readers "" => |_| json!(30);
+    "Tenant.exportQuotaBytes" Admins "" => |_| json!("107374182400");
     "Tenant.usage" Usage "usage(input: { $october }) { totals { records } }" => |at| json!({ "totals": { "records": at.sum(|_, _| 1) } });
     "Visibility.devices" All "" => |at| json!(open(at)[0]);
     "Visibility.sims" All "" => |at| json!(open(at)[1]);
