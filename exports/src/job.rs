@@ -139,6 +139,7 @@ impl Exports {
     ) -> Result<Job> {
         let data_set = order.request.data_set();
         cx.scope().require(data_set.entry().needs)?;
+        order.pieces(cx.now())?;
         let claims = session.claims().ok_or(job::JobError::NoToken)?;
         let new = NewJob {
             kind: JobKind::Export,

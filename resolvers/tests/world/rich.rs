@@ -187,14 +187,28 @@ impl World {
         }
     }
 
-    /// One that is being made, one that is complete and one that failed. No server is there to make them.
+    /// One of several files, one that is being made, one that is complete and one that failed. No server is there to make them.
     async fn exports(&self, admin: Caller) {
+        let records = json!({ "period": { "preset": "LAST_MONTH" } });
+        let parted = json!({ "dataSet": { "records": records }, "format": "PARQUET", "name": "All of them", "partitionBy": "MONTH" });
         let input = json!({ "dataSet": { "sims": { "filter": { "states": ["ACTIVE"] } } }, "format": "PARQUET", "name": "All of them" });
-        for ended in [
-            "state = 'RUNNING', lease_until = 'infinity'",
-            "state = 'COMPLETE', ended_at = created_at + interval '1 minute', result = '{\"rows\": 1}', place = 'somewhere/file', bytes = 10,
-             expires_at = created_at + interval '30 days'",
-            "state = 'FAILED', ended_at = created_at + interval '1 minute', code = 'UNAVAILABLE', message = 'no space'",
+        for (input, ended) in [
+            (
+                &parted,
+                "state = 'COMPLETE', ended_at = created_at + interval '1 minute', place = 'somewhere/manifest.json', bytes = 7,
+                 expires_at = created_at + interval '30 days',
+                 result = '{\"parts\": [{\"path\": \"month=2026-10/records.parquet\", \"rows\": 1, \"bytes\": 7, \"sha256\": \"ab\", \"totals\": {}}]}'",
+            ),
+            (&input, "state = 'RUNNING', lease_until = 'infinity'"),
+            (
+                &input,
+                "state = 'COMPLETE', ended_at = created_at + interval '1 minute', result = '{\"rows\": 1}', place = 'somewhere/file', bytes = 10,
+                 expires_at = created_at + interval '30 days'",
+            ),
+            (
+                &input,
+                "state = 'FAILED', ended_at = created_at + interval '1 minute', code = 'UNAVAILABLE', message = 'no space'",
+            ),
         ] {
             self.change(admin, "createExport", input.clone()).await;
             self.by_hand(&format!(
@@ -229,6 +243,7 @@ impl World {
              SELECT tenant_id, requested_by, 'EXPORT_' || state, job_id, name, code, ended_at,
                     CASE state WHEN 'COMPLETE' THEN ended_at + interval '1 hour' END
              FROM job WHERE tenant_id = (SELECT tenant_id FROM tenant WHERE slug = '{}') AND state IN ('COMPLETE', 'FAILED')
+                AND NOT coalesce(result ? 'parts', false)
              ORDER BY job_id",
             admin.0
         ));
