@@ -33,7 +33,7 @@ enum Harm {
 impl Harm {
     async fn strike(self, world: &World) {
         let columns = "tenant, customer, sim, device, network, rat, service, source, record_id, identity, start, end, \
-                       bytes_up, bytes_down, units, sign, batch, received_at, now() + 60";
+                       bytes_up, bytes_down, units, sign, batch, received_at, now() + 60, expires";
         match self {
             Self::NoRecords => world.ask("TRUNCATE TABLE cdr").await,
             Self::FewerRecords => {
