@@ -117,10 +117,7 @@ async fn settings(
 fn told(settings: &tenant::Settings, defaults: &exports::Settings) -> String {
     let records = settings.records;
     let since = records.since().map_or_else(String::new, |since| {
-        format!(
-            ", all there since {}",
-            since.format("%Y-%m-%dT%H:%MZ")
-        )
+        format!(", all there since {}", since.format("%Y-%m-%dT%H:%MZ"))
     });
     let own = |is_own: bool| if is_own { "" } else { " (default)" };
     format!(
