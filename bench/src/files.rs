@@ -12,7 +12,6 @@ use analytics::usage::{Alignment, Selection, Span};
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, Months, Utc};
 use exports::{Export, Form, Format, Request};
-use serde_json::json;
 use tokio::{
     fs::File,
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},

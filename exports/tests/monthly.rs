@@ -128,7 +128,13 @@ async fn a_month_becomes_a_file_of_that_month_for_those_who_look_after_the_tenan
     assert_eq!(fixture.exports.ask_for_months().await.ok(), Some(0));
     // Nobody does it for a week: what was asked is the same.
     fixture.move_to("2026-11-09T00:00:00Z");
-    assert!(fixture.exports.work().await.expect("done"));
+    assert!(
+        fixture
+            .exports
+            .work(std::future::pending())
+            .await
+            .expect("done")
+    );
     let of_schedule = JobCondition::Schedules(vec![schedule.id]);
     let jobs = fixture.jobs(of_schedule.into()).await;
     let [job] = &jobs[..] else {
@@ -154,7 +160,7 @@ async fn a_month_becomes_a_file_of_that_month_for_those_who_look_after_the_tenan
         (("anna", Role::Support), Some(Code::NotFound)),
     ] {
         let session = fixture.enter(caller).await;
-        let given = fixture.exports.download(&session, job.id).await;
+        let given = fixture.exports.download(&session, job.id, None).await;
         match code {
             None => assert_eq!(given.expect("a file").file_name, "audit 2026-10.csv"),
             code => assert_eq!(given.err().map(|it| it.code()), code, "{caller:?}"),
@@ -163,7 +169,13 @@ async fn a_month_becomes_a_file_of_that_month_for_those_who_look_after_the_tenan
         assert_eq!(link.is_some(), caller == ADAM, "{caller:?}");
         if let Some(link) = link {
             let session = fixture.exports.enter(job.id, &link).await.expect("let in");
-            assert!(fixture.exports.download(&session, job.id).await.is_ok());
+            assert!(
+                fixture
+                    .exports
+                    .download(&session, job.id, None)
+                    .await
+                    .is_ok()
+            );
         }
     }
 }
@@ -187,11 +199,17 @@ async fn a_month_that_failed_is_asked_for_again_by_any_who_look_after_the_tenant
     }
     // Two days later: the role that Anna's token gave has nothing to do with it.
     fixture.move_to("2026-11-07T12:00:00Z");
-    assert!(fixture.exports.work().await.expect("done"));
+    assert!(
+        fixture
+            .exports
+            .work(std::future::pending())
+            .await
+            .expect("done")
+    );
     let job = &fixture.jobs(JobFilter::default()).await[0];
     assert_eq!(job.state, JobState::Complete, "{:?}", job.failure);
     let adam = fixture.enter(ADAM).await;
-    assert!(fixture.exports.download(&adam, id).await.is_ok());
+    assert!(fixture.exports.download(&adam, id, None).await.is_ok());
     // Of an ordinary export it has.
     let order = Order::new(
         Request::parse(DataSet::Audit, Some(AUDIT)).expect("a question"),
@@ -202,7 +220,13 @@ async fn a_month_that_failed_is_asked_for_again_by_any_who_look_after_the_tenant
     let asked = asked.expect("asked");
     let later = fixture.clock.now() + TimeDelta::hours(25);
     fixture.move_to(&later.to_rfc3339());
-    assert!(fixture.exports.work().await.expect("done"));
+    assert!(
+        fixture
+            .exports
+            .work(std::future::pending())
+            .await
+            .expect("done")
+    );
     let jobs = fixture.jobs(JobCondition::Ids(vec![asked.id]).into()).await;
     let failed = jobs[0].failure.as_ref().map(|failure| failure.code);
     assert_eq!(failed, Some(Code::RightsChanged));

@@ -337,7 +337,7 @@ fn a_workbook_that_takes_more_of_the_disk_than_it_may_is_refused_before_it_does(
         for n in 0..rows {
             book.push(&cells(n)).expect("written");
         }
-        bytes_of_sheet(&whole(book.finish(&contents(Format::Xlsx))))
+        bytes_of_sheet(&whole(book.finish(&contents(Format::Xlsx.into()))))
     };
     let taken = sheet(200) - sheet(0);
     assert!(taken <= bytes && bytes < 3 * taken, "{taken} {bytes}");
