@@ -44,9 +44,8 @@ pub(crate) fn repeated(bodies: Vec<Bytes>) -> Bodies {
 }
 
 /// These JSON bodies in other bytes each time, so that nobody can have kept an answer: spaces and tabs at the end say how many were
-/// sent before.
-pub(crate) fn in_other_bytes(bodies: Bodies) -> Bodies {
-    let sent = AtomicUsize::new(0);
+/// sent before, which is counted in `sent` for all that are asked of one server.
+pub(crate) fn in_other_bytes(bodies: Bodies, sent: Arc<AtomicUsize>) -> Bodies {
     Arc::new(move |place, n| {
         let sent = sent.fetch_add(1, Ordering::Relaxed);
         let mut body = bodies(place, n).to_vec();

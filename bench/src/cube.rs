@@ -1,7 +1,7 @@
 //! Questions to the usage cubes: planned, sent, read back and answered by Simcube, beside the same statement sent
 //! straight to the engine, whose answer nobody reads. And the same questions about many records beside few.
 
-use std::{iter, time::Instant};
+use std::{iter, sync::Arc, time::Instant};
 
 use analytics::usage::{
     Alignment, Carried, Condition, CubeQuery, Dimension, Grain, Group, Inventory, Key, Measure,
@@ -585,6 +585,6 @@ fn shots(stage: &Stage, question: &Question) -> Shots {
         path: "/graphql",
         content_type: "application/json",
         token: stage.token.clone(),
-        bodies: in_other_bytes(repeated(vec![Bytes::from(body)])),
+        bodies: in_other_bytes(repeated(vec![Bytes::from(body)]), Arc::default()),
     }
 }

@@ -1,6 +1,9 @@
 //! Several tenants at the same time: what their deliveries and questions cost each other.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -33,6 +36,7 @@ const LIGHT: &str = r#"{"query":"{ tenant { usage(input: { period: { preset: LAS
 
 /// Eight tenants beside one, a quiet tenant beside a starving one, and a tenant's questions beside those of one that asks too many.
 pub(crate) async fn run(program: &Program, rounds: u32) -> Result<Vec<Comparison>> {
+    let sent = Arc::default();
     let mut comparisons = [
         Comparison::new(
             format!(
@@ -69,10 +73,10 @@ pub(crate) async fn run(program: &Program, rounds: u32) -> Result<Vec<Comparison
             quiet(program, format!("beside-{round}"), now)
         )?;
         rest(&program.socket).await?;
-        let own = questions(program, 1, LIGHT, 1).await?;
+        let own = questions(program, (1, LIGHT), 1, &sent).await?;
         let (busy, light) = tokio::try_join!(
-            questions(program, 0, HEAVY, ASKING),
-            questions(program, 1, LIGHT, 1)
+            questions(program, (0, HEAVY), ASKING, &sent),
+            questions(program, (1, LIGHT), 1, &sent)
         )?;
         // The first round only warms up.
         if round > 0 {
@@ -125,11 +129,12 @@ async fn quiet(program: &Program, series: String, now: DateTime<Utc>) -> Result<
 /// Questions of a tenant about its usage, none of them answered before.
 async fn questions(
     program: &Program,
-    tenant: usize,
-    question: &'static str,
+    (tenant, question): (usize, &'static str),
     connections: usize,
+    sent: &Arc<AtomicUsize>,
 ) -> Result<Measured> {
-    let bodies = in_other_bytes(repeated(vec![Bytes::from_static(question.as_bytes())]));
+    let bodies = repeated(vec![Bytes::from_static(question.as_bytes())]);
+    let bodies = in_other_bytes(bodies, sent.clone());
     let shots = program.questions(tenant, bodies);
     shots.measure(connections, SLOT).await
 }

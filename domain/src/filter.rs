@@ -5,7 +5,11 @@
 
 use std::slice;
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _},
+};
+use serde_json::{Map, Value};
 
 use crate::{Error, Result, sql::Sql};
 
@@ -14,8 +18,9 @@ pub const MAX_CONDITIONS: usize = 100;
 /// Most levels of one filter, a condition alone being one.
 pub const MAX_LEVELS: usize = 50;
 
-/// Which rows: a tree over the conditions `C`. As JSON it is spelt as in the contract: `{"and": [{"states": ["ACTIVE"]}]}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Which rows: a tree over the conditions `C`. As JSON it is spelt as in the contract: `{"and": [{"states": ["ACTIVE"]}]}`. Of an object
+/// with several fields all hold.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Filter<C> {
     /// All of these; of none, every row.
@@ -27,6 +32,32 @@ pub enum Filter<C> {
     /// One condition.
     #[serde(untagged)]
     Is(C),
+}
+
+impl<'de, C: DeserializeOwned> Deserialize<'de> for Filter<C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = Map::deserialize(deserializer)?;
+        let mut parts = fields
+            .into_iter()
+            .map(|field| Self::of_field(field).map_err(D::Error::custom))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(match (parts.pop(), parts.is_empty()) {
+            (Some(only), true) => only,
+            (last, _) => Self::And(parts.into_iter().chain(last).collect()),
+        })
+    }
+}
+
+impl<C: DeserializeOwned> Filter<C> {
+    /// What one field of an object says.
+    fn of_field((name, value): (String, Value)) -> serde_json::Result<Self> {
+        match name.as_str() {
+            "and" => serde_json::from_value(value).map(Self::And),
+            "or" => serde_json::from_value(value).map(Self::Or),
+            "not" => serde_json::from_value(value).map(Self::Not),
+            _ => serde_json::from_value(Map::from_iter([(name, value)]).into()).map(Self::Is),
+        }
+    }
 }
 
 impl<C> Filter<C> {
@@ -182,6 +213,54 @@ mod tests {
         let mut sql = Sql::new("");
         push(&mut sql, filter, &|sql, condition| _ = sql.push(condition));
         sql.into_parts().0
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    enum Condition {
+        States(Vec<String>),
+        Unassigned(bool),
+    }
+
+    fn read(json: &str) -> serde_json::Result<Filter<Condition>> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn fields_of_one_object_all_hold_wherever_it_stands() {
+        let is = |state: &str| Filter::Is(Condition::States(vec![state.to_owned()]));
+        let free = || Filter::Is(Condition::Unassigned(true));
+        let one = read(r#"{"states": ["A"]}"#).expect("a filter");
+        assert_eq!(one, is("A"));
+        let both = read(r#"{"states": ["A"], "unassigned": true}"#).expect("a filter");
+        assert_eq!(both, Filter::And(vec![is("A"), free()]));
+        let deep = r#"{"or": [{"states": ["A"], "not": {"unassigned": true}}, {"and": []}], "unassigned": true}"#;
+        let left = Filter::And(vec![Filter::Not(Box::new(free())), is("A")]);
+        let or = Filter::Or(vec![left, Filter::And(vec![])]);
+        assert_eq!(read(deep).expect("a filter"), Filter::And(vec![or, free()]));
+        for filter in [one, both] {
+            let json = serde_json::to_string(&filter).expect("JSON");
+            assert_eq!(
+                read(&json).expect("a filter"),
+                filter,
+                "what is stored is read again"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_condition_is_told_by_its_name() {
+        for (json, said) in [
+            (
+                r#"{"colour": "red"}"#,
+                "unknown variant `colour`, expected `states` or `unassigned`",
+            ),
+            (r#"{"and": [{"unassigned": "yes"}]}"#, "expected a boolean"),
+            ("[]", "expected a map"),
+        ] {
+            let error = read(json).expect_err("refused").to_string();
+            assert!(error.contains(said), "{json}: {error}");
+        }
     }
 
     #[test]

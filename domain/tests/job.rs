@@ -5,9 +5,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use chrono::{DateTime, TimeDelta};
 use domain::{
     Code, Db, FixedClock, Result, Role, Scope, WriteCx,
-    id::JobId,
+    id::{JobId, TenantId},
     identity::{Known, VerifiedClaims},
-    job::{self, Claim, End, Job, JobFilter, JobKind, JobState, Made, NewJob, Progress, Terms},
+    job::{
+        self, Claim, End, Job, JobFilter, JobKind, JobState, Lease, Made, NewJob, Progress, Terms,
+    },
     list::{List as _, Order},
     paging::PageRequest,
     tenant::{self, NewTenant},
@@ -116,6 +118,7 @@ impl Fixture {
 
     async fn made(&self, claim: &Claim, place: &str) -> End {
         End::Complete(Made {
+            quota: u64::MAX,
             result: json!({ "sha256": "x" }),
             place: place.into(),
             bytes: 10,
@@ -149,6 +152,46 @@ async fn tenants_take_turns_and_have_so_many_jobs_at_the_same_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_that_end_at_the_same_time_keep_to_what_the_tenant_may_keep() {
+    let fixture = Arc::new(Fixture::new(&["alpha"]).await);
+    let terms = Terms {
+        per_tenant: 8,
+        ..TERMS
+    };
+    let (mut ends, mut ids) = (Vec::new(), Vec::new());
+    for n in 0..8 {
+        ids.push(fixture.ask("alpha", &format!("a{n}")).await.id);
+        let claim = fixture.claim(terms).await.expect("a job");
+        let End::Complete(made) = fixture.made(&claim, &format!("place-{n}")).await else {
+            panic!("it is made");
+        };
+        // Room for three of ten bytes each.
+        ends.push((claim, End::Complete(Made { quota: 35, ..made })));
+    }
+    let ends = ends.into_iter().map(|(claim, end)| {
+        let fixture = fixture.clone();
+        tokio::spawn(async move { fixture.end(&claim, &end).await })
+    });
+    let ended = futures::future::join_all(ends).await;
+    let kept = ended
+        .into_iter()
+        .filter(|is_kept| *is_kept.as_ref().expect("ran"));
+    assert_eq!(kept.count(), 3);
+    let (mut kept, mut refused) = (0, 0);
+    for id in ids {
+        let job = fixture.get(&eve("alpha"), id).await.expect("a job");
+        match job.failure {
+            Some(failure) => {
+                assert_eq!((failure.code, job.place), (Code::LimitExceeded, None));
+                refused += 1;
+            }
+            None => kept += job.bytes,
+        }
+    }
+    assert_eq!((kept, refused), (30, 5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_claims_at_the_same_time_gets_other_jobs() {
     let fixture = Arc::new(Fixture::new(&["alpha", "beta", "gamma"]).await);
     for tenant in ["alpha", "beta", "gamma"] {
@@ -173,6 +216,43 @@ async fn whoever_claims_at_the_same_time_gets_other_jobs() {
         assert_eq!(names.len(), 2, "{names:?}");
         assert!(first.iter().all(|name| names.contains(name)), "{names:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_given_back_waits_and_was_no_attempt() {
+    let fixture = Fixture::new(&["alpha"]).await;
+    let id = fixture.ask("alpha", "one").await.id;
+    for _ in 0..2 * TERMS.attempts {
+        let claim = fixture.claim(TERMS).await.expect("a job");
+        assert_eq!(claim.attempts, 1);
+        assert!(fixture.end(&claim, &End::Back(Duration::ZERO)).await);
+    }
+    let claim = fixture.claim(TERMS).await.expect("a job");
+    let later = End::Back(Duration::from_hours(1));
+    assert!(fixture.end(&claim, &later).await);
+    assert!(fixture.claim(TERMS).await.is_none(), "it waits");
+    let job = fixture.get(&eve("alpha"), id).await.expect("a job");
+    assert_eq!((job.state, job.attempts), (JobState::Queued, 0));
+}
+
+#[tokio::test]
+async fn what_is_of_tenants_that_are_not_here_is_not_called_abandoned() {
+    let fixture = Fixture::new(&["alpha"]).await;
+    fixture.ask("alpha", "one").await;
+    let claim = fixture.claim(TERMS).await.expect("a job");
+    let older = Lease {
+        fence: claim.lease.fence - 1,
+        ..claim.lease
+    };
+    let elsewhere = Lease {
+        tenant: TenantId::new(claim.lease.job.uuid()),
+        ..claim.lease
+    };
+    let system = fixture.db.system().await.expect("opened");
+    let abandoned = job::abandoned(&system, &[claim.lease, older, elsewhere]).await;
+    let abandoned = abandoned.expect("an answer");
+    assert_eq!(abandoned.len(), 1);
+    assert_eq!(abandoned[0].fence, older.fence);
 }
 
 #[tokio::test]

@@ -111,6 +111,7 @@ impl Fixture {
 
     fn complete(&self, claim: &Claim) -> End {
         End::Complete(Made {
+            quota: u64::MAX,
             result: json!({}),
             place: "there".into(),
             bytes: 1,

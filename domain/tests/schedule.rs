@@ -218,6 +218,7 @@ async fn a_job_of_a_month_asks_for_it_in_the_name_of_whoever_made_the_schedule()
     assert_eq!(claim.schedule, Some(schedule.id));
     let made = |days| {
         End::Complete(Made {
+            quota: u64::MAX,
             result: json!({}),
             place: "there".into(),
             bytes: 1,

@@ -97,6 +97,10 @@ impl Error {
     /// What clients are told: nothing of disks and libraries.
     pub(crate) fn sentence(&self) -> String {
         match self {
+            Self::Refused(error) => match error.details().and_then(|it| it.suggestion.as_ref()) {
+                Some(suggestion) => format!("{error}: {suggestion}"),
+                None => error.to_string(),
+            },
             Self::Io(_) | Self::Csv(_) | Self::Xlsx(_) => {
                 let why = why(self).unwrap_or("the log of the server says why");
                 format!("the file cannot be written: {why}")

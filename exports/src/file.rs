@@ -58,11 +58,14 @@ pub async fn to_folder(
     progress: impl FnMut(Progress),
 ) -> Result<Manifest, Error> {
     const FILES: &str = "files";
-    let (beside, _) = parts(path)?;
     if path.exists() {
-        let text = "there is something of this name already: several files go to a new folder";
+        let text = format!(
+            "{} is there already: several files go to a new folder",
+            path.display()
+        );
         return Err(Refusal::invalid(text).at("out").into());
     }
+    let (beside, _) = parts(path)?;
     let temporary = tempfile::Builder::new()
         .prefix(".simcube-")
         .tempdir_in(beside)?;
@@ -84,6 +87,11 @@ fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
 fn parts(path: &Path) -> Result<(&Path, String), Error> {
     let name = path.file_name().map(|name| name.to_string_lossy());
     let name = name.ok_or_else(|| Refusal::invalid("the file has no name").at("out"))?;
+    let beside = path.parent().filter(|folder| *folder != PathBuf::new());
+    if let Some(missing) = beside.filter(|folder| !folder.is_dir()) {
+        let text = format!("there is no folder {}", missing.display());
+        return Err(Refusal::invalid(text).at("out").into());
+    }
     // A device or a folder would be replaced by the file.
     if path.exists() && !path.is_file() {
         return Err(

@@ -33,6 +33,8 @@ use crate::{
 
 /// How long the role that a token gave holds for a job: nobody can look it up.
 const ROLE: TimeDelta = TimeDelta::hours(24);
+/// How long a job waits whose tenant asks the cubes all the time.
+const BUSY: Duration = Duration::from_secs(10);
 /// Files that one sweep removes of those that expired.
 const SWEPT: u32 = 100;
 
@@ -139,7 +141,7 @@ impl Exports {
     ) -> Result<Job> {
         let data_set = order.request.data_set();
         cx.scope().require(data_set.entry().needs)?;
-        order.pieces(cx.now())?;
+        order.check(cx.now())?;
         let claims = session.claims().ok_or(job::JobError::NoToken)?;
         let new = NewJob {
             kind: JobKind::Export,
@@ -182,14 +184,20 @@ impl Exports {
         let is_there = job.expires_at.is_some_and(|until| cx.now() < until);
         let place = job.place.clone().filter(|_| is_there).ok_or_else(gone)?;
         let form = Order::of(&job.request)?.form;
-        let parts = Part::of(job.result.as_ref());
+        let (parts, is_named) = (Part::of(job.result.as_ref()), part.is_some());
         let part = match part {
             Some(path) => {
                 Some(parts.into_iter().find(|part| part.path == path)).filter(Option::is_some)
             }
             None => Some(None).filter(|_| parts.is_empty()),
         };
-        let part = part.ok_or_else(gone)?;
+        let several = || {
+            Refusal::new(
+                Code::NotFound,
+                "the export has several files: name one of its parts",
+            )
+        };
+        let part = part.ok_or_else(|| if is_named { gone() } else { several() })?;
         if !cx.scope().still_has(&job.asker.rights) {
             return Err(rights_changed());
         }
@@ -265,12 +273,14 @@ impl Exports {
         let end = tokio::select! {
             made = &mut making => Some(ended(made)),
             end = self.beat(lease, room, &watched) => end,
-            () = stopped => Some(End::Back),
+            () = stopped => Some(End::Back(Duration::ZERO)),
         };
         let end = match end {
             Some(End::Fail(Code::Unavailable, _)) if attempts < self.settings.terms.attempts => {
                 Some(End::Again(Duration::from_secs(1 << attempts.min(6))))
             }
+            // Others of the tenant ask the cubes: that is no fault of the job.
+            Some(End::Fail(Code::Throttled, _)) => Some(End::Back(BUSY)),
             end => end,
         };
         let is_kept = match end {
@@ -345,8 +355,10 @@ impl Exports {
             asker: Asker { claims, rights },
             schedule,
             created_at,
+            quota,
             ..
         } = claim;
+        let quota = quota.unwrap_or(self.settings.quota);
         let order = Order::of(&request)?;
         let session = self.entry.enter(&claims, "export").await;
         let session = session.map_err(|error| match error.code() {
@@ -372,6 +384,7 @@ impl Exports {
             expires_at: now + self.settings.retention(&session.scope().settings()),
             rights: session.scope().rights(),
             rows: manifest.contents.rows,
+            quota,
         })
     }
 
@@ -413,15 +426,22 @@ impl Exports {
     /// # Errors
     /// `UNAVAILABLE` when Postgres or the files do not answer.
     pub async fn sweep(&self) -> Result<u64> {
-        let mut swept = 0;
+        let (mut swept, mut refused) = (0, None);
         let expired = job::expired(&self.entry.system().await?, SWEPT).await?;
         for (tenant, id, place) in expired {
             let folder = place.rsplit_once('/').map_or("", |(folder, _)| folder);
-            self.files.remove(folder).await?;
-            job::forget(self.entry.system().await?, tenant, id).await?;
+            match self.files.remove(folder).await {
+                Ok(()) => job::forget(self.entry.system().await?, tenant, id).await?,
+                // The others go all the same.
+                Err(error) => {
+                    refused = Some(error);
+                    continue;
+                }
+            }
             swept += 1;
         }
-        Ok(swept + self.clear(&self.files.claims().await?).await?)
+        swept += self.clear(&self.files.claims().await?).await?;
+        refused.map_or(Ok(swept), Err)
     }
 }
 

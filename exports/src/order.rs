@@ -145,6 +145,15 @@ impl Order {
         Ok((pieces, Some(period)))
     }
 
+    /// # Errors
+    /// Those of its period, which a list has none of, and of its files.
+    pub(crate) fn check(&self, now: DateTime<Utc>) -> Result<()> {
+        if let Some((span, zone)) = self.request.clone().period_mut() {
+            span.at(zone, now)?;
+        }
+        self.pieces(now).map(drop)
+    }
+
     pub(crate) fn freeze(&self) -> Result<Value> {
         let stored = Stored {
             version: VERSION,

@@ -37,7 +37,7 @@ use domain::{
     Period,
     id::{CustomerId, DeviceId, SimId},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use strum::VariantArray;
 use uuid::Uuid;
 
@@ -64,14 +64,25 @@ pub enum Key {
     None,
     /// Something that the caller may not see.
     Hidden,
-    /// A customer, SIM or device.
-    Id(Uuid),
+    /// A customer, SIM or device; read from its global id, too.
+    Id(#[serde(deserialize_with = "any_id")] Uuid),
     /// A value of the other dimensions, empty when unknown; a value of a label.
     Text(String),
     /// Start of a time bucket. It may lie before the period's.
     Moment(DateTime<Utc>),
     /// A part of a date or of the time of day.
     Number(u32),
+}
+
+/// An id with or without what says of what it is.
+fn any_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uuid, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let kinds = [CustomerId::PREFIX, SimId::PREFIX, DeviceId::PREFIX];
+    let bare = kinds
+        .iter()
+        .find_map(|kind| text.strip_prefix(kind)?.strip_prefix('_'));
+    Uuid::parse_str(bare.unwrap_or(&text))
+        .map_err(|_| D::Error::custom("an id of no customer, SIM or device"))
 }
 
 impl From<CustomerId> for Key {

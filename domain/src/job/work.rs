@@ -7,7 +7,7 @@ use sea_orm::{Value as Parameter, sea_query::ArrayType};
 use serde_json::Value;
 use tokio_postgres::types::Json;
 
-use super::{Asker, JobError, JobKind, Progress};
+use super::{Asker, JobError, JobKind, Progress, write::ROOM};
 use crate::{
     Code, Error, Result, SystemCx,
     id::{JobId, ScheduleId, TenantId},
@@ -108,6 +108,8 @@ pub struct Made {
     pub rights: Rights,
     /// Rows of it.
     pub rows: u64,
+    /// Bytes of files that the tenant keeps at most, this one included.
+    pub quota: u64,
 }
 
 fn seconds(duration: Duration) -> f64 {
@@ -201,16 +203,25 @@ pub enum End {
     Fail(Code, String),
     /// It is begun again, after this time at the earliest.
     Again(Duration),
-    /// It is given back by a process that stops: begun again at once by whoever has the time, and this time does not count.
-    Back,
+    /// It is given back by a process that stops, or could not begin yet: begun again after this time at the earliest by whoever has the
+    /// time, and this one does not count.
+    Back(Duration),
 }
 
-/// Ends an attempt; whether the job was still its own. Whoever asked for it is told when nothing more comes.
+/// Ends an attempt; whether the job was still its own and came to that. Whoever asked for it is told when nothing more comes. One that made
+/// more than the tenant may still keep has failed: of several that end at the same time, too.
 ///
 /// # Errors
 /// `UNAVAILABLE` when Postgres does not answer: then nobody knows yet.
 pub async fn end(cx: SystemCx, lease: Lease, end: &End) -> Result<bool> {
     let now = cx.now();
+    if let End::Complete(made) = end
+        && !has_room(&cx, lease.tenant, made).await?
+    {
+        let text = "the file is larger than what the tenant may still keep";
+        let failed = End::Fail(Code::LimitExceeded, text.to_owned());
+        return Box::pin(self::end(cx, lease, &failed)).await.map(|_| false);
+    }
     let is_own = match end {
         End::Complete(made) => {
             let rights = serde_json::to_value(&made.rights).map_err(Error::internal)?;
@@ -237,16 +248,28 @@ pub async fn end(cx: SystemCx, lease: Lease, end: &End) -> Result<bool> {
             let set = "state = 'QUEUED', lease_until = NULL, not_before = clock_timestamp() + make_interval(secs => $4)";
             change(&cx, lease, set, [seconds(*wait).into()]).await?
         }
-        End::Back => {
-            let set = "state = 'QUEUED', lease_until = NULL, attempts = attempts - 1";
-            change(&cx, lease, set, []).await?
+        End::Back(wait) => {
+            let set = "state = 'QUEUED', lease_until = NULL, attempts = attempts - 1,
+                not_before = clock_timestamp() + make_interval(secs => $4)";
+            change(&cx, lease, set, [seconds(*wait).into()]).await?
         }
     };
-    if is_own && !matches!(end, End::Again(_) | End::Back) {
+    if is_own && !matches!(end, End::Again(_) | End::Back(_)) {
         notification::of_jobs(&cx, &[lease.job]).await?;
     }
     cx.commit().await?;
     Ok(is_own)
+}
+
+/// Whether the tenant may keep what was made, beside what it keeps. Those that end at the same time wait for each other.
+async fn has_room(cx: &SystemCx, tenant: TenantId, made: &Made) -> Result<bool> {
+    cx.ends_when_silent().await?;
+    cx.execute(ROOM, [tenant.uuid().into()]).await?;
+    let sql = "SELECT coalesce(sum(bytes), 0)::bigint FROM job WHERE tenant_id = $1 AND place IS NOT NULL";
+    let kept: Option<(i64,)> = cx.one(sql, [tenant.uuid().into()]).await?;
+    let (kept,) = kept.unwrap_or_default();
+    let kept = u64::try_from(kept).map_err(Error::internal)?;
+    Ok(kept.saturating_add(made.bytes) <= made.quota)
 }
 
 /// Changes a job that is still its own.
@@ -309,7 +332,8 @@ pub async fn asker(cx: &SystemCx, job: JobId) -> Result<Asker> {
     Ok(asker)
 }
 
-/// Those of these claims that nobody is at and that made nothing which is there: what lies where they put it is nobody's.
+/// Those of these claims that nobody is at and that made nothing which is there: what lies where they put it is nobody's. What is of tenants
+/// that are not here is another installation's, which may have the same bucket.
 ///
 /// # Errors
 /// `UNAVAILABLE` when Postgres does not answer.
@@ -322,7 +346,8 @@ pub async fn abandoned(cx: &SystemCx, leases: &[Lease]) -> Result<Vec<Lease>> {
         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS claimed (tenant_id, job_id, fence)
         WHERE NOT EXISTS (
             SELECT FROM job WHERE job.tenant_id = claimed.tenant_id AND job.job_id = claimed.job_id
-            AND job.fence = claimed.fence AND (job.state = 'RUNNING' OR job.place IS NOT NULL))";
+            AND job.fence = claimed.fence AND (job.state = 'RUNNING' OR job.place IS NOT NULL))
+          AND EXISTS (SELECT FROM tenant WHERE tenant.tenant_id = claimed.tenant_id)";
     let values = [
         uuids(leases.iter().map(|lease| lease.tenant.uuid())),
         uuids(leases.iter().map(|lease| lease.job.uuid())),

@@ -78,14 +78,14 @@ pub async fn create(cx: WriteCx, new: NewJob) -> Result<Job> {
     Ok(job)
 }
 
+/// Lock of whoever looks how much room a tenant has left.
+pub(super) const ROOM: &str =
+    "SELECT pg_advisory_xact_lock(hashtextextended('job' || $1::text, 0))";
+
 /// Whether the tenant may have another one. Those who ask at the same time wait for each other.
 async fn check_room(cx: &WriteCx, quota: u64) -> Result<()> {
     let tenant = cx.scope().tenant().uuid();
-    cx.execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended('job' || $1::text, 0))",
-        [tenant.into()],
-    )
-    .await?;
+    cx.execute(ROOM, [tenant.into()]).await?;
     let sql = "SELECT count(*) FILTER (WHERE state IN ('QUEUED', 'RUNNING')), coalesce(sum(bytes), 0)::bigint
         FROM job WHERE tenant_id = $1 AND (state IN ('QUEUED', 'RUNNING') OR place IS NOT NULL)";
     let (open, bytes): (i64, i64) = cx.one(sql, [tenant.into()]).await?.unwrap_or_default();

@@ -5,7 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _},
+};
+use serde_json::Value;
 
 use super::{InventoryFilter, SavedFilter, SavedFilterError};
 use crate::{
@@ -19,7 +23,7 @@ use crate::{
 };
 
 /// A condition, or the name of a saved filter. As JSON it is spelt as in the contract, too: `{"saved": "fil_…"}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Clause<C> {
     /// What is saved under this id.
@@ -27,6 +31,17 @@ pub enum Clause<C> {
     /// A condition.
     #[serde(untagged)]
     Is(C),
+}
+
+impl<'de, C: DeserializeOwned> Deserialize<'de> for Clause<C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let read = match value.get("saved") {
+            Some(id) => SavedFilterId::deserialize(id).map(Self::Saved),
+            None => C::deserialize(value).map(Self::Is),
+        };
+        read.map_err(D::Error::custom)
+    }
 }
 
 impl<C> From<C> for Clause<C> {

@@ -119,7 +119,7 @@ fn request(data_set: ExportDataSetInput) -> domain::Result<Request> {
             let UsageExportInput { measures, question } = *input;
             let measures = measures.into_iter().map(Into::into).collect();
             let query = usage::file_query(question, measures);
-            let query = query.map_err(|error| error.at("question").at("usage"))?;
+            let query = query.map_err(|error| of_question(error).at("usage"))?;
             Request::Usage(Box::new(query))
         }
         ExportDataSetInput::CustomerUsage(input) => {
@@ -148,6 +148,16 @@ fn request(data_set: ExportDataSetInput) -> domain::Result<Request> {
             time_zone: zone(&input.time_zone, "audit")?,
         }),
     })
+}
+
+/// What is measured stands beside the question, everything else in it.
+fn of_question(error: Error) -> Error {
+    let field = error.details().and_then(|details| details.field.as_deref());
+    if field.is_some_and(|field| field.starts_with("measures")) {
+        error
+    } else {
+        error.at("question")
+    }
 }
 
 fn selection(input: UsageSelectionInput, field: &str) -> domain::Result<Selection> {

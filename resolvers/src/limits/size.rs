@@ -32,6 +32,7 @@ const LISTS: &[(&str, u64)] = &[
     ("Device.connectivity", 3),
     ("Device.labels", 4),
     ("Device.sims", 2),
+    ("Export.parts", 12),
     ("GrantSegmentPayload.grants", 20),
     ("FleetReport.errors", 20),
     ("FleetReport.newCustomers", 20),

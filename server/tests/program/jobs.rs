@@ -94,6 +94,25 @@ pub(crate) fn is(state: &'static str) -> impl Fn(&Value) -> bool {
     }
 }
 
+/// Asks for a file by REST, and waits for its end.
+pub(crate) async fn ordered(server: &Server, token: &str, order: &Value) -> Value {
+    let url = format!("{}/api/v1/exports", server.url);
+    let (status, headers, made) = answer(client().post(&url).bearer_auth(token).json(order)).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let place = headers["location"].to_str().expect("text");
+    let place = format!("{}{place}", server.url);
+    let ended = timeout(PATIENCE, async {
+        loop {
+            let (_, _, export) = answer(client().get(&place).bearer_auth(token)).await;
+            if export["state"] != "QUEUED" && export["state"] != "RUNNING" {
+                return export;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    });
+    ended.await.expect("in time")
+}
+
 pub(crate) async fn sent(request: RequestBuilder) -> (StatusCode, HeaderMap, Vec<u8>) {
     let response = request.send().await.expect("an answer");
     let (status, headers) = (response.status(), response.headers().clone());

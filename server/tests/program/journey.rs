@@ -10,7 +10,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     export::{RECORDS, SIMS, asked, duckdb, fleet, usage},
-    http::{answer, client},
+    http::client,
+    jobs::ordered,
     support::{Program, Server},
 };
 
@@ -25,24 +26,11 @@ async fn fetched(
     token: &str,
     order: &Value,
 ) -> (String, Value) {
-    let url = format!("{}/api/v1/exports", server.url);
-    let request = client().post(&url).bearer_auth(token).json(order);
-    let (status, headers, export) = answer(request).await;
-    assert_eq!(status, StatusCode::CREATED, "{export}");
-    let place = headers["location"].to_str().expect("text");
-    let place = format!("{}{place}", server.url);
-    let ended = timeout(PATIENCE, async {
-        loop {
-            let (_, _, export) = answer(client().get(&place).bearer_auth(token)).await;
-            if export["state"] != "QUEUED" && export["state"] != "RUNNING" {
-                return export;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    });
-    let export = ended.await.expect("in time");
+    let export = ordered(server, token, order).await;
     assert_eq!(export["state"], "COMPLETE", "{export}");
-    let file = client().get(format!("{place}/file")).bearer_auth(token);
+    let id = export["id"].as_str().expect("an id");
+    let url = format!("{}/api/v1/exports/{id}/file", server.url);
+    let file = client().get(url).bearer_auth(token);
     let file = file.send().await.expect("an answer");
     assert_eq!(file.status(), StatusCode::OK);
     let path = program.file(order["name"].as_str().expect("a name"), "");

@@ -1,42 +1,23 @@
 //! An export in several files: a folder for each month, each file with its own hash, and all of them what one file would hold.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
 
 use crate::{
     export::{RECORDS, asked, duckdb, fleet, sha256, usage},
     http::{answer, client, code},
-    support::{Program, Server},
+    jobs::ordered,
+    support::Program,
 };
 
-const PATIENCE: Duration = Duration::from_mins(2);
 /// Berlin's October begins two hours before that of UTC.
 const QUESTION: &str = r#"{ "period": { "between": { "from": "2026-09-15T00:00:00Z", "to": "2026-11-15T00:00:00Z" } }, "time_zone": "Europe/Berlin" }"#;
 
 fn order(partition: &str) -> Value {
     let question: Value = serde_json::from_str(QUESTION).expect("JSON");
     json!({ "dataSet": "records", "format": "parquet", "partitionBy": partition, "question": question })
-}
-
-async fn exported(server: &Server, token: &str) -> Value {
-    let url = format!("{}/api/v1/exports", server.url);
-    let (status, _, made) =
-        answer(client().post(&url).bearer_auth(token).json(&order("month"))).await;
-    assert_eq!(status, StatusCode::CREATED, "{made}");
-    let url = format!("{url}/{}", made["id"].as_str().expect("an id"));
-    let ended = timeout(PATIENCE, async {
-        loop {
-            let (_, _, export) = answer(client().get(&url).bearer_auth(token)).await;
-            if export["state"] != "QUEUED" && export["state"] != "RUNNING" {
-                return export;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-    });
-    ended.await.expect("in time")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +27,7 @@ async fn a_file_for_each_month_is_together_what_one_file_is() {
     let server = program.serve(&[]).await;
     let token = program.token("acme", "tenant_admin");
     usage(&server, &token).await;
-    let export = exported(&server, &token).await;
+    let export = ordered(&server, &token, &order("month")).await;
     assert_eq!(export["state"], "COMPLETE", "{export}");
     assert_eq!(
         (&export["partitionBy"], &export["downloadUrl"]),
@@ -176,7 +157,7 @@ async fn what_is_none_of_the_files_is_not_found_and_what_cannot_be_parted_is_ref
     fleet(&program);
     let server = program.serve(&[]).await;
     let token = program.token("acme", "tenant_admin");
-    let export = exported(&server, &token).await;
+    let export = ordered(&server, &token, &order("month")).await;
     assert_eq!(export["state"], "COMPLETE", "{export}");
     assert_eq!(export["manifest"]["rows"], 0);
     let id = export["id"].as_str().expect("an id");
