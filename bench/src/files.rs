@@ -1,4 +1,4 @@
-//! Files of usage records: written by Simcube, beside the engine's own CSV, DuckDB's Parquet and Python's workbooks. And how much memory a
+//! Files of usage records: written by Simcube, beside the engine's own CSV, `DuckDB`'s Parquet and Python's workbooks. And how much memory a
 //! long file takes beside a short one.
 
 use std::{
@@ -11,6 +11,7 @@ use std::{
 use analytics::usage::{Alignment, Selection, Span};
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, Months, Utc};
+use domain::calendar::Zone;
 use exports::{Export, Form, Format, Request};
 use tokio::{
     fs::File,
@@ -68,7 +69,7 @@ impl Bench<'_> {
                 to,
                 align: Alignment::Exact,
             },
-            time_zone: Default::default(),
+            time_zone: Zone::UTC,
             filter: None,
         });
         let export = Export {
@@ -261,7 +262,7 @@ async fn engine(stage: &Stage, folder: &Path) -> Result<(u64, f64)> {
     file.write_all(&bytes).await?;
     file.sync_all().await?;
     let seconds = started.elapsed().as_secs_f64();
-    let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+    let lines = str::from_utf8(&bytes)?.lines().count() as u64;
     Ok((lines - 1, seconds))
 }
 

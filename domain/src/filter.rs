@@ -41,10 +41,11 @@ impl<'de, C: DeserializeOwned> Deserialize<'de> for Filter<C> {
             .into_iter()
             .map(|field| Self::of_field(field).map_err(D::Error::custom))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(match (parts.pop(), parts.is_empty()) {
-            (Some(only), true) => only,
-            (last, _) => Self::And(parts.into_iter().chain(last).collect()),
-        })
+        match (parts.pop(), parts.is_empty()) {
+            (None, _) => Err(D::Error::custom("an object without a condition")),
+            (Some(only), true) => Ok(only),
+            (last, _) => Ok(Self::And(parts.into_iter().chain(last).collect())),
+        }
     }
 }
 
@@ -257,6 +258,7 @@ mod tests {
             ),
             (r#"{"and": [{"unassigned": "yes"}]}"#, "expected a boolean"),
             ("[]", "expected a map"),
+            (r#"{"or": [{}]}"#, "an object without a condition"),
         ] {
             let error = read(json).expect_err("refused").to_string();
             assert!(error.contains(said), "{json}: {error}");

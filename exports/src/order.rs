@@ -33,7 +33,7 @@ const FILES: u64 = 120;
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Partition {
-    /// A folder for each month of the question's time zone, `month=YYYY-MM`, which DuckDB, Polars and Spark take for a column.
+    /// A folder for each month of the question's time zone, `month=YYYY-MM`, as Hive names partitions.
     Month,
 }
 

@@ -102,12 +102,11 @@ pub(crate) async fn write(
         }
     }
     let at = |path: &str| format!("{folder}/{path}");
-    let (place, manifest) = match period {
-        Some(period) => (at(MANIFEST), whole(order, period, made)?),
-        None => {
-            let (path, manifest) = made.pop().ok_or_else(|| Refusal::internal("no file"))?;
-            (at(&path), manifest)
-        }
+    let (place, manifest) = if let Some(period) = period {
+        (at(MANIFEST), whole(order, period, made)?)
+    } else {
+        let (path, manifest) = made.pop().ok_or_else(|| Refusal::internal("no file"))?;
+        (at(&path), manifest)
     };
     let text = serde_json::to_vec_pretty(&manifest).map_err(Refusal::internal)?;
     files.put(&at(MANIFEST), text.into()).await?;

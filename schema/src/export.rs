@@ -93,7 +93,7 @@ pub enum CsvSeparator {
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExportPartition {
-    /// A folder for each month of the question's time zone, `month=YYYY-MM`, which DuckDB, Polars and Spark take for a column.
+    /// A folder for each month of the question's time zone, `month=YYYY-MM`, as Hive names partitions.
     Month,
 }
 

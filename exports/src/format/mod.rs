@@ -112,7 +112,7 @@ impl Form {
             Format::Xlsx => Box::new(xlsx::Xlsx::new(head.data_set, columns, sink)?),
             Format::Parquet => Box::new(parquet::Parquet::new(columns, sink)?),
             Format::Arrow => Box::new(arrow::Arrow::new(head, columns, sink)?),
-            Format::Ndjson => Box::new(ndjson::Ndjson::new(columns, sink)?),
+            Format::Ndjson => Box::new(ndjson::Ndjson::new(columns, sink)),
         })
     }
 }

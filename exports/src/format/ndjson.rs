@@ -18,16 +18,16 @@ pub(super) struct Ndjson<W> {
 }
 
 impl<W: Write> Ndjson<W> {
-    pub(super) fn new(columns: &[Column], sink: W) -> Result<Self, Error> {
+    pub(super) fn new(columns: &[Column], sink: W) -> Self {
         let name = |(place, column): (usize, &Column)| {
             let before = if place == 0 { '{' } else { ',' };
             format!("{before}{}:", text(&column.name))
         };
-        Ok(Self {
+        Self {
             names: columns.iter().enumerate().map(name).collect(),
             sink,
             line: String::new(),
-        })
+        }
     }
 }
 
