@@ -17,6 +17,7 @@ const WAITED_FOR: &[&str] = &[
     "Customer.simCounts",
     "Device.assignments",
     "Export.downloadUrl",
+    "Export.parts",
     "ExportSchedule.dueAt",
     "Sim.assignments",
 ];
