@@ -146,7 +146,7 @@ async fn a_file_for_each_month_is_together_what_one_file_is() {
     let again = program.run(&words);
     assert_eq!(
         again.status.code(),
-        Some(2),
+        Some(1),
         "a folder that is there is not written to"
     );
 }
