@@ -29,7 +29,7 @@ pub struct Answer<S> {
 
 /// Asks a data set, and returns when the first rows are there or it is clear that there are none, so that what is refused is refused
 /// before anything is sent. A reader that takes nothing for as long as `patience` is given up, and so is the statement when the
-/// bytes are dropped.
+/// bytes are dropped. What is `held` is let go of then, whether or not anybody reads what was made.
 ///
 /// # Errors
 /// Those of [`Export::write`].
@@ -38,6 +38,7 @@ pub async fn answer(
     request: Request,
     form: Form,
     patience: Duration,
+    held: impl Send + 'static,
 ) -> Result<Answer<impl Stream<Item = Result<Bytes, Error>> + Send + 'static>, Error> {
     let export = Export {
         session: &session,
@@ -48,6 +49,7 @@ pub async fn answer(
     let head = begun.head().clone();
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let making = task::spawn(async move {
+        let _held = held;
         let sink = PollSender::new(sender.clone()).sink_map_err(io::Error::other);
         let sink = sink.with(async |bytes: Bytes| Ok::<_, io::Error>(Ok(bytes)));
         let mut sink = TimeoutWriter::new(SinkWriter::new(CopyToBytes::new(sink)));

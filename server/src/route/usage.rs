@@ -47,11 +47,9 @@ pub(super) async fn ask(
     let turn = app.entry().turn(&claims).await?;
     let session = known(app.entry().enter(&claims, "POST /api/v1/usage")).await?;
     let patience = Duration::from_secs(app.http().idle_seconds);
-    let answer = exports::answer(session, question, format.into(), patience).await;
+    let answer = exports::answer(session, question, format.into(), patience, turn).await;
     let answer = answer.map_err(Error::from)?;
-    let bytes = answer.bytes.inspect_err(move |error| {
-        // It is the request's as long as somebody reads.
-        let _held = &turn;
+    let bytes = answer.bytes.inspect_err(|error| {
         tracing::warn!(code = error.code().as_ref(), %error, "an answer ended before its end");
     });
     let mut response = Response::new(Body::from_stream(bytes));
