@@ -29,7 +29,7 @@ pub struct Answer<S> {
 
 /// Asks a data set, and returns when the first rows are there or it is clear that there are none, so that what is refused is refused
 /// before anything is sent. A reader that takes nothing for as long as `patience` is given up, and so is the statement when the
-/// bytes are dropped. What is `held` is let go of then, whether or not anybody reads what was made.
+/// bytes are dropped. The `turn` is let go of when all rows are made or nothing more is.
 ///
 /// # Errors
 /// Those of [`Export::write`].
@@ -38,7 +38,7 @@ pub async fn answer(
     request: Request,
     form: Form,
     patience: Duration,
-    held: impl Send + 'static,
+    turn: impl Send + 'static,
 ) -> Result<Answer<impl Stream<Item = Result<Bytes, Error>> + Send + 'static>, Error> {
     let export = Export {
         session: &session,
@@ -49,13 +49,15 @@ pub async fn answer(
     let head = begun.head().clone();
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let making = task::spawn(async move {
-        let _held = held;
         let sink = PollSender::new(sender.clone()).sink_map_err(io::Error::other);
         let sink = sink.with(async |bytes: Bytes| Ok::<_, io::Error>(Ok(bytes)));
         let mut sink = TimeoutWriter::new(SinkWriter::new(CopyToBytes::new(sink)));
         sink.set_timeout(Some(patience));
         pin!(sink);
-        if let Err(error) = begun.write(&mut sink, |_| ()).await {
+        let written = begun.write(&mut sink, |_| ()).await;
+        // Others go on, whether or not anybody reads.
+        drop(turn);
+        if let Err(error) = written {
             // Nobody may be there any more.
             sender.send(Err(error)).await.ok();
         }
