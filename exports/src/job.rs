@@ -184,20 +184,15 @@ impl Exports {
         let is_there = job.expires_at.is_some_and(|until| cx.now() < until);
         let place = job.place.clone().filter(|_| is_there).ok_or_else(gone)?;
         let form = Order::of(&job.request)?.form;
-        let (parts, is_named) = (Part::of(job.result.as_ref()), part.is_some());
+        let mut parts = Part::of(job.result.as_ref()).into_iter();
         let part = match part {
-            Some(path) => {
-                Some(parts.into_iter().find(|part| part.path == path)).filter(Option::is_some)
+            Some(path) => Some(parts.find(|part| part.path == path).ok_or_else(gone)?),
+            None if parts.len() == 0 => None,
+            None => {
+                let text = "the export has several files: name one of its parts";
+                return Err(Refusal::new(Code::NotFound, text));
             }
-            None => Some(None).filter(|_| parts.is_empty()),
         };
-        let several = || {
-            Refusal::new(
-                Code::NotFound,
-                "the export has several files: name one of its parts",
-            )
-        };
-        let part = part.ok_or_else(|| if is_named { gone() } else { several() })?;
         if !cx.scope().still_has(&job.asker.rights) {
             return Err(rights_changed());
         }
@@ -322,8 +317,7 @@ impl Exports {
                 bytes,
             } = watched.get();
             if bytes > room {
-                let text = "the file is larger than what the tenant may still keep";
-                return Some(End::Fail(Code::LimitExceeded, text.to_owned()));
+                return Some(End::beyond_room());
             }
             let said = async {
                 let system = self.entry.system().await?;

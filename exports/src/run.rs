@@ -124,11 +124,6 @@ impl Begun {
         &self.head
     }
 
-    /// Moment of the snapshot that it is read from.
-    pub fn snapshot_at(&self) -> DateTime<Utc> {
-        self.snapshot_at
-    }
-
     /// The rest of [`Export::write`].
     ///
     /// # Errors

@@ -4,6 +4,8 @@
 pub(crate) mod claims;
 mod known;
 
+use std::sync::LazyLock;
+
 pub use claims::VerifiedClaims;
 use claims::nobody;
 pub use known::Known;
@@ -52,7 +54,7 @@ impl Decode for Row {
 }
 
 /// What is stored about the caller of a token: tenant, customer, subject.
-fn resolving() -> String {
+static RESOLVE: LazyLock<String> = LazyLock::new(|| {
     format!("\
 SELECT t.tenant_id, ARRAY(SELECT mark FROM version v WHERE v.tenant_id = t.tenant_id AND v.subject = 'access'), c.customer_id,
        coalesce(c.see_devices, false), coalesce(c.see_sims, false), coalesce(c.see_sessions, false),
@@ -64,7 +66,7 @@ SELECT t.tenant_id, ARRAY(SELECT mark FROM version v WHERE v.tenant_id = t.tenan
  WHERE t.slug = $1",
         tenant::settings_columns("t")
     )
-}
+});
 
 /// The scope of a verified token.
 ///
@@ -95,7 +97,7 @@ async fn resolve(db: &Db, claims: &VerifiedClaims) -> Result<Scope> {
 async fn read(cx: &SystemCx, claims: &VerifiedClaims) -> Result<Vec<Row>> {
     let subject = claims.has_segments().then(|| claims.subject().to_owned());
     cx.all(
-        &resolving(),
+        &RESOLVE,
         [
             claims.tenant.as_str().into(),
             claims.customer.clone().into(),

@@ -208,6 +208,14 @@ pub enum End {
     Back(Duration),
 }
 
+impl End {
+    /// It made more than the tenant may still keep.
+    pub fn beyond_room() -> Self {
+        let text = "the file is larger than what the tenant may still keep";
+        Self::Fail(Code::LimitExceeded, text.to_owned())
+    }
+}
+
 /// Ends an attempt; whether the job was still its own and came to that. Whoever asked for it is told when nothing more comes. One that made
 /// more than the tenant may still keep has failed: of several that end at the same time, too.
 ///
@@ -215,13 +223,13 @@ pub enum End {
 /// `UNAVAILABLE` when Postgres does not answer: then nobody knows yet.
 pub async fn end(cx: SystemCx, lease: Lease, end: &End) -> Result<bool> {
     let now = cx.now();
-    if let End::Complete(made) = end
-        && !has_room(&cx, lease.tenant, made).await?
-    {
-        let text = "the file is larger than what the tenant may still keep";
-        let failed = End::Fail(Code::LimitExceeded, text.to_owned());
-        return Box::pin(self::end(cx, lease, &failed)).await.map(|_| false);
-    }
+    let beyond = match end {
+        End::Complete(made) if !has_room(&cx, lease.tenant, made).await? => {
+            Some(End::beyond_room())
+        }
+        _ => None,
+    };
+    let end = beyond.as_ref().unwrap_or(end);
     let is_own = match end {
         End::Complete(made) => {
             let rights = serde_json::to_value(&made.rights).map_err(Error::internal)?;
@@ -258,7 +266,7 @@ pub async fn end(cx: SystemCx, lease: Lease, end: &End) -> Result<bool> {
         notification::of_jobs(&cx, &[lease.job]).await?;
     }
     cx.commit().await?;
-    Ok(is_own)
+    Ok(is_own && beyond.is_none())
 }
 
 /// Whether the tenant may keep what was made, beside what it keeps. Those that end at the same time wait for each other.

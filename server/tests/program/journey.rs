@@ -1,21 +1,19 @@
 //! Two people's ways through the product, each with the tools that they have: an analyst, and a tenant that bills its customers.
 
-use std::{collections::BTreeMap, fs, io::Read as _, time::Duration};
+use std::{collections::BTreeMap, fs, io::Read as _};
 
 use calamine::{Reader as _, Xlsx, open_workbook};
 use flate2::read::GzDecoder;
 use http::StatusCode;
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
 
 use crate::{
     export::{RECORDS, SIMS, asked, duckdb, fleet, usage},
     http::client,
-    jobs::ordered,
+    jobs::{is, ordered, until},
     support::{Program, Server},
 };
 
-const PATIENCE: Duration = Duration::from_mins(2);
 const OCTOBER: &str =
     "{ between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } }";
 
@@ -124,18 +122,7 @@ async fn a_tenant_bills_from_a_workbook_whose_total_is_the_page_s() {
         .as_str()
         .expect("an id")
         .to_owned();
-    let watch = format!("{{ export(id: \"{id}\") {{ state percent downloadUrl manifest }} }}");
-    let ended = timeout(PATIENCE, async {
-        loop {
-            let export = asked(&server, &token, &watch).await["export"].clone();
-            if export["state"] == "COMPLETE" {
-                return export;
-            }
-            assert_ne!(export["state"], "FAILED", "{export}");
-            sleep(Duration::from_millis(50)).await;
-        }
-    });
-    let export = ended.await.expect("in time");
+    let export = until(&server, &token, &id, is("COMPLETE")).await;
     let link = export["downloadUrl"].as_str().expect("a link");
     let file = client()
         .get(format!("{}{link}", server.url))
