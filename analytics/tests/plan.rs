@@ -116,9 +116,9 @@ fn only(dimension: Dimension, value: impl Into<Key>) -> Filter {
     })
 }
 
-fn is(measure: Measure) -> Having {
-    Having::Is(Compared {
-        measure,
+fn is(by: Measure) -> Having {
+    Having::Is(Compared::Measure {
+        by,
         comparator: Comparator::Gt,
         bound: Bound::hundredths(150),
     })
@@ -1075,7 +1075,7 @@ fn a_question_is_the_same_wherever_it_is_kept() {
     let text = serde_json::to_string(&question).unwrap();
     for part in [
         r#""filter":{"not":{"in":{"dimension":"COUNTRY","values":[{"text":"DE"}]}}}"#,
-        r#""having":{"measure":"UNITS","comparator":"gt","bound":"1.50"}"#,
+        r#""having":{"measure":{"by":"UNITS","comparator":"gt","bound":"1.50"}}"#,
     ] {
         assert!(text.contains(part), "{text}");
     }

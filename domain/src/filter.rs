@@ -18,8 +18,8 @@ pub const MAX_CONDITIONS: usize = 100;
 /// Most levels of one filter, a condition alone being one.
 pub const MAX_LEVELS: usize = 50;
 
-/// Which rows: a tree over the conditions `C`. As JSON it is spelt as in the contract: `{"and": [{"states": ["ACTIVE"]}]}`. Of an object
-/// with several fields all hold.
+/// Which rows: a tree over the conditions `C`. As JSON it is spelt as in the contract: `{"and": [{"states": ["ACTIVE"]}]}`, where each field
+/// of an object is an operator or a whole condition, and all of them hold.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Filter<C> {

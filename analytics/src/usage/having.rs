@@ -82,15 +82,19 @@ impl Comparator {
 /// its negation.
 pub type Having = Filter<Compared>;
 
-/// A quantity compares like this.
+/// A condition on a quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Compared {
-    /// The quantity, asked for or not.
-    pub measure: Measure,
-    /// How it is compared
-    pub comparator: Comparator,
-    /// with this.
-    pub bound: Bound,
+#[serde(rename_all = "snake_case")]
+pub enum Compared {
+    /// A measure compares like this.
+    Measure {
+        /// The measure, asked for or not.
+        by: Measure,
+        /// How it is compared
+        comparator: Comparator,
+        /// with this.
+        bound: Bound,
+    },
 }
 
 /// The condition as SQL over the columns of a group; `value` is the expression of a quantity.
@@ -100,15 +104,15 @@ pub(super) fn sql(
     value: &impl Fn(Measure) -> String,
 ) -> Result<String> {
     term(having, &mut |compared| {
-        let Compared {
-            measure,
+        let Compared::Measure {
+            by,
             comparator,
             bound,
         } = compared;
-        let places = measure.entry().expression.places();
+        let places = by.entry().expression.places();
         let factor = 10_u32.pow(Expression::PLACES - places);
         let bound = parameters.bind(Parameter::Integer(bound.get()));
-        let (value, comparator) = (value(*measure), comparator.sql());
+        let (value, comparator) = (value(*by), comparator.sql());
         Ok(format!("toInt256({value}) * {factor} {comparator} {bound}"))
     })
 }

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Filter, Having, Need, UsageLimits,
     filter::{self, Condition},
+    having::Compared,
     limit::beyond,
 };
 
@@ -388,7 +389,7 @@ impl CubeQuery {
             OrderBy::Group(_) => None,
         });
         let conditions = self.having.iter().flat_map(Having::conditions);
-        let conditions = conditions.map(|compared| compared.measure);
+        let conditions = conditions.map(|Compared::Measure { by, .. }| *by);
         let top = self.top.map(|top| top.by);
         self.measures
             .iter()
@@ -421,7 +422,8 @@ impl CubeQuery {
             ("filter".to_owned(), area)
         });
         let having = self.having.iter().flat_map(Having::conditions);
-        let having = having.map(|compared| ("having".to_owned(), compared.measure.entry().area));
+        let having =
+            having.map(|Compared::Measure { by, .. }| ("having".to_owned(), by.entry().area));
         let orders = self.order_by.iter().enumerate();
         let orders = orders.filter_map(|(n, order)| match order.by {
             OrderBy::Measure(by) => Some((format!("order_by.{n}"), by.entry().area)),

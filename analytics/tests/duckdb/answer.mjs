@@ -32,7 +32,7 @@ function quantity(measure, state = (name) => name) {
 function passing(having) {
   const inner = joined(having, passing);
   if (inner) return inner;
-  const { measure, comparator, bound } = having;
+  const { by: measure, comparator, bound } = having.measure;
   const places = measure.startsWith("AVERAGE") ? 1 : 100;
   // A bound has two decimal places: without its point it is hundredths.
   const hundredths = bound.replace(".", "");

@@ -320,9 +320,9 @@ fn compared(condition: UsageMeasureCondition) -> Result<Having> {
     let conditions = given.into_iter().filter_map(|(comparator, bound, field)| {
         bound.map(|bound| {
             let bound = Bound::try_from(bound.0).map_err(|error| error.at(field))?;
-            let measure = by.into();
-            Ok(Having::Is(Compared {
-                measure,
+            let by = by.into();
+            Ok(Having::Is(Compared::Measure {
+                by,
                 comparator,
                 bound,
             }))

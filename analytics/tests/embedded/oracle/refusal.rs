@@ -231,7 +231,7 @@ fn compared(having: &Having) -> Vec<analytics::usage::Measure> {
     match having {
         Having::And(parts) | Having::Or(parts) => parts.iter().flat_map(compared).collect(),
         Having::Not(part) => compared(part),
-        Having::Is(Compared { measure, .. }) => vec![*measure],
+        Having::Is(Compared::Measure { by, .. }) => vec![*by],
     }
 }
 

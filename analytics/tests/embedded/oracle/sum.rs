@@ -85,16 +85,16 @@ pub(super) fn passes(having: &Having, value: &impl Fn(Measure) -> Option<i128>) 
             }
         }
         Having::Not(part) => passes(part, value).map(|passes| !passes),
-        Having::Is(Compared {
-            measure,
+        Having::Is(Compared::Measure {
+            by,
             comparator,
             bound,
         }) => {
             let is_average = matches!(
-                measure,
+                by,
                 Measure::AverageBytesPerSim | Measure::AverageBytesPerRecord
             );
-            let value = value(*measure)? * if is_average { 1 } else { 100 };
+            let value = value(*by)? * if is_average { 1 } else { 100 };
             let bound = bound.get();
             Some(match comparator {
                 Comparator::Gt => value > bound,

@@ -177,6 +177,10 @@ async fn check(
         now,
         parents,
     } = question;
+    let kept = serde_json::to_string(query).expect("JSON");
+    let kept: CubeQuery = serde_json::from_str(&kept)
+        .map_err(|error| TestCaseError::fail(format!("{error}: {kept}")))?;
+    prop_assert_eq!(&kept, query, "a question is the same when it is kept");
     let parents = parents
         .as_ref()
         .map(|(dimension, ids)| (*dimension, &ids[..]));

@@ -286,14 +286,13 @@ fn arb_having() -> impl Strategy<Value = Having> {
         Just(i128::from(u32::MAX) * 100),
         any::<i64>().prop_map(i128::from),
     ];
-    let is =
-        (select(Measure::VARIANTS), comparator, bound).prop_map(|(measure, comparator, bound)| {
-            Having::Is(Compared {
-                measure,
-                comparator,
-                bound: Bound::hundredths(bound),
-            })
-        });
+    let is = (select(Measure::VARIANTS), comparator, bound).prop_map(|(by, comparator, bound)| {
+        Having::Is(Compared::Measure {
+            by,
+            comparator,
+            bound: Bound::hundredths(bound),
+        })
+    });
     is.prop_recursive(3, 10, 3, |inner| {
         prop_oneof![
             3 => vec(inner.clone(), 1..4).prop_map(Having::And),
