@@ -7,7 +7,7 @@ use futures::try_join;
 use uuid::Uuid;
 
 use crate::{
-    Error, ReadCx, Result,
+    Error, ReadCx, Result, Scope,
     filter::{self, Filter},
     id::Id,
     paging::{Direction, Keyset, Page, PageRequest},
@@ -76,6 +76,12 @@ pub(crate) trait Listed: List + Decode {
 
     /// The value of [`Self::ID`].
     fn uuid(&self) -> Uuid;
+
+    /// The row without what the caller may not see of it: mostly all of it is open.
+    #[must_use]
+    fn seen_by(self, _: &Scope) -> Self {
+        self
+    }
 }
 
 /// What callers can list.
@@ -183,7 +189,11 @@ pub(crate) async fn page<T: Listed>(
     page: &PageRequest,
 ) -> Result<Page<T>> {
     let (keyset, sql) = statement::<T>(cx, filter, Order { field, direction }, page)?;
-    let rows = cx.select(sql).await?;
+    let rows: Vec<T> = cx.select(sql).await?;
+    let rows = rows
+        .into_iter()
+        .map(|row| row.seen_by(cx.scope()))
+        .collect();
     Ok(keyset.page(rows, page, |row: &T| (row.sort_key(field), row.uuid())))
 }
 
@@ -374,7 +384,11 @@ pub(crate) async fn by_parents<T: Listed, I: Id>(
     };
     let (mut children, mut totals) = try_join!(children, totals)?;
     for (id, keyset, _) in &asked {
-        let rows = children.remove(&id.uuid()).unwrap_or_default();
+        let rows: Vec<T> = children.remove(&id.uuid()).unwrap_or_default();
+        let rows = rows
+            .into_iter()
+            .map(|row| row.seen_by(cx.scope()))
+            .collect();
         let total = totals.remove(&id.uuid()).map(u64::try_from);
         let position = |row: &T| (row.sort_key(*field), row.uuid());
         let listing = Listing {
@@ -421,7 +435,7 @@ pub(crate) async fn by_ids<T: Listed, I: Id>(cx: &ReadCx, ids: &[I]) -> Result<H
     let rows: Vec<T> = cx.select(sql).await?;
     Ok(rows
         .into_iter()
-        .map(|row| (I::new(row.uuid()), row))
+        .map(|row| (I::new(row.uuid()), row.seen_by(cx.scope())))
         .collect())
 }
 

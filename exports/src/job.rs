@@ -146,7 +146,7 @@ impl Exports {
         let new = NewJob {
             kind: JobKind::Export,
             name: name.unwrap_or_else(|| data_set.as_ref().to_owned()),
-            request: order.freeze()?,
+            request: order.clone().meant_at(cx.now()).freeze()?,
             claims: claims.clone(),
             quota: self.settings.quota(&cx.scope().settings()),
         };
@@ -183,6 +183,9 @@ impl Exports {
         }
         let is_there = job.expires_at.is_some_and(|until| cx.now() < until);
         let place = job.place.clone().filter(|_| is_there).ok_or_else(gone)?;
+        if !cx.scope().still_has(&job.asker.rights) {
+            return Err(rights_changed());
+        }
         let form = Order::of(&job.request)?.form;
         let mut parts = Part::of(job.result.as_ref()).into_iter();
         let part = match part {
@@ -193,9 +196,6 @@ impl Exports {
                 return Err(Refusal::new(Code::NotFound, text));
             }
         };
-        if !cx.scope().still_has(&job.asker.rights) {
-            return Err(rights_changed());
-        }
         let result = job.result.as_ref().and_then(|it| it.get("sha256"));
         let sha256 = result.and_then(Value::as_str).unwrap_or_default();
         drop(cx);

@@ -8,12 +8,14 @@
 //! manifest beside it.
 //!
 //! **Memory** does not grow with the answer. Of a list it is one page of 2,000 rows with what they are related to, of usage and its
-//! records 2,000 rows, of the accounting of intake 10,000; of a file one batch ([`BATCH`] rows) and one row group of Parquet
-//! ([`ROW_GROUP_BYTES`] as encoded), while rows of Excel spool to the disk's folder for temporary files, [`SPOOL`] bytes of them at most.
-//! The usage store groups and sorts beyond 256 MiB each on its disk. Nothing reads ahead, so a slow disk slows the statement.
+//! records 2,000 rows, of the accounting of intake 10,000; of a file three batches ([`BATCH`] rows: one is gathered, one waits, one is
+//! encoded) and three row groups of Parquet ([`ROW_GROUP_BYTES`] as encoded, in the same way), while rows of Excel spool to the disk's
+//! folder for temporary files, [`SPOOL`] bytes of them at most. The usage store groups and sorts beyond 256 MiB each on its disk. Nothing
+//! reads further ahead, so a slow disk slows the statement.
 
 mod answer;
 mod buffer;
+mod coder;
 mod column;
 mod dataset;
 mod error;

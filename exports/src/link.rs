@@ -15,7 +15,7 @@ use service::{Entry, Session};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::run::digits;
+use crate::coder::digits;
 
 /// How long a link lasts.
 const LASTS: TimeDelta = TimeDelta::minutes(15);

@@ -111,6 +111,14 @@ impl Order {
         Some(self)
     }
 
+    /// The same, whenever it is carried out: a period that moves with the clock is what it is at this moment.
+    pub(crate) fn meant_at(mut self, at: DateTime<Utc>) -> Self {
+        if let Some((period, _)) = self.request.period_mut() {
+            *period = period.meant_at(at);
+        }
+        self
+    }
+
     /// The files of it, in order of time, and the period of all.
     ///
     /// # Errors
@@ -229,6 +237,27 @@ mod tests {
         assert_eq!(pieces(&berlin), expected);
         let stored = berlin.freeze().expect("frozen");
         assert_eq!(Order::of(&stored).expect("an order"), berlin);
+    }
+
+    #[test]
+    fn what_moves_with_the_clock_stands_still_once_it_is_meant() {
+        let moving =
+            order(r#"{"period": {"preset": "LAST_24_HOURS"}, "time_zone": "Europe/Berlin"}"#);
+        let meant = moving.clone().meant_at(now());
+        let stored = meant.freeze().expect("frozen");
+        let mut kept = Order::of(&stored).expect("an order");
+        assert_eq!(kept, meant);
+        let period = |order: &mut Order, at| {
+            let (span, zone) = order.request.period_mut().expect("a period");
+            span.at(zone, at).expect("a period")
+        };
+        let (then, later) = (now(), now() + chrono::TimeDelta::days(3));
+        assert_eq!(period(&mut kept, later), period(&mut moving.clone(), then));
+        assert_ne!(period(&mut kept, later), period(&mut moving.clone(), later));
+        let fixed = order(
+            r#"{"period": {"between": {"from": "2026-09-15T00:00:00Z", "to": "2026-11-10T00:00:00Z"}}}"#,
+        );
+        assert_eq!(fixed.clone().meant_at(now()), fixed);
     }
 
     #[test]

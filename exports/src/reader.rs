@@ -2,20 +2,13 @@
 
 use std::marker::PhantomData;
 
-use arrow::{
-    array::{
-        Array, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringArray,
-        TimestampMicrosecondArray, UInt64Array,
-    },
-    datatypes::Schema,
-};
-use chrono::DateTime;
+use arrow::{array::RecordBatch, datatypes::Schema};
 use parquet::{
     arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder},
     file::reader::ChunkReader,
 };
 
-use crate::{Cell, Column, Error, FileRow, Kind, Record};
+use crate::{Cell, Column, Error, FileRow, Record, format::batch::Cells};
 
 /// Rows decoded at once.
 const BATCH: usize = 8_192;
@@ -74,57 +67,27 @@ impl<R: Record> Iterator for Records<R> {
 }
 
 fn records<R: Record>(batch: &RecordBatch) -> Result<Vec<R>, Error> {
-    let columns: Vec<(&Column, &dyn Array)> = R::COLUMNS
+    let wrong = |column: &Column| Error::Value {
+        name: column.name.to_string(),
+    };
+    let columns: Vec<(&Column, Cells<'_>)> = R::COLUMNS
         .iter()
         .map(|column| {
             let position = position(batch.schema_ref(), column)?;
-            Ok((column, batch.column(position).as_ref()))
+            let cells = Cells::of(column.kind, batch.column(position));
+            Ok((column, cells.ok_or_else(|| wrong(column))?))
         })
         .collect::<Result<_, Error>>()?;
-    let record = |index: usize| {
-        let cells = columns
-            .iter()
-            .map(|(column, array)| cell(column, *array, index));
+    let record = |row: usize| {
+        let cells = columns.iter().map(|(column, cells)| {
+            let cell = cells.get(row);
+            let cell = cell.filter(|cell| column.nullable || *cell != Cell::Empty);
+            cell.ok_or_else(|| wrong(column))
+        });
         R::from_row(&FileRow {
             columns: R::COLUMNS,
             cells: cells.collect::<Result<_, Error>>()?,
         })
     };
     (0..batch.num_rows()).map(record).collect()
-}
-
-fn cell<'a>(column: &Column, array: &'a dyn Array, index: usize) -> Result<Cell<'a>, Error> {
-    let wrong = || Error::Value {
-        name: column.name.to_string(),
-    };
-    if array.is_null(index) {
-        let empty = column.nullable.then_some(Cell::Empty);
-        return empty.ok_or_else(wrong);
-    }
-    let any = array.as_any();
-    let cell = match column.kind {
-        Kind::Text => any
-            .downcast_ref::<StringArray>()
-            .map(|a| Cell::Text(a.value(index))),
-        Kind::Flag => any
-            .downcast_ref::<BooleanArray>()
-            .map(|a| Cell::Flag(a.value(index))),
-        Kind::Count => any
-            .downcast_ref::<UInt64Array>()
-            .map(|a| Cell::Count(a.value(index))),
-        Kind::Integer => any
-            .downcast_ref::<Int64Array>()
-            .map(|a| Cell::Integer(a.value(index))),
-        Kind::Sum => any
-            .downcast_ref::<Decimal128Array>()
-            .map(|a| Cell::Sum(a.value(index))),
-        Kind::Average => any
-            .downcast_ref::<Decimal128Array>()
-            .map(|a| Cell::Average(a.value(index))),
-        Kind::Moment => any
-            .downcast_ref::<TimestampMicrosecondArray>()
-            .and_then(|array| DateTime::from_timestamp_micros(array.value(index)))
-            .map(Cell::Moment),
-    };
-    cell.ok_or_else(wrong)
 }

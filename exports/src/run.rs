@@ -1,21 +1,23 @@
 //! From a request to a file.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, Read as _},
-};
+use std::{collections::BTreeMap, future, mem};
 
+use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
-use domain::{decimal::Decimal, tenant, usage::Expression};
+use domain::{Error as Refusal, decimal::Decimal, tenant, usage::Expression};
 use service::Session;
-use sha2::{Digest, Sha256};
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt as _},
+    sync::mpsc::Sender,
+    try_join,
+};
 
 use crate::{
     Cell, Column, Error, Form, Format, Kind,
     buffer::Buffer,
+    coder::{Coded, Coder, Step},
     dataset::{Request, SCHEMA_VERSION, Source},
-    format::Rows,
+    format::batch::Batch,
     manifest::{Contents, Described, Head, Manifest, TEXT_RULE},
 };
 
@@ -29,9 +31,6 @@ pub struct Progress {
     /// Bytes that whoever takes the file has taken.
     pub bytes: u64,
 }
-
-/// Bytes that are read from the disk at once.
-const CHUNK: usize = 256 << 10;
 
 /// A data set, asked for by a caller, as a file of one form.
 pub struct Export<'a> {
@@ -134,66 +133,47 @@ impl Begun {
         mut progress: impl FnMut(Progress),
     ) -> Result<Manifest, Error> {
         let Self {
-            mut source,
+            source,
             form,
             head,
             columns,
             places,
             snapshot_at,
         } = self;
-        let mut sink = Hashed {
-            sink,
-            hash: Sha256::new(),
-            bytes: 0,
-        };
         let buffer = Buffer::default();
-        let mut file = Out {
-            rows: form.begin(&head, &columns, buffer.clone())?,
+        let file = form.begin(&head, &columns, buffer.clone())?;
+        let Coder {
+            steps,
+            mut pieces,
+            coded,
+        } = Coder::start(file, buffer);
+        let gathered = Gathered {
+            batch: Batch::new(&columns),
+            full: Vec::new(),
             totals: vec![0; columns.len()],
             columns,
             places,
             count: 0,
         };
-        while source.next(&mut file).await? {
-            sink.put(&buffer.take()).await?;
-            progress(Progress {
-                rows: file.count,
-                expected: source.expected(),
-                bytes: sink.bytes,
-            });
-        }
-        let contents = Contents {
-            head,
-            rows: file.count,
-            totals: file.totals(),
-            provenance: source.provenance()?,
-        };
-        let (_, spooled) = file.rows.finish(&contents)?;
-        sink.put(&buffer.take()).await?;
-        if let Some(mut spooled) = spooled {
-            let mut chunk = vec![0; CHUNK];
-            loop {
-                match spooled.read(&mut chunk)? {
-                    0 => break,
-                    read => sink.put(&chunk[..read]).await?,
-                }
+        let reading = gathered.read(source, head, steps);
+        let writing = async {
+            while let Some(piece) = pieces.recv().await {
+                sink.write_all(&piece.bytes).await?;
+                progress(piece.progress);
             }
-        }
-        sink.sink.flush().await?;
+            Ok(sink.flush().await?)
+        };
+        let coding = async { coded.await.map_err(Refusal::internal)? };
+        let (contents, (), Coded { bytes, sha256 }) = try_join!(reading, writing, coding)?;
         Ok(Manifest {
             contents,
             file: None,
-            bytes: sink.bytes,
-            sha256: digits(&sink.hash.finalize()),
+            bytes,
+            sha256,
             parts: Vec::new(),
             snapshot_at,
         })
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What takes the rows of a source.
@@ -202,9 +182,11 @@ pub(crate) trait Sink: Send {
     fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error>;
 }
 
-/// A file that rows are written to, those columns that are shown.
-struct Out {
-    rows: Box<dyn Rows<Buffer>>,
+/// Rows on their way to a coder, those columns that are shown.
+struct Gathered {
+    batch: Batch,
+    /// Batches that have not been passed on.
+    full: Vec<RecordBatch>,
     columns: Vec<Column>,
     /// Where the cells of each column are among those of the source.
     places: Vec<usize>,
@@ -212,7 +194,7 @@ struct Out {
     count: u64,
 }
 
-impl Sink for Out {
+impl Sink for Gathered {
     fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error> {
         let mut shown = Vec::with_capacity(self.places.len());
         for (n, place) in self.places.iter().enumerate() {
@@ -234,11 +216,40 @@ impl Sink for Out {
             shown.push(*cell);
         }
         self.count += 1;
-        self.rows.push(&shown)
+        self.batch.push(&shown)?;
+        if self.batch.is_full() {
+            self.full.extend(self.batch.take()?);
+        }
+        Ok(())
     }
 }
 
-impl Out {
+impl Gathered {
+    /// Reads a source to its end and passes its rows on.
+    async fn read(
+        mut self,
+        mut source: Box<dyn Source>,
+        head: Head,
+        steps: Sender<Step>,
+    ) -> Result<Contents, Error> {
+        while source.next(&mut self).await? {
+            for rows in mem::take(&mut self.full) {
+                tell(&steps, Step::Rows(rows, source.expected())).await;
+            }
+        }
+        if let Some(rows) = self.batch.take()? {
+            tell(&steps, Step::Rows(rows, source.expected())).await;
+        }
+        let contents = Contents {
+            head,
+            rows: self.count,
+            totals: self.totals(),
+            provenance: source.provenance()?,
+        };
+        tell(&steps, Step::End(Box::new(contents.clone()))).await;
+        Ok(contents)
+    }
+
     fn totals(&self) -> BTreeMap<String, String> {
         let columns = self.columns.iter().zip(&self.totals);
         columns
@@ -256,18 +267,9 @@ impl Out {
     }
 }
 
-/// Bytes on their way, counted and hashed.
-struct Hashed<'a, W> {
-    sink: &'a mut W,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl<W: AsyncWrite + Unpin> Hashed<'_, W> {
-    async fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sink.write_all(bytes).await?;
-        self.hash.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(())
+/// Tells a coder what comes next. One that has failed takes nothing more, and what it says of it ends the file: there is nothing to add.
+async fn tell(steps: &Sender<Step>, step: Step) {
+    if steps.send(step).await.is_err() {
+        future::pending().await
     }
 }

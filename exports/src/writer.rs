@@ -4,11 +4,12 @@ use std::{io::Write, marker::PhantomData};
 
 use crate::{
     Error, Record,
-    format::{Rows as _, parquet::Parquet},
+    format::{Rows as _, batch::Batch, parquet::Parquet},
 };
 
 /// Writes rows of one type. Dropped without [`Writer::finish`], it leaves no readable file.
 pub struct Writer<W: Write + Send, R: Record> {
+    batch: Batch,
     file: Parquet<W>,
     rows: u64,
     record: PhantomData<fn(&R)>,
@@ -20,8 +21,10 @@ impl<W: Write + Send, R: Record> Writer<W, R> {
     /// # Errors
     /// [`Error::Parquet`] when `sink` does not take bytes.
     pub fn new(sink: W) -> Result<Self, Error> {
+        let batch = Batch::new(R::COLUMNS);
         Ok(Self {
-            file: Parquet::new(R::COLUMNS, sink)?,
+            file: Parquet::new(batch.schema().clone(), sink)?,
+            batch,
             rows: 0,
             record: PhantomData,
         })
@@ -35,14 +38,26 @@ impl<W: Write + Send, R: Record> Writer<W, R> {
         let mut cells = Vec::with_capacity(R::COLUMNS.len());
         record.cells(&mut cells);
         self.rows += 1;
-        self.file.push(&cells)
+        self.batch.push(&cells)?;
+        if self.batch.is_full() {
+            self.encode()?;
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self) -> Result<(), Error> {
+        match self.batch.take()? {
+            Some(rows) => self.file.write(&rows),
+            None => Ok(()),
+        }
     }
 
     /// Ends the file and returns the sink and how many rows it holds.
     ///
     /// # Errors
     /// [`Error::Parquet`] when `sink` does not take bytes.
-    pub fn finish(self) -> Result<(W, u64), Error> {
+    pub fn finish(mut self) -> Result<(W, u64), Error> {
+        self.encode()?;
         Ok((self.file.end(None)?, self.rows))
     }
 }

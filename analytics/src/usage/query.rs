@@ -86,13 +86,39 @@ pub enum Span {
     },
     /// One that moves with the clock.
     Preset(Preset),
+    /// What that was at a moment: it moves no more.
+    PresetAt {
+        /// The period.
+        preset: Preset,
+        /// When it was meant.
+        at: DateTime<Utc>,
+    },
 }
 
 impl Span {
+    /// The same period at any later time.
+    #[must_use]
+    pub const fn meant_at(self, at: DateTime<Utc>) -> Self {
+        match self {
+            Self::Preset(preset) => Self::PresetAt { preset, at },
+            fixed => fixed,
+        }
+    }
+
+    /// When a period was meant that had not ended then.
+    pub(super) fn running_at(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let (preset, at) = match self {
+            Self::Preset(preset) => (preset, now),
+            Self::PresetAt { preset, at } => (preset, at),
+            Self::Between { .. } => return None,
+        };
+        preset.is_running().then_some(at)
+    }
+
     /// Hours that it has at most, when days have been as long as they get.
     fn longest_hours(&self) -> u64 {
         match self {
-            Self::Preset(preset) => preset.longest_days() * 24 + 1,
+            Self::Preset(preset) | Self::PresetAt { preset, .. } => preset.longest_days() * 24 + 1,
             Self::Between { from, to, .. } => {
                 let hours = (*to - *from).num_hours().max(0);
                 hours.unsigned_abs().saturating_add(1)

@@ -60,11 +60,9 @@ impl Times {
         let before = match query.compare_to {
             None => None,
             Some(comparison) => {
-                let running = matches!(query.period, Span::Preset(preset) if preset.is_running());
-                let elapsed = if running {
-                    groups.bucket(Grain::Hour, now)?.to().min(period.to())
-                } else {
-                    period.to()
+                let elapsed = match query.period.running_at(now) {
+                    Some(at) => groups.bucket(Grain::Hour, at)?.to().min(period.to()),
+                    None => period.to(),
                 };
                 let shift = Shift::of(comparison, groups.zone, period);
                 Some(groups.before(period, elapsed, shift, &current)?)
@@ -123,6 +121,7 @@ impl<'a> Groups<'a> {
     fn period(&self, span: Span, now: DateTime<Utc>) -> Result<Period> {
         match span {
             Span::Preset(preset) => self.zone.preset(preset, now),
+            Span::PresetAt { preset, at } => self.zone.preset(preset, at),
             Span::Between { from, to, align } => {
                 let period = Period::new(from, to).map_err(|error| error.at("between"))?;
                 within_cubes(period)?;
@@ -472,6 +471,7 @@ pub(super) fn with_bounds(refusal: Error, period: Period) -> Error {
 #[cfg(test)]
 mod tests {
     use domain::usage::{Measure, Preset};
+    use strum::VariantArray as _;
 
     use super::*;
 
@@ -529,6 +529,25 @@ mod tests {
             "2026-08-31T22:00",
             "2026-09-30T22:00",
         );
+    }
+
+    #[test]
+    fn what_was_meant_at_a_moment_is_at_any_later_time_what_it_was_then() {
+        let now = at("2026-11-23T14:05:00Z");
+        for preset in Preset::VARIANTS {
+            for comparison in [Comparison::PreviousPeriod, Comparison::PreviousYear] {
+                let times = |span, now| {
+                    let days = vec![Group::Time(Grain::Day)];
+                    let query = question(span, "Europe/Berlin", days, comparison);
+                    Times::of(&query, now).expect("a period")
+                };
+                let moving = Span::Preset(*preset);
+                let then = times(moving, now);
+                let later = now + TimeDelta::days(400);
+                assert_eq!(times(moving.meant_at(now), later), then, "{preset:?}");
+                assert_ne!(times(moving, later).period, then.period, "{preset:?}");
+            }
+        }
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub struct Job {
     pub attempts: u32,
     /// How far the work is.
     pub progress: Progress,
-    /// What it made, as the kind of work describes it.
+    /// What it made, as the kind of work describes it; none for callers who may not see all that its asker might.
     pub result: Option<Value>,
     /// Where that lies, while it does.
     pub place: Option<String>,

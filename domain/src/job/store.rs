@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Failure, Job, JobCondition, JobOrderField, Progress, filter};
 use crate::{
-    Permission, ReadCx, Result,
+    Permission, ReadCx, Result, Scope,
     list::{Listed, SortColumn, lists, sort_moment},
     row::{Columns, Decode},
     sql::Sql,
@@ -86,5 +86,11 @@ impl Listed for Job {
 
     fn uuid(&self) -> Uuid {
         self.id.uuid()
+    }
+
+    /// What it made tells sums over all that its asker might see then.
+    fn seen_by(self, scope: &Scope) -> Self {
+        let result = self.result.filter(|_| scope.still_has(&self.asker.rights));
+        Self { result, ..self }
     }
 }

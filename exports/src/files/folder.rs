@@ -1,13 +1,13 @@
 //! A folder of this machine.
 
 use std::{
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Write as _},
     path::{Path as FilePath, PathBuf},
 };
 
 use domain::{Error, Result};
 use object_store::{local::LocalFileSystem, path::Path};
-use tokio::fs;
+use tokio::{fs, task};
 
 /// Levels of folders between this one and the files: tenant, job, claim.
 const LEVELS: usize = 3;
@@ -27,6 +27,16 @@ impl Folder {
         let store = store.with_automatic_cleanup(true).with_fsync(true);
         let path = path.to_owned();
         Ok((Self { path }, store))
+    }
+
+    /// Whether it takes bytes: some are written to a file that has no name and is gone at once.
+    pub(super) async fn ping(&self) -> io::Result<()> {
+        let path = self.path.clone();
+        let written = task::spawn_blocking(move || {
+            std::fs::create_dir_all(&path)?;
+            tempfile::tempfile_in(&path)?.write_all(b"ping")
+        });
+        written.await.map_err(io::Error::other)?
     }
 
     /// Removes a folder below, and those above it that have nothing else. Unfinished files have names that the store does not list.

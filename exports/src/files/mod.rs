@@ -85,11 +85,14 @@ impl Files {
         })
     }
 
-    /// Whether it is there: what is asked for is not.
+    /// Whether it is there: a bucket says of a file that is asked for that there is none, and a folder takes bytes.
     ///
     /// # Errors
     /// `UNAVAILABLE` when it does not answer as it should.
     pub async fn ping(&self) -> Result<()> {
+        if let Place::Folder(folder) = &self.place {
+            return folder.ping().await.map_err(unwritable);
+        }
         match self.store.head(&self.root.clone().join("ping")).await {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(away(error)),

@@ -100,6 +100,20 @@ fn bytes(count: usize) -> Vec<u8> {
     (0..=250).cycle().take(count).collect()
 }
 
+#[tokio::test]
+async fn a_folder_that_takes_nothing_does_not_answer() {
+    let above = tempfile::tempdir().expect("a folder");
+    let path = above.path().join("exports");
+    let files = Files::in_folder(&path).expect("a folder");
+    files.ping().await.expect("it answers");
+    std::fs::remove_dir(&path).expect("nothing stays of what was tried");
+    files.ping().await.expect("it is made again");
+    std::fs::remove_dir(&path).expect("removed");
+    std::fs::write(&path, "no folder").expect("written");
+    let error = files.ping().await.expect_err("no folder");
+    assert_eq!(error.code(), Code::Unavailable);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_read_as_it_was_written_whole_and_in_ranges() {
     for (files, _seen) in places() {

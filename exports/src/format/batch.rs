@@ -1,17 +1,22 @@
-//! Rows, gathered as typed columns.
+//! Rows, gathered as typed columns, and read from them again.
 
 use std::{mem, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, BooleanBuilder, Decimal128Builder, Int64Builder, RecordBatch, StringBuilder,
-        TimestampMicrosecondBuilder, UInt64Builder,
+        Array, ArrayRef, AsArray as _, BooleanArray, BooleanBuilder, Decimal128Array,
+        Decimal128Builder, Int64Array, Int64Builder, RecordBatch, StringArray, StringBuilder,
+        TimestampMicrosecondArray, TimestampMicrosecondBuilder, UInt64Array, UInt64Builder,
     },
     datatypes::{DECIMAL128_MAX_PRECISION, SchemaRef},
 };
+use chrono::DateTime;
+use domain::Error as Refusal;
 
-use super::mismatch;
-use crate::{Cell, Column, Error, Kind, column::DIGITS};
+use crate::{
+    Cell, Column, Error, Kind,
+    column::{DIGITS, schema},
+};
 
 /// Most rows in memory as columns, before they are encoded.
 pub const BATCH: usize = 8_192;
@@ -97,7 +102,7 @@ impl Builder {
 }
 
 /// Rows that are not encoded yet.
-pub(super) struct Batch {
+pub(crate) struct Batch {
     columns: Vec<Column>,
     schema: SchemaRef,
     builders: Vec<Builder>,
@@ -107,23 +112,23 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(columns: &[Column], schema: SchemaRef) -> Self {
+    pub(crate) fn new(columns: &[Column]) -> Self {
         Self {
             columns: columns.to_vec(),
-            schema,
+            schema: schema(columns).into(),
             builders: (columns.iter().map(|column| Builder::new(column.kind))).collect(),
             rows: 0,
             bytes: 0,
         }
     }
 
-    pub(super) fn schema(&self) -> &SchemaRef {
+    pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     /// # Errors
     /// [`Error::Cell`] or [`Error::TooLarge`] for a row that does not fit its columns; the file is then of no use.
-    pub(super) fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error> {
         if cells.len() != self.columns.len() {
             return Err(mismatch(self.columns.get(cells.len())));
         }
@@ -139,12 +144,12 @@ impl Batch {
     }
 
     /// Whether they should be encoded before there are more.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.rows == BATCH || self.bytes >= BATCH_BYTES
     }
 
     /// Takes the rows that are there, if there are any.
-    pub(super) fn take(&mut self) -> Result<Option<RecordBatch>, Error> {
+    pub(crate) fn take(&mut self) -> Result<Option<RecordBatch>, Error> {
         self.bytes = 0;
         if mem::take(&mut self.rows) == 0 {
             return Ok(None);
@@ -152,4 +157,89 @@ impl Batch {
         let columns = self.builders.iter_mut().map(Builder::finish).collect();
         Ok(Some(RecordBatch::try_new(self.schema.clone(), columns)?))
     }
+}
+
+/// A cell that its column does not take.
+fn mismatch(column: Option<&Column>) -> Error {
+    let name = column.map(|column| column.name.to_string());
+    Error::Cell {
+        name: name.unwrap_or_default(),
+    }
+}
+
+/// The cells of a column, of one of the types that a [`Kind`] has.
+pub(crate) enum Cells<'a> {
+    Text(&'a StringArray),
+    Flag(&'a BooleanArray),
+    Count(&'a UInt64Array),
+    Integer(&'a Int64Array),
+    Sum(&'a Decimal128Array),
+    Average(&'a Decimal128Array),
+    Moment(&'a TimestampMicrosecondArray),
+}
+
+impl<'a> Cells<'a> {
+    /// None for an array of another type.
+    pub(crate) fn of(kind: Kind, array: &'a dyn Array) -> Option<Self> {
+        Some(match kind {
+            Kind::Text => Self::Text(array.as_string_opt()?),
+            Kind::Flag => Self::Flag(array.as_boolean_opt()?),
+            Kind::Count => Self::Count(array.as_primitive_opt()?),
+            Kind::Integer => Self::Integer(array.as_primitive_opt()?),
+            Kind::Sum => Self::Sum(array.as_primitive_opt()?),
+            Kind::Average => Self::Average(array.as_primitive_opt()?),
+            Kind::Moment => Self::Moment(array.as_primitive_opt()?),
+        })
+    }
+
+    /// The cell of a row; none for a moment that is not one.
+    pub(crate) fn get(&self, row: usize) -> Option<Cell<'a>> {
+        fn of<'a, A: Array>(
+            array: &'a A,
+            row: usize,
+            value: impl FnOnce(&'a A) -> Option<Cell<'a>>,
+        ) -> Option<Cell<'a>> {
+            if array.is_null(row) {
+                Some(Cell::Empty)
+            } else {
+                value(array)
+            }
+        }
+        match self {
+            Self::Text(all) => of(*all, row, |all| Some(Cell::Text(all.value(row)))),
+            Self::Flag(all) => of(*all, row, |all| Some(Cell::Flag(all.value(row)))),
+            Self::Count(all) => of(*all, row, |all| Some(Cell::Count(all.value(row)))),
+            Self::Integer(all) => of(*all, row, |all| Some(Cell::Integer(all.value(row)))),
+            Self::Sum(all) => of(*all, row, |all| Some(Cell::Sum(all.value(row)))),
+            Self::Average(all) => of(*all, row, |all| Some(Cell::Average(all.value(row)))),
+            Self::Moment(all) => of(*all, row, |all| {
+                DateTime::from_timestamp_micros(all.value(row)).map(Cell::Moment)
+            }),
+        }
+    }
+}
+
+/// Passes rows on, one after the other: a cell for each column, in order.
+///
+/// # Errors
+/// Those of `pass`.
+pub(super) fn each_row(
+    columns: &[Column],
+    rows: &RecordBatch,
+    mut pass: impl FnMut(&[Cell<'_>]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let odd = || Refusal::internal("rows of other columns");
+    let columns = columns.iter().zip(rows.columns());
+    let columns: Vec<Cells<'_>> = columns
+        .map(|(column, array)| Cells::of(column.kind, array).ok_or_else(odd))
+        .collect::<Result<_, _>>()?;
+    let mut cells = Vec::with_capacity(columns.len());
+    for row in 0..rows.num_rows() {
+        cells.clear();
+        for column in &columns {
+            cells.push(column.get(row).ok_or_else(odd)?);
+        }
+        pass(&cells)?;
+    }
+    Ok(())
 }

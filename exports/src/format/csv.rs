@@ -2,10 +2,11 @@
 
 use std::{fs::File, io::Write};
 
+use arrow::array::RecordBatch;
 use chrono::SecondsFormat;
 use csv::{Terminator, WriterBuilder};
 
-use super::{Rows, mismatch};
+use super::{Rows, batch::each_row};
 use crate::{Cell, Column, Dialect, Error, column::average, manifest::Contents};
 
 /// What a text that begins with one of these gets in front. A reader takes one apostrophe away from each text that begins with one.
@@ -13,7 +14,7 @@ const APOSTROPHE: char = '\'';
 
 /// A file of comma-separated values.
 pub(super) struct Csv<W: Write> {
-    columns: usize,
+    columns: Vec<Column>,
     file: csv::Writer<W>,
     /// Reused from cell to cell.
     text: String,
@@ -35,7 +36,7 @@ impl<W: Write> Csv<W> {
         }
         file.write_record(None::<&[u8]>)?;
         Ok(Self {
-            columns: columns.len(),
+            columns: columns.to_vec(),
             file,
             text,
         })
@@ -43,27 +44,30 @@ impl<W: Write> Csv<W> {
 }
 
 impl<W: Write + Send> Rows<W> for Csv<W> {
-    fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error> {
-        if cells.len() != self.columns {
-            return Err(mismatch(None));
-        }
-        for cell in cells {
-            match cell {
-                Cell::Empty => self.text.clear(),
-                Cell::Text(text) => inert(&mut self.text, text),
-                Cell::Flag(flag) => flag.to_string().clone_into(&mut self.text),
-                Cell::Count(count) => count.to_string().clone_into(&mut self.text),
-                Cell::Integer(integer) => integer.to_string().clone_into(&mut self.text),
-                Cell::Sum(sum) => sum.to_string().clone_into(&mut self.text),
-                Cell::Average(hundredths) => self.text = average(*hundredths).to_string(),
-                Cell::Moment(moment) => {
-                    self.text = moment.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    fn write(&mut self, rows: &RecordBatch) -> Result<(), Error> {
+        let Self {
+            columns,
+            file,
+            text,
+        } = self;
+        each_row(columns, rows, |cells| {
+            for cell in cells {
+                match cell {
+                    Cell::Empty => text.clear(),
+                    Cell::Text(value) => inert(text, value),
+                    Cell::Flag(flag) => *text = flag.to_string(),
+                    Cell::Count(count) => *text = count.to_string(),
+                    Cell::Integer(integer) => *text = integer.to_string(),
+                    Cell::Sum(sum) => *text = sum.to_string(),
+                    Cell::Average(hundredths) => *text = average(*hundredths).to_string(),
+                    Cell::Moment(moment) => {
+                        *text = moment.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+                    }
                 }
+                file.write_field(&*text)?;
             }
-            self.file.write_field(&self.text)?;
-        }
-        self.file.write_record(None::<&[u8]>)?;
-        Ok(())
+            Ok(file.write_record(None::<&[u8]>)?)
+        })
     }
 
     fn finish(self: Box<Self>, _: &Contents) -> Result<(W, Option<File>), Error> {

@@ -1,7 +1,7 @@
 //! Formats of files.
 
 mod arrow;
-mod batch;
+pub(crate) mod batch;
 mod csv;
 mod gzip;
 mod ndjson;
@@ -12,12 +12,15 @@ pub(crate) mod xlsx;
 
 use std::{fs::File, io::Write};
 
+use ::arrow::array::RecordBatch;
 use strum::{AsRefStr, EnumMessage, EnumString, VariantArray};
 
+#[cfg(doc)]
+use self::batch::Batch;
 use self::gzip::Gzip;
 use crate::{
     Column, Compression, Error, Form,
-    column::Cell,
+    column::schema,
     manifest::{Contents, Head},
 };
 
@@ -40,11 +43,11 @@ pub enum Format {
 
 /// What takes rows and makes a file of them. Dropped before it is finished, it leaves none that is whole.
 pub(crate) trait Rows<W>: Send {
-    /// Adds a row: a cell for each column, in order.
+    /// Adds rows, gathered by a [`Batch`].
     ///
     /// # Errors
-    /// [`Error::Cell`], [`Error::TooLarge`] or [`Error::TooLong`] for a row that does not fit its columns; the file is then of no use.
-    fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error>;
+    /// [`Error::TooLong`] or [`Error::TooMuch`] for rows that the format does not hold; the file is then of no use.
+    fn write(&mut self, rows: &RecordBatch) -> Result<(), Error>;
 
     /// Ends the file, which says what it holds, and returns the sink and what has to be read from the disk after it.
     ///
@@ -110,17 +113,9 @@ impl Form {
                 Box::new(csv::Csv::new(dialect, columns, sink)?)
             }
             Format::Xlsx => Box::new(xlsx::Xlsx::new(head.data_set, columns, sink)?),
-            Format::Parquet => Box::new(parquet::Parquet::new(columns, sink)?),
+            Format::Parquet => Box::new(parquet::Parquet::new(schema(columns).into(), sink)?),
             Format::Arrow => Box::new(arrow::Arrow::new(head, columns, sink)?),
             Format::Ndjson => Box::new(ndjson::Ndjson::new(columns, sink)),
         })
-    }
-}
-
-/// A cell that its column does not take.
-fn mismatch(column: Option<&Column>) -> Error {
-    let name = column.map(|column| column.name.to_string());
-    Error::Cell {
-        name: name.unwrap_or_default(),
     }
 }

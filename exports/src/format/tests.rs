@@ -19,6 +19,7 @@ use strum::VariantArray as _;
 
 use super::{
     Format, Rows,
+    batch::Batch,
     xlsx::{Limits, Xlsx},
 };
 use crate::{
@@ -132,10 +133,24 @@ fn written(form: impl Into<Form>, rows: usize) -> Vec<u8> {
     let form = form.into();
     let file = form.begin(&head(form), &columns(), Vec::new());
     let mut file = file.expect("begun");
+    let mut batch = Batch::new(&columns());
     for n in 0..rows {
-        file.push(&cells(n)).expect("written");
+        batch.push(&cells(n)).expect("a row");
+        if batch.is_full() || n == rows - 1 {
+            let rows = batch.take().expect("a batch");
+            file.write(&rows.expect("rows")).expect("written");
+        }
     }
     whole(file.finish(&contents(form)))
+}
+
+/// Rows, gathered; none of none.
+fn batch<'a>(rows: impl IntoIterator<Item = [Cell<'a>; 8]>) -> Option<RecordBatch> {
+    let mut batch = Batch::new(&columns());
+    for cells in rows {
+        batch.push(&cells).expect("a row");
+    }
+    batch.take().expect("a batch")
 }
 
 /// All bytes of a file that ended.
@@ -295,9 +310,8 @@ fn what_a_sheet_does_not_hold_goes_on_in_another_one() {
     };
     let book = Xlsx::within(limits, "usage", &columns(), Vec::new());
     let mut book: Box<Xlsx<Vec<u8>>> = Box::new(book.expect("begun"));
-    for n in 0..25 {
-        book.push(&cells(n)).expect("written");
-    }
+    let rows = batch((0..25).map(cells)).expect("rows");
+    book.write(&rows).expect("written");
     let bytes = whole(book.finish(&contents(Format::Xlsx.into())));
     let mut book: Workbook<_> = open_workbook_from_rs(Cursor::new(bytes)).expect("a workbook");
     let sheets = ["usage", "usage 2", "usage 3"];
@@ -319,7 +333,10 @@ fn a_workbook_that_takes_more_of_the_disk_than_it_may_is_refused_before_it_does(
     };
     let written = |spool| {
         let mut book = Xlsx::within(limits(spool), "usage", &columns(), Vec::new()).expect("begun");
-        let refused = (0..200).find_map(|n| book.push(&cells(n)).err().map(|error| (n, error)));
+        let refused = (0..200).find_map(|n| {
+            let row = batch([cells(n)]).expect("a row");
+            book.write(&row).err().map(|error| (n, error))
+        });
         (book.spooled(), refused)
     };
     let (bytes, refused) = written(u64::MAX);
@@ -334,8 +351,8 @@ fn a_workbook_that_takes_more_of_the_disk_than_it_may_is_refused_before_it_does(
     let sheet = |rows| {
         let book = Xlsx::within(Limits::DEFAULT, "usage", &columns(), Vec::new());
         let mut book: Box<Xlsx<Vec<u8>>> = Box::new(book.expect("begun"));
-        for n in 0..rows {
-            book.push(&cells(n)).expect("written");
+        if let Some(rows) = batch((0..rows).map(cells)) {
+            book.write(&rows).expect("written");
         }
         bytes_of_sheet(&whole(book.finish(&contents(Format::Xlsx.into()))))
     };
@@ -359,7 +376,8 @@ fn a_text_that_excel_does_not_hold_is_refused() {
     cells[0] = Cell::Text(&long);
     let form = Form::from(Format::Xlsx);
     let file = form.begin(&head(form), &columns(), Vec::new());
-    let refused = file.expect("begun").push(&cells);
+    let row = batch([cells]).expect("a row");
+    let refused = file.expect("begun").write(&row);
     assert!(matches!(refused, Err(Error::TooLong { name, .. }) if name == "text"));
 }
 

@@ -5,14 +5,16 @@ use std::{
     fs::File,
     io::{self, Seek as _, Write},
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 
+use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
 use rust_xlsxwriter::{
     ColNum, DocProperties, ExcelDateTime, Format as Style, RowNum, Workbook, Worksheet,
 };
 
-use super::{Rows, mismatch};
+use super::{Rows, batch::each_row};
 use crate::{Cell, Column, Error, Kind, column::average, manifest::Contents};
 
 /// Rows of a sheet, its header included.
@@ -47,7 +49,7 @@ impl Limits {
 /// A workbook.
 pub(super) struct Xlsx<W> {
     name: String,
-    columns: Vec<Column>,
+    columns: Arc<[Column]>,
     book: Workbook,
     limits: Limits,
     /// Bytes of the rows so far, at most.
@@ -84,7 +86,7 @@ impl<W: Write> Xlsx<W> {
         book.set_properties(&DocProperties::new().set_creation_datetime(&created));
         let mut workbook = Self {
             name: name.to_owned(),
-            columns: columns.to_vec(),
+            columns: columns.into(),
             book,
             limits,
             spooled: 0,
@@ -165,16 +167,16 @@ impl<W: Write> Xlsx<W> {
 }
 
 impl<W: Write + Send> Rows<W> for Xlsx<W> {
-    fn push(&mut self, cells: &[Cell<'_>]) -> Result<(), Error> {
-        if cells.len() != self.columns.len() {
-            return Err(mismatch(self.columns.get(cells.len())));
-        }
-        self.spooled += ROW + cells.iter().map(size).sum::<u64>();
-        if self.spooled > self.limits.spool {
-            let most = self.limits.spool;
-            return Err(Error::TooMuch { most });
-        }
-        spooling(|| self.write_row(cells))
+    fn write(&mut self, rows: &RecordBatch) -> Result<(), Error> {
+        let columns = Arc::clone(&self.columns);
+        each_row(&columns, rows, |cells| {
+            self.spooled += ROW + cells.iter().map(size).sum::<u64>();
+            if self.spooled > self.limits.spool {
+                let most = self.limits.spool;
+                return Err(Error::TooMuch { most });
+            }
+            spooling(|| self.write_row(cells))
+        })
     }
 
     fn finish(mut self: Box<Self>, contents: &Contents) -> Result<(W, Option<File>), Error> {

@@ -134,7 +134,7 @@ columns! {
         expires_at: Option<DateTime> = |export| export.job.expires_at.map(Into::into);
         /// Bytes of the file, while it is there.
         bytes: BigInt = |export| BigInt(export.job.bytes.into());
-        /// What the file holds and how to check it: rows, totals, SHA-256, period, watermark, columns; null until it is complete.
+        /// What the file holds and how to check it: rows, totals, SHA-256, period, watermark, columns; null until it is complete, and to whoever may not see all of it any more.
         manifest: Option<Json<Value>> = |export| export.job.result.clone().map(Json);
     }
 }

@@ -653,6 +653,7 @@ fn visible(scope: &Scope, row: &CdrRow) -> bool {
 fn meant(query: &CubeQuery, wall: &Wall, now: DateTime<Utc>) -> [DateTime<Utc>; 2] {
     let (from, to) = match query.period {
         Span::Preset(preset) => return wall.preset(preset, now),
+        Span::PresetAt { preset, at } => return wall.preset(preset, at),
         Span::Between {
             from,
             to,

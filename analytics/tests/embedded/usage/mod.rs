@@ -405,7 +405,9 @@ fn used(question: &Question, tenants: &[TenantId; 2]) -> Vec<String> {
         Group::DeviceLabel(_) => "group device label".to_owned(),
     }));
     used.push(match query.period {
-        Span::Preset(preset) => format!("preset {}", preset.as_ref()),
+        Span::Preset(preset) | Span::PresetAt { preset, .. } => {
+            format!("preset {}", preset.as_ref())
+        }
         Span::Between { align, .. } => format!("align {}", align.as_ref()),
     });
     let is_grouped = !query.group_by.is_empty();

@@ -180,9 +180,11 @@ fn arb_measures() -> impl Strategy<Value = Vec<Measure>> {
 fn is_much(groups: &[Group], period: Span) -> bool {
     let hours = match period {
         Span::Between { from, to, .. } => (to - from).num_hours().unsigned_abs(),
-        Span::Preset(Preset::ThisYear | Preset::LastYear) => 366 * 24,
-        Span::Preset(Preset::ThisQuarter | Preset::LastQuarter) => 92 * 24,
-        Span::Preset(_) => 31 * 24,
+        Span::Preset(preset) | Span::PresetAt { preset, .. } => match preset {
+            Preset::ThisYear | Preset::LastYear => 366 * 24,
+            Preset::ThisQuarter | Preset::LastQuarter => 92 * 24,
+            _ => 31 * 24,
+        },
     };
     let buckets = |group: &Group| match group {
         Group::Time(Grain::Hour) => hours + 1,
