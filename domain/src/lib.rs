@@ -44,6 +44,7 @@ pub mod sim;
 mod sql;
 pub mod tenant;
 mod text;
+pub mod topic;
 pub mod usage;
 mod version;
 

@@ -224,6 +224,12 @@ impl Books {
         });
     }
 
+    /// Records of a delivery that were accepted, duplicate and rejected.
+    pub(super) fn counts(&self, delivery: usize) -> [u64; 3] {
+        let account = &self.pages[delivery].account;
+        [account.accepted, account.duplicate, account.rejected]
+    }
+
     /// The batch that accepted rows belong to.
     pub(super) fn batch(&self) -> BatchId {
         self.batch

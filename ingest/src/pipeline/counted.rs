@@ -37,8 +37,12 @@ pub(super) struct Committed {
 /// pieces that have the delivery's own records and for no others.
 ///
 /// # Errors
-/// `UNAVAILABLE` when that takes longer than [`super::Settings::answer`]: the records are kept, and will be counted.
-pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account> {
+/// `UNAVAILABLE` when that takes longer than `patience` from the commit: the records are kept, and will be counted.
+pub(super) async fn wait(
+    inner: &Inner,
+    committed: Committed,
+    patience: Duration,
+) -> Result<Account> {
     let Committed {
         mut account,
         mut waits_for,
@@ -46,7 +50,7 @@ pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account>
         mut applied,
         at,
     } = committed;
-    let deadline = at + inner.settings.answer;
+    let deadline = at + patience;
     if !own.is_empty() {
         let known = tokio::time::timeout_at(deadline, applied.wait_for(Option::is_some)).await;
         if matches!(known, Ok(Ok(counted)) if *counted == Some(true)) {

@@ -1,4 +1,4 @@
-//! Deliveries that wait, a line for each tenant.
+//! Deliveries that wait, a line for each tenant and each partition of a topic.
 //!
 //! Lines take turns, a delivery each. A batch takes turns until it is full, so a line with one delivery is in the next
 //! batch, or in the one after it, however many others wait elsewhere. As long as more than one line delivers, batches are
@@ -10,7 +10,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use domain::{Error, Result, id::TenantId};
+use domain::{
+    Error, Result,
+    id::TenantId,
+    topic::{Partition, Passage},
+};
 use tokio::sync::{Notify, oneshot};
 
 use super::{counted::Committed, decode::Items};
@@ -25,34 +29,40 @@ const RECENT: usize = 8;
 pub(super) enum Line {
     /// All that a tenant delivers itself.
     Tenant(TenantId),
+    /// What comes from a partition of a topic.
+    Partition(Partition),
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tenant(tenant) => tenant.fmt(f),
+            Self::Partition(partition) => partition.fmt(f),
         }
     }
 }
+
+/// Where a sender hears of the commit of its delivery.
+pub(super) type Hearing = oneshot::Receiver<Result<Committed>>;
 
 /// A decoded delivery that waits for its batch. It is journaled as a whole or waits as a whole.
 pub(super) struct Queued {
     pub(super) line: Line,
     /// Whose its records are, each tenant once.
     pub(super) shares: Vec<(TenantId, Items)>,
+    /// The messages that they are in.
+    pub(super) passage: Option<Passage>,
     pub(super) reply: oneshot::Sender<Result<Committed>>,
 }
 
 impl Queued {
     /// A delivery, and where to hear of its commit.
-    pub(super) fn new(
-        line: Line,
-        shares: Vec<(TenantId, Items)>,
-    ) -> (Self, oneshot::Receiver<Result<Committed>>) {
+    pub(super) fn new(line: Line, shares: Vec<(TenantId, Items)>) -> (Self, Hearing) {
         let (reply, committed) = oneshot::channel();
         let queued = Self {
             line,
             shares,
+            passage: None,
             reply,
         };
         (queued, committed)

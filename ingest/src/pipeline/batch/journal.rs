@@ -21,6 +21,7 @@ use super::{
     },
     attribute::{Attributed, Share, attribute, claims_of, with_known_source},
     order::ClaimOrder,
+    passage,
 };
 use crate::format::Cdr;
 
@@ -35,12 +36,21 @@ pub(super) async fn journal(
     let tenants: Vec<TenantId> = tenants.into_iter().collect();
     let begun = begin(inner, &tenants, patience).await?;
     let stands_still = |tenant: TenantId| begun.parts.contains_key(&tenant);
-    let held: Vec<bool> = deliveries
-        .iter()
-        .map(|queued| queued.tenants().all(stands_still))
-        .collect();
+    let place = |queued: &Queued| {
+        if queued.tenants().all(stands_still) {
+            Place::Held
+        } else {
+            Place::Waits
+        }
+    };
+    let mut places: Vec<Place> = deliveries.iter().map(place).collect();
+    passage::pass(&begun.cx, deliveries, &mut places).await?;
     let mut by_tenant: BTreeMap<TenantId, Vec<(usize, Item<Cdr>)>> = BTreeMap::new();
-    for (place, queued) in deliveries.iter().enumerate().filter(|(at, _)| held[*at]) {
+    for (place, queued) in deliveries
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| places[*at] == Place::Held)
+    {
         for (tenant, items) in &queued.shares {
             let share = by_tenant.entry(*tenant).or_default();
             share.extend(items.items.iter().map(|item| (place, item.clone())));
@@ -52,7 +62,18 @@ pub(super) async fn journal(
         items,
     };
     let shares = by_tenant.into_iter().map(share).collect();
-    write(inner, begun, shares, held, order).await
+    write(inner, begun, deliveries, places, shares, order).await
+}
+
+/// What becomes of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The batch holds it: all of its tenants' assignments stand still, and its messages were not read before.
+    Held,
+    /// It waits for an assignment.
+    Waits,
+    /// Somebody else read its messages.
+    Stale,
 }
 
 /// A transaction that has begun to journal.
@@ -109,8 +130,8 @@ async fn begin(inner: &Inner, tenants: &[TenantId], patience: Duration) -> Resul
 
 /// What the transaction came to.
 pub(super) struct Written {
-    /// Of each delivery, whether it holds it: all of its tenants' assignments stand still.
-    pub(super) held: Vec<bool>,
+    /// What became of each delivery.
+    pub(super) places: Vec<Place>,
     pub(super) books: Books,
     pub(super) batch: Option<Journaled>,
     /// Parts that are repeated and not known to be counted.
@@ -121,8 +142,9 @@ pub(super) struct Written {
 async fn write(
     inner: &Inner,
     begun: Begun,
+    deliveries: &[Queued],
+    places: Vec<Place>,
     shares: Vec<Share<Cdr>>,
-    held: Vec<bool>,
     order: &mut ClaimOrder,
 ) -> Result<Written> {
     // Whole milliseconds, as the cubes keep them.
@@ -138,18 +160,20 @@ async fn write(
         attributed.push(with_known_source(inner, &begun.cx, share, &mut sources).await?);
     }
     inner.reached(Step::Resolved)?;
+    let elsewhere = passage::claim(inner, &begun, deliveries, &mut attributed).await?;
     let verdicts = claim(inner, &begun, &attributed).await?;
     // A record of this batch that comes again in the next one waits there for the commit.
     order.release();
-    let books = Books::new(batch_id(now), horizon, held.len(), verdicts.len());
+    let books = Books::new(batch_id(now), horizon, places.len(), verdicts.len());
     let books = enter(books, attributed, verdicts)?;
     let batch = record(&begun, &books, now).await?;
+    passage::record(&begun.cx, deliveries, &places, &books, &elsewhere, now).await?;
     let open = open_parts(&begun.cx, &books).await?;
     inner.reached(Step::Recorded)?;
     begun.cx.commit().await?;
     inner.guesses.learn_sources(sources);
     Ok(Written {
-        held,
+        places,
         books,
         batch,
         open,

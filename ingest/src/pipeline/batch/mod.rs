@@ -4,6 +4,7 @@ pub(super) mod attribute;
 mod guesses;
 mod journal;
 mod order;
+mod passage;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -24,7 +25,7 @@ use super::{
 };
 pub(super) use guesses::Guesses;
 pub(super) use journal::batch_id;
-use journal::{Written, journal};
+use journal::{Place, Written, journal};
 use order::ClaimOrder;
 
 /// How long a batch waits for what another one holds and has not committed: the next batch waits with it.
@@ -132,18 +133,32 @@ async fn journal_and_apply(
     };
     let mut frozen = Vec::new();
     let mut replies = Vec::with_capacity(deliveries.len());
-    for (queued, is_held) in deliveries.into_iter().zip(&written.held) {
-        if *is_held {
-            // What comes now holds no room.
-            drop(queued.shares);
-            replies.push(Some(queued.reply));
-        } else {
-            frozen.push(queued);
-            replies.push(None);
-        }
+    for (queued, place) in deliveries.into_iter().zip(&written.places) {
+        let reply = match place {
+            Place::Held => {
+                // What comes now holds no room.
+                drop(queued.shares);
+                Some(queued.reply)
+            }
+            Place::Waits => {
+                frozen.push(queued);
+                None
+            }
+            Place::Stale => {
+                // Its sender may have left.
+                queued.reply.send(Err(stale())).ok();
+                None
+            }
+        };
+        replies.push(reply);
     }
     finish(inner, written, replies).await;
     Ok(frozen)
+}
+
+/// Messages that somebody else journaled.
+fn stale() -> Error {
+    Error::new(Code::Conflict, "somebody else read these messages")
 }
 
 type Replies = Vec<Option<oneshot::Sender<Result<Committed>>>>;
