@@ -30,7 +30,7 @@ use server::{
     auth::{DevelopmentKey, Verifier, development::Claims},
     config::Config,
     listener,
-    route::{self, Parts},
+    route::{self, Metrics, Parts},
     stop::Stop,
     worker::{self, Worker},
 };
@@ -124,6 +124,7 @@ impl Stage {
             exports: exports.clone(),
             intake: intake.clone(),
             checks: Vec::new(),
+            metrics: Metrics::new(db.clone(), intake.clone(), None),
             http: config.http.clone(),
             stop: stop.clone(),
         };

@@ -4,18 +4,21 @@
 //! port in use).
 
 mod config;
+mod consume;
 mod demo;
 mod engines;
 mod export;
 mod import;
 mod migrate;
 mod quarantine;
+mod replay;
 mod sdl;
 mod serve;
 mod simulate;
 mod stores;
 mod tenant;
 mod token;
+mod topics;
 mod verify;
 
 use std::{
@@ -63,6 +66,9 @@ enum Command {
     Simulate(simulate::Args),
     Verify(verify::Args),
     Quarantine(quarantine::Args),
+    Topics(topics::Args),
+    Consume(consume::Args),
+    Replay(replay::Args),
     Migrate(migrate::Args),
     Config(config::Args),
     Sdl(sdl::Args),
@@ -119,6 +125,9 @@ impl Command {
             Self::Simulate(args) => simulate::run(args, &config).await,
             Self::Verify(args) => verify::run(args, &config).await,
             Self::Quarantine(args) => quarantine::run(args, &config).await,
+            Self::Topics(args) => topics::run(args, &config).await,
+            Self::Consume(args) => consume::run(args, &config).await,
+            Self::Replay(args) => replay::run(args, &config).await,
             Self::Migrate(args) => migrate::run(args, &config).await,
             Self::Config(args) => config::run(&args, &config),
             Self::Sdl(args) => Ok(sdl::run(&args)),

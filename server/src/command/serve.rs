@@ -13,7 +13,10 @@ use anyhow::{Context as _, Result};
 use domain::{Db, SystemClock};
 use engines::Access;
 use exports::{Exports, Files};
-use ingest::pipeline::{Intake, NoFault, Running, Standing};
+use ingest::{
+    pipeline::{Intake, NoFault, Running, Standing},
+    topic::Seen,
+};
 use resolvers::Api;
 use service::Entry;
 use tokio::{
@@ -30,7 +33,7 @@ use crate::{
     auth::Verifier,
     config::Config,
     listener,
-    route::{Check, Health, Parts, router},
+    route::{Check, Health, Metrics, Parts, router},
     stop::Stop,
     worker::{self, Worker},
 };
@@ -73,7 +76,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         config.intake.settings(),
         NoFault,
     );
-    let worker = Worker::default();
+    let (worker, seen) = (Worker::default(), Seen::default());
     let entry = Entry::new(stores.db.clone(), stores.store.clone());
     let files = files(&config)?;
     let exports = Exports::new(entry.clone(), files, config.exports.settings());
@@ -83,7 +86,15 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         api: Api::new(config.graphql, exports.clone()),
         exports: exports.clone(),
         intake: intake.clone(),
-        checks: checks(&stores, &intake, &worker, &exports),
+        checks: checks(&stores, &intake, &worker, &exports)
+            .into_iter()
+            .chain(of_topics(&config, &worker, &seen))
+            .collect(),
+        metrics: Metrics::new(
+            stores.db.clone(),
+            intake.clone(),
+            config.kafka.brokers.is_some().then(|| seen.clone()),
+        ),
         http: config.http.clone(),
         stop: stop.clone(),
     };
@@ -94,6 +105,7 @@ pub(super) async fn run(args: Args, config: Config) -> Result<ExitCode> {
         db: stores.db.clone(),
         entry,
         exports,
+        seen,
         config: config.clone(),
         stop: stop.clone(),
         address,
@@ -147,7 +159,7 @@ async fn until_lost(lost: impl Future<Output = engines::Error>, stop: Stop) -> e
 }
 
 /// The first signal asks to stop, the second does not wait for requests in flight.
-fn on_signal(stop: &Stop) -> Result<()> {
+pub(super) fn on_signal(stop: &Stop) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
     let stop = stop.clone();
@@ -225,6 +237,25 @@ fn checks(stores: &Stores, intake: &Intake, worker: &Worker, exports: &Exports) 
     checks
 }
 
+/// What readiness says of topics, if any are read. Nothing of them keeps the rest from being served.
+fn of_topics(config: &Config, worker: &Worker, seen: &Seen) -> Vec<Check> {
+    if config.kafka.brokers.is_none() {
+        return Vec::new();
+    }
+    let (seen, worker) = (seen.clone(), worker.clone());
+    let (job, problem) = worker::topics::JOB;
+    vec![
+        Check::new(
+            "kafka",
+            "Kafka does not answer, or not everything is read from it: run `simcube topics check`.",
+            move || ready(Health::degraded_if(seen.problem().is_some())),
+        ),
+        Check::new(job, problem, move || {
+            ready(Health::degraded_if(worker.is_failing(job)))
+        }),
+    ]
+}
+
 /// What happens beside serving.
 struct Background {
     worker: Worker,
@@ -233,6 +264,7 @@ struct Background {
     db: Db,
     entry: Entry,
     exports: Exports,
+    seen: Seen,
     config: Config,
     stop: Stop,
     address: SocketAddr,
@@ -252,12 +284,28 @@ impl Background {
     /// Brings the cubes up to the journal, says that all is ready, and looks after the intake.
     async fn take_in(&self) -> Option<Running> {
         let running = worker::intake::recover(&self.worker, &self.intake).await?;
+        let looked_after = async {
+            let intake = worker::intake::look_after(&self.worker, &self.intake);
+            tokio::join!(intake, self.read_topics());
+        };
         tokio::select! {
-            () = worker::intake::look_after(&self.worker, &self.intake) => {}
+            () = looked_after => {}
             // It goes with the jobs when these are stopped.
             () = async { self.announce().await; pending().await } => {}
         }
         Some(running)
+    }
+
+    /// Reads topics, if there are brokers.
+    async fn read_topics(&self) {
+        let Some(settings) = self.config.kafka.settings() else {
+            return;
+        };
+        let (worker, intake) = (&self.worker, &self.intake);
+        let read = worker::topics::look_after(worker, intake, &self.db, &settings, &self.seen);
+        if let Err(error) = read.await {
+            tracing::error!(%error, "topics are not read");
+        }
     }
 
     async fn announce(&self) {

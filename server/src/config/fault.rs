@@ -25,6 +25,7 @@ impl Config {
     pub(super) fn fault(&self) -> Option<String> {
         self.stores()
             .or_else(|| self.words())
+            .or_else(|| self.topics())
             .or_else(|| self.numbers())
     }
 
@@ -80,10 +81,43 @@ impl Config {
         ))
     }
 
+    fn topics(&self) -> Option<String> {
+        let kafka = &self.kafka;
+        let is_broker = |broker: &str| {
+            let parts = broker.rsplit_once(':');
+            parts.is_some_and(|(host, port)| {
+                !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok()
+            })
+        };
+        if let Some(brokers) = kafka.brokers.as_ref()
+            && !brokers.split(',').all(is_broker)
+        {
+            return Some(format!(
+                "KAFKA_BROKERS (kafka.brokers) is `{brokers}`: brokers are HOST:PORT with commas between them"
+            ));
+        }
+        let is_name = |name: &str| {
+            let known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+            (1..=200).contains(&name.len()) && name.bytes().all(known)
+        };
+        let names = [
+            ("kafka.group", &kafka.group),
+            ("kafka.cdr_topic", &kafka.cdr_topic),
+            ("kafka.session_topic", &kafka.session_topic),
+        ];
+        if let Some((knob, name)) = names.into_iter().find(|(_, name)| !is_name(name)) {
+            return Some(format!(
+                "{knob} is `{name}`: a name has 1 to 200 letters, digits, dots, underscores and hyphens"
+            ));
+        }
+        (kafka.cdr_topic == kafka.session_topic)
+            .then(|| "kafka.cdr_topic and kafka.session_topic are one topic".to_owned())
+    }
+
     #[expect(clippy::too_many_lines, reason = "a few lines for each number")]
     fn numbers(&self) -> Option<String> {
         let (http, graphql, intake) = (&self.http, &self.graphql, &self.intake);
-        let exports = &self.exports;
+        let (exports, kafka) = (&self.exports, &self.kafka);
         let body = intake.body_bytes as u64;
         let memory = intake.memory_bytes;
         let numbers = [
@@ -121,6 +155,19 @@ impl Config {
             ("exports.lease_seconds", exports.lease_seconds, 1, 3_600),
             // A month is made before the next one has ended.
             ("exports.late_hours", exports.late_hours.into(), 0, 28 * 24),
+            ("kafka.session_seconds", kafka.session_seconds, 1, 3_600),
+            (
+                "kafka.batch_records",
+                kafka.batch_records as u64,
+                1,
+                100_000,
+            ),
+            (
+                "kafka.linger_milliseconds",
+                kafka.linger_milliseconds,
+                0,
+                MINUTE,
+            ),
             ("graphql.bytes", graphql.bytes as u64, 1, GIGABYTE),
             ("graphql.tokens", graphql.tokens as u64, 1, u64::MAX),
             ("graphql.depth", graphql.depth as u64, 1, u64::MAX),

@@ -17,7 +17,7 @@ use figment::{
 };
 
 pub use secret::Secret;
-pub use section::{Config, Exports, Http, Intake, Log, LogFormat, Oidc, Pool};
+pub use section::{Config, Exports, Http, Intake, Kafka, Log, LogFormat, Oidc, Pool};
 
 /// What the command line says, strongest of all.
 #[derive(Clone, Debug, Default)]
@@ -46,10 +46,11 @@ impl From<&Config> for engines::Settings {
 }
 
 /// Variables without our prefix, and the knob each sets.
-const PLAIN: [(&str, &str); 5] = [
+const PLAIN: [(&str, &str); 6] = [
     ("EXPORT_URL", "exports.url"),
     ("DATABASE_URL", "database_url"),
     ("CLICKHOUSE_URL", "clickhouse_url"),
+    ("KAFKA_BROKERS", "kafka.brokers"),
     ("OIDC_ISSUER", "oidc.issuer"),
     ("OIDC_AUDIENCE", "oidc.audience"),
 ];
@@ -190,7 +191,7 @@ mod tests {
     ];
 
     /// Variable, values that cannot work, and those at the edge that can.
-    const EDGES: [(&str, &[&str], &[&str]); 33] = [
+    const EDGES: [(&str, &[&str], &[&str]); 38] = [
         ("POOL__CONNECTIONS", &["0", "7", "10001"], &["8"]),
         ("HTTP__CONNECTIONS", &["0", "1000001"], &["1"]),
         (
@@ -256,6 +257,19 @@ mod tests {
         ("EXPORTS__JOBS", &["0", "101"], &["1", "100"]),
         ("EXPORTS__TENANT_JOBS", &["0", "101"], &["1"]),
         ("EXPORTS__LEASE_SECONDS", &["0", "3601"], &["1", "3600"]),
+        (
+            "KAFKA__BROKERS",
+            &["broker", "broker:", ":9092", "a:9092,", "kafka://a:9092"],
+            &["broker:9092", "a:9092,b:9092", "[::1]:9092"],
+        ),
+        ("KAFKA__GROUP", &["a b"], &["simcube"]),
+        (
+            "KAFKA__CDR_TOPIC",
+            &["cdr records", "session.rollups", "cdr/records"],
+            &["cdr_records"],
+        ),
+        ("KAFKA__SESSION_SECONDS", &["0", "3601"], &["1", "3600"]),
+        ("KAFKA__BATCH_RECORDS", &["0", "100001"], &["1"]),
     ];
 
     #[test]

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use chrono::TimeDelta;
 use domain::job::Terms;
-use ingest::pipeline::Settings;
+use ingest::{pipeline::Settings, topic};
 use resolvers::Limits;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,8 @@ section! {
         graphql: Limits = Limits::default(),
         /// The way in for usage records.
         intake: Intake = Intake::default(),
+        /// Topics that usage records come from.
+        kafka: Kafka = Kafka::default(),
         /// Files that callers ask for.
         exports: Exports = Exports::default(),
         /// What is written to standard error.
@@ -190,6 +192,41 @@ impl Intake {
 }
 
 section! {
+    /// Topics that usage records come from.
+    Kafka {
+        /// Brokers, HOST:PORT with commas between them, also from `KAFKA_BROKERS`. Not set: records come by HTTP only.
+        brokers: Option<String> = None,
+        /// The group whose members share the partitions. How far each is read stands in Postgres; the group's offsets show the lag.
+        group: String = "simcube".into(),
+        /// Topic of CDRs. What is quarantined of it goes to the topic of this name with `.dead` behind it.
+        cdr_topic: String = "cdr.records".into(),
+        /// Topic of session rollups, likewise.
+        session_topic: String = "session.rollups".into(),
+        /// Seconds that a member of the group may be silent before others read its partitions.
+        session_seconds: u64 = 45,
+        /// Messages of one partition that are journaled together at most.
+        batch_records: usize = 10_000,
+        /// Milliseconds that a message waits for others to travel with.
+        linger_milliseconds: u64 = 1_000,
+    }
+}
+
+impl Kafka {
+    /// As whoever reads topics wants them; none without brokers.
+    pub fn settings(&self) -> Option<topic::Settings> {
+        let brokers = self.brokers.clone()?;
+        Some(topic::Settings {
+            cdrs: self.cdr_topic.clone(),
+            sessions: self.session_topic.clone(),
+            session_timeout: Duration::from_secs(self.session_seconds),
+            records: self.batch_records,
+            linger: Duration::from_millis(self.linger_milliseconds),
+            ..topic::Settings::new(brokers, self.group.clone())
+        })
+    }
+}
+
+section! {
     /// Files that callers ask for.
     Exports {
         /// Where they lie: a bucket, `s3://BUCKET/PREFIX`, also from `EXPORT_URL`, whose endpoint, region and keys are in AWS's usual variables
@@ -279,6 +316,7 @@ pub(super) const SECTIONS: &[(&str, Docs)] = &[
     ("http", Http::DOCS),
     ("graphql", GRAPHQL_DOCS),
     ("intake", Intake::DOCS),
+    ("kafka", Kafka::DOCS),
     ("exports", Exports::DOCS),
     ("log", Log::DOCS),
 ];

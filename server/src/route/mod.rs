@@ -6,6 +6,7 @@ mod graphql;
 mod health;
 mod ingest;
 mod layer;
+mod metrics;
 mod negotiate;
 mod playground;
 mod usage;
@@ -30,6 +31,7 @@ use tower_http::{
 
 pub use failure::Failure;
 pub use health::{Check, Health};
+pub use metrics::Metrics;
 
 use crate::{
     auth::{self, Verifier},
@@ -54,6 +56,8 @@ pub struct Parts {
     pub intake: Intake,
     /// What readiness depends on.
     pub checks: Vec<Check>,
+    /// What a monitor reads.
+    pub metrics: Metrics,
     /// Limits.
     pub http: Http,
     /// The signal to stop.
@@ -79,6 +83,10 @@ impl App {
 
     fn checks(&self) -> &[Check] {
         &self.0.checks
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     fn stop(&self) -> &Stop {
@@ -129,6 +137,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/api/v1/exports/{id}", get(export::show))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/metrics", get(metrics::show))
         .merge(playground::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

@@ -8,6 +8,7 @@ pub mod exports;
 pub mod intake;
 pub mod issuer;
 pub mod notification;
+pub mod topics;
 
 use std::{
     collections::BTreeSet,

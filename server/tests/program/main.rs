@@ -29,6 +29,7 @@ mod stop;
 mod store;
 mod streamed;
 mod support;
+mod topics;
 mod turns;
 mod verify;
 mod voiceless;

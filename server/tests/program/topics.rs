@@ -1,0 +1,154 @@
+//! Topics from the command line, in readiness and for a monitor. What is read of them is tested where it is read.
+
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use serde_json::Value;
+use testkit::{Kafka, KafkaServer};
+use tokio::time::sleep;
+
+use crate::{
+    http::client,
+    support::{Program, Server},
+};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn settings(kafka: &Kafka) -> Vec<(&'static str, String)> {
+    vec![
+        ("KAFKA_BROKERS", kafka.brokers().to_owned()),
+        ("SIMCUBE_KAFKA__GROUP", kafka.name("simcube")),
+        ("SIMCUBE_KAFKA__CDR_TOPIC", kafka.name("cdrs")),
+        ("SIMCUBE_KAFKA__SESSION_TOPIC", kafka.name("sessions")),
+        ("SIMCUBE_KAFKA__SESSION_SECONDS", "6".to_owned()),
+    ]
+}
+
+fn run(program: &Program, kafka: &Kafka, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = program.command(arguments);
+    command.envs(settings(kafka));
+    let output = command.output().expect("the program runs");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+async fn ready(server: &Server) -> (StatusCode, Value) {
+    let url = format!("{}/health/ready", server.url);
+    let reply = client().get(url).send().await.expect("an answer");
+    (reply.status(), reply.json().await.expect("JSON"))
+}
+
+/// Waits until readiness says this of Kafka; the server is ready all the time.
+async fn until(server: &Server, health: &str) {
+    let begun = Instant::now();
+    loop {
+        let (status, said) = ready(server).await;
+        assert_eq!(status, StatusCode::OK, "{said}");
+        if said["checks"]["kafka"] == health {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{said}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn metrics(server: &Server) -> String {
+    let url = format!("{}/metrics", server.url);
+    let reply = client().get(url).send().await.expect("an answer");
+    assert_eq!(reply.status(), StatusCode::OK);
+    reply.text().await.expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_are_made_checked_and_read_and_a_broker_that_is_down_stops_nothing_else() {
+    let program = Program::new();
+    let mut broker = KafkaServer::stopped();
+    let kafka = broker.place();
+    let environment = settings(&kafka);
+    let environment: Vec<(&str, &str)> = environment
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let mut server = program.serve(&environment).await;
+    until(&server, "degraded").await;
+    assert!(metrics(&server).await.contains("simcube_topics_read 0"));
+
+    broker.start().await;
+    let (code, said) = run(&program, &kafka, &["topics", "check"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is missing: simcube topics create"), "{said}");
+    let create = ["topics", "create", "--partitions", "3"];
+    let (code, said) = run(&program, &kafka, &create);
+    assert_eq!(
+        (code, said.matches(": made").count()),
+        (Some(0), 4),
+        "{said}"
+    );
+    let (code, said) = run(&program, &kafka, &create);
+    assert_eq!(
+        (code, said.matches(": is there").count()),
+        (Some(0), 4),
+        "{said}"
+    );
+
+    until(&server, "ok").await;
+    let begun = Instant::now();
+    let lag = |text: &str| text.matches("\nsimcube_topic_lag_messages{").count();
+    while lag(&metrics(&server).await) != 3 {
+        assert!(begun.elapsed() < PATIENCE, "{}", metrics(&server).await);
+        sleep(Duration::from_millis(100)).await;
+    }
+    let text = metrics(&server).await;
+    for figure in [
+        "simcube_topics_read 1",
+        "simcube_topic_stopped_partitions{reason=\"offset_lost\"} 0",
+        "simcube_topic_quarantined_messages 0",
+        "simcube_intake_oldest_unapplied_seconds 0",
+    ] {
+        assert!(text.contains(figure), "{figure} in {text}");
+    }
+    let (code, said) = run(&program, &kafka, &["topics", "check"]);
+    assert_eq!(code, Some(0), "{said}");
+    let topic = kafka.name("cdrs");
+    let replay = ["replay", "--topic", &topic, "--from", "0"];
+    let (code, said) = run(&program, &kafka, &replay);
+    assert!(code == Some(0) && said.contains("0 messages"), "{said}");
+    let skip = [
+        "topics",
+        "skip",
+        "--topic",
+        &topic,
+        "--partition",
+        "1",
+        "--to",
+        "7",
+    ];
+    let (code, said) = run(&program, &kafka, &skip);
+    assert!(code == Some(1) && said.contains("offsets 0 to 0"), "{said}");
+
+    broker.kill();
+    until(&server, "degraded").await;
+    server.terminate();
+    assert_eq!(server.wait().await, Some(0));
+}
+
+#[test]
+fn without_brokers_there_are_no_topics() {
+    let program = Program::new();
+    for arguments in [
+        &["topics", "check"][..],
+        &["consume"],
+        &["replay", "--topic", "t", "--from", "0"],
+    ] {
+        let output = program.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("KAFKA_BROKERS"), "{said}");
+    }
+    let output = program.run(&["replay"]);
+    assert_eq!(output.status.code(), Some(2));
+}
