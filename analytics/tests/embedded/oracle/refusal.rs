@@ -132,6 +132,13 @@ fn refuse_period(asked: &Asked, refuse: &mut impl FnMut(bool, Code, &'static str
             return;
         }
     }
+    if let Span::PresetAt { at, .. } = query.period {
+        let is_beyond = !(0..1 << 32).contains(&at.timestamp());
+        refuse(is_beyond, Code::InvalidInput, "a moment of no cube");
+        if is_beyond {
+            return;
+        }
+    }
     let period = meant(query, wall, asked.now);
     let earlier = Earlier::of(query, wall, period, asked.now);
     let finest = finest(query);

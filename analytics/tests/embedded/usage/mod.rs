@@ -410,6 +410,9 @@ fn used(question: &Question, tenants: &[TenantId; 2]) -> Vec<String> {
         }
         Span::Between { align, .. } => format!("align {}", align.as_ref()),
     });
+    if matches!(query.period, Span::PresetAt { .. }) {
+        used.push("preset at a moment".to_owned());
+    }
     let is_grouped = !query.group_by.is_empty();
     let is_by_time = query.group_by.iter().any(Group::is_time);
     for order in &query.order_by {
@@ -482,6 +485,7 @@ fn features() -> Vec<String> {
             "limit",
             "no limit",
             "current",
+            "preset at a moment",
             "parents",
             "no groups",
         ]
