@@ -32,6 +32,7 @@ mod reader;
 mod record;
 mod run;
 mod schedule;
+mod seen;
 mod writer;
 
 pub use answer::{Answer, answer};
@@ -54,4 +55,5 @@ pub use parts::Part;
 pub use reader::{Records, read};
 pub use record::{FileRow, Record};
 pub use run::{Begun, Export, Progress};
+pub use seen::Seen;
 pub use writer::Writer;

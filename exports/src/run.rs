@@ -73,6 +73,7 @@ impl Export<'_> {
             csv: form.dialect(),
             question: request.json()?,
             tenant: tenant.slug,
+            scope: cx.scope().into(),
             period: source.period().map(Into::into),
             time_zone: request.time_zone(),
             columns: columns.iter().map(Described::from).collect(),

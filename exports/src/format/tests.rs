@@ -13,7 +13,7 @@ use ::arrow::{
 use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
 use calamine::{Data, Reader as _, Xlsx as Workbook, open_workbook_from_rs};
 use chrono::{DateTime, Utc};
-use domain::{Permission, usage::Unit};
+use domain::{Permission, Role, usage::Unit};
 use serde_json::{Value, json};
 use strum::VariantArray as _;
 
@@ -23,7 +23,7 @@ use super::{
     xlsx::{Limits, Xlsx},
 };
 use crate::{
-    Cell, Column, Compression, Dialect, Error, FileRow, Form, Kind, Record, Separator,
+    Cell, Column, Compression, Dialect, Error, FileRow, Form, Kind, Record, Seen, Separator,
     column::schema,
     manifest::{Contents, Head},
 };
@@ -53,6 +53,9 @@ const SUMS: [i128; 4] = [
 
 /// The first have more than 15 digits.
 const INTEGERS: [i64; 4] = [i64::MAX, i64::MIN, -999_999_999_999_999, 0];
+
+/// Of which part of the tenant the rows are, as files say it.
+const SCOPE: &str = r#"{"role":"support","wholeTenant":true}"#;
 
 fn columns() -> Vec<Column> {
     let of = |name, kind| Column::of(name, kind, Permission::UsageRead, "Something.");
@@ -109,6 +112,14 @@ fn head(form: Form) -> Head {
         csv: form.dialect(),
         question: json!({"measures": ["BYTES_TOTAL"]}),
         tenant: "alpha".to_owned(),
+        scope: Seen {
+            role: Role::Support,
+            whole_tenant: true,
+            within: None,
+            customers: None,
+            sims: None,
+            devices: None,
+        },
         period: None,
         time_zone: None,
         columns: Vec::new(),
@@ -247,6 +258,7 @@ fn a_stream_of_arrow_has_the_columns_of_parquet_and_says_what_it_holds() {
     let found = reader.schema();
     let manifest = found.metadata().get("simcube").expect("a manifest");
     assert!(manifest.contains(r#""tenant":"alpha""#));
+    assert!(manifest.contains(&format!(r#""scope":{SCOPE}"#)));
     assert_eq!(found.fields(), schema(&columns()).fields());
     let batches: Vec<_> = reader.map(|batch| batch.expect("a batch")).collect();
     let rows: Vec<usize> = batches.iter().map(RecordBatch::num_rows).collect();
