@@ -199,7 +199,8 @@ impl Exports {
         let result = job.result.as_ref().and_then(|it| it.get("sha256"));
         let sha256 = result.and_then(Value::as_str).unwrap_or_default();
         drop(cx);
-        job::downloaded(session.write(None).await?, id).await?;
+        let path = part.as_ref().map(|part| part.path.clone());
+        job::downloaded(session.write(None).await?, id, path).await?;
         let extension = form.extension();
         let name = job.name.strip_suffix(&extension).unwrap_or(&job.name);
         let file_name = format!("{name}{extension}");

@@ -181,8 +181,8 @@ pub async fn retry(cx: WriteCx, id: JobId, claims: VerifiedClaims, quota: u64) -
 ///
 /// # Errors
 /// `UNAVAILABLE` when it cannot be written: then nothing may go out.
-pub async fn downloaded(cx: WriteCx, id: JobId) -> Result<()> {
-    cx.commit(Change::FileDownloaded { job: id }).await
+pub async fn downloaded(cx: WriteCx, id: JobId, part: Option<String>) -> Result<()> {
+    cx.commit(Change::FileDownloaded { job: id, part }).await
 }
 
 async fn set(cx: &WriteCx, id: JobId, columns: &str) -> Result<()> {
