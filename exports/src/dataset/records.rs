@@ -195,6 +195,13 @@ impl Source for Records {
         .boxed()
     }
 
+    fn count(&mut self) -> BoxFuture<'_, Result<Option<u64>>> {
+        self.records
+            .count()
+            .map(|counted| counted.map(Some))
+            .boxed()
+    }
+
     fn period(&self) -> Option<Period> {
         Some(self.records.period())
     }
