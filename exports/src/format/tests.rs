@@ -312,6 +312,28 @@ fn a_workbook_reads_back_and_keeps_every_digit() {
         rows.any(|row| shown(&row[0]) == name && shown(&row[1]) == value)
     };
     assert!(has("tenant", "alpha") && has("totals", r#"{"sum":"1"}"#));
+    assert!(has("scope", SCOPE));
+}
+
+#[test]
+fn a_moment_that_excel_has_no_number_for_is_text() {
+    let columns = [Column::new("moment", Kind::Moment)];
+    let early: DateTime<Utc> = "1850-02-03T04:05:06.789Z".parse().expect("a moment");
+    let mut rows = Batch::new(&columns);
+    for moment in [early, moment()] {
+        rows.push(&[Cell::Moment(moment)]).expect("pushed");
+    }
+    let rows = rows.take().expect("rows").expect("some");
+    let mut book = Box::new(Xlsx::new("usage", &columns, Vec::new()).expect("begun"));
+    book.write(&rows).expect("written");
+    let bytes = whole(book.finish(&contents(Format::Xlsx.into())));
+    let mut book: Workbook<_> = open_workbook_from_rs(Cursor::new(bytes)).expect("a workbook");
+    let sheet = book.worksheet_range("usage").expect("a sheet");
+    let shown: Vec<String> = sheet.rows().skip(1).map(|row| shown(&row[0])).collect();
+    assert_eq!(
+        shown,
+        ["1850-02-03T04:05:06.789Z", "2026-09-21T14:13:20.123"]
+    );
 }
 
 #[test]
