@@ -87,7 +87,7 @@ async fn check(server: &Server, token: &str, export: &Value, whole: &[u8]) {
 }
 
 /// Waits until so many files are left, of which each has a manifest, and nothing else.
-async fn until_left(store: &Store, files: usize) {
+pub(crate) async fn until_left(store: &Store, files: usize) {
     let left = timeout(PATIENCE, async {
         while store.files().len() != 2 * files {
             sleep(Duration::from_millis(50)).await;

@@ -21,6 +21,7 @@ mod playground;
 mod quarantine;
 mod readiness;
 mod readme;
+mod refused;
 mod schedule;
 mod settings;
 mod small_disk;
