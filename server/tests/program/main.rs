@@ -33,3 +33,4 @@ mod support;
 mod turns;
 mod verify;
 mod voiceless;
+mod workbook;
