@@ -283,6 +283,6 @@ impl Gathered {
 /// Tells a coder what comes next. One that has failed takes nothing more, and what it says of it ends the file: there is nothing to add.
 async fn tell(steps: &Sender<Step>, step: Step) {
     if steps.send(step).await.is_err() {
-        future::pending().await
+        future::pending::<()>().await;
     }
 }
