@@ -19,7 +19,7 @@ mod usage;
 pub use answers::{Basis, Question};
 pub use entry::{Deliverer, Entry};
 pub use find::Found;
-pub use list::list;
+pub use list::{count, list};
 pub use record::UsageRecords;
 pub use relation::{Asked, InventoryId, Relations, Resolved, Wants, inventory};
 pub use session::Session;

@@ -48,6 +48,14 @@ impl UsageRecords {
         self.file.period()
     }
 
+    /// How many there are at this moment, before any is read: others may come in between.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` when that needs too much time.
+    pub async fn count(&mut self) -> Result<u64> {
+        self.file.count().await
+    }
+
     /// At most so many of the next records; none at the end. What the caller may not see now reads as hidden.
     ///
     /// # Errors

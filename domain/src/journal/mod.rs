@@ -51,8 +51,8 @@ pub use pending::{
 };
 pub use read::{
     Accounting, AccountingQuery, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,
-    RejectionCondition, RejectionFilter, RejectionOrderField, accounting, accounting_after, fate,
-    ledger,
+    RejectionCondition, RejectionFilter, RejectionOrderField, accounting, accounting_after,
+    accounting_rows, fate, ledger,
 };
 pub use record::{NewBatch, NewRejection, Part, Tally, record};
 pub use source::known_sources;

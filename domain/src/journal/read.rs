@@ -117,6 +117,15 @@ pub enum HourOf {
     Event,
 }
 
+impl HourOf {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Receipt => "received_hour",
+            Self::Event => "event_hour",
+        }
+    }
+}
+
 /// Which part of the accounting.
 #[derive(Clone, Debug)]
 pub struct AccountingQuery {
@@ -262,20 +271,8 @@ pub async fn accounting_after(
     last: Option<&Accounting>,
     most: u32,
 ) -> Result<Vec<Accounting>> {
-    cx.scope().require(Permission::IngestRead)?;
-    let hour = match query.hour_of {
-        HourOf::Receipt => "received_hour",
-        HourOf::Event => "event_hour",
-    };
-    let mut sql = Sql::new(&format!("SELECT source, {hour} AS hour, {ACCOUNTING_SUMS}"));
-    sql.bind(cx.scope().tenant().uuid());
-    sql.push(&format!(" AND {hour} >= "))
-        .bind(query.period.from())
-        .push(&format!(" AND {hour} < "))
-        .bind(query.period.to());
-    if let Some(source) = &query.source {
-        sql.push(" AND source = ").bind(without_nul(source));
-    }
+    let hour = query.hour_of.column();
+    let mut sql = of_period(cx, query)?;
     if let Some(last) = last {
         sql.push(&format!(" AND ({hour}, source) > ("))
             .bind(last.hour)
@@ -288,6 +285,34 @@ pub async fn accounting_after(
     ))
     .bind(i64::from(most));
     cx.select(sql).await
+}
+
+/// How many rows the accounting has: sources and hours.
+///
+/// # Errors
+/// `FORBIDDEN` without `INGEST_READ`.
+pub async fn accounting_rows(cx: &ReadCx, query: &AccountingQuery) -> Result<u64> {
+    let mut sql = of_period(cx, query)?;
+    sql.push(&format!(" GROUP BY source, {}", query.hour_of.column()));
+    let counted = sql.wrapped("SELECT count(*) FROM (", ") AS accounting");
+    let (count,): (i64,) = cx.select_one(counted).await?.unwrap_or_default();
+    u64::try_from(count).map_err(Error::internal)
+}
+
+/// The accounting of a period, before it is grouped.
+fn of_period(cx: &ReadCx, query: &AccountingQuery) -> Result<Sql> {
+    cx.scope().require(Permission::IngestRead)?;
+    let hour = query.hour_of.column();
+    let mut sql = Sql::new(&format!("SELECT source, {hour} AS hour, {ACCOUNTING_SUMS}"));
+    sql.bind(cx.scope().tenant().uuid());
+    sql.push(&format!(" AND {hour} >= "))
+        .bind(query.period.from())
+        .push(&format!(" AND {hour} < "))
+        .bind(query.period.to());
+    if let Some(source) = &query.source {
+        sql.push(" AND source = ").bind(without_nul(source));
+    }
+    Ok(sql)
 }
 
 /// The whole accounting of one tenant by source and event hour, to be compared with raw and cubes.

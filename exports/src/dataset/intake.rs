@@ -162,6 +162,14 @@ impl Source for Ledger {
         .boxed()
     }
 
+    fn count(&mut self) -> BoxFuture<'_, Result<Option<u64>>> {
+        async move {
+            let cx = self.session.read().await?;
+            journal::accounting_rows(&cx, &self.query).await.map(Some)
+        }
+        .boxed()
+    }
+
     fn period(&self) -> Option<Period> {
         Some(self.query.period)
     }

@@ -67,6 +67,7 @@ async fn an_answer_in_every_format_is_the_file_of_the_same_question() {
             "2026-10-01T00:00:00Z/2026-11-01T00:00:00Z"
         );
         assert_eq!(told(&headers, "simcube-tables"), "usage_day");
+        assert_eq!(told(&headers, "simcube-scope"), "tenant");
         assert_eq!(
             told(&headers, "simcube-watermark"),
             manifest["provenance"]["watermark"]
@@ -86,6 +87,7 @@ async fn an_answer_in_every_format_is_the_file_of_the_same_question() {
         .await
         .expect("an answer");
     assert_eq!(answered.status(), StatusCode::OK, "a viewer reads usage");
+    assert_eq!(told(answered.headers(), "simcube-scope"), "part");
 }
 
 #[tokio::test(flavor = "multi_thread")]
