@@ -26,6 +26,7 @@ use domain::{
     Scope,
     id::{CustomerId, DeviceId},
     scope::Segments,
+    slice::{Of, Slice},
 };
 use strum::VariantArray;
 use uuid::Uuid;
@@ -112,9 +113,26 @@ impl World {
         query: &CubeQuery,
         parent: Option<Dimension>,
     ) -> Inventory {
+        self.inventory_of(scope, query, parent, None)
+    }
+
+    /// The same, as far as it matters to a slice.
+    pub(crate) fn inventory_of(
+        &self,
+        scope: &Scope,
+        query: &CubeQuery,
+        parent: Option<Dimension>,
+        slice: Option<Slice>,
+    ) -> Inventory {
         let needs = query.needs(parent).into_iter();
         let found = needs.map(|need| {
+            let is_of = match need {
+                Need::DeviceLabel(_) | Need::Devices(_) => Of::Devices,
+                _ => Of::Sims,
+            };
+            let slice = slice.filter(|slice| slice.of == is_of);
             let words = self.words.get(&need).into_iter().flatten();
+            let words = words.filter(|(id, _)| slice.is_none_or(|slice| slice.has(**id)));
             let carried: Carried = words.map(|(id, word)| (*id, word)).collect();
             let is_label = matches!(need, Need::SimLabel(_) | Need::DeviceLabel(_));
             let carried = if is_label && !sees_all(scope) {
@@ -124,7 +142,11 @@ impl World {
             };
             (need, carried)
         });
-        Inventory::new(found.collect())
+        let inventory = Inventory::new(found.collect());
+        match slice {
+            Some(slice) => inventory.of_slice(slice),
+            None => inventory,
+        }
     }
 
     /// The answer to a question that is not refused.
