@@ -18,6 +18,7 @@ use domain::{
     identity::VerifiedClaims,
     scope::{Segment, Visibility},
     sim::{SimCondition, SimState},
+    slice::{Of, Slice},
     tenant::{Retention, Settings},
 };
 use strum::VariantArray as _;
@@ -250,6 +251,26 @@ fn hours_of_india_by_what_sims_are_now() {
     let inventory = Inventory::new(found.collect());
     let plan = plan(&staff(), &question, None, &inventory, now());
     insta::assert_snapshot!(plan.unwrap().sql());
+}
+
+#[test]
+fn a_slice_of_active_sims_by_label_beside_the_month_before() {
+    let question = CubeQuery {
+        measures: vec![Measure::ActiveSims, Measure::BytesUp],
+        compare_to: Some(Comparison::PreviousPeriod),
+        ..by(&[Group::SimLabel("tier".into()), Group::Time(Grain::Day)])
+    };
+    let carried: Carried = [(id(4), "gold")].into_iter().collect();
+    let found = vec![(Need::SimLabel("tier".into()), carried)];
+    let inventory = Inventory::new(found).of_slice(Slice {
+        of: Of::Sims,
+        from: Some(id(3)),
+        to: Some(id(5)),
+    });
+    let plan = plan(&staff(), &question, None, &inventory, now()).unwrap();
+    let bounds = [3, 5].map(|n| id(n).to_string());
+    assert!(plan.parameters().windows(2).any(|pair| pair == bounds));
+    insta::assert_snapshot!(plan.sql());
 }
 
 fn selected(period: Span, filter: Option<Filter>) -> Selection {

@@ -41,6 +41,7 @@ pub mod schedule;
 pub mod scope;
 pub mod share;
 pub mod sim;
+pub mod slice;
 mod sql;
 pub mod tenant;
 mod text;

@@ -12,6 +12,7 @@ mod list;
 mod record;
 mod relation;
 mod session;
+mod slices;
 mod top;
 mod turn;
 mod usage;

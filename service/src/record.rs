@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use analytics::usage::{Measure, Provenance, RecordFile, Selection, UsageRecord};
+use analytics::usage::{Measure, Provenance, RecordFile, Selection, UsageLimits, UsageRecord};
 use domain::{Period, ReadCx, Result};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -22,7 +22,7 @@ impl Session {
         let cx = self.read().await?;
         let selection = &*narrow_selection(&cx, selection).await?;
         let query = selection.by(&[], &[Measure::Records]);
-        let inventory = inventory(&cx, &query, None).await?;
+        let inventory = inventory(&cx, &query, None, UsageLimits::CARRIED.into()).await?;
         let turn = self.turn().await?;
         let file = self
             .store()

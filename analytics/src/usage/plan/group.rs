@@ -60,7 +60,9 @@ impl Planner<'_> {
         let from = format!("FROM (\n    {read}\n    )");
         let (records, records_before) = column(State::Records);
         let mut some = format!("{records} <> 0");
-        if self.compares() {
+        if self.is_slice() {
+            "true".clone_into(&mut some);
+        } else if self.compares() {
             some.push_str(&format!(" OR {records_before} <> 0"));
         }
         if self.fills_wholes() {

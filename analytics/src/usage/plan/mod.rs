@@ -16,6 +16,7 @@ pub use record::{RecordPlan, plan_records};
 use chrono::{DateTime, Utc};
 use domain::{
     Area, Error, Period, Result, Scope,
+    slice::Of,
     usage::{Dimension, Expression, Fill, Kind, Known, Measure, State},
 };
 use strum::VariantArray as _;
@@ -243,6 +244,14 @@ fn subscribers(query: &CubeQuery) -> Option<Dimension> {
         .then_some(Dimension::Sim)
 }
 
+/// What a slice is of.
+const fn sliced(of: Of) -> Dimension {
+    match of {
+        Of::Sims => Dimension::Sim,
+        Of::Devices => Dimension::Device,
+    }
+}
+
 /// The columns of cells that tell these dimensions.
 fn needed(named: &[Dimension]) -> Vec<&'static str> {
     let columns = named
@@ -332,9 +341,12 @@ impl<'a> Planner<'a> {
             .chain(subscribers(query))
             .chain(query.needs(parent).iter().map(Need::dimension))
             .collect();
+        let needed = needed(&named);
+        // The cells of a slice are told by their SIM or device, whatever is asked.
+        let slice = inventory.slice().map(|slice| sliced(slice.of));
         Self {
             states: query.states(),
-            needed: needed(&named),
+            needed,
             query,
             parents,
             columns: Columns {
@@ -343,7 +355,7 @@ impl<'a> Planner<'a> {
             },
             scoped,
             times,
-            named,
+            named: named.into_iter().chain(slice).collect(),
             limit,
         }
     }
@@ -446,6 +458,12 @@ impl<'a> Planner<'a> {
         groups
             .filter(|(_, group)| !group.is_time())
             .map(|(place, _)| format!("g{place}"))
+    }
+
+    /// Whether it is a slice that is read. What comes to nothing there may come to something together with others, and none of it is
+    /// left out.
+    fn is_slice(&self) -> bool {
+        self.columns.inventory.slice().is_some()
     }
 
     fn parent(&self) -> Option<String> {

@@ -26,6 +26,7 @@ use domain::{
     Scope,
     id::{CustomerId, DeviceId},
     scope::Segments,
+    slice::{Of, Slice},
 };
 use strum::VariantArray;
 use uuid::Uuid;
@@ -113,15 +114,38 @@ impl World {
         query: &CubeQuery,
         parent: Option<Dimension>,
     ) -> Inventory {
+        self.inventory_of(scope, query, parent, None)
+    }
+
+    /// What is carried of a need, as far as it matters to a slice.
+    fn carried(&self, scope: &Scope, need: &Need, slice: Option<Slice>) -> Carried {
+        if let Need::Visible(Dimension::Customer) = need {
+            return Carried::set(customers_in_sight(scope));
+        }
+        let is_of = match need {
+            Need::DeviceLabel(_) | Need::Devices(_) | Need::Visible(Dimension::Device) => {
+                Of::Devices
+            }
+            _ => Of::Sims,
+        };
+        let slice = slice.filter(|slice| slice.of == is_of);
+        let words = self.words.get(need).into_iter().flatten();
+        let words = words.filter(|(id, _)| slice.is_none_or(|slice| slice.has(**id)));
+        words.map(|(id, word)| (*id, word)).collect()
+    }
+
+    /// The same, as far as it matters to a slice.
+    pub(crate) fn inventory_of(
+        &self,
+        scope: &Scope,
+        query: &CubeQuery,
+        parent: Option<Dimension>,
+        slice: Option<Slice>,
+    ) -> Inventory {
         let of_part = (!sees_all(scope)).then(|| query.needs_of_part());
         let needs = query.needs(parent).into_iter();
         let found = needs.chain(of_part.into_iter().flatten()).map(|need| {
-            let carried: Carried = if let Need::Visible(Dimension::Customer) = need {
-                Carried::set(customers_in_sight(scope))
-            } else {
-                let words = self.words.get(&need).into_iter().flatten();
-                words.map(|(id, word)| (*id, word)).collect()
-            };
+            let carried = self.carried(scope, &need, slice);
             let is_label = matches!(need, Need::SimLabel(_) | Need::DeviceLabel(_));
             let carried = if is_label && !sees_all(scope) {
                 carried.of_all()
@@ -130,7 +154,11 @@ impl World {
             };
             (need, carried)
         });
-        Inventory::new(found.collect())
+        let inventory = Inventory::new(found.collect());
+        match slice {
+            Some(slice) => inventory.of_slice(slice),
+            None => inventory,
+        }
     }
 
     /// The answer to a question that is not refused.

@@ -3,6 +3,7 @@
 mod duckdb;
 mod question;
 mod record;
+mod sliced;
 mod world;
 
 use std::{
@@ -15,7 +16,7 @@ use analytics::{
     cube::{Cube, Level, Table},
     usage::{
         Alignment, Attribution, Comparison, CubeQuery, Dimension, Fill, Grain, Group, Incomplete,
-        Inventory, Key, Measure, OrderBy, Parents, Preset, Span, TimePart, UsageAnswer,
+        Inventory, Key, Measure, OrderBy, Parents, Preset, Span, TimePart, UsageAnswer, UsageFile,
         UsageLimits, UsageRow, Values,
     },
 };
@@ -272,13 +273,21 @@ async fn file(db: &Store, question: &Question, inventory: &Inventory) -> Result<
     let Question {
         scope, query, now, ..
     } = question;
-    // A file has no limit of its own.
+    let query = at_most_a_page(query);
+    whole_of(db.usage_file(scope, &query, inventory, *now)?).await
+}
+
+/// The question as a page has it, since a file has no limit of its own.
+fn at_most_a_page(query: &CubeQuery) -> CubeQuery {
     let most = u32::try_from(UsageLimits::ROWS).expect("few");
-    let query = CubeQuery {
+    CubeQuery {
         limit: query.limit.or(Some(most.saturating_sub(query.offset))),
         ..query.clone()
-    };
-    let mut file = db.usage_file(scope, &query, inventory, *now)?;
+    }
+}
+
+/// All that a file has.
+async fn whole_of(mut file: UsageFile) -> Result<UsageAnswer> {
     let mut rows = Vec::new();
     while let Some(row) = file.next().await? {
         rows.push(row);

@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub(crate) const CUSTOMERS: u32 = 4;
-const SIMS: u32 = 40;
+pub(crate) const SIMS: u32 = 40;
 /// Words that a statement must not take for something else.
 const WORDS: [&str; 11] = [
     "gold",
