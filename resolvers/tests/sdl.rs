@@ -44,9 +44,9 @@ fn words(name: &str) -> Vec<String> {
         if char == '_' || (char.is_uppercase() && !is_loud) {
             words.push(String::new());
         }
-        let word = words.last_mut().filter(|_| char != '_');
-        word.into_iter()
-            .for_each(|word| word.extend(char.to_lowercase()));
+        if let Some(word) = words.last_mut().filter(|_| char != '_') {
+            word.extend(char.to_lowercase());
+        }
     }
     words
 }
@@ -105,13 +105,13 @@ fn nothing_invoices_a_tenants_customer() {
         "all names are looked at"
     );
     // It would be noticed, whatever it is.
-    let other = r#"
+    let other = r"
         type Query { customer(withTax: Boolean): CustomerInvoice }
         type Mutation { billCustomer: Int, sendInvoices(input: In): Int }
         type CustomerInvoice { vat: Int, total: Int }
         input In { dueInvoice: Int }
         enum State { CHARGED, PAYMENT_DUE }
-    "#;
+    ";
     let expected = [
         "Query.customer.withTax",
         "Mutation.billCustomer",

@@ -12,7 +12,10 @@ use ::arrow::{
 };
 use ::parquet::{
     arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
-    file::reader::{FileReader as _, SerializedFileReader},
+    file::{
+        metadata::RowGroupMetaData,
+        reader::{FileReader as _, SerializedFileReader},
+    },
 };
 use calamine::{Data, Reader as _, Xlsx as Workbook, open_workbook_from_rs};
 use chrono::{DateTime, Utc};
@@ -483,7 +486,7 @@ fn a_row_group_ends_with_its_rows_and_with_its_bytes() {
         let reader = SerializedFileReader::new(parquet_within(limits, rows));
         let reader = reader.expect("opened");
         let groups = reader.metadata().row_groups().iter();
-        groups.map(|group| group.num_rows()).collect()
+        groups.map(RowGroupMetaData::num_rows).collect()
     };
     let [rows, bytes] = [1_000, usize::MAX];
     let by_rows = groups(parquet::Limits { rows, bytes }, &[400, 700, 1_400]);
