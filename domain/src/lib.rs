@@ -45,6 +45,7 @@ pub mod slice;
 mod sql;
 pub mod tenant;
 mod text;
+pub mod topic;
 pub mod usage;
 mod version;
 

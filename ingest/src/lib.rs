@@ -3,8 +3,8 @@
 //! [`mod@format`] turns the bytes of a record into a CDR or a rejection, [`read`] turns a body of any length into records in
 //! memory that [`admission`] shares fairly between tenants, [`pipeline`] journals and applies them exactly once, [`verify`]
 //! proves it, [`operator`] is what a person asks of it from the command line, [`pairing`] keeps a journal from another one's
-//! usage store, and [`mod@fill`] fills the small cubes of one that is older than they are. Transport (HTTP today) and when background work runs
-//! live with the server.
+//! usage store, [`mod@fill`] fills the small cubes of one that is older than they are, and [`topic`] reads topics of Kafka. HTTP and when
+//! background work runs live with the server.
 
 pub mod admission;
 pub mod fill;
@@ -14,4 +14,5 @@ pub mod pairing;
 pub mod pipeline;
 pub mod read;
 mod standstill;
+pub mod topic;
 pub mod verify;

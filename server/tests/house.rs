@@ -76,7 +76,7 @@ const TEST_EDGES_OF: [(&str, &str); 2] = [
 ];
 
 /// Libraries that only some crates may name, in tests too, with the reason.
-const HOMES: [(&str, &[&str], &str); 8] = [
+const HOMES: [(&str, &[&str], &str); 9] = [
     (
         "sea-orm",
         &["bench", "domain"],
@@ -108,6 +108,7 @@ const HOMES: [(&str, &[&str], &str); 8] = [
         &["bench", "server"],
         "a token becomes a scope in one place",
     ),
+    ("rdkafka", &["ingest"], "topics are read in ingest"),
     (
         "arrow",
         &["exports"],

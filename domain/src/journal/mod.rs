@@ -13,8 +13,9 @@
 //! Applying a batch is a transaction of its own that holds [`hold_apply`] and ends with [`mark_counted`], so that
 //! [`try_freeze_apply`] gives settling, verifying and repairing cubes that stand still.
 //!
-//! Locks are taken in one order (attribution by tenant, the month, sources by tenant, identities by value, the mark, then
-//! accounting rows by tenant and key), so two batches wait for each other but never in a circle, and never for long
+//! Locks are taken in one order (attribution by tenant, the month, positions of topics, sources by tenant, identities by value
+//! and those of topics before, the mark, accounting rows by tenant and key, and those of topics), so two batches wait for each
+//! other but never in a circle, and never for long
 //! ([`bound_waits`]).
 
 mod identity;

@@ -8,6 +8,7 @@ mod error;
 pub(crate) mod filter;
 mod model;
 pub mod now;
+pub mod owner;
 pub mod resolve;
 mod store;
 

@@ -232,18 +232,12 @@ impl Candidate {
 }
 
 /// The one of `candidates` that `iccid` names, with its customer and device at `at`.
-///
-/// The exact text wins. Otherwise a 19-digit text means the one 20-digit ICCID that begins with it, and a 20-digit text
-/// the 19-digit ICCID that it begins with, each only when the 20th digit is the valid check digit.
 fn find(
     candidates: &[Candidate],
     iccid: &Iccid,
     at: DateTime<Utc>,
 ) -> Result<Resolved, Unresolved> {
-    let candidate = match candidates.iter().find(|known| known.iccid == *iccid) {
-        Some(exact) => exact,
-        None => by_check_digit(candidates, iccid)?,
-    };
+    let candidate = named(candidates, |known| &known.iccid, iccid)?;
     Ok(Resolved {
         sim: candidate.sim,
         customer: owner_at(&candidate.customers, at).map(CustomerId::new),
@@ -251,19 +245,35 @@ fn find(
     })
 }
 
+/// The one of `candidates`, which share 19 digits, that `iccid` names.
+///
+/// The exact text wins. Otherwise a 19-digit text means the one 20-digit ICCID that begins with it, and a 20-digit text
+/// the 19-digit ICCID that it begins with, each only when the 20th digit is the valid check digit.
+pub(super) fn named<'a, T>(
+    candidates: &'a [T],
+    iccid_of: fn(&T) -> &Iccid,
+    iccid: &Iccid,
+) -> Result<&'a T, Unresolved> {
+    match candidates.iter().find(|known| iccid_of(known) == iccid) {
+        Some(exact) => Ok(exact),
+        None => by_check_digit(candidates, iccid_of, iccid),
+    }
+}
+
 /// Two 20-digit ICCIDs that share their first 19 digits cannot be distinguished by those, even when only one of them has a
 /// valid check digit: not every vendor's 20th digit is one.
-fn by_check_digit<'a>(
-    candidates: &'a [Candidate],
+fn by_check_digit<'a, T>(
+    candidates: &'a [T],
+    iccid_of: fn(&T) -> &Iccid,
     iccid: &Iccid,
-) -> Result<&'a Candidate, Unresolved> {
+) -> Result<&'a T, Unresolved> {
     let length = iccid.as_str().len();
     let mut others = candidates
         .iter()
-        .filter(|known| known.iccid.as_str().len() != length);
+        .filter(|known| iccid_of(known).as_str().len() != length);
     match (others.next(), others.next()) {
         (Some(_), Some(_)) => Err(Unresolved::Ambiguous),
-        (Some(only), None) if is_same_card(&only.iccid, iccid) => Ok(only),
+        (Some(only), None) if is_same_card(iccid_of(only), iccid) => Ok(only),
         _ => Err(Unresolved::Unknown),
     }
 }

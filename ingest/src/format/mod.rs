@@ -9,11 +9,13 @@
 mod cloud_events;
 mod data_streamer;
 mod field;
+mod message;
 mod native;
 
 use chrono::{DateTime, Utc};
 pub use domain::usage::Service;
 use domain::{Error, Result, identifier::Iccid, journal::RejectionCode};
+pub use message::{Keyed, keyed};
 use serde::Deserialize;
 
 /// Most bytes of a source or a record id.

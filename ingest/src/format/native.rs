@@ -5,7 +5,7 @@
 //! A record that names no network or radio access type has them unknown, which is a value of the cubes. `imsi` and
 //! `apn` are not billing fields and are ignored.
 
-use domain::journal::RejectionCode;
+use domain::{identifier::Iccid, journal::RejectionCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -35,6 +35,12 @@ struct Event<'a> {
     bytes_down: Option<&'a RawValue>,
     #[serde(borrow)]
     units: Option<&'a RawValue>,
+}
+
+/// The card that a record is about, also of one that is refused for something else.
+pub(super) fn iccid_of(bytes: &[u8]) -> Option<Iccid> {
+    let record: Event<'_> = serde_json::from_slice(bytes).ok()?;
+    field::iccid(record.iccid, "iccid").ok()
 }
 
 /// A record that carries its own identity.

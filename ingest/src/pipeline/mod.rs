@@ -2,12 +2,13 @@
 //! exactly once, because of what each step guarantees:
 //!
 //! 1. **Decode** ([`crate::format`]): every piece of the body becomes a record or a rejection; nothing disappears.
+//!    Messages of topics are a delivery for each run of a partition, whose records may be several tenants' (`passage`).
 //! 2. **Gather**: deliveries of all senders and tenants wait for each other for some milliseconds, and for none when
 //!    nothing is under way. Tenants take turns, so nobody waits for more than one turn of the others.
 //! 3. **Resolve**: SIM, customer and device as of event time. Until the commit no assignment that reaches over usage can be
 //!    made, so what is baked in is what was valid.
 //! 4. **Claim** identities: of all deliveries of a record, ever, one is accepted.
-//! 5. **Record** batch, rejections and accounting in the transaction of the claim, and **commit**: a batch is known with all
+//! 5. **Record** batch, rejections, accounting and how far topics are read in the transaction of the claim, and **commit**: a batch is known with all
 //!    its identities, or not at all. A crash before leaves nothing; the sender's retry counts. A crash after leaves a
 //!    journaled batch that step 8 is for.
 //! 6. **Apply**: one insert, which begins before the deadline that the journal has, or never.
@@ -31,6 +32,7 @@ mod horizon;
 mod lifecycle;
 mod mark;
 mod month;
+mod passage;
 mod payload;
 mod quarantine;
 mod queue;
@@ -62,8 +64,9 @@ use batch::Guesses;
 pub use fault::{Fault, NoFault, Step};
 use gather::Gatherer;
 pub use lifecycle::{Recovered, Running, Standing};
+pub use passage::{Fetched, Passing};
 pub use payload::Of;
-use queue::Queued;
+use queue::{Line, Queued};
 pub use settings::Settings;
 use settle::RefusedBatches;
 pub use settle::Settled;
@@ -194,7 +197,8 @@ impl Intake {
     async fn start(&self, delivery: Delivery) -> Result<JoinHandle<Result<Account>>> {
         let items = decode::decode(&delivery.shape, delivery.records).await;
         self.inner.reached(Step::Decoded)?;
-        let (queued, committed) = Queued::new(delivery.tenant, items);
+        let shares = vec![(delivery.tenant, items)];
+        let (queued, committed) = Queued::new(Line::Tenant(delivery.tenant), shares);
         self.gatherer.push(queued)?;
         let inner = self.inner.clone();
         Ok(tokio::spawn(async move {
@@ -203,7 +207,7 @@ impl Intake {
             let committed = journaled.map_err(late)?.map_err(|_| {
                 Error::unavailable("intake is stopping, try again", "a batch was dropped")
             })??;
-            counted::wait(&inner, committed).await
+            counted::wait(&inner, committed, inner.settings.answer).await
         }))
     }
 }

@@ -32,6 +32,8 @@ pub struct Settings {
     pub journal: Duration,
     /// How long a reply waits, from its commit, for its records to be counted.
     pub answer: Duration,
+    /// How long messages of a topic wait, from their commit, to be counted, while those behind them stay in the topic.
+    pub patience: Duration,
     /// Rejections listed in a reply; the rest is counted.
     pub listed_rejections: usize,
     /// Sources that one tenant may name, ever.
@@ -62,6 +64,7 @@ impl Default for Settings {
             admission: Duration::from_secs(2),
             journal: Duration::from_secs(15),
             answer: Duration::from_secs(5),
+            patience: Duration::from_hours(1),
             listed_rejections: 1_000,
             sources: 1_000,
             past: TimeDelta::days(365),

@@ -10,4 +10,5 @@ mod operator;
 mod resolution;
 mod shared;
 mod slow;
+mod topic;
 mod world;

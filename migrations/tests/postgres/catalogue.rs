@@ -5,7 +5,7 @@ use testkit::postgres;
 use crate::support::{TENANT_TABLE, connect, strings};
 
 /// Tables that belong to no tenant. Every other table must be a tenant's.
-const SHARED: [&str; 10] = [
+const SHARED: [&str; 13] = [
     "intake_batch",
     "intake_correction",
     "intake_filter",
@@ -16,6 +16,9 @@ const SHARED: [&str; 10] = [
     "network",
     "seaql_migrations",
     "store_identity",
+    "topic_account",
+    "topic_position",
+    "topic_quarantine",
 ];
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use super::{
     },
     attribute::{Attributed, Share, attribute, claims_of, with_known_source},
     order::ClaimOrder,
+    passage,
 };
 use crate::format::Cdr;
 
@@ -31,14 +32,28 @@ pub(super) async fn journal(
     patience: Duration,
     order: &mut ClaimOrder,
 ) -> Result<Written> {
-    let tenants: BTreeSet<TenantId> = deliveries.iter().map(|queued| queued.tenant).collect();
+    let tenants: BTreeSet<TenantId> = deliveries.iter().flat_map(Queued::tenants).collect();
     let tenants: Vec<TenantId> = tenants.into_iter().collect();
     let begun = begin(inner, &tenants, patience).await?;
+    let stands_still = |tenant: TenantId| begun.parts.contains_key(&tenant);
+    let place = |queued: &Queued| {
+        if queued.tenants().all(stands_still) {
+            Place::Held
+        } else {
+            Place::Waits
+        }
+    };
+    let mut places: Vec<Place> = deliveries.iter().map(place).collect();
+    passage::pass(&begun.cx, deliveries, &mut places).await?;
     let mut by_tenant: BTreeMap<TenantId, Vec<(usize, Item<Cdr>)>> = BTreeMap::new();
-    for (place, queued) in deliveries.iter().enumerate() {
-        if begun.parts.contains_key(&queued.tenant) {
-            let line = by_tenant.entry(queued.tenant).or_default();
-            line.extend(queued.items.items.iter().map(|item| (place, item.clone())));
+    for (place, queued) in deliveries
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| places[*at] == Place::Held)
+    {
+        for (tenant, items) in &queued.shares {
+            let share = by_tenant.entry(*tenant).or_default();
+            share.extend(items.items.iter().map(|item| (place, item.clone())));
         }
     }
     let share = |(tenant, items)| Share {
@@ -47,7 +62,18 @@ pub(super) async fn journal(
         items,
     };
     let shares = by_tenant.into_iter().map(share).collect();
-    write(inner, begun, shares, deliveries.len(), order).await
+    write(inner, begun, deliveries, places, shares, order).await
+}
+
+/// What becomes of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The batch holds it: all of its tenants' assignments stand still, and its messages were not read before.
+    Held,
+    /// It waits for an assignment.
+    Waits,
+    /// Somebody else read its messages.
+    Stale,
 }
 
 /// A transaction that has begun to journal.
@@ -104,8 +130,8 @@ async fn begin(inner: &Inner, tenants: &[TenantId], patience: Duration) -> Resul
 
 /// What the transaction came to.
 pub(super) struct Written {
-    /// Those whose deliveries it holds.
-    pub(super) tenants: BTreeSet<TenantId>,
+    /// What became of each delivery.
+    pub(super) places: Vec<Place>,
     pub(super) books: Books,
     pub(super) batch: Option<Journaled>,
     /// Parts that are repeated and not known to be counted.
@@ -116,8 +142,9 @@ pub(super) struct Written {
 async fn write(
     inner: &Inner,
     begun: Begun,
+    deliveries: &[Queued],
+    places: Vec<Place>,
     shares: Vec<Share<Cdr>>,
-    deliveries: usize,
     order: &mut ClaimOrder,
 ) -> Result<Written> {
     // Whole milliseconds, as the cubes keep them.
@@ -133,18 +160,20 @@ async fn write(
         attributed.push(with_known_source(inner, &begun.cx, share, &mut sources).await?);
     }
     inner.reached(Step::Resolved)?;
+    let elsewhere = passage::claim(inner, &begun, deliveries, &mut attributed).await?;
     let verdicts = claim(inner, &begun, &attributed).await?;
     // A record of this batch that comes again in the next one waits there for the commit.
     order.release();
-    let books = Books::new(batch_id(now), horizon, deliveries, verdicts.len());
+    let books = Books::new(batch_id(now), horizon, places.len(), verdicts.len());
     let books = enter(books, attributed, verdicts)?;
     let batch = record(&begun, &books, now).await?;
+    passage::record(&begun.cx, deliveries, &places, &books, &elsewhere, now).await?;
     let open = open_parts(&begun.cx, &books).await?;
     inner.reached(Step::Recorded)?;
     begun.cx.commit().await?;
     inner.guesses.learn_sources(sources);
     Ok(Written {
-        tenants: begun.parts.into_keys().collect(),
+        places,
         books,
         batch,
         open,

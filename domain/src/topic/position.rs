@@ -1,0 +1,173 @@
+//! How far each partition is journaled.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{Digest, Partition, Passage, Stop, Way};
+use crate::{
+    Error, Result, SystemCx,
+    row::{Columns, Decode},
+};
+
+/// How far a partition is journaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The first offset that is not, -1 before the first message.
+    pub next: i64,
+    /// Of the last message, which lay right before; none where an operator put the position.
+    pub digest: Option<Digest>,
+    /// Why nothing is read.
+    pub stopped: Option<Stop>,
+}
+
+/// How far a partition of some cluster is journaled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which.
+    pub partition: Partition,
+    /// How far.
+    pub position: Position,
+    /// When the position was moved last.
+    pub moved_at: DateTime<Utc>,
+}
+
+impl Decode for Position {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        let next = row.get()?;
+        let digest: Option<&[u8]> = row.get()?;
+        let digest = digest.map(<[u8; 32]>::try_from).transpose();
+        Ok(Self {
+            next,
+            digest: digest.map_err(Error::internal)?.map(Digest),
+            stopped: row.word_or_none()?,
+        })
+    }
+}
+
+impl Decode for Standing {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        let text = |row: &mut Columns<'_>| -> Result<Arc<str>> { Ok(row.get::<&str>()?.into()) };
+        Ok(Self {
+            partition: Partition {
+                cluster: text(row)?,
+                topic: text(row)?,
+                number: row.get()?,
+            },
+            position: Position::decode(row)?,
+            moved_at: row.get()?,
+        })
+    }
+}
+
+/// The position of a partition that is about to be read. One that was never read is at its beginning from now on.
+pub async fn open(cx: &SystemCx, partition: &Partition) -> Result<Position> {
+    cx.execute(
+        "INSERT INTO topic_position (cluster, topic, partition, next_offset, moved_at) \
+         VALUES ($1, $2, $3, -1, $4) ON CONFLICT ON CONSTRAINT topic_position_pkey DO NOTHING",
+        [
+            partition.cluster.as_ref().into(),
+            partition.topic.as_ref().into(),
+            partition.number.into(),
+            cx.now().into(),
+        ],
+    )
+    .await?;
+    let position = find(cx, partition).await?;
+    position.ok_or_else(|| Error::internal("a position is not there"))
+}
+
+/// The position of a partition, if it was ever read.
+pub async fn find(cx: &SystemCx, partition: &Partition) -> Result<Option<Position>> {
+    cx.one(
+        "SELECT next_offset, digest, stopped FROM topic_position \
+         WHERE cluster = $1 AND topic = $2 AND partition = $3",
+        [
+            partition.cluster.as_ref().into(),
+            partition.topic.as_ref().into(),
+            partition.number.into(),
+        ],
+    )
+    .await
+}
+
+/// All positions, by cluster, topic and partition.
+pub async fn positions(cx: &SystemCx) -> Result<Vec<Standing>> {
+    cx.all(
+        "SELECT cluster, topic, partition, next_offset, digest, stopped, moved_at FROM topic_position \
+         ORDER BY cluster, topic, partition",
+        [],
+    )
+    .await
+}
+
+/// Moves the position of a passage that is read in its order, from where the last one ended and from nowhere else, and says
+/// whether it did. It waits for whoever is moving it. One that is read again is never stale.
+pub async fn pass(cx: &SystemCx, passage: &Passage) -> Result<bool> {
+    let Way::Consume { from, to, digest } = passage.way else {
+        return Ok(true);
+    };
+    let Partition {
+        cluster,
+        topic,
+        number,
+    } = &passage.partition;
+    let moved = cx
+        .execute(
+            "UPDATE topic_position SET next_offset = $5, digest = $6, moved_at = $7 \
+             WHERE cluster = $1 AND topic = $2 AND partition = $3 AND next_offset = $4 AND stopped IS NULL",
+            [
+                cluster.as_ref().into(),
+                topic.as_ref().into(),
+                (*number).into(),
+                from.into(),
+                to.into(),
+                digest.0.to_vec().into(),
+                cx.now().into(),
+            ],
+        )
+        .await?;
+    Ok(moved == 1)
+}
+
+/// Says why a partition is not read from now on, unless its position is not what the caller saw.
+pub async fn stop(cx: &SystemCx, partition: &Partition, seen: i64, why: Stop) -> Result<()> {
+    cx.execute(
+        "UPDATE topic_position SET stopped = $5 \
+         WHERE cluster = $1 AND topic = $2 AND partition = $3 AND next_offset = $4",
+        [
+            partition.cluster.as_ref().into(),
+            partition.topic.as_ref().into(),
+            partition.number.into(),
+            seen.into(),
+            why.as_ref().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Puts the position of a partition where an operator says, whatever stopped it, and says where it was. What lies between is
+/// not read.
+///
+/// # Errors
+/// `NOT_FOUND` when the partition was never read.
+pub async fn skip(cx: &SystemCx, partition: &Partition, next: i64) -> Result<i64> {
+    let before: Option<(i64,)> = cx
+        .one(
+            "UPDATE topic_position \
+             SET next_offset = $4, digest = NULL, stopped = NULL, moved_at = $5 \
+             WHERE cluster = $1 AND topic = $2 AND partition = $3 RETURNING OLD.next_offset",
+            [
+                partition.cluster.as_ref().into(),
+                partition.topic.as_ref().into(),
+                partition.number.into(),
+                next.into(),
+                cx.now().into(),
+            ],
+        )
+        .await?;
+    before
+        .map(|(before,)| before)
+        .ok_or_else(|| Error::not_found("partition that was read"))
+}

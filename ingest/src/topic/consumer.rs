@@ -1,0 +1,521 @@
+//! Reads the partitions that the group assigns, from where the ledger is, until it is told to stop.
+//!
+//! One thread polls the broker and does nothing else that takes long; passages are journaled and counted by tasks of the runtime.
+//! A partition whose passages are not counted is paused, so what the usage store cannot take stays in the topic.
+//!
+//! **Whatever fails is begun again from the ledger**: a stale passage, an engine that does not answer. Nothing is remembered of
+//! it here, so nothing can be remembered wrong.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use domain::{
+    Code, Db, Error, Result,
+    topic::{self, Partition, Position, Stop, Way},
+};
+use rdkafka::{
+    Message as _, Offset, TopicPartitionList,
+    config::FromClientConfigAndContext as _,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    error::KafkaError,
+    types::RDKafkaErrorCode,
+};
+use tokio::{runtime::Handle, task::JoinHandle};
+
+use super::{
+    Settings,
+    client::{Change, Context, PATIENCE, sharing, unavailable},
+    lane::{Accepted, Lane, State, start},
+};
+use crate::pipeline::{Fetched, Intake};
+
+/// How long a poll waits when nothing is to be done.
+const IDLE: Duration = Duration::from_millis(50);
+/// Messages that are taken before anything else gets a turn.
+const AT_ONCE: usize = 2_000;
+/// Between two looks at how much is left to be read.
+const LOOK: Duration = Duration::from_secs(2);
+/// Before a partition that failed is begun again.
+const REST: Duration = Duration::from_millis(500);
+
+/// A member of the group. Dropping it does not stop it.
+pub struct Consumer {
+    stop: Arc<AtomicBool>,
+    seen: Seen,
+    thread: JoinHandle<()>,
+}
+
+/// What a consumer sees of the broker. Cloning is cheap and shares it.
+#[derive(Clone, Default)]
+pub struct Seen(Arc<Mutex<View>>);
+
+/// A partition that a consumer has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneState {
+    /// Which.
+    pub partition: Partition,
+    /// Messages that nobody delivered yet, when the broker was asked last.
+    pub lag: Option<i64>,
+    /// Why it is not read.
+    pub stopped: Option<Stop>,
+}
+
+#[derive(Default)]
+struct View {
+    problem: Option<String>,
+    lanes: Vec<LaneState>,
+}
+
+impl Seen {
+    fn lock(&self) -> std::sync::MutexGuard<'_, View> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing, or not everything, is read; none when all is well.
+    pub fn problem(&self) -> Option<String> {
+        self.lock().problem.clone()
+    }
+
+    /// The partitions that this consumer has.
+    pub fn lanes(&self) -> Vec<LaneState> {
+        self.lock().lanes.clone()
+    }
+}
+
+impl Consumer {
+    /// Starts reading, and shows in `seen` what it sees. A broker that does not answer is waited for. Must be called on a Tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` when the settings are none for a client.
+    pub fn start(intake: Intake, db: Db, settings: Settings, seen: Seen) -> Result<Self> {
+        let invalid = |error: KafkaError| Error::invalid(format!("the settings of Kafka: {error}"));
+        let consumer =
+            BaseConsumer::from_config_and_context(&sharing(&settings), Context::default())
+                .map_err(invalid)?;
+        consumer.subscribe(&[&settings.cdrs]).map_err(invalid)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        seen.lock().problem = Some("Kafka has not answered yet".to_owned());
+        let reader = Reader {
+            intake,
+            db,
+            settings,
+            runtime: Handle::current(),
+            consumer,
+            cluster: None,
+            lanes: BTreeMap::new(),
+            assigned: None,
+            looked: None,
+            seen: seen.clone(),
+        };
+        let told = stop.clone();
+        let thread = tokio::task::spawn_blocking(move || reader.run(&told));
+        Ok(Self { stop, seen, thread })
+    }
+
+    /// What it sees.
+    pub fn seen(&self) -> Seen {
+        self.seen.clone()
+    }
+
+    /// Leaves the group. What is under way goes on and is counted.
+    pub async fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Err(error) = self.thread.await {
+            tracing::error!(%error, "reading topics ended by itself");
+        }
+    }
+}
+
+/// What the thread has.
+struct Reader {
+    intake: Intake,
+    db: Db,
+    settings: Settings,
+    runtime: Handle,
+    consumer: BaseConsumer<Context>,
+    cluster: Option<Arc<str>>,
+    lanes: BTreeMap<(String, i32), Lane>,
+    /// Partitions that are ours and have no lane yet. The group waits for an answer to an assignment of none, too.
+    assigned: Option<Vec<(String, i32)>>,
+    looked: Option<Instant>,
+    seen: Seen,
+}
+
+impl Reader {
+    fn run(mut self, told: &AtomicBool) {
+        while !told.load(Ordering::Relaxed) {
+            self.poll();
+            self.rebalance();
+            let now = Instant::now();
+            let mut lanes = std::mem::take(&mut self.lanes);
+            for lane in lanes.values_mut() {
+                self.tend(lane, now);
+            }
+            self.lanes = lanes;
+            if self.looked.is_none_or(|at| at.elapsed() >= LOOK) {
+                self.look();
+                self.looked = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Waits for work of the runtime.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this thread is none of the runtime's workers"
+    )]
+    fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Takes what the broker has sent.
+    fn poll(&mut self) {
+        let mut patience = IDLE;
+        for _ in 0..AT_ONCE {
+            let (key, fetched) = match self.consumer.poll(patience) {
+                None => return,
+                Some(Ok(message)) => {
+                    let key = (message.topic().to_owned(), message.partition());
+                    let fetched = Fetched {
+                        offset: message.offset(),
+                        key: message.key().map(Bytes::copy_from_slice),
+                        payload: message.payload().map(Bytes::copy_from_slice),
+                    };
+                    (key, fetched)
+                }
+                Some(Err(error)) => {
+                    self.refused(&error);
+                    return;
+                }
+            };
+            patience = Duration::ZERO;
+            self.accept(&key, fetched);
+        }
+    }
+
+    fn accept(&mut self, key: &(String, i32), fetched: Fetched) {
+        let now = Instant::now();
+        let Some(lane) = self.lanes.get_mut(key) else {
+            return;
+        };
+        let offset = fetched.offset;
+        match lane.accept(fetched, now) {
+            Accepted::Taken => {}
+            Accepted::Unconfirmed => {
+                tracing::warn!(partition = %lane.partition, offset, "the last message that was read is gone: whether the topic is the same cannot be told");
+            }
+            Accepted::Replaced => self.halt(key, Stop::TopicReplaced),
+        }
+    }
+
+    /// An error that the broker or the client reports. Those of single messages do not say where.
+    fn refused(&mut self, error: &KafkaError) {
+        let code = error.rdkafka_error_code();
+        tracing::warn!(%error, "Kafka");
+        if code == Some(RDKafkaErrorCode::AutoOffsetReset) {
+            let again = State::Failed(Instant::now());
+            self.lanes.values_mut().for_each(|lane| lane.forget(again));
+        }
+        self.looked = None;
+    }
+
+    /// Deals with changes of the assignment.
+    fn rebalance(&mut self) {
+        for change in self.consumer.context().changes() {
+            match change {
+                Change::Assigned(partitions) => {
+                    tracing::info!(?partitions, "partitions are ours");
+                    self.assigned.get_or_insert_default().extend(partitions);
+                }
+                Change::Revoked(partitions) => {
+                    tracing::info!(?partitions, "partitions are not ours any more");
+                    if let Some(assigned) = &mut self.assigned {
+                        assigned.retain(|it| !partitions.contains(it));
+                    }
+                    self.lanes.retain(|key, _| !partitions.contains(key));
+                }
+            }
+        }
+        if let Some(assigned) = self.assigned.take()
+            && let Err(error) = self.assign(&assigned)
+        {
+            self.troubled(&error);
+            self.assigned = Some(assigned);
+        }
+    }
+
+    /// Begins to read partitions that are ours, from where the ledger is.
+    fn assign(&mut self, assigned: &[(String, i32)]) -> Result<()> {
+        let cluster = self.cluster()?;
+        let now = Instant::now();
+        let mut begun = Vec::new();
+        for (topic, number) in assigned {
+            let partition = Partition {
+                cluster: cluster.clone(),
+                topic: topic.as_str().into(),
+                number: *number,
+            };
+            let mut lane = Lane::new(partition, &self.settings, now);
+            let offset = self.begin(&mut lane)?;
+            begun.push(((topic.clone(), *number), lane, offset));
+        }
+        let mut list = TopicPartitionList::new();
+        for ((topic, number), _, offset) in &begun {
+            let offset = offset.map_or(Offset::End, Offset::Offset);
+            list.add_partition_offset(topic, *number, offset)
+                .map_err(unavailable)?;
+        }
+        self.consumer
+            .incremental_assign(&list)
+            .map_err(unavailable)?;
+        for (key, lane, offset) in begun {
+            if offset.is_none() {
+                self.pause(&key);
+            }
+            self.lanes.insert(key, lane);
+        }
+        Ok(())
+    }
+
+    fn cluster(&mut self) -> Result<Arc<str>> {
+        if let Some(cluster) = &self.cluster {
+            return Ok(cluster.clone());
+        }
+        let cluster = self.consumer.client().fetch_cluster_id(PATIENCE);
+        let cluster = cluster.ok_or_else(|| {
+            Error::unavailable("Kafka does not answer", "the cluster has no identity")
+        })?;
+        Ok(self.cluster.insert(cluster.into()).clone())
+    }
+
+    /// Asks the ledger where a partition is, and the broker whether it has that. Returns from where to read; none where an
+    /// operator has to decide.
+    fn begin(&self, lane: &mut Lane) -> Result<Option<i64>> {
+        let Partition { topic, number, .. } = &lane.partition;
+        let position = self.wait(open(&self.db, &lane.partition))?;
+        let (low, high) = self
+            .consumer
+            .fetch_watermarks(topic, *number, PATIENCE)
+            .map_err(unavailable)?;
+        match start(position, [low, high]) {
+            Ok(start) => {
+                lane.begin(position.next, start);
+                Ok(Some(start.offset))
+            }
+            Err(why) => {
+                if position.stopped.is_none() {
+                    self.report(lane, position.next, why)?;
+                }
+                lane.forget(State::Stopped(why, Instant::now() + LOOK));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes down why a partition is not read from now on.
+    fn report(&self, lane: &Lane, seen: i64, why: Stop) -> Result<()> {
+        tracing::error!(partition = %lane.partition, %why, "nothing is read of a partition until an operator skips: simcube topics skip");
+        self.wait(async {
+            let cx = self.db.system().await?;
+            topic::stop(&cx, &lane.partition, seen, why).await?;
+            cx.commit().await
+        })
+    }
+
+    /// Stops reading a partition that is being read.
+    fn halt(&mut self, key: &(String, i32), why: Stop) {
+        let Some(mut lane) = self.lanes.remove(key) else {
+            return;
+        };
+        let state = match self.report(&lane, lane.next, why) {
+            Ok(()) => State::Stopped(why, Instant::now() + LOOK),
+            Err(error) => {
+                self.troubled(&error);
+                State::Failed(Instant::now() + REST)
+            }
+        };
+        lane.forget(state);
+        self.pause(key);
+        lane.paused = true;
+        self.lanes.insert(key.clone(), lane);
+    }
+
+    /// Does what is to be done for a partition.
+    fn tend(&self, lane: &mut Lane, now: Instant) {
+        self.harvest(lane, now);
+        match lane.state {
+            State::Reading => self.deliver(lane, now),
+            State::Failed(until) | State::Stopped(_, until) => {
+                if now >= until && lane.underway.is_empty() {
+                    self.resume(lane);
+                }
+            }
+        }
+    }
+
+    /// Hears what became of passages, in order.
+    fn harvest(&self, lane: &mut Lane, now: Instant) {
+        while lane.underway.front().is_some_and(|(_, it)| it.is_over()) {
+            let Some((to, passing)) = lane.underway.pop_front() else {
+                return;
+            };
+            match self.wait(passing.outcome()) {
+                Ok(_) => self.show(lane, to),
+                Err(error) => self.failed(lane, &error, now),
+            }
+        }
+    }
+
+    fn failed(&self, lane: &mut Lane, error: &Error, now: Instant) {
+        if error.code() != Code::Conflict {
+            self.troubled(error);
+        }
+        if lane.state == State::Reading {
+            lane.forget(State::Failed(now + REST));
+        }
+    }
+
+    /// Tells the broker how far the group is. Nothing depends on it.
+    fn show(&self, lane: &Lane, to: i64) {
+        let mut list = TopicPartitionList::new();
+        let Partition { topic, number, .. } = &lane.partition;
+        let added = list.add_partition_offset(topic, *number, Offset::Offset(to));
+        let shown = added.and_then(|()| self.consumer.commit(&list, CommitMode::Async));
+        if let Err(error) = shown {
+            tracing::debug!(%error, "the broker was not told how far its group is");
+        }
+    }
+
+    /// Delivers what has waited for long enough, and has the broker wait while there is too much.
+    fn deliver(&self, lane: &mut Lane, now: Instant) {
+        if let Some(run) = lane.take(now) {
+            let way = Way::Consume {
+                from: run.from,
+                to: run.to,
+                digest: run.digest,
+            };
+            let passing = self.intake.pass(&lane.partition, way, run.messages);
+            match self.wait(passing) {
+                Ok(passing) => lane.underway.push_back((run.to, passing)),
+                Err(error) => self.failed(lane, &error, now),
+            }
+        }
+        let rest = lane.is_full();
+        if rest == lane.paused {
+            return;
+        }
+        let list = list_of(&lane.partition);
+        let changed = if rest {
+            self.consumer.pause(&list)
+        } else {
+            self.consumer.resume(&list)
+        };
+        match changed {
+            Ok(()) => lane.paused = rest,
+            Err(error) => {
+                tracing::warn!(%error, partition = %lane.partition, "not paused or resumed")
+            }
+        }
+    }
+
+    fn pause(&self, (topic, number): &(String, i32)) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, *number);
+        if let Err(error) = self.consumer.pause(&list) {
+            tracing::warn!(%error, topic, number, "not paused");
+        }
+    }
+
+    /// Begins a partition again where the ledger is: with a new assignment of it, because one that met an error cannot be moved.
+    fn resume(&self, lane: &mut Lane) {
+        let begun = self.begin(lane).and_then(|offset| {
+            let Some(offset) = offset else { return Ok(()) };
+            let list = list_of(&lane.partition);
+            let mut at = list_of(&lane.partition);
+            at.set_all_offsets(Offset::Offset(offset))
+                .and_then(|()| self.consumer.incremental_unassign(&list))
+                .and_then(|()| self.consumer.incremental_assign(&at))
+                .and_then(|()| self.consumer.resume(&list))
+                .map_err(unavailable)?;
+            lane.paused = false;
+            Ok(())
+        });
+        if let Err(error) = begun {
+            self.troubled(&error);
+            lane.forget(State::Failed(Instant::now() + REST));
+        }
+    }
+
+    fn troubled(&self, error: &Error) {
+        tracing::warn!(cause = error.cause(), "topics are not read: {error}");
+        self.seen.lock().problem = Some(error.to_string());
+    }
+
+    /// Looks at how much is left to be read, and whether everything is there.
+    fn look(&mut self) {
+        let problem = self.problem();
+        let lanes = self.lanes.values().map(|lane| LaneState {
+            partition: lane.partition.clone(),
+            lag: lane.lag,
+            stopped: match lane.state {
+                State::Stopped(why, _) => Some(why),
+                State::Reading | State::Failed(_) => None,
+            },
+        });
+        let mut view = self.seen.lock();
+        view.lanes = lanes.collect();
+        view.problem = problem;
+    }
+
+    fn problem(&mut self) -> Option<String> {
+        let topic = &self.settings.cdrs;
+        match self.consumer.fetch_metadata(Some(topic), PATIENCE) {
+            Err(error) => return Some(unavailable(error).to_string()),
+            Ok(found) => {
+                let exists = found.topics().iter().any(|it| !it.partitions().is_empty());
+                if !exists {
+                    return Some(format!("there is no topic {topic}: simcube topics create"));
+                }
+            }
+        }
+        let mut problem = None;
+        for lane in self.lanes.values_mut() {
+            let Partition { topic, number, .. } = &lane.partition;
+            match self.consumer.fetch_watermarks(topic, *number, PATIENCE) {
+                Ok((low, high)) => lane.lag = Some(high - lane.next.max(low)),
+                Err(error) => return Some(unavailable(error).to_string()),
+            }
+            match lane.state {
+                State::Reading => {}
+                State::Failed(_) => {
+                    problem = Some(format!("{} could not be read", lane.partition));
+                }
+                State::Stopped(why, _) => {
+                    problem = Some(format!("{} is stopped: {why}", lane.partition));
+                }
+            }
+        }
+        problem
+    }
+}
+
+fn list_of(partition: &Partition) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(&partition.topic, partition.number);
+    list
+}
+
+async fn open(db: &Db, partition: &Partition) -> Result<Position> {
+    let cx = db.system().await?;
+    let position = topic::open(&cx, partition).await?;
+    cx.commit().await?;
+    Ok(position)
+}

@@ -1,0 +1,298 @@
+//! What is known of one partition that is being read: where it is, what waits to be delivered, what is under way.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use domain::topic::{Digest, Partition, Position, Stop};
+
+use super::Settings;
+use crate::pipeline::{Fetched, Passing};
+
+/// Passages of one partition under way at the same time: one is journaled while the one before is being counted.
+const DEPTH: usize = 2;
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    /// The first offset that is asked for.
+    pub(super) offset: i64,
+    /// What the message before the position must be, which is read again.
+    pub(super) expects: Option<Digest>,
+}
+
+/// Where to read from, by the ledger's position and the offsets that the partition has, from `low` to before `high`.
+///
+/// # Errors
+/// What an operator has to decide.
+pub(super) fn start(position: Position, [low, high]: [i64; 2]) -> Result<Start, Stop> {
+    let Position {
+        next,
+        digest,
+        stopped,
+    } = position;
+    match stopped {
+        Some(why) => Err(why),
+        None if next < 0 => Ok(Start {
+            offset: low,
+            expects: None,
+        }),
+        None if next > high => Err(Stop::TopicReplaced),
+        None if next < low => Err(Stop::OffsetLost),
+        None => {
+            let expects = digest.filter(|_| next > low);
+            Ok(Start {
+                offset: next - i64::from(expects.is_some()),
+                expects,
+            })
+        }
+    }
+}
+
+/// What a partition is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It is read.
+    Reading,
+    /// Something failed: it is begun again where the ledger is, not before this moment.
+    Failed(Instant),
+    /// An operator has to decide; the ledger is asked again at this moment.
+    Stopped(Stop, Instant),
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepted {
+    /// It waits to be delivered, or is known.
+    Taken,
+    /// The message that was expected is not there any more: whether the topic is the same cannot be told.
+    Unconfirmed,
+    /// The message before the position is another one.
+    Replaced,
+}
+
+/// Messages that are delivered together.
+pub(super) struct Run {
+    pub(super) from: i64,
+    pub(super) to: i64,
+    pub(super) digest: Digest,
+    pub(super) messages: Vec<Fetched>,
+}
+
+/// See the module.
+pub(super) struct Lane {
+    pub(super) partition: Partition,
+    pub(super) state: State,
+    /// Where the next run begins, by the ledger and what is under way.
+    pub(super) next: i64,
+    pub(super) paused: bool,
+    /// Messages that nobody delivered yet, when the broker was asked last.
+    pub(super) lag: Option<i64>,
+    /// Passages and the offsets after their last messages.
+    pub(super) underway: VecDeque<(i64, Passing)>,
+    expects: Option<Digest>,
+    waiting: Vec<Fetched>,
+    bytes: usize,
+    since: Option<Instant>,
+    most: (usize, usize),
+    linger: Duration,
+}
+
+impl Lane {
+    /// A partition whose position is not known yet.
+    pub(super) fn new(partition: Partition, settings: &Settings, now: Instant) -> Self {
+        Self {
+            partition,
+            state: State::Failed(now),
+            next: -1,
+            paused: false,
+            lag: None,
+            underway: VecDeque::new(),
+            expects: None,
+            waiting: Vec::new(),
+            bytes: 0,
+            since: None,
+            most: (settings.records, settings.bytes),
+            linger: settings.linger,
+        }
+    }
+
+    /// Begins where the ledger is.
+    pub(super) fn begin(&mut self, next: i64, start: Start) {
+        self.next = next;
+        self.expects = start.expects;
+        self.state = State::Reading;
+    }
+
+    /// Forgets what waits: it is read again.
+    pub(super) fn forget(&mut self, state: State) {
+        self.state = state;
+        self.expects = None;
+        self.waiting.clear();
+        self.bytes = 0;
+        self.since = None;
+    }
+
+    /// Takes a message.
+    pub(super) fn accept(&mut self, message: Fetched, now: Instant) -> Accepted {
+        if self.state != State::Reading {
+            return Accepted::Taken;
+        }
+        let expected = self.expects.take();
+        if message.offset < self.next {
+            let found = Digest::of(message.key.as_deref(), message.payload.as_deref());
+            return match expected {
+                Some(expected) if message.offset == self.next - 1 && expected != found => {
+                    Accepted::Replaced
+                }
+                _ => Accepted::Taken,
+            };
+        }
+        self.bytes += message.payload.as_ref().map_or(0, Bytes::len);
+        self.bytes += message.key.as_ref().map_or(0, Bytes::len);
+        self.since.get_or_insert(now);
+        self.waiting.push(message);
+        match expected {
+            Some(_) => Accepted::Unconfirmed,
+            None => Accepted::Taken,
+        }
+    }
+
+    /// Whether it has as much as it may hold.
+    pub(super) fn is_full(&self) -> bool {
+        let (records, bytes) = self.most;
+        self.waiting.len() >= records || self.bytes >= bytes
+    }
+
+    /// What is to be delivered now, if anything: a full run, or one whose first message has waited for long enough.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Run> {
+        let is_due = |since: Instant| now.duration_since(since) >= self.linger;
+        let ready = self.is_full() || self.since.is_some_and(is_due);
+        if !ready || self.state != State::Reading || self.underway.len() >= DEPTH {
+            return None;
+        }
+        let last = self.waiting.last()?;
+        let digest = Digest::of(last.key.as_deref(), last.payload.as_deref());
+        let (from, to) = (self.next, last.offset + 1);
+        self.next = to;
+        self.bytes = 0;
+        self.since = None;
+        Some(Run {
+            from,
+            to,
+            digest,
+            messages: std::mem::take(&mut self.waiting),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(offset: i64) -> Fetched {
+        Fetched {
+            offset,
+            key: None,
+            payload: Some(Bytes::from(offset.to_string())),
+        }
+    }
+
+    fn digest(offset: i64) -> Digest {
+        Digest::of(None, Some(offset.to_string().as_bytes()))
+    }
+
+    fn position(next: i64) -> Position {
+        Position {
+            next,
+            digest: Some(digest(next - 1)),
+            stopped: None,
+        }
+    }
+
+    fn lane(next: i64, expects: Option<Digest>) -> Lane {
+        let partition = Partition {
+            cluster: "c".into(),
+            topic: "t".into(),
+            number: 0,
+        };
+        let settings = Settings {
+            records: 3,
+            ..Settings::new("", "")
+        };
+        let mut lane = Lane::new(partition, &settings, Instant::now());
+        let offset = next;
+        lane.begin(next, Start { offset, expects });
+        lane
+    }
+
+    #[test]
+    fn reading_begins_at_the_message_before_the_position() {
+        let begins = |offset, expects| Ok(Start { offset, expects });
+        let fresh = Position {
+            next: -1,
+            digest: None,
+            stopped: None,
+        };
+        assert_eq!(start(fresh, [7, 9]), begins(7, None));
+        assert_eq!(start(position(9), [7, 9]), begins(8, Some(digest(8))));
+        assert_eq!(start(position(7), [7, 9]), begins(7, None));
+        let skipped = Position {
+            digest: None,
+            ..position(9)
+        };
+        assert_eq!(start(skipped, [7, 9]), begins(9, None));
+        assert_eq!(start(position(6), [7, 9]), Err(Stop::OffsetLost));
+        assert_eq!(start(position(10), [7, 9]), Err(Stop::TopicReplaced));
+        let stopped = Position {
+            stopped: Some(Stop::OffsetLost),
+            ..position(8)
+        };
+        assert_eq!(start(stopped, [7, 9]), Err(Stop::OffsetLost));
+    }
+
+    #[test]
+    fn another_message_before_the_position_is_another_topic() {
+        let now = Instant::now();
+        let mut same = lane(5, Some(digest(4)));
+        assert_eq!(same.accept(message(4), now), Accepted::Taken);
+        assert_eq!(same.accept(message(5), now), Accepted::Taken);
+        let mut other = lane(5, Some(digest(3)));
+        assert_eq!(other.accept(message(4), now), Accepted::Replaced);
+        let mut compacted = lane(5, Some(digest(4)));
+        assert_eq!(compacted.accept(message(6), now), Accepted::Unconfirmed);
+        assert_eq!(compacted.accept(message(7), now), Accepted::Taken);
+    }
+
+    #[test]
+    fn runs_follow_each_other_over_gaps() {
+        let now = Instant::now();
+        let mut lane = lane(5, None);
+        for offset in [5, 9] {
+            lane.accept(message(offset), now);
+        }
+        assert!(lane.take(now).is_none());
+        let later = now + Duration::from_secs(1);
+        let run = lane.take(later).expect("waited for long enough");
+        assert_eq!((run.from, run.to, run.messages.len()), (5, 10, 2));
+        assert_eq!(run.digest, digest(9));
+        for offset in [9, 12, 13, 14] {
+            lane.accept(message(offset), later);
+        }
+        let run = lane.take(later).expect("full");
+        assert_eq!((run.from, run.to, run.messages.len()), (10, 15, 3));
+    }
+
+    #[test]
+    fn what_failed_takes_nothing() {
+        let now = Instant::now();
+        let mut lane = lane(5, None);
+        lane.accept(message(5), now);
+        lane.forget(State::Failed(now));
+        lane.accept(message(6), now);
+        lane.state = State::Reading;
+        assert!(lane.take(now + Duration::from_secs(2)).is_none());
+    }
+}

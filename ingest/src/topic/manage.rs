@@ -1,0 +1,269 @@
+//! Topics are made, looked at, and skipped in by an operator.
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    Db, Error, Result,
+    topic::{self, Partition},
+};
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
+    error::KafkaError,
+    types::RDKafkaErrorCode,
+};
+
+use super::{
+    Settings,
+    client::{LARGEST, PATIENCE, config, reading, unavailable},
+};
+
+/// How long a topic keeps its messages: as long as somebody may want to read them again.
+pub const RETENTION: Duration = Duration::from_hours(7 * 24);
+/// How long dead letters are kept.
+pub const DEAD_RETENTION: Duration = Duration::from_hours(30 * 24);
+
+/// A topic that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Its name.
+    pub topic: String,
+    /// Whether it was there before, which is left as it was.
+    pub existed: bool,
+}
+
+/// What is wrong with a topic or a partition, or that nothing is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The topic, or `TOPIC/PARTITION`.
+    pub what: String,
+    /// What there is.
+    pub found: String,
+    /// Whether somebody has to do something.
+    pub wrong: bool,
+}
+
+/// Where an operator puts a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The first message that is there.
+    Earliest,
+    /// Behind the last message that is there.
+    Latest,
+    /// This offset.
+    Offset(i64),
+}
+
+/// The topics that are read, each with that of its dead letters, and how long they keep messages.
+fn topics(settings: &Settings) -> impl Iterator<Item = (String, Duration)> {
+    [&settings.sessions, &settings.cdrs]
+        .into_iter()
+        .flat_map(|topic| {
+            [
+                (topic.clone(), RETENTION),
+                (Settings::dead_of(topic), DEAD_RETENTION),
+            ]
+        })
+}
+
+/// Makes those topics that are missing.
+///
+/// # Errors
+/// `UNAVAILABLE` when the broker does not answer, `INVALID_INPUT` when it refuses one.
+pub async fn create(settings: &Settings, partitions: i32, replication: i32) -> Result<Vec<Made>> {
+    let admin: AdminClient<DefaultClientContext> =
+        config(settings).create().map_err(unavailable)?;
+    let largest = LARGEST.to_string();
+    let wanted: Vec<_> = topics(settings)
+        .map(|(name, kept)| (name, kept.as_millis().to_string()))
+        .collect();
+    let new = wanted.iter().map(|(name, kept)| {
+        let new = NewTopic::new(name, partitions, TopicReplication::Fixed(replication))
+            .set("cleanup.policy", "delete")
+            .set("retention.ms", kept);
+        if name.ends_with(super::DEAD) {
+            new.set("max.message.bytes", &largest)
+        } else {
+            new
+        }
+    });
+    let new: Vec<NewTopic<'_>> = new.collect();
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    let made = admin
+        .create_topics(&new, &options)
+        .await
+        .map_err(unavailable)?;
+    made.into_iter()
+        .map(|made| match made {
+            Ok(topic) => Ok(Made {
+                topic,
+                existed: false,
+            }),
+            Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(Made {
+                topic,
+                existed: true,
+            }),
+            Err((topic, code)) => Err(Error::invalid(format!("{topic} is refused: {code}"))),
+        })
+        .collect()
+}
+
+/// Looks whether all topics are there, and whether they have what the ledger's positions say.
+///
+/// # Errors
+/// `UNAVAILABLE` when the broker or Postgres does not answer.
+pub async fn check(settings: &Settings, db: &Db) -> Result<Vec<Finding>> {
+    let looking = settings.clone();
+    let (cluster, mut findings) = blocking(move || {
+        let consumer = look(&looking)?;
+        let cluster = cluster(&consumer)?;
+        let findings: Result<Vec<_>> = topics(&looking)
+            .map(|(topic, _)| {
+                let partitions = partitions(&consumer, &topic)?;
+                Ok(Finding {
+                    found: match partitions {
+                        0 => "is missing: simcube topics create".to_owned(),
+                        n => format!("{n} partitions"),
+                    },
+                    what: topic,
+                    wrong: partitions == 0,
+                })
+            })
+            .collect();
+        Ok((cluster, findings?))
+    })
+    .await?;
+    let cx = db.system().await?;
+    let positions = topic::positions(&cx).await?;
+    drop(cx);
+    let here = positions
+        .into_iter()
+        .filter(|it| it.partition.cluster == cluster);
+    let here: Vec<_> = here.collect();
+    let looking = settings.clone();
+    let found = blocking(move || {
+        let consumer = look(&looking)?;
+        let found = here.iter().map(|standing| position(&consumer, standing));
+        found.collect::<Result<Vec<_>>>()
+    });
+    findings.extend(found.await?);
+    Ok(findings)
+}
+
+/// How a position stands to what the partition has.
+fn position(consumer: &BaseConsumer, standing: &topic::Standing) -> Result<Finding> {
+    let topic::Standing {
+        partition,
+        position,
+        ..
+    } = standing;
+    let finding = |found: String, wrong: bool| Finding {
+        what: partition.to_string(),
+        found,
+        wrong,
+    };
+    let next = position.next;
+    if let Some(why) = position.stopped {
+        let found =
+            format!("is stopped at offset {next}: {why}; simcube topics skip lets it go on");
+        return Ok(finding(found, true));
+    }
+    if usize::try_from(partition.number).ok() >= Some(partitions(consumer, &partition.topic)?) {
+        let found = format!(
+            "was read up to offset {next} and is missing: the topic was made again with fewer partitions"
+        );
+        return Ok(finding(found, true));
+    }
+    let (low, high) = consumer
+        .fetch_watermarks(&partition.topic, partition.number, PATIENCE)
+        .map_err(unavailable)?;
+    Ok(if next > high {
+        let found =
+            format!("was read up to offset {next} and ends at {high}: the topic was made again");
+        finding(found, true)
+    } else if next >= 0 && next < low {
+        finding(
+            format!("was read up to offset {next} and begins at {low}: messages are lost"),
+            true,
+        )
+    } else {
+        finding(
+            format!(
+                "{} of offsets {low} to {high} to be read",
+                high - next.max(low)
+            ),
+            false,
+        )
+    })
+}
+
+/// Puts the position of a partition, and says from where to where. What lies between is not read.
+///
+/// # Errors
+/// `NOT_FOUND` when the partition was never read, `UNAVAILABLE` when the broker or Postgres does not answer.
+pub async fn skip(
+    settings: &Settings,
+    db: &Db,
+    topic: &str,
+    number: i32,
+    to: To,
+) -> Result<(i64, i64)> {
+    let (looking, named) = (settings.clone(), topic.to_owned());
+    let (cluster, low, high) = blocking(move || {
+        let consumer = look(&looking)?;
+        let (low, high) = consumer
+            .fetch_watermarks(&named, number, PATIENCE)
+            .map_err(unavailable)?;
+        Ok((cluster(&consumer)?, low, high))
+    })
+    .await?;
+    let next = match to {
+        To::Earliest => low,
+        To::Latest => high,
+        To::Offset(offset) if (low..=high).contains(&offset) => offset,
+        To::Offset(_) => {
+            return Err(Error::invalid(format!(
+                "{topic}/{number} has the offsets {low} to {high}"
+            )));
+        }
+    };
+    let partition = Partition {
+        cluster,
+        topic: topic.into(),
+        number,
+    };
+    let cx = db.system().await?;
+    let before = topic::skip(&cx, &partition, next).await?;
+    cx.commit().await?;
+    Ok((before, next))
+}
+
+/// A client that looks and reads nothing.
+fn look(settings: &Settings) -> Result<BaseConsumer> {
+    reading(settings).create().map_err(unavailable)
+}
+
+pub(super) fn cluster(consumer: &BaseConsumer) -> Result<Arc<str>> {
+    let cluster = consumer.client().fetch_cluster_id(PATIENCE);
+    let nameless = || Error::unavailable("Kafka does not answer", "the cluster has no identity");
+    cluster.map(Into::into).ok_or_else(nameless)
+}
+
+/// How many partitions a topic has; 0 if it is missing.
+pub(super) fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<usize> {
+    match consumer.fetch_metadata(Some(topic), PATIENCE) {
+        Ok(found) => Ok(found.topics().iter().map(|it| it.partitions().len()).sum()),
+        Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)) => Ok(0),
+        Err(error) => Err(unavailable(error)),
+    }
+}
+
+/// Asks the broker away from the runtime's threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    ask: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(ask)
+        .await
+        .map_err(Error::internal)?
+}

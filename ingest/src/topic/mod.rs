@@ -1,0 +1,68 @@
+//! Topics of Kafka: one more sender of the deliveries that HTTP makes.
+//!
+//! What is read goes through the same pipeline ([`crate::pipeline`]), as one delivery for each run of messages of a partition, and
+//! the ledger's position moves with it ([`domain::topic`]). So a message counts once, whoever reads it and how often, and the
+//! offsets that the broker keeps for the group decide nothing: they are there so that its tools show the lag.
+//!
+//! - [`Consumer`] reads the partitions that its group assigns to it, from where the ledger is.
+//! - [`manage`] makes topics and looks at them.
+//! - [`dead`] sends dead letters of what is quarantined.
+//! - [`replay`] reads again, from a topic or from quarantine, and moves no position.
+//!
+//! Nothing else of the program knows rdkafka.
+
+mod client;
+mod consumer;
+pub mod dead;
+mod lane;
+pub mod manage;
+pub mod replay;
+
+use std::time::Duration;
+
+pub use consumer::{Consumer, LaneState, Seen};
+
+/// Behind the name of a topic: where what is quarantined of it goes.
+const DEAD: &str = ".dead";
+
+/// Where topics are, what they are called, and how they are read.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `HOST:PORT`, several with commas between them.
+    pub brokers: String,
+    /// The group that shares the partitions.
+    pub group: String,
+    /// The topic of CDRs.
+    pub cdrs: String,
+    /// The topic of session rollups.
+    pub sessions: String,
+    /// How long a member of the group may be silent before others have its partitions.
+    pub session_timeout: Duration,
+    /// Most messages of one passage.
+    pub records: usize,
+    /// Most bytes of one passage, beside its last message.
+    pub bytes: usize,
+    /// How long a message waits for others.
+    pub linger: Duration,
+}
+
+impl Settings {
+    /// Everything but where and who as it is by default.
+    pub fn new(brokers: impl Into<String>, group: impl Into<String>) -> Self {
+        Self {
+            brokers: brokers.into(),
+            group: group.into(),
+            cdrs: "cdr.records".to_owned(),
+            sessions: "session.rollups".to_owned(),
+            session_timeout: Duration::from_secs(45),
+            records: 10_000,
+            bytes: 8 << 20,
+            linger: Duration::from_secs(1),
+        }
+    }
+
+    /// The topic of the dead letters of a topic.
+    pub fn dead_of(topic: &str) -> String {
+        format!("{topic}{DEAD}")
+    }
+}

@@ -1,0 +1,172 @@
+//! Offsets and topics that are not there any more stop their partition and nothing else, until an operator decides.
+
+use domain::{Code, topic::Stop};
+use ingest::{
+    pipeline::NoFault,
+    topic::{Consumer, manage},
+};
+use rdkafka::{Offset, TopicPartitionList, admin::AdminOptions};
+
+use super::Topics;
+use crate::world::{Record, SHORT, World, record};
+
+fn records(ids: std::ops::Range<usize>) -> Vec<Record> {
+    ids.map(|n| record(n, SHORT)).collect()
+}
+
+fn stopped(consumer: &Consumer) -> Vec<(i32, Stop)> {
+    let lanes = consumer.seen().lanes();
+    let stopped = lanes
+        .iter()
+        .filter_map(|lane| Some((lane.partition.number, lane.stopped?)));
+    stopped.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_offset_stops_its_partition_until_an_operator_skips() {
+    let (world, topics) = tokio::join!(World::new(), Topics::new());
+    topics.send_all(&records(0..30)).await;
+    let (intake, consumer) = topics.reads(&world, NoFault);
+    topics.until_read(&world, 30).await;
+    consumer.stop().await;
+    // Ten more in each, of which partition 1 loses five.
+    topics.send_all(&records(30..60)).await;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&topics.settings.cdrs, 1, Offset::Offset(15))
+        .expect("a partition");
+    let lost = topics.admin();
+    let lost = lost.delete_records(&list, &AdminOptions::new()).await;
+    lost.expect("lost");
+    let consumer = topics.start(&world, &intake);
+    topics.until_said(&consumer, Some("OFFSET_LOST")).await;
+    let sums = topics.until_read(&world, 50).await;
+    assert_eq!(sums.accepted, 50);
+    assert_eq!(stopped(&consumer), [(1, Stop::OffsetLost)]);
+    let findings = manage::check(&topics.settings, &world.db).await;
+    let findings = findings.expect("an answer");
+    let wrong: Vec<_> = findings.iter().filter(|it| it.wrong).collect();
+    assert_eq!(wrong.len(), 1, "{findings:?}");
+    assert!(wrong[0].found.contains("OFFSET_LOST"), "{wrong:?}");
+    // Another process does not read on either.
+    consumer.stop().await;
+    let consumer = topics.start(&world, &intake);
+    topics.until_said(&consumer, Some("OFFSET_LOST")).await;
+    let skip = |to| manage::skip(&topics.settings, &world.db, &topics.settings.cdrs, 1, to);
+    let refused = skip(manage::To::Offset(14))
+        .await
+        .expect_err("is not there");
+    assert_eq!(refused.code(), Code::InvalidInput);
+    let skipped = skip(manage::To::Earliest).await.expect("skipped");
+    assert_eq!(skipped, (10, 15));
+    let sums = topics.until_read(&world, 55).await;
+    topics.until_said(&consumer, None).await;
+    consumer.stop().await;
+    assert_eq!((sums.read, sums.accepted), (55, 55));
+    world.settled(&intake).await;
+    assert_eq!(world.proved(&world.alpha).await.records, 55);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offset_that_is_lost_while_it_is_read_stops_its_partition() {
+    let (world, topics) = tokio::join!(World::new(), Topics::new());
+    topics.send_all(&records(0..3)).await;
+    let (_intake, consumer) = topics.reads(&world, NoFault);
+    topics.until_read(&world, 3).await;
+    topics.until_said(&consumer, None).await;
+    // Nothing is read meanwhile, so what is sent is gone before it is asked for.
+    let skip = manage::skip(
+        &topics.settings,
+        &world.db,
+        &topics.settings.cdrs,
+        2,
+        manage::To::Offset(0),
+    );
+    skip.await.expect("skipped");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&topics.settings.cdrs, 2, Offset::Offset(1))
+        .expect("a partition");
+    let lost = topics.admin();
+    let lost = lost.delete_records(&list, &AdminOptions::new()).await;
+    lost.expect("lost");
+    // The next message is stale, and the position that is begun from is gone.
+    topics
+        .send(2, Some(SHORT), Some(&record(9, SHORT).json()))
+        .await;
+    topics.until_said(&consumer, Some("OFFSET_LOST")).await;
+    assert_eq!(stopped(&consumer), [(2, Stop::OffsetLost)]);
+    consumer.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_made_again_is_not_taken_for_the_same() {
+    let (world, topics) = tokio::join!(World::new(), Topics::new());
+    topics.send_all(&records(0..30)).await;
+    let (intake, consumer) = topics.reads(&world, NoFault);
+    topics.until_read(&world, 30).await;
+    consumer.stop().await;
+    let gone = topics
+        .admin()
+        .delete_topics(&[&topics.settings.cdrs], &AdminOptions::new())
+        .await;
+    gone.expect("an answer").pop().expect("one").expect("gone");
+    let made = async {
+        while manage::create(&topics.settings, 2, 1).await.is_err() {}
+        while topics
+            .admin()
+            .inner()
+            .fetch_metadata(Some(&topics.settings.cdrs), super::PATIENCE)
+            .expect("metadata")
+            .topics()[0]
+            .partitions()
+            .len()
+            != 2
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(super::PATIENCE, made)
+        .await
+        .expect("made");
+    // Partition 0 has as many messages as before, which are others; partition 1 has fewer; partition 2 is gone.
+    for n in 100..112 {
+        topics
+            .send(0, Some(SHORT), Some(&record(n, SHORT).json()))
+            .await;
+    }
+    topics
+        .send(1, Some(SHORT), Some(&record(200, SHORT).json()))
+        .await;
+    let consumer = topics.start(&world, &intake);
+    topics.until_said(&consumer, Some("TOPIC_REPLACED")).await;
+    let both = async {
+        while stopped(&consumer).len() != 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(super::PATIENCE, both)
+        .await
+        .expect("both");
+    let replaced = Stop::TopicReplaced;
+    assert_eq!(stopped(&consumer), [(0, replaced), (1, replaced)]);
+    let findings = manage::check(&topics.settings, &world.db).await;
+    let findings = findings.expect("an answer");
+    assert_eq!(
+        findings.iter().filter(|it| it.wrong).count(),
+        3,
+        "{findings:?}"
+    );
+    assert!(
+        findings
+            .iter()
+            .any(|it| it.found.contains("fewer partitions"))
+    );
+    for number in [0, 1] {
+        let to = manage::To::Earliest;
+        let topic = &topics.settings.cdrs;
+        let skip = manage::skip(&topics.settings, &world.db, topic, number, to);
+        skip.await.expect("skipped");
+    }
+    let sums = topics.until_read(&world, 43).await;
+    consumer.stop().await;
+    assert_eq!((sums.read, sums.accepted), (43, 43));
+}

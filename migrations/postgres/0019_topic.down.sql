@@ -1,0 +1,1 @@
+DROP TABLE topic_quarantine, topic_account, topic_position;
