@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 pub use error::TenantError;
 pub use model::{NewTenant, Tenant};
-pub use retention::{Retention, Retentions};
+pub use retention::{Retention, Retentions, SessionRetention, SessionRetentions};
 pub use settings::{SetSettings, Settings};
 pub(crate) use store::settings_columns;
 

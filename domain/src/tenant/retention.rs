@@ -83,27 +83,104 @@ impl Retention {
     }
 }
 
-/// The retentions of tenants. Cloning is cheap.
-#[derive(Clone, Debug, Default)]
-pub struct Retentions(Arc<BTreeMap<TenantId, Retention>>);
+/// How long a tenant's log of sessions is kept, and from when on rollups are taken. Sums of them are kept for ever.
+///
+/// A rollup goes its days and [`SessionRetention::SLACK`] after the end of the day (UTC) in which it was made: so what goes together lies
+/// together, and what is taken in has its neighbours beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionRetention {
+    days: u16,
+    /// What was made earlier may have gone under what the setting was before.
+    since: Option<DateTime<Utc>>,
+}
 
-impl Retentions {
+impl Default for SessionRetention {
+    /// Of a tenant that has no setting.
+    fn default() -> Self {
+        Self {
+            days: Self::DAYS,
+            since: None,
+        }
+    }
+}
+
+impl SessionRetention {
+    /// Days of a tenant that has no setting.
+    pub const DAYS: u16 = 7;
+    /// The fewest.
+    pub const MIN_DAYS: u16 = 1;
+    /// The most.
+    pub const MAX_DAYS: u16 = 90;
+    /// What is older than its days by less than this is still there: it leaves room for clocks, for a proof that takes long, and for the
+    /// neighbour of a rollup that was just taken in.
+    pub const SLACK: TimeDelta = TimeDelta::days(1);
+    /// As much of the slack is used for a proof; the rest is for clocks.
+    const PROOF: TimeDelta = TimeDelta::hours(18);
+
+    /// Kept for so many days; `since` bounds what is there of earlier times.
+    pub const fn new(days: u16, since: Option<DateTime<Utc>>) -> Self {
+        Self { days, since }
+    }
+
+    /// Days that a rollup can be read.
+    pub const fn days(self) -> u16 {
+        self.days
+    }
+
+    /// What was made earlier may have gone under what the setting was before.
+    pub const fn since(self) -> Option<DateTime<Utc>> {
+        self.since
+    }
+
+    /// Rollups that were made from this moment on are all there: these are shown, and late ones are taken in among them.
+    pub fn whole_from(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let from = now - TimeDelta::days(self.days.into());
+        self.since.map_or(from, |since| from.max(since))
+    }
+
+    /// The first hour from which on every row of the log is there, whatever became of what is older: what is proved, and what settling
+    /// takes for evidence.
+    pub fn whole_hours_from(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let from = self.whole_from(now) - Self::PROOF;
+        let hour = from.duration_trunc(TimeDelta::hours(1)).unwrap_or(from);
+        if hour < from {
+            hour + TimeDelta::hours(1)
+        } else {
+            hour
+        }
+    }
+}
+
+/// The retentions of tenants, of records or of sessions. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Retentions<R = Retention>(Arc<BTreeMap<TenantId, R>>);
+
+/// How long the log of sessions is kept, by tenant.
+pub type SessionRetentions = Retentions<SessionRetention>;
+
+impl<R> Default for Retentions<R> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<R: Copy + Default> Retentions<R> {
     /// That of a tenant.
-    pub fn of(&self, tenant: TenantId) -> Retention {
+    pub fn of(&self, tenant: TenantId) -> R {
         self.0.get(&tenant).copied().unwrap_or_default()
     }
 
-    /// Those that are not [`Retention::default`].
-    pub fn own(&self) -> impl Iterator<Item = (TenantId, Retention)> {
+    /// Those that are not what a tenant without a setting has.
+    pub fn own(&self) -> impl Iterator<Item = (TenantId, R)> {
         self.0
             .iter()
             .map(|(tenant, retention)| (*tenant, *retention))
     }
 }
 
-impl FromIterator<(TenantId, Retention)> for Retentions {
-    fn from_iter<I: IntoIterator<Item = (TenantId, Retention)>>(retentions: I) -> Self {
-        let is_own = |(_, retention): &(TenantId, Retention)| *retention != Retention::default();
+impl<R: Default + PartialEq> FromIterator<(TenantId, R)> for Retentions<R> {
+    fn from_iter<I: IntoIterator<Item = (TenantId, R)>>(retentions: I) -> Self {
+        let is_own = |(_, retention): &(TenantId, R)| *retention != R::default();
         Self(Arc::new(retentions.into_iter().filter(is_own).collect()))
     }
 }
@@ -142,5 +219,19 @@ mod tests {
             longer.whole_from(later),
             Retention::default().whole_from(later)
         );
+    }
+
+    #[test]
+    fn a_log_that_is_kept_longer_grows_into_it() {
+        let now = at("2026-11-24T12:00:00Z");
+        let longer = SessionRetention::new(30, Some(at("2026-11-17T12:00:00Z")));
+        assert_eq!(longer.whole_from(now), at("2026-11-17T12:00:00Z"));
+        let later = now + TimeDelta::days(40);
+        assert_eq!(longer.whole_from(later), later - TimeDelta::days(30));
+        let usual = SessionRetention::default();
+        assert_eq!(usual.whole_from(now), at("2026-11-17T12:00:00Z"));
+        assert_eq!(usual.whole_hours_from(now), at("2026-11-16T18:00:00Z"));
+        let later = now + TimeDelta::minutes(1);
+        assert_eq!(usual.whole_hours_from(later), at("2026-11-16T19:00:00Z"));
     }
 }
