@@ -6,6 +6,7 @@
 //! - `expiry` says on which day a record may go.
 //! - [`cube`] names the levels at which usage is summed up.
 //! - [`usage`] answers questions to the cubes. It holds the one builder of tenant-facing statements.
+//! - [`family`] says what tells the tables of usage records and those of sessions apart.
 //! - [`settle`] looks up what of a batch is there.
 //! - [`verify`] proves that records and cubes agree, and corrects a cube that does not.
 //!
@@ -16,6 +17,7 @@ pub mod cdr;
 mod checksum;
 pub mod cube;
 mod expiry;
+pub mod family;
 pub mod migration;
 pub mod network;
 pub mod session;
@@ -25,5 +27,6 @@ pub mod usage;
 pub mod verify;
 
 pub use cdr::CdrRow;
+pub use family::Family;
 pub use session::SessionRow;
 pub use store::{Store, System};

@@ -43,7 +43,7 @@ fn everywhere(records: i64) -> Vec<Count> {
             records,
             bytes_up: bytes,
             bytes_down: 2 * bytes,
-            units: 0
+            ..Count::default()
         };
         Table::ALL.len()
     ]
