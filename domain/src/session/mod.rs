@@ -9,11 +9,14 @@ mod entries;
 mod order;
 pub mod points;
 mod rollup;
+mod store;
 mod usage;
 
 pub use entries::{Entry, Keys, Point};
 pub use order::{Order, Reading};
 pub use rollup::{Request, Rollup, session_key};
+pub(crate) use store::move_points;
+pub use store::{Changes, Held, Known, New, drop_silent, hold, keep, parts_of};
 pub use usage::{FORGET, Usage, usage};
 
 /// What the accounting of intake calls the stream of rollups, which name no source.

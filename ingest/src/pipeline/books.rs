@@ -165,7 +165,7 @@ impl Books {
             sim: resolved.sim,
             device: resolved.device,
             network: cdr.network,
-            rat: cdr.rat,
+            rat: cdr.rat.words().into_owned(),
             service: cdr.service.as_ref().to_owned(),
             source: cdr.source,
             record_id: cdr.record_id,

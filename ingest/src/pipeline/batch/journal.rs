@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Error, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::{self, Claim, Month, NewBatch, Verdict},
+    journal::{self, Claim, Kind, Month, NewBatch, Verdict},
     sim::resolve,
     tenant::{self, Retentions},
 };
@@ -191,7 +191,15 @@ async fn record(begun: &Begun, books: &Books, now: DateTime<Utc>) -> Result<Opti
         apply_by: begun.apply_by,
         parts: &parts,
     });
-    journal::record(&begun.cx, new, &books.tallies(), books.rejections(), now).await?;
+    journal::record(
+        &begun.cx,
+        Kind::Cdr,
+        new,
+        &books.tallies(),
+        books.rejections(),
+        now,
+    )
+    .await?;
     Ok((rows > 0).then_some(Journaled {
         batch: books.batch(),
         rows,
