@@ -230,6 +230,7 @@ const SCRIPTS: &[Script] = &[
     script!("0016_job"),
     script!("0017_tenant_settings"),
     script!("0018_schedule_notification"),
+    script!("0020_session"),
 ];
 
 struct Migrator;

@@ -1,15 +1,18 @@
 //! Databases for tests, on real engines: each test gets its own, which is dropped afterwards. And a way to one of them that can be closed,
-//! and places in buckets.
+//! places in buckets and topics.
 //!
 //! `./dev test` starts the engines and names them in the environment. A missing engine fails the test.
 
 mod clickhouse;
 mod gate;
+mod kafka;
 mod postgres;
 mod s3;
+mod server;
 
 pub use clickhouse::{ClickHouseDb, clickhouse};
 pub use gate::Gate;
+pub use kafka::{Kafka, KafkaServer, kafka};
 pub use postgres::{Held, PostgresDb, empty_postgres, postgres};
 pub use s3::{Bucket, S3Server, bucket};
 

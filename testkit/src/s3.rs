@@ -1,25 +1,16 @@
 //! A place in a bucket of a real S3 server per test, and a server of a test's own that can be killed.
 
 use std::{
-    fs::{self, File},
-    net::{TcpListener, TcpStream},
+    fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
 };
 
-use tempfile::TempDir;
-use tokio::time::sleep;
-
-use crate::{address, unique};
+use crate::{address, server::Server, unique};
 
 /// What `engines/s3/run` lets in, and the bucket that it makes.
 const KEY: &str = "simcube";
 const SECRET: &str = "simcube-secret";
 const BUCKET: &str = "exports";
-
-/// How long a server may take to start.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A place of one test in a bucket.
 pub struct Bucket {
@@ -87,11 +78,7 @@ pub fn bucket() -> Bucket {
 }
 
 /// A server of a test's own. It is killed with this value.
-pub struct S3Server {
-    state: TempDir,
-    port: u16,
-    process: Child,
-}
+pub struct S3Server(Server);
 
 impl S3Server {
     /// Starts it, with an empty bucket.
@@ -99,22 +86,15 @@ impl S3Server {
     /// # Panics
     /// When it is missing (`engines/s3/fetch` fetches it) or does not start.
     pub async fn start() -> Self {
-        let state = tempfile::tempdir().expect("a temporary folder");
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
-        let process = run(state.path(), port).await;
-        Self {
-            state,
-            port,
-            process,
-        }
+        let mut server = Server::new("s3");
+        server.start().await;
+        Self(server)
     }
 
     /// A place in its bucket.
     pub fn bucket(&self) -> Bucket {
-        let endpoint = format!("http://127.0.0.1:{}", self.port);
-        Bucket::at(endpoint, self.state.path().join("data"))
+        let endpoint = format!("http://{}", self.0.address());
+        Bucket::at(endpoint, self.0.state().join("data"))
     }
 
     /// Ends it without a chance to do anything.
@@ -122,8 +102,7 @@ impl S3Server {
     /// # Panics
     /// When it is gone.
     pub fn kill(&mut self) {
-        self.process.kill().expect("killed");
-        self.process.wait().expect("a process");
+        self.0.kill();
     }
 
     /// Starts it again where it was, with all that it has.
@@ -131,37 +110,6 @@ impl S3Server {
     /// # Panics
     /// When it does not start.
     pub async fn restart(&mut self) {
-        self.process = run(self.state.path(), self.port).await;
+        self.0.start().await;
     }
-}
-
-impl Drop for S3Server {
-    fn drop(&mut self) {
-        // It may be gone already.
-        self.process.kill().ok();
-        self.process.wait().ok();
-    }
-}
-
-/// Runs a server, and returns when it takes connections.
-async fn run(state: &Path, port: u16) -> Child {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../engines/s3/run");
-    let engines = address("SIMCUBE_ENGINES");
-    let log = state.join("log");
-    let mut command = Command::new(script);
-    command.arg(state).arg(port.to_string());
-    command.arg(Path::new(&engines).join("s3"));
-    command.stdout(Stdio::null());
-    command.stderr(File::create(&log).expect("a log"));
-    let mut process = command.spawn().expect("the script runs");
-    let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        let ended = process.try_wait().expect("a process");
-        if ended.is_some() || begun.elapsed() > PATIENCE {
-            let said = fs::read_to_string(&log).unwrap_or_default();
-            panic!("the S3 server did not start: {said}");
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
-    process
 }

@@ -100,6 +100,25 @@ pub async fn retentions_of(cx: &SystemCx, tenants: &[TenantId]) -> Result<Retent
     store::retentions_of(cx, tenants).await
 }
 
+/// How long the logs of sessions of these tenants are kept.
+///
+/// # Errors
+/// `UNAVAILABLE` when Postgres does not answer.
+pub async fn session_retentions_of(
+    cx: &SystemCx,
+    tenants: &[TenantId],
+) -> Result<SessionRetentions> {
+    store::session_retentions_of(cx, tenants).await
+}
+
+/// How long logs of sessions are kept, of every tenant.
+///
+/// # Errors
+/// `UNAVAILABLE` when Postgres does not answer.
+pub async fn session_retentions(cx: &SystemCx) -> Result<SessionRetentions> {
+    store::session_retentions(cx).await
+}
+
 /// How long records are kept, of every tenant.
 ///
 /// # Errors

@@ -21,8 +21,6 @@ use crate::{format::Rejection, read::Raw};
 #[derive(Clone, Default)]
 struct Page {
     account: Account,
-    /// Accepted records' part, if any was accepted.
-    own: Option<i64>,
     /// Identities of records that are counted by a part, this batch's or an earlier one's.
     counted_by: ByPart,
 }
@@ -143,7 +141,6 @@ impl Books {
                 self.rows.push(row);
                 let page = &mut self.pages[delivery];
                 page.account.accepted += 1;
-                page.own = Some(own);
                 own
             }
         };
@@ -165,7 +162,7 @@ impl Books {
             sim: resolved.sim,
             device: resolved.device,
             network: cdr.network,
-            rat: cdr.rat,
+            rat: cdr.rat.words().into_owned(),
             service: cdr.service.as_ref().to_owned(),
             source: cdr.source,
             record_id: cdr.record_id,
@@ -244,9 +241,13 @@ impl Books {
 
     /// What each tenant has in the rows.
     pub(super) fn parts(&self) -> Vec<Part> {
+        self.counting().cloned().collect()
+    }
+
+    fn counting(&self) -> impl Iterator<Item = &Part> {
         let present = self.present.iter().map(|present| &present.part);
         let parts = self.closed.iter().chain(present);
-        parts.filter(|part| part.rows > 0).cloned().collect()
+        parts.filter(|part| part.rows > 0)
     }
 
     pub(super) fn tallies(&self) -> Vec<Tally> {
@@ -258,33 +259,34 @@ impl Books {
         &self.rejections
     }
 
+    /// The numbers of these parts.
+    fn own(&self) -> BTreeSet<i64> {
+        self.counting().map(|part| part.number).collect()
+    }
+
     /// Parts of earlier batches that records of this one repeat.
     pub(super) fn repeated(&self) -> Vec<i64> {
-        let own: BTreeSet<i64> = self.parts().iter().map(|part| part.number).collect();
+        let own = self.own();
         let counted_by = self.pages.iter().flat_map(|page| page.counted_by.keys());
         let repeated: BTreeSet<i64> = counted_by.copied().collect();
         repeated.difference(&own).copied().collect()
     }
 
-    /// The account of a delivery, the part of what was accepted of it, and its records by the part that counts them.
+    /// The account of a delivery, those parts of this batch that count records of it (also such as are repeated within the
+    /// batch), and its records by the part that counts them.
     pub(super) fn account(
         &mut self,
         delivery: usize,
         listed: usize,
-    ) -> (Account, Option<i64>, ByPart) {
+    ) -> (Account, BTreeSet<i64>, ByPart) {
         let Page {
             mut account,
-            own,
             counted_by,
         } = std::mem::take(&mut self.pages[delivery]);
         account.rejections_truncated = account.rejections.len() > listed;
         account.rejections.truncate(listed);
-        // A record that is repeated within its own batch is counted with it.
-        let own = own.or_else(|| {
-            let parts = self.parts();
-            let own = parts.iter().find(|it| counted_by.contains_key(&it.number));
-            own.map(|part| part.number)
-        });
+        let mut own = self.own();
+        own.retain(|part| counted_by.contains_key(part));
         (account, own, counted_by)
     }
 }

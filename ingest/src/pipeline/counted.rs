@@ -1,6 +1,9 @@
 //! Step 9: an answer waits until what it says is true.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use domain::{
     Error, Result,
@@ -23,8 +26,8 @@ pub(super) struct Committed {
     pub(super) account: Account,
     /// Its records in its own part, and those that it repeats and that are not known to be counted.
     pub(super) waits_for: ByPart,
-    /// The part of its own batch, if anything of it was accepted.
-    pub(super) own: Option<i64>,
+    /// The parts of its own batch that count records of it.
+    pub(super) own: BTreeSet<i64>,
     /// Whether the batch was counted, once that is known.
     pub(super) applied: watch::Receiver<Option<bool>>,
     pub(super) at: Instant,
@@ -44,10 +47,10 @@ pub(super) async fn wait(inner: &Inner, committed: Committed) -> Result<Account>
         at,
     } = committed;
     let deadline = at + inner.settings.answer;
-    if let Some(own) = own {
+    if !own.is_empty() {
         let known = tokio::time::timeout_at(deadline, applied.wait_for(Option::is_some)).await;
         if matches!(known, Ok(Ok(counted)) if *counted == Some(true)) {
-            waits_for.remove(&own);
+            waits_for.retain(|part, _| !own.contains(part));
         }
     }
     let mut pause = FIRST_PAUSE;

@@ -33,7 +33,8 @@ impl<T> Item<T> {
 /// Decoded records and the room that they take.
 pub(super) struct Items {
     pub(super) items: Vec<Item<Cdr>>,
-    pub(super) room: Option<Room>,
+    /// Held until they are journaled.
+    pub(super) _room: Option<Room>,
 }
 
 pub(super) async fn decode(shape: &Shape, records: Records) -> Items {
@@ -56,6 +57,6 @@ pub(super) async fn decode(shape: &Shape, records: Records) -> Items {
     }
     Items {
         items,
-        room: Some(records.room),
+        _room: Some(records.room),
     }
 }

@@ -1,6 +1,6 @@
 //! Step 2: deliveries of all senders travel together, at once when nothing is under way, else within milliseconds.
 //!
-//! While several tenants deliver, the last place for a batch is kept for whoever comes next: see also [`super::queue`].
+//! While several lines deliver, the last place for a batch is kept for whoever comes next: see also [`super::queue`].
 
 use std::{
     sync::{Arc, Weak},
@@ -15,7 +15,7 @@ use super::{
     queue::{Lines, Queued},
 };
 
-/// How long the last place is kept for another tenant.
+/// How long the last place is kept for another line.
 const KEPT_FREE: Duration = Duration::from_millis(200);
 /// How long deliveries that have to wait are left out.
 const REST: Duration = Duration::from_millis(50);
@@ -78,7 +78,7 @@ async fn gather(inner: Weak<Inner>, lines: Arc<Lines>) {
     }
 }
 
-/// Keeps the last place free for a while if all that waits is one tenant's and others deliver, too.
+/// Keeps the last place free for a while if all that waits is in one line and others deliver, too.
 async fn keep_free(inner: &Inner, lines: &Lines) {
     let is_last = || inner.settings.batches > 1 && inner.batches.available_permits() == 0;
     let until = tokio::time::Instant::now() + KEPT_FREE;

@@ -63,7 +63,7 @@ pub use fault::{Fault, NoFault, Step};
 use gather::Gatherer;
 pub use lifecycle::{Recovered, Running, Standing};
 pub use payload::Of;
-use queue::Queued;
+use queue::{Line, Queued};
 pub use settings::Settings;
 use settle::RefusedBatches;
 pub use settle::Settled;
@@ -194,7 +194,8 @@ impl Intake {
     async fn start(&self, delivery: Delivery) -> Result<JoinHandle<Result<Account>>> {
         let items = decode::decode(&delivery.shape, delivery.records).await;
         self.inner.reached(Step::Decoded)?;
-        let (queued, committed) = Queued::new(delivery.tenant, items);
+        let shares = vec![(delivery.tenant, items)];
+        let (queued, committed) = Queued::new(Line::Tenant(delivery.tenant), shares);
         self.gatherer.push(queued)?;
         let inner = self.inner.clone();
         Ok(tokio::spawn(async move {

@@ -1,11 +1,12 @@
 //! Deliveries that wait, a line for each tenant.
 //!
-//! Tenants take turns, a delivery each. A batch takes turns until it is full, so a tenant with one delivery is in the next
-//! batch, or in the one after it, however many others wait elsewhere. As long as more than one tenant delivers, batches are
+//! Lines take turns, a delivery each. A batch takes turns until it is full, so a line with one delivery is in the next
+//! batch, or in the one after it, however many others wait elsewhere. As long as more than one line delivers, batches are
 //! smaller, so that a tenant with little to say does not wait for what a tenant with much to say sent before.
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,35 +15,55 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{counted::Committed, decode::Items};
 
-/// A batch that tenants share is this much smaller: the time that it takes is what those with little to say wait for.
+/// A batch that lines share is this much smaller: the time that it takes is what those with little to say wait for.
 const SHARED: usize = 4;
-/// Tenants share for as long as one of so many batches was not only one's own.
+/// Lines share for as long as one of so many batches was not only one's own.
 const RECENT: usize = 8;
 
-/// A decoded delivery that waits for its batch.
+/// Who stands in line: what comes from one sender keeps its order and takes one turn at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Line {
+    /// All that a tenant delivers itself.
+    Tenant(TenantId),
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tenant(tenant) => tenant.fmt(f),
+        }
+    }
+}
+
+/// A decoded delivery that waits for its batch. It is journaled as a whole or waits as a whole.
 pub(super) struct Queued {
-    pub(super) tenant: TenantId,
-    pub(super) items: Items,
+    pub(super) line: Line,
+    /// Whose its records are, each tenant once.
+    pub(super) shares: Vec<(TenantId, Items)>,
     pub(super) reply: oneshot::Sender<Result<Committed>>,
 }
 
 impl Queued {
     /// A delivery, and where to hear of its commit.
     pub(super) fn new(
-        tenant: TenantId,
-        items: Items,
+        line: Line,
+        shares: Vec<(TenantId, Items)>,
     ) -> (Self, oneshot::Receiver<Result<Committed>>) {
         let (reply, committed) = oneshot::channel();
         let queued = Self {
-            tenant,
-            items,
+            line,
+            shares,
             reply,
         };
         (queued, committed)
     }
 
     pub(super) fn records(&self) -> usize {
-        self.items.items.len()
+        self.shares.iter().map(|(_, items)| items.items.len()).sum()
+    }
+
+    pub(super) fn tenants(&self) -> impl Iterator<Item = TenantId> {
+        self.shares.iter().map(|(tenant, _)| *tenant)
     }
 }
 
@@ -56,11 +77,11 @@ pub(super) struct Lines {
 
 #[derive(Default)]
 struct State {
-    lines: HashMap<TenantId, VecDeque<Queued>>,
-    /// Tenants with a delivery in line, the next one first.
-    turns: VecDeque<TenantId>,
-    /// Whose the last batches were; none of those that had several tenants.
-    recent: VecDeque<Option<TenantId>>,
+    lines: HashMap<Line, VecDeque<Queued>>,
+    /// Lines with a delivery, the next one first.
+    turns: VecDeque<Line>,
+    /// Whose the last batches were; none of those that had several lines.
+    recent: VecDeque<Option<Line>>,
     records: usize,
     closed: bool,
 }
@@ -71,7 +92,7 @@ impl Lines {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a delivery at the end of its tenant's line.
+    /// Puts a delivery at the end of its line.
     pub(super) fn push(&self, queued: Queued) -> Result<()> {
         let mut state = self.lock();
         if state.closed {
@@ -94,7 +115,7 @@ impl Lines {
         self.changed.notify_one();
     }
 
-    /// Takes deliveries by turns until they have `records`, or a part of that where tenants share. The last one may go beyond
+    /// Takes deliveries by turns until they have `records`, or a part of that where lines share. The last one may go beyond
     /// it.
     pub(super) fn take(&self, records: usize) -> Vec<Queued> {
         let mut state = self.lock();
@@ -119,7 +140,7 @@ impl Lines {
         self.lock().records
     }
 
-    /// Whether all that waits is one tenant's while others deliver, too.
+    /// Whether all that waits is in one line while others deliver, too.
     pub(super) fn has_one_of_several(&self) -> bool {
         let state = self.lock();
         state.turns.len() == 1 && state.is_shared()
@@ -141,22 +162,21 @@ impl Lines {
 impl State {
     fn enter(&mut self, queued: Queued, at: fn(&mut VecDeque<Queued>, Queued)) {
         self.records += queued.records();
-        let tenant = queued.tenant;
-        let line = self.lines.entry(tenant).or_default();
-        if line.is_empty() {
-            self.turns.push_back(tenant);
+        let waiting = self.lines.entry(queued.line.clone()).or_default();
+        if waiting.is_empty() {
+            self.turns.push_back(queued.line.clone());
         }
-        at(line, queued);
+        at(waiting, queued);
     }
 
     fn next(&mut self) -> Option<Queued> {
-        let tenant = self.turns.pop_front()?;
-        let line = self.lines.get_mut(&tenant)?;
-        let queued = line.pop_front()?;
-        if line.is_empty() {
-            self.lines.remove(&tenant);
+        let line = self.turns.pop_front()?;
+        let waiting = self.lines.get_mut(&line)?;
+        let queued = waiting.pop_front()?;
+        if waiting.is_empty() {
+            self.lines.remove(&line);
         } else {
-            self.turns.push_back(tenant);
+            self.turns.push_back(line);
         }
         self.records -= queued.records();
         Some(queued)
@@ -171,8 +191,8 @@ impl State {
 
     fn remember(&mut self, batch: &[Queued]) {
         let Some(first) = batch.first() else { return };
-        let is_alone = batch.iter().all(|queued| queued.tenant == first.tenant);
-        self.recent.push_back(is_alone.then_some(first.tenant));
+        let is_alone = batch.iter().all(|queued| queued.line == first.line);
+        self.recent.push_back(is_alone.then(|| first.line.clone()));
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
@@ -212,13 +232,14 @@ mod tests {
         let outcome = Err(Box::new(Rejection::unreadable("not looked at")));
         let items = Items {
             items: vec![Item { raw, outcome }],
-            room: None,
+            _room: None,
         };
-        Queued::new(TenantId::new(Uuid::from_u128(tenant + 1)), items).0
+        let tenant = TenantId::new(Uuid::from_u128(tenant + 1));
+        Queued::new(Line::Tenant(tenant), vec![(tenant, items)]).0
     }
 
     fn number(queued: &Queued) -> u64 {
-        queued.items.items[0].raw.index
+        queued.shares[0].1.items[0].raw.index
     }
 
     proptest! {
@@ -233,7 +254,7 @@ mod tests {
                     Event::Leaves(records) => left.extend(lines.take(records)),
                     Event::Arrives(tenant) => {
                         let queued = delivery(tenant, arrived.len() as u64);
-                        let before = lines.lock().lines.get(&queued.tenant).map_or(0, VecDeque::len);
+                        let before = lines.lock().lines.get(&queued.line).map_or(0, VecDeque::len);
                         arrived.push((before, left.len()));
                         lines.push(queued).expect("open");
                     }
@@ -244,10 +265,10 @@ mod tests {
             for (at, queued) in left.iter().enumerate() {
                 let (before, since) = arrived[usize::try_from(number(queued)).expect("small")];
                 let meanwhile = &left[since..at];
-                let of = |tenant: TenantId| meanwhile.iter().filter(|other| other.tenant == tenant).count();
-                prop_assert_eq!(of(queued.tenant), before);
-                for other in meanwhile.iter().filter(|other| other.tenant != queued.tenant) {
-                    prop_assert!(of(other.tenant) <= before + 1);
+                let of = |line: &Line| meanwhile.iter().filter(|other| other.line == *line).count();
+                prop_assert_eq!(of(&queued.line), before);
+                for other in meanwhile.iter().filter(|other| other.line != queued.line) {
+                    prop_assert!(of(&other.line) <= before + 1);
                 }
             }
         }
@@ -287,8 +308,8 @@ mod tests {
             let left = lines.take(usize::MAX);
             prop_assert_eq!(left.len(), tenants.len());
             for tenant in 0..3 {
-                let tenant = TenantId::new(Uuid::from_u128(tenant + 1));
-                let numbers = left.iter().filter(|queued| queued.tenant == tenant).map(number);
+                let line = Line::Tenant(TenantId::new(Uuid::from_u128(tenant + 1)));
+                let numbers = left.iter().filter(|queued| queued.line == line).map(number);
                 prop_assert!(numbers.is_sorted());
             }
         }

@@ -1,4 +1,4 @@
-//! Tenants that sit out: a process that says nothing any more holds what their records wait for.
+//! Lines that sit out: a process that says nothing any more holds what their records wait for.
 
 use std::{
     collections::HashMap,
@@ -6,28 +6,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::id::TenantId;
+use super::queue::Line;
 
-/// How long a tenant sits out before it is tried again. A try may hold others up for a second.
+/// How long a line sits out before it is tried again. A try may hold others up for a second.
 const REST: Duration = Duration::from_secs(2);
 
 /// Until when each of them does.
 #[derive(Default)]
-pub(super) struct SittingOut(Mutex<HashMap<TenantId, Instant>>);
+pub(super) struct SittingOut(Mutex<HashMap<Line, Instant>>);
 
 impl SittingOut {
     /// A panic elsewhere leaves single entries whole.
-    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Line, Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn send(&self, tenant: TenantId) {
-        self.lock().insert(tenant, Instant::now() + REST);
+    pub(super) fn send(&self, line: Line) {
+        self.lock().insert(line, Instant::now() + REST);
     }
 
-    pub(super) fn has(&self, tenant: TenantId) -> bool {
+    pub(super) fn has(&self, line: &Line) -> bool {
         let mut until = self.lock();
         until.retain(|_, until| *until > Instant::now());
-        until.contains_key(&tenant)
+        until.contains_key(line)
     }
 }

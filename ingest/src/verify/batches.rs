@@ -7,7 +7,7 @@ use domain::{
     Result,
     id::{BatchId, TenantId},
     journal::{
-        BatchState,
+        BatchState, Kind,
         ledger::{self, Part},
     },
 };
@@ -21,7 +21,7 @@ impl Still {
     pub(super) async fn batches(&self, report: &mut Report) -> Result<()> {
         let mut after = None;
         loop {
-            let page = ledger::parts(&self.ledger, after, PAGE).await?;
+            let page = ledger::parts(&self.ledger, Kind::Cdr, after, PAGE).await?;
             let is_last = page.len() < PAGE as usize;
             let until = page
                 .last()

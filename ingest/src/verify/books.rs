@@ -7,7 +7,11 @@ use analytics::{
     verify::{Count, Table},
 };
 use chrono::{DateTime, Utc};
-use domain::{Error, Period, Result, id::TenantId, journal::ledger};
+use domain::{
+    Error, Period, Result,
+    id::TenantId,
+    journal::{Kind, ledger},
+};
 
 use super::{Still, hours::uneven_hours, report::Report};
 
@@ -20,14 +24,14 @@ pub(super) fn month(from: DateTime<Utc>) -> Result<Period> {
 
 impl Still {
     pub(super) async fn books(&self, report: &mut Report) -> Result<()> {
-        for balance in ledger::balances(&self.ledger).await? {
+        for balance in ledger::balances(&self.ledger, Kind::Cdr).await? {
             if balance.accounting != balance.parts {
                 report.add_balance(&balance);
             }
         }
         let hours = Table::Cube(Cube::Full(Level::Hour));
         let mut spans: BTreeMap<TenantId, BTreeSet<DateTime<Utc>>> = BTreeMap::new();
-        let known = ledger::accepted_months(&self.ledger).await?;
+        let known = ledger::accepted_months(&self.ledger, Kind::Cdr).await?;
         let cube = self.tables.tenant_months(&self.system, hours).await?;
         for (tenant, month) in known.into_iter().chain(cube) {
             spans.entry(tenant).or_default().insert(month);

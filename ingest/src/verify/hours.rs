@@ -11,7 +11,10 @@ use chrono::{DateTime, Utc};
 use domain::{
     Code, Error, Period, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::ledger::{self, AcceptedOf, Part},
+    journal::{
+        Kind,
+        ledger::{self, AcceptedOf, Part},
+    },
 };
 
 use super::count;
@@ -71,7 +74,7 @@ pub(super) async fn uneven_hours(
     tenant: TenantId,
     period: Period,
 ) -> Result<Vec<HourDifference>> {
-    let accepted = ledger::accepted_by_hour(cx, tenant, period).await?;
+    let accepted = ledger::accepted_by_hour(cx, Kind::Cdr, tenant, period).await?;
     let key = |row: AcceptedOf| ((row.source, row.hour), count(row.sums));
     let mut hours: BTreeMap<_, (Count, Count)> = accepted
         .into_iter()
@@ -161,7 +164,7 @@ pub(super) async fn open(
     tenant: TenantId,
     but: &[BatchId],
 ) -> Result<Open> {
-    let parts = ledger::open_parts(cx, tenant, OPEN_PARTS).await?;
+    let parts = ledger::open_parts(cx, Kind::Cdr, tenant, OPEN_PARTS).await?;
     if parts.len() == OPEN_PARTS as usize {
         return Err(Error::new(
             Code::Unavailable,

@@ -34,7 +34,10 @@ use chrono::{DateTime, Datelike as _, Months, TimeZone as _, Utc};
 use domain::{
     Code, Db, Error, Result, SystemCx,
     id::TenantId,
-    journal::ledger::{self, Sums},
+    journal::{
+        Kind,
+        ledger::{self, Sums},
+    },
     tenant::{self, Retentions},
 };
 use tokio::time::sleep;
@@ -155,7 +158,7 @@ impl Still {
         let compared = compared.await?;
         report.add_cubes(compared);
         let totals = self.tables.totals(&self.system).await?;
-        let accepted = ledger::accepted_by_source(&self.ledger).await?;
+        let accepted = ledger::accepted_by_source(&self.ledger, Kind::Cdr).await?;
         report.add_lines(totals, accepted);
         Ok(report)
     }

@@ -149,10 +149,11 @@ pub(super) fn claims_of(share: &Share<Attributed>) -> impl Iterator<Item = Claim
         .filter_map(|(_, item)| item.outcome.as_ref().ok());
     attributed.map(|attributed| {
         let cdr = &attributed.cdr;
+        let rat = cdr.rat.first_words();
         let content = Content {
             sim: attributed.resolved.sim,
             network: &cdr.network,
-            rat: &cdr.rat,
+            rat: &rat,
             service: cdr.service.as_ref(),
             start: cdr.start,
             end: cdr.end,

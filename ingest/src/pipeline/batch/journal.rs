@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Error, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::{self, Claim, Month, NewBatch, Verdict},
+    journal::{self, Claim, Kind, Month, NewBatch, Verdict},
     sim::resolve,
     tenant::{self, Retentions},
 };
@@ -31,14 +31,19 @@ pub(super) async fn journal(
     patience: Duration,
     order: &mut ClaimOrder,
 ) -> Result<Written> {
-    let tenants: BTreeSet<TenantId> = deliveries.iter().map(|queued| queued.tenant).collect();
+    let tenants: BTreeSet<TenantId> = deliveries.iter().flat_map(Queued::tenants).collect();
     let tenants: Vec<TenantId> = tenants.into_iter().collect();
     let begun = begin(inner, &tenants, patience).await?;
+    let stands_still = |tenant: TenantId| begun.parts.contains_key(&tenant);
+    let held: Vec<bool> = deliveries
+        .iter()
+        .map(|queued| queued.tenants().all(stands_still))
+        .collect();
     let mut by_tenant: BTreeMap<TenantId, Vec<(usize, Item<Cdr>)>> = BTreeMap::new();
-    for (place, queued) in deliveries.iter().enumerate() {
-        if begun.parts.contains_key(&queued.tenant) {
-            let line = by_tenant.entry(queued.tenant).or_default();
-            line.extend(queued.items.items.iter().map(|item| (place, item.clone())));
+    for (place, queued) in deliveries.iter().enumerate().filter(|(at, _)| held[*at]) {
+        for (tenant, items) in &queued.shares {
+            let share = by_tenant.entry(*tenant).or_default();
+            share.extend(items.items.iter().map(|item| (place, item.clone())));
         }
     }
     let share = |(tenant, items)| Share {
@@ -47,7 +52,7 @@ pub(super) async fn journal(
         items,
     };
     let shares = by_tenant.into_iter().map(share).collect();
-    write(inner, begun, shares, deliveries.len(), order).await
+    write(inner, begun, shares, held, order).await
 }
 
 /// A transaction that has begun to journal.
@@ -104,8 +109,8 @@ async fn begin(inner: &Inner, tenants: &[TenantId], patience: Duration) -> Resul
 
 /// What the transaction came to.
 pub(super) struct Written {
-    /// Those whose deliveries it holds.
-    pub(super) tenants: BTreeSet<TenantId>,
+    /// Of each delivery, whether it holds it: all of its tenants' assignments stand still.
+    pub(super) held: Vec<bool>,
     pub(super) books: Books,
     pub(super) batch: Option<Journaled>,
     /// Parts that are repeated and not known to be counted.
@@ -117,7 +122,7 @@ async fn write(
     inner: &Inner,
     begun: Begun,
     shares: Vec<Share<Cdr>>,
-    deliveries: usize,
+    held: Vec<bool>,
     order: &mut ClaimOrder,
 ) -> Result<Written> {
     // Whole milliseconds, as the cubes keep them.
@@ -136,7 +141,7 @@ async fn write(
     let verdicts = claim(inner, &begun, &attributed).await?;
     // A record of this batch that comes again in the next one waits there for the commit.
     order.release();
-    let books = Books::new(batch_id(now), horizon, deliveries, verdicts.len());
+    let books = Books::new(batch_id(now), horizon, held.len(), verdicts.len());
     let books = enter(books, attributed, verdicts)?;
     let batch = record(&begun, &books, now).await?;
     let open = open_parts(&begun.cx, &books).await?;
@@ -144,7 +149,7 @@ async fn write(
     begun.cx.commit().await?;
     inner.guesses.learn_sources(sources);
     Ok(Written {
-        tenants: begun.parts.into_keys().collect(),
+        held,
         books,
         batch,
         open,
@@ -191,7 +196,15 @@ async fn record(begun: &Begun, books: &Books, now: DateTime<Utc>) -> Result<Opti
         apply_by: begun.apply_by,
         parts: &parts,
     });
-    journal::record(&begun.cx, new, &books.tallies(), books.rejections(), now).await?;
+    journal::record(
+        &begun.cx,
+        Kind::Cdr,
+        new,
+        &books.tallies(),
+        books.rejections(),
+        now,
+    )
+    .await?;
     Ok((rows > 0).then_some(Journaled {
         batch: books.batch(),
         rows,

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Code, Error, Result, id::TenantId};
+use domain::{Code, Error, Result};
 use tokio::{
     sync::{oneshot, watch},
     time::Instant,
@@ -20,7 +20,7 @@ use tokio::{
 use super::{
     Inner,
     counted::{Committed, late},
-    queue::Queued,
+    queue::{Line, Queued},
 };
 pub(super) use guesses::Guesses;
 pub(super) use journal::batch_id;
@@ -32,8 +32,8 @@ const TOGETHER: Duration = Duration::from_secs(1);
 /// How long the pieces of a batch wait that waited for too long.
 const APART: Duration = Duration::from_millis(100);
 
-/// Takes deliveries through the journal into the cubes. Returns those that have to wait: because the assignments of their
-/// tenant are being changed, or because another process, which may have been stopped, holds what they need.
+/// Takes deliveries through the journal into the cubes. Returns those that have to wait: because the assignments of a
+/// tenant of theirs are being changed, or because another process, which may have been stopped, holds what they need.
 pub(super) async fn run(
     inner: &Arc<Inner>,
     deliveries: Vec<Queued>,
@@ -45,7 +45,7 @@ pub(super) async fn run(
     order.wait().await;
     let (mut left, deliveries): (Vec<_>, Vec<_>) = deliveries
         .into_iter()
-        .partition(|queued| inner.sitting_out.has(queued.tenant));
+        .partition(|queued| inner.sitting_out.has(&queued.line));
     let mut tries = VecDeque::from([(deliveries, TOGETHER)]);
     while let Some((deliveries, patience)) = tries.pop_front() {
         if deliveries.is_empty() {
@@ -71,9 +71,9 @@ pub(super) async fn run(
             tries.extend(groups.into_iter().map(|group| (group, APART)));
         } else if waited {
             for queued in groups.into_iter().flatten() {
-                let tenant = queued.tenant;
-                tracing::warn!(%tenant, cause, "another process holds what a delivery needs");
-                inner.sitting_out.send(tenant);
+                let line = &queued.line;
+                tracing::warn!(%line, cause, "another process holds what a delivery needs");
+                inner.sitting_out.send(line.clone());
                 left.push(queued);
             }
         } else {
@@ -92,11 +92,11 @@ struct Failed {
 /// Deliveries that are to be tried without each other after `error`.
 fn groups(deliveries: Vec<Queued>, error: &Error) -> Vec<Vec<Queued>> {
     if error.is_lock_timeout() || error.code() == Code::NotFound {
-        let mut by_tenant: BTreeMap<TenantId, Vec<Queued>> = BTreeMap::new();
+        let mut by_line: BTreeMap<Line, Vec<Queued>> = BTreeMap::new();
         for queued in deliveries {
-            by_tenant.entry(queued.tenant).or_default().push(queued);
+            by_line.entry(queued.line.clone()).or_default().push(queued);
         }
-        by_tenant.into_values().collect()
+        by_line.into_values().collect()
     } else if error.code() == Code::Internal {
         deliveries.into_iter().map(|queued| vec![queued]).collect()
     } else {
@@ -118,8 +118,8 @@ fn fail(error: &Error, groups: Vec<Vec<Queued>>) {
     }
 }
 
-/// Journals deliveries, reports that to their senders, and applies the batch. Returns those whose tenant's assignments are being
-/// changed.
+/// Journals deliveries, reports that to their senders, and applies the batch. Returns those of a tenant whose assignments are
+/// being changed.
 async fn journal_and_apply(
     inner: &Arc<Inner>,
     deliveries: Vec<Queued>,
@@ -132,10 +132,10 @@ async fn journal_and_apply(
     };
     let mut frozen = Vec::new();
     let mut replies = Vec::with_capacity(deliveries.len());
-    for queued in deliveries {
-        if written.tenants.contains(&queued.tenant) {
+    for (queued, is_held) in deliveries.into_iter().zip(&written.held) {
+        if *is_held {
             // What comes now holds no room.
-            drop(queued.items.room);
+            drop(queued.shares);
             replies.push(Some(queued.reply));
         } else {
             frozen.push(queued);
@@ -162,7 +162,7 @@ async fn finish(inner: &Arc<Inner>, written: Written, replies: Replies) {
     for (delivery, reply) in replies.into_iter().enumerate() {
         let Some(reply) = reply else { continue };
         let (account, own, mut waits_for) = books.account(delivery, listed);
-        waits_for.retain(|part, _| Some(*part) == own || open.contains(part));
+        waits_for.retain(|part, _| own.contains(part) || open.contains(part));
         let committed = Committed {
             account,
             waits_for,

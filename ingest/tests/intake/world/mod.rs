@@ -274,7 +274,7 @@ impl World {
     /// Totals that ledger, records and every cube agree on.
     pub(crate) async fn proved(&self, scope: &Scope) -> Totals {
         let cx = self.db.system().await.expect("system");
-        let ledger = journal::ledger(&cx, scope.tenant())
+        let ledger = journal::ledger(&cx, journal::Kind::Cdr, scope.tenant())
             .await
             .expect("a ledger");
         let counted = self.counted(scope).await;
@@ -303,7 +303,7 @@ impl World {
     /// received, accepted, duplicate, rejected of a tenant.
     pub(crate) async fn ledger(&self, scope: &Scope) -> [u64; 4] {
         let cx = self.db.system().await.expect("system");
-        let ledger = journal::ledger(&cx, scope.tenant())
+        let ledger = journal::ledger(&cx, journal::Kind::Cdr, scope.tenant())
             .await
             .expect("a ledger");
         let mut sums = [0; 4];

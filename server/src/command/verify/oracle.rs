@@ -178,7 +178,7 @@ async fn books(
 ) -> domain::Result<Vec<AccountingRow>> {
     let system = stores.db.system().await?;
     let mut rows = Vec::new();
-    for row in journal::ledger(&system, cx.scope().tenant()).await? {
+    for row in journal::ledger(&system, journal::Kind::Cdr, cx.scope().tenant()).await? {
         rows.push(AccountingRow {
             source: row.source,
             code: String::new(),
