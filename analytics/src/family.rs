@@ -126,16 +126,30 @@ impl Family {
 
     /// A column for each measure that a [`crate::verify::Count`] has, made of its short name; a zero for what the family does not know.
     pub(crate) fn counts(self, prefix: &str, of: impl Fn(&str) -> String) -> String {
-        let columns = ALL.map(|(measure, kind)| {
-            let name = measure.name;
-            let value = if self.knows(name) {
-                of(measure.column)
-            } else {
-                format!("to{kind}(0)")
-            };
-            format!("{value} AS {prefix}{name}")
-        });
+        let columns = ALL.map(|(measure, kind)| self.column(measure, kind, prefix, &of));
         columns.join(", ")
+    }
+
+    /// The same with 128 bits for each.
+    pub(crate) fn wide_counts(self, prefix: &str, of: impl Fn(&str) -> String) -> String {
+        let columns = ALL.map(|(measure, _)| self.column(measure, "Int128", prefix, &of));
+        columns.join(", ")
+    }
+
+    fn column(
+        self,
+        measure: Measure,
+        kind: &str,
+        prefix: &str,
+        of: impl Fn(&str) -> String,
+    ) -> String {
+        let name = measure.name;
+        let value = if self.knows(name) {
+            of(measure.column)
+        } else {
+            format!("to{kind}(0)")
+        };
+        format!("{value} AS {prefix}{name}")
     }
 
     /// What tells rows of the records from each other, for taking them out.

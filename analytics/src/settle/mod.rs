@@ -21,8 +21,7 @@ use crate::{
     store::fault,
     verify::{Keeps, Permit},
 };
-use record::Name;
-pub use record::Record;
+pub use record::{Name, Record};
 
 /// Rows looked up by one statement: some 100 KB of text.
 const CHUNK: usize = 1_000;

@@ -72,6 +72,8 @@ pub trait Record: Clone + PartialEq + Send + Sync + 'static {
     fn accounted(&self) -> Count;
     /// When it was received.
     fn received_at(&self) -> DateTime<Utc>;
+    /// Rows of a batch that stand and fall together have the same: those of a session, of which corrections go with what came late.
+    fn together(&self) -> Uuid;
     /// Moves it into another batch.
     fn set_batch(&mut self, batch: BatchId);
 
@@ -147,6 +149,10 @@ impl Record for CdrRow {
 
     fn received_at(&self) -> DateTime<Utc> {
         self.received_at
+    }
+
+    fn together(&self) -> Uuid {
+        self.identity
     }
 
     fn set_batch(&mut self, batch: BatchId) {
@@ -239,6 +245,10 @@ impl Record for SessionRow {
 
     fn received_at(&self) -> DateTime<Utc> {
         self.received_at
+    }
+
+    fn together(&self) -> Uuid {
+        self.session
     }
 
     fn set_batch(&mut self, batch: BatchId) {

@@ -296,7 +296,7 @@ impl Tables {
         let sql = format!(
             "SELECT tenant, {}, {}\nFROM (SELECT *, {} AS hash FROM ({}))\nGROUP BY tenant",
             self.family.counts("", |column| format!("sum({column})")),
-            self.family.counts("hashed_", |column| format!(
+            self.family.wide_counts("hashed_", |column| format!(
                 "toInt128(sum(hash * {column}))"
             )),
             hash(self.family, salt),

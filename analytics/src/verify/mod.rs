@@ -52,6 +52,7 @@ pub use compare::{Cell, Comparison, Difference};
 pub use correct::{Area, Corrected, Permit};
 pub use listing::Listed;
 pub use rows::Keeps;
+pub(crate) use rows::listed;
 pub use tables::{Clones, Tables};
 pub use twice::Twice;
 

@@ -130,7 +130,7 @@ impl Where<'_> {
 }
 
 /// The SIMs as a subquery. One text that is taken apart: as many literals would take the parser seconds.
-pub(super) fn listed(sims: &[SimId]) -> String {
+pub(crate) fn listed(sims: &[SimId]) -> String {
     let sims: Vec<String> = sims.iter().map(|sim| sim.uuid().to_string()).collect();
     format!(
         "SELECT toUUID(arrayJoin(splitByChar(',', '{}')))",

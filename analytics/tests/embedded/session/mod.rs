@@ -1,5 +1,6 @@
 //! Sessions: their log, and what it feeds.
 
+mod family;
 mod neighbour;
 mod table;
 
