@@ -13,7 +13,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::{Inner, Intake, Of, Settled};
+use super::{Inner, Intake, Of, Settled, settle::records};
 use crate::verify::{RecordsFromJournal, Repaired, Verifier};
 
 /// Batches looked at together.
@@ -175,6 +175,7 @@ impl Inner {
     async fn journaled(&self) -> Result<HashSet<BatchId>> {
         let cx = self.db.system().await?;
         let pending = journal::pending(&cx, BatchState::Journaled, None, PAGE).await?;
-        Ok(pending.into_iter().map(|pending| pending.batch).collect())
+        let pending = records(pending).into_iter();
+        Ok(pending.map(|pending| pending.batch).collect())
     }
 }

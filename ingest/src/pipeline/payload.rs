@@ -10,7 +10,7 @@ use domain::{
     tenant::{self, Retention, Retentions},
 };
 
-use super::{Inner, Intake};
+use super::{Inner, Intake, settle::records};
 use crate::verify;
 
 /// Batches looked at together.
@@ -45,11 +45,12 @@ impl Intake {
             };
             after = Some(last.sequence);
             let is_old = |pending: &&Pending| pending.created_at <= old;
-            let looked: Vec<Pending> = pending
+            let looked = pending
                 .iter()
                 .filter(|pending| of == Of::All || is_old(pending))
                 .cloned()
                 .collect();
+            let looked = records(looked);
             let broken = inner.broken(&looked).await?;
             if !broken.is_empty() {
                 let batches = broken.len();

@@ -36,7 +36,7 @@ use std::{
 use domain::{
     Code, Result, SystemCx,
     id::BatchId,
-    journal::{self, Pending},
+    journal::{self, Kind, Pending},
 };
 
 use super::{Inner, Intake};
@@ -112,11 +112,17 @@ impl Intake {
     }
 }
 
+/// Those of usage records: what is looked up here are these.
+pub(super) fn records(mut pending: Vec<Pending>) -> Vec<Pending> {
+    pending.retain(|pending| pending.kind == Kind::Cdr);
+    pending
+}
+
 impl Inner {
     /// Settles as many of the due batches as go together.
     async fn settle_some(self: &Arc<Self>) -> Result<Settled> {
         let cx = self.db.system().await?;
-        let pending = journal::journaled_by_turns(&cx, PAGE).await?;
+        let pending = records(journal::journaled_by_turns(&cx, PAGE).await?);
         let is_left_behind = journal::correction(&cx).await?.is_some();
         drop(cx);
         let all = pending.len() as u64;
@@ -136,7 +142,7 @@ impl Inner {
         }
         let still = StandStill::take(cx, &self.db, &self.store, FREEZE).await?;
         // Under the lock, because some may have been marked meanwhile, or be at it after all.
-        let pending = journal::journaled_by_turns(still.cx(), PAGE).await?;
+        let pending = records(journal::journaled_by_turns(still.cx(), PAGE).await?);
         let (due, waiting) = self.due(pending).await?;
         let mut settled = self.settle_cases(&still, due).await?;
         settled.waiting += waiting;
