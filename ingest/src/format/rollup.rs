@@ -306,10 +306,9 @@ mod tests {
             said.push(read(&more).expect_err("refused").message);
             for value in ["", "null,", "7,", "{},"] {
                 let line = format!("\"{name}\": {value}");
-                let changed = SAMPLE.lines().map(|it| match it.contains(name) {
-                    true => line.as_str(),
-                    false => it,
-                });
+                let changed = SAMPLE
+                    .lines()
+                    .map(|it| if it.contains(name) { line.as_str() } else { it });
                 let json: String = changed.collect();
                 said.extend(read(&json).err().map(|rejection| rejection.message));
             }
