@@ -312,7 +312,7 @@ async fn processes_that_share_sessions_come_to_the_same_and_a_replay_changes_not
     let mut dice = Dice(7);
     let truth = stream(&mut dice, 300);
     let mut unique = truth.clone();
-    unique.sort_by_key(|sent| sent.json());
+    unique.sort_by_key(Sent::json);
     unique.dedup();
     let intakes = [world.intake(), world.intake()];
     let mut sent = 0;
@@ -407,7 +407,7 @@ async fn bad_rollups_are_refused_with_their_codes_and_take_no_other_along() {
         (good.replace("2026-03-19", "2201-03-19"), "INVALID_TIME"),
         (good.replace("2026-03-19", "2026-03-12"), "TOO_OLD"),
         (good.replace("UPDATE", "START"), "INVALID_REQUEST_TYPE"),
-        (good.replace("{", "{\"rating_group\":1,"), "MALFORMED"),
+        (good.replace('{', "{\"rating_group\":1,"), "MALFORMED"),
         (good.replace(",\"cell_id\":\"17\"", ""), "MALFORMED"),
         (good.replace(LONG, FOREIGN), "UNKNOWN_ICCID"),
         (good.replace("262-02", "2"), "INVALID_NETWORK"),
