@@ -68,7 +68,7 @@ CREATE POLICY session_tenant ON session TO simcube_app USING (tenant_id = curren
 CREATE POLICY session_system ON session TO simcube_system USING (true) WITH CHECK (true);
 CREATE POLICY session_point_tenant ON session_point TO simcube_app USING (tenant_id = current_tenant());
 CREATE POLICY session_point_system ON session_point TO simcube_system USING (true) WITH CHECK (true);
--- Callers read sessions from the usage store.
+GRANT SELECT ON session, session_point TO simcube_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON session, session_point TO simcube_system;
 
 -- How long the log of sessions is kept. Null is what the installation gives everybody.

@@ -499,7 +499,7 @@ fn few_points_are_kept_of_a_long_session() {
         world.deliver(&[sent], horizon, horizon - TimeDelta::days(1));
         world.settle();
     }
-    assert_eq!(world.kept[&0].len(), 2);
+    assert_eq!(world.kept[&0].len(), 1);
     let gap = GAP.num_minutes() + 1;
     for n in 1..=20 {
         let sent = update(15_000 + gap * n, 3_000 + n.cast_unsigned());

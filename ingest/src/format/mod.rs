@@ -136,6 +136,16 @@ pub struct Format {
     pub framing: Framing,
 }
 
+impl Framing {
+    /// How rollups of sessions follow each other, by media type; JSON when none is given.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` for another media type.
+    pub fn of_rollups(content_type: Option<&str>) -> Result<Self> {
+        of_json(content_type)
+    }
+}
+
 impl Format {
     /// Native records or CloudEvents, by media type; JSON when none is given.
     ///
@@ -170,20 +180,22 @@ impl Format {
                 "a stream's name has 1 to 100 letters, digits, dots, underscores and hyphens",
             ));
         }
-        let framing = match media_type(content_type).as_str() {
-            "application/json" => Framing::Json,
-            other if is_lines(other) => Framing::Lines,
-            _ => {
-                return Err(Error::invalid(
-                    "unsupported content type: use application/json or application/x-ndjson",
-                ));
-            }
-        };
+        let framing = of_json(content_type)?;
         let source = format!("data-streamer/{stream}");
         Ok(Self {
             shape: Shape::DataStreamer { source },
             framing,
         })
+    }
+}
+
+fn of_json(content_type: Option<&str>) -> Result<Framing> {
+    match media_type(content_type).as_str() {
+        "application/json" => Ok(Framing::Json),
+        other if is_lines(other) => Ok(Framing::Lines),
+        _ => Err(Error::invalid(
+            "unsupported content type: use application/json or application/x-ndjson",
+        )),
     }
 }
 

@@ -23,7 +23,7 @@ use super::{Fault, Known, MAX_ID_BYTES, field};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Event<'a> {
+struct Fields<'a> {
     #[serde(borrow)]
     session_id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -47,27 +47,27 @@ struct Event<'a> {
 }
 
 pub(super) fn decode(json: &str, known: &mut Known) -> Result<Rollup, Fault> {
-    let event = event(json)?;
-    let session_id = session_id(event.session_id)?;
+    let fields = fields(json)?;
+    let session_id = session_id(fields.session_id)?;
     known.record_id = Some(session_id.clone());
-    let event_at = field::time(event.event_timestamp, "event_timestamp")?;
+    let event_at = field::time(fields.event_timestamp, "event_timestamp")?;
     known.event_at = Some(event_at);
     Ok(Rollup {
         session_id,
-        iccid: iccid(event.iccid)?,
+        iccid: iccid(fields.iccid)?,
         event_at,
-        network: network(event.mcc_mnc)?,
-        radio_access: radio_access(event.radio_access_type)?,
-        ip: address(event.ip_address)?,
-        bytes_in: total(event.total_bytes_in, "total_bytes_in")?,
-        bytes_out: total(event.total_bytes_out, "total_bytes_out")?,
-        request: request(event.request_type)?,
-        cell_id: cell(event.cell_id)?,
+        network: network(fields.mcc_mnc)?,
+        radio_access: radio_access(fields.radio_access_type)?,
+        ip: address(fields.ip_address)?,
+        bytes_in: total(fields.total_bytes_in, "total_bytes_in")?,
+        bytes_out: total(fields.total_bytes_out, "total_bytes_out")?,
+        request: request(fields.request_type)?,
+        cell_id: cell(fields.cell_id)?,
     })
 }
 
 /// The fields. The parser names those that it misses or does not know, which is not for tenants.
-fn event(json: &str) -> Result<Event<'_>, Fault> {
+fn fields(json: &str) -> Result<Fields<'_>, Fault> {
     serde_json::from_str(json).map_err(|error| {
         if error.is_data() {
             Fault::malformed("the fields are not the ten of a session rollup, each once")
@@ -306,10 +306,9 @@ mod tests {
             said.push(read(&more).expect_err("refused").message);
             for value in ["", "null,", "7,", "{},"] {
                 let line = format!("\"{name}\": {value}");
-                let changed = SAMPLE.lines().map(|it| match it.contains(name) {
-                    true => line.as_str(),
-                    false => it,
-                });
+                let changed = SAMPLE
+                    .lines()
+                    .map(|it| if it.contains(name) { line.as_str() } else { it });
                 let json: String = changed.collect();
                 said.extend(read(&json).err().map(|rejection| rejection.message));
             }

@@ -179,7 +179,9 @@ impl World {
             postgres,
         };
         // The engine drops old records by its own clock; these tests have another one.
-        world.ask("ALTER TABLE cdr REMOVE TTL").await;
+        for table in ["cdr", "session_log", "session_live"] {
+            world.ask(&format!("ALTER TABLE {table} REMOVE TTL")).await;
+        }
         world
     }
 
