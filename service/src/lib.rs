@@ -18,7 +18,7 @@ mod turn;
 mod usage;
 
 pub use answers::{Basis, Question};
-pub use entry::{Deliverer, Entry};
+pub use entry::{Deliverer, Entry, SessionDeliverer};
 pub use find::Found;
 pub use list::{count, list};
 pub use record::UsageRecords;

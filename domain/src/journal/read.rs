@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumMessage, VariantArray};
 use uuid::Uuid;
 
-use super::{BatchPart, RejectionCode, identity, parts::PART_COLUMNS, present};
+use super::{BatchPart, Kind, RejectionCode, identity, parts::PART_COLUMNS, present};
 use crate::{
     Error, Period, Permission, ReadCx, Result, SystemCx,
     filter::Filter,
@@ -60,7 +60,7 @@ pub struct Rejection {
     pub code: RejectionCode,
     /// Why, for people.
     pub message: String,
-    /// As received, cut at 8 KiB.
+    /// As received, cut at 8 KiB; empty of a rollup, which names what nobody is shown.
     pub raw: String,
     /// When.
     pub received_at: DateTime<Utc>,
@@ -202,7 +202,8 @@ impl Decode for Accounting {
     }
 }
 
-const REJECTION_COLUMNS: &str = "SELECT rejection_id, source, identity, record_id, code, message, raw, received_at \
+const REJECTION_COLUMNS: &str = "SELECT rejection_id, source, identity, record_id, code, message, \
+                                        CASE kind WHEN 'CDR' THEN raw ELSE '' END, received_at \
                                  FROM intake_rejection WHERE tenant_id = ";
 
 const ACCOUNTING_SUMS: &str = "sum(received)::bigint AS received, sum(accepted)::bigint AS accepted, \
@@ -315,13 +316,14 @@ fn of_period(cx: &ReadCx, query: &AccountingQuery) -> Result<Sql> {
     Ok(sql)
 }
 
-/// The whole accounting of one tenant by source and event hour, to be compared with raw and cubes.
-pub async fn ledger(cx: &SystemCx, tenant: TenantId) -> Result<Vec<Accounting>> {
+/// The whole accounting of a kind that one tenant has, by source and event hour, to be compared with raw and cubes.
+pub async fn ledger(cx: &SystemCx, kind: Kind, tenant: TenantId) -> Result<Vec<Accounting>> {
     let text = format!(
-        "SELECT source, event_hour AS hour, {ACCOUNTING_SUMS}$1 \
+        "SELECT source, event_hour AS hour, {ACCOUNTING_SUMS}$1 AND kind = $2 \
          GROUP BY source, event_hour ORDER BY event_hour, source"
     );
-    cx.all(&text, [tenant.uuid().into()]).await
+    cx.all(&text, [tenant.uuid().into(), kind.as_ref().into()])
+        .await
 }
 
 lists!(Rejection, by RejectionCondition, sorted by RejectionOrderField);

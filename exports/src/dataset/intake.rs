@@ -37,7 +37,10 @@ impl Listed for Rejection {
             .or_empty(),
             text("code", "Why it was refused, for programs."),
             text("message", "Why it was refused, for people."),
-            text("raw", "The record as received, cut at 8 KiB."),
+            text(
+                "raw",
+                "The record as received, cut at 8 KiB; empty of a rollup of a session, which names what is not shown.",
+            ),
         ]
     }
 

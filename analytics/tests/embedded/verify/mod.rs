@@ -36,6 +36,8 @@ const SOUND: Count = Count {
     bytes_up: 600,
     bytes_down: 1200,
     units: 0,
+    sessions: 0,
+    resets: 0,
 };
 
 fn system() -> System {
@@ -184,7 +186,7 @@ async fn clones_show_the_moment_at_which_they_were_made() {
     let later = record(world.tenant, batch(), 9_999, month(1));
     world.db.run(&insert(&[later])).await;
     let compared = tables
-        .compare(&system(), 7, 50, &Retentions::default())
+        .compare::<Retention>(&system(), 7, 50, &Retentions::default())
         .await
         .expect("compared");
     assert_eq!(compared.differences, []);
