@@ -11,7 +11,7 @@ use domain::{
 
 use super::Table;
 use crate::{
-    cube::{Cube, Level},
+    cube::{Cube, Level, moment},
     family::Family,
 };
 
@@ -86,7 +86,7 @@ impl Kept {
 
     /// The condition on a table whose time is this column.
     fn sql(&self, time: &str) -> String {
-        let from = |from: DateTime<Utc>| format!("{time} >= {}", literal(from));
+        let from = |from: DateTime<Utc>| format!("{time} >= {}", literal(time, from));
         let (mut own, mut names) = (String::new(), Vec::new());
         for (tenant, whole_from) in &self.own {
             let name = format!("'{}'", tenant.uuid());
@@ -226,14 +226,13 @@ pub(super) fn uneven(family: Family) -> String {
 pub(super) fn within(column: &str, period: Period) -> String {
     format!(
         "{column} >= {} AND {column} < {}",
-        literal(period.from()),
-        literal(period.to())
+        literal(column, period.from()),
+        literal(column, period.to())
     )
 }
 
-fn literal(moment: DateTime<Utc>) -> String {
-    let seconds = moment.timestamp().clamp(0, u32::MAX.into());
-    format!("toDateTime({seconds}, 'UTC')")
+fn literal(column: &str, at: DateTime<Utc>) -> String {
+    moment(column, at.timestamp().clamp(0, u32::MAX.into()))
 }
 
 #[cfg(test)]
@@ -256,28 +255,29 @@ mod tests {
         dimensions.filter_map(column).collect()
     }
 
-    fn listed(columns: &'static str) -> BTreeSet<&'static str> {
+    fn listed(columns: &str) -> BTreeSet<&str> {
         columns.split(", ").collect()
     }
 
     /// A dimension that cells keep and that is missing here would be compared and repaired without.
     #[test]
     fn the_key_is_every_dimension_that_cells_keep() {
-        assert_eq!(listed(KEY), cells(|_| true));
+        let (key, texts) = (key(Family::Cdr), texts(Family::Cdr));
+        assert_eq!(listed(&key), cells(|_| true));
         let is_text = |dimension: Dimension| dimension.entry().kind == Kind::Text;
-        assert_eq!(listed(TEXTS), cells(is_text));
+        assert_eq!(listed(&texts), cells(is_text));
         let small = Cube::Small(Level::Hour);
-        let of_small: BTreeSet<&str> = listed(TEXTS).into_iter().chain(["customer"]).collect();
+        let of_small: BTreeSet<&str> = listed(&texts).into_iter().chain(["customer"]).collect();
         assert_eq!(of_small, cells(|dimension| small.knows(dimension)));
         let plain = |column| {
-            if listed(TEXTS).contains(column) {
+            if listed(&texts).contains(column) {
                 format!("CAST({column}, 'String') AS {column}")
             } else {
                 String::from(column)
             }
         };
-        let plain: Vec<String> = KEY.split(", ").map(plain).collect();
-        assert_eq!(PLAIN_KEY, plain.join(", "));
+        let plain: Vec<String> = key.split(", ").map(plain).collect();
+        assert_eq!(plain_key(Family::Cdr), plain.join(", "));
         let missing: Vec<_> = cells(|_| true)
             .difference(&listed(cdr::COLUMNS))
             .copied()
@@ -289,13 +289,15 @@ mod tests {
     fn the_measures_are_every_state_that_cells_keep() {
         let states = State::VARIANTS.iter();
         let kept: BTreeSet<&str> = states.filter_map(|state| state.column()).collect();
-        let measures: BTreeSet<&str> = MEASURES.into_iter().map(|(name, _)| name).collect();
-        assert_eq!(measures, kept);
+        let measures = Family::Cdr.measures();
+        let names: BTreeSet<&str> = measures.iter().map(|measure| measure.name).collect();
+        assert_eq!(names, kept);
         let period = Period::new(DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC).expect("a period");
-        let condition = Where::all(period).sql(Table::Records);
+        let condition = Where::all(period).sql(Family::Cdr, Table::Records);
         for table in [Table::Records, Table::Cube(Cube::Full(Level::Hour))] {
-            let sql = rows("x", table, Cube::Full(Level::Hour), &condition);
-            for (_, column) in MEASURES {
+            let cube = Cube::Full(Level::Hour);
+            let sql = rows("x", Family::Cdr, table, cube, &condition);
+            for column in measures.iter().map(|measure| measure.column) {
                 assert!(sql.contains(&format!(" AS {column}")), "{column}: {sql}");
             }
         }
