@@ -54,6 +54,11 @@ word! {
 }
 
 word! {
+    /// Labels that usage can be grouped by. They are always those of now.
+    UsageLabelGroup = usage::LabelGroup
+}
+
+word! {
     /// Kind of service that was used.
     UsageService = usage::Service
 }

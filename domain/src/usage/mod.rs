@@ -4,6 +4,7 @@
 //! it; the contract's enums and fields, the planner's statements and `cubeCatalog` are derived from it.
 
 mod dimension;
+mod label;
 mod measure;
 mod time;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumMessage, EnumString, VariantArray};
 
 pub use dimension::{Dimension, DimensionEntry, Kind, Known};
+pub use label::{LabelGroup, LabelGroupEntry};
 pub use measure::{Expression, Measure, MeasureEntry, State, Unit};
 pub use time::{Alignment, Attribution, Comparison, Fill, Grain, Preset, TimePart};
 

@@ -345,6 +345,8 @@ const DIMENSIONS: [&str; 10] = [
     "SIM_CUSTOMER_NOW",
 ];
 
+const LABELS: [&str; 2] = ["SIM_LABEL", "DEVICE_LABEL"];
+
 const TABLES: [&str; 9] = [
     "USAGE_YEAR_SMALL",
     "USAGE_MONTH_SMALL",
@@ -429,6 +431,7 @@ ways! { WAYS:
     "CubeCatalog" Usage "{ cubeCatalog { % } }" => one;
     "CubeMeasure" Usage "{ cubeCatalog { measures { % } } }" => so_many::<8>;
     "CubeDimension" Usage "{ cubeCatalog { dimensions { % } } }" => so_many::<10>;
+    "CubeLabelGroup" Usage "{ cubeCatalog { labels { % } } }" => so_many::<2>;
     "CubeTable" Usage "{ cubeCatalog { tables { % } } }" => so_many::<9>;
     "Network" Readers "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { nodes { % } } }" => networks;
     "Network" Readers "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { edges { node { % } } } }" => networks;
@@ -510,6 +513,8 @@ rows! { ROWS:
     "TrafficShare.share" Usage "" => share;
     "CubeCatalog.measures" Usage "measures { measure }" => |_| MEASURES.iter().map(|(name, _)| json!({ "measure": name })).collect();
     "CubeCatalog.dimensions" Usage "dimensions { dimension }" => |_| DIMENSIONS.iter().map(|name| json!({ "dimension": name })).collect();
+    "CubeCatalog.labels" Usage "labels { group }" => |_| LABELS.iter().map(|name| json!({ "group": name })).collect();
+    "CubeCatalog.timeParts" Usage "" => |_| json!(["HOUR_OF_DAY", "DAY_OF_WEEK", "DAY_OF_MONTH", "MONTH_OF_YEAR"]);
     "CubeCatalog.grains" Usage "" => |_| json!(["HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"]);
     "CubeCatalog.tables" Usage "tables { table }" => |_| TABLES.iter().map(|name| json!({ "table": name })).collect();
     "CubeCatalog.maxRows" Usage "" => |_| json!(10_000);
@@ -523,6 +528,9 @@ rows! { ROWS:
     "CubeDimension.dimension" Usage "" => |at| json!(DIMENSIONS[at.n()]);
     "CubeDimension.description" Usage "" => any;
     "CubeDimension.ofNow" Usage "" => |at| json!(at.n() > 7);
+    "CubeLabelGroup.group" Usage "" => |at| json!(LABELS[at.n()]);
+    "CubeLabelGroup.description" Usage "" => any;
+    "CubeLabelGroup.ofNow" Usage "" => |_| json!(true);
     "CubeTable.table" Usage "" => |at| json!(TABLES[at.n()]);
     "CubeTable.retentionDays" Usage "" => |at| json!((TABLES[at.n()] == "CDR").then_some(390));
     "Network.id" Readers "" => |at| network(at)[0].clone();
