@@ -24,7 +24,7 @@ use domain::{
     Result, Role, Scope,
     id::TenantId,
     identity::VerifiedClaims,
-    scope::{Segment, Visibility},
+    scope::{Segment, Segments, Visibility},
 };
 use proptest::{
     prelude::*,
@@ -154,6 +154,7 @@ fn random_questions_are_answered_as_from_the_records() {
         ("rows with earlier usage", 1_000),
         ("rows that were filled in", 1_000),
         ("answers that were cut off", 100),
+        ("rows of what is out of sight", 500),
         ("answers with usage that has no partner", 8),
         ("small cubes", 40),
         ("full cubes", 100),
@@ -358,6 +359,11 @@ fn note(counts: &Counts, answer: &UsageAnswer, notes: &Notes) {
         rows(&|row| row.previous.clone().is_some_and(has_usage)),
     );
     counts.add("rows that were filled in", notes.filled);
+    let is_hidden = |key: &Option<Key>| *key == Some(Key::Hidden);
+    counts.add(
+        "rows of what is out of sight",
+        rows(&|row| row.keys.iter().any(is_hidden)),
+    );
     let tables = &answer.provenance.tables;
     if tables.len() > 1 {
         counts.count("several tables");
@@ -435,6 +441,10 @@ fn used(question: &Question, tenants: &[TenantId; 2]) -> Vec<String> {
             "inventory filter",
             query.filter.as_ref().is_some_and(question::is_of_inventory),
         ),
+        (
+            "ids in sight",
+            *question.scope.segments() != Segments::All && query.needs_of_part().next().is_some(),
+        ),
         ("having", query.having.is_some() && is_grouped),
         ("top", query.top.is_some()),
         ("top by time", query.top.is_some() && is_by_time),
@@ -477,6 +487,7 @@ fn features() -> Vec<String> {
         [
             "filter",
             "inventory filter",
+            "ids in sight",
             "having",
             "top",
             "top by time",
