@@ -169,3 +169,69 @@ fn literal(moment: DateTime<Utc>) -> String {
     let seconds = moment.timestamp().clamp(0, u32::MAX.into());
     format!("toDateTime({seconds}, 'UTC')")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::usage::{Dimension, Kind, Known, State};
+    use strum::VariantArray as _;
+
+    use super::*;
+    use crate::cdr;
+
+    /// The columns of cells that keep dimensions which are like this.
+    fn cells(is: impl Fn(Dimension) -> bool) -> BTreeSet<&'static str> {
+        let dimensions = Dimension::VARIANTS.iter();
+        let column = |dimension: &Dimension| match dimension.entry().known {
+            Known::Cells(column) if is(*dimension) => Some(column),
+            _ => None,
+        };
+        dimensions.filter_map(column).collect()
+    }
+
+    fn listed(columns: &'static str) -> BTreeSet<&'static str> {
+        columns.split(", ").collect()
+    }
+
+    /// A dimension that cells keep and that is missing here would be compared and repaired without.
+    #[test]
+    fn the_key_is_every_dimension_that_cells_keep() {
+        assert_eq!(listed(KEY), cells(|_| true));
+        let is_text = |dimension: Dimension| dimension.entry().kind == Kind::Text;
+        assert_eq!(listed(TEXTS), cells(is_text));
+        let small = Cube::Small(Level::Hour);
+        let of_small: BTreeSet<&str> = listed(TEXTS).into_iter().chain(["customer"]).collect();
+        assert_eq!(of_small, cells(|dimension| small.knows(dimension)));
+        let plain = |column| {
+            if listed(TEXTS).contains(column) {
+                format!("CAST({column}, 'String') AS {column}")
+            } else {
+                String::from(column)
+            }
+        };
+        let plain: Vec<String> = KEY.split(", ").map(plain).collect();
+        assert_eq!(PLAIN_KEY, plain.join(", "));
+        let missing: Vec<_> = cells(|_| true)
+            .difference(&listed(cdr::COLUMNS))
+            .copied()
+            .collect();
+        assert!(missing.is_empty(), "not in records: {missing:?}");
+    }
+
+    #[test]
+    fn the_measures_are_every_state_that_cells_keep() {
+        let states = State::VARIANTS.iter();
+        let kept: BTreeSet<&str> = states.filter_map(|state| state.column()).collect();
+        let measures: BTreeSet<&str> = MEASURES.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(measures, kept);
+        let period = Period::new(DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC).expect("a period");
+        let condition = Where::all(period).sql(Table::Records);
+        for table in [Table::Records, Table::Cube(Cube::Full(Level::Hour))] {
+            let sql = rows("x", table, Cube::Full(Level::Hour), &condition);
+            for (_, column) in MEASURES {
+                assert!(sql.contains(&format!(" AS {column}")), "{column}: {sql}");
+            }
+        }
+    }
+}

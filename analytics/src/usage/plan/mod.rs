@@ -18,6 +18,7 @@ use domain::{
     Area, Error, Period, Result, Scope,
     usage::{Dimension, Expression, Fill, Kind, Known, Measure, State},
 };
+use strum::VariantArray as _;
 
 use super::{
     CubeQuery, Group, Inventory, Key, Need, UsageLimits,
@@ -268,13 +269,11 @@ const fn column(state: State) -> (&'static str, &'static str) {
     }
 }
 
-/// The states that cells keep as sums, with their columns in cells and in records.
-const SUMS: [(State, &str); 4] = [
-    (State::BytesUp, "bytes_up"),
-    (State::BytesDown, "bytes_down"),
-    (State::Units, "units"),
-    (State::Records, "records"),
-];
+/// The states that cells keep as sums, with their columns.
+fn kept_sums() -> impl Iterator<Item = (State, &'static str)> {
+    let states = State::VARIANTS.iter();
+    states.filter_map(|state| Some((*state, state.column()?)))
+}
 
 /// A quantity of a group. `state` is the column of a state, or an expression of it.
 fn quantity(expression: &Expression, state: &dyn Fn(State) -> String) -> String {
@@ -399,10 +398,8 @@ impl<'a> Planner<'a> {
 
     /// The columns of cells that are summed.
     fn wanted_sums(&self) -> impl Iterator<Item = &'static str> {
-        let wanted = SUMS
-            .iter()
-            .filter(|(state, _)| self.has(*state) || *state == State::Records);
-        wanted.map(|(_, source)| *source)
+        let wanted = kept_sums().filter(|(state, _)| self.has(*state) || *state == State::Records);
+        wanted.map(|(_, source)| source)
     }
 
     fn compares(&self) -> bool {

@@ -6,7 +6,7 @@ use domain::{
     usage::{Dimension, Known, State},
 };
 
-use super::{Planner, SUMS};
+use super::{Planner, kept_sums};
 use crate::{
     cube::Table,
     usage::{
@@ -145,7 +145,7 @@ impl Planner<'_> {
             .iter()
             .map(|column| (*column).to_owned())
             .collect();
-        for (state, source) in SUMS {
+        for (state, source) in kept_sums() {
             if self.has(state) || state == State::Records {
                 columns.push(match (is_cell, state) {
                     (true, _) => format!("toInt128({source}) AS {source}"),
