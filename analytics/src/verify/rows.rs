@@ -10,7 +10,7 @@ use domain::{
 };
 
 use super::Table;
-use crate::cube::{Cube, Level};
+use crate::cube::{Cube, Level, moment};
 
 /// What makes a cell besides tenant and period, in the form of [`rows`].
 pub(super) const KEY: &str = "customer, sim, device, network, rat, service, source";
@@ -56,7 +56,8 @@ impl Kept<'_> {
     /// The condition on a table whose time is this column.
     fn sql(self, time: &str) -> String {
         let from = |retention: Retention| {
-            format!("{time} >= {}", literal(retention.whole_days_from(self.now)))
+            let from = literal(time, retention.whole_days_from(self.now));
+            format!("{time} >= {from}")
         };
         let (mut own, mut names) = (String::new(), Vec::new());
         for (tenant, retention) in self.retentions.own() {
@@ -160,14 +161,13 @@ pub(super) fn uneven() -> String {
 pub(super) fn within(column: &str, period: Period) -> String {
     format!(
         "{column} >= {} AND {column} < {}",
-        literal(period.from()),
-        literal(period.to())
+        literal(column, period.from()),
+        literal(column, period.to())
     )
 }
 
-fn literal(moment: DateTime<Utc>) -> String {
-    let seconds = moment.timestamp().clamp(0, u32::MAX.into());
-    format!("toDateTime({seconds}, 'UTC')")
+fn literal(column: &str, at: DateTime<Utc>) -> String {
+    moment(column, at.timestamp().clamp(0, u32::MAX.into()))
 }
 
 #[cfg(test)]
