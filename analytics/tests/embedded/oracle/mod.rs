@@ -454,7 +454,10 @@ impl<'a> Answering<'a> {
         let skipped = self.query.offset as usize;
         let limit = match self.query.limit {
             Some(limit) => limit as usize,
-            None => 10_000 / self.asked.parents as usize - skipped,
+            None => {
+                let besides = skipped + beside(self.query, &self.wall, self.period);
+                10_000 / self.asked.parents as usize - besides
+            }
         };
         let truncated = shown.len() > skipped + limit;
         let beyond = shown.split_off(shown.len().min(skipped + limit));
@@ -714,6 +717,20 @@ fn visible(scope: &Scope, row: &CdrRow) -> bool {
         || part.sims.contains(&row.sim)
         || row.device.is_some_and(|id| part.devices.contains(&id));
     !part.is_empty() && within && (!part.has_grants() || granted)
+}
+
+/// Rows of all others that an answer may have, which count as its own do: with `top` one in each bucket of time, all in all one where there
+/// is none.
+fn beside(query: &CubeQuery, wall: &Wall, period: [DateTime<Utc>; 2]) -> usize {
+    if query.top.is_none() || !query.others {
+        return 0;
+    }
+    let keys = |step: DateTime<Utc>| -> Vec<Key> {
+        let groups = query.group_by.iter();
+        groups.filter_map(|group| wall.key(group, step)).collect()
+    };
+    let buckets: BTreeSet<Vec<Key>> = wall.steps(period).map(keys).collect();
+    buckets.len()
 }
 
 /// The period that is meant.

@@ -16,8 +16,8 @@ use analytics::{
     cube::{Cube, Level, Table},
     usage::{
         Alignment, Attribution, Comparison, CubeQuery, Dimension, Fill, Grain, Group, Incomplete,
-        Inventory, Key, Measure, OrderBy, Parents, Preset, Span, TimePart, UsageAnswer, UsageFile,
-        UsageLimits, UsageRow, Values,
+        Inventory, Key, Measure, OrderBy, Parents, Preset, Selection, Span, TimePart, UsageAnswer,
+        UsageFile, UsageLimits, UsageRow, Values,
     },
 };
 use chrono::{DateTime, Utc};
@@ -583,4 +583,37 @@ async fn an_answer_says_where_it_comes_from() {
     let later = october(&store, &scope).await;
     assert_eq!(later.provenance.incomplete, None);
     assert_eq!(later.totals.get(Measure::Records), Some(1));
+}
+
+/// Alone in its part, so that the engine decides by this record whether to read any.
+#[tokio::test]
+async fn a_record_in_the_last_millisecond_before_a_bound_counts() {
+    let store = migrated().await;
+    let (tenant, batch) = (tenant(), batch());
+    let last = record(tenant, batch, 1, at("2026-10-02T10:29:59.999Z"));
+    apply(&store, batch, &[last]).await;
+    let scope = staff(tenant);
+    let half = |from, to| CubeQuery::of(&[Measure::Records], between(at(from), at(to)));
+    for (query, records) in [
+        (half("2026-10-02T10:00:00Z", "2026-10-02T10:30:00Z"), 1),
+        (half("2026-10-02T10:30:00Z", "2026-10-02T11:00:00Z"), 0),
+    ] {
+        let inventory = Inventory::default();
+        let answer = store.usage(&scope, &query, &inventory, now()).await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.provenance.tables, [Table::Records]);
+        assert_eq!(answer.totals.get(Measure::Records), Some(records));
+        let selection = Selection {
+            period: query.period,
+            time_zone: query.time_zone,
+            filter: None,
+        };
+        let file = store.records(&scope, &selection, &inventory, now());
+        let mut file = file.expect("records");
+        let mut found = 0;
+        while file.next().await.expect("a record").is_some() {
+            found += 1;
+        }
+        assert_eq!(found, records);
+    }
 }

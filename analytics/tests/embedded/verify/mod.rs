@@ -154,6 +154,16 @@ fn swap(level: Level, change: &str, condition: &str) -> String {
     )
 }
 
+/// Alone in its part, so that the engine decides by this record whether to read any.
+#[tokio::test]
+async fn a_record_in_the_last_millisecond_of_a_month_is_held_against_its_month() {
+    let (db, tenant) = (migrated().await, tenant());
+    let last = month(2) - TimeDelta::milliseconds(1);
+    let rows = vec![record(tenant, batch(), 1, last)];
+    db.run(&insert(&rows)).await;
+    World { db, tenant, rows }.agrees().await;
+}
+
 #[tokio::test]
 async fn a_sound_store_has_no_differences_and_keeps_no_clones() {
     let world = world().await;

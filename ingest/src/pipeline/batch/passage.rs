@@ -22,7 +22,11 @@ use super::{
 pub(super) type Elsewhere = BTreeMap<usize, Vec<Quarantined>>;
 
 /// Moves the positions of all passages that are not to wait, in one order. One that is stale leaves nothing.
-pub(super) async fn pass<T>(cx: &SystemCx, deliveries: &[Queued<T>], places: &mut [Place]) -> Result<()> {
+pub(super) async fn pass<T>(
+    cx: &SystemCx,
+    deliveries: &[Queued<T>],
+    places: &mut [Place],
+) -> Result<()> {
     for (at, passage) in held(deliveries, places) {
         if !topic::pass(cx, passage).await? {
             tracing::info!(partition = %passage.partition, "a passage is stale: somebody else read it");
