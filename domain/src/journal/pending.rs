@@ -342,7 +342,8 @@ pub async fn end_attempt(
 pub struct Piece<'a> {
     /// The new batch.
     pub batch: NewBatch<'a>,
-    /// Identities and the parts that they belong to from now on; of rollups, of those that came in it.
+    /// Identities and the parts that they belong to from now on. Of rollups, those of earlier batches that it corrects may be among them;
+    /// they stay where they are.
     pub identities: Vec<(Uuid, i64)>,
     /// When its records were received.
     pub received_at: DateTime<Utc>,
@@ -369,20 +370,19 @@ pub async fn replace(cx: &SystemCx, batch: BatchId, pieces: &[Piece<'_>]) -> Res
     for piece in pieces {
         insert_batch(cx, kind, &piece.batch, piece.received_at).await?;
         insert_parts(cx, kind, &piece.batch, piece.received_at).await?;
-        let moved = match kind {
+        match kind {
             Kind::Cdr => move_identities(cx, piece, &gone).await?,
             Kind::Session => session::move_points(cx, piece, &gone).await?,
-        };
-        if moved != piece.identities.len() as u64 {
-            let text = format!("{moved} of {} identities moved", piece.identities.len());
-            return Err(Error::internal(text));
         }
     }
-    Ok(())
+    match kind {
+        Kind::Cdr => Ok(()),
+        Kind::Session => session::none_left(cx, &gone).await,
+    }
 }
 
-/// Moves the identities of a piece out of the parts that are `gone`, and says how many it found.
-async fn move_identities(cx: &SystemCx, piece: &Piece<'_>, gone: &[i64]) -> Result<u64> {
+/// Moves the identities of a piece out of the parts that are `gone`: all of them are there.
+async fn move_identities(cx: &SystemCx, piece: &Piece<'_>, gone: &[i64]) -> Result<()> {
     let parts: Vec<i64> = piece.identities.iter().map(|(_, part)| *part).collect();
     let moved = cx
         .execute(
@@ -396,7 +396,11 @@ async fn move_identities(cx: &SystemCx, piece: &Piece<'_>, gone: &[i64]) -> Resu
             ],
         )
         .await?;
-    Ok(moved)
+    if moved == piece.identities.len() as u64 {
+        return Ok(());
+    }
+    let text = format!("{moved} of {} identities moved", piece.identities.len());
+    Err(Error::internal(text))
 }
 
 /// Lets batches that are marked as counted be looked up again.

@@ -15,8 +15,8 @@ mod usage;
 pub use entries::{Entry, Keys, Point};
 pub use order::{Order, Reading};
 pub use rollup::{Request, Rollup, session_key};
-pub(crate) use store::move_points;
 pub use store::{Changes, Held, Known, New, drop_silent, hold, keep, parts_of};
+pub(crate) use store::{move_points, none_left};
 pub use usage::{FORGET, Usage, usage};
 
 /// What the accounting of intake calls the stream of rollups, which name no source.

@@ -11,7 +11,7 @@ use super::{
     points::{Kept, forgotten_before},
 };
 use crate::{
-    Result, SystemCx,
+    Error, Result, SystemCx,
     id::{BatchId, CustomerId, DeviceId, TenantId},
     journal::Piece,
     row::{Columns, Decode},
@@ -222,23 +222,41 @@ pub async fn parts_of(cx: &SystemCx, identities: &[Uuid]) -> Result<HashMap<Uuid
     Ok(rows.into_iter().collect())
 }
 
-/// Moves the rollups of a piece out of the parts that are `gone`, and says how many it found.
-pub(crate) async fn move_points(cx: &SystemCx, piece: &Piece<'_>, gone: &[i64]) -> Result<u64> {
+/// Moves the rollups of a piece out of the parts that are `gone`.
+pub(crate) async fn move_points(cx: &SystemCx, piece: &Piece<'_>, gone: &[i64]) -> Result<()> {
     let parts: Vec<i64> = piece.identities.iter().map(|(_, part)| *part).collect();
-    let moved = cx
-        .execute(
-            "UPDATE session_point AS known SET part = new.part, batch_id = $4 \
-             FROM unnest($1::uuid[], $2::bigint[]) AS new (identity, part) \
-             WHERE known.identity = new.identity AND known.part = ANY($3::bigint[])",
-            [
-                uuids(piece.identities.iter().map(|(identity, _)| *identity)),
-                parts.into(),
-                gone.to_vec().into(),
-                piece.batch.id.uuid().into(),
-            ],
+    cx.execute(
+        "UPDATE session_point AS known SET part = new.part, batch_id = $4 \
+         FROM unnest($1::uuid[], $2::bigint[]) AS new (identity, part) \
+         WHERE known.identity = new.identity AND known.part = ANY($3::bigint[])",
+        [
+            uuids(piece.identities.iter().map(|(identity, _)| *identity)),
+            parts.into(),
+            gone.to_vec().into(),
+            piece.batch.id.uuid().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// # Errors
+/// `INTERNAL` when a rollup is left in a part that is `gone`: its batch is not settled, so it is a point, and a piece must have it.
+pub(crate) async fn none_left(cx: &SystemCx, gone: &[i64]) -> Result<()> {
+    let left: Option<(i64,)> = cx
+        .one(
+            "SELECT count(*) FROM session_point WHERE part = ANY($1)",
+            [gone.to_vec().into()],
         )
         .await?;
-    Ok(moved)
+    match left {
+        Some((0,)) => Ok(()),
+        left => {
+            let left = left.unwrap_or_default().0;
+            let text = format!("{left} rollups of a batch are in none of its pieces");
+            Err(Error::internal(text))
+        }
+    }
 }
 
 /// Drops at most `limit` sessions that were silent for so long that what comes next begins another one, and says how many. Those that

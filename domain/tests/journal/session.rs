@@ -229,14 +229,30 @@ async fn the_pieces_of_a_batch_take_its_rollups_over() {
     let pending = journal::pending(&cx, BatchState::Journaled, None, 9).await;
     let kinds: Vec<Kind> = pending.expect("a list").iter().map(|it| it.kind).collect();
     assert_eq!(kinds, [Kind::Session; 2]);
-    // A rollup that is no point cannot be moved: it would be in no part.
     drop(cx);
-    let cx = house.system().await;
-    let wrong = Piece {
-        identities: vec![(Uuid::from_u128(9), halves[0][0].number)],
-        ..piece(1, 1)
-    };
-    assert!(journal::replace(&cx, batch(1), &[wrong]).await.is_err());
+    // What a piece corrects is of another batch, and stays there; what came in the batch must be in a piece.
+    let third = part(house.alpha, 4, &[1, 9]);
+    for (identity, fits) in [(1, true), (9, false)] {
+        let cx = house.system().await;
+        let own = [third.clone()];
+        let piece = Piece {
+            batch: new_batch(batch(3), &own),
+            identities: vec![
+                (Uuid::from_u128(identity), third.number),
+                (Uuid::from_u128(2), third.number),
+            ],
+            received_at: now(),
+        };
+        let replaced = journal::replace(&cx, batch(1), &[piece]).await;
+        assert_eq!(replaced.is_ok(), fits, "{identity}");
+        let parts = session::parts_of(&cx, &identities).await;
+        if fits {
+            assert_eq!(
+                parts.expect("parts")[&Uuid::from_u128(2)],
+                halves[1][0].number
+            );
+        }
+    }
 }
 
 #[tokio::test]
