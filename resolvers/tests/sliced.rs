@@ -368,6 +368,7 @@ async fn a_slice_whose_sims_were_in_many_devices_is_cut_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_slices_cannot_say_is_refused_by_name() {
+    type Change = fn(&mut CubeQuery, Order, Top);
     let world = world().await;
     let session = session(&world, ADMIN).await;
     let query = about(vec![
@@ -383,15 +384,15 @@ async fn what_slices_cannot_say_is_refused_by_name() {
         n: 1,
         by: Measure::Records,
     };
-    let change: [(&str, fn(&mut CubeQuery, Order, Top)); 4] = [
+    let changes: [(&str, Change); 4] = [
         ("top", |query, _, top| query.top = Some(top)),
         ("others", |query, _, _| query.others = true),
         ("fill", |query, _, _| query.fill = Fill::Zero),
         ("an order by a measure", |query, order, _| {
-            query.order_by.push(order)
+            query.order_by.push(order);
         }),
     ];
-    for (what, change) in change {
+    for (what, change) in changes {
         let mut query = query.clone();
         change(&mut query, by_measure, top);
         file(&session, &query, 1_000).await.expect("a file");

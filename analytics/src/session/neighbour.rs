@@ -57,7 +57,7 @@ struct Beside {
 }
 
 #[derive(Row, Deserialize)]
-struct Place {
+struct Answer {
     place: u32,
     has_before: u8,
     before_ms: i64,
@@ -98,7 +98,7 @@ impl Store {
         near: bool,
         beside: &mut [Beside],
     ) -> Result<()> {
-        let lines: Vec<Place> = patient(self.query(&beside_sql(late, chunk, near)))
+        let lines: Vec<Answer> = patient(self.query(&beside_sql(late, chunk, near)))
             .with_setting("max_query_size", QUERY_BYTES)
             .fetch_all()
             .await

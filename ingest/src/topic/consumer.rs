@@ -421,7 +421,7 @@ impl Reader {
         match changed {
             Ok(()) => lane.paused = rest,
             Err(error) => {
-                tracing::warn!(%error, partition = %lane.partition, "not paused or resumed")
+                tracing::warn!(%error, partition = %lane.partition, "not paused or resumed");
             }
         }
     }

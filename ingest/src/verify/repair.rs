@@ -142,7 +142,7 @@ impl Verifier {
                 Kind::Cdr => self.put_back::<CdrRow>(batch, &tenants, &mut told).await?,
                 Kind::Session => {
                     self.put_back::<SessionRow>(batch, &tenants, &mut told)
-                        .await?
+                        .await?;
                 }
             }
         }

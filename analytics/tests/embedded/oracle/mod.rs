@@ -452,12 +452,11 @@ impl<'a> Answering<'a> {
 
         shown.sort_by(|a, b| self.compare(a, b));
         let skipped = self.query.offset as usize;
-        let limit = match self.query.limit {
-            Some(limit) => limit as usize,
-            None => {
-                let besides = skipped + beside(self.query, &self.wall, self.period);
-                10_000 / self.asked.parents as usize - besides
-            }
+        let limit = if let Some(limit) = self.query.limit {
+            limit as usize
+        } else {
+            let besides = skipped + beside(self.query, &self.wall, self.period);
+            10_000 / self.asked.parents as usize - besides
         };
         let truncated = shown.len() > skipped + limit;
         let beyond = shown.split_off(shown.len().min(skipped + limit));

@@ -30,7 +30,7 @@ fn system() -> System {
 fn rows(tenant: TenantId) -> Vec<SessionRow> {
     let (first, second) = (batch(), batch());
     let row = |n: u32| SessionRow {
-        customer: (n % 3 > 0).then(|| CustomerId::new(Uuid::from_u128((n % 3).into()))),
+        customer: (!n.is_multiple_of(3)).then(|| CustomerId::new(Uuid::from_u128((n % 3).into()))),
         sim: sim((n % 4).into()),
         session: Uuid::from_u128((n % 4 + 10).into()),
         network: format!("262-0{}", n % 2),

@@ -209,8 +209,8 @@ async fn rollups_that_arrived_are_found_by_their_whole_key() {
     let at = |n: i64| now() - TimeDelta::minutes(n);
     let rows: Vec<SessionRow> = (0..2_500)
         .map(|n: i64| SessionRow {
-            sim: sim(n.unsigned_abs() as u128 % 5),
-            session: Uuid::from_u128(n.unsigned_abs() as u128 % 5),
+            sim: sim(u128::from(n.unsigned_abs()) % 5),
+            session: Uuid::from_u128(u128::from(n.unsigned_abs()) % 5),
             ..rollup(if n % 2 == 0 { mine } else { other }, batch, at(n))
         })
         .collect();

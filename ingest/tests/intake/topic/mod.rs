@@ -28,7 +28,7 @@ use testkit::Kafka;
 use crate::world::{Record, World, patient};
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Topics of one test, which are made of three partitions.
 pub(crate) struct Topics {
