@@ -493,7 +493,7 @@ async fn ask_by_size(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<C
             Aim::Nothing
         };
         let name = |to| format!("one month {name}, {MANY} records to {to}");
-        let mut sizes = Comparison::new(name(FEW.to_string()), "ms", within);
+        let mut growth = Comparison::new(name(FEW.to_string()), "ms", within);
         let mut budget = Comparison::new(name("a budget".into()), "ms", Aim::AtMost(1.0));
         let traffic = [Measure::BytesUp, Measure::BytesDown, Measure::Records];
         let query = CubeQuery {
@@ -502,11 +502,11 @@ async fn ask_by_size(stage: &Stage, period: Period, rounds: u32) -> Result<Vec<C
             ..CubeQuery::of(&traffic, span(period))
         };
         let sides = [MANY, FEW].map(|records| Side::of(&query, records));
-        by_turns(stage, &mut sizes, sides, rounds).await?;
-        for round in &sizes.rounds {
+        by_turns(stage, &mut growth, sides, rounds).await?;
+        for round in &growth.rounds {
             budget.push(round.subject, BUDGET);
         }
-        comparisons.push(sizes);
+        comparisons.push(growth);
         if !by_day {
             comparisons.push(budget);
         }

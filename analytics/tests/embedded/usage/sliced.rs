@@ -74,7 +74,7 @@ fn slices_add_up_to_what_one_statement_answers() {
     for (what, least) in [
         ("Sims", 60),
         ("Devices", 30),
-        ("rows", 3_000),
+        ("rows", 1_500),
         ("group SIM label", 10),
         ("group device label", 10),
         ("group DEVICE", 8),

@@ -34,9 +34,9 @@ async fn a_lost_offset_stops_its_partition_until_an_operator_skips() {
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(&topics.settings.cdrs, 1, Offset::Offset(15))
         .expect("a partition");
-    let lost = topics.admin();
-    let lost = lost.delete_records(&list, &AdminOptions::new()).await;
-    lost.expect("lost");
+    let admin = topics.admin();
+    let deleted = admin.delete_records(&list, &AdminOptions::new()).await;
+    deleted.expect("deleted");
     let consumer = topics.start(&world, &intake);
     topics.until_said(&consumer, Some("OFFSET_LOST")).await;
     let sums = topics.until_read(&world, 50).await;
@@ -85,9 +85,9 @@ async fn an_offset_that_is_lost_while_it_is_read_stops_its_partition() {
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(&topics.settings.cdrs, 2, Offset::Offset(1))
         .expect("a partition");
-    let lost = topics.admin();
-    let lost = lost.delete_records(&list, &AdminOptions::new()).await;
-    lost.expect("lost");
+    let admin = topics.admin();
+    let deleted = admin.delete_records(&list, &AdminOptions::new()).await;
+    deleted.expect("deleted");
     // The next message is stale, and the position that is begun from is gone.
     topics
         .send(2, Some(SHORT), Some(&record(9, SHORT).json()))

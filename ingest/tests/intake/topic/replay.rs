@@ -18,7 +18,7 @@ async fn a_topic_that_is_read_again_changes_no_cube_and_no_position() {
     topics.send(1, None, Some("nonsense")).await;
     topics.send(1, None, None).await;
     let (intake, consumer) = topics.reads(&world, NoFault);
-    let consumed = topics.until_read(&world, 62).await;
+    let first_read = topics.until_read(&world, 62).await;
     consumer.stop().await;
     // What nobody read yet is not for a replay.
     topics
@@ -41,7 +41,7 @@ async fn a_topic_that_is_read_again_changes_no_cube_and_no_position() {
     );
     let sums = topics.total(&world, Reading::Replay).await;
     assert_eq!((sums.read, sums.tombstones, sums.quarantined), (79, 2, 2));
-    assert_eq!(topics.total(&world, Reading::Consume).await, consumed);
+    assert_eq!(topics.total(&world, Reading::Consume).await, first_read);
     let cx = world.db.system().await.expect("system");
     assert_eq!(topic::kept(&cx).await.expect("counts").held, 1);
     drop(cx);
