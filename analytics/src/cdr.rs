@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     Store,
+    binary::{put_text, put_uuid, skip, skip_text, some_uuid, take_text, take_time, take_uuid},
     expiry::expires,
     store::{exception_code, fault},
 };
@@ -160,30 +161,12 @@ pub fn decode(encoding: i16, mut payload: Bytes) -> Result<Vec<CdrRow>> {
     Ok(rows)
 }
 
-fn put_uuid(out: &mut BytesMut, uuid: Uuid) {
-    let (high, low) = uuid.as_u64_pair();
-    out.put_u64_le(high);
-    out.put_u64_le(low);
-}
-
-fn put_text(out: &mut BytesMut, text: &str) {
-    // Seven bits at a time, the lowest first; the top bit marks that more follow.
-    let mut rest = text.len();
-    while rest >= 0x80 {
-        out.put_u8(rest.to_le_bytes()[0] | 0x80);
-        rest >>= 7;
-    }
-    out.put_u8(rest.to_le_bytes()[0]);
-    out.put_slice(text.as_bytes());
-}
-
 fn take_row(from: &mut Bytes) -> Option<CdrRow> {
-    let some = |uuid: Uuid| (!uuid.is_nil()).then_some(uuid);
     Some(CdrRow {
         tenant: TenantId::new(take_uuid(from)?),
-        customer: some(take_uuid(from)?).map(CustomerId::new),
+        customer: some_uuid(take_uuid(from)?).map(CustomerId::new),
         sim: SimId::new(take_uuid(from)?),
-        device: some(take_uuid(from)?).map(DeviceId::new),
+        device: some_uuid(take_uuid(from)?).map(DeviceId::new),
         network: take_text(from)?,
         rat: take_text(from)?,
         service: take_text(from)?,
@@ -203,34 +186,6 @@ fn take_row(from: &mut Bytes) -> Option<CdrRow> {
     .filter(|_| from.try_get_u32_le().is_ok())
 }
 
-fn take_uuid(from: &mut Bytes) -> Option<Uuid> {
-    let high = from.try_get_u64_le().ok()?;
-    Some(Uuid::from_u64_pair(high, from.try_get_u64_le().ok()?))
-}
-
-fn take_time(from: &mut Bytes) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp_millis(from.try_get_i64_le().ok()?)
-}
-
-fn take_text(from: &mut Bytes) -> Option<String> {
-    let length = take_length(from)?;
-    (from.remaining() >= length)
-        .then(|| from.split_to(length))
-        .and_then(|text| String::from_utf8(text.into()).ok())
-}
-
-fn take_length(from: &mut Bytes) -> Option<usize> {
-    let mut length = 0_usize;
-    for shift in (0..35).step_by(7) {
-        let byte = from.try_get_u8().ok()?;
-        length |= usize::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(length);
-        }
-    }
-    None
-}
-
 /// The payload with `apply_by` and the day on which it may go in each of its rows, as it is sent, and how many these are; none when it
 /// is damaged.
 pub fn due(
@@ -244,16 +199,13 @@ pub fn due(
     let apply_by = u32::try_from(apply_by.timestamp()).ok()?;
     let mut out = BytesMut::with_capacity(payload.len() + payload.len() / 64);
     let mut rest = payload.clone();
-    let skip =
-        |rest: &mut Bytes, bytes: usize| (rest.remaining() >= bytes).then(|| rest.advance(bytes));
     let mut rows = 0;
     while rest.has_remaining() {
         let from = payload.len() - rest.remaining();
         let tenant = TenantId::new(take_uuid(&mut rest)?);
         skip(&mut rest, 3 * UUID)?;
         for _ in 0..5 {
-            let length = take_length(&mut rest)?;
-            skip(&mut rest, length)?;
+            skip_text(&mut rest)?;
         }
         skip(&mut rest, UUID)?;
         let start = take_time(&mut rest)?;
@@ -287,32 +239,43 @@ impl Store {
             let text = format!("batch {} does not hold {rows} rows", attempt.batch);
             return Err(Unapplied::Unknown(Error::internal(text)));
         };
-        let block = MAX_BATCH_ROWS.to_string();
-        let mark = Attempt::mark(attempt.batch);
-        let mut insert = self
-            .client()
-            .insert_formatted_with(format!(
-                "INSERT INTO cdr ({COLUMNS}) /* {mark} */ FORMAT RowBinary"
-            ))
-            // Nothing that is equal to something earlier may be dropped.
-            .with_setting("insert_deduplicate", "0")
-            // On a cluster, more than one replica has it when this is answered. A single server does not look at it.
-            .with_setting("insert_quorum", "auto")
-            .with_setting("materialized_views_ignore_errors", "0")
-            // The horizon bounds the months of a batch.
-            .with_setting("max_partitions_per_insert_block", "0")
-            .with_setting("max_insert_block_size", &block)
-            .with_setting("min_insert_block_size_rows", &block)
-            .with_setting("min_insert_block_size_bytes", "0")
-            .with_setting("max_insert_threads", "1")
-            .with_setting("input_format_parallel_parsing", "0");
-        // Pieces of a size that the pipe to the engine takes at once.
-        while !rest.is_empty() {
-            let piece = rest.split_to(rest.len().min(256 * 1024));
-            insert.send(piece).await.map_err(unapplied)?;
-        }
-        insert.end().await.map_err(unapplied)
+        let into = format!("cdr ({COLUMNS})");
+        insert_block(self, &into, attempt.batch, &mut rest).await
     }
+}
+
+/// Inserts the rows of a batch as one block, `into` a table and its columns.
+pub(crate) async fn insert_block(
+    store: &Store,
+    into: &str,
+    batch: BatchId,
+    rest: &mut Bytes,
+) -> Result<(), Unapplied> {
+    let block = MAX_BATCH_ROWS.to_string();
+    let mark = Attempt::mark(batch);
+    let mut insert = store
+        .client()
+        .insert_formatted_with(format!(
+            "INSERT INTO {into} /* {mark} */ FORMAT RowBinary"
+        ))
+        // Nothing that is equal to something earlier may be dropped.
+        .with_setting("insert_deduplicate", "0")
+        // On a cluster, more than one replica has it when this is answered. A single server does not look at it.
+        .with_setting("insert_quorum", "auto")
+        .with_setting("materialized_views_ignore_errors", "0")
+        // The horizon bounds the partitions of a batch.
+        .with_setting("max_partitions_per_insert_block", "0")
+        .with_setting("max_insert_block_size", &block)
+        .with_setting("min_insert_block_size_rows", &block)
+        .with_setting("min_insert_block_size_bytes", "0")
+        .with_setting("max_insert_threads", "1")
+        .with_setting("input_format_parallel_parsing", "0");
+    // Pieces of a size that the pipe to the engine takes at once.
+    while !rest.is_empty() {
+        let piece = rest.split_to(rest.len().min(256 * 1024));
+        insert.send(piece).await.map_err(unapplied)?;
+    }
+    insert.end().await.map_err(unapplied)
 }
 
 /// Sorts a failed insert by what it leaves behind.
@@ -326,7 +289,7 @@ fn unapplied(error: clickhouse::error::Error) -> Unapplied {
     let Some(code) = exception_code(reason) else {
         return Unapplied::Unknown(fault(error));
     };
-    if code == 469 && reason.contains("cdr_apply_by_check") {
+    if code == 469 && reason.contains("_apply_by_check") {
         return Unapplied::Late;
     }
     // The same code says that the table has too many parts, which merges reduce.

@@ -250,6 +250,16 @@ impl Level {
     }
 }
 
+/// A moment of whole seconds as a column of time is compared with it. Event times of records have milliseconds, and their bounds need them, too:
+/// when the engine chooses what to read, it takes "before" a moment in seconds for "up to the second before", and passes over a part
+/// whose first record lies between the two.
+pub(crate) fn moment(column: &str, seconds: impl fmt::Display) -> String {
+    match column {
+        "start" | "event_at" => format!("toDateTime64({seconds}, 3, 'UTC')"),
+        _ => format!("toDateTime({seconds}, 'UTC')"),
+    }
+}
+
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -7,7 +7,11 @@
 
 use chrono::{DateTime, Utc};
 use clickhouse::Row;
-use domain::{Result, id::TenantId, tenant::Retention};
+use domain::{
+    Result,
+    id::TenantId,
+    tenant::{Retention, SessionRetention},
+};
 use serde::Deserialize;
 
 use crate::{Store, System, cube::Level, store::fault, verify::patient};
@@ -26,7 +30,15 @@ pub(crate) fn expires(start: DateTime<Utc>, retention: Retention) -> u16 {
         .unwrap_or(u16::MAX)
 }
 
-/// The same in SQL, and not before `at_least`.
+/// The day on which a rollup may go that was made at `event_at`, in days since 1970: its retention and some slack after the end of its
+/// day. A day is what a partition of the log holds.
+pub(crate) fn session_expires(event_at: DateTime<Utc>, retention: SessionRetention) -> u16 {
+    let kept = i64::from(retention.days()) + SessionRetention::SLACK.num_days();
+    let day = event_at.timestamp().div_euclid(DAY) + 1 + kept;
+    u16::try_from(day.max(0)).unwrap_or(u16::MAX)
+}
+
+/// The same of records in SQL, and not before `at_least`.
 fn expires_sql(retention: Retention, at_least: DateTime<Utc>) -> String {
     format!(
         "greatest(addMonths(toStartOfMonth(start), 1) + {}, toDate({}))",
@@ -98,5 +110,21 @@ mod tests {
         assert_eq!(day("2026-12-31T23:59:59Z", 400), "2028-02-05");
         // The latest that the records' table takes.
         assert_eq!(day("2105-12-31T23:59:59Z", 3_650), "2115-12-30");
+    }
+
+    #[test]
+    fn rollups_of_a_day_go_together_their_days_and_one_after_its_end() {
+        let day = |at: &str, days: u16| {
+            let at = at.parse().expect("a moment");
+            let day = session_expires(at, SessionRetention::new(days, None));
+            DateTime::from_timestamp(i64::from(day) * DAY, 0)
+                .expect("a moment")
+                .date_naive()
+                .to_string()
+        };
+        for at in ["2026-02-01T00:00:00Z", "2026-02-01T23:59:59.999Z"] {
+            assert_eq!(day(at, 7), "2026-02-10");
+            assert_eq!(day(at, 90), "2026-05-04");
+        }
     }
 }

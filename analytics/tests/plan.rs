@@ -18,8 +18,10 @@ use domain::{
     identity::VerifiedClaims,
     scope::{Segment, Visibility},
     sim::{SimCondition, SimState},
+    slice::{Of, Slice},
     tenant::{Retention, Settings},
 };
+use strum::VariantArray as _;
 use uuid::Uuid;
 
 fn id(n: u128) -> Uuid {
@@ -249,6 +251,26 @@ fn hours_of_india_by_what_sims_are_now() {
     let inventory = Inventory::new(found.collect());
     let plan = plan(&staff(), &question, None, &inventory, now());
     insta::assert_snapshot!(plan.unwrap().sql());
+}
+
+#[test]
+fn a_slice_of_active_sims_by_label_beside_the_month_before() {
+    let question = CubeQuery {
+        measures: vec![Measure::ActiveSims, Measure::BytesUp],
+        compare_to: Some(Comparison::PreviousPeriod),
+        ..by(&[Group::SimLabel("tier".into()), Group::Time(Grain::Day)])
+    };
+    let carried: Carried = [(id(4), "gold")].into_iter().collect();
+    let found = vec![(Need::SimLabel("tier".into()), carried)];
+    let inventory = Inventory::new(found).of_slice(Slice {
+        of: Of::Sims,
+        from: Some(id(3)),
+        to: Some(id(5)),
+    });
+    let plan = plan(&staff(), &question, None, &inventory, now()).unwrap();
+    let bounds = [3, 5].map(|n| id(n).to_string());
+    assert!(plan.parameters().windows(2).any(|pair| pair == bounds));
+    insta::assert_snapshot!(plan.sql());
 }
 
 fn selected(period: Span, filter: Option<Filter>) -> Selection {
@@ -688,7 +710,7 @@ fn the_ends_of_time_are_planned_or_refused_and_never_panic() {
         Some(Comparison::PreviousYear),
         Some(Comparison::PreviousPeriod),
     ];
-    for zone in ["UTC", "Pacific/Apia", "America/New_York"] {
+    for zone in ["UTC", "Pacific/Apia", "America/New_York", "Asia/Kolkata"] {
         for (from, to) in ends.iter().flat_map(|from| ends.map(|to| (*from, to))) {
             for align in [Alignment::Exact, Alignment::Outward] {
                 for compare_to in comparisons {
@@ -704,16 +726,40 @@ fn the_ends_of_time_are_planned_or_refused_and_never_panic() {
                 }
             }
         }
-        for now in &ends[2..4] {
-            for preset in [Preset::Last30Days, Preset::ThisYear, Preset::LastYear] {
-                let question = CubeQuery {
-                    time_zone: zone.parse().unwrap(),
-                    period: Span::Preset(preset),
-                    compare_to: Some(Comparison::PreviousYear),
-                    ..october()
-                };
+        for preset in Preset::VARIANTS {
+            let of = |period, compare_to| CubeQuery {
+                time_zone: zone.parse().unwrap(),
+                period,
+                compare_to,
+                ..october()
+            };
+            for now in &ends[2..4] {
+                let question = of(Span::Preset(*preset), Some(Comparison::PreviousYear));
                 let _ = plan(&staff(), &question, None, &Inventory::default(), *now);
             }
+            // What a preset was at a moment: the moment is the caller's.
+            for (then, compare_to) in ends.iter().flat_map(|at| comparisons.map(|it| (*at, it))) {
+                let period = Span::Preset(*preset).meant_at(then);
+                let _ = planned(&staff(), &of(period, compare_to));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_preset_of_a_moment_that_no_cube_holds_is_refused_with_the_moment() {
+    for end in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+        for zone in ["Asia/Kolkata", "America/New_York"] {
+            let question = CubeQuery {
+                time_zone: zone.parse().unwrap(),
+                period: Span::Preset(Preset::Last30Days).meant_at(end),
+                ..october()
+            };
+            let refused = planned(&staff(), &question).unwrap_err();
+            assert_eq!(
+                (refused.code(), field(&refused)),
+                (Code::InvalidInput, "period.preset_at.at")
+            );
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{
     fmt::Write as _,
+    iter,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -68,6 +69,38 @@ impl Raw {
             answer.into_body(),
             Duration::from_nanos(summary.elapsed_ns.parse()?),
         ))
+    }
+
+    /// The same with one more value, of any length: as a form, since addresses are short.
+    pub(crate) async fn ask_with(
+        &mut self,
+        sql: &str,
+        parameters: &[String],
+        (name, value): (&str, &str),
+    ) -> Result<Bytes> {
+        const BOUNDARY: &str = "simcube-bench-form";
+        let mut form = String::with_capacity(sql.len() + value.len() + 1_024);
+        let places = parameters.iter().enumerate();
+        let fields = iter::once(("query".to_owned(), sql))
+            .chain(places.map(|(place, value)| (format!("param_p{place}"), value.as_str())))
+            .chain([(format!("param_{name}"), value)]);
+        for (field, value) in fields {
+            // Writing to a String cannot fail.
+            let _ = write!(
+                form,
+                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n"
+            );
+        }
+        let _ = write!(form, "--{BOUNDARY}--\r\n");
+        let request =
+            Request::post("/?default_format=RowBinaryWithNamesAndTypes&wait_end_of_query=1")
+                .header(header::HOST, "engine")
+                .header(
+                    header::CONTENT_TYPE,
+                    format!("multipart/form-data; boundary={BOUNDARY}"),
+                )
+                .body(Full::new(Bytes::from(form)))?;
+        Ok(self.0.send(request).await?.into_body())
     }
 
     /// Runs a statement that says in which format it answers.

@@ -137,6 +137,8 @@ pub enum Change {
     FileDownloaded {
         /// The job.
         job: JobId,
+        /// Which of its files, if it has several.
+        part: Option<String>,
     },
     /// Work is to be done every month.
     ScheduleCreated {
@@ -266,7 +268,14 @@ impl Change {
             ),
             Self::JobCancelled { job } => ("job.cancel", job.to_string(), json!({})),
             Self::JobRetried { job } => ("job.retry", job.to_string(), json!({})),
-            Self::FileDownloaded { job } => ("job.download", job.to_string(), json!({})),
+            Self::FileDownloaded { job, part } => {
+                let detail = part.as_ref().map(|part| json!({ "part": part }));
+                (
+                    "job.download",
+                    job.to_string(),
+                    detail.unwrap_or_else(|| json!({})),
+                )
+            }
             Self::ScheduleCreated {
                 schedule,
                 kind,

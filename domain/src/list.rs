@@ -12,7 +12,8 @@ use crate::{
     id::Id,
     paging::{Direction, Keyset, Page, PageRequest},
     row::{Columns, Decode},
-    sql::{Sql, uuids},
+    slice::Extent,
+    sql::{Sql, Visible, uuids},
 };
 
 /// By what a list is sorted, and which way; ties are broken by id.
@@ -244,16 +245,19 @@ pub(crate) async fn count<T: Listed>(cx: &ReadCx, filter: &Filter<T::Condition>)
 /// The ids of all that match, in no order. The first column of a row is its id.
 ///
 /// # Errors
-/// `FORBIDDEN` when they are closed to the caller, `LIMIT_EXCEEDED` when there are more than `limit`.
+/// `FORBIDDEN` when they are closed to the caller, `LIMIT_EXCEEDED` when there are more than the extent allows.
 pub(crate) async fn ids<T: Listed, I: Id>(
     cx: &ReadCx,
     filter: &Filter<T::Condition>,
-    limit: usize,
+    rows: Visible,
+    extent: Extent,
 ) -> Result<Vec<I>> {
-    let matching = filtered::<T>(cx, filter)?.wrapped("SELECT id FROM (", ") AS list (id)");
-    let ids = at_most(cx, matching, limit)
+    let mut sql = filtered::<T>(cx, filter)?.wrapped("SELECT id FROM (", ") AS list (id)");
+    extent.push(&mut sql, cx, rows, "list.id");
+    let most = extent.most;
+    let ids = at_most(cx, sql, most)
         .await?
-        .ok_or_else(|| too_many::<T>("match the filter", limit).suggest("narrow the filter"))?;
+        .ok_or_else(|| too_many::<T>("match the filter", most).suggest("narrow the filter"))?;
     Ok(ids.into_iter().map(|(id,)| I::new(id)).collect())
 }
 

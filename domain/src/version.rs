@@ -102,7 +102,7 @@ impl Reads {
             // Their changes raise no version.
             b"app_user" | b"audit" | b"idempotency" | b"intake_accounting" | b"intake_identity"
             | b"intake_source" | b"intake_rejection" | b"job" | b"membership" | b"notification"
-            | b"schedule" => Self::UNVERSIONED,
+            | b"schedule" | b"session" | b"session_point" => Self::UNVERSIONED,
             _ => Self::NOTHING,
         }
     }

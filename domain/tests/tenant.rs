@@ -8,7 +8,7 @@ use domain::{
     identity::{Known, VerifiedClaims, operator},
     list::{List as _, Order},
     paging::PageRequest,
-    tenant::{self, NewTenant, Retention, SetSettings, Settings},
+    tenant::{self, NewTenant, Retention, SessionRetention, SetSettings, Settings},
 };
 use testkit::PostgresDb;
 
@@ -66,6 +66,7 @@ impl House {
 fn all() -> SetSettings {
     SetSettings {
         record_days: Some(Some(730)),
+        session_days: Some(Some(14)),
         export_days: Some(Some(7)),
         export_bytes: Some(Some(1 << 40)),
     }
@@ -78,6 +79,7 @@ async fn settings_hold_from_the_next_request_on_and_for_their_tenant_alone() {
     let set = house.set("alpha", all()).await.expect("set");
     let expected = Settings {
         records: Retention::new(730, Some(now() - TimeDelta::days(390))),
+        sessions: SessionRetention::new(14, Some((7, now()))),
         export_days: Some(7),
         export_bytes: Some(1 << 40),
     };
@@ -97,15 +99,25 @@ async fn settings_hold_from_the_next_request_on_and_for_their_tenant_alone() {
         assert_eq!(retentions.of(beta), Retention::default());
         assert_eq!(retentions.own().count(), 1);
     }
+    for retentions in [
+        tenant::session_retentions(&cx).await,
+        tenant::session_retentions_of(&cx, &[alpha, beta]).await,
+    ] {
+        let retentions = retentions.expect("retentions");
+        assert_eq!(retentions.of(alpha), expected.sessions);
+        assert_eq!(retentions.of(beta), SessionRetention::default());
+    }
     drop(cx);
     let unset = SetSettings {
         record_days: Some(None),
+        session_days: Some(None),
         export_days: Some(None),
         export_bytes: Some(None),
     };
     let unset = house.set("alpha", unset).await.expect("unset");
     assert_eq!((unset.export_days, unset.export_bytes), (None, None));
     assert_eq!(unset.records.days(), Retention::DAYS);
+    assert_eq!(unset.sessions.days(), SessionRetention::DAYS);
 }
 
 #[tokio::test]

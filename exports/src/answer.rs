@@ -54,7 +54,7 @@ pub async fn answer(
         let mut sink = TimeoutWriter::new(SinkWriter::new(CopyToBytes::new(sink)));
         sink.set_timeout(Some(patience));
         pin!(sink);
-        let written = begun.write(&mut sink, |_| ()).await;
+        let written = begun.write(&mut sink, None, |_| ()).await;
         // Others go on, whether or not anybody reads.
         drop(turn);
         if let Err(error) = written {

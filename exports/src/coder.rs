@@ -19,8 +19,8 @@ const CHUNK: usize = 256 << 10;
 
 /// What a coder is told.
 pub(crate) enum Step {
-    /// These rows come next; so many there will be, where that is known.
-    Rows(RecordBatch, Option<u64>),
+    /// These rows come next.
+    Rows(RecordBatch),
     /// There are no more, and this is what they are.
     End(Box<Contents>),
 }
@@ -47,14 +47,21 @@ pub(crate) struct Coder {
 }
 
 impl Coder {
-    /// `buffer` is where `file` writes to. Without its other ends a coder ends, too.
-    pub(crate) fn start(file: Box<dyn Rows<Buffer>>, buffer: Buffer) -> Self {
+    /// `buffer` is where `file` writes to, and so many rows there will be, where that is known. Without its other ends a coder ends, too.
+    pub(crate) fn start(
+        file: Box<dyn Rows<Buffer>>,
+        buffer: Buffer,
+        expected: Option<u64>,
+    ) -> Self {
         let (steps, told) = mpsc::channel(1);
         let (sender, pieces) = mpsc::channel(1);
         let out = Out {
             pieces: sender,
             hash: Sha256::new(),
-            progress: Progress::default(),
+            progress: Progress {
+                expected,
+                ..Progress::default()
+            },
         };
         let coded = task::spawn_blocking(move || code(file, &buffer, told, out));
         Self {
@@ -73,10 +80,9 @@ fn code(
 ) -> Result<Coded, Error> {
     let contents = loop {
         match steps.blocking_recv().ok_or_else(alone)? {
-            Step::Rows(rows, expected) => {
+            Step::Rows(rows) => {
                 file.write(&rows)?;
                 out.progress.rows += rows.num_rows() as u64;
-                out.progress.expected = expected;
                 out.put(buffer.take())?;
             }
             Step::End(contents) => break contents,

@@ -1,5 +1,6 @@
 //! Why a file cannot be written or read.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use domain::Code;
 use parquet::errors::ParquetError;
 use rust_xlsxwriter::XlsxError;
@@ -45,11 +46,18 @@ pub enum Error {
         /// The column.
         name: String,
     },
-    /// A number that a 64-bit integer does not hold.
-    #[error("column `{name}` holds 64-bit integers only")]
+    /// A record with a number that a 64-bit integer with a sign does not hold.
+    #[error(
+        "column `{name}` holds integers below 2^63 only, and a record has more: that of the stream `{stream}` which began at {}",
+        start.to_rfc3339_opts(SecondsFormat::Millis, true)
+    )]
     Beyond {
         /// The column.
         name: String,
+        /// The stream that delivered the record.
+        stream: String,
+        /// When its use began.
+        start: DateTime<Utc>,
     },
     /// A text that a cell of Excel does not hold.
     #[error("column `{name}` has a text of more characters than Excel holds: {most}")]
@@ -101,11 +109,13 @@ impl Error {
                 Some(suggestion) => format!("{error}: {suggestion}"),
                 None => error.to_string(),
             },
-            Self::Io(_) | Self::Csv(_) | Self::Xlsx(_) => {
+            _ if self.is_of_disk() => {
                 let why = why(self).unwrap_or("the log of the server says why");
                 format!("the file cannot be written: {why}")
             }
-            Self::Parquet(_) | Self::Arrow(_) => "internal error".to_owned(),
+            Self::Io(_) | Self::Csv(_) | Self::Xlsx(_) | Self::Parquet(_) | Self::Arrow(_) => {
+                "internal error".to_owned()
+            }
             other => other.to_string(),
         }
     }
@@ -129,8 +139,57 @@ impl Error {
             | Self::Beyond { .. }
             | Self::TooLong { .. }
             | Self::TooMuch { .. } => Code::LimitExceeded,
-            Self::Io(_) | Self::Csv(_) | Self::Xlsx(_) => Code::Unavailable,
+            _ if self.is_of_disk() => Code::Unavailable,
             _ => Code::Internal,
+        }
+    }
+
+    /// Whether it is of whatever takes the bytes, which may take them another time. What a format does not hold it never will.
+    fn is_of_disk(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::Xlsx(XlsxError::IoError(_) | XlsxError::ZipError(_)) => true,
+            Self::Csv(error) => error.is_io_error(),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_disk_refuses_is_worth_another_try() {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        for (error, code, sentence) in [
+            (
+                Error::from(full()),
+                Code::Unavailable,
+                "the file cannot be written: there is no space left for files",
+            ),
+            (
+                XlsxError::IoError(full()).into(),
+                Code::Unavailable,
+                "the file cannot be written: there is no space left for files",
+            ),
+            (
+                csv::Error::from(full()).into(),
+                Code::Unavailable,
+                "the file cannot be written: the log of the server says why",
+            ),
+            (
+                XlsxError::RowColumnLimitError.into(),
+                Code::Internal,
+                "internal error",
+            ),
+            (
+                XlsxError::SheetnameReused("usage".into()).into(),
+                Code::Internal,
+                "internal error",
+            ),
+        ] {
+            assert_eq!((error.code(), error.sentence().as_str()), (code, sentence));
+            assert!(error.cause().is_some(), "the log says why");
         }
     }
 }

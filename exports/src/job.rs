@@ -35,7 +35,7 @@ use crate::{
 const ROLE: TimeDelta = TimeDelta::hours(24);
 /// How long a job waits whose tenant asks the cubes all the time.
 const BUSY: Duration = Duration::from_secs(10);
-/// Files that one sweep removes of those that expired.
+/// Files that expired and are looked up together.
 const SWEPT: u32 = 100;
 
 /// What bounds exports.
@@ -199,7 +199,8 @@ impl Exports {
         let result = job.result.as_ref().and_then(|it| it.get("sha256"));
         let sha256 = result.and_then(Value::as_str).unwrap_or_default();
         drop(cx);
-        job::downloaded(session.write(None).await?, id).await?;
+        let path = part.as_ref().map(|part| part.path.clone());
+        job::downloaded(session.write(None).await?, id, path).await?;
         let extension = form.extension();
         let name = job.name.strip_suffix(&extension).unwrap_or(&job.name);
         let file_name = format!("{name}{extension}");
@@ -420,19 +421,26 @@ impl Exports {
     /// # Errors
     /// `UNAVAILABLE` when Postgres or the files do not answer.
     pub async fn sweep(&self) -> Result<u64> {
-        let (mut swept, mut refused) = (0, None);
-        let expired = job::expired(&self.entry.system().await?, SWEPT).await?;
-        for (tenant, id, place) in expired {
-            let folder = place.rsplit_once('/').map_or("", |(folder, _)| folder);
-            match self.files.remove(folder).await {
-                Ok(()) => job::forget(self.entry.system().await?, tenant, id).await?,
-                // The others go all the same.
-                Err(error) => {
-                    refused = Some(error);
-                    continue;
+        let (mut swept, mut refused, mut last) = (0, None, None);
+        loop {
+            let system = self.entry.system().await?;
+            let expired = job::expired(&system, last.as_ref(), SWEPT).await?;
+            drop(system);
+            for file in &expired {
+                let folder = file.place.rsplit_once('/').map_or("", |(folder, _)| folder);
+                match self.files.remove(folder).await {
+                    Ok(()) => {
+                        job::forget(self.entry.system().await?, file.tenant, file.job).await?;
+                        swept += 1;
+                    }
+                    // The others go all the same.
+                    Err(error) => refused = Some(error),
                 }
             }
-            swept += 1;
+            last = expired.into_iter().next_back();
+            if last.is_none() {
+                break;
+            }
         }
         swept += self.clear(&self.files.claims().await?).await?;
         refused.map_or(Ok(swept), Err)

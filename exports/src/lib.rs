@@ -10,8 +10,9 @@
 //! **Memory** does not grow with the answer. Of a list it is one page of 2,000 rows with what they are related to, of usage and its
 //! records 2,000 rows, of the accounting of intake 10,000; of a file three batches ([`BATCH`] rows: one is gathered, one waits, one is
 //! encoded) and three row groups of Parquet ([`ROW_GROUP_BYTES`] as encoded, in the same way), while rows of Excel spool to the disk's
-//! folder for temporary files, [`SPOOL`] bytes of them at most. The usage store groups and sorts beyond 256 MiB each on its disk. Nothing
-//! reads further ahead, so a slow disk slows the statement.
+//! folder for temporary files, [`SPOOL`] bytes of them at most. Usage that is put together of slices spools there, too, 8 GiB at most, and holds
+//! 64 KiB of each of at most 256 slices. The usage store groups and sorts beyond 256 MiB each on its disk. Nothing
+//! reads further ahead, so a slow disk slows the statement. ARCHITECTURE.md has the sum.
 
 mod answer;
 mod buffer;
@@ -32,6 +33,7 @@ mod reader;
 mod record;
 mod run;
 mod schedule;
+mod seen;
 mod writer;
 
 pub use answer::{Answer, answer};
@@ -54,4 +56,5 @@ pub use parts::Part;
 pub use reader::{Records, read};
 pub use record::{FileRow, Record};
 pub use run::{Begun, Export, Progress};
+pub use seen::Seen;
 pub use writer::Writer;

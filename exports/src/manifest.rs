@@ -7,7 +7,7 @@ use domain::{Error, Period, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Column, Compression, Dialect, Part};
+use crate::{Column, Compression, Dialect, Part, Seen};
 
 /// How texts of a CSV file are read back.
 pub(crate) const TEXT_RULE: &str = "a text that begins with = + - @ ' tab or CR has an apostrophe in front: take one apostrophe away \
@@ -34,6 +34,8 @@ pub struct Head {
     pub question: Value,
     /// Short name of the tenant.
     pub tenant: String,
+    /// Of which part of it the rows are.
+    pub scope: Seen,
     /// The period that was meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub period: Option<Span>,

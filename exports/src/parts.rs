@@ -67,27 +67,36 @@ pub(crate) async fn write(
 ) -> Result<Written, Error> {
     let now = session.read().await?.now();
     let (pieces, period) = order.pieces(now)?;
+    let form = order.form;
+    // Those of several files are counted once.
+    let of_all = match period {
+        Some(_) => unless(stop, count(session, order)).await?,
+        None => None,
+    };
     let (mut made, mut before) = (Vec::new(), Progress::default());
     for piece in pieces {
-        let export = Export {
-            session,
-            request: &piece.request,
-            form: order.form,
-        };
         let mut sink = files.writer(&format!("{folder}/{}", piece.path));
         let told = |it: Progress| {
             progress(Progress {
                 rows: before.rows + it.rows,
-                // Of the others nobody knows.
-                expected: it.expected.filter(|_| period.is_none()),
+                expected: it.expected,
                 bytes: before.bytes + it.bytes,
             });
         };
-        let written = tokio::select! {
-            written = export.write(&mut sink, told) => written,
-            () = stop.cancelled() => Err(Refusal::internal("nobody waits for it").into()),
+        let export = Export {
+            session,
+            request: &piece.request,
+            form,
         };
-        match written {
+        let writing = async {
+            let mut begun = export.begin().await?;
+            let expected = match period {
+                Some(_) => of_all,
+                None => begun.count().await?,
+            };
+            begun.write(&mut sink, expected, told).await
+        };
+        match unless(stop, writing).await {
             Ok(manifest) => {
                 sink.shutdown().await?;
                 before.rows += manifest.contents.rows;
@@ -111,6 +120,27 @@ pub(crate) async fn write(
     let text = serde_json::to_vec_pretty(&manifest).map_err(Refusal::internal)?;
     files.put(&at(MANIFEST), text.into()).await?;
     Ok(Written { manifest, place })
+}
+
+/// How many rows all files together will have, where that can be known.
+async fn count(session: &Session, order: &Order) -> Result<Option<u64>, Error> {
+    let whole = Export {
+        session,
+        request: &order.request,
+        form: order.form,
+    };
+    whole.begin().await?.count().await
+}
+
+/// What comes of some work, as long as anybody waits for it.
+async fn unless<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        done = work => done,
+        () = stop.cancelled() => Err(Refusal::internal("nobody waits for it").into()),
+    }
 }
 
 /// What all files together hold.

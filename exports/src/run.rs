@@ -26,7 +26,7 @@ use crate::{
 pub struct Progress {
     /// Rows written.
     pub rows: u64,
-    /// Rows that there will be, where that is known before.
+    /// Rows that there will be, where that is known before: as many as there were when they were counted.
     pub expected: Option<u64>,
     /// Bytes that whoever takes the file has taken.
     pub bytes: u64,
@@ -73,6 +73,7 @@ impl Export<'_> {
             csv: form.dialect(),
             question: request.json()?,
             tenant: tenant.slug,
+            scope: cx.scope().into(),
             period: source.period().map(Into::into),
             time_zone: request.time_zone(),
             columns: columns.iter().map(Described::from).collect(),
@@ -102,7 +103,9 @@ impl Export<'_> {
         sink: &mut (impl AsyncWrite + Unpin + Send),
         progress: impl FnMut(Progress),
     ) -> Result<Manifest, Error> {
-        self.begin().await?.write(sink, progress).await
+        let mut begun = self.begin().await?;
+        let expected = begun.count().await?;
+        begun.write(sink, expected, progress).await
     }
 }
 
@@ -123,13 +126,23 @@ impl Begun {
         &self.head
     }
 
-    /// The rest of [`Export::write`].
+    /// How many rows there will be, where that can be known before they are read: of everything but questions to the cubes, whose groups
+    /// are not known before.
+    ///
+    /// # Errors
+    /// Those of the list or the cubes.
+    pub async fn count(&mut self) -> Result<Option<u64>, Error> {
+        Ok(self.source.count().await?)
+    }
+
+    /// The rest of [`Export::write`]. So many rows are `expected` as progress tells.
     ///
     /// # Errors
     /// Those of [`Export::write`].
     pub async fn write(
         self,
         sink: &mut (impl AsyncWrite + Unpin + Send),
+        expected: Option<u64>,
         mut progress: impl FnMut(Progress),
     ) -> Result<Manifest, Error> {
         let Self {
@@ -146,7 +159,7 @@ impl Begun {
             steps,
             mut pieces,
             coded,
-        } = Coder::start(file, buffer);
+        } = Coder::start(file, buffer, expected);
         let gathered = Gathered {
             batch: Batch::new(&columns),
             full: Vec::new(),
@@ -234,11 +247,11 @@ impl Gathered {
     ) -> Result<Contents, Error> {
         while source.next(&mut self).await? {
             for rows in mem::take(&mut self.full) {
-                tell(&steps, Step::Rows(rows, source.expected())).await;
+                tell(&steps, Step::Rows(rows)).await;
             }
         }
         if let Some(rows) = self.batch.take()? {
-            tell(&steps, Step::Rows(rows, source.expected())).await;
+            tell(&steps, Step::Rows(rows)).await;
         }
         let contents = Contents {
             head,

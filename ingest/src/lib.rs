@@ -9,6 +9,7 @@
 pub mod admission;
 pub mod fill;
 pub mod format;
+mod kind;
 pub mod operator;
 pub mod pairing;
 pub mod pipeline;

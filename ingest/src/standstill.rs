@@ -12,10 +12,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Db, Error, Result, SystemCx,
     id::TenantId,
-    journal,
-    tenant::{self, Retentions},
+    journal::{self, Kind},
 };
 use tokio::time::sleep;
+
+use crate::kind::Retained;
 
 /// How long after the lock was seen a statement may begin; Postgres keeps the lock longer.
 const BEGIN_WITHIN: TimeDelta = TimeDelta::seconds(5);
@@ -34,7 +35,7 @@ pub(crate) struct StandStill {
     db: Db,
     store: Store,
     since: Instant,
-    retentions: Retentions,
+    retained: Retained,
 }
 
 impl StandStill {
@@ -54,7 +55,7 @@ impl StandStill {
             let since = Instant::now();
             if journal::try_freeze_apply(&cx).await? {
                 let still = Self {
-                    retentions: tenant::retentions(&cx).await?,
+                    retained: Retained::read(&cx).await?,
                     cx,
                     db: db.clone(),
                     store: store.clone(),
@@ -107,14 +108,14 @@ impl StandStill {
         System::new(self.cx.now())
     }
 
-    /// How long records are kept.
-    pub(crate) fn retentions(&self) -> &Retentions {
-        &self.retentions
+    /// How long rows are kept.
+    pub(crate) fn retained(&self) -> &Retained {
+        &self.retained
     }
 
-    /// The first day of which every record of a tenant is there.
-    pub(crate) fn whole_from(&self, tenant: TenantId) -> DateTime<Utc> {
-        self.retentions.of(tenant).whole_days_from(self.cx.now())
+    /// From when on every row of a tenant is there.
+    pub(crate) fn whole_from(&self, kind: Kind, tenant: TenantId) -> DateTime<Utc> {
+        self.retained.whole_from(kind, tenant, self.cx.now())
     }
 
     /// When intake was held back.

@@ -56,12 +56,13 @@ macro_rules! file {
     };
 }
 
-const FILES: [File; 5] = [
+const FILES: [File; 6] = [
     file!(0, "migration", "0000_migration"),
     file!(1, "foundation", "0001_foundation"),
     file!(2, "store_identity", "0002_store_identity"),
     file!(3, "small_cubes", "0003_small_cubes"),
     file!(4, "expiry", "0004_expiry"),
+    file!(5, "session", "0005_session"),
 ];
 
 /// Every migration in order.

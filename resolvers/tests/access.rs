@@ -7,8 +7,12 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::Role;
+use domain::{
+    Role,
+    usage::{Dimension, LabelGroup, Measure},
+};
 use serde_json::{Value, json};
+use strum::VariantArray as _;
 use world::{
     CALLERS, Caller, World,
     at::{At, is},
@@ -47,6 +51,40 @@ fn every_field_of_the_contract_has_a_row_and_every_type_a_way() {
     );
     let idle: Vec<_> = reached.difference(&types).collect();
     assert!(idle.is_empty(), "ways to types without rows: {idle:#?}");
+}
+
+/// `BYTES_UP` as a field.
+fn camel(word: &str) -> String {
+    let parts = word.split('_').enumerate();
+    let part = |(place, part): (usize, &str)| match place {
+        0 => part.to_lowercase(),
+        _ => part[..1].to_owned() + &part[1..].to_lowercase(),
+    };
+    parts.map(part).collect()
+}
+
+/// Of each word of the catalogue there is a field, with what the catalogue says of it, and a way in the table that asks for it.
+#[test]
+fn every_measure_and_every_dimension_is_a_field() {
+    let contract = Contract::new();
+    let fields = |ty: &str| contract.fields(ty).collect::<BTreeSet<_>>();
+    let measures = Measure::VARIANTS.iter().map(|word| camel(word.as_ref()));
+    assert_eq!(fields("UsageValues"), measures.collect());
+    let keys = fields("UsageKey");
+    for dimension in Dimension::VARIANTS {
+        let (word, field) = (dimension.as_ref(), camel(dimension.as_ref()));
+        assert!(keys.contains(&field), "UsageKey has no {field}");
+        let group = format!("{{ dimension: {word} }}");
+        let mut ways = all_ways().filter(|way| way.ty == "UsageKey");
+        assert!(
+            ways.any(|way| way.path.contains(&group)),
+            "no way by {word}"
+        );
+    }
+    for label in LabelGroup::VARIANTS {
+        let field = camel(label.as_ref());
+        assert!(keys.contains(&field), "UsageKey has no {field}");
+    }
 }
 
 /// What was seen of the table.

@@ -427,9 +427,12 @@ async fn what_is_closed_is_null_with_one_error_and_the_rest_answers() {
         assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
     }
     // What is closed is not offered.
-    for (area, measures, dimensions) in [(sims, 6, 7), (devices, 8, 9)] {
+    for (area, measures, dimensions, label) in
+        [(sims, 6, 7, "DEVICE_LABEL"), (devices, 8, 9, "SIM_LABEL")]
+    {
         open(area == devices, area == sims).await;
-        let query = "{ cubeCatalog { measures { measure } dimensions { dimension } } }";
+        let query =
+            "{ cubeCatalog { measures { measure } dimensions { dimension } labels { group } } }";
         let answer = world.run(bosch, query, json!({})).await;
         let offered = |list: &str| answer["data"]["cubeCatalog"][list].as_array().map(Vec::len);
         let found = (offered("measures"), offered("dimensions"));
@@ -438,6 +441,8 @@ async fn what_is_closed_is_null_with_one_error_and_the_rest_answers() {
             (Some(measures), Some(dimensions)),
             "{area}: {answer}"
         );
+        let labels = &answer["data"]["cubeCatalog"]["labels"];
+        assert_eq!(*labels, json!([{ "group": label }]), "{area}");
     }
     open(false, true).await;
     let query = "{ devices(first: 3) { nodes { usage(input: { period: { preset: LAST_MONTH }, compareTo: PREVIOUS_PERIOD }) { totals { records activeSims } previousTotals { activeSims records } } } } }";

@@ -104,7 +104,7 @@ const USAGE: &[&str] = &[
     "{ usage(input: { period: { between: { from: \"2027-10-01T00:00:00Z\", to: \"2027-11-01T00:00:00Z\" } }, timeZone: \"Europe/Berlin\", compareTo: PREVIOUS_YEAR, groupBy: [{ time: DAY }], fill: ZERO, others: true }) { rows { key { others time } previous { bytesUp records activeSims } } previousTotals { bytesUp records activeSims } } }",
     // The largest networks, and what there is to ask.
     "{ topNetworks(input: { $october, n: 1, filter: { not: { streams: [\"elsewhere\"] } } }) { rows { bytes share network { code } } others { bytes share } total provenance { tables watermark complete } } }",
-    "{ cubeCatalog { measures { measure } dimensions { dimension } tables { table } } }",
+    "{ cubeCatalog { measures { measure } dimensions { dimension } labels { group } tables { table } } }",
     // Objects of a page.
     "{ sims(first: 20) { nodes { iccid usage(input: { $october, groupBy: [{ time: DAY }], limit: 5, fill: ZERO, attribution: CURRENT }) { rows { key { time } $rows } $all } } } }",
     "{ devices(first: 20) { nodes { name usage(input: { $october, groupBy: [{ dimension: SIM_STATE }], attribution: CURRENT, limit: 5 }) { rows { key { simState { status value } } $rows } $all } } } }",

@@ -3,7 +3,7 @@
 mod world;
 
 use analytics::CdrRow;
-use chrono::{TimeDelta, TimeZone as _, Utc};
+use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use domain::{
     Role,
     id::{BatchId, CustomerId, DeviceId, SimId},
@@ -255,10 +255,30 @@ async fn a_dashboard_costs_the_same_statements_for_ten_sims_and_for_a_thousand()
                 "{data}"
             );
         }
+        assert_eq!(days(&data["days"]), 30, "{data}");
+        for field in ["customerSeries", "simSeries", "deviceSeries"] {
+            let nodes = data[field]["nodes"].as_array().expect("nodes");
+            let points: Vec<usize> = nodes.iter().map(|node| days(&node["usage"])).collect();
+            assert_eq!(points, [30; 5], "{field} of {data}");
+        }
         costs.push((statements, cubes.asked() - before));
     }
-    // One of the cubes for each question to them.
-    assert_eq!(costs, [(11, 6); 2]);
+    // One of the cubes for each question to them, also where it is about the objects of a page.
+    assert_eq!(costs, [(17, 9); 2]);
+}
+
+/// How many rows there are of days in a row, the earliest first.
+fn days(usage: &Value) -> usize {
+    let rows = usage["rows"].as_array().expect("rows");
+    let begin = |row: &Value| {
+        let time = row["key"]["time"].as_str().expect("a time");
+        time.parse::<DateTime<Utc>>().expect("a moment")
+    };
+    let begins: Vec<DateTime<Utc>> = rows.iter().map(begin).collect();
+    // One of them may have an hour more or less.
+    let is_day = |pair: &[DateTime<Utc>]| (23..=25).contains(&(pair[1] - pair[0]).num_hours());
+    assert!(begins.windows(2).all(is_day), "{begins:?}");
+    begins.len()
 }
 
 /// The id of a saved filter of SIMs.

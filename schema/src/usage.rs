@@ -54,6 +54,11 @@ word! {
 }
 
 word! {
+    /// Labels that usage can be grouped by. They are always those of now.
+    UsageLabelGroup = usage::LabelGroup
+}
+
+word! {
     /// Kind of service that was used.
     UsageService = usage::Service
 }
@@ -232,9 +237,9 @@ pub enum UsageFilter {
     Services(Vec<UsageService>),
     /// Delivered by any of these streams, spelt as in answers.
     Streams(Vec<String>),
-    /// Of SIMs that match this filter now. `LIMIT_EXCEEDED` when more than 200,000 do.
+    /// Of SIMs that match this filter now. `LIMIT_EXCEEDED` when more than 200,000 do; a file of the question has no such limit.
     Sim(SimFilter),
-    /// Of devices that match this filter now. `LIMIT_EXCEEDED` when more than 200,000 do.
+    /// Of devices that match this filter now. `LIMIT_EXCEEDED` when more than 200,000 do; a file of the question has no such limit.
     Device(DeviceFilter),
 }
 

@@ -34,6 +34,19 @@ impl Deliverer {
     }
 }
 
+/// A caller who was let in to deliver rollups of sessions; nothing else makes one.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionDeliverer {
+    tenant: TenantId,
+}
+
+impl SessionDeliverer {
+    /// Whose the sessions are.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+}
+
 /// Where callers become sessions.
 #[derive(Clone)]
 pub struct Entry {
@@ -169,6 +182,22 @@ impl Entry {
         scope.require(Permission::CdrsWrite)?;
         audit::crossing(&self.db, scope, operation).await?;
         Ok(Deliverer {
+            tenant: scope.tenant(),
+        })
+    }
+
+    /// Lets somebody in to deliver rollups of sessions.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` without `SESSIONS_WRITE`, and those of [`Entry::enter`].
+    pub async fn enter_to_deliver_sessions(
+        &self,
+        scope: &Scope,
+        operation: &str,
+    ) -> Result<SessionDeliverer> {
+        scope.require(Permission::SessionsWrite)?;
+        audit::crossing(&self.db, scope, operation).await?;
+        Ok(SessionDeliverer {
             tenant: scope.tenant(),
         })
     }

@@ -12,14 +12,15 @@ mod list;
 mod record;
 mod relation;
 mod session;
+mod slices;
 mod top;
 mod turn;
 mod usage;
 
 pub use answers::{Basis, Question};
-pub use entry::{Deliverer, Entry};
+pub use entry::{Deliverer, Entry, SessionDeliverer};
 pub use find::Found;
-pub use list::list;
+pub use list::{count, list};
 pub use record::UsageRecords;
 pub use relation::{Asked, InventoryId, Relations, Resolved, Wants, inventory};
 pub use session::Session;

@@ -2,6 +2,7 @@
 
 use domain::{
     ReadCx, Result,
+    filter::Filter,
     list::{List, Listing, Question},
 };
 
@@ -21,6 +22,16 @@ pub async fn list<T: List>(
     let cx = session.read().await?;
     let filter = T::resolve(&cx, &question.filter).await?;
     listing(&cx, &question.with(filter)).await
+}
+
+/// How many rows a filter leaves of what the caller may see.
+///
+/// # Errors
+/// Those of [`list`], but for cursors.
+pub async fn count<T: List>(session: &Session, filter: &Filter<T::Clause>) -> Result<u64> {
+    let cx = session.read().await?;
+    let filter = T::resolve(&cx, filter).await?;
+    T::count(&cx, &filter).await
 }
 
 /// One page of what a resolved question asks for.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use analytics::usage::{Measure, Provenance, RecordFile, Selection, UsageRecord};
+use analytics::usage::{Measure, Provenance, RecordFile, Selection, UsageLimits, UsageRecord};
 use domain::{Period, ReadCx, Result};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -22,7 +22,7 @@ impl Session {
         let cx = self.read().await?;
         let selection = &*narrow_selection(&cx, selection).await?;
         let query = selection.by(&[], &[Measure::Records]);
-        let inventory = inventory(&cx, &query, None).await?;
+        let inventory = inventory(&cx, &query, None, UsageLimits::CARRIED.into()).await?;
         let turn = self.turn().await?;
         let file = self
             .store()
@@ -46,6 +46,14 @@ impl UsageRecords {
     /// The period that is meant.
     pub fn period(&self) -> Period {
         self.file.period()
+    }
+
+    /// How many there are at this moment, before any is read: others may come in between.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` when that needs too much time.
+    pub async fn count(&mut self) -> Result<u64> {
+        self.file.count().await
     }
 
     /// At most so many of the next records; none at the end. What the caller may not see now reads as hidden.

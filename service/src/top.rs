@@ -1,7 +1,7 @@
 //! The networks with the most traffic, and what each is of the whole.
 
 use analytics::usage::{
-    CubeQuery, Dimension, Group, Key, Measure, Order, OrderBy, Provenance, UsageRow,
+    CubeQuery, Dimension, Group, Key, Measure, Order, OrderBy, Provenance, UsageLimits, UsageRow,
 };
 use domain::{Error, Period, Result, share};
 
@@ -57,7 +57,7 @@ impl Session {
             others: true,
             ..query
         };
-        let answer = self.usage(&query).await?;
+        let answer = self.answer(&query, UsageLimits::CARRIED).await?;
         let bytes = |row: &UsageRow| row.values.get(Measure::BytesTotal).unwrap_or_default();
         let amounts: Vec<u128> = answer
             .rows

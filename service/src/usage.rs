@@ -17,6 +17,7 @@ use domain::{
     journal, label,
     scope::Segments,
     sim,
+    slice::Extent,
     usage::{Grain, Measure},
 };
 use futures::future::{try_join, try_join_all};
@@ -26,18 +27,36 @@ use uuid::Uuid;
 use crate::{
     Session,
     hidden::{narrow, visible_customers},
+    slices::{self, Slices, is_too_much, or_a_file},
 };
+
+/// Most SIMs or devices that travel at once.
+const CARRIED: usize = UsageLimits::CARRIED;
 
 impl Session {
     /// Usage of all that the caller may see.
     ///
     /// # Errors
-    /// `FORBIDDEN` when usage is closed to the caller, `NOT_EXACT` when no table answers exactly, `THROTTLED` when too many questions of
-    /// the tenant wait.
+    /// `FORBIDDEN` when usage is closed to the caller, `NOT_EXACT` when no table answers exactly, `LIMIT_EXCEEDED` when more SIMs or
+    /// devices would have to travel to the cubes than may, `THROTTLED` when too many questions of the tenant wait.
     pub async fn usage(&self, query: &CubeQuery) -> Result<UsageAnswer> {
+        self.usage_within(query, CARRIED).await
+    }
+
+    /// The same, where at most so many SIMs or devices travel to the cubes.
+    ///
+    /// # Errors
+    /// Those of [`Session::usage`].
+    pub async fn usage_within(&self, query: &CubeQuery, most: usize) -> Result<UsageAnswer> {
+        let answer = self.answer(query, most).await;
+        answer.map_err(|refusal| or_a_file(refusal, query, most))
+    }
+
+    /// The same, where nobody asks for a file of the question.
+    pub(crate) async fn answer(&self, query: &CubeQuery, most: usize) -> Result<UsageAnswer> {
         let cx = self.read().await?;
         let query = &*narrow(&cx, query).await?;
-        let inventory = inventory(&cx, query, None).await?;
+        let inventory = inventory(&cx, query, None, most.into()).await?;
         let _turn = self.turn().await?;
         let asked = self
             .store()
@@ -57,7 +76,7 @@ impl Session {
     ) -> Result<HashMap<usage::Key, UsageAnswer>> {
         let cx = self.read().await?;
         let query = &*narrow(&cx, query).await?;
-        let inventory = inventory(&cx, query, Some(parents.dimension)).await?;
+        let inventory = inventory(&cx, query, Some(parents.dimension), CARRIED.into()).await?;
         let _turn = self.turn().await?;
         let asked = self
             .store()
@@ -79,20 +98,47 @@ impl Session {
     /// # Errors
     /// Those of [`Session::usage`].
     pub async fn usage_file(&self, query: &CubeQuery) -> Result<UsageRows> {
+        self.usage_file_within(query, CARRIED).await
+    }
+
+    /// The same, where at most so many SIMs or devices travel to the cubes at once. What needs more is read by slices, before the first
+    /// row.
+    ///
+    /// # Errors
+    /// Those of [`Session::usage`].
+    pub async fn usage_file_within(&self, query: &CubeQuery, most: usize) -> Result<UsageRows> {
         let cx = self.read().await?;
-        let query = &*narrow(&cx, query).await?;
-        let inventory = inventory(&cx, query, None).await?;
+        let query = narrow(&cx, query).await?.into_owned();
+        let found = match inventory(&cx, &query, None, most.into()).await {
+            Ok(found) => Some(found),
+            Err(refusal) if is_too_much(&refusal, most) && query.unsliceable().is_none() => None,
+            Err(refusal) => return Err(or_a_file(refusal, &query, most)),
+        };
         let turn = self.turn().await?;
-        let file = self
-            .store()
-            .usage_file(self.scope(), query, &inventory, cx.now())?;
-        Ok(UsageRows { file, _turn: turn })
+        let (store, scope, now) = (self.store(), self.scope(), cx.now());
+        Ok(if let Some(found) = found {
+            UsageRows {
+                file: store.usage_file(scope, &query, &found, now)?,
+                slices: None,
+                _turn: turn,
+            }
+        } else {
+            UsageRows {
+                file: store
+                    .usage_slices(scope, &query, slices::of(&cx), now)
+                    .await?,
+                slices: Some(Slices::of(cx, query, most).await?),
+                _turn: turn,
+            }
+        })
     }
 }
 
 /// Usage that is being read. It has the tenant's turn until it is dropped.
 pub struct UsageRows {
     file: UsageFile,
+    /// What is read before the first row.
+    slices: Option<Slices>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -122,6 +168,10 @@ impl UsageRows {
     /// # Errors
     /// `LIMIT_EXCEEDED` when the question needs too much memory or time, also after rows have come.
     pub async fn next(&mut self, most: usize) -> Result<Vec<UsageRow>> {
+        if let Some(slices) = &mut self.slices {
+            slices.read(&mut self.file).await?;
+            self.slices = None;
+        }
         let mut rows = Vec::new();
         while rows.len() < most
             && let Some(row) = self.file.next().await?
@@ -154,69 +204,75 @@ async fn note(cx: &ReadCx, query: &CubeQuery) -> Result<()> {
 /// What a question needs to know of SIMs and devices, from the request's snapshot.
 ///
 /// # Errors
-/// `FORBIDDEN` when they are closed to the caller, `LIMIT_EXCEEDED` when more of them matter than travel to the cubes.
+/// `FORBIDDEN` when they are closed to the caller, `LIMIT_EXCEEDED` when more of them matter than may travel to the cubes.
 pub(crate) async fn inventory(
     cx: &ReadCx,
     query: &CubeQuery,
     parent: Option<Dimension>,
+    extent: Extent,
 ) -> Result<Inventory> {
     let mut needs = query.needs(parent);
     if matches!(cx.scope().segments(), Segments::Part(_)) {
         needs.extend(query.needs_of_part());
     }
     let found = needs.into_iter().map(async |need| {
-        let carried = carried(cx, &need).await;
+        let carried = carried(cx, &need, extent).await;
         let carried = carried.map_err(|error| match field(query, &need) {
             Some(field) => error.at(&field),
             None => error,
         })?;
         Ok::<_, Error>((need, carried))
     });
-    Ok(Inventory::new(try_join_all(found).await?))
+    let inventory = Inventory::new(try_join_all(found).await?);
+    Ok(match extent.slice {
+        Some(slice) => inventory.of_slice(slice),
+        None => inventory,
+    })
 }
 
-async fn carried(cx: &ReadCx, need: &Need) -> Result<Carried> {
-    const MOST: usize = UsageLimits::CARRIED;
+async fn carried(cx: &ReadCx, need: &Need, extent: Extent) -> Result<Carried> {
     Ok(match need {
         Need::SimState => {
-            let states = sim::now::states(cx, MOST).await?;
+            let states = sim::now::states(cx, extent).await?;
             states
                 .iter()
                 .map(|(id, state)| (id.uuid(), state.as_ref()))
                 .collect()
         }
         Need::SimCustomer => {
-            let customers = sim::now::customers(cx, MOST).await?;
+            let customers = sim::now::customers(cx, extent).await?;
             customers
                 .into_iter()
                 .map(|(id, key)| (id.uuid(), word(key, CustomerId::uuid)))
                 .collect()
         }
         Need::SimDevice => {
-            let devices = sim::now::devices(cx, MOST).await?;
+            let devices = sim::now::devices(cx, extent).await?;
             devices
                 .into_iter()
                 .map(|(id, key)| (id.uuid(), word(key, DeviceId::uuid)))
                 .collect()
         }
-        Need::SimLabel(key) => labels(cx, label::of_sims(cx, key, MOST).await?, SimId::uuid),
-        Need::DeviceLabel(key) => {
-            labels(cx, label::of_devices(cx, key, MOST).await?, DeviceId::uuid)
-        }
+        Need::SimLabel(key) => labels(cx, label::of_sims(cx, key, extent).await?, SimId::uuid),
+        Need::DeviceLabel(key) => labels(
+            cx,
+            label::of_devices(cx, key, extent).await?,
+            DeviceId::uuid,
+        ),
         Need::Sims(filter) => {
-            let found = sim::matching(cx, filter, MOST).await?;
+            let found = sim::matching(cx, filter, extent).await?;
             Carried::set(found.into_iter().map(SimId::uuid))
         }
         Need::Devices(filter) => {
-            let found = device::matching(cx, filter, MOST).await?;
+            let found = device::matching(cx, filter, extent).await?;
             Carried::set(found.into_iter().map(DeviceId::uuid))
         }
         Need::Visible(Dimension::Sim) => {
-            let found = sim::matching(cx, &filter::Filter::default(), MOST).await?;
+            let found = sim::matching(cx, &filter::Filter::default(), extent).await?;
             Carried::set(found.into_iter().map(SimId::uuid))
         }
         Need::Visible(Dimension::Device) => {
-            let found = device::matching(cx, &filter::Filter::default(), MOST).await?;
+            let found = device::matching(cx, &filter::Filter::default(), extent).await?;
             Carried::set(found.into_iter().map(DeviceId::uuid))
         }
         // All other ids are of customers.

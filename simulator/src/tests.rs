@@ -295,7 +295,7 @@ fn every_record_decodes_to_its_truth_and_every_broken_one_to_its_code() {
             assert_eq!((cdr.bytes_up, cdr.bytes_down), (record.up, record.down));
             assert_eq!((cdr.start, cdr.end), (record.start, record.end));
             assert_eq!(
-                (cdr.network, cdr.rat.as_str()),
+                (cdr.network, &*cdr.rat.words()),
                 (record.network(), record.rat())
             );
             assert_eq!(cdr.service.as_ref(), record.service());

@@ -11,45 +11,47 @@ use domain::{
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{
-    CHUNK, LOW_HALF, QUERY_BYTES,
-    row::{COLUMNS, Line},
-};
+use super::{CHUNK, LOW_HALF, QUERY_BYTES, Record};
 use crate::{
-    CdrRow, Store, System,
+    Family, Store, System,
     store::fault,
-    verify::{Count, patient},
+    verify::{Count, Keeps, patient},
 };
 
 impl Store {
     /// One row for each record of a tenant in a batch that is there more than once; two where the copies are not alike.
-    pub async fn doubled(
+    pub async fn doubled<R: Record>(
         &self,
         _: &System,
         tenant: TenantId,
         batch: BatchId,
-    ) -> Result<Vec<CdrRow>> {
+    ) -> Result<Vec<R>> {
+        let family = R::Retention::FAMILY;
         let sql = format!(
-            "SELECT DISTINCT {COLUMNS}, toUInt32(0) AS apply_by FROM cdr AS t \
-             WHERE t.tenant = '{tenant}' AND t.batch = '{batch}' AND t.sign > 0 AND t.identity IN \
-             (SELECT identity FROM cdr WHERE tenant = '{tenant}' AND batch = '{batch}' AND sign > 0 \
-              GROUP BY identity HAVING count() > 1) LIMIT 2 BY identity",
+            "SELECT DISTINCT {columns}, toUInt32(0) AS apply_by FROM {records} AS t \
+             WHERE t.tenant = '{tenant}' AND t.batch = '{batch}' AND {which} AND (t.identity, t.sign) IN \
+             (SELECT identity, sign FROM {records} WHERE tenant = '{tenant}' AND batch = '{batch}' AND {which} \
+              GROUP BY identity, sign HAVING count() > 1) LIMIT 2 BY identity, sign",
+            columns = R::COLUMNS,
+            records = family.records(),
+            which = family.in_ledger(),
             tenant = tenant.uuid(),
             batch = batch.uuid(),
         );
-        let lines: Vec<Line> = patient(self.query(&sql)).fetch_all().await.map_err(fault)?;
-        let row = |line: Line| {
-            line.row(tenant)
-                .ok_or_else(|| Error::internal("a record outside of time"))
+        let lines: Vec<R::Line> = patient(self.query(&sql)).fetch_all().await.map_err(fault)?;
+        let row = |line: R::Line| {
+            let read = R::read(line, tenant).map(|(row, _)| row);
+            read.ok_or_else(|| Error::internal("a record outside of time"))
         };
         lines.into_iter().map(row).collect()
     }
 
-    /// What the records hold of each of `batches`, all of which were received and used within these bounds (both ends
+    /// What the records of a family hold of each of `batches`, all of which were received and used within these bounds (both ends
     /// included). Batches without a row have no entry.
     pub async fn count_batches(
         &self,
         _: &System,
+        family: Family,
         batches: &[BatchId],
         received: [DateTime<Utc>; 2],
         started: [DateTime<Utc>; 2],
@@ -62,6 +64,8 @@ impl Store {
             bytes_up: i128,
             bytes_down: i128,
             units: i128,
+            sessions: i64,
+            resets: i64,
             checksum: i64,
         }
         let mut counts = HashMap::with_capacity(batches.len());
@@ -72,14 +76,14 @@ impl Store {
                 .collect::<Vec<_>>()
                 .join(",");
             let sql = format!(
-                "SELECT batch, toInt64(count()) AS records, sum(toInt128(bytes_up)) AS bytes_up, \
-                 sum(toInt128(bytes_down)) AS bytes_down, sum(toInt128(units)) AS units, \
-                 reinterpretAsInt64(sum({})) AS checksum FROM cdr \
-                 WHERE received_at BETWEEN {} AND {} AND start BETWEEN {} AND {} AND batch IN ({wanted}) \
+                "SELECT batch, {}, reinterpretAsInt64(sum({LOW_HALF})) AS checksum FROM {} \
+                 WHERE received_at BETWEEN {} AND {} AND {} BETWEEN {} AND {} AND batch IN ({wanted}) \
                  GROUP BY batch",
-                LOW_HALF,
+                family.rows_of_ledger(),
+                family.records(),
                 moment(received[0]),
                 moment(received[1]),
+                family.time(),
                 moment(started[0]),
                 moment(started[1]),
             );
@@ -95,6 +99,8 @@ impl Store {
                     bytes_up: line.bytes_up,
                     bytes_down: line.bytes_down,
                     units: line.units,
+                    sessions: line.sessions,
+                    resets: line.resets,
                 };
                 (BatchId::new(line.batch), (count, line.checksum))
             }));

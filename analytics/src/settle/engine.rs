@@ -7,7 +7,9 @@ use crate::{Store, System, cdr::Attempt, expiry::MUTATION, store::fault};
 
 /// Which of the running statements correct something here.
 const CORRECTING: &str = "current_database = currentDatabase() \
-    AND (query LIKE 'INSERT INTO usage\\_%' OR query LIKE 'ALTER TABLE cdr DELETE %')";
+    AND (query LIKE 'INSERT INTO usage\\_%' OR query LIKE 'ALTER TABLE cdr DELETE %' \
+    OR query LIKE 'INSERT INTO session\\_%' AND query NOT LIKE 'INSERT INTO session\\_log (%' OR query LIKE 'INSERT INTO sim\\_last\\_seen %' \
+    OR query LIKE 'ALTER TABLE session\\_log DELETE %')";
 
 impl Store {
     /// The engine's clock.
@@ -26,7 +28,7 @@ impl Store {
     /// # Errors
     /// `UNAVAILABLE` when the replica does not get there: what it says now is no evidence.
     pub async fn catch_up(&self, _: &System) -> Result<()> {
-        self.sync("name = 'cdr' OR startsWith(name, 'usage_')")
+        self.sync("name IN ('cdr', 'sim_last_seen') OR startsWith(name, 'usage_') OR startsWith(name, 'session_')")
             .await
     }
 
@@ -67,7 +69,7 @@ impl Store {
             .query(&format!(
                 "SELECT count() FROM (SELECT 1 FROM system.processes WHERE {CORRECTING} UNION ALL \
                  SELECT 1 FROM system.mutations \
-                 WHERE database = currentDatabase() AND table = 'cdr' AND NOT is_done AND NOT startsWith(command, '{MUTATION}'))"
+                 WHERE database = currentDatabase() AND table IN ('cdr', 'session_log') AND NOT is_done AND NOT startsWith(command, '{MUTATION}'))"
             ))
             .fetch_one()
             .await
@@ -84,7 +86,7 @@ impl Store {
     /// Those of `batches` of which an insert is running.
     pub async fn applying(&self, _: &System, batches: &[BatchId]) -> Result<Vec<BatchId>> {
         let running: Vec<String> = self
-            .query("SELECT query FROM system.processes WHERE query LIKE 'INSERT INTO cdr %'")
+            .query("SELECT query FROM system.processes WHERE query LIKE 'INSERT INTO cdr %' OR query LIKE 'INSERT INTO session\\_log %'")
             .fetch_all()
             .await
             .map_err(fault)?;

@@ -37,11 +37,12 @@ impl Store {
         .await
     }
 
-    /// Whether there is no usage of anybody: no record, and nothing in the coarsest cube, which keeps what it counted.
+    /// Whether there is no usage of anybody: no record, no rollup, and nothing in the coarsest cubes, which keeps what it counted.
     pub async fn is_empty(&self, _: &System) -> Result<bool> {
         let found: u64 = self
             .query(
-                "SELECT count() FROM (SELECT 1 FROM usage_year LIMIT 1 UNION ALL SELECT 1 FROM cdr LIMIT 1)",
+                "SELECT count() FROM (SELECT 1 FROM usage_year LIMIT 1 UNION ALL SELECT 1 FROM cdr LIMIT 1 \
+                 UNION ALL SELECT 1 FROM session_year LIMIT 1 UNION ALL SELECT 1 FROM session_log LIMIT 1)",
             )
             .fetch_one()
             .await

@@ -8,22 +8,20 @@ mod count;
 mod engine;
 mod identity;
 mod mark;
+mod record;
 mod row;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt::Write as _,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use domain::{
-    Error, Result,
-    id::{CustomerId, SimId, TenantId},
-};
-use uuid::Uuid;
+use domain::{Error, Result, id::TenantId};
 
-use crate::{CdrRow, Store, System, cube::Level, store::fault, verify::Permit};
-use row::{COLUMNS, Line};
+use crate::{
+    Store, System,
+    store::fault,
+    verify::{Keeps, Permit},
+};
+pub use record::{Name, Record};
 
 /// Rows looked up by one statement: some 100 KB of text.
 const CHUNK: usize = 1_000;
@@ -45,11 +43,12 @@ pub struct Found {
 
 impl Store {
     /// Looks `rows` up, each by its key.
-    pub async fn look_up(&self, _: &System, rows: &[CdrRow]) -> Result<Found> {
+    pub async fn look_up<R: Record>(&self, _: &System, rows: &[R]) -> Result<Found> {
         let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.sort_unstable_by_key(|at| key(&rows[*at]));
+        // Those that lie together are looked up together.
+        order.sort_by_cached_key(|at| (rows[*at].tenant(), rows[*at].key()));
         let mut found = Found::default();
-        for same_tenant in order.chunk_by(|a, b| rows[*a].tenant == rows[*b].tenant) {
+        for same_tenant in order.chunk_by(|a, b| rows[*a].tenant() == rows[*b].tenant()) {
             for chunk in same_tenant.chunks(CHUNK) {
                 self.look_up_chunk(rows, chunk, &mut found).await?;
             }
@@ -57,31 +56,32 @@ impl Store {
         Ok(found)
     }
 
-    async fn look_up_chunk(
+    async fn look_up_chunk<R: Record>(
         &self,
-        rows: &[CdrRow],
+        rows: &[R],
         chunk: &[usize],
         found: &mut Found,
     ) -> Result<()> {
-        let Some(tenant) = chunk.first().map(|at| rows[*at].tenant) else {
+        let Some(tenant) = chunk.first().map(|at| rows[*at].tenant()) else {
             return Ok(());
         };
-        let lines: Vec<Line> = self
+        let lines: Vec<R::Line> = self
             .query(&look_up_sql(tenant, chunk.iter().map(|at| &rows[*at])))
             .with_setting("max_query_size", QUERY_BYTES)
             .fetch_all()
             .await
             .map_err(fault)?;
-        let mut by_identity: HashMap<Uuid, Vec<CdrRow>> = HashMap::with_capacity(lines.len());
+        let mut by_name: HashMap<Name, Vec<R>> = HashMap::with_capacity(lines.len());
         for line in lines {
-            let apply_by = DateTime::from_timestamp(line.apply_by.into(), 0).unwrap_or_default();
+            let read = R::read(line, tenant);
+            let (row, apply_by) =
+                read.ok_or_else(|| Error::internal("a record outside of time"))?;
+            let apply_by = DateTime::from_timestamp(apply_by.into(), 0).unwrap_or_default();
             found.apply_by = found.apply_by.max(apply_by);
-            let row = line.row(tenant);
-            let row = row.ok_or_else(|| Error::internal("a record outside of time"))?;
-            by_identity.entry(row.identity).or_default().push(row);
+            by_name.entry(row.name()).or_default().push(row);
         }
         for at in chunk {
-            match by_identity.get(&rows[*at].identity).map(Vec::as_slice) {
+            match by_name.get(&rows[*at].name()).map(Vec::as_slice) {
                 None => found.missing.push(*at),
                 Some([only]) if *only == rows[*at] => {}
                 Some(_) => {
@@ -96,25 +96,26 @@ impl Store {
     /// Removes every copy of `rows` that had to begin before `before` from the records; no cube notices. What is inserted
     /// again has a later deadline, so a statement that comes late removes nothing of it. The caller settles the cubes
     /// afterwards.
-    pub async fn remove_rows(
+    pub async fn remove_rows<R: Record>(
         &self,
         _: &System,
-        rows: &[&CdrRow],
+        rows: &[&R],
         before: DateTime<Utc>,
         permit: &impl Permit,
     ) -> Result<()> {
+        let family = R::Retention::FAMILY;
         let mut partitions: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for row in rows {
-            let partition = Level::Hour.partition_at(row.start);
-            let (id, _) = partition.ok_or_else(|| Error::internal("a record outside of time"))?;
-            let name = format!("('{}','{}')", row.tenant.uuid(), row.identity);
-            partitions.entry(id).or_default().push(name);
+            let partition = family.partition_at(row.at());
+            let id = partition.ok_or_else(|| Error::internal("a record outside of time"))?;
+            partitions.entry(id).or_default().push(row.row_key());
         }
+        let (records, row_key) = (family.records(), family.row_key());
         for (partition, names) in partitions {
             for names in names.chunks(CHUNK) {
                 let sql = format!(
-                    "ALTER TABLE cdr DELETE IN PARTITION ID '{partition}' \
-                     WHERE apply_by < toDateTime({}, 'UTC') AND (tenant, identity) IN ({})",
+                    "ALTER TABLE {records} DELETE IN PARTITION ID '{partition}' \
+                     WHERE apply_by < toDateTime({}, 'UTC') AND {row_key} IN ({})",
                     before.timestamp(),
                     names.join(",")
                 );
@@ -131,38 +132,31 @@ impl Store {
     }
 }
 
-/// The key of the records' table, for looking rows up that lie together.
-fn key(row: &CdrRow) -> (TenantId, Option<CustomerId>, SimId, DateTime<Utc>, Uuid) {
-    (row.tenant, row.customer, row.sim, row.start, row.identity)
-}
-
-fn look_up_sql<'r>(tenant: TenantId, rows: impl Iterator<Item = &'r CdrRow>) -> String {
-    let mut keys = String::new();
-    for row in rows {
-        let customer = row.customer.map_or(Uuid::nil(), CustomerId::uuid);
-        // Writing to a String cannot fail.
-        let _ = write!(
-            keys,
-            "('{customer}','{}','{}','{}'),",
-            row.sim.uuid(),
-            row.start.format("%Y-%m-%d %H:%M:%S%.3f"),
-            row.identity,
-        );
-    }
-    keys.pop();
+fn look_up_sql<'r, R: Record>(tenant: TenantId, rows: impl Iterator<Item = &'r R>) -> String {
+    let keys: Vec<String> = rows.map(R::key).collect();
     format!(
-        "SELECT {COLUMNS}, toUnixTimestamp(apply_by) AS apply_by FROM cdr AS t \
-         WHERE t.tenant = '{}' AND (t.customer, t.sim, t.start, t.identity) IN ({keys})",
-        tenant.uuid()
+        "SELECT {}, toUnixTimestamp(apply_by) AS apply_by FROM {} AS t WHERE t.tenant = '{}' AND {} IN ({})",
+        R::COLUMNS,
+        R::Retention::FAMILY.records(),
+        tenant.uuid(),
+        R::KEY,
+        keys.join(",")
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::{id::BatchId, tenant::Retentions};
+    use domain::{
+        id::{BatchId, CustomerId, SimId},
+        tenant::Retentions,
+    };
+    use uuid::Uuid;
 
     use super::*;
-    use crate::cdr::{self, Attempt};
+    use crate::{
+        CdrRow,
+        cdr::{self, Attempt},
+    };
 
     /// The `n`th of the tenant's records; SIMs take turns.
     fn row(tenant: TenantId, batch: BatchId, n: u32) -> CdrRow {

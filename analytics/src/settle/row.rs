@@ -15,7 +15,7 @@ pub(super) const COLUMNS: &str = "customer, sim, device, CAST(network, 'String')
     sign, batch, toUnixTimestamp64Milli(received_at) AS received_at";
 
 #[derive(Row, Deserialize)]
-pub(super) struct Line {
+pub struct Line {
     #[serde(with = "clickhouse::serde::uuid")]
     customer: Uuid,
     #[serde(with = "clickhouse::serde::uuid")]

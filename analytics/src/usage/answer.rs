@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Carried, CubeQuery, Dimension, Fill, Group, Incomplete, Inventory, Key, Measure, Parents,
-    Provenance, State, UsageAnswer, UsageLimits, UsagePlan, UsageRow, Values, plan,
+    Provenance, State, UsageAnswer, UsageLimits, UsagePlan, UsageRow, Values, plan, spool::Sums,
 };
 use crate::{Store, cube::Table, store::fault};
 
@@ -108,6 +108,38 @@ impl Store {
 }
 
 impl Line {
+    /// A group (kind 0) or the whole (1), from what it is put together of.
+    pub(super) fn of_sums(kind: u8, place: u64, Sums { keys, now, before }: Sums) -> Self {
+        Self {
+            kind,
+            place,
+            parent: String::new(),
+            rest: 0,
+            cut: 0,
+            keys,
+            now,
+            before,
+            watermark: 0,
+        }
+    }
+
+    /// The line of a watermark, in Unix milliseconds.
+    pub(super) fn of_watermark(watermark: i64) -> Self {
+        Self {
+            watermark,
+            ..Self::of_sums(2, 0, Sums::default())
+        }
+    }
+
+    /// What it adds to what is put together.
+    pub(super) fn into_sums(self) -> Sums {
+        Sums {
+            keys: self.keys,
+            now: self.now,
+            before: self.before,
+        }
+    }
+
     /// The watermark, if it has one.
     pub(super) fn received(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_millis(self.watermark).filter(|_| self.watermark > 0)

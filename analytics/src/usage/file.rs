@@ -7,7 +7,7 @@
 use std::vec;
 
 use chrono::{DateTime, Utc};
-use clickhouse::query::{Query, RowCursor};
+use clickhouse::query::Query;
 use domain::{Error, Period, Result, Scope};
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     answer::{Line, MOST_TEXT, Reader, Running, provenance},
     plan::plan_file,
     scoped::Parameters,
+    slices::Lines,
 };
 use crate::{Store, cube::Table, store::fault};
 
@@ -38,7 +39,7 @@ pub struct UsageFile {
     query: CubeQuery,
     plan: UsagePlan,
     open: Vec<Measure>,
-    lines: RowCursor<Line>,
+    pub(super) lines: Lines,
     running: Option<Running>,
     /// Rows of all others, which come after those that are shown.
     others: Vec<UsageRow>,
@@ -85,7 +86,18 @@ impl Store {
     ) -> Result<UsageFile> {
         let plan = plan_file(scope, query, inventory, now)?;
         let (statement, running) = self.file(scope, plan.sql(), &plan.parameters);
-        let lines = statement.fetch().map_err(fault)?;
+        let lines = Lines::Statement(statement.fetch().map_err(fault)?);
+        Ok(UsageFile::of(query, plan, lines, Some(running)))
+    }
+}
+
+impl UsageFile {
+    pub(super) fn of(
+        query: &CubeQuery,
+        plan: UsagePlan,
+        lines: Lines,
+        running: Option<Running>,
+    ) -> Self {
         let open = plan.open(query);
         let reader = Reader { query, open: &open };
         let whole = Whole {
@@ -95,23 +107,21 @@ impl Store {
             truncated: false,
             provenance: provenance(plan.tables(), plan.period, None),
         };
-        Ok(UsageFile {
+        Self {
             query: query.clone(),
             plan,
             open,
             lines,
-            running: Some(running),
+            running,
             others: Vec::new(),
             last: None,
             came: 0,
             place: None,
             whole,
             has_watermark: false,
-        })
+        }
     }
-}
 
-impl UsageFile {
     /// The period that is meant.
     pub fn period(&self) -> Period {
         self.plan.period
@@ -140,7 +150,7 @@ impl UsageFile {
         if let Some(last) = &mut self.last {
             return Ok(last.next());
         }
-        while let Some(line) = self.lines.next().await.map_err(fault)? {
+        while let Some(line) = self.lines.next().await? {
             if let Some(row) = self.take(&line)? {
                 return Ok(Some(row));
             }

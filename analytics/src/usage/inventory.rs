@@ -3,7 +3,10 @@
 //! and the place of its word.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use domain::{device::DeviceCondition, saved_filter::Clause, sim::SimCondition, usage::Dimension};
+use domain::{
+    device::DeviceCondition, saved_filter::Clause, sim::SimCondition, slice::Slice,
+    usage::Dimension,
+};
 use uuid::Uuid;
 
 /// Something of the inventory that a question depends on.
@@ -145,27 +148,44 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// What a question needs of the inventory.
 #[derive(Clone, Debug, Default)]
-pub struct Inventory(Vec<(Need, Carried)>);
+pub struct Inventory {
+    found: Vec<(Need, Carried)>,
+    slice: Option<Slice>,
+}
 
 impl Inventory {
     /// What was found of each need.
     pub fn new(found: Vec<(Need, Carried)>) -> Self {
-        Self(found)
+        Self { found, slice: None }
+    }
+
+    /// The same, as what was found of a slice: no more is asked than that.
+    #[must_use]
+    pub fn of_slice(self, slice: Slice) -> Self {
+        Self {
+            slice: Some(slice),
+            ..self
+        }
+    }
+
+    /// The slice that it is of, if not of all.
+    pub(super) const fn slice(&self) -> Option<Slice> {
+        self.slice
     }
 
     /// What was found at a place.
     pub(super) fn at(&self, place: usize) -> Option<&Carried> {
-        self.0.get(place).map(|(_, carried)| carried)
+        self.found.get(place).map(|(_, carried)| carried)
     }
 
     /// Place of what is needed.
     pub(super) fn find(&self, need: &Need) -> Option<usize> {
-        self.0.iter().position(|(known, _)| known == need)
+        self.found.iter().position(|(known, _)| known == need)
     }
 
     /// All of it, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Need, &Carried)> {
-        self.0
+        self.found
             .iter()
             .enumerate()
             .map(|(place, (need, carried))| (place, need, carried))

@@ -29,6 +29,10 @@ impl UsageLimits {
     pub const BUCKETS: usize = 10_000;
     /// Most SIMs or devices that travel to the cubes for one question.
     pub const CARRIED: usize = 200_000;
+    /// Most slices of a file that needs more: a row and a piece of the disk are held of each while they are put together.
+    pub const SLICES: usize = 256;
+    /// Most bytes of their rows that are spooled to the folder for temporary files before they are put together.
+    pub(super) const SPOOL: u64 = 8 << 30;
 
     /// Seconds and bytes of memory that a statement may take. Who works for the tenant as a whole asks larger questions. A tenant's
     /// four together stay below the 4 GiB that the embedded engine has, so that records are counted meanwhile.

@@ -28,6 +28,8 @@ mod query;
 mod record;
 mod scoped;
 mod selection;
+mod slices;
+mod spool;
 mod tile;
 mod times;
 mod watermark;

@@ -5,8 +5,8 @@ use domain::{
     Area, Error, Result,
     calendar::Zone,
     usage::{
-        Alignment, Attribution, Comparison, Dimension, Fill, Grain, Kind, Known, Measure, Preset,
-        State, TimePart,
+        Alignment, Attribution, Comparison, Dimension, Fill, Grain, Kind, Known, LabelGroup,
+        Measure, Preset, State, TimePart,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -161,8 +161,8 @@ impl Group {
     fn dimension(&self) -> Option<Dimension> {
         match self {
             Self::Dimension(dimension) => Some(*dimension),
-            Self::SimLabel(_) => Some(Dimension::Sim),
-            Self::DeviceLabel(_) => Some(Dimension::Device),
+            Self::SimLabel(_) => Some(LabelGroup::SimLabel.entry().of),
+            Self::DeviceLabel(_) => Some(LabelGroup::DeviceLabel.entry().of),
             Self::Time(_) | Self::TimePart(_) => None,
         }
     }

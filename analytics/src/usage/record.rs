@@ -84,6 +84,8 @@ struct Line {
 
 /// Records that are being read. Dropped before its end, it ends the statement.
 pub struct RecordFile {
+    store: Store,
+    scope: Scope,
     plan: RecordPlan,
     lines: RowCursor<Line>,
     running: Option<Running>,
@@ -112,6 +114,8 @@ impl Store {
             .with_setting("read_in_order_use_buffering", "0")
             .fetch();
         Ok(RecordFile {
+            store: self.clone(),
+            scope: scope.clone(),
             lines: lines.map_err(fault)?,
             plan,
             running: Some(running),
@@ -125,6 +129,18 @@ impl RecordFile {
     /// The period that is meant.
     pub fn period(&self) -> Period {
         self.plan.period
+    }
+
+    /// How many there are at this moment, before any is read: others may come in between.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` when that needs too much time.
+    pub async fn count(&mut self) -> Result<u64> {
+        let RecordPlan { parameters, .. } = &self.plan;
+        let (statement, running) = self.store.file(&self.scope, self.plan.count(), parameters);
+        let counted = statement.fetch_one().await.map_err(fault)?;
+        running.end();
+        Ok(counted)
     }
 
     /// The next record.

@@ -13,7 +13,7 @@ use domain::{
 use uuid::Uuid;
 
 use super::{Dimension, inventory::quoted};
-use crate::cube::{Cube, Level, Table};
+use crate::cube::{Cube, Level, Table, moment};
 
 /// Most spans of time that are named one by one, so that the engine's index helps with each.
 const SPANS: usize = 32;
@@ -209,10 +209,12 @@ impl Scoped {
         )
     }
 
-    fn between(&mut self, moment: &str, [from, to]: [u32; 2]) -> String {
-        let from = self.parameters.bind(Parameter::Number(from));
-        let to = self.parameters.bind(Parameter::Number(to));
-        format!("{moment} >= toDateTime({from}, 'UTC') AND {moment} < toDateTime({to}, 'UTC')")
+    fn between(&mut self, column: &str, span: [u32; 2]) -> String {
+        let [from, to] = span.map(|bound| {
+            let bound = self.parameters.bind(Parameter::Number(bound));
+            moment(column, bound)
+        });
+        format!("{column} >= {from} AND {column} < {to}")
     }
 
     fn visible_in(&self, cube: Cube) -> String {

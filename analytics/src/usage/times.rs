@@ -121,7 +121,11 @@ impl<'a> Groups<'a> {
     fn period(&self, span: Span, now: DateTime<Utc>) -> Result<Period> {
         match span {
             Span::Preset(preset) => self.zone.preset(preset, now),
-            Span::PresetAt { preset, at } => self.zone.preset(preset, at),
+            Span::PresetAt { preset, at } => {
+                // It comes from outside, as bounds do, and may be any moment that a calendar has.
+                moment_within_cubes(at).map_err(|error| error.at("at").at("preset_at"))?;
+                self.zone.preset(preset, at)
+            }
             Span::Between { from, to, align } => {
                 let period = Period::new(from, to).map_err(|error| error.at("between"))?;
                 within_cubes(period)?;
@@ -430,10 +434,15 @@ fn merged(slices: impl Iterator<Item = Result<Slice>>) -> Result<Vec<Slice>> {
 /// # Errors
 /// `INVALID_INPUT` for a period that no cube can hold.
 fn within_cubes(period: Period) -> Result<()> {
-    if period.from().timestamp() < BEGIN || period.to().timestamp() > END {
-        return Err(Error::invalid("usage is kept from 1970 to 2106"));
+    moment_within_cubes(period.from())?;
+    moment_within_cubes(period.to())
+}
+
+fn moment_within_cubes(moment: DateTime<Utc>) -> Result<()> {
+    if (BEGIN..=END).contains(&moment.timestamp()) {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::invalid("usage is kept from 1970 to 2106"))
 }
 
 fn beyond_calendar() -> Error {

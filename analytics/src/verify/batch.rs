@@ -18,11 +18,13 @@ use super::{
 use crate::{
     System,
     cube::{Cube, Level},
+    family::Family,
     settle::LOW_HALF,
     store::fault,
 };
 
-/// The records of one tenant in one batch, corrections left out.
+/// The records of one tenant in one batch as the ledger has them: of usage records without corrections, of sessions all rows as if their sign
+/// were 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchCount {
     /// Whose.
@@ -44,7 +46,7 @@ pub struct BatchCount {
 pub struct Total {
     /// Whose.
     pub tenant: TenantId,
-    /// Stream that delivered it.
+    /// Stream that delivered it; empty for sessions, whose tables do not know it.
     pub source: String,
     /// Who says so.
     pub table: Table,
@@ -62,6 +64,8 @@ struct BatchLine {
     bytes_up: i128,
     bytes_down: i128,
     units: i128,
+    sessions: i64,
+    resets: i64,
     checksum: i64,
     first: i64,
     last: i64,
@@ -83,6 +87,8 @@ impl TryFrom<BatchLine> for BatchCount {
                 bytes_up: line.bytes_up,
                 bytes_down: line.bytes_down,
                 units: line.units,
+                sessions: line.sessions,
+                resets: line.resets,
             },
             checksum: line.checksum,
             first: moment(line.first)?,
@@ -101,6 +107,8 @@ struct Line {
     bytes_up: i128,
     bytes_down: i128,
     units: i128,
+    sessions: i64,
+    resets: i64,
 }
 
 impl Line {
@@ -110,6 +118,8 @@ impl Line {
             bytes_up: self.bytes_up,
             bytes_down: self.bytes_down,
             units: self.units,
+            sessions: self.sessions,
+            resets: self.resets,
         }
     }
 }
@@ -121,8 +131,15 @@ struct MonthLine {
     start: u32,
 }
 
-const LINE: &str = "CAST(source, 'String') AS source, sum(count) AS records, sum(up) AS bytes_up, sum(down) AS bytes_down, \
-                    sum(amount) AS units";
+/// Columns of a [`Line`] but the first and its start, and what it is grouped by besides the tenant.
+fn by_source(family: Family) -> (String, &'static str) {
+    let (source, group) = match family {
+        Family::Cdr => ("CAST(source, 'String')", ", source"),
+        Family::Session => ("''", ""),
+    };
+    let counts = family.counts("", |column| format!("sum({column})"));
+    (format!("{source} AS source, {counts}"), group)
+}
 
 impl Tables {
     /// The records by batch and tenant, in that order, of all batches after `after` and up to `until`; none is no bound.
@@ -173,20 +190,20 @@ impl Tables {
     }
 
     async fn by_batch(&self, conditions: &str) -> Result<Vec<BatchCount>> {
+        let (counts, time) = (self.family.rows_of_ledger(), self.family.time());
         let sql = format!(
-            "SELECT tenant, batch, toInt64(count()) AS records, sum(toInt128(bytes_up)) AS bytes_up, \
-             sum(toInt128(bytes_down)) AS bytes_down, sum(toInt128(units)) AS units, \
-             reinterpretAsInt64(sum({LOW_HALF})) AS checksum, \
-             toUnixTimestamp64Milli(min(start)) AS first, toUnixTimestamp64Milli(max(start)) AS last\n\
-             FROM {} WHERE sign >= 0{conditions}\n\
+            "SELECT tenant, batch, {counts}, reinterpretAsInt64(sum({LOW_HALF})) AS checksum, \
+             toUnixTimestamp64Milli(min({time})) AS first, toUnixTimestamp64Milli(max({time})) AS last\n\
+             FROM {} WHERE {}{conditions}\n\
              GROUP BY tenant, batch ORDER BY toUInt128(batch), toUInt128(tenant)",
-            self.name(Table::Records)
+            self.name(Table::Records),
+            self.family.in_ledger()
         );
         let lines: Vec<BatchLine> = self.ask(&sql).fetch_all().await.map_err(fault)?;
         lines.into_iter().map(BatchCount::try_from).collect()
     }
 
-    /// What a table that knows hours says of a tenant by source and hour.
+    /// What a table that knows hours says of a tenant by source and hour; of sessions, whose tables know no source, by hour alone.
     ///
     /// # Errors
     /// `INVALID_INPUT` for a table that does not.
@@ -197,8 +214,10 @@ impl Tables {
         tenant: TenantId,
         period: Period,
     ) -> Result<BTreeMap<(String, DateTime<Utc>), Count>> {
+        let family = self.family;
         if table > Table::Cube(Cube::Full(Level::Hour)) {
-            return Err(Error::invalid(format!("{table} does not know hours")));
+            let text = format!("{} does not know hours", table.shown(family));
+            return Err(Error::invalid(text));
         }
         let condition = Where {
             tenant: Some(tenant),
@@ -207,9 +226,11 @@ impl Tables {
             kept: None,
         };
         let hours = Cube::Full(Level::Hour);
-        let rows = rows(&self.name(table), table, hours, &condition.sql(table));
+        let condition = condition.sql(family, table);
+        let rows = rows(&self.name(table), family, table, hours, &condition);
+        let (line, source) = by_source(family);
         let sql = format!(
-            "SELECT tenant, {LINE}, cell AS start FROM ({rows}) GROUP BY tenant, source, cell"
+            "SELECT tenant, {line}, cell AS start FROM ({rows}) GROUP BY tenant{source}, cell"
         );
         let lines: Vec<Line> = self.ask(&sql).fetch_all().await.map_err(fault)?;
         lines
@@ -232,7 +253,7 @@ impl Tables {
     ) -> Result<Vec<(TenantId, DateTime<Utc>)>> {
         let sql = format!(
             "SELECT DISTINCT tenant, toUnixTimestamp({}) AS start FROM {}",
-            Level::Month.start_of(table.time()),
+            Level::Month.start_of(table.time(self.family)),
             self.name(table)
         );
         let lines: Vec<MonthLine> = self.ask(&sql).fetch_all().await.map_err(fault)?;
@@ -249,9 +270,11 @@ impl Tables {
     pub async fn totals(&self, _: &System) -> Result<Vec<Total>> {
         let mut totals = Vec::new();
         for table in Table::ALL {
-            let rows = rows(&self.name(table), table, table.listed_as(), table.own());
+            let name = self.name(table);
+            let rows = rows(&name, self.family, table, table.listed_as(), table.own());
+            let (line, source) = by_source(self.family);
             let sql = format!(
-                "SELECT tenant, {LINE}, toUInt32(0) AS start FROM ({rows}) GROUP BY tenant, source"
+                "SELECT tenant, {line}, toUInt32(0) AS start FROM ({rows}) GROUP BY tenant{source}"
             );
             let lines: Vec<Line> = self.ask(&sql).fetch_all().await.map_err(fault)?;
             totals.extend(lines.into_iter().map(|line| Total {

@@ -7,19 +7,20 @@ use clickhouse::Row;
 use domain::{
     Error, Period, Result,
     id::{CustomerId, DeviceId, SimId, TenantId},
-    tenant::{Retention, Retentions},
+    tenant::Retentions,
 };
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
     Count, Key, STATEMENT_BYTES, Table, Tables, moment, patient,
-    rows::{KEY, Kept, MEASURES, PLAIN_KEY, Where, hash, rows, sides, uneven},
+    rows::{Keeps, Kept, Where, each, hash, key, plain_key, rows, sides, uneven},
     tables::around,
 };
 use crate::{
     System,
     cube::{Cube, Level},
+    family::Family,
     store::fault,
 };
 
@@ -28,6 +29,8 @@ use crate::{
 pub struct Difference {
     /// Whose.
     pub tenant: TenantId,
+    /// Of which family the tables are.
+    pub family: Family,
     /// The cube that differs from what it is summed up from.
     pub cube: Cube,
     /// The part of the month, or the year, that was compared.
@@ -72,7 +75,7 @@ pub struct Comparison {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Print {
     count: Count,
-    hashed: [i128; 4],
+    hashed: [i128; 6],
 }
 
 #[derive(Row, Deserialize)]
@@ -83,10 +86,14 @@ struct PrintLine {
     bytes_up: i128,
     bytes_down: i128,
     units: i128,
+    sessions: i64,
+    resets: i64,
     hashed_records: i128,
-    hashed_up: i128,
-    hashed_down: i128,
+    hashed_bytes_up: i128,
+    hashed_bytes_down: i128,
     hashed_units: i128,
+    hashed_sessions: i128,
+    hashed_resets: i128,
 }
 
 /// Key and both sums of a cell. The driver reads a row into one flat struct, so each statement spells the key's columns out.
@@ -107,10 +114,14 @@ struct KeyLine {
     bytes_up: i128,
     bytes_down: i128,
     units: i128,
+    sessions: i64,
+    resets: i64,
     other_records: i64,
     other_bytes_up: i128,
     other_bytes_down: i128,
     other_units: i128,
+    other_sessions: i64,
+    other_resets: i64,
 }
 
 impl KeyLine {
@@ -132,6 +143,8 @@ impl KeyLine {
             bytes_up: self.bytes_up,
             bytes_down: self.bytes_down,
             units: self.units,
+            sessions: self.sessions,
+            resets: self.resets,
         }
     }
 
@@ -141,6 +154,8 @@ impl KeyLine {
             bytes_up: self.other_bytes_up,
             bytes_down: self.other_bytes_down,
             units: self.other_units,
+            sessions: self.other_sessions,
+            resets: self.other_resets,
         }
     }
 }
@@ -161,26 +176,32 @@ struct Receipt {
 }
 
 impl Tables {
-    /// Compares every cube with what it is summed up from. `salt` makes the hashes this run's own; at most `shown` cells are
-    /// named in all. Hours are compared with records where these are all there by the `retentions` of tenants.
+    /// Compares every cube of the family whose records are kept by these `retentions` with what it is summed up from. `salt` makes the hashes
+    /// this run's own; at most `shown` cells are named in all. Hours are compared with records where these are all there.
     ///
     /// # Errors
     /// `UNAVAILABLE` and others from the engine; `LIMIT_EXCEEDED` when a month is more than one statement may read.
-    pub async fn compare(
+    pub async fn compare<R: Keeps>(
         &self,
         system: &System,
         salt: u64,
         shown: usize,
-        retentions: &Retentions,
+        retentions: &Retentions<R>,
+    ) -> Result<Comparison> {
+        let kept = Kept::new(retentions, system.now());
+        let tables = self.of(R::FAMILY);
+        tables.compare_kept(system, salt, shown, &kept).await
+    }
+
+    async fn compare_kept(
+        &self,
+        system: &System,
+        salt: u64,
+        shown: usize,
+        kept: &Kept,
     ) -> Result<Comparison> {
         let months = self.months(system).await?;
-        let now = system.now();
-        let kept = Kept { retentions, now };
-        let all = (retentions.own().map(|(_, own)| own)).chain([Retention::default()]);
-        let from = all.map(|retention| retention.whole_days_from(now));
-        let (first, last) = from.fold((now, DateTime::UNIX_EPOCH), |(first, last), from| {
-            (first.min(from), last.max(from))
-        });
+        let (first, last) = kept.bounds(system.now());
         let mut found = Comparison::default();
         let years: Result<BTreeSet<_>> = months
             .iter()
@@ -252,6 +273,7 @@ impl Tables {
             let cells = self.cells(cube, &condition, salt, room).await?;
             found.differences.push(Difference {
                 tenant,
+                family: self.family,
                 cube,
                 period: condition.period,
                 expected: right.count,
@@ -271,13 +293,14 @@ impl Tables {
         condition: &Where<'_>,
         salt: u64,
     ) -> Result<BTreeMap<TenantId, Print>> {
-        let rows = rows(&self.name(table), table, cube, &condition.sql(table));
         let sql = format!(
-            "SELECT tenant, sum(count) AS records, sum(up) AS bytes_up, sum(down) AS bytes_down, sum(amount) AS units, \
-             sum(hash * count) AS hashed_records, sum(hash * up) AS hashed_up, sum(hash * down) AS hashed_down, \
-             sum(hash * amount) AS hashed_units\n\
-             FROM (SELECT *, {} AS hash FROM ({rows}))\nGROUP BY tenant",
-            hash(salt)
+            "SELECT tenant, {}, {}\nFROM (SELECT *, {} AS hash FROM ({}))\nGROUP BY tenant",
+            self.family.counts("", |column| format!("sum({column})")),
+            self.family.wide_counts("hashed_", |column| format!(
+                "toInt128(sum(hash * {column}))"
+            )),
+            hash(self.family, salt),
+            self.rows(table, cube, condition)
         );
         let lines: Vec<PrintLine> = patient(self.store.query(&sql))
             .fetch_all()
@@ -290,12 +313,16 @@ impl Tables {
                     bytes_up: line.bytes_up,
                     bytes_down: line.bytes_down,
                     units: line.units,
+                    sessions: line.sessions,
+                    resets: line.resets,
                 },
                 hashed: [
                     line.hashed_records,
-                    line.hashed_up,
-                    line.hashed_down,
+                    line.hashed_bytes_up,
+                    line.hashed_bytes_down,
                     line.hashed_units,
+                    line.hashed_sessions,
+                    line.hashed_resets,
                 ],
             };
             (TenantId::new(line.tenant), print)
@@ -325,21 +352,19 @@ impl Tables {
                 ..*condition
             };
             let [right, other] = [Table::finer(cube), Table::Cube(cube)]
-                .map(|table| rows(&self.name(table), table, cube, &condition.sql(table)));
+                .map(|table| self.rows(table, cube, &condition));
+            let (family, key) = (self.family, key(self.family));
             let sums = |prefix: &str, side: i8| {
-                MEASURES
-                    .map(|(name, column)| {
-                        format!("sumIf({column}, side = {side}) AS {prefix}{name}")
-                    })
-                    .join(", ")
+                family.counts(prefix, |column| format!("sumIf({column}, side = {side})"))
             };
             let sql = format!(
-                "SELECT cell AS start, {PLAIN_KEY}, {}, {}\nFROM ({})\nGROUP BY cell, {KEY}\nHAVING {}\n\
-                 ORDER BY cell, {KEY} LIMIT {limit}",
+                "SELECT cell AS start, {}, {}, {}\nFROM ({})\nGROUP BY cell, {key}\nHAVING {}\n\
+                 ORDER BY cell, {key} LIMIT {limit}",
+                plain_key(family),
                 sums("", 1),
                 sums("other_", -1),
                 sides(&right, &other),
-                uneven(),
+                uneven(family),
             );
             let lines: Vec<KeyLine> = patient(self.store.query(&sql))
                 .fetch_all()
@@ -364,17 +389,18 @@ impl Tables {
         condition: &Where<'_>,
         salt: u64,
     ) -> Result<Vec<Period>> {
-        let [right, other] = [Table::finer(cube), Table::Cube(cube)]
-            .map(|table| rows(&self.name(table), table, cube, &condition.sql(table)));
+        let [right, other] =
+            [Table::finer(cube), Table::Cube(cube)].map(|table| self.rows(table, cube, condition));
         let step = cube.level().max(Level::Day);
-        let differ = MEASURES.map(|(_, column)| format!("sum(hash * {column} * side) <> 0"));
+        let differ = each(self.family, " OR ", |column| {
+            format!("sum(hash * {column} * side) <> 0")
+        });
         let sql = format!(
             "SELECT toUnixTimestamp({}) AS start FROM (SELECT *, {} AS hash FROM ({}))\n\
-             GROUP BY start HAVING {} ORDER BY start",
+             GROUP BY start HAVING {differ} ORDER BY start",
             step.start_of("toDateTime(cell, 'UTC')"),
-            hash(salt),
-            sides(&right, &other),
-            differ.join(" OR ")
+            hash(self.family, salt),
+            sides(&right, &other)
         );
         let lines: Vec<Start> = patient(self.store.query(&sql))
             .with_setting("max_query_size", STATEMENT_BYTES)
@@ -388,6 +414,12 @@ impl Tables {
             Period::new(step.from().max(within.from()), step.to().min(within.to()))
         };
         lines.iter().map(clip).collect()
+    }
+
+    /// Rows of a table that meet a condition, as `cube` would hold them.
+    fn rows(&self, table: Table, cube: Cube, condition: &Where<'_>) -> String {
+        let condition = condition.sql(self.family, table);
+        rows(&self.name(table), self.family, table, cube, &condition)
     }
 
     /// The cubes of years alone carry the receipt of the newest record. They must not know less than the records that are
@@ -408,6 +440,7 @@ impl Tables {
             .differences
             .extend(tenants.into_iter().map(|tenant| Difference {
                 tenant,
+                family: self.family,
                 cube,
                 period: year,
                 expected: Count::default(),
@@ -426,7 +459,7 @@ impl Tables {
             "SELECT tenant, customer, toUnixTimestamp64Milli(max(received_at)) AS newest FROM {} WHERE {} \
              GROUP BY tenant, customer",
             self.name(table),
-            condition.sql(table)
+            condition.sql(self.family, table)
         );
         let lines: Vec<Receipt> = patient(self.store.query(&sql))
             .fetch_all()

@@ -20,17 +20,18 @@ use serde::Deserialize;
 
 use super::{
     Count, STATEMENT_BYTES, Table, patient,
-    rows::{KEY, MEASURES, TEXTS, Where, listed, rows, sides, uneven},
+    rows::{Keeps, Where, each, key, listed, rows, sides, texts, uneven},
 };
 use crate::{
     Store, System,
     cube::{Cube, Level},
+    family::Family,
     store::fault,
 };
 
-/// Which cells.
+/// Which cells. How long records are kept says of which family they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Area {
+pub struct Area<R = Retention> {
     /// Whose.
     pub tenant: TenantId,
     /// Every cell whose period meets this one.
@@ -38,7 +39,7 @@ pub struct Area {
     /// Of these SIMs, or of all. A small cube does not know them, so all its cells are meant.
     pub sims: Option<Vec<SimId>>,
     /// How long records of the tenant are kept.
-    pub retention: Retention,
+    pub retention: R,
 }
 
 /// Leave to change records or cubes beside an insert: whoever has it holds the exclusive apply lock.
@@ -74,6 +75,8 @@ struct Line {
     bytes_up: i128,
     bytes_down: i128,
     units: i128,
+    sessions: i64,
+    resets: i64,
 }
 
 impl Store {
@@ -89,11 +92,11 @@ impl Store {
     /// # Errors
     /// `INVALID_INPUT` for more SIMs than a statement can name (200,000); `UNAVAILABLE` and others from the engine, with a
     /// part corrected.
-    pub async fn correct(
+    pub async fn correct<R: Keeps>(
         &self,
         system: &System,
         cube: Cube,
-        area: &Area,
+        area: &Area<R>,
         permit: &impl Permit,
     ) -> Result<Corrected> {
         let sims = area.sims.as_deref().filter(|_| cube.knows(Dimension::Sim));
@@ -109,7 +112,7 @@ impl Store {
         };
         let period = cube.level().widened(area.period)?;
         let from = match Table::finer(cube) {
-            Table::Records => (period.from()).max(area.retention.whole_days_from(system.now())),
+            Table::Records => (period.from()).max(area.retention.whole_from(system.now())),
             Table::Cube(_) => period.from(),
         };
         let Ok(period) = Period::new(from, period.to()) else {
@@ -119,13 +122,15 @@ impl Store {
             period,
             ..condition
         };
-        self.correct_where(system, cube, &condition, permit).await
+        self.correct_where(system, R::FAMILY, cube, &condition, permit)
+            .await
     }
 
     /// Corrects cells of which the caller knows that what they are summed up from is there.
     pub(super) async fn correct_where(
         &self,
         system: &System,
+        family: Family,
         cube: Cube,
         condition: &Where<'_>,
         permit: &impl Permit,
@@ -135,12 +140,13 @@ impl Store {
             ..*condition
         };
         let mut corrected = Corrected::default();
-        for step in self.steps(system, cube, &condition).await? {
+        for step in self.steps(system, family, cube, &condition).await? {
             let condition = Where {
                 period: step,
                 ..condition
             };
-            corrected += self.correct_step(cube, &condition, permit).await?;
+            let step = self.correct_step(family, cube, &condition, permit);
+            corrected += step.await?;
         }
         Ok(corrected)
     }
@@ -149,6 +155,7 @@ impl Store {
     async fn steps(
         &self,
         system: &System,
+        family: Family,
         cube: Cube,
         condition: &Where<'_>,
     ) -> Result<Vec<Period>> {
@@ -156,7 +163,7 @@ impl Store {
             return Ok(Level::Year.steps(condition.period));
         }
         let salt = system.now().timestamp_micros().unsigned_abs();
-        let tables = self.tables(system);
+        let tables = self.tables(system).of(family);
         let steps = tables.uneven_steps(cube, condition, salt).await?;
         match (&steps[..], condition.sims) {
             // Named SIMs are few, and naming them is what takes time: all their days at once.
@@ -167,14 +174,13 @@ impl Store {
 
     async fn correct_step(
         &self,
+        family: Family,
         cube: Cube,
         condition: &Where<'_>,
         permit: &impl Permit,
     ) -> Result<Corrected> {
-        let missing = missing(cube, condition);
-        let sums = MEASURES
-            .map(|(name, _)| format!("sum(missing_{name}) AS {name}"))
-            .join(", ");
+        let missing = missing(family, cube, condition);
+        let sums = family.counts("", |column| format!("sum(missing_{column})"));
         let sql = format!("SELECT count() AS cells, {sums} FROM ({missing})");
         let line: Line = patient(self.query(&sql))
             .with_setting("max_query_size", STATEMENT_BYTES)
@@ -188,38 +194,48 @@ impl Store {
                 bytes_up: line.bytes_up,
                 bytes_down: line.bytes_down,
                 units: line.units,
+                sessions: line.sessions,
+                resets: line.resets,
             },
         };
         if corrected.cells > 0 {
             let begin_by = permit.begin_by().await?;
-            self.enter(cube, &missing, begin_by).await?;
+            self.enter(family, cube, &missing, begin_by).await?;
         }
         Ok(corrected)
     }
 
     /// # Errors
     /// `UNAVAILABLE` when it came too late; nothing was entered then.
-    async fn enter(&self, cube: Cube, missing: &str, begin_by: DateTime<Utc>) -> Result<()> {
-        let columns = MEASURES.map(|(name, _)| name).join(", ");
-        let values = MEASURES
-            .map(|(name, _)| format!("missing_{name}"))
-            .join(", ");
+    async fn enter(
+        &self,
+        family: Family,
+        cube: Cube,
+        missing: &str,
+        begin_by: DateTime<Utc>,
+    ) -> Result<()> {
+        let columns: Vec<&str> = family.measures().iter().map(|it| it.name).collect();
+        let columns = columns.join(", ");
+        let values = each(family, ", ", |column| format!("missing_{column}"));
         let (receipt, received) = match Table::receipts(cube) {
             Some(_) => (", received_at", ", newest"),
             None => ("", ""),
         };
         let (key, own) = match cube {
-            Cube::Full(_) => (KEY.to_owned(), KEY.to_owned()),
-            Cube::Small(level) => (
-                format!("grain, customer, {TEXTS}"),
-                format!("'{level}', customer, {TEXTS}"),
-            ),
+            Cube::Full(_) => (key(family), key(family)),
+            Cube::Small(level) => {
+                let texts = texts(family);
+                (
+                    format!("grain, customer, {texts}"),
+                    format!("'{level}', customer, {texts}"),
+                )
+            }
         };
         let sql = format!(
             "INSERT INTO {} (tenant, period, {key}, {columns}{receipt})\n\
              SELECT tenant, toDateTime(cell, 'UTC'), {own}, {values}{received} FROM ({missing}) \
              WHERE throwIf(now() > toDateTime({}, 'UTC'), 'the apply lock may be lost') = 0",
-            cube.table(),
+            family.cube(cube),
             begin_by.timestamp()
         );
         // Two corrections may look alike and are two.
@@ -235,25 +251,29 @@ impl Store {
 }
 
 /// The cells that differ, with what each lacks.
-fn missing(cube: Cube, condition: &Where<'_>) -> String {
-    let of = |table: Table| rows(table.name(), table, cube, &condition.sql(table));
+fn missing(family: Family, cube: Cube, condition: &Where<'_>) -> String {
+    let of = |table: Table| {
+        let condition = condition.sql(family, table);
+        rows(table.name(family), family, table, cube, &condition)
+    };
     let mut both = sides(&of(Table::finer(cube)), &of(Table::Cube(cube)));
     let mut newest = "";
-    let mut uneven = uneven();
+    let mut uneven = uneven(family);
     if let Some(source) = Table::receipts(cube) {
         // Months do not know the receipt; what does counts nothing here.
+        let nothing = each(family, ", ", |column| format!("{column} * 0 AS {column}"));
         both.push_str(&format!(
-            " UNION ALL SELECT * REPLACE (toInt64(0) AS count, toInt128(0) AS up, toInt128(0) AS down, \
-             toInt128(0) AS amount), toInt8(1) AS side FROM ({})",
+            " UNION ALL SELECT * REPLACE ({nothing}), toInt8(1) AS side FROM ({})",
             of(source)
         ));
         newest = ", max(receipt) AS newest";
         uneven.push_str(" OR maxIf(receipt, side = 1) > maxIf(receipt, side = -1)");
     }
-    let sums = MEASURES
-        .map(|(name, column)| format!("sum({column} * side) AS missing_{name}"))
-        .join(", ");
+    let sums = each(family, ", ", |column| {
+        format!("sum({column} * side) AS missing_{column}")
+    });
+    let key = key(family);
     format!(
-        "SELECT tenant, cell, {KEY}, {sums}{newest} FROM ({both}) GROUP BY tenant, cell, {KEY} HAVING {uneven}"
+        "SELECT tenant, cell, {key}, {sums}{newest} FROM ({both}) GROUP BY tenant, cell, {key} HAVING {uneven}"
     )
 }

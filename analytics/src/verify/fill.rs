@@ -10,6 +10,7 @@ use super::{Corrected, Permit, Table, rows::Where, tables::around};
 use crate::{
     Store, System,
     cube::{Cube, Level},
+    family::Family,
     store::fault,
 };
 
@@ -47,7 +48,9 @@ impl Store {
         let mut filled = Corrected::default();
         for cube in Cube::ALL {
             if let (Cube::Small(_), Table::Cube(_)) = (cube, Table::finer(cube)) {
-                filled += self.correct_where(system, cube, &condition, permit).await?;
+                filled += self
+                    .correct_where(system, Family::Cdr, cube, &condition, permit)
+                    .await?;
             }
         }
         Ok(filled)

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Count, Key, Table, Tables, moment,
-    rows::{KEY, PLAIN_KEY, Where, rows},
+    rows::{Where, key, plain_key, rows},
 };
 use crate::{
     System,
@@ -48,6 +48,8 @@ struct Line {
     bytes_up: i128,
     bytes_down: i128,
     units: i128,
+    sessions: i64,
+    resets: i64,
 }
 
 impl Table {
@@ -86,15 +88,19 @@ impl Tables {
             sims: None,
             kept: None,
         };
+        let family = self.family;
         let rows = rows(
             &self.name(table),
+            family,
             table,
             table.listed_as(),
-            &condition.sql(table),
+            &condition.sql(family, table),
         );
         let sql = format!(
-            "SELECT cell AS start, {PLAIN_KEY}, sum(count) AS records, sum(up) AS bytes_up, sum(down) AS bytes_down, \
-             sum(amount) AS units FROM ({rows}) GROUP BY cell, {KEY}"
+            "SELECT cell AS start, {}, {} FROM ({rows}) GROUP BY cell, {}",
+            plain_key(family),
+            family.counts("", |column| format!("sum({column})")),
+            key(family)
         );
         let lines: Vec<Line> = self.ask(&sql).fetch_all().await.map_err(fault)?;
         lines.into_iter().map(listed).collect()
@@ -118,6 +124,8 @@ fn listed(line: Line) -> Result<Listed> {
             bytes_up: line.bytes_up,
             bytes_down: line.bytes_down,
             units: line.units,
+            sessions: line.sessions,
+            resets: line.resets,
         },
     })
 }

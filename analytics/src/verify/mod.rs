@@ -17,8 +17,12 @@
 //! # Without holding intake up
 //! All of it runs on clones by hard links ([`Clones`]), made in milliseconds while nothing is inserted.
 //!
+//! # Two families
+//! Usage records and rollups of sessions have tables of their own ([`Family`]), which are compared and corrected in the same way; neither knows
+//! of the other ([`Tables::of`]).
+//!
 //! # Records expire, cubes do not
-//! How long records are kept is a setting of their tenant ([`domain::tenant::Retention`]). What is so old that some may have gone is compared among
+//! How long records are kept is a setting of their tenant ([`Keeps`]). What is so old that some may have gone is compared among
 //! the cubes only, and no cube is ever corrected from it.
 
 mod batch;
@@ -47,10 +51,15 @@ pub use batch::{BatchCount, Total};
 pub use compare::{Cell, Comparison, Difference};
 pub use correct::{Area, Corrected, Permit};
 pub use listing::Listed;
+pub use rows::Keeps;
+pub(crate) use rows::listed;
 pub use tables::{Clones, Tables};
 pub use twice::Twice;
 
-use crate::cube::{Cube, Level};
+use crate::{
+    cube::{Cube, Level},
+    family::Family,
+};
 
 /// Memory of one grouping by full key; what is beyond waits on disk.
 const SPILL_BYTES: &str = "268435456";
@@ -113,10 +122,19 @@ impl Table {
     }
 
     /// Name of the table that it is in.
-    const fn name(self) -> &'static str {
+    const fn name(self, family: Family) -> &'static str {
         match self {
-            Self::Records => "cdr",
-            Self::Cube(cube) => cube.table(),
+            Self::Records => family.records(),
+            Self::Cube(cube) => family.cube(cube),
+        }
+    }
+
+    /// What people call it: the name of its table, and of a small cube its width.
+    pub fn shown(self, family: Family) -> String {
+        let name = self.name(family);
+        match self {
+            Self::Cube(Cube::Small(level)) => format!("{name} ({level})"),
+            _ => name.to_owned(),
         }
     }
 
@@ -132,19 +150,10 @@ impl Table {
     }
 
     /// The column that says when.
-    const fn time(self) -> &'static str {
+    const fn time(self, family: Family) -> &'static str {
         match self {
-            Self::Records => "start",
+            Self::Records => family.time(),
             Self::Cube(_) => "period",
-        }
-    }
-}
-
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Records => f.write_str(self.name()),
-            Self::Cube(cube) => cube.fmt(f),
         }
     }
 }
@@ -158,8 +167,12 @@ pub struct Count {
     pub bytes_up: i128,
     /// Bytes received by devices.
     pub bytes_down: i128,
-    /// Messages, seconds and the like.
+    /// Messages, seconds and the like; of usage records alone.
     pub units: i128,
+    /// Sessions that began; of rollups alone.
+    pub sessions: i64,
+    /// Counters that began again within a session; of rollups alone.
+    pub resets: i64,
 }
 
 impl Add for Count {
@@ -171,6 +184,8 @@ impl Add for Count {
             bytes_up: self.bytes_up + other.bytes_up,
             bytes_down: self.bytes_down + other.bytes_down,
             units: self.units + other.units,
+            sessions: self.sessions + other.sessions,
+            resets: self.resets + other.resets,
         }
     }
 }
@@ -190,6 +205,8 @@ impl Sub for Count {
             bytes_up: self.bytes_up - other.bytes_up,
             bytes_down: self.bytes_down - other.bytes_down,
             units: self.units - other.units,
+            sessions: self.sessions - other.sessions,
+            resets: self.resets - other.resets,
         }
     }
 }
@@ -203,6 +220,9 @@ impl fmt::Display for Count {
         )?;
         if self.units != 0 {
             write!(f, ", {} units", self.units)?;
+        }
+        if self.sessions != 0 || self.resets != 0 {
+            write!(f, ", {} sessions, {} resets", self.sessions, self.resets)?;
         }
         Ok(())
     }
@@ -221,9 +241,9 @@ pub struct Key {
     pub network: String,
     /// Radio access type, empty when unknown.
     pub rat: String,
-    /// `DATA`, `SMS` or `VOICE`.
+    /// `DATA`, `SMS` or `VOICE`; empty where cells of the family do not know it.
     pub service: String,
-    /// Stream that delivered it.
+    /// Stream that delivered it; empty where cells of the family do not know it.
     pub source: String,
 }
 
@@ -240,8 +260,13 @@ impl fmt::Display for Key {
                 None => f.write_str(" no device")?,
             }
         }
-        for text in [&self.network, &self.rat, &self.service, &self.source] {
+        for text in [&self.network, &self.rat] {
             write!(f, " {}", if text.is_empty() { "-" } else { text })?;
+        }
+        for text in [&self.service, &self.source] {
+            if !text.is_empty() {
+                write!(f, " {text}")?;
+            }
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Table;
-use crate::{Store, System, cube::Level, store::fault};
+use crate::{Store, System, cube::Level, family::Family, store::fault};
 
 /// What the names of clones begin with.
 pub(super) const CLONE: &str = "verify_";
@@ -25,6 +25,7 @@ pub struct Clones {
 pub struct Tables {
     pub(super) store: Store,
     prefix: String,
+    pub(super) family: Family,
 }
 
 #[derive(Row, Deserialize)]
@@ -45,11 +46,12 @@ struct Name {
 }
 
 impl Store {
-    /// The tables as they are at each statement.
+    /// The tables as they are at each statement; those of usage records, and others by [`Tables::of`].
     pub fn tables(&self, _: &System) -> Tables {
         Tables {
             store: self.clone(),
             prefix: String::new(),
+            family: Family::Cdr,
         }
     }
 
@@ -65,6 +67,7 @@ impl Store {
         let tables = Tables {
             store: self.clone(),
             prefix: format!("{CLONE}{}_", run.simple()),
+            family: Family::Cdr,
         };
         for table in stored() {
             let shape: Shape = self
@@ -116,6 +119,15 @@ impl Clones {
 }
 
 impl Tables {
+    /// The tables of a family, at the same moment.
+    #[must_use]
+    pub fn of(&self, family: Family) -> Self {
+        Self {
+            family,
+            ..self.clone()
+        }
+    }
+
     /// Drops the clones; the tables themselves stay.
     ///
     /// # Errors
@@ -133,7 +145,7 @@ impl Tables {
 
     /// Where records or a cube are read.
     pub(super) fn name(&self, table: Table) -> String {
-        self.stored(table.name())
+        self.stored(table.name(self.family))
     }
 
     fn stored(&self, name: &str) -> String {
@@ -145,8 +157,7 @@ impl Tables {
     /// # Errors
     /// `INTERNAL` for a partition that is none of ours.
     pub async fn months(&self, _: &System) -> Result<BTreeSet<DateTime<Utc>>> {
-        let names: Vec<String> = stored()
-            .into_iter()
+        let names: Vec<String> = of(self.family)
             .map(|table| format!("'{}'", self.stored(table)))
             .collect();
         let sql = format!(
@@ -166,18 +177,24 @@ impl Tables {
     }
 }
 
-/// The tables in which records and cubes are, each once.
+/// The tables in which records and cubes of any family are, each once.
 fn stored() -> BTreeSet<&'static str> {
-    Table::ALL.into_iter().map(Table::name).collect()
+    Family::ALL.into_iter().flat_map(of).collect()
 }
 
-/// The months of a partition, `2026` or `202611`.
+/// Those of one.
+fn of(family: Family) -> impl Iterator<Item = &'static str> {
+    let names = Table::ALL.map(|table| table.name(family));
+    BTreeSet::from(names).into_iter()
+}
+
+/// The months of a partition, `2026`, `202611` or `20261124`.
 fn months_of(partition: &str) -> Option<Vec<DateTime<Utc>>> {
     let year = partition.get(..4)?.parse().ok()?;
     let months = match partition.get(4..)? {
         "" => 1..=12,
-        month => {
-            let month = month.parse().ok()?;
+        rest => {
+            let month = rest.get(..2)?.parse().ok()?;
             month..=month
         }
     };
@@ -192,4 +209,21 @@ pub(super) fn around(level: Level, moment: DateTime<Utc>) -> Result<Period> {
         .partition_at(moment)
         .ok_or_else(|| Error::internal("no cube holds that time"))?;
     Ok(period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_of_a_year_a_month_or_a_day_tells_its_months() {
+        let months = |id| months_of(id).map(|months| months.len());
+        assert_eq!(months("2026"), Some(12));
+        assert_eq!(months("202611"), Some(1));
+        assert_eq!(months("20261124"), months("202611"));
+        assert_eq!(months_of("20261124"), months_of("202611"));
+        for none in ["", "26", "20261", "202613", "all"] {
+            assert_eq!(months(none), None, "{none}");
+        }
+    }
 }

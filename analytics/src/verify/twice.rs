@@ -88,8 +88,12 @@ impl Tables {
     /// # Errors
     /// `UNAVAILABLE` and others from the engine.
     pub async fn twice(&self, _: &System, limit: usize) -> Result<Vec<Twice>> {
-        let cdr = self.name(Table::Records);
-        let sql = format!("SELECT count() AS rows FROM {cdr}");
+        let (records, came, time) = (
+            self.name(Table::Records),
+            self.family.came(),
+            self.family.time(),
+        );
+        let sql = format!("SELECT count() AS rows FROM {records}");
         let total: Rows = self.ask(&sql).fetch_one().await.map_err(fault)?;
         let slices = total.rows.div_ceil(SLICE).max(1);
         let mut found: Vec<Line> = Vec::new();
@@ -99,8 +103,8 @@ impl Tables {
                 break;
             }
             let sql = format!(
-                "SELECT tenant, identity FROM {cdr} \
-                 WHERE sign > 0 AND {LOW_HALF} % {slices} = {place}\n\
+                "SELECT tenant, identity FROM {records} \
+                 WHERE {came} AND {LOW_HALF} % {slices} = {place}\n\
                  GROUP BY tenant, identity HAVING count() > 1 LIMIT {room}"
             );
             let lines: Vec<Line> = self.ask(&sql).fetch_all().await.map_err(fault)?;
@@ -115,8 +119,8 @@ impl Tables {
             .collect();
         let sql = format!(
             "SELECT tenant, identity, count() AS records, arraySort(groupUniqArray(toString(batch))) AS batches, \
-             toUnixTimestamp64Milli(min(start)) AS first, toUnixTimestamp64Milli(max(start)) AS last\n\
-             FROM {cdr} WHERE sign > 0 AND (tenant, identity) IN ({})\n\
+             toUnixTimestamp64Milli(min({time})) AS first, toUnixTimestamp64Milli(max({time})) AS last\n\
+             FROM {records} WHERE {came} AND (tenant, identity) IN ({})\n\
              GROUP BY tenant, identity ORDER BY tenant, identity",
             pairs.join(", ")
         );

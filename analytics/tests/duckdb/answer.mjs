@@ -166,7 +166,10 @@ export class Answer {
     });
     await db.table("ordered", `
       SELECT *, row_number() OVER (ORDER BY ${columns(orders, this.keys)}) AS place FROM candidate WHERE is_kept AND passes`);
-    const limit = query.limit ?? Math.floor(MOST_ROWS / question.answers.length) - query.offset;
+    // Rows of all others count as the others do: beside the largest of a group there may be one of each time.
+    const times = columns("1", this.timeKeys);
+    const beside = query.top && query.others ? await db.number(`SELECT count(*) FROM (SELECT DISTINCT ${times} FROM slot)`) : 0;
+    const limit = query.limit ?? Math.floor(MOST_ROWS / question.answers.length) - query.offset - beside;
     this.last = query.offset + limit;
     await db.table("shown", `FROM ordered WHERE place > ${query.offset} AND place <= ${this.last}`);
   }

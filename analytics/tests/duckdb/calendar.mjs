@@ -115,7 +115,8 @@ export class Calendar {
 
   /** The period that a question means. */
   async period({ period, group_by }, now) {
-    if (period.preset) return this.#preset(period.preset, now);
+    const moving = meant(period, now);
+    if (moving) return this.#preset(moving.preset, moving.at);
     const [from, to] = [period.between.from, period.between.to].map(Date.parse);
     if (period.between.align === "EXACT") return [from, to];
     const grain = finest(group_by);
@@ -147,10 +148,17 @@ export class Calendar {
 
   /** The period that one is compared with; of one that runs, as much as has passed. */
   async earlier({ period }, [from, to], distance, now) {
-    const runs = period.preset && (period.preset.startsWith("THIS") || /\d/.test(period.preset));
-    const until = runs ? (await this.#bucket("HOUR", now))[1] : to;
+    const moving = meant(period, now);
+    const runs = moving && (moving.preset.startsWith("THIS") || /\d/.test(moving.preset));
+    const until = runs ? (await this.#bucket("HOUR", moving.at))[1] : to;
     return [await this.#back(from, distance), await this.#back(until, distance)];
   }
+}
+
+/** A preset and when it is meant: now, or at the moment that the question names. */
+function meant({ preset, preset_at }, now) {
+  if (preset) return { preset, at: now };
+  return preset_at && { preset: preset_at.preset, at: Date.parse(preset_at.at) };
 }
 
 /** Of a moment in `wall` the value of a group of time, as a text that sorts as it does; nothing for another group. */

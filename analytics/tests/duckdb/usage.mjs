@@ -48,9 +48,18 @@ const plain = (key) => (key === "none" ? "" : key.id ?? key.text);
 const list = (values) => `(${["NULL", ...values.map(text)].join(", ")})`;
 const isIn = (sql, values) => `coalesce(${sql} IN ${list(values)}, false)`;
 
+/** Who sees a part of the fleet is told of ids of then only those that it may see now; the rest is one. */
+function inSight(dimension, id, segment) {
+  if (!segment || id !== `"${dimension}"` || !["CUSTOMER", "SIM", "DEVICE"].includes(dimension)) return id;
+  const customers = segment.within ? [segment.within] : segment.customers;
+  const seen =
+    dimension === "CUSTOMER" ? list(customers) : `(SELECT id FROM inventory WHERE need = 'VISIBLE_${dimension}')`;
+  return `CASE WHEN ${id} = '' OR ${id} IN ${seen} THEN ${id} ELSE '${HIDDEN_ID}' END`;
+}
+
 /** What a group that is not one of time is called in the rows. Who sees a part of the fleet knows what of it has no label, and the rest is hidden. */
 export function groupKey({ dimension, sim_label, device_label }, { query: { attribution }, segment }) {
-  if (dimension) return column(dimension, attribution);
+  if (dimension) return inSight(dimension, column(dimension, attribution), segment);
   const [need, label, id] =
     sim_label === undefined
       ? ["DEVICE_LABEL", device_label, column("DEVICE", attribution)]
@@ -83,8 +92,9 @@ export function joined(tree, part) {
 
 /** The objects that meet a filter of the inventory. */
 function matching(kind, filter) {
-  const { states, label, ...others } = filter;
+  const { states, label, saved, ...others } = filter;
   if (Object.keys(others).length) throw new Error(`a filter of the inventory that is not known here: ${JSON.stringify(filter)}`);
+  if (saved) return `SELECT id FROM inventory WHERE need = 'SAVED' AND label = ${text(saved)}`;
   if (states) return `SELECT id FROM inventory WHERE need = '${kind}_STATE' AND word IN ${list(states)}`;
   const values = label.values ? `AND word IN ${list(label.values)}` : "";
   return `SELECT id FROM inventory WHERE need = '${kind}_LABEL' AND label = ${text(label.key)} ${values}`;

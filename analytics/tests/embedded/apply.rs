@@ -43,7 +43,7 @@ fn everywhere(records: i64) -> Vec<Count> {
             records,
             bytes_up: bytes,
             bytes_down: 2 * bytes,
-            units: 0
+            ..Count::default()
         };
         Table::ALL.len()
     ]
@@ -258,6 +258,14 @@ async fn every_table_is_made_to_survive_a_power_loss() {
             "intake_mark",
             "migration",
             "network",
+            "session_day",
+            "session_hour",
+            "session_live",
+            "session_log",
+            "session_month",
+            "session_small",
+            "session_year",
+            "sim_last_seen",
             "store_identity",
             "usage_day",
             "usage_hour",

@@ -66,14 +66,17 @@ async fn the_engine_answers_in_process_over_a_socket_and_over_tcp() {
 async fn whole_path(store: &Store) {
     let system = System::new(now());
     store.ping().await.expect("an answer");
-    assert_eq!(store.migrate(&schema()).await.expect("up"), [0, 1, 2, 3, 4]);
+    assert_eq!(
+        store.migrate(&schema()).await.expect("up"),
+        [0, 1, 2, 3, 4, 5]
+    );
     let batch = batch();
     apply(store, batch, &[record(tenant(), batch, 1, month(1))]).await;
     let counts = everything(store).await;
     assert!(counts.iter().all(|count| count.records == 1), "{counts:?}");
     assert_eq!(
         store.revert(&system, &schema(), 0).await.expect("down"),
-        [4, 3, 2, 1, 0]
+        [5, 4, 3, 2, 1, 0]
     );
 }
 

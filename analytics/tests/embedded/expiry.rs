@@ -192,7 +192,7 @@ async fn a_store_of_the_version_before_keeps_what_it_has_and_rewrites_nothing() 
     db.run(&insert).await;
     let parts = "SELECT name FROM system.parts WHERE database = currentDatabase() AND table = 'cdr' AND active ORDER BY name";
     let before: Vec<String> = db.raw().query_raw(parts).fetch_all().await.expect("parts");
-    assert_eq!(db.migrate(&schema()).await.expect("up"), [4]);
+    assert_eq!(db.migrate(&schema()).await.expect("up"), [4, 5]);
     let after: Vec<String> = db.raw().query_raw(parts).fetch_all().await.expect("parts");
     assert_eq!(before, after);
     let mutations =

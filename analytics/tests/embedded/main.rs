@@ -8,6 +8,7 @@ mod insert;
 mod migration;
 mod oracle;
 mod running;
+mod session;
 mod settle;
 mod shared;
 mod usage;

@@ -13,21 +13,27 @@ fn system() -> System {
 #[tokio::test]
 async fn twice_is_a_no_op_and_up_down_up_works() {
     let store = empty().await;
-    assert_eq!(store.migrate(&schema()).await.expect("up"), [0, 1, 2, 3, 4]);
+    assert_eq!(
+        store.migrate(&schema()).await.expect("up"),
+        [0, 1, 2, 3, 4, 5]
+    );
     assert_eq!(store.migrate(&schema()).await.expect("again"), [0_u32; 0]);
     assert_eq!(
         store.revert(&system(), &schema(), 1).await.expect("down"),
-        [4, 3, 2, 1]
+        [5, 4, 3, 2, 1]
     );
-    assert_eq!(store.migrate(&schema()).await.expect("up"), [1, 2, 3, 4]);
+    assert_eq!(store.migrate(&schema()).await.expect("up"), [1, 2, 3, 4, 5]);
     assert_eq!(
         store
             .revert(&system(), &schema(), 0)
             .await
             .expect("all down"),
-        [4, 3, 2, 1, 0]
+        [5, 4, 3, 2, 1, 0]
     );
-    assert_eq!(store.migrate(&schema()).await.expect("up"), [0, 1, 2, 3, 4]);
+    assert_eq!(
+        store.migrate(&schema()).await.expect("up"),
+        [0, 1, 2, 3, 4, 5]
+    );
 }
 
 #[tokio::test]
@@ -70,6 +76,6 @@ async fn two_servers_that_start_at_once_migrate_once() {
     assert_eq!(store.migrate(&steps).await.expect("again"), [0_u32; 0]);
     assert_eq!(
         store.revert(&system(), &steps, 1).await.expect("down once"),
-        [4, 3, 2, 1]
+        [5, 4, 3, 2, 1]
     );
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use analytics::{
-    CdrRow, Store, System,
+    CdrRow, Family, Store, System,
     cdr::{self, Attempt},
     verify::Count,
 };
@@ -229,6 +229,7 @@ async fn batches_are_counted_within_their_bounds() {
                 bytes_up: row.bytes_up.into(),
                 bytes_down: row.bytes_down.into(),
                 units: row.units.into(),
+                ..Count::default()
             };
             checksum = checksum.wrapping_add(row.identity.as_u64_pair().1);
         }
@@ -241,7 +242,7 @@ async fn batches_are_counted_within_their_bounds() {
         let (received, started) = ([from.received_at, to.received_at], [from.start, to.start]);
         let (db, asked) = (&db, [a, b, absent]);
         async move {
-            db.count_batches(&system(), &asked, received, started)
+            db.count_batches(&system(), Family::Cdr, &asked, received, started)
                 .await
                 .expect("counted")
         }

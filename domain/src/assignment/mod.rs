@@ -8,7 +8,7 @@ mod store;
 use std::collections::HashMap;
 
 pub use model::Assignment;
-pub use placement::{Placement, placements};
+pub use placement::{Placement, count_placements, placements};
 pub(crate) use store::linked;
 
 use crate::{

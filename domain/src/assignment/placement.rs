@@ -10,6 +10,7 @@ use crate::{
     group::Key,
     id::{CustomerId, DeviceId, SimId},
     scope::Segments,
+    sim::SimFilter,
 };
 
 /// A span in which neither the customer nor the device of a SIM changed.
@@ -48,6 +49,16 @@ pub async fn placements(cx: &ReadCx, sims: &[SimId]) -> Result<HashMap<SimId, Ve
         (*sim, placed(&assignments, &stays, sees_all))
     });
     Ok(placed.collect())
+}
+
+/// How many spans [`placements`] tells of all SIMs that meet a filter.
+///
+/// # Errors
+/// `FORBIDDEN` when SIMs or customers are closed to the caller.
+pub async fn count_placements(cx: &ReadCx, filter: &SimFilter) -> Result<u64> {
+    let sees_all = matches!(cx.scope().segments(), Segments::All);
+    let with_devices = cx.scope().may(Permission::DevicesRead);
+    store::count(cx, filter, with_devices, sees_all).await
 }
 
 /// In which devices SIMs were, as far as the caller may know.

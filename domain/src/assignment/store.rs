@@ -9,10 +9,12 @@ use uuid::Uuid;
 
 use super::Assignment;
 use crate::{
-    Permission, ReadCx, Result,
+    Error, Permission, ReadCx, Result,
+    filter::Filter,
     id::{Id, SimId},
-    list::Listed,
+    list::{List, Listed, filtered},
     row::{Columns, Decode},
+    sim::Sim,
     sql::{Sql, Visible, push_segments, uuids},
 };
 
@@ -111,6 +113,45 @@ fn push_not_over(sql: &mut Sql, now: DateTime<Utc>) {
     sql.push(" AND coalesce(upper(valid), 'infinity') > ")
         .bind(now)
         .push("::timestamptz");
+}
+
+/// How many spans SIMs of a filter have, in which neither their customer nor their device changed: of those that belong to nobody only
+/// where `with_unassigned`, of devices only where `with_devices`. Between two bounds there is a span if one that is told has begun
+/// and has not ended.
+pub(super) async fn count(
+    cx: &ReadCx,
+    filter: &Filter<<Sim as List>::Condition>,
+    with_devices: bool,
+    with_unassigned: bool,
+) -> Result<u64> {
+    cx.scope().require(Permission::CustomersRead)?;
+    let mut sql = filtered::<Sim>(cx, filter)?.wrapped(
+        "WITH listed (id) AS (SELECT id FROM (",
+        ") AS list (id)), span (sim_id, valid, told) AS (
+             SELECT span.sim_id, span.valid, 1 FROM sim_customer AS span JOIN listed ON listed.id = span.sim_id WHERE span.tenant_id = ",
+    );
+    sql.bind(cx.scope().tenant().uuid());
+    push_segments(&mut sql, cx.scope(), "span", Visible::Customers);
+    if with_devices {
+        sql.push(&format!(
+            " UNION ALL SELECT stay.sim_id, stay.valid, {} FROM sim_device AS stay JOIN listed ON listed.id = stay.sim_id
+              WHERE stay.tenant_id = ",
+            i32::from(with_unassigned)
+        ));
+        sql.bind(cx.scope().tenant().uuid());
+    }
+    sql.push(
+        "), bound (sim_id, at, told) AS (
+             SELECT sim_id, coalesce(lower(valid), '-infinity'), told FROM span
+             UNION ALL SELECT sim_id, coalesce(upper(valid), 'infinity'), -told FROM span
+         )
+         SELECT count(*) FILTER (WHERE told > 0) FROM (
+             SELECT sum(sum(told)) OVER (PARTITION BY sim_id ORDER BY at) AS told FROM bound GROUP BY sim_id, at
+         ) AS begun",
+    );
+    sql.vary();
+    let (count,): (i64,) = cx.select_one(sql).await?.unwrap_or_default();
+    u64::try_from(count).map_err(Error::internal)
 }
 
 const STAYS: &str = "SELECT sim_id, device_id, nullif(lower(valid), '-infinity'), nullif(upper(valid), 'infinity') \

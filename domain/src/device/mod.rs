@@ -18,6 +18,8 @@ use crate::{
     label::{self, Label, Labelled},
     list::{self, List as _, Listing, Question},
     saved_filter::{self, Clause},
+    slice::Extent,
+    sql::Visible,
 };
 
 /// The device with this id.
@@ -62,15 +64,15 @@ pub async fn by_customers(
 /// The ids of all visible devices that match, in no order.
 ///
 /// # Errors
-/// `FORBIDDEN` when devices are closed to the caller, `LIMIT_EXCEEDED` when more than `limit` match, those of
+/// `FORBIDDEN` when devices are closed to the caller, `LIMIT_EXCEEDED` when more match than the extent allows, those of
 /// [`saved_filter::resolve`].
 pub async fn matching(
     cx: &ReadCx,
     filter: &Filter<Clause<DeviceCondition>>,
-    limit: usize,
+    extent: impl Into<Extent>,
 ) -> Result<Vec<DeviceId>> {
     let filter = saved_filter::resolve(cx, filter).await?;
-    list::ids::<Device, _>(cx, &filter, limit).await
+    list::ids::<Device, _>(cx, &filter, Visible::Devices, extent.into()).await
 }
 
 /// The labels of the devices of a page, by key, to be asked for together with it. `None` where finding its rows twice costs more

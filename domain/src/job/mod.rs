@@ -19,7 +19,7 @@ pub use error::JobError;
 pub use filter::{JobCondition, JobFilter, JobOrderField};
 pub use model::{Asker, Failure, Job, JobKind, JobState, Progress};
 pub use work::{
-    Claim, End, Lease, Made, Terms, abandoned, asker, beat, claim, end, expired, forget,
+    Claim, End, Expired, Lease, Made, Terms, abandoned, asker, beat, claim, end, expired, forget,
 };
 pub(crate) use write::is_file_name;
 pub use write::{NewJob, OPEN, cancel, create, downloaded, retry};

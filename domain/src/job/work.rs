@@ -59,7 +59,7 @@ pub struct Claim {
     pub attempts: u32,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
-    /// Bytes of files that the tenant keeps.
+    /// Bytes of files that the tenant keeps. What has expired does not count, whether or not it is removed already.
     pub kept_bytes: u64,
     /// Bytes that these may take; none is what the installation gives everybody.
     pub quota: Option<u64>,
@@ -162,7 +162,7 @@ pub async fn claim(cx: SystemCx, kind: JobKind, terms: Terms) -> Result<Option<C
          RETURNING job.tenant_id, job.job_id, job.fence, job.name, job.request, job.asker, job.schedule_id, job.attempts,
                 job.created_at,
                 (SELECT coalesce(sum(kept.bytes), 0)::bigint FROM job AS kept
-                 WHERE kept.tenant_id = next.tenant_id AND kept.place IS NOT NULL),
+                 WHERE kept.tenant_id = next.tenant_id AND kept.place IS NOT NULL AND kept.expires_at > $4),
                 (SELECT export_bytes FROM tenant WHERE tenant.tenant_id = next.tenant_id)",
         [
             kind.as_ref().into(),
@@ -273,8 +273,9 @@ pub async fn end(cx: SystemCx, lease: Lease, end: &End) -> Result<bool> {
 async fn has_room(cx: &SystemCx, tenant: TenantId, made: &Made) -> Result<bool> {
     cx.ends_when_silent().await?;
     cx.execute(ROOM, [tenant.uuid().into()]).await?;
-    let sql = "SELECT coalesce(sum(bytes), 0)::bigint FROM job WHERE tenant_id = $1 AND place IS NOT NULL";
-    let kept: Option<(i64,)> = cx.one(sql, [tenant.uuid().into()]).await?;
+    let sql = "SELECT coalesce(sum(bytes), 0)::bigint FROM job
+        WHERE tenant_id = $1 AND place IS NOT NULL AND expires_at > $2";
+    let kept: Option<(i64,)> = (cx.one(sql, [tenant.uuid().into(), cx.now().into()])).await?;
     let (kept,) = kept.unwrap_or_default();
     let kept = u64::try_from(kept).map_err(Error::internal)?;
     Ok(kept.saturating_add(made.bytes) <= made.quota)
@@ -300,14 +301,45 @@ async fn change(
     Ok(changed > 0)
 }
 
-/// What is to be removed: places of what expired by now, at most so many.
+/// What a job made, and its time has come.
+#[derive(Clone, Debug)]
+pub struct Expired {
+    /// Whose job.
+    pub tenant: TenantId,
+    /// Which.
+    pub job: JobId,
+    /// Where it lies.
+    pub place: String,
+    /// When its time came.
+    pub at: DateTime<Utc>,
+}
+
+impl Decode for Expired {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            tenant: row.get()?,
+            job: row.get()?,
+            place: row.get()?,
+            at: row.get()?,
+        })
+    }
+}
+
+/// What is to be removed: what expired by now, oldest first; at most so many of those after `last`.
 ///
 /// # Errors
 /// `UNAVAILABLE` when Postgres does not answer.
-pub async fn expired(cx: &SystemCx, most: u32) -> Result<Vec<(TenantId, JobId, String)>> {
+pub async fn expired(cx: &SystemCx, last: Option<&Expired>, most: u32) -> Result<Vec<Expired>> {
     cx.all(
-        "SELECT tenant_id, job_id, place FROM job WHERE place IS NOT NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2",
-        [cx.now().into(), i64::from(most).into()],
+        "SELECT tenant_id, job_id, place, expires_at FROM job
+         WHERE place IS NOT NULL AND expires_at <= $1 AND ($3::uuid IS NULL OR (expires_at, job_id) > ($2, $3))
+         ORDER BY expires_at, job_id LIMIT $4",
+        [
+            cx.now().into(),
+            last.map(|last| last.at).into(),
+            last.map(|last| last.job.uuid()).into(),
+            i64::from(most).into(),
+        ],
     )
     .await
 }

@@ -87,8 +87,9 @@ async fn check_room(cx: &WriteCx, quota: u64) -> Result<()> {
     let tenant = cx.scope().tenant().uuid();
     cx.execute(ROOM, [tenant.into()]).await?;
     let sql = "SELECT count(*) FILTER (WHERE state IN ('QUEUED', 'RUNNING')), coalesce(sum(bytes), 0)::bigint
-        FROM job WHERE tenant_id = $1 AND (state IN ('QUEUED', 'RUNNING') OR place IS NOT NULL)";
-    let (open, bytes): (i64, i64) = cx.one(sql, [tenant.into()]).await?.unwrap_or_default();
+        FROM job WHERE tenant_id = $1 AND (state IN ('QUEUED', 'RUNNING') OR place IS NOT NULL AND expires_at > $2)";
+    let counted = cx.one(sql, [tenant.into(), cx.now().into()]).await?;
+    let (open, bytes): (i64, i64) = counted.unwrap_or_default();
     let (open, bytes) = (
         u64::try_from(open).map_err(Error::internal)?,
         u64::try_from(bytes).map_err(Error::internal)?,
@@ -177,12 +178,12 @@ pub async fn retry(cx: WriteCx, id: JobId, claims: VerifiedClaims, quota: u64) -
     Ok(job)
 }
 
-/// Leaves the trace of a download, which is durable before the first byte goes out.
+/// Leaves the trace of a download of a job's file, or of this one of several, which is durable before the first byte goes out.
 ///
 /// # Errors
 /// `UNAVAILABLE` when it cannot be written: then nothing may go out.
-pub async fn downloaded(cx: WriteCx, id: JobId) -> Result<()> {
-    cx.commit(Change::FileDownloaded { job: id }).await
+pub async fn downloaded(cx: WriteCx, id: JobId, part: Option<String>) -> Result<()> {
+    cx.commit(Change::FileDownloaded { job: id, part }).await
 }
 
 async fn set(cx: &WriteCx, id: JobId, columns: &str) -> Result<()> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{BatchState, lock::try_lock};
+use super::{BatchState, Kind, lock::try_lock};
 use crate::{
     Db, Period, Result, SystemCx,
     id::{BatchId, TenantId},
@@ -136,9 +136,10 @@ pub async fn try_verify(db: &Db) -> Result<Option<SystemCx>> {
     Ok(taken.then_some(cx))
 }
 
-/// The next parts in order of batch and tenant, as bytes.
+/// The next parts of a kind in order of batch and tenant, as bytes.
 pub async fn parts(
     cx: &SystemCx,
+    kind: Kind,
     after: Option<(BatchId, TenantId)>,
     limit: u32,
 ) -> Result<Vec<Part>> {
@@ -146,9 +147,14 @@ pub async fn parts(
         (batch.uuid(), tenant.uuid())
     });
     let sql = format!(
-        "{PART} WHERE (batch_id, tenant_id) > ($1, $2) ORDER BY batch_id, tenant_id LIMIT $3"
+        "{PART} WHERE (batch_id, tenant_id) > ($1, $2) AND kind = $4 ORDER BY batch_id, tenant_id LIMIT $3"
     );
-    let values = [batch.into(), tenant.into(), i64::from(limit).into()];
+    let values = [
+        batch.into(),
+        tenant.into(),
+        i64::from(limit).into(),
+        kind.as_ref().into(),
+    ];
     cx.all(&sql, values).await
 }
 
@@ -173,65 +179,76 @@ pub async fn sums_of(cx: &SystemCx, batches: &[BatchId]) -> Result<HashMap<Batch
     Ok(known)
 }
 
-/// The parts of a tenant that are not counted, at most `limit`.
-pub async fn open_parts(cx: &SystemCx, tenant: TenantId, limit: u32) -> Result<Vec<Part>> {
+/// The parts of a kind that a tenant has and that are not counted, at most `limit`.
+pub async fn open_parts(
+    cx: &SystemCx,
+    kind: Kind,
+    tenant: TenantId,
+    limit: u32,
+) -> Result<Vec<Part>> {
     let sql = format!(
-        "{PART} WHERE tenant_id = $1 AND state <> 'COUNTED' ORDER BY tenant_id, part LIMIT $2"
+        "{PART} WHERE tenant_id = $1 AND state <> 'COUNTED' AND kind = $3 ORDER BY tenant_id, part LIMIT $2"
     );
-    let values = [tenant.uuid().into(), i64::from(limit).into()];
+    let values = [
+        tenant.uuid().into(),
+        i64::from(limit).into(),
+        kind.as_ref().into(),
+    ];
     cx.all(&sql, values).await
 }
 
-/// The sums of both books, by tenant.
-pub async fn balances(cx: &SystemCx) -> Result<Vec<Balance>> {
+/// The sums of both books of a kind, by tenant.
+pub async fn balances(cx: &SystemCx, kind: Kind) -> Result<Vec<Balance>> {
     cx.all(
             "SELECT tenant_id, coalesce(accepted, 0) AS accepted, coalesce(accepted_up, 0)::text AS accepted_up, \
                     coalesce(accepted_down, 0)::text AS accepted_down, coalesce(rows, 0) AS rows, \
                     coalesce(bytes_up, 0)::text AS bytes_up, coalesce(bytes_down, 0)::text AS bytes_down \
              FROM (SELECT tenant_id, sum(accepted)::bigint AS accepted, sum(bytes_up) AS accepted_up, \
-                          sum(bytes_down) AS accepted_down FROM intake_accounting GROUP BY tenant_id) AS accounting \
+                          sum(bytes_down) AS accepted_down FROM intake_accounting WHERE kind = $1 GROUP BY tenant_id) AS accounting \
              FULL JOIN (SELECT tenant_id, sum(rows)::bigint AS rows, sum(bytes_up) AS bytes_up, \
-                               sum(bytes_down) AS bytes_down FROM intake_batch_tenant GROUP BY tenant_id) AS parts \
+                               sum(bytes_down) AS bytes_down FROM intake_batch_tenant WHERE kind = $1 GROUP BY tenant_id) AS parts \
              USING (tenant_id) ORDER BY tenant_id",
-            [],
+            [kind.as_ref().into()],
         )
         .await
 }
 
-/// What the accounting accepted, by tenant and source.
-pub async fn accepted_by_source(cx: &SystemCx) -> Result<Vec<AcceptedOf>> {
+/// What the accounting of a kind accepted, by tenant and source.
+pub async fn accepted_by_source(cx: &SystemCx, kind: Kind) -> Result<Vec<AcceptedOf>> {
     let sql = format!(
-        "SELECT tenant_id, source, min(event_hour) AS hour, {ACCEPTED} GROUP BY tenant_id, source \
-         HAVING sum(accepted) > 0"
+        "SELECT tenant_id, source, min(event_hour) AS hour, {ACCEPTED} WHERE kind = $1 \
+         GROUP BY tenant_id, source HAVING sum(accepted) > 0"
     );
-    cx.all(&sql, []).await
+    cx.all(&sql, [kind.as_ref().into()]).await
 }
 
-/// What the accounting accepted of a tenant, by source and event hour.
+/// What the accounting of a kind accepted of a tenant, by source and event hour.
 pub async fn accepted_by_hour(
     cx: &SystemCx,
+    kind: Kind,
     tenant: TenantId,
     period: Period,
 ) -> Result<Vec<AcceptedOf>> {
     let sql = format!(
         "SELECT tenant_id, source, event_hour AS hour, {ACCEPTED} \
-         WHERE tenant_id = $1 AND event_hour >= $2 AND event_hour < $3 \
+         WHERE tenant_id = $1 AND event_hour >= $2 AND event_hour < $3 AND kind = $4 \
          GROUP BY tenant_id, source, event_hour HAVING sum(accepted) > 0"
     );
     let values = [
         tenant.uuid().into(),
         period.from().into(),
         period.to().into(),
+        kind.as_ref().into(),
     ];
     cx.all(&sql, values).await
 }
 
-/// The months of which the accounting accepted anything: their first moments, by tenant.
-pub async fn accepted_months(cx: &SystemCx) -> Result<Vec<(TenantId, DateTime<Utc>)>> {
+/// The months of which the accounting of a kind accepted anything: their first moments, by tenant.
+pub async fn accepted_months(cx: &SystemCx, kind: Kind) -> Result<Vec<(TenantId, DateTime<Utc>)>> {
     cx.all(
             "SELECT DISTINCT tenant_id, date_trunc('month', event_hour, 'UTC') AS month FROM intake_accounting \
-             WHERE accepted > 0 ORDER BY tenant_id, month",
-            [],
+             WHERE accepted > 0 AND kind = $1 ORDER BY tenant_id, month",
+            [kind.as_ref().into()],
         )
         .await
 }

@@ -19,6 +19,7 @@
 //! ([`bound_waits`]).
 
 mod identity;
+mod kind;
 pub mod ledger;
 mod lock;
 mod mark;
@@ -39,6 +40,7 @@ pub use identity::{
     Claim, Content, Expected, Month, Older, Verdict, claim, current_month, drop_months, hold_month,
     identity, open_month, parts_of, try_freeze_claims,
 };
+pub use kind::Kind;
 pub use lock::{
     Running, begin_correction, bound_waits, correction, end_correction, freeze_attribution,
     hold_apply, hold_attribution, still_held, try_freeze_apply, try_settle,
@@ -52,8 +54,8 @@ pub use pending::{
 };
 pub use read::{
     Accounting, AccountingQuery, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,
-    RejectionCondition, RejectionFilter, RejectionOrderField, accounting, accounting_after, fate,
-    ledger,
+    RejectionCondition, RejectionFilter, RejectionOrderField, accounting, accounting_after,
+    accounting_rows, fate, ledger,
 };
 pub use record::{NewBatch, NewRejection, Part, Tally, record};
 pub use source::known_sources;
@@ -70,7 +72,7 @@ pub const RAW_BYTES: usize = 8 * 1024;
 pub enum RejectionCode {
     /// Not a JSON object of the expected shape, too large, or cut off.
     Malformed,
-    /// No record id or no source.
+    /// No record id, no source, or no session id.
     MissingIdentity,
     /// No start or no end.
     MissingTime,
@@ -88,6 +90,10 @@ pub enum RejectionCode {
     InvalidNetwork,
     /// Not DATA, SMS or VOICE.
     InvalidService,
+    /// Not an IPv4 or IPv6 address.
+    InvalidAddress,
+    /// Not UPDATE or TERMINATE.
+    InvalidRequestType,
     /// Starts before the horizon.
     TooOld,
     /// Starts after now.

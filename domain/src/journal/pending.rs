@@ -12,13 +12,14 @@ use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 use uuid::Uuid;
 
 use super::{
-    Month, packed,
+    Kind, Month, packed,
     record::{NewBatch, bigint, insert_batch, insert_parts},
 };
 use crate::{
     Error, ReadCx, Result, SystemCx,
     id::{BatchId, TenantId},
     row::{Columns, Decode},
+    session,
     sql::uuids,
 };
 
@@ -40,6 +41,8 @@ pub enum BatchState {
 pub struct Pending {
     /// Which.
     pub batch: BatchId,
+    /// What it is of.
+    pub kind: Kind,
     /// Its place in the order of journaling.
     pub sequence: i64,
     /// How many rows.
@@ -69,12 +72,13 @@ pub struct Payload {
 
 /// What a [`Pending`] is read from.
 const COLUMNS: &str =
-    "batch_id, sequence, rows, first_at, last_at, apply_by, attempts, reason, created_at";
+    "batch_id, kind, sequence, rows, first_at, last_at, apply_by, attempts, reason, created_at";
 
 impl Decode for Pending {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
             batch: row.get()?,
+            kind: row.word()?,
             sequence: row.get()?,
             rows: row.count()?,
             first_at: row.get()?,
@@ -235,8 +239,9 @@ pub async fn put_back(
     let [first_at, last_at] = event;
     cx.execute(
         "INSERT INTO intake_batch \
-             (batch_id, state, encoding, rows, payload, first_at, last_at, apply_by, created_at) \
-         VALUES ($1, 'JOURNALED', $2, $3, $4, $5, $6, 'epoch', $7) ON CONFLICT (batch_id) DO NOTHING",
+             (batch_id, state, encoding, rows, payload, first_at, last_at, apply_by, created_at, kind) \
+         SELECT $1, 'JOURNALED', $2, $3, $4, $5, $6, 'epoch', $7, coalesce(min(kind), 'CDR') \
+         FROM intake_batch_tenant WHERE batch_id = $1 ON CONFLICT (batch_id) DO NOTHING",
         [
             batch.uuid().into(),
             payload.encoding.into(),
@@ -337,7 +342,8 @@ pub async fn end_attempt(
 pub struct Piece<'a> {
     /// The new batch.
     pub batch: NewBatch<'a>,
-    /// Identities and the parts that they belong to from now on.
+    /// Identities and the parts that they belong to from now on. Of rollups, those of earlier batches that it corrects may be among them;
+    /// they stay where they are.
     pub identities: Vec<(Uuid, i64)>,
     /// When its records were received.
     pub received_at: DateTime<Utc>,
@@ -351,35 +357,50 @@ pub async fn replace(cx: &SystemCx, batch: BatchId, pieces: &[Piece<'_>]) -> Res
     let id = batch.uuid();
     cx.execute("DELETE FROM intake_batch WHERE batch_id = $1", [id.into()])
         .await?;
-    let gone: Vec<(i64,)> = cx
+    let gone: Vec<(i64, String)> = cx
         .all(
-            "DELETE FROM intake_batch_tenant WHERE batch_id = $1 RETURNING part",
+            "DELETE FROM intake_batch_tenant WHERE batch_id = $1 RETURNING part, kind",
             [id.into()],
         )
         .await?;
-    let gone: Vec<i64> = gone.into_iter().map(|(part,)| part).collect();
+    let kind = gone.first().map(|(_, kind)| kind.parse());
+    let kind = kind.transpose().map_err(Error::internal)?;
+    let kind = kind.ok_or_else(|| Error::internal("a batch without a tenant's part"))?;
+    let gone: Vec<i64> = gone.into_iter().map(|(part, _)| part).collect();
     for piece in pieces {
-        insert_batch(cx, &piece.batch, piece.received_at).await?;
-        insert_parts(cx, &piece.batch, piece.received_at).await?;
-        let parts: Vec<i64> = piece.identities.iter().map(|(_, part)| *part).collect();
-        let moved = cx
-            .execute(
-                "UPDATE intake_identity AS known SET part = new.part \
-                 FROM unnest($1::uuid[], $2::bigint[]) AS new(identity, part) \
-                 WHERE known.identity = new.identity AND known.part = ANY($3::bigint[])",
-                [
-                    uuids(piece.identities.iter().map(|(identity, _)| *identity)),
-                    parts.into(),
-                    gone.clone().into(),
-                ],
-            )
-            .await?;
-        if moved != piece.identities.len() as u64 {
-            let text = format!("{moved} of {} identities moved", piece.identities.len());
-            return Err(Error::internal(text));
+        insert_batch(cx, kind, &piece.batch, piece.received_at).await?;
+        insert_parts(cx, kind, &piece.batch, piece.received_at).await?;
+        match kind {
+            Kind::Cdr => move_identities(cx, piece, &gone).await?,
+            Kind::Session => session::move_points(cx, piece, &gone).await?,
         }
     }
-    Ok(())
+    match kind {
+        Kind::Cdr => Ok(()),
+        Kind::Session => session::none_left(cx, &gone).await,
+    }
+}
+
+/// Moves the identities of a piece out of the parts that are `gone`: all of them are there.
+async fn move_identities(cx: &SystemCx, piece: &Piece<'_>, gone: &[i64]) -> Result<()> {
+    let parts: Vec<i64> = piece.identities.iter().map(|(_, part)| *part).collect();
+    let moved = cx
+        .execute(
+            "UPDATE intake_identity AS known SET part = new.part \
+             FROM unnest($1::uuid[], $2::bigint[]) AS new(identity, part) \
+             WHERE known.identity = new.identity AND known.part = ANY($3::bigint[])",
+            [
+                uuids(piece.identities.iter().map(|(identity, _)| *identity)),
+                parts.into(),
+                gone.to_vec().into(),
+            ],
+        )
+        .await?;
+    if moved == piece.identities.len() as u64 {
+        return Ok(());
+    }
+    let text = format!("{moved} of {} identities moved", piece.identities.len());
+    Err(Error::internal(text))
 }
 
 /// Lets batches that are marked as counted be looked up again.

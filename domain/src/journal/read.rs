@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumMessage, VariantArray};
 use uuid::Uuid;
 
-use super::{BatchPart, RejectionCode, identity, parts::PART_COLUMNS, present};
+use super::{BatchPart, Kind, RejectionCode, identity, parts::PART_COLUMNS, present};
 use crate::{
     Error, Period, Permission, ReadCx, Result, SystemCx,
     filter::Filter,
@@ -60,7 +60,7 @@ pub struct Rejection {
     pub code: RejectionCode,
     /// Why, for people.
     pub message: String,
-    /// As received, cut at 8 KiB.
+    /// As received, cut at 8 KiB; empty of a rollup, which names what nobody is shown.
     pub raw: String,
     /// When.
     pub received_at: DateTime<Utc>,
@@ -115,6 +115,15 @@ pub enum HourOf {
     Receipt,
     /// Hour in which the usage began.
     Event,
+}
+
+impl HourOf {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Receipt => "received_hour",
+            Self::Event => "event_hour",
+        }
+    }
 }
 
 /// Which part of the accounting.
@@ -193,7 +202,8 @@ impl Decode for Accounting {
     }
 }
 
-const REJECTION_COLUMNS: &str = "SELECT rejection_id, source, identity, record_id, code, message, raw, received_at \
+const REJECTION_COLUMNS: &str = "SELECT rejection_id, source, identity, record_id, code, message, \
+                                        CASE kind WHEN 'CDR' THEN raw ELSE '' END, received_at \
                                  FROM intake_rejection WHERE tenant_id = ";
 
 const ACCOUNTING_SUMS: &str = "sum(received)::bigint AS received, sum(accepted)::bigint AS accepted, \
@@ -262,20 +272,8 @@ pub async fn accounting_after(
     last: Option<&Accounting>,
     most: u32,
 ) -> Result<Vec<Accounting>> {
-    cx.scope().require(Permission::IngestRead)?;
-    let hour = match query.hour_of {
-        HourOf::Receipt => "received_hour",
-        HourOf::Event => "event_hour",
-    };
-    let mut sql = Sql::new(&format!("SELECT source, {hour} AS hour, {ACCOUNTING_SUMS}"));
-    sql.bind(cx.scope().tenant().uuid());
-    sql.push(&format!(" AND {hour} >= "))
-        .bind(query.period.from())
-        .push(&format!(" AND {hour} < "))
-        .bind(query.period.to());
-    if let Some(source) = &query.source {
-        sql.push(" AND source = ").bind(without_nul(source));
-    }
+    let hour = query.hour_of.column();
+    let mut sql = of_period(cx, query)?;
     if let Some(last) = last {
         sql.push(&format!(" AND ({hour}, source) > ("))
             .bind(last.hour)
@@ -290,13 +288,42 @@ pub async fn accounting_after(
     cx.select(sql).await
 }
 
-/// The whole accounting of one tenant by source and event hour, to be compared with raw and cubes.
-pub async fn ledger(cx: &SystemCx, tenant: TenantId) -> Result<Vec<Accounting>> {
+/// How many rows the accounting has: sources and hours.
+///
+/// # Errors
+/// `FORBIDDEN` without `INGEST_READ`.
+pub async fn accounting_rows(cx: &ReadCx, query: &AccountingQuery) -> Result<u64> {
+    let mut sql = of_period(cx, query)?;
+    sql.push(&format!(" GROUP BY source, {}", query.hour_of.column()));
+    let counted = sql.wrapped("SELECT count(*) FROM (", ") AS accounting");
+    let (count,): (i64,) = cx.select_one(counted).await?.unwrap_or_default();
+    u64::try_from(count).map_err(Error::internal)
+}
+
+/// The accounting of a period, before it is grouped.
+fn of_period(cx: &ReadCx, query: &AccountingQuery) -> Result<Sql> {
+    cx.scope().require(Permission::IngestRead)?;
+    let hour = query.hour_of.column();
+    let mut sql = Sql::new(&format!("SELECT source, {hour} AS hour, {ACCOUNTING_SUMS}"));
+    sql.bind(cx.scope().tenant().uuid());
+    sql.push(&format!(" AND {hour} >= "))
+        .bind(query.period.from())
+        .push(&format!(" AND {hour} < "))
+        .bind(query.period.to());
+    if let Some(source) = &query.source {
+        sql.push(" AND source = ").bind(without_nul(source));
+    }
+    Ok(sql)
+}
+
+/// The whole accounting of a kind that one tenant has, by source and event hour, to be compared with raw and cubes.
+pub async fn ledger(cx: &SystemCx, kind: Kind, tenant: TenantId) -> Result<Vec<Accounting>> {
     let text = format!(
-        "SELECT source, event_hour AS hour, {ACCOUNTING_SUMS}$1 \
+        "SELECT source, event_hour AS hour, {ACCOUNTING_SUMS}$1 AND kind = $2 \
          GROUP BY source, event_hour ORDER BY event_hour, source"
     );
-    cx.all(&text, [tenant.uuid().into()]).await
+    cx.all(&text, [tenant.uuid().into(), kind.as_ref().into()])
+        .await
 }
 
 lists!(Rejection, by RejectionCondition, sorted by RejectionOrderField);

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::Value;
 use uuid::Uuid;
 
-use super::{RejectionCode, packed};
+use super::{Kind, RejectionCode, packed};
 use crate::{
     Error, Result, SystemCx,
     id::{BatchId, TenantId},
@@ -20,7 +20,7 @@ pub struct NewBatch<'a> {
     pub id: BatchId,
     /// How many rows.
     pub rows: u64,
-    /// Version of the payload's encoding.
+    /// Version of the payload's encoding, among those of its kind.
     pub encoding: i16,
     /// The rows.
     pub payload: &'a [u8],
@@ -30,7 +30,8 @@ pub struct NewBatch<'a> {
     pub parts: &'a [Part],
 }
 
-/// What a tenant has in a batch.
+/// What a tenant has in a batch. Of rollups it has all rows, those that correct what earlier ones count included, each as if its sign were
+/// 1: it proves that they are there. What was accepted is in the accounting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// Whose.
@@ -123,34 +124,36 @@ pub struct Tally {
     pub bytes_down: u128,
 }
 
-/// Writes everything else that the batch changes. `batch` is none when nothing of it was accepted.
+/// Writes everything else that a batch of `kind` changes. `batch` is none when nothing of it was accepted.
 ///
 /// # Errors
 /// `INTERNAL` when the numbers do not add up; nothing of the batch is kept then.
 pub async fn record(
     cx: &SystemCx,
+    kind: Kind,
     batch: Option<NewBatch<'_>>,
     tallies: &[Tally],
     rejections: &[NewRejection],
     received_at: DateTime<Utc>,
 ) -> Result<()> {
-    balance(batch.as_ref(), tallies, rejections)?;
+    balance(kind, batch.as_ref(), tallies, rejections)?;
     if let Some(batch) = batch {
-        insert_batch(cx, &batch, received_at).await?;
-        insert_parts(cx, &batch, received_at).await?;
+        insert_batch(cx, kind, &batch, received_at).await?;
+        insert_parts(cx, kind, &batch, received_at).await?;
     }
     if !rejections.is_empty() {
-        insert_rejections(cx, rejections, received_at).await?;
+        insert_rejections(cx, kind, rejections, received_at).await?;
     }
     if tallies.is_empty() {
         return Ok(());
     }
     // Last, because every batch of one source and hour waits here for the one before it.
-    add_accounting(cx, tallies, received_at).await
+    add_accounting(cx, kind, tallies, received_at).await
 }
 
-/// Nothing is refused, or counted, silently, of no tenant.
+/// Nothing is refused, or counted, silently, of no tenant. Rows of rollups are those that were accepted and what these correct.
 fn balance(
+    kind: Kind,
     batch: Option<&NewBatch<'_>>,
     tallies: &[Tally],
     rejections: &[NewRejection],
@@ -162,7 +165,10 @@ fn balance(
         .all(|tally| tally.received == tally.accepted + tally.duplicate + tally.rejected);
     if even
         && rows == batch.map_or(0, |batch| batch.rows)
-        && counted(tallies) == kept(parts, rejections)
+        && match kind {
+            Kind::Cdr => counted(tallies) == kept(parts, rejections),
+            Kind::Session => covers(&kept(parts, rejections), &counted(tallies)),
+        }
     {
         Ok(())
     } else {
@@ -177,6 +183,20 @@ struct Sums {
     rejected: u64,
     bytes_up: u128,
     bytes_down: u128,
+}
+
+/// Whether all that was accepted and rejected is kept, of every tenant.
+fn covers(kept: &HashMap<TenantId, Sums>, counted: &HashMap<TenantId, Sums>) -> bool {
+    kept.len() == counted.len()
+        && kept.iter().all(|(tenant, kept)| {
+            counted.get(tenant).is_some_and(|counted| {
+                kept.rejected == counted.rejected
+                    && kept.accepted >= counted.accepted
+                    && (kept.accepted > 0) == (counted.accepted > 0)
+                    && kept.bytes_up >= counted.bytes_up
+                    && kept.bytes_down >= counted.bytes_down
+            })
+        })
 }
 
 fn counted(tallies: &[Tally]) -> HashMap<TenantId, Sums> {
@@ -208,6 +228,7 @@ fn kept(parts: &[Part], rejections: &[NewRejection]) -> HashMap<TenantId, Sums> 
 
 pub(super) async fn insert_batch(
     cx: &SystemCx,
+    kind: Kind,
     batch: &NewBatch<'_>,
     received_at: DateTime<Utc>,
 ) -> Result<()> {
@@ -217,8 +238,8 @@ pub(super) async fn insert_batch(
     cx.execute(
         "WITH unclean AS (UPDATE intake_mark SET clean = false WHERE clean) \
          INSERT INTO intake_batch \
-             (batch_id, state, encoding, rows, payload, first_at, last_at, apply_by, created_at) \
-         VALUES ($1, 'JOURNALED', $2, $3, $4, $5, $6, $7, $8)",
+             (batch_id, state, encoding, rows, payload, first_at, last_at, apply_by, created_at, kind) \
+         VALUES ($1, 'JOURNALED', $2, $3, $4, $5, $6, $7, $8, $9)",
         [
             batch.id.uuid().into(),
             batch.encoding.into(),
@@ -228,6 +249,7 @@ pub(super) async fn insert_batch(
             last_at.into(),
             batch.apply_by.into(),
             received_at.into(),
+            kind.as_ref().into(),
         ],
     )
     .await?;
@@ -236,6 +258,7 @@ pub(super) async fn insert_batch(
 
 pub(super) async fn insert_parts(
     cx: &SystemCx,
+    kind: Kind,
     batch: &NewBatch<'_>,
     received_at: DateTime<Utc>,
 ) -> Result<()> {
@@ -249,9 +272,9 @@ pub(super) async fn insert_parts(
     cx.execute(
         "INSERT INTO intake_batch_tenant \
              (tenant_id, part, batch_id, state, rows, bytes_up, bytes_down, units, checksum, \
-              first_at, last_at, received_at) \
+              first_at, last_at, received_at, kind) \
          SELECT new.tenant_id, new.part, $1, 'JOURNALED', new.rows, new.bytes_up::numeric, \
-                new.bytes_down::numeric, new.units::numeric, new.checksum, new.first_at, new.last_at, $2 \
+                new.bytes_down::numeric, new.units::numeric, new.checksum, new.first_at, new.last_at, $2, $12 \
          FROM unnest($3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], \
                      $9::bigint[], $10::timestamptz[], $11::timestamptz[]) \
               AS new(tenant_id, part, rows, bytes_up, bytes_down, units, checksum, first_at, last_at)",
@@ -267,6 +290,7 @@ pub(super) async fn insert_parts(
             numbers(|part| part.checksum.cast_signed()),
             times(|part| part.first_at),
             times(|part| part.last_at),
+            kind.as_ref().into(),
         ],
     )
     .await?;
@@ -275,15 +299,16 @@ pub(super) async fn insert_parts(
 
 async fn insert_rejections(
     cx: &SystemCx,
+    kind: Kind,
     rejections: &[NewRejection],
     received_at: DateTime<Utc>,
 ) -> Result<()> {
     let column = |of: fn(&NewRejection) -> &str| -> Value { texts(rejections.iter().map(of)) };
     cx.execute(
         "INSERT INTO intake_rejection \
-             (tenant_id, source, identity, record_id, code, message, raw, received_at) \
+             (tenant_id, source, identity, record_id, code, message, raw, received_at, kind) \
          SELECT new.tenant_id, new.source, nullif(new.identity, '00000000-0000-0000-0000-000000000000'), \
-                nullif(new.record_id, ''), new.code, new.message, new.raw, $1 \
+                nullif(new.record_id, ''), new.code, new.message, new.raw, $1, $9 \
          FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[]) \
               AS new(tenant_id, source, identity, record_id, code, message, raw)",
         [
@@ -295,6 +320,7 @@ async fn insert_rejections(
             column(|r| r.code.as_ref()),
             column(|r| &r.message),
             column(|r| &r.raw),
+            kind.as_ref().into(),
         ],
     )
     .await?;
@@ -303,6 +329,7 @@ async fn insert_rejections(
 
 async fn add_accounting(
     cx: &SystemCx,
+    kind: Kind,
     tallies: &[Tally],
     received_at: DateTime<Utc>,
 ) -> Result<()> {
@@ -317,9 +344,9 @@ async fn add_accounting(
     cx.execute(
         "INSERT INTO intake_accounting AS known \
              (tenant_id, source, received_hour, event_hour, received, accepted, duplicate, rejected, \
-              bytes_up, bytes_down) \
+              bytes_up, bytes_down, kind) \
          SELECT new.tenant_id, new.source, $1, new.event_hour, new.received, new.accepted, new.duplicate, \
-                new.rejected, new.bytes_up::numeric, new.bytes_down::numeric \
+                new.rejected, new.bytes_up::numeric, new.bytes_down::numeric, $11 \
          FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], \
                      $8::bigint[], $9::text[], $10::text[]) \
               AS new(tenant_id, source, event_hour, received, accepted, duplicate, rejected, bytes_up, bytes_down) \
@@ -341,6 +368,7 @@ async fn add_accounting(
             counts(|t| t.rejected)?,
             bytes(|t| t.bytes_up),
             bytes(|t| t.bytes_down),
+            kind.as_ref().into(),
         ],
     )
     .await?;

@@ -25,6 +25,7 @@ use crate::{
     id::{DeviceId, LabelId, SimId},
     list,
     sim::Sim,
+    slice::Extent,
 };
 
 /// The definition with this id.
@@ -59,19 +60,23 @@ pub async fn by_devices(
 /// by none.
 ///
 /// # Errors
-/// `FORBIDDEN` when SIMs are closed to the caller, `LIMIT_EXCEEDED` when there are more than `limit`.
-pub async fn of_sims(cx: &ReadCx, key: &str, limit: usize) -> Result<Vec<(SimId, Option<String>)>> {
-    store::of_key::<Sim, _>(cx, Labelled::Sim, key, limit).await
+/// `FORBIDDEN` when SIMs are closed to the caller, `LIMIT_EXCEEDED` when there are more than the extent allows.
+pub async fn of_sims(
+    cx: &ReadCx,
+    key: &str,
+    extent: impl Into<Extent>,
+) -> Result<Vec<(SimId, Option<String>)>> {
+    store::of_key::<Sim, _>(cx, Labelled::Sim, key, extent.into()).await
 }
 
 /// The value of one label on each visible device, as [`of_sims`].
 ///
 /// # Errors
-/// `FORBIDDEN` when devices are closed to the caller, `LIMIT_EXCEEDED` when there are more than `limit`.
+/// `FORBIDDEN` when devices are closed to the caller, `LIMIT_EXCEEDED` when there are more than the extent allows.
 pub async fn of_devices(
     cx: &ReadCx,
     key: &str,
-    limit: usize,
+    extent: impl Into<Extent>,
 ) -> Result<Vec<(DeviceId, Option<String>)>> {
-    store::of_key::<Device, _>(cx, Labelled::Device, key, limit).await
+    store::of_key::<Device, _>(cx, Labelled::Device, key, extent.into()).await
 }

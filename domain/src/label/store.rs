@@ -16,6 +16,7 @@ use crate::{
     list::{self, Listed, Question, SortColumn, lists},
     row::{Columns, Decode},
     scope::Segments,
+    slice::Extent,
     sql::{Sql, Visible, push_segments, texts, uuids},
 };
 
@@ -134,7 +135,7 @@ pub(super) async fn of_key<T: Listed, I: Id>(
     cx: &ReadCx,
     labelled: Labelled,
     key: &str,
-    limit: usize,
+    extent: Extent,
 ) -> Result<Vec<(I, Option<String>)>> {
     let object = labelled.table();
     let join = match cx.scope().segments() {
@@ -148,9 +149,15 @@ pub(super) async fn of_key<T: Listed, I: Id>(
     let mut sql = T::scoped(cx)?.wrapped("SELECT list.id, l.value FROM (", &carried);
     sql.bind(cx.scope().tenant().uuid());
     sql.push(" AND d.key = ").bind(key);
-    let values: Option<Vec<(Uuid, Option<String>)>> = list::at_most(cx, sql, limit).await?;
+    let rows = match labelled {
+        Labelled::Sim => Visible::Sims,
+        Labelled::Device => Visible::Devices,
+    };
+    extent.push(&mut sql, cx, rows, "list.id");
+    let most = extent.most;
+    let values: Option<Vec<(Uuid, Option<String>)>> = list::at_most(cx, sql, most).await?;
     let values = values.ok_or_else(|| {
-        list::too_many::<T>("would have to be looked at for this label", limit)
+        list::too_many::<T>("would have to be looked at for this label", most)
             .suggest("ask by a label that fewer carry")
     })?;
     let of = |(id, value)| (I::new(id), value);

@@ -195,7 +195,7 @@ mod tests {
     fn ingest_can_only_write() {
         let scope = scope(Role::Ingest, Visibility::ALL);
         let open: Vec<_> = scope.permissions().collect();
-        assert_eq!(open, [Permission::CdrsWrite]);
+        assert_eq!(open, [Permission::CdrsWrite, Permission::SessionsWrite]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub enum Role {
     Viewer,
     /// A tenant's customer, behind the customer's visibility switches.
     CustomerUser,
-    /// A machine that may only deliver usage records.
+    /// A machine that may only deliver usage records and rollups of sessions.
     Ingest,
 }
 
@@ -61,7 +61,7 @@ impl Role {
                 P::UsageRead,
                 P::ExportsWrite,
             ],
-            Self::Ingest => &[P::CdrsWrite],
+            Self::Ingest => &[P::CdrsWrite, P::SessionsWrite],
         }
     }
 }
@@ -96,6 +96,8 @@ pub enum Permission {
     UsageRead,
     /// Delivering usage records.
     CdrsWrite,
+    /// Delivering rollups of sessions.
+    SessionsWrite,
     /// Accounting and rejections of intake.
     IngestRead,
     /// Saved filters, by whoever sees the whole tenant.

@@ -29,6 +29,8 @@ use crate::{
     label::{self, Label, Labelled},
     list::{self, List as _, Listing, Question},
     saved_filter::{self, Clause},
+    slice::Extent,
+    sql::Visible,
 };
 
 /// The SIM with this id.
@@ -81,15 +83,15 @@ pub async fn by_customers(
 /// The ids of all visible SIMs that match, in no order.
 ///
 /// # Errors
-/// `FORBIDDEN` when SIMs are closed to the caller, `LIMIT_EXCEEDED` when more than `limit` match, those of
+/// `FORBIDDEN` when SIMs are closed to the caller, `LIMIT_EXCEEDED` when more match than the extent allows, those of
 /// [`saved_filter::resolve`].
 pub async fn matching(
     cx: &ReadCx,
     filter: &Filter<Clause<SimCondition>>,
-    limit: usize,
+    extent: impl Into<Extent>,
 ) -> Result<Vec<SimId>> {
     let filter = saved_filter::resolve(cx, filter).await?;
-    list::ids::<Sim, _>(cx, &filter, limit).await
+    list::ids::<Sim, _>(cx, &filter, Visible::Sims, extent.into()).await
 }
 
 /// The labels of the SIMs of a page, by key, to be asked for together with it. `None` where finding its rows twice costs more

@@ -10,6 +10,7 @@ use crate::{
     id::{CustomerId, DeviceId, SimId},
     list::{Listed, at_most, too_many},
     row::{Columns, Decode},
+    slice::Extent,
     sql::{Sql, Visible, push_segments},
 };
 
@@ -25,10 +26,10 @@ impl Decode for InState {
 /// The state of each visible SIM, in no order.
 ///
 /// # Errors
-/// `FORBIDDEN` when SIMs are closed to the caller, `LIMIT_EXCEEDED` when there are more than `limit`.
-pub async fn states(cx: &ReadCx, limit: usize) -> Result<Vec<(SimId, SimState)>> {
+/// `FORBIDDEN` when SIMs are closed to the caller, `LIMIT_EXCEEDED` when there are more than the extent allows.
+pub async fn states(cx: &ReadCx, extent: impl Into<Extent>) -> Result<Vec<(SimId, SimState)>> {
     let sql = Sim::scoped(cx)?.wrapped("SELECT sim.sim_id, sim.state FROM (", ") AS sim");
-    let rows = all(cx, sql, limit).await?;
+    let rows = all(cx, sql, extent.into()).await?;
     Ok(rows
         .into_iter()
         .map(|InState(id, state)| (id, state))
@@ -39,14 +40,17 @@ pub async fn states(cx: &ReadCx, limit: usize) -> Result<Vec<(SimId, SimState)>>
 ///
 /// # Errors
 /// Those of [`states`].
-pub async fn customers(cx: &ReadCx, limit: usize) -> Result<Vec<(SimId, Key<CustomerId>)>> {
+pub async fn customers(
+    cx: &ReadCx,
+    extent: impl Into<Extent>,
+) -> Result<Vec<(SimId, Key<CustomerId>)>> {
     let mut sql = Sim::scoped(cx)?.wrapped(
         "SELECT sim.sim_id, seen.customer_id, sim.customer_id IS NOT NULL FROM (",
         ") AS sim LEFT JOIN customer AS seen ON seen.customer_id = sim.customer_id AND seen.tenant_id = ",
     );
     sql.bind(cx.scope().tenant().uuid());
     push_segments(&mut sql, cx.scope(), "seen", Visible::Customers);
-    let rows: Vec<(SimId, Option<Uuid>, bool)> = all(cx, sql, limit).await?;
+    let rows: Vec<(SimId, Option<Uuid>, bool)> = all(cx, sql, extent.into()).await?;
     let key = |(sim, seen, is_any): (SimId, Option<Uuid>, bool)| {
         (sim, key(seen.map(CustomerId::new), is_any))
     };
@@ -78,7 +82,10 @@ impl Decode for Stay {
 ///
 /// # Errors
 /// Those of [`states`], and `FORBIDDEN` when devices are closed to the caller.
-pub async fn devices(cx: &ReadCx, limit: usize) -> Result<Vec<(SimId, Key<DeviceId>)>> {
+pub async fn devices(
+    cx: &ReadCx,
+    extent: impl Into<Extent>,
+) -> Result<Vec<(SimId, Key<DeviceId>)>> {
     cx.scope().require(Permission::DevicesRead)?;
     let now = cx.now();
     let tenant = cx.scope().tenant().uuid();
@@ -94,7 +101,7 @@ pub async fn devices(cx: &ReadCx, limit: usize) -> Result<Vec<(SimId, Key<Device
         .push("::timestamptz LEFT JOIN device AS seen ON seen.device_id = link.device_id AND seen.tenant_id = ")
         .bind(tenant);
     push_segments(&mut sql, cx.scope(), "seen", Visible::Devices);
-    let stays: Vec<Stay> = all(cx, sql, limit).await?;
+    let stays: Vec<Stay> = all(cx, sql, extent.into()).await?;
     let bounds = stays.iter().flat_map(|stay| [stay.from, stay.to]).flatten();
     if let Some(next) = bounds.filter(|bound| *bound > now).min() {
         cx.only_until(next);
@@ -122,10 +129,12 @@ fn key<T>(seen: Option<T>, is_any: bool) -> Key<T> {
     }
 }
 
-async fn all<T: Decode>(cx: &ReadCx, sql: Sql, limit: usize) -> Result<Vec<T>> {
-    let rows = at_most(cx, sql, limit).await?;
+/// Runs a statement about SIMs as `sim`, which has no condition yet.
+async fn all<T: Decode>(cx: &ReadCx, mut sql: Sql, extent: Extent) -> Result<Vec<T>> {
+    extent.push(&mut sql, cx, Visible::Sims, "sim.sim_id");
+    let rows = at_most(cx, sql, extent.most).await?;
     rows.ok_or_else(|| {
-        too_many::<Sim>("would have to be looked at", limit)
+        too_many::<Sim>("would have to be looked at", extent.most)
             .suggest("ask without what SIMs are now")
     })
 }

@@ -21,6 +21,9 @@ pub(crate) struct Model {
     pub(crate) records_since: Option<DateTimeUtc>,
     pub(crate) export_days: Option<i32>,
     pub(crate) export_bytes: Option<i64>,
+    pub(crate) session_days: Option<i32>,
+    pub(crate) session_days_before: Option<i32>,
+    pub(crate) session_days_set_at: Option<DateTimeUtc>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -23,6 +23,9 @@ pub enum TenantError {
     /// Too few days of records, or too many.
     #[error("usage records are kept for 60 to 3650 days")]
     RecordDays,
+    /// Too few days of sessions, or too many.
+    #[error("the log of sessions is kept for 1 to 90 days")]
+    SessionDays,
     /// Too few days of files, or too many.
     #[error("files are kept for 1 to 3650 days")]
     ExportDays,
@@ -36,9 +39,12 @@ impl TenantError {
     pub const fn code(self) -> Code {
         match self {
             Self::NotFound => Code::NotFound,
-            Self::Slug | Self::Name | Self::RecordDays | Self::ExportDays | Self::ExportBytes => {
-                Code::InvalidInput
-            }
+            Self::Slug
+            | Self::Name
+            | Self::RecordDays
+            | Self::SessionDays
+            | Self::ExportDays
+            | Self::ExportBytes => Code::InvalidInput,
             Self::SlugTaken | Self::NameTaken => Code::Conflict,
         }
     }

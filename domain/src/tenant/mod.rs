@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 pub use error::TenantError;
 pub use model::{NewTenant, Tenant};
-pub use retention::{Retention, Retentions};
+pub use retention::{Retention, Retentions, SessionRetention, SessionRetentions};
 pub use settings::{SetSettings, Settings};
 pub(crate) use store::settings_columns;
 
@@ -98,6 +98,25 @@ pub async fn set(cx: &SystemCx, slug: &str, set: SetSettings) -> Result<Tenant> 
 /// `UNAVAILABLE` when Postgres does not answer.
 pub async fn retentions_of(cx: &SystemCx, tenants: &[TenantId]) -> Result<Retentions> {
     store::retentions_of(cx, tenants).await
+}
+
+/// How long the logs of sessions of these tenants are kept.
+///
+/// # Errors
+/// `UNAVAILABLE` when Postgres does not answer.
+pub async fn session_retentions_of(
+    cx: &SystemCx,
+    tenants: &[TenantId],
+) -> Result<SessionRetentions> {
+    store::session_retentions_of(cx, tenants).await
+}
+
+/// How long logs of sessions are kept, of every tenant.
+///
+/// # Errors
+/// `UNAVAILABLE` when Postgres does not answer.
+pub async fn session_retentions(cx: &SystemCx) -> Result<SessionRetentions> {
+    store::session_retentions(cx).await
 }
 
 /// How long records are kept, of every tenant.

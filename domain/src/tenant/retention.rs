@@ -83,33 +83,134 @@ impl Retention {
     }
 }
 
-/// The retentions of tenants. Cloning is cheap.
-#[derive(Clone, Debug, Default)]
-pub struct Retentions(Arc<BTreeMap<TenantId, Retention>>);
+/// How long a tenant's log of sessions is kept, and from when on rollups are taken. Sums of them are kept for ever.
+///
+/// A rollup goes its days and [`SessionRetention::SLACK`] after the end of the day (UTC) in which it was made: so what goes together lies
+/// together, and what is taken in has its neighbours beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionRetention {
+    days: u16,
+    /// What they were before, and until when.
+    before: Option<(u16, DateTime<Utc>)>,
+}
 
-impl Retentions {
+impl Default for SessionRetention {
+    /// Of a tenant that has no setting.
+    fn default() -> Self {
+        Self {
+            days: Self::DAYS,
+            before: None,
+        }
+    }
+}
+
+impl SessionRetention {
+    /// Days of a tenant that has no setting.
+    pub const DAYS: u16 = 7;
+    /// The fewest.
+    pub const MIN_DAYS: u16 = 1;
+    /// The most.
+    pub const MAX_DAYS: u16 = 90;
+    /// What is older than its days by less than this is still there: it leaves room for clocks, for a proof that takes long, and for the
+    /// neighbour of a rollup that was just taken in.
+    pub const SLACK: TimeDelta = TimeDelta::days(1);
+    /// As much of the slack is used for a proof; the rest is for clocks.
+    const PROOF: TimeDelta = TimeDelta::hours(18);
+
+    /// What was taken in under other days was made this long after these ended, at the latest: clocks differ, and inserts take time.
+    const LATEST: TimeDelta = TimeDelta::hours(2);
+
+    /// Kept for so many days, after it was for other ones until a moment.
+    pub const fn new(days: u16, before: Option<(u16, DateTime<Utc>)>) -> Self {
+        Self { days, before }
+    }
+
+    /// Days that a rollup can be read.
+    pub const fn days(self) -> u16 {
+        self.days
+    }
+
+    /// Days before these, and until when.
+    pub const fn before(self) -> Option<(u16, DateTime<Utc>)> {
+        self.before
+    }
+
+    /// Rollups that were made from this moment on are all there: these are shown, and late ones are taken in among them. It moves on with
+    /// time, whatever is set, and never back. What came while it was kept for fewer days goes by these, so a longer retention grows day by
+    /// day from when it was set.
+    pub fn whole_from(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let days = |days: u16| now - TimeDelta::days(days.into());
+        let from = days(self.days);
+        self.before.map_or(from, |(before, until)| {
+            from.max(days(before).min(until + Self::LATEST))
+        })
+    }
+
+    /// The retention after it was set to so many days.
+    pub(super) fn with(self, days: u16, now: DateTime<Utc>) -> Self {
+        if days <= self.days {
+            return Self { days, ..self };
+        }
+        // Whole days of which all is there now; there is one at least.
+        let age = (now - self.whole_from(now)).num_days().max(1);
+        let age = u16::try_from(age).unwrap_or(self.days);
+        Self {
+            days,
+            before: Some((age, now)),
+        }
+    }
+
+    /// The first hour from which on every row of the log is there, whatever became of what is older: what is proved, and what settling
+    /// takes for evidence.
+    pub fn whole_hours_from(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let from = self.whole_from(now) - Self::PROOF;
+        let hour = from.duration_trunc(TimeDelta::hours(1)).unwrap_or(from);
+        if hour < from {
+            hour + TimeDelta::hours(1)
+        } else {
+            hour
+        }
+    }
+}
+
+/// The retentions of tenants, of records or of sessions. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Retentions<R = Retention>(Arc<BTreeMap<TenantId, R>>);
+
+/// How long the log of sessions is kept, by tenant.
+pub type SessionRetentions = Retentions<SessionRetention>;
+
+impl<R> Default for Retentions<R> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<R: Copy + Default> Retentions<R> {
     /// That of a tenant.
-    pub fn of(&self, tenant: TenantId) -> Retention {
+    pub fn of(&self, tenant: TenantId) -> R {
         self.0.get(&tenant).copied().unwrap_or_default()
     }
 
-    /// Those that are not [`Retention::default`].
-    pub fn own(&self) -> impl Iterator<Item = (TenantId, Retention)> {
+    /// Those that are not what a tenant without a setting has.
+    pub fn own(&self) -> impl Iterator<Item = (TenantId, R)> {
         self.0
             .iter()
             .map(|(tenant, retention)| (*tenant, *retention))
     }
 }
 
-impl FromIterator<(TenantId, Retention)> for Retentions {
-    fn from_iter<I: IntoIterator<Item = (TenantId, Retention)>>(retentions: I) -> Self {
-        let is_own = |(_, retention): &(TenantId, Retention)| *retention != Retention::default();
+impl<R: Default + PartialEq> FromIterator<(TenantId, R)> for Retentions<R> {
+    fn from_iter<I: IntoIterator<Item = (TenantId, R)>>(retentions: I) -> Self {
+        let is_own = |(_, retention): &(TenantId, R)| *retention != R::default();
         Self(Arc::new(retentions.into_iter().filter(is_own).collect()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(text: &str) -> DateTime<Utc> {
@@ -142,5 +243,61 @@ mod tests {
             longer.whole_from(later),
             Retention::default().whole_from(later)
         );
+    }
+
+    #[test]
+    fn a_log_that_is_kept_longer_grows_into_it() {
+        let now = at("2026-11-24T12:00:00Z");
+        let longer = SessionRetention::default().with(30, now);
+        let age = |days: i64| {
+            let then = now + TimeDelta::days(days);
+            then - longer.whole_from(then)
+        };
+        assert_eq!([age(0), age(6)], [TimeDelta::days(7); 2]);
+        assert_eq!(age(20), TimeDelta::hours(20 * 24 - 2));
+        assert_eq!(age(40), TimeDelta::days(30));
+        let usual = SessionRetention::default();
+        assert_eq!(usual.whole_from(now), at("2026-11-17T12:00:00Z"));
+        assert_eq!(usual.whole_hours_from(now), at("2026-11-16T18:00:00Z"));
+        let later = now + TimeDelta::minutes(1);
+        assert_eq!(usual.whole_hours_from(later), at("2026-11-16T19:00:00Z"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever is set when: what was whole stays the least that is asked for, and what is whole was received under days that keep it.
+        #[test]
+        fn the_log_is_whole_from_a_moment_that_never_moves_back(
+            changes in prop::collection::vec((0..30 * 24_i64, SessionRetention::MIN_DAYS..=SessionRetention::MAX_DAYS), 1..8),
+        ) {
+            let start = at("2026-01-01T00:00:00Z");
+            let mut retention = SessionRetention::default();
+            let mut received: Vec<(DateTime<Utc>, u16)> = vec![(start - TimeDelta::days(200), retention.days())];
+            let mut changes = changes.into_iter();
+            let mut next = changes.next();
+            let mut changed = start;
+            let mut whole = start - TimeDelta::days(400);
+            for hour in 0..200 * 24 {
+                let now = start + TimeDelta::hours(hour);
+                while let Some((pause, days)) = next.filter(|(pause, _)| now >= changed + TimeDelta::hours(*pause)) {
+                    changed += TimeDelta::hours(pause);
+                    retention = retention.with(days, now);
+                    received.push((now, days));
+                    next = changes.next();
+                }
+                prop_assert!(retention.whole_from(now) >= whole);
+                whole = retention.whole_from(now);
+                prop_assert!(whole <= now - TimeDelta::days(1));
+                // What was made at each hour may have come in any time that had not ended by then.
+                let made = whole;
+                for (n, (from, days)) in received.iter().enumerate() {
+                    let until = received.get(n + 1).map_or(now, |(until, _)| *until);
+                    let may_have_come = made <= until + TimeDelta::hours(1) && *from <= now;
+                    let is_kept = made >= now - TimeDelta::days((*days).into());
+                    prop_assert!(!may_have_come || is_kept, "{made} under {days} until {until}, at {now}");
+                }
+            }
+        }
     }
 }

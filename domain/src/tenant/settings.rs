@@ -3,13 +3,15 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{Retention, TenantError};
+use super::{Retention, SessionRetention, TenantError};
 
 /// What a tenant has otherwise than the installation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// How long its usage records are kept.
     pub records: Retention,
+    /// How long its log of sessions is kept.
+    pub sessions: SessionRetention,
     /// Days that files of exports are kept; none is what the installation gives everybody.
     pub export_days: Option<u16>,
     /// Bytes of files of exports that it keeps at most; none is what the installation gives everybody.
@@ -26,6 +28,8 @@ impl Settings {
 pub struct SetSettings {
     /// Days that usage records are kept, [`Retention::MIN_DAYS`] to [`Retention::MAX_DAYS`].
     pub record_days: Option<Option<u16>>,
+    /// Days that the log of sessions is kept, [`SessionRetention::MIN_DAYS`] to [`SessionRetention::MAX_DAYS`].
+    pub session_days: Option<Option<u16>>,
     /// Days that files of exports are kept, 1 to [`Settings::MAX_EXPORT_DAYS`].
     pub export_days: Option<Option<u16>>,
     /// Bytes of files of exports, 1 and more.
@@ -40,6 +44,10 @@ impl SetSettings {
         };
         if !within(self.record_days, Retention::MIN_DAYS, Retention::MAX_DAYS) {
             return Err(TenantError::RecordDays);
+        }
+        let (least, most) = (SessionRetention::MIN_DAYS, SessionRetention::MAX_DAYS);
+        if !within(self.session_days, least, most) {
+            return Err(TenantError::SessionDays);
         }
         if !within(self.export_days, 1, Settings::MAX_EXPORT_DAYS) {
             return Err(TenantError::ExportDays);
@@ -58,7 +66,9 @@ pub(super) struct Stored {
     pub(super) settings: Settings,
     /// Whether the days of records are the tenant's own.
     pub(super) has_record_days: bool,
-    /// When these were changed last.
+    /// Whether the days of sessions are.
+    pub(super) has_session_days: bool,
+    /// When the days of records were changed last.
     pub(super) set_at: Option<DateTime<Utc>>,
 }
 
@@ -71,6 +81,11 @@ impl Stored {
         }
         if let Some(bytes) = set.export_bytes {
             next.settings.export_bytes = bytes;
+        }
+        if let Some(days) = set.session_days {
+            next.has_session_days = days.is_some();
+            let days = days.unwrap_or(SessionRetention::DAYS);
+            next.settings.sessions = self.settings.sessions.with(days, now);
         }
         if let Some(days) = set.record_days {
             next.has_record_days = days.is_some();
@@ -94,7 +109,8 @@ impl Stored {
     /// For the audit log.
     pub(super) fn json(self) -> Value {
         let records = self.has_record_days.then(|| self.settings.records.days());
-        json!({ "recordDays": records, "exportDays": self.settings.export_days, "exportBytes": self.settings.export_bytes })
+        let sessions = self.has_session_days.then(|| self.settings.sessions.days());
+        json!({ "recordDays": records, "sessionDays": sessions, "exportDays": self.settings.export_days, "exportBytes": self.settings.export_bytes })
     }
 }
 
@@ -120,6 +136,7 @@ mod tests {
         Stored {
             settings: Settings::default(),
             has_record_days: false,
+            has_session_days: false,
             set_at: None,
         }
     }
@@ -152,9 +169,11 @@ mod tests {
             export_days: Some(Some(7)),
             export_bytes: Some(Some(5)),
             record_days: Some(Some(400)),
+            session_days: Some(Some(7)),
         };
         let stored = unset().with(set, day(0));
         assert_eq!((stored.set_at, stored.has_record_days), (None, true));
+        assert_eq!(stored.settings.sessions, SessionRetention::default());
         let stored = stored.with(SetSettings::default(), day(1));
         assert_eq!(stored.settings.export_days, Some(7));
         assert_eq!(stored.settings.export_bytes, Some(5));
@@ -181,6 +200,14 @@ mod tests {
         }
         for bad in [records(59), records(3_651)] {
             assert_eq!(bad.check(), Err(TenantError::RecordDays));
+        }
+        let sessions = |days| SetSettings {
+            session_days: Some(Some(days)),
+            ..SetSettings::default()
+        };
+        assert_eq!([1, 90].map(|days| sessions(days).check()), [Ok(()); 2]);
+        for bad in [sessions(0), sessions(91)] {
+            assert_eq!(bad.check(), Err(TenantError::SessionDays));
         }
         for bad in [files(0, 1), files(3_651, 1)] {
             assert_eq!(bad.check(), Err(TenantError::ExportDays));

@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::ActiveValue::Set;
 
 use super::{
-    Retention, Retentions, Settings, Tenant, TenantError, Unapplied, entity::ActiveModel,
-    settings::Stored,
+    Retention, Retentions, SessionRetention, SessionRetentions, Settings, Tenant, TenantError,
+    Unapplied, entity::ActiveModel, settings::Stored,
 };
 use crate::{
     Error, ReadCx, Result, SystemCx,
@@ -32,6 +32,7 @@ impl Decode for Settings {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
             records: Retention::decode(row)?,
+            sessions: SessionRetention::decode(row)?,
             export_days: days(row)?,
             export_bytes: (row.get::<Option<i64>>()?)
                 .map(|bytes| u64::try_from(bytes).map_err(Error::internal))
@@ -43,6 +44,14 @@ impl Decode for Settings {
 impl Decode for Retention {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self::new(days(row)?.unwrap_or(Self::DAYS), row.get()?))
+    }
+}
+
+impl Decode for SessionRetention {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        let own = days(row)?;
+        let before = days(row)?.zip(row.get()?);
+        Ok(Self::new(own.unwrap_or(Self::DAYS), before))
     }
 }
 
@@ -67,6 +76,9 @@ pub(crate) fn settings_columns(name: &str) -> String {
     [
         "record_days",
         "records_since",
+        "session_days",
+        "session_days_before",
+        "session_days_set_at",
         "export_days",
         "export_bytes",
     ]
@@ -126,13 +138,14 @@ pub(super) async fn locked_settings(cx: &SystemCx, tenant: TenantId) -> Result<S
             Ok(Self(Stored {
                 settings: Settings::decode(row)?,
                 has_record_days: row.get()?,
+                has_session_days: row.get()?,
                 set_at: row.get()?,
             }))
         }
     }
 
     let sql = format!(
-        "SELECT {}, record_days IS NOT NULL, record_days_set_at FROM tenant WHERE tenant_id = $1 FOR UPDATE",
+        "SELECT {}, record_days IS NOT NULL, session_days IS NOT NULL, record_days_set_at FROM tenant WHERE tenant_id = $1 FOR UPDATE",
         settings_columns("tenant")
     );
     let found: Option<Row> = cx.one(&sql, [tenant.uuid().into()]).await?;
@@ -143,13 +156,17 @@ pub(super) async fn locked_settings(cx: &SystemCx, tenant: TenantId) -> Result<S
 pub(super) async fn set(cx: &SystemCx, tenant: TenantId, stored: &Stored) -> Result<()> {
     let Settings {
         records,
+        sessions,
         export_days,
         export_bytes,
     } = stored.settings;
     let own = stored.has_record_days.then(|| i32::from(records.days()));
+    let sessions_own = stored.has_session_days.then(|| i32::from(sessions.days()));
+    let (before, until) = sessions.before().unzip();
     let bytes = export_bytes.map(|bytes| i64::try_from(bytes).map_err(Error::internal));
     cx.execute(
         "UPDATE tenant SET record_days = $2, record_days_set_at = $3, records_since = $4, export_days = $5, export_bytes = $6,
+                session_days = $7, session_days_before = $8, session_days_set_at = $9,
                 record_days_applied_at = CASE WHEN record_days_set_at IS NOT DISTINCT FROM $3 THEN record_days_applied_at END
          WHERE tenant_id = $1",
         [
@@ -159,6 +176,9 @@ pub(super) async fn set(cx: &SystemCx, tenant: TenantId, stored: &Stored) -> Res
             records.since().into(),
             export_days.map(i32::from).into(),
             bytes.transpose()?.into(),
+            sessions_own.into(),
+            before.map(i32::from).into(),
+            until.into(),
         ],
     )
     .await?;
@@ -168,23 +188,41 @@ pub(super) async fn set(cx: &SystemCx, tenant: TenantId, stored: &Stored) -> Res
 pub(super) async fn retentions(cx: &SystemCx) -> Result<Retentions> {
     let sql = "SELECT tenant_id, record_days, records_since FROM tenant
         WHERE record_days IS NOT NULL OR records_since IS NOT NULL";
-    let rows: Vec<Kept> = cx.all(sql, []).await?;
+    let rows: Vec<Kept<Retention>> = cx.all(sql, []).await?;
     Ok(rows.into_iter().map(|Kept(kept)| kept).collect())
 }
 
 pub(super) async fn retentions_of(cx: &SystemCx, tenants: &[TenantId]) -> Result<Retentions> {
     let sql = "SELECT tenant_id, record_days, records_since FROM tenant WHERE tenant_id = ANY($1)";
     let tenants = uuids(tenants.iter().map(|tenant| tenant.uuid()));
-    let rows: Vec<Kept> = cx.all(sql, [tenants]).await?;
+    let rows: Vec<Kept<Retention>> = cx.all(sql, [tenants]).await?;
     Ok(rows.into_iter().map(|Kept(kept)| kept).collect())
 }
 
-/// A tenant and its retention.
-struct Kept((TenantId, Retention));
+pub(super) async fn session_retentions(cx: &SystemCx) -> Result<SessionRetentions> {
+    let sql = "SELECT tenant_id, session_days, session_days_before, session_days_set_at FROM tenant
+        WHERE session_days IS NOT NULL OR session_days_set_at IS NOT NULL";
+    let rows: Vec<Kept<SessionRetention>> = cx.all(sql, []).await?;
+    Ok(rows.into_iter().map(|Kept(kept)| kept).collect())
+}
 
-impl Decode for Kept {
+pub(super) async fn session_retentions_of(
+    cx: &SystemCx,
+    tenants: &[TenantId],
+) -> Result<SessionRetentions> {
+    let sql = "SELECT tenant_id, session_days, session_days_before, session_days_set_at FROM tenant
+        WHERE tenant_id = ANY($1)";
+    let tenants = uuids(tenants.iter().map(|tenant| tenant.uuid()));
+    let rows: Vec<Kept<SessionRetention>> = cx.all(sql, [tenants]).await?;
+    Ok(rows.into_iter().map(|Kept(kept)| kept).collect())
+}
+
+/// A tenant and one of its retentions.
+struct Kept<R>((TenantId, R));
+
+impl<R: Decode> Decode for Kept<R> {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self((row.get()?, Retention::decode(row)?)))
+        Ok(Self((row.get()?, R::decode(row)?)))
     }
 }
 

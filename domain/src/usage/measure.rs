@@ -18,6 +18,19 @@ pub enum State {
     Sims,
 }
 
+impl State {
+    /// The column in which cells keep it as a sum. SIMs are no sum: they are counted from what the cells are of.
+    pub const fn column(self) -> Option<&'static str> {
+        match self {
+            Self::BytesUp => Some("bytes_up"),
+            Self::BytesDown => Some("bytes_down"),
+            Self::Units => Some("units"),
+            Self::Records => Some("records"),
+            Self::Sims => None,
+        }
+    }
+}
+
 /// How a quantity is made of states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expression {

@@ -4,6 +4,7 @@
 //! it; the contract's enums and fields, the planner's statements and `cubeCatalog` are derived from it.
 
 mod dimension;
+mod label;
 mod measure;
 mod time;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumMessage, EnumString, VariantArray};
 
 pub use dimension::{Dimension, DimensionEntry, Kind, Known};
+pub use label::{LabelGroup, LabelGroupEntry};
 pub use measure::{Expression, Measure, MeasureEntry, State, Unit};
 pub use time::{Alignment, Attribution, Comparison, Fill, Grain, Preset, TimePart};
 
@@ -78,7 +80,7 @@ mod tests {
     use crate::Area;
 
     vocabulary! {
-        /// A catalogue of its own.
+        /// Quantities of a catalogue of its own.
         Trial of MeasureEntry {
             /// Messages and seconds for each SIM.
             UnitsPerSim = MeasureEntry {
@@ -89,8 +91,54 @@ mod tests {
         }
     }
 
+    vocabulary! {
+        /// Dimensions of a catalogue of its own.
+        TrialDimension of DimensionEntry {
+            /// Access point, by its name.
+            AccessPoint = DimensionEntry { known: Known::Cells("apn"), kind: Kind::Text, area: None, values: 50 };
+            /// Device that the SIM is in now.
+            SimDeviceNow = DimensionEntry { known: Known::Sim, kind: Kind::Id, area: Some(Area::Devices), values: u64::MAX };
+        }
+    }
+
     #[test]
-    fn an_entry_is_all_that_a_word_takes() {
+    fn an_entry_is_all_that_a_dimension_takes() {
+        let words = TrialDimension::VARIANTS.iter().map(|word| {
+            let says = word.get_documentation().unwrap_or_default();
+            let json = serde_json::to_value(word).expect("JSON");
+            let read: TrialDimension = serde_json::from_value(json.clone()).expect("the word");
+            assert_eq!((read, json), (*word, word.as_ref().into()));
+            (word.as_ref(), says, word.entry())
+        });
+        let [access_point, device_now] = words.collect::<Vec<_>>()[..] else {
+            panic!("two words")
+        };
+        let (name, says, entry) = access_point;
+        assert_eq!(
+            (name, says, entry.known, entry.kind, entry.area),
+            (
+                "ACCESS_POINT",
+                "Access point, by its name.",
+                Known::Cells("apn"),
+                Kind::Text,
+                None
+            )
+        );
+        let (name, says, entry) = device_now;
+        assert_eq!(
+            (name, says, entry.known, entry.kind, entry.area),
+            (
+                "SIM_DEVICE_NOW",
+                "Device that the SIM is in now.",
+                Known::Sim,
+                Kind::Id,
+                Some(Area::Devices)
+            )
+        );
+    }
+
+    #[test]
+    fn an_entry_is_all_that_a_measure_takes() {
         let [word] = Trial::VARIANTS else {
             panic!("one word")
         };

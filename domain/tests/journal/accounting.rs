@@ -37,7 +37,8 @@ async fn accounts_that_do_not_add_up_in_each_tenant_are_refused() {
     for (why, tallies, rejections) in wrong {
         let cx = house.system().await;
         let new = Some(new_batch(batch(1), &parts));
-        let recorded = journal::record(&cx, new, &tallies, &rejections, now()).await;
+        let recorded =
+            journal::record(&cx, journal::Kind::Cdr, new, &tallies, &rejections, now()).await;
         assert_eq!(recorded.expect_err(why).code(), Code::Internal, "{why}");
     }
     for (why, new) in [
@@ -51,17 +52,19 @@ async fn accounts_that_do_not_add_up_in_each_tenant_are_refused() {
         ),
     ] {
         let cx = house.system().await;
-        let recorded = journal::record(&cx, new, &good, &of_alpha, now()).await;
+        let recorded = journal::record(&cx, journal::Kind::Cdr, new, &good, &of_alpha, now()).await;
         assert!(recorded.is_err(), "{why}");
     }
     let cx = house.system().await;
     let new = Some(new_batch(batch(1), &parts));
-    let recorded = journal::record(&cx, new, &good, &of_alpha, now()).await;
+    let recorded = journal::record(&cx, journal::Kind::Cdr, new, &good, &of_alpha, now()).await;
     recorded.expect("recorded");
     cx.commit().await.expect("committed");
     let cx = house.system().await;
     for (tenant, expected) in [(alpha, (3, 2, 1, 6)), (beta, (1, 1, 0, 3))] {
-        let ledger = journal::ledger(&cx, tenant).await.expect("a ledger");
+        let ledger = journal::ledger(&cx, journal::Kind::Cdr, tenant)
+            .await
+            .expect("a ledger");
         let row = &ledger[0];
         assert_eq!(ledger.len(), 1);
         assert_eq!(
@@ -86,8 +89,10 @@ async fn sums_beyond_64_bits_are_kept() {
     }];
     let (cx, parts) = (house.system().await, [large]);
     let new = Some(new_batch(batch(1), &parts));
-    let recorded = journal::record(&cx, new, &tallies, &[], now()).await;
+    let recorded = journal::record(&cx, journal::Kind::Cdr, new, &tallies, &[], now()).await;
     recorded.expect("recorded");
-    let ledger = journal::ledger(&cx, house.alpha).await.expect("a ledger");
+    let ledger = journal::ledger(&cx, journal::Kind::Cdr, house.alpha)
+        .await
+        .expect("a ledger");
     assert_eq!(ledger[0].bytes_up, bytes);
 }

@@ -7,7 +7,8 @@ use domain::{
     Db, FixedClock, SystemCx,
     id::{BatchId, TenantId},
     journal::{
-        self, BatchState, Month, NewBatch, NewRejection, Part, RejectionCode, Tally, ledger::Sums,
+        self, BatchState, Kind, Month, NewBatch, NewRejection, Part, RejectionCode, Tally,
+        ledger::Sums,
     },
     tenant::{self, NewTenant},
 };
@@ -127,14 +128,20 @@ impl House {
         self.db.system().await.expect("system")
     }
 
-    /// Journals a batch of these parts.
+    /// Journals a batch of usage records with these parts.
     pub(crate) async fn journal(&self, id: BatchId, parts: &[Part]) {
+        self.journal_of(Kind::Cdr, id, parts).await;
+    }
+
+    /// Journals a batch of a kind with these parts.
+    pub(crate) async fn journal_of(&self, kind: Kind, id: BatchId, parts: &[Part]) {
         let cx = self.system().await;
         let tallies: Vec<Tally> = parts
             .iter()
             .map(|part| tally(part.tenant, part.rows, 0))
             .collect();
-        let recorded = journal::record(&cx, Some(new_batch(id, parts)), &tallies, &[], now()).await;
+        let recorded =
+            journal::record(&cx, kind, Some(new_batch(id, parts)), &tallies, &[], now()).await;
         recorded.expect("recorded");
         cx.commit().await.expect("committed");
     }

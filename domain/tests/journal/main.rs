@@ -6,4 +6,5 @@ mod house;
 mod lock;
 mod mark;
 mod piece;
+mod session;
 mod source;

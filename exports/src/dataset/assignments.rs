@@ -120,6 +120,15 @@ impl Source for Assignments {
         }
         .boxed()
     }
+
+    fn count(&mut self) -> BoxFuture<'_, Result<Option<u64>>> {
+        async move {
+            let cx = self.session.read().await?;
+            let filter = Sim::resolve(&cx, &self.pages.question.filter).await?;
+            assignment::count_placements(&cx, &filter).await.map(Some)
+        }
+        .boxed()
+    }
 }
 
 fn push(sim: &Sim, span: &Span, names: &Names, sink: &mut dyn Sink) -> Result<(), Error> {

@@ -37,7 +37,10 @@ impl Listed for Rejection {
             .or_empty(),
             text("code", "Why it was refused, for programs."),
             text("message", "Why it was refused, for people."),
-            text("raw", "The record as received, cut at 8 KiB."),
+            text(
+                "raw",
+                "The record as received, cut at 8 KiB; empty of a rollup of a session, which names what is not shown.",
+            ),
         ]
     }
 
@@ -158,6 +161,14 @@ impl Source for Ledger {
             let is_read = rows.is_empty();
             self.last = rows.into_iter().last().or(self.last.take());
             Ok(!is_read)
+        }
+        .boxed()
+    }
+
+    fn count(&mut self) -> BoxFuture<'_, Result<Option<u64>>> {
+        async move {
+            let cx = self.session.read().await?;
+            journal::accounting_rows(&cx, &self.query).await.map(Some)
         }
         .boxed()
     }

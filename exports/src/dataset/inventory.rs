@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use domain::{Error, Permission, Result, filter::Filter, label::LabelDefinition, list::List};
 use futures::{FutureExt as _, future::BoxFuture};
-use service::{InventoryId, Relations, Session, Wants, inventory, list};
+use service::{InventoryId, Relations, Session, Wants, count, inventory, list};
 
 use super::{Source, pages::Pages};
 use crate::{Cell, Column, Kind, run::Sink};
@@ -100,8 +100,12 @@ impl<I: Exported> Source for Inventory<I> {
         .boxed()
     }
 
-    fn expected(&self) -> Option<u64> {
-        self.pages.expected
+    fn count(&mut self) -> BoxFuture<'_, Result<Option<u64>>> {
+        async move {
+            let counted = count::<I::Row>(&self.session, &self.pages.question.filter).await?;
+            Ok(Some(counted))
+        }
+        .boxed()
     }
 }
 

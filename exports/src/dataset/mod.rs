@@ -376,9 +376,9 @@ pub(crate) trait Source: Send {
     /// Passes some of the next rows on; whether there may be more.
     fn next<'a>(&'a mut self, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<bool, crate::Error>>;
 
-    /// How many rows there will be, where that is known.
-    fn expected(&self) -> Option<u64> {
-        None
+    /// How many rows there will be, where that can be known before the first is read.
+    fn count(&mut self) -> BoxFuture<'_, Result<Option<u64>>> {
+        async { Ok(None) }.boxed()
     }
 
     /// The period that is meant.

@@ -1,23 +1,21 @@
 //! A list in pages, one after the other, all in one snapshot.
 
 use domain::{
-    Period,
+    Period, Result,
     filter::Filter,
     list::{List, Listing, Order, Question},
     paging::PageRequest,
 };
 use futures::{FutureExt as _, future::BoxFuture};
-use service::{Session, list};
+use service::{Session, count, list};
 
 use super::Source;
-use crate::{Column, Error, run::Sink};
+use crate::{Column, run::Sink};
 
 /// How far a list is read.
 pub(crate) struct Pages<C, F> {
     /// The question whose page comes next.
     pub(super) question: Question<C, F>,
-    /// How many rows there will be, once the first page has come.
-    pub(super) expected: Option<u64>,
     /// Whether all pages have been read.
     pub(super) is_read: bool,
 }
@@ -33,21 +31,18 @@ where
                 filter,
                 order: Order::default(),
                 page: PageRequest::of_file(None),
-                with_total: true,
+                with_total: false,
             },
-            expected: None,
             is_read: false,
         }
     }
 
-    /// The rows of a page that has come. The next one begins after them, and is not counted again.
+    /// The rows of a page that has come. The next one begins after them.
     pub(super) fn turn<T>(&mut self, listing: Listing<T>) -> impl Iterator<Item = T> {
-        let Listing { page, total } = listing;
-        self.expected = self.expected.or(total);
+        let Listing { page, .. } = listing;
         self.is_read = !page.has_next;
         let last = page.rows.last().map(|(cursor, _)| cursor.clone());
         self.question.page = PageRequest::of_file(last);
-        self.question.with_total = false;
         page.rows.into_iter().map(|(_, row)| row)
     }
 }
@@ -58,7 +53,7 @@ pub(super) trait Listed: List {
     fn columns() -> Vec<Column>;
 
     /// Passes its cells on.
-    fn push(&self, sink: &mut dyn Sink) -> Result<(), Error>;
+    fn push(&self, sink: &mut dyn Sink) -> Result<(), crate::Error>;
 }
 
 /// A list of such rows that is being read.
@@ -84,7 +79,7 @@ impl<T: Listed> Source for Plain<T> {
         T::columns()
     }
 
-    fn next<'a>(&'a mut self, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<bool, Error>> {
+    fn next<'a>(&'a mut self, sink: &'a mut dyn Sink) -> BoxFuture<'a, Result<bool, crate::Error>> {
         async move {
             if self.pages.is_read {
                 return Ok(false);
@@ -98,8 +93,12 @@ impl<T: Listed> Source for Plain<T> {
         .boxed()
     }
 
-    fn expected(&self) -> Option<u64> {
-        self.pages.expected
+    fn count(&mut self) -> BoxFuture<'_, Result<Option<u64>>> {
+        async move {
+            let counted = count::<T>(&self.session, &self.pages.question.filter).await?;
+            Ok(Some(counted))
+        }
+        .boxed()
     }
 
     fn period(&self) -> Option<Period> {

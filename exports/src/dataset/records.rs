@@ -118,6 +118,8 @@ async fn names(session: &Session, records: &[UsageRecord]) -> Result<Names> {
     Ok(names)
 }
 
+/// # Errors
+/// [`Error::Beyond`] for what 64 bits with a sign do not hold.
 fn push(record: &UsageRecord, names: &Names, sink: &mut dyn Sink) -> Result<(), Error> {
     let UsageRecord {
         record_id,
@@ -144,6 +146,15 @@ fn push(record: &UsageRecord, names: &Names, sink: &mut dyn Sink) -> Result<(), 
     ]
     .map(|(dimension, key)| (id(dimension, Some(key)), names.of(dimension, Some(key))));
     let [name, country] = names.network_cells(Some(network));
+    // Intake takes what 64 bits hold without a sign.
+    let integer = |name: &str, value: i128| {
+        let beyond = |_| Error::Beyond {
+            name: name.to_owned(),
+            stream: stream.clone(),
+            start: *start,
+        };
+        i64::try_from(value).map(Cell::Integer).map_err(beyond)
+    };
     sink.push(&[
         record_id.as_deref().into(),
         Cell::Text(stream),
@@ -169,15 +180,6 @@ fn push(record: &UsageRecord, names: &Names, sink: &mut dyn Sink) -> Result<(), 
     ])
 }
 
-/// # Errors
-/// [`Error::Beyond`] for what intake takes and 64 bits with a sign do not hold.
-fn integer(name: &str, value: i128) -> Result<Cell<'static>, Error> {
-    let beyond = |_| Error::Beyond {
-        name: name.to_owned(),
-    };
-    i64::try_from(value).map(Cell::Integer).map_err(beyond)
-}
-
 impl Source for Records {
     fn columns(&self) -> Vec<Column> {
         columns()
@@ -193,6 +195,13 @@ impl Source for Records {
             Ok(!records.is_empty())
         }
         .boxed()
+    }
+
+    fn count(&mut self) -> BoxFuture<'_, Result<Option<u64>>> {
+        self.records
+            .count()
+            .map(|counted| counted.map(Some))
+            .boxed()
     }
 
     fn period(&self) -> Option<Period> {

@@ -10,22 +10,30 @@ use ::arrow::{
     datatypes::Decimal128Type,
     ipc::reader::StreamReader,
 };
-use ::parquet::file::reader::{FileReader as _, SerializedFileReader};
+use ::parquet::{
+    arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
+    file::{
+        metadata::RowGroupMetaData,
+        reader::{FileReader as _, SerializedFileReader},
+    },
+};
 use calamine::{Data, Reader as _, Xlsx as Workbook, open_workbook_from_rs};
 use chrono::{DateTime, Utc};
-use domain::{Permission, usage::Unit};
+use domain::{Permission, Role, usage::Unit};
 use serde_json::{Value, json};
 use strum::VariantArray as _;
+use zip::ZipArchive;
 
 use super::{
     Format, Rows,
     batch::Batch,
+    parquet::{self, Parquet},
     xlsx::{Limits, Xlsx},
 };
 use crate::{
-    Cell, Column, Compression, Dialect, Error, FileRow, Form, Kind, Record, Separator,
+    Cell, Column, Compression, Dialect, Error, FileRow, Form, Kind, Record, Seen, Separator,
     column::schema,
-    manifest::{Contents, Head},
+    manifest::{Contents, Described, Head},
 };
 
 const TEXTS: [&str; 12] = [
@@ -53,6 +61,9 @@ const SUMS: [i128; 4] = [
 
 /// The first have more than 15 digits.
 const INTEGERS: [i64; 4] = [i64::MAX, i64::MIN, -999_999_999_999_999, 0];
+
+/// Of which part of the tenant the rows are, as files say it.
+const SCOPE: &str = r#"{"role":"support","wholeTenant":true}"#;
 
 fn columns() -> Vec<Column> {
     let of = |name, kind| Column::of(name, kind, Permission::UsageRead, "Something.");
@@ -109,9 +120,17 @@ fn head(form: Form) -> Head {
         csv: form.dialect(),
         question: json!({"measures": ["BYTES_TOTAL"]}),
         tenant: "alpha".to_owned(),
+        scope: Seen {
+            role: Role::Support,
+            whole_tenant: true,
+            within: None,
+            customers: None,
+            sims: None,
+            devices: None,
+        },
         period: None,
         time_zone: None,
-        columns: Vec::new(),
+        columns: columns().iter().map(Described::from).collect(),
         closed: Vec::new(),
         text_rule: None,
         product_version: "0",
@@ -247,6 +266,7 @@ fn a_stream_of_arrow_has_the_columns_of_parquet_and_says_what_it_holds() {
     let found = reader.schema();
     let manifest = found.metadata().get("simcube").expect("a manifest");
     assert!(manifest.contains(r#""tenant":"alpha""#));
+    assert!(manifest.contains(&format!(r#""scope":{SCOPE}"#)));
     assert_eq!(found.fields(), schema(&columns()).fields());
     let batches: Vec<_> = reader.map(|batch| batch.expect("a batch")).collect();
     let rows: Vec<usize> = batches.iter().map(RecordBatch::num_rows).collect();
@@ -300,6 +320,28 @@ fn a_workbook_reads_back_and_keeps_every_digit() {
         rows.any(|row| shown(&row[0]) == name && shown(&row[1]) == value)
     };
     assert!(has("tenant", "alpha") && has("totals", r#"{"sum":"1"}"#));
+    assert!(has("scope", SCOPE));
+}
+
+#[test]
+fn a_moment_that_excel_has_no_number_for_is_text() {
+    let columns = [Column::new("moment", Kind::Moment)];
+    let early: DateTime<Utc> = "1850-02-03T04:05:06.789Z".parse().expect("a moment");
+    let mut rows = Batch::new(&columns);
+    for moment in [early, moment()] {
+        rows.push(&[Cell::Moment(moment)]).expect("pushed");
+    }
+    let rows = rows.take().expect("rows").expect("some");
+    let mut book = Box::new(Xlsx::new("usage", &columns, Vec::new()).expect("begun"));
+    book.write(&rows).expect("written");
+    let bytes = whole(book.finish(&contents(Format::Xlsx.into())));
+    let mut book: Workbook<_> = open_workbook_from_rs(Cursor::new(bytes)).expect("a workbook");
+    let sheet = book.worksheet_range("usage").expect("a sheet");
+    let shown: Vec<String> = sheet.rows().skip(1).map(|row| shown(&row[0])).collect();
+    assert_eq!(
+        shown,
+        ["1850-02-03T04:05:06.789Z", "2026-09-21T14:13:20.123"]
+    );
 }
 
 #[test]
@@ -418,9 +460,109 @@ fn a_parquet_file_describes_its_columns_and_reads_back() {
     let entries = metadata.key_value_metadata().expect("metadata");
     let manifest = entries.iter().find(|entry| entry.key == "simcube");
     let manifest = manifest.and_then(|entry| entry.value.as_deref());
-    assert!(
-        manifest
-            .expect("a manifest")
-            .contains(r#""tenant":"alpha""#)
+    let manifest = manifest.expect("a manifest");
+    assert!(manifest.contains(r#""tenant":"alpha""#));
+    assert!(manifest.contains(&format!(r#""scope":{SCOPE}"#)));
+}
+
+/// The file of these rows, whose row groups are of such limits.
+fn parquet_within(limits: parquet::Limits, rows: &[usize]) -> File {
+    let sink = tempfile::tempfile().expect("a temporary file");
+    let file = Parquet::within(limits, schema(&columns()).into(), sink);
+    let mut file = Box::new(file.expect("begun"));
+    for rows in rows {
+        let rows = batch((0..*rows).map(cells)).expect("rows");
+        file.write(&rows).expect("written");
+    }
+    let (sink, _) = file
+        .finish(&contents(Format::Parquet.into()))
+        .expect("ended");
+    sink
+}
+
+#[test]
+fn a_row_group_ends_with_its_rows_and_with_its_bytes() {
+    let groups = |limits, rows: &[usize]| -> Vec<i64> {
+        let reader = SerializedFileReader::new(parquet_within(limits, rows));
+        let reader = reader.expect("opened");
+        let groups = reader.metadata().row_groups().iter();
+        groups.map(RowGroupMetaData::num_rows).collect()
+    };
+    let [rows, bytes] = [1_000, usize::MAX];
+    let by_rows = groups(parquet::Limits { rows, bytes }, &[400, 700, 1_400]);
+    assert_eq!(by_rows, [1_000, 1_000, 500]);
+    let [rows, bytes] = [1_000, 1];
+    let by_bytes = groups(parquet::Limits { rows, bytes }, &[400, 700, 1_400]);
+    assert_eq!(by_bytes, [400, 700, 1_000, 400]);
+}
+
+#[test]
+fn the_metadata_of_parquet_says_what_each_column_is() {
+    let file = parquet_within(
+        parquet::Limits {
+            rows: 10,
+            bytes: usize::MAX,
+        },
+        &[25],
     );
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("opened");
+    let found = reader.schema();
+    assert_eq!(found.fields(), schema(&columns()).fields());
+    for (field, column) in found.fields().iter().zip(columns()) {
+        let says = |name| field.metadata().get(name).map(String::as_str);
+        assert_eq!(says("description"), Some("Something."), "{}", field.name());
+        let unit = column.unit.map(|unit| unit.as_ref().to_owned());
+        assert_eq!(says("unit"), unit.as_deref(), "{}", field.name());
+    }
+    // Whoever does not know Arrow reads it in the manifest.
+    let metadata = reader.metadata().file_metadata();
+    let entries = metadata.key_value_metadata().expect("metadata");
+    let manifest = entries.iter().find(|entry| entry.key == "simcube");
+    let manifest = manifest.and_then(|entry| entry.value.as_deref());
+    let manifest: Value = serde_json::from_str(manifest.expect("a manifest")).expect("JSON");
+    let described: Vec<Described> = columns().iter().map(Described::from).collect();
+    assert_eq!(
+        manifest["columns"],
+        serde_json::to_value(described).expect("JSON")
+    );
+}
+
+/// A file within a workbook.
+fn inside(book: &[u8], name: &str) -> String {
+    let mut book = ZipArchive::new(Cursor::new(book)).expect("a workbook");
+    let mut text = String::new();
+    let mut file = book.by_name(name).expect("a file in it");
+    file.read_to_string(&mut text).expect("text");
+    text
+}
+
+#[test]
+fn each_sheet_has_a_header_that_stays_and_columns_wide_enough_to_be_read() {
+    let limits = Limits {
+        sheet_rows: 11,
+        ..Limits::DEFAULT
+    };
+    let book = Xlsx::within(limits, "usage", &columns(), Vec::new());
+    let mut book: Box<Xlsx<Vec<u8>>> = Box::new(book.expect("begun"));
+    book.write(&batch((0..25).map(cells)).expect("rows"))
+        .expect("written");
+    let book = whole(book.finish(&contents(Format::Xlsx.into())));
+    for sheet in 1..=3 {
+        let sheet = inside(&book, &format!("xl/worksheets/sheet{sheet}.xml"));
+        let (_, pane) = sheet.split_once("<pane ").expect("a pane");
+        let (pane, _) = pane.split_once("/>").expect("its end");
+        assert!(
+            pane.contains(r#"ySplit="1""#) && pane.contains(r#"state="frozen""#),
+            "{pane}"
+        );
+        let widths: Vec<usize> = (sheet.split("<col ").skip(1))
+            .map(|column| {
+                let (_, width) = column.split_once("width=\"").expect("a width");
+                let (whole, _) = width.split_once(['.', '"']).expect("a number");
+                whole.parse().expect("a number")
+            })
+            .collect();
+        // Text, label, flag, count, sum, integer, average, moment; of some that are alike there is one.
+        assert_eq!(widths, [24, 10, 18, 24], "{sheet}");
+    }
 }

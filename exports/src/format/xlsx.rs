@@ -9,7 +9,6 @@ use std::{
 };
 
 use arrow::array::RecordBatch;
-use chrono::{DateTime, Utc};
 use rust_xlsxwriter::{
     ColNum, DocProperties, ExcelDateTime, Format as Style, RowNum, Workbook, Worksheet,
 };
@@ -253,8 +252,14 @@ fn write(
             }
         },
         Cell::Moment(moment) => {
-            let moment = excel(moment)?;
-            sheet.write_datetime_with_format(row, place, moment, &styles.moment)?;
+            let text = moment.format("%Y-%m-%dT%H:%M:%S%.3f").to_string();
+            // It tells milliseconds apart, from 1900 to 9999; what it has no number for is text.
+            match ExcelDateTime::parse_from_str(&text) {
+                Ok(moment) => {
+                    sheet.write_datetime_with_format(row, place, moment, &styles.moment)?
+                }
+                Err(_) => sheet.write_string_with_format(row, place, text + "Z", &styles.text)?,
+            };
         }
     }
     Ok(())
@@ -278,12 +283,6 @@ fn write_integer(
 #[expect(clippy::cast_precision_loss, reason = "it has at most 15 digits")]
 fn number(value: i128) -> Option<f64> {
     (value.unsigned_abs() < NUMBER).then_some(value as f64)
-}
-
-/// A moment to the millisecond, which is what Excel tells apart.
-fn excel(moment: DateTime<Utc>) -> Result<ExcelDateTime, Error> {
-    let text = moment.format("%Y-%m-%dT%H:%M:%S%.3f").to_string();
-    Ok(ExcelDateTime::parse_from_str(&text)?)
 }
 
 fn place_of(place: usize) -> Result<ColNum, Error> {

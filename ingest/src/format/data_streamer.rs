@@ -12,7 +12,7 @@
 //! - Everything else (tariff, endpoint, balance, cost, organisation) is the vendor's and is ignored; so are the fields
 //!   that newer streams add.
 
-use domain::journal::RejectionCode;
+use domain::{journal::RejectionCode, radio_access::RadioAccess};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -120,7 +120,7 @@ pub(super) fn decode(json: &str, known: &mut Known) -> Result<Cdr, Fault> {
         record_id,
         iccid,
         network,
-        rat: String::new(),
+        rat: RadioAccess::default(),
         service,
         start,
         end,

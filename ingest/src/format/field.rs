@@ -7,6 +7,7 @@ use chrono::{DateTime, Datelike as _, Utc};
 use domain::{
     identifier::{Iccid, Plmn},
     journal::RejectionCode,
+    radio_access::RadioAccess,
 };
 use serde_json::value::RawValue;
 
@@ -149,32 +150,21 @@ pub(super) fn network_parts(
         .map_err(|_| invalid())
 }
 
-/// Words as sent; the codes of 3GPP TS 29.274 §8.17 by their readable name.
-pub(super) fn radio_access_type(raw: Option<&RawValue>, name: &str) -> Result<String, Fault> {
+/// A code or words; unknown when absent.
+pub(super) fn radio_access_type(raw: Option<&RawValue>, name: &str) -> Result<RadioAccess, Fault> {
     let Some(raw) = raw else {
-        return Ok(String::new());
+        return Ok(RadioAccess::default());
     };
-    let invalid = || Fault::malformed(format!("{name} is not a text of at most 32 bytes"));
-    let value = number(raw)
-        .map(Cow::Borrowed)
-        .or_else(|| text(raw))
-        .ok_or_else(invalid)?;
-    let value = value.trim();
-    if value.len() > MAX_RAT_BYTES || value.chars().any(char::is_control) {
-        return Err(invalid());
-    }
-    let readable = match value {
-        "1" => "3G",
-        "2" => "2G",
-        "3" => "WLAN",
-        "6" => "LTE",
-        "8" => "NB-IoT",
-        "9" => "LTE-M",
-        "10" => "5G NR",
-        code if is_digits(code) => return Ok(format!("Unknown ({code})")),
-        words => words,
-    };
-    Ok(readable.to_owned())
+    let sent = number(raw).map(Cow::Borrowed).or_else(|| text(raw));
+    let sent = sent.map(|sent| RadioAccess::new(&sent));
+    sent.filter(is_short)
+        .ok_or_else(|| Fault::malformed(format!("{name} is not a text of at most 32 bytes")))
+}
+
+/// Whether a radio access type has at most 32 bytes and no control characters.
+pub(super) fn is_short(radio_access: &RadioAccess) -> bool {
+    let sent = radio_access.as_sent();
+    sent.len() <= MAX_RAT_BYTES && !sent.chars().any(char::is_control)
 }
 
 fn volume_fault(name: &str, why: &str) -> Fault {

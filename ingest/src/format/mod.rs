@@ -1,4 +1,4 @@
-//! Event formats: pure decoders from the bytes of one record to a [`Cdr`] or the reason why it is refused.
+//! Event formats: pure decoders from the bytes of one record to a [`Cdr`] or a [`session::Rollup`], or the reason why it is refused.
 //!
 //! A decoder looks at one record only, so one bad record never spoils its neighbours. Fields are read as raw JSON text
 //! and interpreted one by one: a number keeps its digits (no float is ever made of it), and a record whose volume is
@@ -11,10 +11,13 @@ mod data_streamer;
 mod field;
 mod message;
 mod native;
+mod rollup;
 
 use chrono::{DateTime, Utc};
 pub use domain::usage::Service;
-use domain::{Error, Result, identifier::Iccid, journal::RejectionCode};
+use domain::{
+    Error, Result, identifier::Iccid, journal::RejectionCode, radio_access::RadioAccess, session,
+};
 pub use message::{Keyed, keyed};
 use serde::Deserialize;
 
@@ -34,8 +37,8 @@ pub struct Cdr {
     pub iccid: Iccid,
     /// `MCC-MNC`, empty when the record names no network.
     pub network: String,
-    /// Radio access type in readable words, empty when unknown.
-    pub rat: String,
+    /// How the SIM was connected.
+    pub rat: RadioAccess,
     /// What was used.
     pub service: Service,
     /// Event time, whole milliseconds.
@@ -135,6 +138,16 @@ pub struct Format {
     pub framing: Framing,
 }
 
+impl Framing {
+    /// How rollups of sessions follow each other, by media type; JSON when none is given.
+    ///
+    /// # Errors
+    /// `INVALID_INPUT` for another media type.
+    pub fn of_rollups(content_type: Option<&str>) -> Result<Self> {
+        of_json(content_type)
+    }
+}
+
 impl Format {
     /// Native records or CloudEvents, by media type; JSON when none is given.
     ///
@@ -169,20 +182,22 @@ impl Format {
                 "a stream's name has 1 to 100 letters, digits, dots, underscores and hyphens",
             ));
         }
-        let framing = match media_type(content_type).as_str() {
-            "application/json" => Framing::Json,
-            other if is_lines(other) => Framing::Lines,
-            _ => {
-                return Err(Error::invalid(
-                    "unsupported content type: use application/json or application/x-ndjson",
-                ));
-            }
-        };
+        let framing = of_json(content_type)?;
         let source = format!("data-streamer/{stream}");
         Ok(Self {
             shape: Shape::DataStreamer { source },
             framing,
         })
+    }
+}
+
+fn of_json(content_type: Option<&str>) -> Result<Framing> {
+    match media_type(content_type).as_str() {
+        "application/json" => Ok(Framing::Json),
+        other if is_lines(other) => Ok(Framing::Lines),
+        _ => Err(Error::invalid(
+            "unsupported content type: use application/json or application/x-ndjson",
+        )),
     }
 }
 
@@ -216,16 +231,20 @@ pub fn decode(shape: &Shape, bytes: &[u8]) -> Result<Cdr, Box<Rejection>> {
         Shape::CloudEvent => cloud_events::decode(text, &mut known),
         Shape::DataStreamer { .. } => data_streamer::decode(text, &mut known),
     });
-    decoded.map_err(|fault| {
-        Box::new(Rejection {
-            code: fault.code,
-            message: fault.message.chars().take(MAX_MESSAGE_CHARS).collect(),
-            source: known.source,
-            record_id: known.record_id,
-            event_at: known.event_at,
-            unreadable: fault.unreadable,
-        })
-    })
+    decoded.map_err(|fault| Box::new(fault.of(known)))
+}
+
+/// Decodes one rollup of a session. What is said of one that is refused names nothing that tenants are not shown.
+///
+/// # Errors
+/// A [`Rejection`], which is data: it is stored and counted.
+pub fn decode_rollup(bytes: &[u8]) -> Result<session::Rollup, Box<Rejection>> {
+    let mut known = Known {
+        source: session::SOURCE.to_owned(),
+        ..Known::default()
+    };
+    let decoded = json_object(bytes).and_then(|text| rollup::decode(text, &mut known));
+    decoded.map_err(|fault| Box::new(fault.of(known)))
 }
 
 /// What is known of a record while it is being decoded.
@@ -262,6 +281,18 @@ impl Fault {
 
     fn malformed(message: impl Into<String>) -> Self {
         Self::new(RejectionCode::Malformed, message)
+    }
+
+    /// The rejection of a record of which so much is known.
+    fn of(self, known: Known) -> Rejection {
+        Rejection {
+            code: self.code,
+            message: self.message.chars().take(MAX_MESSAGE_CHARS).collect(),
+            source: known.source,
+            record_id: known.record_id,
+            event_at: known.event_at,
+            unreadable: self.unreadable,
+        }
     }
 }
 

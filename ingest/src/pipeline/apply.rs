@@ -11,7 +11,12 @@ use analytics::{
 };
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Code, Error, Result, id::BatchId, journal, tenant::Retentions};
+use domain::{
+    Code, Error, Result,
+    id::BatchId,
+    journal,
+    tenant::{Retentions, SessionRetentions},
+};
 
 use super::{Inner, Intake, Step, engine_clock::EngineClock};
 
@@ -42,8 +47,16 @@ pub(super) struct Journaled {
     pub(super) rows: u64,
     pub(super) payload: Bytes,
     pub(super) apply_by: DateTime<Utc>,
-    /// How long its records are kept.
-    pub(super) retentions: Retentions,
+    /// How long its rows are kept.
+    pub(super) kept: Kept,
+}
+
+/// How long rows are kept, by what they are.
+pub(super) enum Kept {
+    /// Usage records.
+    Records(Retentions),
+    /// Rollups.
+    Sessions(SessionRetentions),
 }
 
 impl Intake {
@@ -96,14 +109,25 @@ impl Inner {
             rows,
             payload,
             apply_by,
-            retentions,
+            kept,
         } = journaled;
         let attempt = Attempt {
             batch: *batch,
             apply_by: *apply_by,
         };
-        let applied = self.store.apply(&attempt, *rows, payload, retentions);
-        if let Err(error) = applied.await {
+        let applied = match kept {
+            Kept::Records(retentions) => {
+                let applied = self.store.apply(&attempt, *rows, payload, retentions);
+                applied.await
+            }
+            Kept::Sessions(retentions) => {
+                let applied = self
+                    .store
+                    .apply_sessions(&attempt, *rows, payload, retentions);
+                applied.await
+            }
+        };
+        if let Err(error) = applied {
             drop(cx);
             self.note_failure(&attempt, &error).await?;
             return Err(Error::internal(error));

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use analytics::CdrRow;
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{
     Error, Result,
     id::{BatchId, TenantId},
-    journal::{self, NewRejection, Part, RAW_BYTES, RejectionCode, Tally, Verdict},
+    journal::{self, Kind, NewRejection, Part, RAW_BYTES, RejectionCode, Tally, Verdict},
 };
+use uuid::Uuid;
 
 use super::{
     Account, Rejected, batch::attribute::Attributed, counted::ByPart, decode::Item,
@@ -34,9 +34,9 @@ struct Present {
 
 /// See the module.
 pub(super) struct Books {
+    kind: Kind,
     batch: BatchId,
     horizon: Horizon,
-    rows: Vec<CdrRow>,
     rejections: Vec<NewRejection>,
     pages: Vec<Page>,
     closed: Vec<Part>,
@@ -45,12 +45,12 @@ pub(super) struct Books {
 }
 
 impl Books {
-    /// The books of so many `deliveries` with at most so many accepted `records`.
-    pub(super) fn new(batch: BatchId, horizon: Horizon, deliveries: usize, records: usize) -> Self {
+    /// The books of so many `deliveries` of a kind.
+    pub(super) fn new(kind: Kind, batch: BatchId, horizon: Horizon, deliveries: usize) -> Self {
         Self {
+            kind,
             batch,
             horizon,
-            rows: Vec::with_capacity(records),
             rejections: Vec::new(),
             pages: vec![Page::default(); deliveries],
             closed: Vec::new(),
@@ -102,52 +102,67 @@ impl Books {
         tally
     }
 
-    /// Enters a claimed record by its verdict.
+    /// Begins to enter a record that was not refused.
+    pub(super) fn entered<'a>(
+        &'a mut self,
+        delivery: usize,
+        source: &'a str,
+        event_at: DateTime<Utc>,
+        identity: Uuid,
+    ) -> Entered<'a> {
+        Entered {
+            books: self,
+            delivery,
+            source,
+            event_at,
+            identity,
+        }
+    }
+
+    /// Counts a row of the present tenant.
+    pub(super) fn count(
+        &mut self,
+        identity: Uuid,
+        event_at: DateTime<Utc>,
+        volume: [u64; 3],
+    ) -> Result<()> {
+        self.present()?.part.add(identity, event_at, volume);
+        Ok(())
+    }
+
+    /// Enters a claimed record by its verdict, and gives its row if it counts.
     pub(super) fn settle(
         &mut self,
         delivery: usize,
         raw: &Raw,
         attributed: Attributed,
         verdict: Option<Verdict>,
-    ) -> Result<()> {
+    ) -> Result<Option<CdrRow>> {
         let verdict = verdict.ok_or_else(|| Error::internal("a claim has no verdict"))?;
-        let (tenant, own) = {
-            let present = self.present()?;
-            (present.tenant, present.part.number)
-        };
+        let tenant = self.present()?.tenant;
         let identity = attributed.identity;
         let cdr = &attributed.cdr;
-        let of = match verdict {
+        let start = cdr.start;
+        match verdict {
             Verdict::Conflict => {
                 let message = "a record with this id and other billing fields was accepted before";
                 let refused = Rejection::of(attributed.cdr, RejectionCode::Conflict, message);
                 self.reject(delivery, tenant, raw, refused, None);
-                return Ok(());
+                Ok(None)
             }
             Verdict::Duplicate { of } => {
-                self.receive(tenant, &cdr.source, Some(cdr.start)).duplicate += 1;
-                self.pages[delivery].account.duplicate += 1;
-                of
+                let entered = self.entered(delivery, &cdr.source, start, identity);
+                entered.repeats(Some(of))?;
+                Ok(None)
             }
             Verdict::Accepted => {
-                let tally = self.receive(tenant, &cdr.source, Some(cdr.start));
-                tally.accepted += 1;
-                tally.bytes_up += u128::from(cdr.bytes_up);
-                tally.bytes_down += u128::from(cdr.bytes_down);
+                let entered = self.entered(delivery, &cdr.source, start, identity);
+                entered.accepted([cdr.bytes_up, cdr.bytes_down])?;
                 let volume = [cdr.bytes_up, cdr.bytes_down, cdr.units];
-                let start = cdr.start;
-                self.present()?.part.add(identity, start, volume);
-                let row = self.row(tenant, attributed);
-                self.rows.push(row);
-                let page = &mut self.pages[delivery];
-                page.account.accepted += 1;
-                own
+                self.count(identity, start, volume)?;
+                Ok(Some(self.row(tenant, attributed)))
             }
-        };
-        let page = &mut self.pages[delivery];
-        page.account.received += 1;
-        page.counted_by.entry(of).or_default().push(identity);
-        Ok(())
+        }
     }
 
     fn row(&self, tenant: TenantId, attributed: Attributed) -> CdrRow {
@@ -162,7 +177,7 @@ impl Books {
             sim: resolved.sim,
             device: resolved.device,
             network: cdr.network,
-            rat: cdr.rat,
+            rat: cdr.rat.words().into_owned(),
             service: cdr.service.as_ref().to_owned(),
             source: cdr.source,
             record_id: cdr.record_id,
@@ -179,7 +194,7 @@ impl Books {
     }
 
     /// Enters a record that was refused before it could be claimed.
-    pub(super) fn reject_item(&mut self, delivery: usize, item: Item<Attributed>) {
+    pub(super) fn reject_item<T>(&mut self, delivery: usize, item: Item<T>) {
         let flaw = item.flaw();
         let tenant = self.present.as_ref().map(|present| present.tenant);
         if let (Err(rejection), Some(tenant)) = (item.outcome, tenant) {
@@ -209,10 +224,11 @@ impl Books {
             code: rejection.code,
             message: rejection.message.clone(),
         });
-        let identity = rejection
-            .record_id
-            .as_ref()
-            .map(|record_id| journal::identity(tenant, &rejection.source, record_id));
+        // What a rollup is known by is its session's, of which others may count.
+        let record_id = rejection.record_id.as_ref();
+        let record_id = record_id.filter(|_| self.kind == Kind::Cdr);
+        let identity =
+            record_id.map(|record_id| journal::identity(tenant, &rejection.source, record_id));
         self.rejections.push(NewRejection {
             tenant,
             source: rejection.source,
@@ -233,16 +249,6 @@ impl Books {
     /// The batch that accepted rows belong to.
     pub(super) fn batch(&self) -> BatchId {
         self.batch
-    }
-
-    /// How many rows were accepted.
-    pub(super) fn rows(&self) -> u64 {
-        self.rows.len() as u64
-    }
-
-    /// The accepted rows, encoded.
-    pub(super) fn payload(&self) -> Bytes {
-        analytics::cdr::encode(&self.rows)
     }
 
     /// What each tenant has in the rows.
@@ -294,6 +300,51 @@ impl Books {
         let mut own = self.own();
         own.retain(|part| counted_by.contains_key(part));
         (account, own, counted_by)
+    }
+}
+
+/// A record that is being entered.
+pub(super) struct Entered<'a> {
+    books: &'a mut Books,
+    delivery: usize,
+    source: &'a str,
+    event_at: DateTime<Utc>,
+    identity: Uuid,
+}
+
+impl Entered<'_> {
+    /// It is new, and brings so many bytes from and to the device.
+    pub(super) fn accepted(self, [up, down]: [u64; 2]) -> Result<()> {
+        let (tenant, own) = {
+            let present = self.books.present()?;
+            (present.tenant, present.part.number)
+        };
+        let tally = self.books.receive(tenant, self.source, Some(self.event_at));
+        tally.accepted += 1;
+        tally.bytes_up += u128::from(up);
+        tally.bytes_down += u128::from(down);
+        self.books.pages[self.delivery].account.accepted += 1;
+        self.counted_by(Some(own));
+        Ok(())
+    }
+
+    /// It came before, and that part counts it; none if it is known to be counted.
+    pub(super) fn repeats(self, of: Option<i64>) -> Result<()> {
+        let tenant = self.books.present()?.tenant;
+        let tally = self.books.receive(tenant, self.source, Some(self.event_at));
+        tally.duplicate += 1;
+        self.books.pages[self.delivery].account.duplicate += 1;
+        self.counted_by(of);
+        Ok(())
+    }
+
+    fn counted_by(self, part: Option<i64>) {
+        let page = &mut self.books.pages[self.delivery];
+        page.account.received += 1;
+        if let Some(part) = part {
+            let records = page.counted_by.entry(part).or_default();
+            records.push(self.identity);
+        }
     }
 }
 

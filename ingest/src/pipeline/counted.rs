@@ -7,7 +7,8 @@ use std::{
 
 use domain::{
     Error, Result,
-    journal::{self, BatchState, Month},
+    journal::{self, BatchState, Kind, Month},
+    session,
 };
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
@@ -23,6 +24,8 @@ pub(super) type ByPart = BTreeMap<i64, Vec<Uuid>>;
 
 /// What became of a delivery in the journal.
 pub(super) struct Committed {
+    /// What it is of.
+    pub(super) kind: Kind,
     pub(super) account: Account,
     /// Its records in its own part, and those that it repeats and that are not known to be counted.
     pub(super) waits_for: ByPart,
@@ -44,6 +47,7 @@ pub(super) async fn wait(
     patience: Duration,
 ) -> Result<Account> {
     let Committed {
+        kind,
         mut account,
         mut waits_for,
         own,
@@ -59,7 +63,7 @@ pub(super) async fn wait(
     }
     let mut pause = FIRST_PAUSE;
     loop {
-        let open = look(inner, &mut waits_for).await?;
+        let open = look(inner, kind, &mut waits_for).await?;
         if open
             .iter()
             .all(|state| *state == Some(BatchState::Quarantined))
@@ -77,7 +81,11 @@ pub(super) async fn wait(
 
 /// Takes out what is counted, lets records that were moved wait for the parts that have them now, and says how the parts
 /// stood: none was cut.
-async fn look(inner: &Inner, waits_for: &mut ByPart) -> Result<Vec<Option<BatchState>>> {
+async fn look(
+    inner: &Inner,
+    kind: Kind,
+    waits_for: &mut ByPart,
+) -> Result<Vec<Option<BatchState>>> {
     if waits_for.is_empty() {
         return Ok(Vec::new());
     }
@@ -88,11 +96,17 @@ async fn look(inner: &Inner, waits_for: &mut ByPart) -> Result<Vec<Option<BatchS
     waits_for.retain(|part, _| open.contains_key(part));
     for (part, _) in open.iter().filter(|(_, state)| state.is_none()) {
         let records = waits_for.remove(part).unwrap_or_default();
-        let now = journal::parts_of(&cx, Month::of_part(*part), &records).await?;
+        let now = match kind {
+            Kind::Cdr => journal::parts_of(&cx, Month::of_part(*part), &records).await?,
+            Kind::Session => session::parts_of(&cx, &records).await?,
+        };
         for identity in records {
-            let part = now.get(&identity).copied();
-            let part = part.ok_or_else(|| late("an accepted record has no identity"))?;
-            waits_for.entry(part).or_default().push(identity);
+            match now.get(&identity).copied() {
+                Some(part) => waits_for.entry(part).or_default().push(identity),
+                // A rollup is kept as a point until it was seen in the log.
+                None if kind == Kind::Session => {}
+                None => return Err(late("an accepted record has no identity")),
+            }
         }
     }
     Ok(open.into_values().collect())

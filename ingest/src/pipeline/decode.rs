@@ -1,6 +1,9 @@
 //! Step 1: records or rejections.
 
-use domain::Code;
+use domain::{
+    Code,
+    session::{self, Rollup},
+};
 
 use crate::{
     format::{self, Cdr, Rejection, Shape},
@@ -31,16 +34,33 @@ impl<T> Item<T> {
 }
 
 /// Decoded records and the room that they take.
-pub(super) struct Items {
-    pub(super) items: Vec<Item<Cdr>>,
+pub(super) struct Items<T = Cdr> {
+    pub(super) items: Vec<Item<T>>,
     /// Held until they are journaled.
     pub(super) _room: Option<Room>,
 }
 
+/// Usage records of a shape.
 pub(super) async fn decode(shape: &Shape, records: Records) -> Items {
+    read(records, shape.source(), |bytes| {
+        format::decode(shape, bytes)
+    })
+    .await
+}
+
+/// Rollups of sessions.
+pub(super) async fn decode_rollups(records: Records) -> Items<Rollup> {
+    read(records, session::SOURCE, format::decode_rollup).await
+}
+
+async fn read<T>(
+    records: Records,
+    source: &str,
+    decode: impl Fn(&[u8]) -> Result<T, Box<Rejection>>,
+) -> Items<T> {
     let flawed = |message: &str| {
         let mut rejection = Rejection::unreadable(message);
-        shape.source().clone_into(&mut rejection.source);
+        source.clone_into(&mut rejection.source);
         Err(Box::new(rejection))
     };
     let mut items = Vec::with_capacity(records.records.len());
@@ -49,7 +69,7 @@ pub(super) async fn decode(shape: &Shape, records: Records) -> Items {
             tokio::task::yield_now().await;
         }
         let outcome = match &raw.flaw {
-            None => format::decode(shape, &raw.bytes),
+            None => decode(&raw.bytes),
             Some(Flaw::TooLong) => flawed("the record is too long"),
             Some(Flaw::Rest { why, .. }) => flawed(why),
         };

@@ -11,7 +11,8 @@ use domain::Result;
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{
-    Inner, batch,
+    Inner,
+    batch::{self, Record},
     queue::{Lines, Queued},
 };
 
@@ -20,13 +21,13 @@ const KEPT_FREE: Duration = Duration::from_millis(200);
 /// How long deliveries that have to wait are left out.
 const REST: Duration = Duration::from_millis(50);
 
-/// The task that makes batches. Dropping it ends the task; batches under way go on.
-pub(super) struct Gatherer {
-    lines: Arc<Lines>,
+/// The task that makes batches of a kind. Dropping it ends the task; batches under way go on.
+pub(super) struct Gatherer<T: Record> {
+    lines: Arc<Lines<T>>,
     task: JoinHandle<()>,
 }
 
-impl Gatherer {
+impl<T: Record> Gatherer<T> {
     pub(super) fn start(inner: &Arc<Inner>) -> Self {
         let lines = Arc::new(Lines::default());
         let task = tokio::spawn(gather(Arc::downgrade(inner), lines.clone()));
@@ -35,12 +36,12 @@ impl Gatherer {
 
     /// # Errors
     /// `UNAVAILABLE` when the intake is stopping.
-    pub(super) fn push(&self, queued: Queued) -> Result<()> {
+    pub(super) fn push(&self, queued: Queued<T>) -> Result<()> {
         self.lines.push(queued)
     }
 }
 
-impl Drop for Gatherer {
+impl<T: Record> Drop for Gatherer<T> {
     fn drop(&mut self) {
         self.lines.close();
         self.task.abort();
@@ -48,7 +49,7 @@ impl Drop for Gatherer {
 }
 
 /// Makes one batch after the other, as places for batches get free.
-async fn gather(inner: Weak<Inner>, lines: Arc<Lines>) {
+async fn gather<T: Record>(inner: Weak<Inner>, lines: Arc<Lines<T>>) {
     let mut last: Option<oneshot::Receiver<()>> = None;
     loop {
         while lines.is_empty() {
@@ -79,7 +80,7 @@ async fn gather(inner: Weak<Inner>, lines: Arc<Lines>) {
 }
 
 /// Keeps the last place free for a while if all that waits is in one line and others deliver, too.
-async fn keep_free(inner: &Inner, lines: &Lines) {
+async fn keep_free<T>(inner: &Inner, lines: &Lines<T>) {
     let is_last = || inner.settings.batches > 1 && inner.batches.available_permits() == 0;
     let until = tokio::time::Instant::now() + KEPT_FREE;
     while is_last() && lines.has_one_of_several() {
@@ -93,7 +94,7 @@ async fn keep_free(inner: &Inner, lines: &Lines) {
 }
 
 /// Waits for more while another batch is under way; a batch costs the same for one record as for a hundred.
-async fn linger(inner: &Inner, lines: &Lines) {
+async fn linger<T>(inner: &Inner, lines: &Lines<T>) {
     let idle = || inner.batches.available_permits() + 1 >= inner.settings.batches.max(1);
     let full = || lines.records() >= inner.settings.limits.batch_records;
     let until = tokio::time::Instant::now() + inner.settings.linger;

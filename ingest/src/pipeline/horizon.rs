@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     id::TenantId,
     journal::{self, RejectionCode},
-    tenant::Retentions,
+    tenant::{Retentions, SessionRetentions},
 };
 
 use super::Settings;
@@ -13,18 +13,48 @@ use super::Settings;
 #[derive(Clone)]
 pub(super) struct Horizon {
     pub(super) now: DateTime<Utc>,
-    past: TimeDelta,
     future: TimeDelta,
-    retentions: Retentions,
+    past: Past,
+}
+
+/// How far back.
+#[derive(Clone)]
+enum Past {
+    /// Usage records: so far at most, and less by the retention of their tenant.
+    Records(TimeDelta, Retentions),
+    /// Rollups: as far as the log of sessions is whole.
+    Sessions(SessionRetentions),
 }
 
 impl Horizon {
     pub(super) fn new(settings: &Settings, now: DateTime<Utc>, retentions: Retentions) -> Self {
         Self {
             now,
-            past: settings.past,
             future: settings.future,
-            retentions,
+            past: Past::Records(settings.past, retentions),
+        }
+    }
+
+    /// That of rollups.
+    pub(super) fn of_sessions(
+        settings: &Settings,
+        now: DateTime<Utc>,
+        retentions: SessionRetentions,
+    ) -> Self {
+        Self {
+            now,
+            future: settings.future,
+            past: Past::Sessions(retentions),
+        }
+    }
+
+    /// The earliest event time that is taken.
+    fn earliest(&self, tenant: TenantId) -> DateTime<Utc> {
+        match &self.past {
+            Past::Records(most, retentions) => {
+                self.now - *most.min(&retentions.of(tenant).horizon())
+            }
+            Past::Sessions(retentions) => retentions.of(tenant).whole_from(self.now),
         }
     }
 
@@ -33,8 +63,7 @@ impl Horizon {
         tenant: TenantId,
         start: DateTime<Utc>,
     ) -> Result<(), (RejectionCode, &'static str)> {
-        let past = self.past.min(self.retentions.of(tenant).horizon());
-        if start < self.now - past {
+        if start < self.earliest(tenant) {
             Err((
                 RejectionCode::TooOld,
                 "the record starts before the horizon",
@@ -56,7 +85,7 @@ impl Horizon {
 
 #[cfg(test)]
 mod tests {
-    use domain::tenant::Retention;
+    use domain::tenant::{Retention, SessionRetention};
     use uuid::Uuid;
 
     use super::*;
@@ -83,6 +112,27 @@ mod tests {
                 journal::hour_of(now)
             );
         }
+    }
+
+    #[test]
+    fn a_rollup_that_the_log_would_not_show_is_too_old() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
+        let own = (tenant(1), SessionRetention::new(30, None));
+        let horizon = Horizon::of_sessions(&Settings::default(), now, [own].into_iter().collect());
+        for (n, days) in [(1, 30), (2, 7)] {
+            let first = now - TimeDelta::days(days);
+            assert_eq!(horizon.check(tenant(n), first), Ok(()));
+            let refused = horizon.check(tenant(n), first - TimeDelta::milliseconds(1));
+            assert_eq!(
+                refused.map_err(|(code, _)| code),
+                Err(RejectionCode::TooOld)
+            );
+        }
+        let ahead = horizon.check(tenant(1), now + TimeDelta::minutes(61));
+        assert_eq!(
+            ahead.map_err(|(code, _)| code),
+            Err(RejectionCode::InFuture)
+        );
     }
 
     #[test]

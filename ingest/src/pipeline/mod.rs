@@ -39,15 +39,18 @@ mod queue;
 mod retention;
 mod settings;
 mod settle;
+mod silent;
 mod sitting_out;
 
 use std::sync::{Arc, Mutex};
 
 use analytics::Store;
 use bytes::Bytes;
-use domain::{Db, Error, Result, id::TenantId, journal::Older, sim::resolve::Resolver};
+use domain::{
+    Db, Error, Result, id::TenantId, journal::Older, session::Rollup, sim::resolve::Resolver,
+};
 use futures::{Stream, StreamExt as _, stream::FuturesOrdered};
-use service::Deliverer;
+use service::{Deliverer, SessionDeliverer};
 use tokio::{
     sync::{Notify, Semaphore},
     task::JoinHandle,
@@ -55,7 +58,7 @@ use tokio::{
 
 use crate::{
     admission::Admission,
-    format::{Format, Shape},
+    format::{Cdr, Format, Framing, Shape},
     read::{Batch as Records, Encoding, Reader},
 };
 pub use account::{Account, Rejected};
@@ -66,7 +69,7 @@ use gather::Gatherer;
 pub use lifecycle::{Recovered, Running, Standing};
 pub use passage::{Fetched, Passing};
 pub use payload::Of;
-use queue::{Line, Queued};
+use queue::{Hearing, Line, Queued};
 pub use settings::Settings;
 use settle::RefusedBatches;
 pub use settle::Settled;
@@ -82,11 +85,12 @@ pub struct Delivery {
     pub records: Records,
 }
 
-/// The way in for usage records. Cloning is cheap; when the last clone is dropped, nothing is gathered any more.
+/// The way in for usage records and rollups of sessions. Cloning is cheap; when the last clone is dropped, nothing is gathered any more.
 #[derive(Clone)]
 pub struct Intake {
     inner: Arc<Inner>,
-    gatherer: Arc<Gatherer>,
+    gatherer: Arc<Gatherer<Cdr>>,
+    rollups: Arc<Gatherer<Rollup>>,
 }
 
 struct Inner {
@@ -112,6 +116,15 @@ impl Inner {
     fn reached(&self, step: Step) -> Result<()> {
         self.fault.reached(step)
     }
+}
+
+/// What a body holds.
+#[derive(Clone, Copy)]
+enum Holds<'a> {
+    /// Usage records that look like this.
+    Records(&'a Shape),
+    /// Rollups of sessions.
+    Sessions,
 }
 
 type Underway = FuturesOrdered<JoinHandle<Result<Account>>>;
@@ -140,7 +153,12 @@ impl Intake {
             wake: Notify::new(),
         });
         let gatherer = Arc::new(Gatherer::start(&inner));
-        Self { inner, gatherer }
+        let rollups = Arc::new(Gatherer::start(&inner));
+        Self {
+            inner,
+            gatherer,
+            rollups,
+        }
     }
 
     /// Takes a body of usage records of a caller who was let in to deliver them, and accounts for every one of them when it is
@@ -161,20 +179,62 @@ impl Intake {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
+        let (tenant, holds) = (deliverer.tenant(), Holds::Records(&format.shape));
+        self.read(tenant, holds, format.framing, encoding, body)
+            .await
+    }
+
+    /// Takes a body of rollups of sessions, as [`Self::submit`] does usage records.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn submit_sessions<E>(
+        &self,
+        deliverer: &SessionDeliverer,
+        framing: Framing,
+        encoding: Encoding,
+        body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
+    ) -> Result<Account>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
         let tenant = deliverer.tenant();
+        self.read(tenant, Holds::Sessions, framing, encoding, body)
+            .await
+    }
+
+    /// Reads a body to its end and starts what it holds, piece by piece.
+    async fn read<E>(
+        &self,
+        tenant: TenantId,
+        holds: Holds<'_>,
+        framing: Framing,
+        encoding: Encoding,
+        body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
+    ) -> Result<Account>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
         let settings = self.inner.settings;
         let place = self.inner.admission.place(tenant);
-        let mut reader = Reader::new(body, format.framing, encoding, settings.limits, place);
+        let mut reader = Reader::new(body, framing, encoding, settings.limits, place);
         let mut underway = Underway::new();
         let mut account = Account::default();
         let listed = settings.listed_rejections;
         while let Some(records) = read(&mut reader, &mut underway, &mut account, listed).await? {
-            let delivery = Delivery {
-                tenant,
-                shape: format.shape.clone(),
-                records,
+            let started = match holds {
+                Holds::Sessions => self.start_rollups(tenant, records).await?,
+                Holds::Records(shape) => {
+                    let shape = shape.clone();
+                    let delivery = Delivery {
+                        tenant,
+                        shape,
+                        records,
+                    };
+                    self.start(delivery).await?
+                }
             };
-            underway.push_back(self.start(delivery).await?);
+            underway.push_back(started);
             while underway.len() >= settings.depth.max(1) {
                 collect(&mut underway, &mut account, listed).await?;
             }
@@ -200,15 +260,42 @@ impl Intake {
         let shares = vec![(delivery.tenant, items)];
         let (queued, committed) = Queued::new(Line::Tenant(delivery.tenant), shares);
         self.gatherer.push(queued)?;
+        Ok(self.answer(committed))
+    }
+
+    /// Takes rollups of a tenant's sessions, and accounts for every one of them when it is counted.
+    ///
+    /// # Errors
+    /// As [`Self::deliver`].
+    pub async fn deliver_sessions(&self, tenant: TenantId, rollups: Records) -> Result<Account> {
+        let started = self.start_rollups(tenant, rollups).await?;
+        started.await.map_err(Error::internal)?
+    }
+
+    /// Decodes and queues rollups; what comes after it goes on if their sender has left.
+    async fn start_rollups(
+        &self,
+        tenant: TenantId,
+        records: Records,
+    ) -> Result<JoinHandle<Result<Account>>> {
+        let items = decode::decode_rollups(records).await;
+        self.inner.reached(Step::Decoded)?;
+        let (queued, committed) = Queued::new(Line::Tenant(tenant), vec![(tenant, items)]);
+        self.rollups.push(queued)?;
+        Ok(self.answer(committed))
+    }
+
+    /// Waits for what was queued to be journaled and counted.
+    fn answer(&self, committed: Hearing) -> JoinHandle<Result<Account>> {
         let inner = self.inner.clone();
-        Ok(tokio::spawn(async move {
+        tokio::spawn(async move {
             let journaled = tokio::time::timeout(inner.settings.journal, committed).await;
             let late = |_| Error::unavailable("intake is busy, try again", "not journaled in time");
             let committed = journaled.map_err(late)?.map_err(|_| {
                 Error::unavailable("intake is stopping, try again", "a batch was dropped")
             })??;
             counted::wait(&inner, committed, inner.settings.answer).await
-        }))
+        })
     }
 }
 

@@ -84,7 +84,7 @@ impl Intake {
             decoded: Vec::with_capacity(messages.len()),
             quarantined: Vec::new(),
         };
-        let known = self.read(&mut passage, messages).await;
+        let known = self.decode(&mut passage, messages).await;
         let shares = self.shares(&mut passage, known).await?;
         self.inner.reached(Step::Decoded)?;
         let (queued, committed) = Queued::of_passage(passage, shares);
@@ -100,8 +100,8 @@ impl Intake {
         })))
     }
 
-    /// Reads messages, and leaves what is nobody's in the passage.
-    async fn read(&self, passage: &mut Passage, messages: Vec<Fetched>) -> Vec<Known> {
+    /// Decodes messages, and leaves what is nobody's in the passage.
+    async fn decode(&self, passage: &mut Passage, messages: Vec<Fetched>) -> Vec<Known> {
         let most = self.inner.settings.limits.record_bytes;
         let mut known = Vec::with_capacity(messages.len());
         for (n, fetched) in messages.into_iter().enumerate() {

@@ -1,17 +1,19 @@
 //! Payloads of counted batches are kept until their rows were seen in the records.
 
-use analytics::{cdr, verify::Count};
+use analytics::{CdrRow, SessionRow, verify::Count};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{
     Code, Result,
     id::BatchId,
-    journal::{self, BatchState, Pending, ledger},
-    tenant::{self, Retention, Retentions},
+    journal::{self, BatchState, Kind, Pending, ledger},
 };
 
 use super::{Inner, Intake};
-use crate::verify;
+use crate::{
+    kind::{KINDS, Retained, Row, family_of},
+    verify,
+};
 
 /// Batches looked at together.
 const PAGE: u32 = 500;
@@ -77,28 +79,43 @@ impl Inner {
     /// Those of which the records do not have what the ledger has. Of a batch of which a part was put back, the payload says
     /// less than the ledger, and of an old one some may have expired: there its own rows are looked up.
     async fn broken(&self, pending: &[Pending]) -> Result<Vec<BatchId>> {
+        let mut broken = Vec::new();
+        for kind in KINDS {
+            let of_kind = pending.iter().filter(|pending| pending.kind == kind);
+            let of_kind: Vec<&Pending> = of_kind.collect();
+            if !of_kind.is_empty() {
+                broken.extend(self.broken_of(kind, &of_kind).await?);
+            }
+        }
+        Ok(broken)
+    }
+
+    async fn broken_of(&self, kind: Kind, pending: &[&Pending]) -> Result<Vec<BatchId>> {
         let batches: Vec<BatchId> = pending.iter().map(|pending| pending.batch).collect();
         let cx = self.db.system().await?;
         let expected = ledger::sums_of(&cx, &batches).await?;
-        let retentions = tenant::retentions(&cx).await?;
+        let retained = Retained::read(&cx).await?;
         drop(cx);
         let now = self.system().now();
-        let own = retentions.own().map(|(_, retention)| retention);
-        let all = own.chain([Retention::default()]);
         // Of all tenants: there are few batches as old as this.
-        let whole_from = all.map(|retention| retention.whole_days_from(now)).max();
-        let whole_from = whole_from.unwrap_or(now);
+        let whole_from = retained.all_whole_from(kind, now);
         let holds_all = |pending: &&Pending| {
             let known = expected.get(&pending.batch);
             known.is_none_or(|(sums, _)| i64::try_from(pending.rows) == Ok(sums.rows))
         };
         let (pending, put_back): (Vec<&Pending>, Vec<&Pending>) =
-            pending.iter().partition(holds_all);
+            pending.iter().copied().partition(holds_all);
         let batches: Vec<BatchId> = pending.iter().map(|pending| pending.batch).collect();
         let spans = Spans::of(&pending);
         let found = self
             .store
-            .count_batches(&self.system(), &batches, spans.received, spans.started)
+            .count_batches(
+                &self.system(),
+                family_of(kind),
+                &batches,
+                spans.received,
+                spans.started,
+            )
             .await?;
         let is_whole = |batch: &BatchId| {
             let found: (Count, i64) = found.get(batch).copied().unwrap_or_default();
@@ -109,7 +126,14 @@ impl Inner {
         let (expiring, mut broken): (Vec<&Pending>, Vec<&Pending>) =
             short.partition(|pending| pending.first_at < whole_from);
         for pending in put_back.into_iter().chain(expiring) {
-            if !self.has_rows(pending.batch, &retentions).await? {
+            let has_rows = match kind {
+                Kind::Cdr => self.has_rows::<CdrRow>(pending.batch, &retained).await?,
+                Kind::Session => {
+                    self.has_rows::<SessionRow>(pending.batch, &retained)
+                        .await?
+                }
+            };
+            if !has_rows {
                 broken.push(pending);
             }
         }
@@ -117,14 +141,14 @@ impl Inner {
     }
 
     /// Whether each row of a payload is in the records, once, but for those that may have expired.
-    async fn has_rows(&self, batch: BatchId, retentions: &Retentions) -> Result<bool> {
+    async fn has_rows<R: Row>(&self, batch: BatchId, retained: &Retained) -> Result<bool> {
         let cx = self.db.system().await?;
         let payload = journal::payload(&cx, batch).await;
         drop(cx);
         let rows = match payload {
             // Somebody else has seen them.
             Ok(None) => return Ok(true),
-            Ok(Some(payload)) => cdr::decode(payload.encoding, Bytes::from(payload.bytes)),
+            Ok(Some(payload)) => R::decode(payload.encoding, Bytes::from(payload.bytes)),
             Err(error) => Err(error),
         };
         let rows = match rows {
@@ -136,8 +160,8 @@ impl Inner {
         let system = self.system();
         let found = self.store.look_up(&system, &rows).await?;
         let must_be_there = |at: &usize| {
-            let kept = retentions.of(rows[*at].tenant);
-            rows[*at].start >= kept.whole_days_from(system.now())
+            let row = &rows[*at];
+            row.at() >= retained.whole_from(R::KIND, row.tenant(), system.now())
         };
         Ok(!found.missing.iter().any(must_be_there))
     }

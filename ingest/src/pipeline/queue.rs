@@ -18,6 +18,7 @@ use domain::{
 use tokio::sync::{Notify, oneshot};
 
 use super::{counted::Committed, decode::Items};
+use crate::format::Cdr;
 
 /// A batch that lines share is this much smaller: the time that it takes is what those with little to say wait for.
 const SHARED: usize = 4;
@@ -46,18 +47,18 @@ impl fmt::Display for Line {
 pub(super) type Hearing = oneshot::Receiver<Result<Committed>>;
 
 /// A decoded delivery that waits for its batch. It is journaled as a whole or waits as a whole.
-pub(super) struct Queued {
+pub(super) struct Queued<T = Cdr> {
     pub(super) line: Line,
     /// Whose its records are, each tenant once.
-    pub(super) shares: Vec<(TenantId, Items)>,
+    pub(super) shares: Vec<(TenantId, Items<T>)>,
     /// The messages that they are in.
     pub(super) passage: Option<Passage>,
     pub(super) reply: oneshot::Sender<Result<Committed>>,
 }
 
-impl Queued {
+impl<T> Queued<T> {
     /// A delivery, and where to hear of its commit.
-    pub(super) fn new(line: Line, shares: Vec<(TenantId, Items)>) -> (Self, Hearing) {
+    pub(super) fn new(line: Line, shares: Vec<(TenantId, Items<T>)>) -> (Self, Hearing) {
         let (reply, committed) = oneshot::channel();
         let queued = Self {
             line,
@@ -78,16 +79,14 @@ impl Queued {
 }
 
 /// The lines in which deliveries wait.
-#[derive(Default)]
-pub(super) struct Lines {
-    state: Mutex<State>,
+pub(super) struct Lines<T = Cdr> {
+    state: Mutex<State<T>>,
     /// A delivery has come.
     pub(super) changed: Notify,
 }
 
-#[derive(Default)]
-struct State {
-    lines: HashMap<Line, VecDeque<Queued>>,
+struct State<T> {
+    lines: HashMap<Line, VecDeque<Queued<T>>>,
     /// Lines with a delivery, the next one first.
     turns: VecDeque<Line>,
     /// Whose the last batches were; none of those that had several lines.
@@ -96,14 +95,30 @@ struct State {
     closed: bool,
 }
 
-impl Lines {
+impl<T> Default for Lines<T> {
+    fn default() -> Self {
+        let state = State {
+            lines: HashMap::new(),
+            turns: VecDeque::new(),
+            recent: VecDeque::new(),
+            records: 0,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        }
+    }
+}
+
+impl<T> Lines<T> {
     /// The state is queues and a sum that change together under the lock: a panic elsewhere leaves it whole.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a delivery at the end of its line.
-    pub(super) fn push(&self, queued: Queued) -> Result<()> {
+    pub(super) fn push(&self, queued: Queued<T>) -> Result<()> {
         let mut state = self.lock();
         if state.closed {
             let cause = "nothing is gathered any more";
@@ -116,7 +131,7 @@ impl Lines {
     }
 
     /// Puts deliveries that were taken too early back where they were.
-    pub(super) fn put_back(&self, queued: Vec<Queued>) {
+    pub(super) fn put_back(&self, queued: Vec<Queued<T>>) {
         let mut state = self.lock();
         for queued in queued.into_iter().rev() {
             state.enter(queued, VecDeque::push_front);
@@ -127,7 +142,7 @@ impl Lines {
 
     /// Takes deliveries by turns until they have `records`, or a part of that where lines share. The last one may go beyond
     /// it.
-    pub(super) fn take(&self, records: usize) -> Vec<Queued> {
+    pub(super) fn take(&self, records: usize) -> Vec<Queued<T>> {
         let mut state = self.lock();
         let records = if state.is_shared() {
             records / SHARED
@@ -169,8 +184,8 @@ impl Lines {
     }
 }
 
-impl State {
-    fn enter(&mut self, queued: Queued, at: fn(&mut VecDeque<Queued>, Queued)) {
+impl<T> State<T> {
+    fn enter(&mut self, queued: Queued<T>, at: fn(&mut VecDeque<Queued<T>>, Queued<T>)) {
         self.records += queued.records();
         let waiting = self.lines.entry(queued.line.clone()).or_default();
         if waiting.is_empty() {
@@ -179,7 +194,7 @@ impl State {
         at(waiting, queued);
     }
 
-    fn next(&mut self) -> Option<Queued> {
+    fn next(&mut self) -> Option<Queued<T>> {
         let line = self.turns.pop_front()?;
         let waiting = self.lines.get_mut(&line)?;
         let queued = waiting.pop_front()?;
@@ -199,7 +214,7 @@ impl State {
         self.turns.len() > 1 || self.recent.iter().any(|only| only.as_ref() != Some(first))
     }
 
-    fn remember(&mut self, batch: &[Queued]) {
+    fn remember(&mut self, batch: &[Queued<T>]) {
         let Some(first) = batch.first() else { return };
         let is_alone = batch.iter().all(|queued| queued.line == first.line);
         self.recent.push_back(is_alone.then(|| first.line.clone()));
@@ -255,7 +270,7 @@ mod tests {
     proptest! {
         #[test]
         fn nobody_waits_for_more_than_one_turn_of_the_others(events in proptest::collection::vec(event(), 1..120)) {
-            let lines = Lines::default();
+            let lines = Lines::<Cdr>::default();
             let mut left: Vec<Queued> = Vec::new();
             // How many of the same tenant were in line before it, and how many had left.
             let mut arrived: Vec<(usize, usize)> = Vec::new();
@@ -285,7 +300,7 @@ mod tests {
 
         #[test]
         fn batches_are_smaller_while_others_deliver(tenants in proptest::collection::vec(0..3_u128, 1..60)) {
-            let lines = Lines::default();
+            let lines = Lines::<Cdr>::default();
             let mut taken: Vec<u128> = Vec::new();
             for tenant in tenants {
                 for number in 0..12 {
@@ -304,7 +319,7 @@ mod tests {
 
         #[test]
         fn what_is_put_back_leaves_before_what_came_later(tenants in proptest::collection::vec(0..3_u128, 2..40), early in 1..10_usize) {
-            let lines = Lines::default();
+            let lines = Lines::<Cdr>::default();
             let (first, later) = tenants.split_at(tenants.len() / 2);
             let enter = |tenants: &[u128], from: usize| {
                 for (number, tenant) in (from as u64..).zip(tenants) {

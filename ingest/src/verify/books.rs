@@ -7,9 +7,14 @@ use analytics::{
     verify::{Count, Table},
 };
 use chrono::{DateTime, Utc};
-use domain::{Error, Period, Result, id::TenantId, journal::ledger};
+use domain::{
+    Error, Period, Result,
+    id::TenantId,
+    journal::{Kind, ledger},
+};
 
 use super::{Still, hours::uneven_hours, report::Report};
+use crate::kind::family_of;
 
 /// The month from its first moment.
 pub(super) fn month(from: DateTime<Utc>) -> Result<Period> {
@@ -19,21 +24,27 @@ pub(super) fn month(from: DateTime<Utc>) -> Result<Period> {
 }
 
 impl Still {
-    pub(super) async fn books(&self, report: &mut Report) -> Result<()> {
-        for balance in ledger::balances(&self.ledger).await? {
-            if balance.accounting != balance.parts {
+    pub(super) async fn books(&self, report: &mut Report, kind: Kind) -> Result<()> {
+        for balance in ledger::balances(&self.ledger, kind).await? {
+            let is_even = match kind {
+                Kind::Cdr => balance.accounting == balance.parts,
+                // Parts have corrections as well.
+                Kind::Session => balance.accounting.rows <= balance.parts.rows,
+            };
+            if !is_even {
                 report.add_balance(&balance);
             }
         }
         let hours = Table::Cube(Cube::Full(Level::Hour));
         let mut spans: BTreeMap<TenantId, BTreeSet<DateTime<Utc>>> = BTreeMap::new();
-        let known = ledger::accepted_months(&self.ledger).await?;
-        let cube = self.tables.tenant_months(&self.system, hours).await?;
+        let known = ledger::accepted_months(&self.ledger, kind).await?;
+        let tables = self.tables.of(family_of(kind));
+        let cube = tables.tenant_months(&self.system, hours).await?;
         for (tenant, month) in known.into_iter().chain(cube) {
             spans.entry(tenant).or_default().insert(month);
         }
         for (tenant, months) in spans {
-            self.books_of(report, tenant, months).await?;
+            self.books_of(report, kind, tenant, months).await?;
         }
         Ok(())
     }
@@ -42,10 +53,11 @@ impl Still {
     async fn books_of(
         &self,
         report: &mut Report,
+        kind: Kind,
         tenant: TenantId,
         months: BTreeSet<DateTime<Utc>>,
     ) -> Result<()> {
-        let open = report.open(tenant);
+        let open = report.open(kind, tenant);
         let mut explained = Count::default();
         let mut held = Vec::new();
         for from in months {
@@ -53,7 +65,7 @@ impl Still {
                 &self.ledger,
                 &self.tables,
                 &self.system,
-                Table::Cube(Cube::Full(Level::Hour)),
+                (kind, Table::Cube(Cube::Full(Level::Hour))),
                 tenant,
                 month(from)?,
             )
@@ -63,7 +75,7 @@ impl Still {
                     explained += hour.lacks();
                     held.push(hour);
                 } else {
-                    report.add_hour(tenant, &hour);
+                    report.add_hour(kind, tenant, &hour);
                 }
             }
         }
@@ -71,9 +83,10 @@ impl Still {
             units: 0,
             ..open.missing
         };
-        if explained != missing {
+        // What of a session's rows on their way are rollups, parts do not say.
+        if kind == Kind::Cdr && explained != missing {
             for hour in &held {
-                report.add_hour(tenant, hour);
+                report.add_hour(kind, tenant, hour);
             }
         }
         Ok(())

@@ -11,10 +11,14 @@ use chrono::{DateTime, Utc};
 use domain::{
     Code, Error, Period, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::ledger::{self, AcceptedOf, Part},
+    journal::{
+        Kind,
+        ledger::{self, AcceptedOf, Part},
+    },
 };
 
 use super::count;
+use crate::kind::family_of;
 
 /// Most batches of a tenant on their way with which its records are still judged.
 const OPEN_PARTS: u32 = 10_000;
@@ -67,19 +71,26 @@ pub(super) async fn uneven_hours(
     cx: &SystemCx,
     tables: &Tables,
     system: &System,
-    table: Table,
+    (kind, table): (Kind, Table),
     tenant: TenantId,
     period: Period,
 ) -> Result<Vec<HourDifference>> {
-    let accepted = ledger::accepted_by_hour(cx, tenant, period).await?;
-    let key = |row: AcceptedOf| ((row.source, row.hour), count(row.sums));
-    let mut hours: BTreeMap<_, (Count, Count)> = accepted
-        .into_iter()
-        .map(key)
-        .map(|(key, count)| (key, (count, Count::default())))
-        .collect();
+    let tables = tables.of(family_of(kind));
+    let accepted = ledger::accepted_by_hour(cx, kind, tenant, period).await?;
+    let mut hours: BTreeMap<_, (Count, Count)> = BTreeMap::new();
+    for AcceptedOf {
+        source, hour, sums, ..
+    } in accepted
+    {
+        // Tables of sessions know no source.
+        let source = match kind {
+            Kind::Cdr => source,
+            Kind::Session => String::new(),
+        };
+        hours.entry((source, hour)).or_default().0 += accounted(kind, count(sums));
+    }
     for (key, found) in tables.hours(system, table, tenant, period).await? {
-        hours.entry(key).or_default().1 = Count { units: 0, ..found };
+        hours.entry(key).or_default().1 = accounted(kind, found);
     }
     Ok(hours
         .into_iter()
@@ -91,6 +102,17 @@ pub(super) async fn uneven_hours(
             found,
         })
         .collect())
+}
+
+/// As much of it as accounts know: no units, and of sessions the rollups alone, because corrections move bytes from hour to hour.
+fn accounted(kind: Kind, count: Count) -> Count {
+    match kind {
+        Kind::Cdr => Count { units: 0, ..count },
+        Kind::Session => Count {
+            records: count.records,
+            ..Count::default()
+        },
+    }
 }
 
 /// Those that nothing on its way explains.
@@ -105,7 +127,7 @@ pub(super) fn unexplained(open: &Open, hours: Vec<HourDifference>) -> Vec<HourDi
 pub(crate) async fn unexplained_hour(
     cx: &SystemCx,
     store: &Store,
-    tenant: TenantId,
+    (kind, tenant): (Kind, TenantId),
     (period, whole_from): (Period, DateTime<Utc>),
     missing: &BTreeMap<(String, DateTime<Utc>), Count>,
     settled: &[BatchId],
@@ -117,8 +139,8 @@ pub(crate) async fn unexplained_hour(
     let tables = store.tables(&system);
     // In this order: batches are journaled meanwhile. One that comes in between is on its way, and not in the ledger that was
     // read; the other way round its records would be the ledger's, and nobody's.
-    let uneven = uneven_hours(cx, &tables, &system, Table::Records, tenant, period).await?;
-    let open = open(cx, &tables, &system, tenant, settled).await?;
+    let uneven = uneven_hours(cx, &tables, &system, (kind, Table::Records), tenant, period).await?;
+    let open = open(cx, &tables, &system, (kind, tenant), settled).await?;
     let mut lacks: BTreeMap<(String, DateTime<Utc>), Count> = uneven
         .into_iter()
         .map(|hour| ((hour.source.clone(), hour.hour), hour.lacks()))
@@ -140,12 +162,13 @@ pub(crate) async fn unexplained_hour(
 pub(crate) async fn lacking(
     cx: &SystemCx,
     store: &Store,
+    kind: Kind,
     tenant: TenantId,
     period: Period,
 ) -> Result<BTreeMap<(String, DateTime<Utc>), Count>> {
     let system = System::new(cx.now());
     let (tables, cube) = (store.tables(&system), Table::Cube(Cube::Full(Level::Hour)));
-    let uneven = uneven_hours(cx, &tables, &system, cube, tenant, period).await?;
+    let uneven = uneven_hours(cx, &tables, &system, (kind, cube), tenant, period).await?;
     let lacks = uneven.into_iter().map(|hour| {
         let lacks = hour.lacks();
         ((hour.source, hour.hour), lacks)
@@ -158,10 +181,10 @@ pub(super) async fn open(
     cx: &SystemCx,
     tables: &Tables,
     system: &System,
-    tenant: TenantId,
+    (kind, tenant): (Kind, TenantId),
     but: &[BatchId],
 ) -> Result<Open> {
-    let parts = ledger::open_parts(cx, tenant, OPEN_PARTS).await?;
+    let parts = ledger::open_parts(cx, kind, tenant, OPEN_PARTS).await?;
     if parts.len() == OPEN_PARTS as usize {
         return Err(Error::new(
             Code::Unavailable,
@@ -173,6 +196,7 @@ pub(super) async fn open(
         .map(|part| part.batch)
         .filter(|batch| !but.contains(batch))
         .collect();
+    let tables = tables.of(family_of(kind));
     let counted = tables.batches_of(system, tenant, &ids).await?;
     let mut open = Open::default();
     for part in parts.iter().filter(|part| !but.contains(&part.batch)) {

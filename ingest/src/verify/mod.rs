@@ -34,8 +34,11 @@ use chrono::{DateTime, Datelike as _, Months, TimeZone as _, Utc};
 use domain::{
     Code, Db, Error, Result, SystemCx,
     id::TenantId,
-    journal::ledger::{self, Sums},
-    tenant::{self, Retentions},
+    journal::{
+        Kind,
+        ledger::{self, Sums},
+    },
+    tenant,
 };
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -44,7 +47,10 @@ pub(crate) use hours::{lacking, unexplained_hour};
 pub use repair::{RecordsFromJournal, Repaired};
 pub use report::{Line, Report, Verdict, Waiting};
 
-use crate::standstill::StandStill;
+use crate::{
+    kind::{KINDS, Retained, family_of},
+    standstill::StandStill,
+};
 
 /// How long a moment is looked for in which no batch is being applied.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -68,7 +74,7 @@ struct Still {
     tables: Tables,
     ledger: SystemCx,
     system: System,
-    retentions: Retentions,
+    retained: Retained,
 }
 
 impl Verifier {
@@ -125,13 +131,13 @@ impl Verifier {
         let frozen = self.stand().await?;
         let tables = clones.fill().await?;
         let ledger = self.db.snapshot().await?;
-        let (since, retentions) = (frozen.since(), frozen.retentions().clone());
+        let (since, retained) = (frozen.since(), frozen.retained().clone());
         frozen.end().await?;
         let still = Still {
             tables,
             ledger,
             system,
-            retentions,
+            retained,
         };
         Ok((still, since.elapsed()))
     }
@@ -146,25 +152,35 @@ impl Still {
     async fn look(&self, run: Uuid) -> Result<Report> {
         let tenants = tenant::list(&self.ledger).await?;
         let mut report = Report::new(tenants.into_iter().map(|known| (known.id, known.slug)));
-        self.batches(&mut report).await?;
-        self.books(&mut report).await?;
-        let copies = self.tables.twice(&self.system, SHOWN).await?;
-        report.add_copies(copies);
         let (_, salt) = run.as_u64_pair();
-        let compared = (self.tables).compare(&self.system, salt, SHOWN, &self.retentions);
-        let compared = compared.await?;
-        report.add_cubes(compared);
-        let totals = self.tables.totals(&self.system).await?;
-        let accepted = ledger::accepted_by_source(&self.ledger).await?;
-        report.add_lines(totals, accepted);
+        for kind in KINDS {
+            self.look_at(&mut report, kind, salt).await?;
+        }
         Ok(report)
     }
 
-    /// The first day of which every record of a tenant is there.
-    fn whole_from(&self, tenant: TenantId) -> DateTime<Utc> {
-        self.retentions
-            .of(tenant)
-            .whole_days_from(self.system.now())
+    /// Everything about one kind of batches and its tables.
+    async fn look_at(&self, report: &mut Report, kind: Kind, salt: u64) -> Result<()> {
+        let (tables, system) = (self.tables.of(family_of(kind)), &self.system);
+        self.batches(report, kind).await?;
+        self.books(report, kind).await?;
+        let copies = tables.twice(system, SHOWN).await?;
+        report.add_copies(kind, copies);
+        let Retained { records, sessions } = &self.retained;
+        let compared = match kind {
+            Kind::Cdr => tables.compare(system, salt, SHOWN, records).await?,
+            Kind::Session => tables.compare(system, salt, SHOWN, sessions).await?,
+        };
+        report.add_cubes(compared);
+        let totals = tables.totals(system).await?;
+        let accepted = ledger::accepted_by_source(&self.ledger, kind).await?;
+        report.add_lines(kind, totals, accepted);
+        Ok(())
+    }
+
+    /// From when on every row of a tenant is there.
+    fn whole_from(&self, kind: Kind, tenant: TenantId) -> DateTime<Utc> {
+        self.retained.whole_from(kind, tenant, self.system.now())
     }
 }
 
@@ -175,6 +191,7 @@ pub(crate) fn count(sums: Sums) -> Count {
         bytes_up: sums.bytes_up,
         bytes_down: sums.bytes_down,
         units: sums.units,
+        ..Count::default()
     }
 }
 

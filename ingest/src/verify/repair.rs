@@ -3,17 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use analytics::{
-    System,
-    cdr::{self, CdrRow},
+    CdrRow, SessionRow, System,
     cube::{Cube, Level},
-    verify::{Area, Table},
+    settle::Name,
+    verify::{Area, Corrected, Table},
 };
-use chrono::{DateTime, Utc};
 use domain::{
     Error, Period, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::{self, Payload},
-    tenant,
+    journal::{self, Kind, Payload},
 };
 use uuid::Uuid;
 
@@ -22,9 +20,12 @@ use super::{
     books::month,
     hours::{HourDifference, open, uneven_hours, unexplained},
     month_of,
-    report::{Report, Unsound},
+    report::{Month, Report, Unsound},
 };
-use crate::standstill::StandStill;
+use crate::{
+    kind::{Retained, Row, family_of, kind_of},
+    standstill::StandStill,
+};
 
 /// Times that copies are looked for: each look names some.
 const ROUNDS: u32 = 10;
@@ -55,7 +56,7 @@ struct Repair<'a> {
     done: Vec<String>,
     refused: Vec<String>,
     /// Months whose hours are not known to be right.
-    left: BTreeSet<(TenantId, DateTime<Utc>)>,
+    left: BTreeSet<Month>,
 }
 
 impl Verifier {
@@ -120,75 +121,104 @@ impl Verifier {
         let doubled = seen
             .copies
             .iter()
-            .filter_map(|copy| match copy.batches[..] {
-                [batch] => Some((copy.tenant, batch)),
+            .filter_map(|(kind, copy)| match copy.batches[..] {
+                [batch] => Some((*kind, copy.tenant, batch)),
                 _ => None,
             });
-        let mut batches: BTreeMap<BatchId, BTreeSet<TenantId>> = BTreeMap::new();
-        for (tenant, batch) in doubled.chain(seen.crowded.iter().copied()) {
-            batches.entry(batch).or_default().insert(tenant);
+        let mut batches: BTreeMap<(Kind, BatchId), BTreeSet<TenantId>> = BTreeMap::new();
+        for (kind, tenant, batch) in doubled.chain(seen.crowded.iter().copied()) {
+            batches.entry((kind, batch)).or_default().insert(tenant);
         }
         let mut sentences = Vec::new();
-        let retentions = tenant::retentions(&self.db.system().await?).await?;
-        for (batch, tenants) in batches {
-            let system = System::new(self.db.clock().now());
-            let mut alike = Vec::new();
-            for tenant in tenants {
-                let rows = self.store.doubled(&system, tenant, batch).await?;
-                let name = seen.name(tenant);
-                let whole_from = retentions.of(tenant).whole_days_from(system.now());
-                let (rows, expiring): (Vec<CdrRow>, Vec<CdrRow>) =
-                    (rows.into_iter()).partition(|row| row.start >= whole_from);
-                if !expiring.is_empty() {
-                    let copies = expiring.len();
-                    refused.insert(format!(
-                        "copies of {copies} records of {batch} of {name} are left as they are: they are about to expire"
-                    ));
+        let retained = Retained::read(&self.db.system().await?).await?;
+        for ((kind, batch), tenants) in batches {
+            let mut told = Told {
+                seen,
+                retained: &retained,
+                done: &mut sentences,
+                refused,
+            };
+            match kind {
+                Kind::Cdr => self.put_back::<CdrRow>(batch, &tenants, &mut told).await?,
+                Kind::Session => {
+                    self.put_back::<SessionRow>(batch, &tenants, &mut told)
+                        .await?;
                 }
-                let (mut rows, unlike) = tell_apart(rows);
-                if unlike > 0 {
-                    refused.insert(format!(
-                        "{unlike} records of {batch} of {name} are there more than once and not alike: they are left as they are"
-                    ));
-                }
-                if !rows.is_empty() {
-                    let count = rows.len();
-                    sentences.push(format!(
-                        "dropped copies of {count} records of {batch} of {name}"
-                    ));
-                }
-                alike.append(&mut rows);
             }
-            let (Some(first), Some(last)) = (
-                alike.iter().map(|row| row.start).min(),
-                alike.iter().map(|row| row.start).max(),
-            ) else {
-                continue;
-            };
-            let payload = Payload {
-                encoding: cdr::ENCODING,
-                bytes: cdr::encode(&alike).to_vec(),
-            };
-            let received_at = alike.first().map_or(first, |row| row.received_at);
-            let rows = alike.len() as u64;
-            let cx = self.db.system().await?;
-            journal::put_back(&cx, batch, rows, &payload, [first, last], received_at).await?;
-            cx.commit().await?;
         }
         Ok(sentences)
     }
+
+    /// Puts rows of one batch back that are there more than once.
+    async fn put_back<R: Row>(
+        &self,
+        batch: BatchId,
+        tenants: &BTreeSet<TenantId>,
+        told: &mut Told<'_>,
+    ) -> Result<()> {
+        let system = System::new(self.db.clock().now());
+        let mut alike: Vec<R> = Vec::new();
+        for tenant in tenants.iter().copied() {
+            let rows: Vec<R> = self.store.doubled(&system, tenant, batch).await?;
+            let name = told.seen.name(tenant);
+            let whole_from = told.retained.whole_from(R::KIND, tenant, system.now());
+            let (rows, expiring): (Vec<R>, Vec<R>) =
+                (rows.into_iter()).partition(|row| row.at() >= whole_from);
+            if !expiring.is_empty() {
+                let copies = expiring.len();
+                told.refused.insert(format!(
+                    "copies of {copies} records of {batch} of {name} are left as they are: they are about to expire"
+                ));
+            }
+            let (mut rows, unlike) = tell_apart(rows);
+            if unlike > 0 {
+                told.refused.insert(format!(
+                    "{unlike} records of {batch} of {name} are there more than once and not alike: they are left as they are"
+                ));
+            }
+            if !rows.is_empty() {
+                let count = rows.len();
+                told.done.push(format!(
+                    "dropped copies of {count} records of {batch} of {name}"
+                ));
+            }
+            alike.append(&mut rows);
+        }
+        let (Some(first), Some(last)) =
+            (alike.iter().map(R::at).min(), alike.iter().map(R::at).max())
+        else {
+            return Ok(());
+        };
+        let payload = Payload {
+            encoding: R::ENCODING,
+            bytes: R::encode(&alike).to_vec(),
+        };
+        let received_at = alike.first().map_or(first, R::received_at);
+        let rows = alike.len() as u64;
+        let cx = self.db.system().await?;
+        journal::put_back(&cx, batch, rows, &payload, [first, last], received_at).await?;
+        cx.commit().await
+    }
 }
 
-/// Records whose copies are alike, and how many identities have others.
-fn tell_apart(rows: Vec<CdrRow>) -> (Vec<CdrRow>, usize) {
-    let mut by_identity: BTreeMap<Uuid, Vec<CdrRow>> = BTreeMap::new();
+/// What is said of rows that are there more than once.
+struct Told<'a> {
+    seen: &'a Report,
+    retained: &'a Retained,
+    done: &'a mut Vec<String>,
+    refused: &'a mut BTreeSet<String>,
+}
+
+/// Records whose copies are alike, and of how many others they are not.
+fn tell_apart<R: Row>(rows: Vec<R>) -> (Vec<R>, usize) {
+    let mut by_name: BTreeMap<Name, Vec<R>> = BTreeMap::new();
     for row in rows {
-        by_identity.entry(row.identity).or_default().push(row);
+        by_name.entry(row.name()).or_default().push(row);
     }
-    let all = by_identity.len();
-    let alike: Vec<CdrRow> = by_identity
+    let all = by_name.len();
+    let alike: Vec<R> = by_name
         .into_values()
-        .filter_map(|rows| <[CdrRow; 1]>::try_from(rows).ok())
+        .filter_map(|rows| <[R; 1]>::try_from(rows).ok())
         .map(|[row]| row)
         .collect();
     let unlike = all - alike.len();
@@ -198,60 +228,68 @@ fn tell_apart(rows: Vec<CdrRow>) -> (Vec<CdrRow>, usize) {
 impl Repair<'_> {
     async fn run(&mut self) -> Result<()> {
         let differing = self.seen.cubes.iter();
-        let months: BTreeSet<(TenantId, DateTime<Utc>)> = differing
+        let months: BTreeSet<Month> = differing
             .filter(|difference| difference.cube.level() < Level::Year)
-            .map(|difference| (difference.tenant, month_of(difference.period.from())))
+            .map(|difference| {
+                let month = month_of(difference.period.from());
+                (kind_of(difference.family), difference.tenant, month)
+            })
             .chain(self.seen.hours.iter().copied())
             .chain(self.seen.unsound.keys().copied())
             .collect();
-        let mut years: BTreeSet<(TenantId, DateTime<Utc>)> = BTreeSet::new();
+        let mut years: BTreeSet<Month> = BTreeSet::new();
         for difference in &self.seen.cubes {
             let year = Level::Year.period_at(difference.period.from());
-            years.extend(year.map(|year| (difference.tenant, year.from())));
+            let kind = kind_of(difference.family);
+            years.extend(year.map(|year| (kind, difference.tenant, year.from())));
         }
-        for (tenant, month) in months {
-            self.repair_month(tenant, month).await?;
+        for month in months {
+            self.repair_month(month).await?;
         }
-        for (tenant, year) in years {
-            self.repair_year(tenant, year).await?;
+        for year in years {
+            self.repair_year(year).await?;
         }
         Ok(())
     }
 
     /// Hours from records, days from hours, the month from days, and the small cubes: each only if the ledger finds what it is
     /// summed up from whole.
-    async fn repair_month(&mut self, tenant: TenantId, from: DateTime<Utc>) -> Result<()> {
+    async fn repair_month(&mut self, (kind, tenant, from): Month) -> Result<()> {
         let still = self.verifier.stand().await?;
         let (frozen, system) = (still.cx(), still.system());
         let period = month(from)?;
-        let unsound = self.seen.unsound.get(&(tenant, from)).copied();
+        let unsound = self.seen.unsound.get(&(kind, tenant, from)).copied();
         if let Some(unsound) = unsound {
-            self.refuse_records(tenant, from, &unsound);
+            self.refuse_records((kind, tenant, from), &unsound);
         }
-        let whole = still.whole_from(tenant);
+        let whole = still.whole_from(kind, tenant);
         if let Ok(recent) = Period::new(whole.max(period.from()), period.to())
             && unsound.is_none()
         {
             let uneven = self
-                .uneven(frozen, &system, Table::Records, tenant, recent)
+                .uneven(frozen, &system, (kind, Table::Records), tenant, recent)
                 .await?;
             match uneven.first() {
                 None => {
-                    self.correct(&still, Cube::Full(Level::Hour), tenant, recent)
+                    self.correct(&still, (kind, Cube::Full(Level::Hour)), tenant, recent)
                         .await?;
                 }
-                Some(hour) => self.refuse_hours(Table::Records, tenant, from, &uneven, hour),
+                Some(hour) => {
+                    self.refuse_hours(Table::Records, (kind, tenant, from), &uneven, hour);
+                }
             }
         }
         let hours = Table::Cube(Cube::Full(Level::Hour));
-        let uneven = self.uneven(frozen, &system, hours, tenant, period).await?;
+        let uneven = self
+            .uneven(frozen, &system, (kind, hours), tenant, period)
+            .await?;
         if let Some(hour) = uneven.first() {
-            self.left.insert((tenant, from));
-            self.refuse_hours(hours, tenant, from, &uneven, hour);
+            self.left.insert((kind, tenant, from));
+            self.refuse_hours(hours, (kind, tenant, from), &uneven, hour);
         } else {
             for cube in Cube::ALL {
                 if cube.level() < Level::Year && Table::finer(cube) != Table::Records {
-                    self.correct(&still, cube, tenant, period).await?;
+                    self.correct(&still, (kind, cube), tenant, period).await?;
                 }
             }
         }
@@ -259,12 +297,12 @@ impl Repair<'_> {
     }
 
     /// The year from its months, if each of them is right.
-    async fn repair_year(&mut self, tenant: TenantId, from: DateTime<Utc>) -> Result<()> {
+    async fn repair_year(&mut self, (kind, tenant, from): Month) -> Result<()> {
         let year = Level::Year
             .period_at(from)
             .ok_or_else(|| Error::internal("a year outside of time"))?;
-        let mut left = self.left.range((tenant, year.from())..(tenant, year.to()));
-        if let Some((_, month)) = left.next() {
+        let in_year = (kind, tenant, year.from())..(kind, tenant, year.to());
+        if let Some((.., month)) = self.left.range(in_year).next() {
             let sentence = format!(
                 "years of {} in {} are left as they are, because {} is not whole",
                 self.seen.name(tenant),
@@ -276,7 +314,7 @@ impl Repair<'_> {
         }
         let still = self.verifier.stand().await?;
         for cube in [Cube::Full(Level::Year), Cube::Small(Level::Year)] {
-            self.correct(&still, cube, tenant, year).await?;
+            self.correct(&still, (kind, cube), tenant, year).await?;
         }
         still.end().await
     }
@@ -284,25 +322,25 @@ impl Repair<'_> {
     async fn correct(
         &mut self,
         still: &StandStill,
-        cube: Cube,
+        (kind, cube): (Kind, Cube),
         tenant: TenantId,
         period: Period,
     ) -> Result<()> {
-        let store = &self.verifier.store;
-        let area = Area {
-            tenant,
-            period,
-            sims: None,
-            retention: still.retentions().of(tenant),
+        let corrected = match kind {
+            Kind::Cdr => self.enter::<CdrRow>(still, cube, tenant, period).await?,
+            Kind::Session => {
+                self.enter::<SessionRow>(still, cube, tenant, period)
+                    .await?
+            }
         };
-        let corrected = store.correct(&still.system(), cube, &area, still).await?;
+        let cube_name = Table::Cube(cube).shown(family_of(kind));
         if corrected.cells > 0 {
             let span = match cube.level() {
                 Level::Year => period.from().format("%Y"),
                 _ => period.from().format("%Y-%m"),
             };
             self.done.push(format!(
-                "corrected {} cells of {cube} of {} in {span}: {} in all",
+                "corrected {} cells of {cube_name} of {} in {span}: {} in all",
                 corrected.cells,
                 self.seen.name(tenant),
                 corrected.added
@@ -311,23 +349,40 @@ impl Repair<'_> {
         Ok(())
     }
 
+    async fn enter<R: Row>(
+        &self,
+        still: &StandStill,
+        cube: Cube,
+        tenant: TenantId,
+        period: Period,
+    ) -> Result<Corrected> {
+        let area = Area {
+            tenant,
+            period,
+            sims: None,
+            retention: R::retentions(still.retained()).of(tenant),
+        };
+        let store = &self.verifier.store;
+        store.correct(&still.system(), cube, &area, still).await
+    }
+
     /// Hours in which ledger and table do not agree, and nothing on its way explains it.
     async fn uneven(
         &self,
         cx: &SystemCx,
         system: &System,
-        table: Table,
+        (kind, table): (Kind, Table),
         tenant: TenantId,
         period: Period,
     ) -> Result<Vec<HourDifference>> {
         let tables = self.verifier.store.tables(system);
         // The ledger first: see [`super::unexplained_hour`].
-        let uneven = uneven_hours(cx, &tables, system, table, tenant, period).await?;
-        let open = open(cx, &tables, system, tenant, &[]).await?;
+        let uneven = uneven_hours(cx, &tables, system, (kind, table), tenant, period).await?;
+        let open = open(cx, &tables, system, (kind, tenant), &[]).await?;
         Ok(unexplained(&open, uneven))
     }
 
-    fn refuse_records(&mut self, tenant: TenantId, from: DateTime<Utc>, unsound: &Unsound) {
+    fn refuse_records(&mut self, (kind, tenant, from): Month, unsound: &Unsound) {
         let Unsound {
             batch,
             batches,
@@ -343,9 +398,10 @@ impl Repair<'_> {
             _ => format!("too many by {} of batch {batch}{others}", -lacks),
         };
         let sentence = format!(
-            "records of {} in {} are {what}: usage_hour is left as it is",
+            "records of {} in {} are {what}: {} is left as it is",
             self.seen.name(tenant),
-            from.format("%Y-%m")
+            from.format("%Y-%m"),
+            family_of(kind).cube(Cube::Full(Level::Hour))
         );
         self.refused.push(sentence);
     }
@@ -353,15 +409,16 @@ impl Repair<'_> {
     fn refuse_hours(
         &mut self,
         table: Table,
-        tenant: TenantId,
-        from: DateTime<Utc>,
+        (kind, tenant, from): Month,
         uneven: &[HourDifference],
         first: &HourDifference,
     ) {
+        let hours = family_of(kind).cube(Cube::Full(Level::Hour));
         let coarser = match table {
-            Table::Records => "usage_hour is left as it is",
-            Table::Cube(_) => "days, months, years and small cubes are left as they are",
+            Table::Records => format!("{hours} is left as it is"),
+            Table::Cube(_) => "days, months, years and small cubes are left as they are".to_owned(),
         };
+        let table = table.shown(family_of(kind));
         let sentence = format!(
             "{table} of {} in {} does not agree with the ledger in {} hours, first {} {} ({} instead of {}): {coarser}",
             self.seen.name(tenant),

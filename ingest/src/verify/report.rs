@@ -6,14 +6,14 @@ use std::{
 };
 
 use analytics::{
-    cube::Cube,
+    cube::{Cube, Level},
     verify::{BatchCount, Comparison, Count, Difference, Table, Total, Twice},
 };
 use chrono::{DateTime, Utc};
 use domain::{
     id::{BatchId, TenantId},
     journal::{
-        BatchState,
+        BatchState, Kind,
         ledger::{AcceptedOf, Balance, Part},
     },
 };
@@ -23,7 +23,10 @@ use super::{
     hours::{HourDifference, Open},
     month_of, months,
 };
+use crate::kind::family_of;
 
+/// What all sources of sessions together are called; no source has such a name.
+const SESSIONS: &str = "(sessions)";
 /// Differences that are kept in words; further ones are counted.
 const KEPT: usize = 1_000;
 
@@ -41,7 +44,7 @@ pub struct Waiting {
 pub struct Line {
     /// Slug of the tenant.
     pub tenant: String,
-    /// Source.
+    /// Source; of sessions all sources together.
     pub source: String,
     /// The ledger's sums, then those of records and full cubes from fine to coarse, all without units.
     pub counts: [Count; 6],
@@ -93,16 +96,19 @@ pub struct Report {
     /// Journaled parts of which records are there already: their fate is uncertain until they are settled.
     pub(super) uncertain: u64,
     pub(super) cubes: Vec<Difference>,
-    pub(super) copies: Vec<Twice>,
+    pub(super) copies: Vec<(Kind, Twice)>,
     /// Tenants' parts of batches of which there are more records than the ledger has.
-    pub(super) crowded: BTreeSet<(TenantId, BatchId)>,
-    pub(super) hours: BTreeSet<(TenantId, DateTime<Utc>)>,
-    pub(super) unsound: BTreeMap<(TenantId, DateTime<Utc>), Unsound>,
+    pub(super) crowded: BTreeSet<(Kind, TenantId, BatchId)>,
+    pub(super) hours: BTreeSet<Month>,
+    pub(super) unsound: BTreeMap<Month, Unsound>,
     total: u64,
     differing: BTreeSet<TenantId>,
     names: BTreeMap<TenantId, String>,
-    open: BTreeMap<TenantId, Open>,
+    open: BTreeMap<(Kind, TenantId), Open>,
 }
+
+/// A month of a tenant in the tables of one kind.
+pub(super) type Month = (Kind, TenantId, DateTime<Utc>);
 
 impl Report {
     pub(super) fn new(names: impl Iterator<Item = (TenantId, String)>) -> Self {
@@ -125,8 +131,8 @@ impl Report {
             .unwrap_or_else(|| tenant.to_string())
     }
 
-    pub(super) fn open(&self, tenant: TenantId) -> Open {
-        self.open.get(&tenant).copied().unwrap_or_default()
+    pub(super) fn open(&self, kind: Kind, tenant: TenantId) -> Open {
+        self.open.get(&(kind, tenant)).copied().unwrap_or_default()
     }
 
     fn differ(&mut self, tenant: TenantId, sentence: &str) {
@@ -138,7 +144,7 @@ impl Report {
         }
     }
 
-    pub(super) fn add_open(&mut self, part: &Part, there: Count) {
+    pub(super) fn add_open(&mut self, kind: Kind, part: &Part, there: Count) {
         let waiting = match part.state {
             BatchState::Quarantined => &mut self.quarantined,
             _ => &mut self.on_the_way,
@@ -148,10 +154,13 @@ impl Report {
         if part.state == BatchState::Journaled && there.records > 0 {
             self.uncertain += 1;
         }
-        self.open.entry(part.tenant).or_default().add(part, there);
+        self.open
+            .entry((kind, part.tenant))
+            .or_default()
+            .add(part, there);
     }
 
-    pub(super) fn add_part(&mut self, part: &Part, there: Count, what: &str) {
+    pub(super) fn add_part(&mut self, kind: Kind, part: &Part, there: Count, what: &str) {
         let days = days(part.first_at, part.last_at);
         let sentence = format!(
             "{} of {days} {what} {there}; the ledger says {}",
@@ -161,41 +170,49 @@ impl Report {
         self.differ(part.tenant, &sentence);
         let lacks = part.sums.rows - there.records;
         if lacks < 0 && self.crowded.len() < KEPT {
-            self.crowded.insert((part.tenant, part.batch));
+            self.crowded.insert((kind, part.tenant, part.batch));
         }
-        self.distrust(part.tenant, part.batch, lacks, part.first_at, part.last_at);
+        self.distrust(
+            kind,
+            (part.tenant, part.batch),
+            lacks,
+            [part.first_at, part.last_at],
+        );
     }
 
-    pub(super) fn add_stranger(&mut self, found: &BatchCount) {
+    pub(super) fn add_stranger(&mut self, kind: Kind, found: &BatchCount) {
         let days = days(found.first, found.last);
         let sentence = format!(
-            "the ledger does not know {} of {days}, of which cdr has {}",
-            found.batch, found.count
+            "the ledger does not know {} of {days}, of which {} has {}",
+            found.batch,
+            family_of(kind).records(),
+            found.count
         );
         self.differ(found.tenant, &sentence);
         self.distrust(
-            found.tenant,
-            found.batch,
+            kind,
+            (found.tenant, found.batch),
             -found.count.records,
-            found.first,
-            found.last,
+            [found.first, found.last],
         );
     }
 
     fn distrust(
         &mut self,
-        tenant: TenantId,
-        batch: BatchId,
+        kind: Kind,
+        (tenant, batch): (TenantId, BatchId),
         lacks: i64,
-        first: DateTime<Utc>,
-        last: DateTime<Utc>,
+        [first, last]: [DateTime<Utc>; 2],
     ) {
         for month in months(first, last) {
-            let unsound = self.unsound.entry((tenant, month)).or_insert(Unsound {
-                batch,
-                batches: 0,
-                lacks: 0,
-            });
+            let unsound = self
+                .unsound
+                .entry((kind, tenant, month))
+                .or_insert(Unsound {
+                    batch,
+                    batches: 0,
+                    lacks: 0,
+                });
             unsound.batches += 1;
             unsound.lacks += lacks;
         }
@@ -210,23 +227,28 @@ impl Report {
         self.differ(balance.tenant, &sentence);
     }
 
-    pub(super) fn add_hour(&mut self, tenant: TenantId, hour: &HourDifference) {
+    pub(super) fn add_hour(&mut self, kind: Kind, tenant: TenantId, hour: &HourDifference) {
+        let source = match kind {
+            Kind::Cdr => &hour.source,
+            Kind::Session => SESSIONS,
+        };
         let sentence = format!(
-            "{} {}: the ledger says {}, usage_hour says {}",
-            hour.source,
+            "{source} {}: the ledger says {}, {} says {}",
             hour.hour.format("%Y-%m-%dT%H:00Z"),
             hour.expected,
+            family_of(kind).cube(Cube::Full(Level::Hour)),
             hour.found
         );
         self.differ(tenant, &sentence);
-        self.hours.insert((tenant, month_of(hour.hour)));
+        self.hours.insert((kind, tenant, month_of(hour.hour)));
     }
 
-    pub(super) fn add_copies(&mut self, copies: Vec<Twice>) {
+    pub(super) fn add_copies(&mut self, kind: Kind, copies: Vec<Twice>) {
         for copy in &copies {
             let batches: Vec<String> = copy.batches.iter().map(BatchId::to_string).collect();
             let sentence = format!(
-                "cdr has {} records of the identity {} in {}: {}",
+                "{} has {} records of the identity {} in {}: {}",
+                family_of(kind).records(),
                 copy.records,
                 copy.identity,
                 days(copy.first, copy.last),
@@ -234,14 +256,16 @@ impl Report {
             );
             self.differ(copy.tenant, &sentence);
         }
-        self.copies = copies;
+        self.copies
+            .extend(copies.into_iter().map(|copy| (kind, copy)));
     }
 
     pub(super) fn add_cubes(&mut self, compared: Comparison) {
-        self.without_records = compared.without_records;
+        self.without_records |= compared.without_records;
         for difference in &compared.differences {
-            let finer = Table::finer(difference.cube);
-            let (cube, tenant) = (difference.cube, difference.tenant);
+            let (family, tenant) = (difference.family, difference.tenant);
+            let finer = Table::finer(difference.cube).shown(family);
+            let cube = Table::Cube(difference.cube).shown(family);
             let days = days(difference.period.from(), difference.period.to());
             if difference.receipt {
                 let sentence = format!("{days}: {cube} does not know the newest receipt");
@@ -266,28 +290,43 @@ impl Report {
                 self.differ(tenant, &sentence);
             }
         }
-        self.cubes = compared.differences;
+        self.cubes.extend(compared.differences);
     }
 
-    pub(super) fn add_lines(&mut self, totals: Vec<Total>, accepted: Vec<AcceptedOf>) {
+    pub(super) fn add_lines(&mut self, kind: Kind, totals: Vec<Total>, accepted: Vec<AcceptedOf>) {
+        // Of sessions the ledger accounts for rollups, and their tables do not know the source.
+        let known = |count: Count| match kind {
+            Kind::Cdr => Count { units: 0, ..count },
+            Kind::Session => Count {
+                records: count.records,
+                ..Count::default()
+            },
+        };
+        let source_of = |source: String| match kind {
+            Kind::Cdr => source,
+            Kind::Session => SESSIONS.to_owned(),
+        };
         let mut lines: BTreeMap<(TenantId, String), [Count; 6]> = BTreeMap::new();
         for row in accepted {
-            let counts = lines.entry((row.tenant, row.source)).or_default();
-            counts[0] += count(row.sums);
+            let counts = lines
+                .entry((row.tenant, source_of(row.source)))
+                .or_default();
+            counts[0] += known(count(row.sums));
         }
         for total in totals {
-            let counts = lines.entry((total.tenant, total.source)).or_default();
+            let counts = lines
+                .entry((total.tenant, source_of(total.source)))
+                .or_default();
             let column = match total.table {
                 Table::Records => 1,
                 Table::Cube(Cube::Full(level)) => 2 + level as usize,
                 // What they have is in the full ones, and a difference is named.
                 Table::Cube(Cube::Small(_)) => continue,
             };
-            counts[column] += Count {
-                units: 0,
-                ..total.count
-            };
+            counts[column] += known(total.count);
         }
+        // Those of the other kind have lines of their own.
+        let differing = std::mem::take(&mut self.differing);
         // Where a difference of a tenant shows in no source's numbers, it may be in any of them.
         let shown: BTreeSet<TenantId> = lines
             .iter()
@@ -296,7 +335,7 @@ impl Report {
             .collect();
         for ((tenant, source), counts) in lines {
             let differs =
-                self.differing.contains(&tenant) && !(agree(&counts) && shown.contains(&tenant));
+                differing.contains(&tenant) && !(agree(&counts) && shown.contains(&tenant));
             let line = Line {
                 tenant: self.name(tenant),
                 source,
@@ -348,7 +387,6 @@ fn days(first: DateTime<Utc>, last: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use analytics::cube::Level;
     use domain::journal::ledger::Sums;
     use uuid::Uuid;
 
@@ -385,7 +423,7 @@ mod tests {
             let cubes = cubes.iter().map(move |table| total(*table, 7));
             cubes.chain([total(Table::Records, found)])
         });
-        report.add_lines(totals.collect(), accepted.into());
+        report.add_lines(Kind::Cdr, totals.collect(), accepted.into());
         report.lines.iter().map(|line| line.verdict).collect()
     }
 

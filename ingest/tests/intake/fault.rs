@@ -379,7 +379,7 @@ impl Holds {
                     bytes_down: 0,
                 }];
                 let now = world.clock.now();
-                let recorded = journal::record(&cx, None, &tallies, &[], now);
+                let recorded = journal::record(&cx, journal::Kind::Cdr, None, &tallies, &[], now);
                 recorded.await.expect("recorded");
             }
         }

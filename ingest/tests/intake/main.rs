@@ -8,6 +8,7 @@ mod fault;
 mod harm;
 mod operator;
 mod resolution;
+mod session;
 mod shared;
 mod slow;
 mod topic;

@@ -112,13 +112,13 @@ columns! {
         requested_by: &str = |export| &export.job.requested_by;
         /// Rows that are written.
         rows_done: BigInt = |export| BigInt(export.job.progress.rows.into());
-        /// Rows that there will be; null where nobody knows before.
+        /// Rows that there will be, as they were counted when it was begun; null before, and of questions to the cubes (`usage`, `customerUsage`, `networkUsage`), whose groups nobody knows before.
         rows_expected: Option<BigInt> = |export| {
             export.job.progress.expected.map(|rows| BigInt(rows.into()))
         };
-        /// How much of it is done, in whole percent: 100 when all is, and not before. Null where nobody knows.
+        /// How much of it is done, in whole percent: 100 when all is, and not before. Null where `rowsExpected` is.
         percent: Option<i32> = |export| export.job.percent().and_then(|percent| percent.try_into().ok());
-        /// When it will be done, if it goes on as it did; null where nobody knows.
+        /// When it will be done, if it goes on as it did; null where `rowsExpected` is, and while it does not run.
         done_about: Option<DateTime> = |export| export.job.done_about().map(Into::into);
         /// Times that it was begun, since it was asked for or asked for again: a process that ends leaves it to another, and one that stops in order gives it back uncounted.
         attempts: i32 = |export| export.job.attempts.try_into().unwrap_or(i32::MAX);

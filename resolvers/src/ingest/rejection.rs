@@ -18,7 +18,7 @@ pub(crate) struct IngestRejection {
     code: RejectionCode,
     /// Why, for people.
     message: String,
-    /// The record as received, cut at 8 KiB.
+    /// The record as received, cut at 8 KiB; empty of a rollup of a session, which names what is not shown.
     raw: String,
     /// When it was received.
     received_at: DateTime,

@@ -25,8 +25,10 @@ pub(super) enum Size {
 const LISTS: &[(&str, u64)] = &[
     ("CubeCatalog.dimensions", 10),
     ("CubeCatalog.grains", 6),
+    ("CubeCatalog.labels", 2),
     ("CubeCatalog.measures", 8),
     ("CubeCatalog.tables", 9),
+    ("CubeCatalog.timeParts", 4),
     ("Customer.simCounts", 4),
     ("Device.assignments", 4),
     ("Device.connectivity", 3),

@@ -5,11 +5,13 @@ use async_graphql::SimpleObject;
 use domain::{
     Scope,
     tenant::Retention,
-    usage::{Dimension, Known, Measure},
+    usage::{Dimension, Known, LabelGroup, Measure},
 };
 use schema::{
     scalar::int,
-    usage::{Grain, UsageDimension, UsageMeasure, UsageTable, UsageUnit},
+    usage::{
+        Grain, TimePart, UsageDimension, UsageLabelGroup, UsageMeasure, UsageTable, UsageUnit,
+    },
 };
 use strum::{EnumMessage as _, VariantArray as _};
 
@@ -20,10 +22,14 @@ use super::provenance;
 pub(crate) struct CubeCatalog {
     /// Measures that are open to the caller.
     measures: Vec<CubeMeasure>,
-    /// Dimensions that are open to the caller. Time and labels can be grouped by, too.
+    /// Dimensions that are open to the caller.
     dimensions: Vec<CubeDimension>,
+    /// Labels that are open to the caller: usage can be grouped by any key of them.
+    labels: Vec<CubeLabelGroup>,
     /// Widths of time buckets.
     grains: Vec<Grain>,
+    /// Parts of dates and of the time of day.
+    time_parts: Vec<TimePart>,
     /// Tables that answers come from.
     tables: Vec<CubeTable>,
     /// Most rows of an answer with those that are skipped, all objects of a page together.
@@ -60,6 +66,17 @@ pub(crate) struct CubeDimension {
     of_now: bool,
 }
 
+/// Labels of one kind of object.
+#[derive(SimpleObject)]
+pub(crate) struct CubeLabelGroup {
+    /// Its name; the fields of `UsageGroup` and of `UsageKey` are the same in camel case.
+    group: UsageLabelGroup,
+    /// What it is, in a sentence.
+    description: String,
+    /// True, as for dimensions: labels are those of now. Which ones there were at the time of use is not kept.
+    of_now: bool,
+}
+
 /// A table that answers come from.
 #[derive(SimpleObject)]
 pub(crate) struct CubeTable {
@@ -81,14 +98,15 @@ impl CubeCatalog {
         let dimensions = Dimension::VARIANTS
             .iter()
             .filter(|dimension| is_open(dimension.entry().area));
+        let labels = LabelGroup::VARIANTS
+            .iter()
+            .filter(|labels| is_open(labels.entry().area()));
         Self {
             measures: measures.copied().map(CubeMeasure::from).collect(),
             dimensions: dimensions.copied().map(CubeDimension::from).collect(),
-            grains: domain::usage::Grain::VARIANTS
-                .iter()
-                .copied()
-                .map(Into::into)
-                .collect(),
+            labels: labels.copied().map(CubeLabelGroup::from).collect(),
+            grains: all(domain::usage::Grain::VARIANTS),
+            time_parts: all(domain::usage::TimePart::VARIANTS),
             tables: Table::all()
                 .map(|table| CubeTable::of(table, scope.settings().records))
                 .collect(),
@@ -97,6 +115,11 @@ impl CubeCatalog {
             max_buckets: int(UsageLimits::BUCKETS as u64),
         }
     }
+}
+
+/// Words of the vocabulary as those of the contract.
+fn all<D: Copy, T: From<D>>(words: &[D]) -> Vec<T> {
+    words.iter().copied().map(T::from).collect()
 }
 
 impl From<Measure> for CubeMeasure {
@@ -118,6 +141,16 @@ impl From<Dimension> for CubeDimension {
             dimension: dimension.into(),
             description: dimension.get_documentation().unwrap_or_default().to_owned(),
             of_now: dimension.entry().known == Known::Sim,
+        }
+    }
+}
+
+impl From<LabelGroup> for CubeLabelGroup {
+    fn from(group: LabelGroup) -> Self {
+        Self {
+            group: group.into(),
+            description: group.get_documentation().unwrap_or_default().to_owned(),
+            of_now: true,
         }
     }
 }

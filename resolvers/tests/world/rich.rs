@@ -339,9 +339,16 @@ impl World {
                 apply_by: received_at,
                 parts: &[part],
             };
-            journal::record(&cx, Some(batch), &[tally], &rejections, received_at)
-                .await
-                .expect("recorded");
+            journal::record(
+                &cx,
+                journal::Kind::Cdr,
+                Some(batch),
+                &[tally],
+                &rejections,
+                received_at,
+            )
+            .await
+            .expect("recorded");
             let settled = if is_whole || refused > 0 {
                 journal::mark_counted(&cx, &[id], received_at).await
             } else {

@@ -28,10 +28,11 @@ enum Command {
         #[arg(long)]
         name: Option<String>,
     },
-    /// Show how long a tenant's usage records and files are kept, and how many bytes of files, or set it
+    /// Show how long a tenant's usage records, sessions and files are kept, and how many bytes of files, or set it
     #[command(
         after_help = "Example:\n  simcube tenant settings acme --record-days 730 --export-bytes default\n\n\
-                      Fewer days of records take effect ten days later at the earliest, and may be taken back until then."
+                      Fewer days of records take effect ten days later at the earliest, and may be taken back until then.\n\
+                      More days of sessions take effect as the log grows into them: what came before is not kept longer."
     )]
     Settings {
         /// Short name of the tenant
@@ -39,6 +40,9 @@ enum Command {
         /// Days that usage records are kept, 60 to 3650, or `default`; sums are kept for ever
         #[arg(long, value_name = "DAYS")]
         record_days: Option<Own<u16>>,
+        /// Days that the log of sessions is kept, 1 to 90, or `default`; sums are kept for ever
+        #[arg(long, value_name = "DAYS")]
+        session_days: Option<Own<u16>>,
         /// Days that files of exports are kept, 1 to 3650, or `default`
         #[arg(long, value_name = "DAYS")]
         export_days: Option<Own<u16>>,
@@ -79,11 +83,13 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
         Command::Settings {
             slug,
             record_days,
+            session_days,
             export_days,
             export_bytes,
         } => {
             let set = SetSettings {
                 record_days: record_days.map(|Own(days)| days),
+                session_days: session_days.map(|Own(days)| days),
                 export_days: export_days.map(|Own(days)| days),
                 export_bytes: export_bytes.map(|Own(bytes)| bytes),
             };
@@ -121,8 +127,9 @@ fn told(settings: &tenant::Settings, defaults: &exports::Settings) -> String {
     });
     let own = |is_own: bool| if is_own { "" } else { " (default)" };
     format!(
-        "record days   {}{since}\nexport days   {}{}\nexport bytes  {}{}",
+        "record days   {}{since}\nsession days  {}\nexport days   {}{}\nexport bytes  {}{}",
         records.days(),
+        settings.sessions.days(),
         defaults.retention(settings).num_days(),
         own(settings.export_days.is_some()),
         defaults.quota(settings),

@@ -1,4 +1,4 @@
-//! The way in for usage records. What becomes of a body is [`ingest`]'s business; here are headers and statuses.
+//! The way in for usage records and rollups of sessions. What becomes of a body is [`ingest`]'s business; here are headers and statuses.
 
 use axum::{
     Json,
@@ -9,7 +9,7 @@ use axum::{
 use domain::{Code, Result as DomainResult, identity::VerifiedClaims};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use ingest::{
-    format::Format,
+    format::{Format, Framing},
     pipeline::{Account, Intake},
     read::Encoding,
 };
@@ -47,6 +47,27 @@ pub(super) async fn data_streamer(
         body,
     )
     .await
+}
+
+/// `POST /api/v1/ingest/sessions`: rollups of sessions, as JSON or NDJSON.
+pub(super) async fn sessions(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let claims = app.authenticate(&headers).await?;
+    let scope = known(app.entry().identify(&claims)).await?;
+    let entry = app.entry();
+    let entered = entry.enter_to_deliver_sessions(&scope, "ingest sessions");
+    let deliverer = entered.await?;
+    let framing = Framing::of_rollups(text(&headers, &header::CONTENT_TYPE));
+    let framing = framing.map_err(unsupported)?;
+    let intake = app.intake()?;
+    let encoding =
+        Encoding::parse(text(&headers, &header::CONTENT_ENCODING)).map_err(unsupported)?;
+    let body = body.into_data_stream();
+    let submitted = intake.submit_sessions(&deliverer, framing, encoding, body);
+    Ok(answer(&submitted.await.map_err(refused)?))
 }
 
 fn stream_of(query: &str) -> Result<String, Failure> {

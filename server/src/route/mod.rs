@@ -132,6 +132,7 @@ pub fn router(parts: Parts) -> Router {
         .route("/api/v1/graphql", graphql)
         .route("/api/v1/ingest/cdrs", post(ingest::cdrs))
         .route("/api/v1/ingest/data-streamer", post(ingest::data_streamer))
+        .route("/api/v1/ingest/sessions", post(ingest::sessions))
         .route("/api/v1/usage", post(usage::ask))
         .route("/api/v1/exports", post(export::create))
         .route("/api/v1/exports/{id}", get(export::show))

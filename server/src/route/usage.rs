@@ -66,7 +66,15 @@ pub(super) async fn ask(
 fn told(head: &Head) -> Vec<(HeaderName, String)> {
     let text = |moment: DateTime<Utc>| moment.to_rfc3339_opts(SecondsFormat::AutoSi, true);
     let header = |name, value| (HeaderName::from_static(name), value);
-    let mut told = vec![header("simcube-version", head.product_version.to_owned())];
+    let scope = if head.scope.whole_tenant {
+        "tenant"
+    } else {
+        "part"
+    };
+    let mut told = vec![
+        header("simcube-version", head.product_version.to_owned()),
+        header("simcube-scope", scope.to_owned()),
+    ];
     // A span as ISO 8601 has it.
     told.extend((head.period).map(|span| {
         header(

@@ -11,13 +11,14 @@ use ingest::{
 use super::{Job, Worker};
 
 /// The jobs that readiness shows, each with what is said while it fails.
-pub const JOBS: [(&str, &str); 7] = [
+pub const JOBS: [(&str, &str); 8] = [
     (Proof::NAME, Proof::PROBLEM),
     (Settling::NAME, Settling::PROBLEM),
     (Payloads::NAME, Payloads::PROBLEM),
     (Months::NAME, Months::PROBLEM),
     (Expiry::NAME, Expiry::PROBLEM),
     (Filters::NAME, Filters::PROBLEM),
+    (Silent::NAME, Silent::PROBLEM),
     (Disk::NAME, Disk::PROBLEM),
 ];
 
@@ -37,6 +38,7 @@ pub async fn look_after(worker: &Worker, intake: &Intake) {
         worker.repeat(Months(intake)),
         worker.repeat(Expiry(intake)),
         worker.repeat(Filters(intake)),
+        worker.repeat(Silent(intake)),
         worker.repeat(Disk(intake)),
     );
 }
@@ -162,6 +164,19 @@ impl Job for Filters<'_> {
 
     async fn run(&self) -> Result<()> {
         self.0.refresh_filters().await
+    }
+}
+
+/// Sessions that were silent for long leave.
+struct Silent<'a>(&'a Intake);
+
+impl Job for Silent<'_> {
+    const NAME: &'static str = "sessions";
+    const INTERVAL: Duration = Duration::from_hours(1);
+    type Output = ();
+
+    async fn run(&self) -> Result<()> {
+        self.0.drop_silent_sessions().await.map(|_| ())
     }
 }
 

@@ -79,15 +79,17 @@ async fn check(server: &Server, token: &str, export: &Value, whole: &[u8]) {
     );
     let manifest = &export["manifest"];
     assert_eq!(manifest["bytes"], bytes.len());
-    let digits: String = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    assert_eq!(manifest["sha256"], digits);
+    assert_eq!(manifest["sha256"], digits(&bytes));
+}
+
+/// SHA-256 in hexadecimal digits.
+fn digits(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Waits until so many files are left, of which each has a manifest, and nothing else.
-async fn until_left(store: &Store, files: usize) {
+pub(crate) async fn until_left(store: &Store, files: usize) {
     let left = timeout(PATIENCE, async {
         while store.files().len() != 2 * files {
             sleep(Duration::from_millis(50)).await;
@@ -168,6 +170,131 @@ async fn a_server_that_stands_still_past_its_lease_has_lost_the_job_when_it_wake
     }
 }
 
+/// Months of an order of several files.
+const MONTHS: usize = 60;
+
+/// The log of five years, a file for each month.
+async fn ask_for_months(server: &Server, token: &str) -> String {
+    let create = "mutation { createExport(input: { format: CSV, partitionBy: MONTH, dataSet: { audit: { period: { between: { \
+                  from: \"2021-01-01T00:00:00Z\", to: \"2026-01-01T00:00:00Z\" } } } } }) { export { id } userErrors { message } } }";
+    let made = asked(server, token, create).await;
+    let id = made["createExport"]["export"]["id"].as_str();
+    id.unwrap_or_else(|| panic!("{made}")).to_owned()
+}
+
+/// How many files of months are there, and whether what says that they are whole is.
+fn of_months(store: &Store) -> (usize, bool) {
+    let files = store.files();
+    let ending = |end: &str| files.iter().filter(|path| path.ends_with(end)).count();
+    (ending("audit.csv"), ending("manifest.json") > 0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_files_are_all_there_or_none_wherever_between_them_it_breaks() {
+    let program = Program::new();
+    program.print(&["tenant", "create", "acme"]);
+    let store = Store::folder(&program);
+    let token = program.token("acme", "tenant_admin");
+    // Killed after the first, in the middle, and with the last still to come.
+    let mut broken = 0;
+    for after in [1, MONTHS / 2, MONTHS - 5] {
+        let first = serve(&program, &store, &[SOON]).await;
+        let id = ask_for_months(&first, &token).await;
+        let reached = timeout(PATIENCE, async {
+            while of_months(&store).0 < after {
+                sleep(Duration::from_micros(200)).await;
+            }
+        });
+        reached.await.expect("files");
+        signal(&first, Signal::STOP);
+        let (months, is_whole) = of_months(&store);
+        let said = program.texts(&format!(
+            "SELECT state FROM job WHERE job_id = '{}'",
+            uuid(&id)
+        ));
+        assert!(
+            is_whole || said == ["RUNNING"],
+            "{months} files are {said:?}"
+        );
+        broken += u32::from(!is_whole);
+        first.kill().await;
+        let other = serve(&program, &store, &[SOON]).await;
+        let export = until(&other, &token, &id, is("COMPLETE")).await;
+        assert_eq!(export["attempts"], if is_whole { 1 } else { 2 });
+        // What the dead one left goes when somebody sweeps: who starts does.
+        let _sweeping = serve(&program, &store, &[]).await;
+        until_months(&store).await;
+        each_month(&other, &token, &id).await;
+        drop(other);
+        program.texts("UPDATE job SET expires_at = now() - interval '1 day' RETURNING state");
+        let _sweeping = serve(&program, &store, &[]).await;
+        let swept = timeout(PATIENCE, async {
+            while !store.files().is_empty() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        swept.await.expect("swept");
+    }
+    assert!(broken >= 2, "too late {} times", 3 - broken);
+
+    // Of what says that they are whole, nothing can be written.
+    let server = serve(&program, &store, &[SOON]).await;
+    let held = program.hold(crate::jobs::CLAIMING).await;
+    let id = ask_for_months(&server, &token).await;
+    let tenant = program.texts("SELECT tenant_id::text FROM tenant WHERE slug = 'acme'");
+    let claim = format!(
+        "ten_{}/{id}/1/manifest.json/in the way",
+        tenant[0].replace('-', "")
+    );
+    let Store::Folder(folder) = &store else {
+        unreachable!("it is a folder");
+    };
+    fs::create_dir_all(folder.join(claim)).expect("in the way");
+    drop(held);
+    let export = until(&server, &token, &id, is("COMPLETE")).await;
+    assert_eq!(export["attempts"], 2, "{export}");
+    until_months(&store).await;
+    each_month(&server, &token, &id).await;
+}
+
+/// The part of an id that Postgres has.
+fn uuid(id: &str) -> &str {
+    id.split_once('_').expect("an id").1
+}
+
+/// Waits until there are the files of all months, once, and what says so.
+async fn until_months(store: &Store) {
+    let left = timeout(PATIENCE, async {
+        while store.files().len() != MONTHS + 1 || of_months(store) != (MONTHS, true) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(left.await.is_ok(), "{:?}", store.files());
+}
+
+/// Every file is what the manifest says of it.
+async fn each_month(server: &Server, token: &str, id: &str) {
+    let url = format!("{}/api/v1/exports/{id}", server.url);
+    let (_, _, body) = sent(client().get(&url).bearer_auth(token)).await;
+    let export: Value = serde_json::from_slice(&body).expect("JSON");
+    let parts = export["manifest"]["parts"].as_array().expect("parts");
+    assert_eq!(parts.len(), MONTHS);
+    for part in parts {
+        let path = part["path"].as_str().expect("a path");
+        let (status, _, bytes) = sent(
+            client()
+                .get(format!("{url}/file/{path}"))
+                .bearer_auth(token),
+        )
+        .await;
+        assert_eq!(
+            (status, &part["bytes"]),
+            (StatusCode::OK, &json!(bytes.len()))
+        );
+        assert_eq!(part["sha256"], digits(&bytes), "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_told_to_stop_gives_its_job_back_at_once() {
     let program = Program::new();
@@ -228,7 +355,8 @@ async fn readiness(server: &Server) -> (StatusCode, Value) {
 async fn on_a_full_disk_there_is_no_file_and_the_job_says_so_and_with_room_there_is_one() {
     let program = Program::new();
     fleet(&program);
-    let token = program.token("acme", "support");
+    // The terminal's role, which a workbook says.
+    let token = program.token("acme", "tenant_admin");
     for (format, full) in [("CSV", "exports"), ("XLSX", "tmp")] {
         let folder = program.data().join(full);
         fs::create_dir_all(&folder).expect("a folder to mount on");

@@ -8,13 +8,13 @@ use std::{
     process::Command,
 };
 
-use calamine::{Data, Reader as _, Xlsx, open_workbook};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use serde_json::{Value, json};
 
 use crate::{
     http::{answer, client},
     support::{Program, Server},
+    workbook,
 };
 
 /// Text that was typed to be something else, beside text that is only unusual.
@@ -142,7 +142,7 @@ pub(crate) fn exported(program: &Program, data_set: &str, more: &[&str]) -> (Row
         assert_eq!(manifest["bytes"], bytes.len());
         assert_eq!(manifest["sha256"], sha256(&out));
         let rows = match format {
-            "xlsx" => of_workbook(Path::new(&out), &manifest),
+            "xlsx" => workbook::read(Path::new(&out), &manifest),
             "arrow" => of_arrow(&out, &manifest),
             format => of_duckdb(&out, format, &manifest),
         };
@@ -181,7 +181,8 @@ pub(crate) fn sha256(path: &str) -> String {
     text.split(' ').next().expect("a hash").to_owned()
 }
 
-fn columns(manifest: &Value) -> Vec<(String, String)> {
+/// Names and kinds of the columns.
+pub(crate) fn columns(manifest: &Value) -> Vec<(String, String)> {
     let columns = manifest["columns"].as_array().expect("columns");
     let word = |value: &Value| value.as_str().expect("text").to_owned();
     columns
@@ -301,7 +302,7 @@ pub(crate) fn duckdb(sql: &str) -> Rows {
 }
 
 /// What a reader says that is not ours.
-fn script(name: &str, argument: &str) -> Vec<u8> {
+pub(crate) fn script(name: &str, argument: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../analytics/tests/duckdb");
     let output = Command::new("node")
         .arg(folder.join(name))
@@ -321,41 +322,6 @@ pub(crate) fn empty_is_nothing(
     cells
         .map(|(name, text)| (name, text.filter(|text| !text.is_empty())))
         .collect()
-}
-
-fn of_workbook(path: &Path, manifest: &Value) -> Rows {
-    let mut book: Xlsx<_> = open_workbook(path).expect("a workbook");
-    let name = manifest["dataSet"].as_str().expect("a name");
-    let sheet = book.worksheet_range(name).expect("a sheet");
-    let columns = columns(manifest);
-    let mut rows = sheet.rows();
-    let header: Vec<String> = rows
-        .next()
-        .expect("a header")
-        .iter()
-        .map(Data::to_string)
-        .collect();
-    assert!(header.iter().eq(columns.iter().map(|(name, _)| name)));
-    let cell = |data: &Data, kind: &str| match (data, kind) {
-        (Data::Empty, _) => None,
-        (Data::DateTime(moment), "MOMENT") => {
-            let moment = moment.as_datetime().expect("a moment");
-            Some(moment.and_utc().timestamp_millis().to_string())
-        }
-        (Data::Float(number), "AVERAGE") => Some(format!("{number:.2}")),
-        (Data::String(text), "TEXT" | "INTEGER" | "SUM" | "AVERAGE") => Some(text.clone()),
-        (Data::Float(number), "INTEGER" | "SUM" | "COUNT") => Some(number.to_string()),
-        (Data::Bool(flag), "FLAG") => Some(flag.to_string()),
-        other => panic!("{other:?}"),
-    };
-    let row = |data: &[Data]| {
-        let cells = columns.iter().enumerate().map(|(place, (name, kind))| {
-            let data = data.get(place).unwrap_or(&Data::Empty);
-            (name.clone(), cell(data, kind))
-        });
-        cells.collect()
-    };
-    rows.map(row).collect()
 }
 
 /// The answer's moments as the files' readers spell them.

@@ -83,6 +83,7 @@ pub(crate) fn record(id: &str, bytes: u64) -> Value {
 
 const GRAPHQL: &str = "POST /graphql";
 const CDRS: &str = "POST /api/v1/ingest/cdrs";
+const SESSIONS: &str = "POST /api/v1/ingest/sessions";
 const JSON: &str = "content-type: application/json";
 
 /// Method and path, headers, body, and what must come of it.
@@ -94,7 +95,7 @@ type Case = (
     &'static str,
 );
 
-const OUT_OF_ORDER: [Case; 19] = [
+const OUT_OF_ORDER: [Case; 21] = [
     ("GET /nothing", &[], b"", 404, "NOT_FOUND"),
     ("GET /8988303000000000017", &[], b"", 404, "NOT_FOUND"),
     ("DELETE /health/live", &[], b"", 405, "INVALID_INPUT"),
@@ -156,6 +157,14 @@ const OUT_OF_ORDER: [Case; 19] = [
         "INVALID_INPUT",
     ),
     (CDRS, &[JSON], b"{", 400, "INVALID_INPUT"),
+    (
+        SESSIONS,
+        &["content-type: application/cloudevents+json"],
+        b"x",
+        415,
+        "INVALID_INPUT",
+    ),
+    (SESSIONS, &[JSON], b"{", 400, "INVALID_INPUT"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,6 +266,7 @@ async fn nobody_enters_without_a_token_that_verifies() {
             "/api/v1/graphql",
             "/api/v1/ingest/cdrs",
             "/api/v1/ingest/data-streamer?stream=a",
+            "/api/v1/ingest/sessions",
         ] {
             for method in [Method::POST, Method::GET] {
                 if method == Method::GET && path.contains("ingest") {
@@ -398,5 +408,47 @@ async fn a_delivery_is_counted_once_and_its_sender_told() {
     assert!(totals.contains("300") && totals.contains('2'), "{total}");
     let (_, _, refused) = answer(graphql(&server, &sender, usage)).await;
     assert_eq!(code(&refused), "FORBIDDEN", "an ingest token only writes");
+    assert!(!program.log().contains(ICCID));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollup_is_counted_once_and_its_sender_told() {
+    let program = Program::new();
+    let server = program.serve(&[]).await;
+    fleet(&program, "alpha");
+    let url = format!("{}/api/v1/ingest/sessions", server.url);
+    let deliver = |role: &str, rollups: Value| {
+        let request = client()
+            .post(&url)
+            .bearer_auth(program.token("alpha", role));
+        answer(request.json(&rollups))
+    };
+    let at = SystemClock.now() - chrono::TimeDelta::minutes(10);
+    let rollup = |minute: i64, bytes: u64| {
+        let at = at + chrono::TimeDelta::minutes(minute);
+        json!({
+            "session_id": "s", "iccid": ICCID, "event_timestamp": at.to_rfc3339(), "mcc_mnc": "26202",
+            "radio_access_type": "6", "ip_address": "10.0.0.1", "total_bytes_in": bytes, "total_bytes_out": 1,
+            "request_type": "UPDATE", "cell_id": "17",
+        })
+    };
+    let all = json!([rollup(0, 100), rollup(5, 250), { "session_id": "x" }]);
+    let (status, _, reply) = deliver("ingest", all.clone()).await;
+    assert_eq!(status, StatusCode::OK, "{reply}");
+    assert_eq!(counts(&reply), [3, 2, 0, 1, 0], "{reply}");
+    assert_eq!(
+        reply.pointer("/rejections/0/code"),
+        Some(&json!("MISSING_TIME"))
+    );
+    let (_, _, again) = deliver("tenant_admin", all).await;
+    assert_eq!(counts(&again), [3, 0, 2, 1, 0], "{again}");
+    for role in ["support", "viewer"] {
+        let (status, _, refused) = deliver(role, json!([rollup(0, 100)])).await;
+        assert_eq!(
+            (status.as_u16(), code(&refused)),
+            (403, "FORBIDDEN"),
+            "{role}"
+        );
+    }
     assert!(!program.log().contains(ICCID));
 }

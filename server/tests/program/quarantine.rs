@@ -50,6 +50,7 @@ async fn a_quarantined_record_degrades_the_server_until_it_is_counted() {
         "months",
         "expiry",
         "filters",
+        "sessions",
         "disk",
         "issuer",
         "files",

@@ -67,6 +67,7 @@ async fn an_answer_in_every_format_is_the_file_of_the_same_question() {
             "2026-10-01T00:00:00Z/2026-11-01T00:00:00Z"
         );
         assert_eq!(told(&headers, "simcube-tables"), "usage_day");
+        assert_eq!(told(&headers, "simcube-scope"), "tenant");
         assert_eq!(
             told(&headers, "simcube-watermark"),
             manifest["provenance"]["watermark"]
@@ -86,6 +87,7 @@ async fn an_answer_in_every_format_is_the_file_of_the_same_question() {
         .await
         .expect("an answer");
     assert_eq!(answered.status(), StatusCode::OK, "a viewer reads usage");
+    assert_eq!(told(answered.headers(), "simcube-scope"), "part");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,6 +110,10 @@ async fn what_cannot_be_answered_is_refused_before_anything_is_sent() {
     of_ten_years["group_by"] = json!([{"time": "HOUR"}]);
     let by_half_hour =
         json!({"between": {"from": "2020-01-01T00:30:00Z", "to": "2020-01-02T00:00:00Z"}});
+    let at = "+262142-12-31T23:59:59.999999999Z";
+    let last = json!({"preset_at": {"preset": "LAST_30_DAYS", "at": at}});
+    let mut of_the_last_moment = with("period", last);
+    of_the_last_moment["time_zone"] = "Asia/Kolkata".into();
     let cases = [
         (client().post(&url).json(&sound), 401, "UNAUTHENTICATED"),
         (ask(&server, "no token", &sound), 401, "UNAUTHENTICATED"),
@@ -143,6 +149,11 @@ async fn what_cannot_be_answered_is_refused_before_anything_is_sent() {
             ask(&server, &token, &with("period", by_half_hour)),
             400,
             "NOT_EXACT",
+        ),
+        (
+            ask(&server, &token, &of_the_last_moment),
+            400,
+            "INVALID_INPUT",
         ),
         (client().get(&url).bearer_auth(&token), 405, "INVALID_INPUT"),
     ];

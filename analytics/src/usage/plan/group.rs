@@ -4,7 +4,7 @@ use std::iter;
 
 use domain::usage::State;
 
-use super::{Planner, SUMS, column};
+use super::{Planner, column, kept_sums};
 
 impl Planner<'_> {
     /// One line for each group (kind 0) and one for the whole (1), per parent; for filling also one for each key (2). A group whose
@@ -60,7 +60,9 @@ impl Planner<'_> {
         let from = format!("FROM (\n    {read}\n    )");
         let (records, records_before) = column(State::Records);
         let mut some = format!("{records} <> 0");
-        if self.compares() {
+        if self.is_slice() {
+            "true".clone_into(&mut some);
+        } else if self.compares() {
             some.push_str(&format!(" OR {records_before} <> 0"));
         }
         if self.fills_wholes() {
@@ -81,7 +83,7 @@ impl Planner<'_> {
         let mut outer: Vec<String> = iter::once("kind".to_owned())
             .chain(columns.iter().cloned())
             .collect();
-        for (state, _) in SUMS {
+        for (state, _) in kept_sums() {
             for name in self.names(state) {
                 outer.push(format!("sum(own_{name}) AS {name}"));
             }
@@ -113,7 +115,7 @@ impl Planner<'_> {
     /// Sums over cells, under their names with a prefix.
     fn sums(&self, prefix: &str) -> Vec<String> {
         let mut sums = Vec::new();
-        for (state, source) in SUMS {
+        for (state, source) in kept_sums() {
             let wanted = self.has(state) || state == State::Records;
             for (era, name) in self.names(state).into_iter().enumerate() {
                 sums.push(if !wanted {

@@ -16,8 +16,10 @@ pub use record::{RecordPlan, plan_records};
 use chrono::{DateTime, Utc};
 use domain::{
     Area, Error, Period, Result, Scope,
+    slice::Of,
     usage::{Dimension, Expression, Fill, Kind, Known, Measure, State},
 };
+use strum::VariantArray as _;
 
 use super::{
     CubeQuery, Group, Inventory, Key, Need, UsageLimits,
@@ -242,6 +244,14 @@ fn subscribers(query: &CubeQuery) -> Option<Dimension> {
         .then_some(Dimension::Sim)
 }
 
+/// What a slice is of.
+const fn sliced(of: Of) -> Dimension {
+    match of {
+        Of::Sims => Dimension::Sim,
+        Of::Devices => Dimension::Device,
+    }
+}
+
 /// The columns of cells that tell these dimensions.
 fn needed(named: &[Dimension]) -> Vec<&'static str> {
     let columns = named
@@ -268,13 +278,11 @@ const fn column(state: State) -> (&'static str, &'static str) {
     }
 }
 
-/// The states that cells keep as sums, with their columns in cells and in records.
-const SUMS: [(State, &str); 4] = [
-    (State::BytesUp, "bytes_up"),
-    (State::BytesDown, "bytes_down"),
-    (State::Units, "units"),
-    (State::Records, "records"),
-];
+/// The states that cells keep as sums, with their columns.
+fn kept_sums() -> impl Iterator<Item = (State, &'static str)> {
+    let states = State::VARIANTS.iter();
+    states.filter_map(|state| Some((*state, state.column()?)))
+}
 
 /// A quantity of a group. `state` is the column of a state, or an expression of it.
 fn quantity(expression: &Expression, state: &dyn Fn(State) -> String) -> String {
@@ -333,9 +341,12 @@ impl<'a> Planner<'a> {
             .chain(subscribers(query))
             .chain(query.needs(parent).iter().map(Need::dimension))
             .collect();
+        let needed = needed(&named);
+        // The cells of a slice are told by their SIM or device, whatever is asked.
+        let slice = inventory.slice().map(|slice| sliced(slice.of));
         Self {
             states: query.states(),
-            needed: needed(&named),
+            needed,
             query,
             parents,
             columns: Columns {
@@ -344,7 +355,7 @@ impl<'a> Planner<'a> {
             },
             scoped,
             times,
-            named,
+            named: named.into_iter().chain(slice).collect(),
             limit,
         }
     }
@@ -399,10 +410,8 @@ impl<'a> Planner<'a> {
 
     /// The columns of cells that are summed.
     fn wanted_sums(&self) -> impl Iterator<Item = &'static str> {
-        let wanted = SUMS
-            .iter()
-            .filter(|(state, _)| self.has(*state) || *state == State::Records);
-        wanted.map(|(_, source)| *source)
+        let wanted = kept_sums().filter(|(state, _)| self.has(*state) || *state == State::Records);
+        wanted.map(|(_, source)| source)
     }
 
     fn compares(&self) -> bool {
@@ -449,6 +458,12 @@ impl<'a> Planner<'a> {
         groups
             .filter(|(_, group)| !group.is_time())
             .map(|(place, _)| format!("g{place}"))
+    }
+
+    /// Whether it is a slice that is read. What comes to nothing there may come to something together with others, and none of it is
+    /// left out.
+    fn is_slice(&self) -> bool {
+        self.columns.inventory.slice().is_some()
     }
 
     fn parent(&self) -> Option<String> {

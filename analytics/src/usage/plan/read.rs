@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use domain::{
     Code, Error, Result,
+    slice::Of,
     usage::{Dimension, Known, State},
 };
 
-use super::{Planner, SUMS};
+use super::{Planner, kept_sums};
 use crate::{
     cube::Table,
     usage::{
@@ -55,7 +56,7 @@ impl Planner<'_> {
 
     /// What is asked for, in terms of the tables and of what is joined to them.
     pub(super) fn conditions(&mut self) -> Result<(Vec<String>, Vec<String>)> {
-        let mut conditions = (Vec::new(), Vec::new());
+        let mut conditions = (self.slice_of_cells(), Vec::new());
         if let Some(Parents { dimension, ids, .. }) = self.parents {
             let condition =
                 filter::is_in(dimension, ids, &mut self.scoped.parameters, self.columns);
@@ -81,6 +82,24 @@ impl Planner<'_> {
             place.push(condition?);
         }
         Ok(conditions)
+    }
+
+    /// The cells of the slice that is read: byte by byte, as its ids are compared and the engine's own order is not.
+    fn slice_of_cells(&mut self) -> Vec<String> {
+        let Some(slice) = self.columns.inventory.slice() else {
+            return Vec::new();
+        };
+        let column = match slice.of {
+            Of::Sims => "sim",
+            Of::Devices => "device",
+        };
+        let bounds = [(">=", slice.from), ("<", slice.to)];
+        let parameters = &mut self.scoped.parameters;
+        let terms = bounds.into_iter().filter_map(|(operator, bound)| {
+            let bound = parameters.bind(Parameter::Uuid(bound?));
+            Some(format!("UUIDToNum({column}) {operator} UUIDToNum({bound})"))
+        });
+        terms.collect()
     }
 
     /// A line without usage, for each parent, so that there is a whole to fill in.
@@ -145,7 +164,7 @@ impl Planner<'_> {
             .iter()
             .map(|column| (*column).to_owned())
             .collect();
-        for (state, source) in SUMS {
+        for (state, source) in kept_sums() {
             if self.has(state) || state == State::Records {
                 columns.push(match (is_cell, state) {
                     (true, _) => format!("toInt128({source}) AS {source}"),

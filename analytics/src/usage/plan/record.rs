@@ -24,6 +24,7 @@ const KEY_WITHOUT_SIM: &str = "customer, start, identity";
 #[derive(Clone, Debug)]
 pub struct RecordPlan {
     sql: String,
+    count: String,
     pub(in crate::usage) parameters: Parameters,
     pub(in crate::usage) period: Period,
 }
@@ -32,6 +33,11 @@ impl RecordPlan {
     /// The statement; its values stand beside it.
     pub fn sql(&self) -> &str {
         &self.sql
+    }
+
+    /// A statement that counts the same records, with the same values.
+    pub fn count(&self) -> &str {
+        &self.count
     }
 
     /// Its values, as the engine is told them.
@@ -93,6 +99,7 @@ impl Planner<'_> {
         let columns = format!("{COLUMNS}, identity");
         let own = self.scoped.own(&columns, Table::Records, &[span], &own);
         let read = self.with_joins(&own, &joined);
+        let count = format!("{}SELECT count()\n{read}", self.with());
         let nobody = format!("toUUID('{}')", Uuid::nil());
         let sql = format!(
             "{}SELECT toUInt8(0) AS kind, rowNumberInAllBlocks() AS place, record_id, source, toUnixTimestamp64Milli(start) AS begun, \
@@ -107,6 +114,7 @@ impl Planner<'_> {
         );
         Ok(RecordPlan {
             sql,
+            count,
             parameters: self.scoped.parameters,
             period,
         })

@@ -9,6 +9,9 @@ use crate::usage::{OrderBy, having, scoped::Parameter};
 impl Planner<'_> {
     /// Whether a group is a row: not one that has usage in the other period only, nor one without a partner.
     fn lives(&self) -> String {
+        if self.is_slice() {
+            return "true".to_owned();
+        }
         let used = if self.fills() {
             "(records_used <> 0 OR filled)"
         } else {

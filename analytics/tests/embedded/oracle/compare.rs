@@ -48,8 +48,15 @@ impl Earlier {
             Comparison::PreviousPeriod => shift(wall, [from, to]),
         };
         let mut end = back(wall, shift, to);
-        if matches!(query.period, Span::Preset(preset) if RUNNING.contains(&preset)) {
-            end = end.min(back(wall, shift, wall.end(Grain::Hour, now)));
+        let meant = match query.period {
+            Span::Preset(preset) => Some((preset, now)),
+            Span::PresetAt { preset, at } => Some((preset, at)),
+            Span::Between { .. } => None,
+        };
+        if let Some((preset, at)) = meant
+            && RUNNING.contains(&preset)
+        {
+            end = end.min(back(wall, shift, wall.end(Grain::Hour, at)));
         }
         Some(Self {
             period: [back(wall, shift, from), end],

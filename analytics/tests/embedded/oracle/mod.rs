@@ -26,6 +26,7 @@ use domain::{
     Scope,
     id::{CustomerId, DeviceId},
     scope::Segments,
+    slice::{Of, Slice},
 };
 use strum::VariantArray;
 use uuid::Uuid;
@@ -105,17 +106,46 @@ impl Candidate {
 }
 
 impl World {
-    /// What a question needs of the inventory. Labels of callers who see a part of the fleet are of all that they see.
+    /// What a question needs of the inventory. Labels of callers who see a part of the fleet are of all that they see, and of the objects
+    /// that rows name only some are in sight.
     pub(crate) fn inventory(
         &self,
         scope: &Scope,
         query: &CubeQuery,
         parent: Option<Dimension>,
     ) -> Inventory {
+        self.inventory_of(scope, query, parent, None)
+    }
+
+    /// What is carried of a need, as far as it matters to a slice.
+    fn carried(&self, scope: &Scope, need: &Need, slice: Option<Slice>) -> Carried {
+        if let Need::Visible(Dimension::Customer) = need {
+            return Carried::set(customers_in_sight(scope));
+        }
+        let is_of = match need {
+            Need::DeviceLabel(_) | Need::Devices(_) | Need::Visible(Dimension::Device) => {
+                Of::Devices
+            }
+            _ => Of::Sims,
+        };
+        let slice = slice.filter(|slice| slice.of == is_of);
+        let words = self.words.get(need).into_iter().flatten();
+        let words = words.filter(|(id, _)| slice.is_none_or(|slice| slice.has(**id)));
+        words.map(|(id, word)| (*id, word)).collect()
+    }
+
+    /// The same, as far as it matters to a slice.
+    pub(crate) fn inventory_of(
+        &self,
+        scope: &Scope,
+        query: &CubeQuery,
+        parent: Option<Dimension>,
+        slice: Option<Slice>,
+    ) -> Inventory {
+        let of_part = (!sees_all(scope)).then(|| query.needs_of_part());
         let needs = query.needs(parent).into_iter();
-        let found = needs.map(|need| {
-            let words = self.words.get(&need).into_iter().flatten();
-            let carried: Carried = words.map(|(id, word)| (*id, word)).collect();
+        let found = needs.chain(of_part.into_iter().flatten()).map(|need| {
+            let carried = self.carried(scope, &need, slice);
             let is_label = matches!(need, Need::SimLabel(_) | Need::DeviceLabel(_));
             let carried = if is_label && !sees_all(scope) {
                 carried.of_all()
@@ -124,7 +154,11 @@ impl World {
             };
             (need, carried)
         });
-        Inventory::new(found.collect())
+        let inventory = Inventory::new(found.collect());
+        match slice {
+            Some(slice) => inventory.of_slice(slice),
+            None => inventory,
+        }
     }
 
     /// The answer to a question that is not refused.
@@ -200,7 +234,7 @@ impl World {
     fn group(&self, group: &Group, asked: &Asked, row: &CdrRow) -> Option<Key> {
         let of = |dimension| self.key(dimension, asked.query.attribution, row);
         match group {
-            Group::Dimension(dimension) => Some(of(*dimension)),
+            Group::Dimension(dimension) => Some(self.in_sight(asked, *dimension, of(*dimension))),
             Group::SimLabel(key) => {
                 let need = Need::SimLabel(key.clone());
                 Some(self.label(asked.scope, &need, &of(Dimension::Sim)))
@@ -211,6 +245,28 @@ impl World {
             }
             Group::Time(_) | Group::TimePart(_) => None,
         }
+    }
+
+    /// The key of a row. Whoever sees a part of the fleet is not told which SIM, device or customer of then it was that is out of sight
+    /// now: all of those are one. What SIMs are now is hidden already where it is.
+    fn in_sight(&self, asked: &Asked, dimension: Dimension, key: Key) -> Key {
+        let is_of_then = match dimension {
+            Dimension::Sim => true,
+            Dimension::Customer | Dimension::Device => {
+                asked.query.attribution == Attribution::AtEvent
+            }
+            _ => false,
+        };
+        let Key::Id(id) = key else {
+            return key;
+        };
+        let is_seen = !is_of_then
+            || sees_all(asked.scope)
+            || match dimension {
+                Dimension::Customer => customers_in_sight(asked.scope).contains(&id),
+                _ => self.matches(&Need::Visible(dimension), Some(id)),
+            };
+        if is_seen { key } else { Key::Hidden }
     }
 
     /// The value of a label of a SIM or device. To who sees a part of the fleet, one without the label is known as such, and one
@@ -396,9 +452,11 @@ impl<'a> Answering<'a> {
 
         shown.sort_by(|a, b| self.compare(a, b));
         let skipped = self.query.offset as usize;
-        let limit = match self.query.limit {
-            Some(limit) => limit as usize,
-            None => 10_000 / self.asked.parents as usize - skipped,
+        let limit = if let Some(limit) = self.query.limit {
+            limit as usize
+        } else {
+            let besides = skipped + beside(self.query, &self.wall, self.period);
+            10_000 / self.asked.parents as usize - besides
         };
         let truncated = shown.len() > skipped + limit;
         let beyond = shown.split_off(shown.len().min(skipped + limit));
@@ -633,6 +691,17 @@ fn sees_all(scope: &Scope) -> bool {
     *scope.segments() == Segments::All
 }
 
+/// The customers that who sees a part of the fleet is told of: the one of its token, or else those that were granted to it.
+fn customers_in_sight(scope: &Scope) -> Vec<Uuid> {
+    let Segments::Part(part) = scope.segments() else {
+        return vec![];
+    };
+    match part.within {
+        Some(own) => vec![own.uuid()],
+        None => part.customers.iter().map(|id| id.uuid()).collect(),
+    }
+}
+
 fn visible(scope: &Scope, row: &CdrRow) -> bool {
     if row.tenant != scope.tenant() {
         return false;
@@ -647,6 +716,20 @@ fn visible(scope: &Scope, row: &CdrRow) -> bool {
         || part.sims.contains(&row.sim)
         || row.device.is_some_and(|id| part.devices.contains(&id));
     !part.is_empty() && within && (!part.has_grants() || granted)
+}
+
+/// Rows of all others that an answer may have, which count as its own do: with `top` one in each bucket of time, all in all one where there
+/// is none.
+fn beside(query: &CubeQuery, wall: &Wall, period: [DateTime<Utc>; 2]) -> usize {
+    if query.top.is_none() || !query.others {
+        return 0;
+    }
+    let keys = |step: DateTime<Utc>| -> Vec<Key> {
+        let groups = query.group_by.iter();
+        groups.filter_map(|group| wall.key(group, step)).collect()
+    };
+    let buckets: BTreeSet<Vec<Key>> = wall.steps(period).map(keys).collect();
+    buckets.len()
 }
 
 /// The period that is meant.

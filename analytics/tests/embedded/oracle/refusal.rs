@@ -8,7 +8,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Timelike, Utc};
 use domain::{Code, scope::Area};
 
 use super::{
-    Asked,
+    Asked, beside,
     compare::{Earlier, Partner},
     meant,
     wall::{Wall, finest},
@@ -132,7 +132,22 @@ fn refuse_period(asked: &Asked, refuse: &mut impl FnMut(bool, Code, &'static str
             return;
         }
     }
+    if let Span::PresetAt { at, .. } = query.period {
+        let is_beyond = !(0..1 << 32).contains(&at.timestamp());
+        refuse(is_beyond, Code::InvalidInput, "a moment of no cube");
+        if is_beyond {
+            return;
+        }
+    }
     let period = meant(query, wall, asked.now);
+    let rows = u64::from(query.limit.unwrap_or(1)) + u64::from(query.offset);
+    let rows = rows + beside(query, wall, period) as u64;
+    let is_grouped = !query.group_by.is_empty();
+    refuse(
+        is_grouped && rows > 10_000 / u64::from(asked.parents),
+        Code::LimitExceeded,
+        "rows with those of all others",
+    );
     let earlier = Earlier::of(query, wall, period, asked.now);
     let finest = finest(query);
     let is_old = |part: DateTime<Utc>| part < asked.now - RECORDS;

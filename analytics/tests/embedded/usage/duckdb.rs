@@ -2,11 +2,12 @@
 
 use std::{fs, path::Path, process::Command};
 
-use analytics::usage::{CubeQuery, Dimension, Key, Measure, Need, UsageAnswer, Values};
+use analytics::usage::{CubeQuery, Dimension, Key, Measure, Need, SimFilter, UsageAnswer, Values};
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{
     Scope,
     id::{CustomerId, DeviceId},
+    saved_filter::Clause,
     scope::{Area, Segments},
 };
 use proptest::strategy::{Strategy, ValueTree};
@@ -196,15 +197,18 @@ fn records(world: &World) -> impl Iterator<Item = String> {
     })
 }
 
-/// What is known of SIMs and devices; filters are left to the checker.
+/// What is known of SIMs and devices; filters are left to the checker, but for what is saved.
 fn inventory(world: &World) -> impl Iterator<Item = String> {
     let known = world.words.iter().filter_map(|(need, words)| {
         let (need, label) = match need {
             Need::SimState => ("SIM_STATE", None),
             Need::SimCustomer => ("SIM_CUSTOMER", None),
             Need::SimDevice => ("SIM_DEVICE", None),
-            Need::SimLabel(key) => ("SIM_LABEL", Some(key)),
-            Need::DeviceLabel(key) => ("DEVICE_LABEL", Some(key)),
+            Need::SimLabel(key) => ("SIM_LABEL", Some(key.clone())),
+            Need::DeviceLabel(key) => ("DEVICE_LABEL", Some(key.clone())),
+            Need::Visible(Dimension::Sim) => ("VISIBLE_SIM", None),
+            Need::Visible(Dimension::Device) => ("VISIBLE_DEVICE", None),
+            Need::Sims(SimFilter::Is(Clause::Saved(saved))) => ("SAVED", Some(saved.to_string())),
             Need::Sims(_) | Need::Devices(_) | Need::Visible(_) => return None,
         };
         Some((need, label, words))
@@ -212,7 +216,7 @@ fn inventory(world: &World) -> impl Iterator<Item = String> {
     known.flat_map(|(need, label, words)| {
         let lines = words.iter();
         lines.map(move |(id, word)| {
-            json!({ "need": need, "label": label, "id": id, "word": word }).to_string()
+            json!({ "need": need, "label": &label, "id": id, "word": word }).to_string()
         })
     })
 }

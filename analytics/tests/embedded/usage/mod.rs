@@ -3,6 +3,7 @@
 mod duckdb;
 mod question;
 mod record;
+mod sliced;
 mod world;
 
 use std::{
@@ -15,8 +16,8 @@ use analytics::{
     cube::{Cube, Level, Table},
     usage::{
         Alignment, Attribution, Comparison, CubeQuery, Dimension, Fill, Grain, Group, Incomplete,
-        Inventory, Key, Measure, OrderBy, Parents, Preset, Span, TimePart, UsageAnswer,
-        UsageLimits, UsageRow, Values,
+        Inventory, Key, Measure, OrderBy, Parents, Preset, Selection, Span, TimePart, UsageAnswer,
+        UsageFile, UsageLimits, UsageRow, Values,
     },
 };
 use chrono::{DateTime, Utc};
@@ -24,7 +25,7 @@ use domain::{
     Result, Role, Scope,
     id::TenantId,
     identity::VerifiedClaims,
-    scope::{Segment, Visibility},
+    scope::{Segment, Segments, Visibility},
 };
 use proptest::{
     prelude::*,
@@ -154,6 +155,7 @@ fn random_questions_are_answered_as_from_the_records() {
         ("rows with earlier usage", 1_000),
         ("rows that were filled in", 1_000),
         ("answers that were cut off", 100),
+        ("rows of what is out of sight", 500),
         ("answers with usage that has no partner", 8),
         ("small cubes", 40),
         ("full cubes", 100),
@@ -271,13 +273,21 @@ async fn file(db: &Store, question: &Question, inventory: &Inventory) -> Result<
     let Question {
         scope, query, now, ..
     } = question;
-    // A file has no limit of its own.
+    let query = at_most_a_page(query);
+    whole_of(db.usage_file(scope, &query, inventory, *now)?).await
+}
+
+/// The question as a page has it, since a file has no limit of its own.
+fn at_most_a_page(query: &CubeQuery) -> CubeQuery {
     let most = u32::try_from(UsageLimits::ROWS).expect("few");
-    let query = CubeQuery {
+    CubeQuery {
         limit: query.limit.or(Some(most.saturating_sub(query.offset))),
         ..query.clone()
-    };
-    let mut file = db.usage_file(scope, &query, inventory, *now)?;
+    }
+}
+
+/// All that a file has.
+async fn whole_of(mut file: UsageFile) -> Result<UsageAnswer> {
     let mut rows = Vec::new();
     while let Some(row) = file.next().await? {
         rows.push(row);
@@ -358,6 +368,11 @@ fn note(counts: &Counts, answer: &UsageAnswer, notes: &Notes) {
         rows(&|row| row.previous.clone().is_some_and(has_usage)),
     );
     counts.add("rows that were filled in", notes.filled);
+    let is_hidden = |key: &Option<Key>| *key == Some(Key::Hidden);
+    counts.add(
+        "rows of what is out of sight",
+        rows(&|row| row.keys.iter().any(is_hidden)),
+    );
     let tables = &answer.provenance.tables;
     if tables.len() > 1 {
         counts.count("several tables");
@@ -410,6 +425,9 @@ fn used(question: &Question, tenants: &[TenantId; 2]) -> Vec<String> {
         }
         Span::Between { align, .. } => format!("align {}", align.as_ref()),
     });
+    if matches!(query.period, Span::PresetAt { .. }) {
+        used.push("preset at a moment".to_owned());
+    }
     let is_grouped = !query.group_by.is_empty();
     let is_by_time = query.group_by.iter().any(Group::is_time);
     for order in &query.order_by {
@@ -431,6 +449,10 @@ fn used(question: &Question, tenants: &[TenantId; 2]) -> Vec<String> {
         (
             "inventory filter",
             query.filter.as_ref().is_some_and(question::is_of_inventory),
+        ),
+        (
+            "ids in sight",
+            *question.scope.segments() != Segments::All && query.needs_of_part().next().is_some(),
         ),
         ("having", query.having.is_some() && is_grouped),
         ("top", query.top.is_some()),
@@ -474,6 +496,7 @@ fn features() -> Vec<String> {
         [
             "filter",
             "inventory filter",
+            "ids in sight",
             "having",
             "top",
             "top by time",
@@ -482,6 +505,7 @@ fn features() -> Vec<String> {
             "limit",
             "no limit",
             "current",
+            "preset at a moment",
             "parents",
             "no groups",
         ]
@@ -559,4 +583,37 @@ async fn an_answer_says_where_it_comes_from() {
     let later = october(&store, &scope).await;
     assert_eq!(later.provenance.incomplete, None);
     assert_eq!(later.totals.get(Measure::Records), Some(1));
+}
+
+/// Alone in its part, so that the engine decides by this record whether to read any.
+#[tokio::test]
+async fn a_record_in_the_last_millisecond_before_a_bound_counts() {
+    let store = migrated().await;
+    let (tenant, batch) = (tenant(), batch());
+    let last = record(tenant, batch, 1, at("2026-10-02T10:29:59.999Z"));
+    apply(&store, batch, &[last]).await;
+    let scope = staff(tenant);
+    let half = |from, to| CubeQuery::of(&[Measure::Records], between(at(from), at(to)));
+    for (query, records) in [
+        (half("2026-10-02T10:00:00Z", "2026-10-02T10:30:00Z"), 1),
+        (half("2026-10-02T10:30:00Z", "2026-10-02T11:00:00Z"), 0),
+    ] {
+        let inventory = Inventory::default();
+        let answer = store.usage(&scope, &query, &inventory, now()).await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.provenance.tables, [Table::Records]);
+        assert_eq!(answer.totals.get(Measure::Records), Some(records));
+        let selection = Selection {
+            period: query.period,
+            time_zone: query.time_zone,
+            filter: None,
+        };
+        let file = store.records(&scope, &selection, &inventory, now());
+        let mut file = file.expect("records");
+        let mut found = 0;
+        while file.next().await.expect("a record").is_some() {
+            found += 1;
+        }
+        assert_eq!(found, records);
+    }
 }

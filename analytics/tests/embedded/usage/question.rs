@@ -199,7 +199,7 @@ fn is_much(groups: &[Group], period: Span) -> bool {
 /// Makes a question one that is refused.
 fn break_something(query: &mut CubeQuery, fault: u8) {
     let moment = at("2028-06-01T10:00:00Z");
-    match fault % 10 {
+    match fault % 11 {
         0 => query.measures.push(query.measures[0]),
         1 => query.measures.clear(),
         2 => query.group_by = vec![Group::Dimension(Dimension::Network); 2],
@@ -234,6 +234,7 @@ fn break_something(query: &mut CubeQuery, fault: u8) {
                 align: Alignment::Exact,
             }
         }
+        9 => query.period = Span::Preset(Preset::Last30Days).meant_at(DateTime::<Utc>::MAX_UTC),
         _ => {
             query.filter = Some(Filter::Is(Condition::In {
                 dimension: Dimension::Sim,
@@ -370,6 +371,8 @@ fn arb_period(zone: Zone) -> impl Strategy<Value = Span> {
     let align = prop_oneof![3 => Just(Alignment::Exact), 1 => Just(Alignment::Outward)];
     prop_oneof![
         5 => select(Preset::VARIANTS).prop_map(Span::Preset),
+        1 => (select(Preset::VARIANTS), select(&NOW[..]))
+            .prop_map(|(preset, then)| Span::Preset(preset).meant_at(at(then))),
         4 => (arb_bounds(zone), align).prop_map(|((from, to), align)| Span::Between { from, to, align }),
     ]
 }

@@ -6,14 +6,15 @@ use analytics::{
     CdrRow,
     cube::{Cube, Level},
     network::Network,
-    usage::{Carried, Condition, DeviceFilter, Filter, Need, SimFilter},
+    usage::{Carried, Condition, DeviceFilter, Dimension, Filter, Need, SimFilter},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     device::DeviceCondition,
-    id::{CustomerId, DeviceId, SimId, TenantId},
+    id::{CustomerId, DeviceId, SavedFilterId, SimId, TenantId},
     identifier::Plmn,
     label::LabelFilter,
+    saved_filter::Clause,
     sim::{SimCondition, SimState},
 };
 use uuid::Uuid;
@@ -25,7 +26,7 @@ use crate::{
 };
 
 pub(crate) const CUSTOMERS: u32 = 4;
-const SIMS: u32 = 40;
+pub(crate) const SIMS: u32 = 40;
 /// Words that a statement must not take for something else.
 const WORDS: [&str; 11] = [
     "gold",
@@ -151,6 +152,8 @@ fn words() -> HashMap<Need, BTreeMap<Uuid, String>> {
         (Need::SimLabel("tier".into()), some(0, 50, &WORDS[..2])),
         (Need::SimLabel("odd".into()), some(0, 60, &WORDS)),
         (Need::DeviceLabel("odd".into()), some(100, 70, &WORDS)),
+        (Need::Visible(Dimension::Sim), some(0, 80, &[""])),
+        (Need::Visible(Dimension::Device), some(100, 90, &[""])),
     ]);
     for (filter, of, accepted) in matching() {
         let known = words[&of].iter();
@@ -162,7 +165,7 @@ fn words() -> HashMap<Need, BTreeMap<Uuid, String>> {
 }
 
 /// Filters of the inventory, and the words by which they are met.
-fn matching() -> [(Need, Need, &'static [&'static str]); 3] {
+fn matching() -> [(Need, Need, &'static [&'static str]); 4] {
     let label = |key: &str, values: &[&str]| LabelFilter {
         key: key.into(),
         values: Some(values.iter().map(|value| (*value).into()).collect()),
@@ -184,6 +187,12 @@ fn matching() -> [(Need, Need, &'static [&'static str]); 3] {
             devices(DeviceCondition::Label(label("odd", &WORDS[..5]))),
             Need::DeviceLabel("odd".into()),
             &WORDS[..5],
+        ),
+        // What is saved is known by its id alone.
+        (
+            Need::Sims(SimFilter::Is(Clause::Saved(SavedFilterId::new(id(1))))),
+            Need::SimLabel("odd".into()),
+            &WORDS[3..],
         ),
     ]
 }

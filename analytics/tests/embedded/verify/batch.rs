@@ -106,7 +106,8 @@ async fn a_copy_in_the_place_of_a_missing_record_is_seen_and_dropped() {
 
     let doubled = async |batch| {
         let rows = world.db.doubled(&system(), world.tenant, batch).await;
-        rows.expect("looked")
+        let rows: Vec<CdrRow> = rows.expect("looked");
+        rows
     };
     assert_eq!(doubled(first.batch).await, std::slice::from_ref(&first));
     // One that says something else under the same identity is not a copy.

@@ -93,7 +93,7 @@ async fn every_table_lists_every_cell_by_everything_it_knows() {
                 records: 1,
                 bytes_up: 1,
                 bytes_down: 2,
-                units: 0,
+                ..Count::default()
             };
         }
         let period = width.widened(world.area().period).expect("in range");
@@ -108,6 +108,6 @@ async fn every_table_lists_every_cell_by_everything_it_knows() {
                 (key, cell.count)
             })
             .collect();
-        assert_eq!(found, expected, "{table}");
+        assert_eq!(found, expected, "{table:?}");
     }
 }

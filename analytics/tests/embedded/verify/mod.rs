@@ -36,6 +36,8 @@ const SOUND: Count = Count {
     bytes_up: 600,
     bytes_down: 1200,
     units: 0,
+    sessions: 0,
+    resets: 0,
 };
 
 fn system() -> System {
@@ -152,6 +154,16 @@ fn swap(level: Level, change: &str, condition: &str) -> String {
     )
 }
 
+/// Alone in its part, so that the engine decides by this record whether to read any.
+#[tokio::test]
+async fn a_record_in_the_last_millisecond_of_a_month_is_held_against_its_month() {
+    let (db, tenant) = (migrated().await, tenant());
+    let last = month(2) - TimeDelta::milliseconds(1);
+    let rows = vec![record(tenant, batch(), 1, last)];
+    db.run(&insert(&rows)).await;
+    World { db, tenant, rows }.agrees().await;
+}
+
 #[tokio::test]
 async fn a_sound_store_has_no_differences_and_keeps_no_clones() {
     let world = world().await;
@@ -184,7 +196,7 @@ async fn clones_show_the_moment_at_which_they_were_made() {
     let later = record(world.tenant, batch(), 9_999, month(1));
     world.db.run(&insert(&[later])).await;
     let compared = tables
-        .compare(&system(), 7, 50, &Retentions::default())
+        .compare::<Retention>(&system(), 7, 50, &Retentions::default())
         .await
         .expect("compared");
     assert_eq!(compared.differences, []);

@@ -5,12 +5,15 @@ use std::collections::{BTreeSet, HashSet};
 use domain::{
     Error, Result, SystemCx,
     id::TenantId,
-    journal::{self, Claim, Content, RejectionCode, identity},
+    journal::{self, Claim, Content, RejectionCode},
     sim::resolve::{Resolved, Unresolved},
 };
 use uuid::Uuid;
 
-use super::super::{Inner, decode::Item, horizon::Horizon};
+use super::{
+    super::{Inner, decode::Item, horizon::Horizon},
+    record::Record,
+};
 use crate::format::{Cdr, Rejection};
 
 /// A record whose SIM is known.
@@ -21,7 +24,7 @@ pub(in crate::pipeline) struct Attributed {
 }
 
 /// What one tenant has in a batch on its way.
-pub(super) struct Share<T> {
+pub(in crate::pipeline) struct Share<T> {
     pub(super) tenant: TenantId,
     pub(super) part: i64,
     /// Each with the place of its delivery.
@@ -29,13 +32,13 @@ pub(super) struct Share<T> {
 }
 
 /// Attributes the records of a tenant whose fleet has this version.
-pub(super) async fn attribute(
+pub(super) async fn attribute<T: Record>(
     inner: &Inner,
     cx: &SystemCx,
     version: i64,
     horizon: &Horizon,
-    share: Share<Cdr>,
-) -> Result<Share<Attributed>> {
+    share: Share<T>,
+) -> Result<Share<T::Attributed>> {
     let Share {
         tenant,
         part,
@@ -44,16 +47,16 @@ pub(super) async fn attribute(
     let decoded = items
         .iter()
         .filter_map(|(_, item)| item.outcome.as_ref().ok());
-    let wanted: Vec<_> = decoded.map(|cdr| (&cdr.iccid, cdr.start)).collect();
+    let wanted: Vec<_> = decoded.map(|it| (it.iccid(), it.event_at())).collect();
     let outcomes = inner.resolver.resolve(cx, tenant, version, &wanted);
     let mut outcomes = outcomes.await?.into_iter();
     let mut attributed = Vec::with_capacity(items.len());
     for (delivery, Item { raw, outcome }) in items {
         let outcome = match outcome {
-            Ok(cdr) => {
+            Ok(record) => {
                 let found = outcomes.next();
                 let found = found.ok_or_else(|| Error::internal("a record was not resolved"))?;
-                attributed_to(tenant, found, cdr, horizon)
+                attributed_to(tenant, found, record, horizon)
             }
             Err(rejection) => Err(rejection),
         };
@@ -66,22 +69,18 @@ pub(super) async fn attribute(
     })
 }
 
-fn attributed_to(
+fn attributed_to<T: Record>(
     tenant: TenantId,
     found: Result<Resolved, Unresolved>,
-    cdr: Cdr,
+    record: T,
     horizon: &Horizon,
-) -> Result<Attributed, Box<Rejection>> {
+) -> Result<T::Attributed, Box<Rejection>> {
     let resolved = horizon
-        .check(tenant, cdr.start)
+        .check(tenant, record.event_at())
         .and_then(|()| found.map_err(unresolved));
     match resolved {
-        Ok(resolved) => Ok(Attributed {
-            identity: identity(tenant, &cdr.source, &cdr.record_id),
-            cdr,
-            resolved,
-        }),
-        Err((code, message)) => Err(Box::new(Rejection::of(cdr, code, message))),
+        Ok(resolved) => Ok(record.attributed(tenant, resolved)),
+        Err((code, message)) => Err(Box::new(record.refused(code, message))),
     }
 }
 
@@ -149,10 +148,11 @@ pub(super) fn claims_of(share: &Share<Attributed>) -> impl Iterator<Item = Claim
         .filter_map(|(_, item)| item.outcome.as_ref().ok());
     attributed.map(|attributed| {
         let cdr = &attributed.cdr;
+        let rat = cdr.rat.first_words();
         let content = Content {
             sim: attributed.resolved.sim,
             network: &cdr.network,
-            rat: &cdr.rat,
+            rat: &rat,
             service: cdr.service.as_ref(),
             start: cdr.start,
             end: cdr.end,
@@ -167,4 +167,69 @@ pub(super) fn claims_of(share: &Share<Attributed>) -> impl Iterator<Item = Claim
             event_at: cdr.start,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::id::SimId;
+
+    use super::*;
+    use crate::{
+        format::{self, Shape},
+        read::Raw,
+    };
+
+    /// The content of a record with this code, as it was before the table of codes grew.
+    fn before(cdr: &Cdr, words: &str) -> i64 {
+        let content = Content {
+            sim: SimId::new(Uuid::from_u128(2)),
+            network: &cdr.network,
+            rat: words,
+            service: cdr.service.as_ref(),
+            start: cdr.start,
+            end: cdr.end,
+            bytes_up: cdr.bytes_up,
+            bytes_down: cdr.bytes_down,
+            units: cdr.units,
+        };
+        content.hash()
+    }
+
+    #[test]
+    fn a_record_that_was_accepted_before_its_code_had_a_meaning_is_the_same_one_now() {
+        for (code, words, now) in [
+            ("4", "Unknown (4)", "GAN"),
+            ("\"1004\"", "Unknown (1004)", "LTE"),
+            ("6", "LTE", "LTE"),
+            ("\"GAN\"", "GAN", "GAN"),
+        ] {
+            let json = format!(
+                "{{\"record_id\":\"1\",\"source\":\"s\",\"iccid\":\"8988303000000123456\",\"service\":\"DATA\",\
+                 \"radio_access_type\":{code},\"start\":\"2026-03-15T10:00:00Z\",\"end\":\"2026-03-15T10:00:00Z\",\
+                 \"bytes_up\":1,\"bytes_down\":2}}"
+            );
+            let cdr = format::decode(&Shape::Native, json.as_bytes()).expect("a record");
+            assert_eq!(cdr.rat.words(), now);
+            let resolved = Resolved {
+                sim: SimId::new(Uuid::from_u128(2)),
+                customer: None,
+                device: None,
+            };
+            let tenant = TenantId::new(Uuid::from_u128(1));
+            let expected = before(&cdr, words);
+            let raw = Raw {
+                index: 0,
+                bytes: bytes::Bytes::new(),
+                flaw: None,
+            };
+            let outcome = Ok(cdr.attributed(tenant, resolved));
+            let share = Share {
+                tenant,
+                part: 1,
+                items: vec![(0, Item { raw, outcome })],
+            };
+            let contents: Vec<i64> = claims_of(&share).map(|claim| claim.content).collect();
+            assert_eq!(contents, [expected], "{code}");
+        }
+    }
 }

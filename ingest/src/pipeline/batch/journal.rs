@@ -5,11 +5,12 @@ use std::{
     time::Duration,
 };
 
+use analytics::{CdrRow, cdr};
 use chrono::{DateTime, Utc};
 use domain::{
     Error, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::{self, Claim, Month, NewBatch, Verdict},
+    journal::{self, Claim, Kind, Month, NewBatch, Verdict},
     sim::resolve,
     tenant::{self, Retentions},
 };
@@ -17,18 +18,24 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use super::{
     super::{
-        Inner, Step, apply::Journaled, books::Books, decode::Item, horizon::Horizon, queue::Queued,
+        Inner, Step,
+        apply::{Journaled, Kept},
+        books::Books,
+        decode::Item,
+        horizon::Horizon,
+        queue::Queued,
     },
     attribute::{Attributed, Share, attribute, claims_of, with_known_source},
     order::ClaimOrder,
     passage,
+    record::Record,
 };
 use crate::format::Cdr;
 
 /// Steps 3 to 5, with copies of the deliveries: when they fail, the deliveries are tried again.
-pub(super) async fn journal(
+pub(super) async fn journal<T: Record>(
     inner: &Inner,
-    deliveries: &[Queued],
+    deliveries: &[Queued<T>],
     patience: Duration,
     order: &mut ClaimOrder,
 ) -> Result<Written> {
@@ -36,7 +43,7 @@ pub(super) async fn journal(
     let tenants: Vec<TenantId> = tenants.into_iter().collect();
     let begun = begin(inner, &tenants, patience).await?;
     let stands_still = |tenant: TenantId| begun.parts.contains_key(&tenant);
-    let place = |queued: &Queued| {
+    let place = |queued: &Queued<T>| {
         if queued.tenants().all(stands_still) {
             Place::Held
         } else {
@@ -45,7 +52,7 @@ pub(super) async fn journal(
     };
     let mut places: Vec<Place> = deliveries.iter().map(place).collect();
     passage::pass(&begun.cx, deliveries, &mut places).await?;
-    let mut by_tenant: BTreeMap<TenantId, Vec<(usize, Item<Cdr>)>> = BTreeMap::new();
+    let mut by_tenant: BTreeMap<TenantId, Vec<(usize, Item<T>)>> = BTreeMap::new();
     for (place, queued) in deliveries
         .iter()
         .enumerate()
@@ -62,7 +69,14 @@ pub(super) async fn journal(
         items,
     };
     let shares = by_tenant.into_iter().map(share).collect();
-    write(inner, begun, deliveries, places, shares, order).await
+    let held = Held { deliveries, places };
+    T::write(inner, begun, held, shares, order).await
+}
+
+/// Deliveries, and what becomes of each.
+pub(in crate::pipeline) struct Held<'a, T> {
+    pub(super) deliveries: &'a [Queued<T>],
+    pub(super) places: Vec<Place>,
 }
 
 /// What becomes of a delivery.
@@ -77,7 +91,7 @@ pub(super) enum Place {
 }
 
 /// A transaction that has begun to journal.
-pub(super) struct Begun {
+pub(in crate::pipeline) struct Begun {
     pub(super) cx: SystemCx,
     pub(super) month: Month,
     /// Numbers of the parts of those tenants whose assignments stand still.
@@ -86,6 +100,14 @@ pub(super) struct Begun {
     /// How long their records are kept.
     pub(super) retentions: Retentions,
     pub(super) apply_by: DateTime<Utc>,
+}
+
+impl Begun {
+    /// Now in whole milliseconds, as the cubes keep them.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        let now = self.cx.now().timestamp_millis();
+        DateTime::from_timestamp_millis(now).unwrap_or_default()
+    }
 }
 
 async fn begin(inner: &Inner, tenants: &[TenantId], patience: Duration) -> Result<Begun> {
@@ -129,7 +151,7 @@ async fn begin(inner: &Inner, tenants: &[TenantId], patience: Duration) -> Resul
 }
 
 /// What the transaction came to.
-pub(super) struct Written {
+pub(in crate::pipeline) struct Written {
     /// What became of each delivery.
     pub(super) places: Vec<Place>,
     pub(super) books: Books,
@@ -138,18 +160,15 @@ pub(super) struct Written {
     pub(super) open: HashSet<i64>,
 }
 
-/// Steps 3 to 5, in the transaction that has begun.
-async fn write(
+/// Steps 3 to 5 for usage records, in the transaction that has begun.
+pub(super) async fn write(
     inner: &Inner,
     begun: Begun,
-    deliveries: &[Queued],
-    places: Vec<Place>,
+    held: Held<'_, Cdr>,
     shares: Vec<Share<Cdr>>,
     order: &mut ClaimOrder,
 ) -> Result<Written> {
-    // Whole milliseconds, as the cubes keep them.
-    let now = begun.cx.now().timestamp_millis();
-    let now = DateTime::from_timestamp_millis(now).unwrap_or_default();
+    let now = begun.now();
     let horizon = Horizon::new(&inner.settings, now, begun.retentions.clone());
     let mut sources = Vec::new();
     let mut attributed = Vec::with_capacity(shares.len());
@@ -160,20 +179,20 @@ async fn write(
         attributed.push(with_known_source(inner, &begun.cx, share, &mut sources).await?);
     }
     inner.reached(Step::Resolved)?;
-    let elsewhere = passage::claim(inner, &begun, deliveries, &mut attributed).await?;
+    let elsewhere = passage::claim(inner, &begun, held.deliveries, &mut attributed).await?;
     let verdicts = claim(inner, &begun, &attributed).await?;
     // A record of this batch that comes again in the next one waits there for the commit.
     order.release();
-    let books = Books::new(batch_id(now), horizon, places.len(), verdicts.len());
-    let books = enter(books, attributed, verdicts)?;
-    let batch = record(&begun, &books, now).await?;
-    passage::record(&begun.cx, deliveries, &places, &books, &elsewhere, now).await?;
+    let mut books = Books::new(Kind::Cdr, batch_id(now), horizon, held.places.len());
+    let rows = enter(&mut books, attributed, verdicts)?;
+    let batch = record(&begun, &books, &rows, now).await?;
+    passage::record(&begun.cx, &held, &books, &elsewhere, now).await?;
     let open = open_parts(&begun.cx, &books).await?;
     inner.reached(Step::Recorded)?;
     begun.cx.commit().await?;
     inner.guesses.learn_sources(sources);
     Ok(Written {
-        places,
+        places: held.places,
         books,
         batch,
         open,
@@ -190,48 +209,65 @@ async fn claim(inner: &Inner, begun: &Begun, shares: &[Share<Attributed>]) -> Re
     Ok(verdicts)
 }
 
-/// Enters every record by its verdict, or as rejected.
+/// Enters every record by its verdict, or as rejected, and gives the rows of those that count.
 fn enter(
-    mut books: Books,
+    books: &mut Books,
     shares: Vec<Share<Attributed>>,
     verdicts: Vec<Verdict>,
-) -> Result<Books> {
+) -> Result<Vec<CdrRow>> {
+    let mut rows = Vec::with_capacity(verdicts.len());
     let mut verdicts = verdicts.into_iter();
     for share in shares {
         books.open(share.tenant, share.part);
         for (delivery, item) in share.items {
             match item.outcome {
-                Ok(attributed) => books.settle(delivery, &item.raw, attributed, verdicts.next())?,
+                Ok(attributed) => {
+                    let verdict = verdicts.next();
+                    rows.extend(books.settle(delivery, &item.raw, attributed, verdict)?);
+                }
                 Err(_) => books.reject_item(delivery, item),
             }
         }
     }
-    Ok(books)
+    Ok(rows)
 }
 
 /// Step 5. Nothing is to be applied if nothing was accepted.
-async fn record(begun: &Begun, books: &Books, now: DateTime<Utc>) -> Result<Option<Journaled>> {
-    let (parts, payload, rows) = (books.parts(), books.payload(), books.rows());
+async fn record(
+    begun: &Begun,
+    books: &Books,
+    rows: &[CdrRow],
+    now: DateTime<Utc>,
+) -> Result<Option<Journaled>> {
+    let (parts, payload, rows) = (books.parts(), cdr::encode(rows), rows.len() as u64);
     let new = (rows > 0).then(|| NewBatch {
         id: books.batch(),
         rows,
-        encoding: analytics::cdr::ENCODING,
+        encoding: cdr::ENCODING,
         payload: &payload,
         apply_by: begun.apply_by,
         parts: &parts,
     });
-    journal::record(&begun.cx, new, &books.tallies(), books.rejections(), now).await?;
+    journal::record(
+        &begun.cx,
+        Kind::Cdr,
+        new,
+        &books.tallies(),
+        books.rejections(),
+        now,
+    )
+    .await?;
     Ok((rows > 0).then_some(Journaled {
         batch: books.batch(),
         rows,
         payload,
         apply_by: begun.apply_by,
-        retentions: begun.retentions.clone(),
+        kept: Kept::Records(begun.retentions.clone()),
     }))
 }
 
 /// Parts of earlier batches that are repeated and not known to be counted.
-async fn open_parts(cx: &SystemCx, books: &Books) -> Result<HashSet<i64>> {
+pub(super) async fn open_parts(cx: &SystemCx, books: &Books) -> Result<HashSet<i64>> {
     let repeated = books.repeated();
     if repeated.is_empty() {
         return Ok(HashSet::new());

@@ -5,6 +5,9 @@ mod guesses;
 mod journal;
 mod order;
 mod passage;
+mod placed;
+mod record;
+mod rollup;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use domain::{Code, Error, Result};
+use domain::{Code, Error, Result, journal::Kind};
 use tokio::{
     sync::{oneshot, watch},
     time::Instant,
@@ -27,6 +30,7 @@ pub(super) use guesses::Guesses;
 pub(super) use journal::batch_id;
 use journal::{Place, Written, journal};
 use order::ClaimOrder;
+pub(super) use record::Record;
 
 /// How long a batch waits for what another one holds and has not committed: the next batch waits with it.
 const TOGETHER: Duration = Duration::from_secs(1);
@@ -35,18 +39,18 @@ const APART: Duration = Duration::from_millis(100);
 
 /// Takes deliveries through the journal into the cubes. Returns those that have to wait: because the assignments of a
 /// tenant of theirs are being changed, or because another process, which may have been stopped, holds what they need.
-pub(super) async fn run(
+pub(super) async fn run<T: Record>(
     inner: &Arc<Inner>,
-    deliveries: Vec<Queued>,
+    deliveries: Vec<Queued<T>>,
     before: Option<oneshot::Receiver<()>>,
     claimed: oneshot::Sender<()>,
-) -> Vec<Queued> {
+) -> Vec<Queued<T>> {
     let mut order = ClaimOrder::new(before, claimed);
     // Before a connection is taken: a batch that waited with one would keep it from the batch that it waits for.
     order.wait().await;
     let (mut left, deliveries): (Vec<_>, Vec<_>) = deliveries
         .into_iter()
-        .partition(|queued| inner.sitting_out.has(&queued.line));
+        .partition(|queued| inner.sitting_out.has(T::KIND, &queued.line));
     let mut tries = VecDeque::from([(deliveries, TOGETHER)]);
     while let Some((deliveries, patience)) = tries.pop_front() {
         if deliveries.is_empty() {
@@ -74,7 +78,7 @@ pub(super) async fn run(
             for queued in groups.into_iter().flatten() {
                 let line = &queued.line;
                 tracing::warn!(%line, cause, "another process holds what a delivery needs");
-                inner.sitting_out.send(line.clone());
+                inner.sitting_out.send(T::KIND, line.clone());
                 left.push(queued);
             }
         } else {
@@ -85,15 +89,15 @@ pub(super) async fn run(
 }
 
 /// Deliveries that left nothing in the journal, and why.
-struct Failed {
-    deliveries: Vec<Queued>,
+struct Failed<T> {
+    deliveries: Vec<Queued<T>>,
     error: Error,
 }
 
 /// Deliveries that are to be tried without each other after `error`.
-fn groups(deliveries: Vec<Queued>, error: &Error) -> Vec<Vec<Queued>> {
+fn groups<T>(deliveries: Vec<Queued<T>>, error: &Error) -> Vec<Vec<Queued<T>>> {
     if error.is_lock_timeout() || error.code() == Code::NotFound {
-        let mut by_line: BTreeMap<Line, Vec<Queued>> = BTreeMap::new();
+        let mut by_line: BTreeMap<Line, Vec<Queued<T>>> = BTreeMap::new();
         for queued in deliveries {
             by_line.entry(queued.line.clone()).or_default().push(queued);
         }
@@ -106,7 +110,7 @@ fn groups(deliveries: Vec<Queued>, error: &Error) -> Vec<Vec<Queued>> {
 }
 
 /// Answers senders whose deliveries left nothing in the journal.
-fn fail(error: &Error, groups: Vec<Vec<Queued>>) {
+fn fail<T>(error: &Error, groups: Vec<Vec<Queued<T>>>) {
     let cause = error.cause().unwrap_or_default();
     for queued in groups.into_iter().flatten() {
         let error = match error.code() {
@@ -121,12 +125,12 @@ fn fail(error: &Error, groups: Vec<Vec<Queued>>) {
 
 /// Journals deliveries, reports that to their senders, and applies the batch. Returns those of a tenant whose assignments are
 /// being changed.
-async fn journal_and_apply(
+async fn journal_and_apply<T: Record>(
     inner: &Arc<Inner>,
-    deliveries: Vec<Queued>,
+    deliveries: Vec<Queued<T>>,
     patience: Duration,
     order: &mut ClaimOrder,
-) -> Result<Vec<Queued>, Failed> {
+) -> Result<Vec<Queued<T>>, Failed<T>> {
     let written = match journal(inner, &deliveries, patience, order).await {
         Ok(written) => written,
         Err(error) => return Err(Failed { deliveries, error }),
@@ -152,7 +156,7 @@ async fn journal_and_apply(
         };
         replies.push(reply);
     }
-    finish(inner, written, replies).await;
+    finish(inner, T::KIND, written, replies).await;
     Ok(frozen)
 }
 
@@ -164,7 +168,7 @@ fn stale() -> Error {
 type Replies = Vec<Option<oneshot::Sender<Result<Committed>>>>;
 
 /// Reports to every sender what was journaled, then applies it.
-async fn finish(inner: &Arc<Inner>, written: Written, replies: Replies) {
+async fn finish(inner: &Arc<Inner>, kind: Kind, written: Written, replies: Replies) {
     let Written {
         mut books,
         batch,
@@ -179,6 +183,7 @@ async fn finish(inner: &Arc<Inner>, written: Written, replies: Replies) {
         let (account, own, mut waits_for) = books.account(delivery, listed);
         waits_for.retain(|part, _| own.contains(part) || open.contains(part));
         let committed = Committed {
+            kind,
             account,
             waits_for,
             own,

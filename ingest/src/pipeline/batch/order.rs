@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 /// The place of a batch in that order.
-pub(super) struct ClaimOrder {
+pub(in crate::pipeline) struct ClaimOrder {
     /// Reports that the batch before this one has claimed its records, or given up.
     before: Option<oneshot::Receiver<()>>,
     /// Reports the same to the next batch, also by being dropped.

@@ -15,14 +15,18 @@ use uuid::Uuid;
 use super::{
     super::{Inner, books::Books, queue::Queued},
     attribute::{Attributed, Share},
-    journal::{Begun, Place},
+    journal::{Begun, Held, Place},
 };
 
 /// Records that turned out to be another tenant's, by delivery.
 pub(super) type Elsewhere = BTreeMap<usize, Vec<Quarantined>>;
 
 /// Moves the positions of all passages that are not to wait, in one order. One that is stale leaves nothing.
-pub(super) async fn pass(cx: &SystemCx, deliveries: &[Queued], places: &mut [Place]) -> Result<()> {
+pub(super) async fn pass<T>(
+    cx: &SystemCx,
+    deliveries: &[Queued<T>],
+    places: &mut [Place],
+) -> Result<()> {
     for (at, passage) in held(deliveries, places) {
         if !topic::pass(cx, passage).await? {
             tracing::info!(partition = %passage.partition, "a passage is stale: somebody else read it");
@@ -33,7 +37,7 @@ pub(super) async fn pass(cx: &SystemCx, deliveries: &[Queued], places: &mut [Pla
 }
 
 /// The passages that the batch holds, by partition and then in the order of the deliveries.
-fn held<'a>(deliveries: &'a [Queued], places: &[Place]) -> Vec<(usize, &'a Passage)> {
+fn held<'a, T>(deliveries: &'a [Queued<T>], places: &[Place]) -> Vec<(usize, &'a Passage)> {
     let all = deliveries.iter().zip(places).enumerate();
     let held = all.filter(|(_, (_, place))| **place == Place::Held);
     let mut held: Vec<(usize, &Passage)> = held
@@ -104,16 +108,15 @@ fn claims_of(deliveries: &[Queued], share: &Share<Attributed>) -> impl Iterator<
 }
 
 /// Accounts for all messages of the passages that the batch holds, and files what is quarantined.
-pub(super) async fn record(
+pub(super) async fn record<T>(
     cx: &SystemCx,
-    deliveries: &[Queued],
-    places: &[Place],
+    all: &Held<'_, T>,
     books: &Books,
     elsewhere: &Elsewhere,
     now: DateTime<Utc>,
 ) -> Result<()> {
     let mut accounts = Vec::new();
-    for (at, passage) in held(deliveries, places) {
+    for (at, passage) in held(all.deliveries, &all.places) {
         let moved = elsewhere.get(&at).map_or(&[][..], |moved| moved);
         let quarantined: Vec<&Quarantined> = passage.quarantined.iter().chain(moved).collect();
         let [accepted, duplicate, rejected] = books.counts(at);

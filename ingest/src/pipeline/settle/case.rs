@@ -1,6 +1,6 @@
 //! A batch that is being settled: its rows, and what of them is in the records.
 
-use analytics::{CdrRow, cdr, settle::Found};
+use analytics::settle::Found;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -9,12 +9,12 @@ use domain::{
 };
 
 use super::{super::Inner, Settled};
-use crate::standstill::StandStill;
+use crate::{kind::Row, standstill::StandStill};
 
 /// A batch that is being settled.
-pub(super) struct Case {
+pub(super) struct Case<R> {
     pub(super) pending: Pending,
-    pub(super) rows: Vec<CdrRow>,
+    pub(super) rows: Vec<R>,
     /// Rows that are not in the records, by their places.
     pub(super) missing: Vec<usize>,
     /// Rows that are not in the records, and so old that they may have expired.
@@ -25,20 +25,20 @@ pub(super) struct Case {
 
 impl Inner {
     /// The rows of a batch; none of one that cannot be settled here.
-    pub(super) async fn load(
+    pub(super) async fn load<R: Row>(
         &self,
         cx: &SystemCx,
         pending: &Pending,
         settled: &mut Settled,
-    ) -> Result<Option<Vec<CdrRow>>> {
+    ) -> Result<Option<Vec<R>>> {
         let rows = match journal::payload(cx, pending.batch).await {
             Ok(None) => return Ok(None),
             // Written by a newer program, which will settle it.
-            Ok(Some(payload)) if payload.encoding > cdr::ENCODING => {
+            Ok(Some(payload)) if payload.encoding > R::ENCODING => {
                 settled.waiting += 1;
                 return Ok(None);
             }
-            Ok(Some(payload)) => cdr::decode(payload.encoding, Bytes::from(payload.bytes)),
+            Ok(Some(payload)) => R::decode(payload.encoding, Bytes::from(payload.bytes)),
             Err(error) => Err(error),
         };
         match rows {
@@ -56,19 +56,20 @@ impl Inner {
     }
 
     /// Step 3.
-    pub(super) async fn look_up(
+    pub(super) async fn look_up<R: Row>(
         &self,
         still: &StandStill,
         pending: Pending,
-        rows: Vec<CdrRow>,
+        rows: Vec<R>,
         settled: &mut Settled,
-    ) -> Result<Case> {
+    ) -> Result<Case<R>> {
         let Found {
             missing,
             surplus,
             apply_by,
         } = self.store.look_up(&still.system(), &rows).await?;
-        let may_expire = |at: &usize| rows[*at].start < still.whole_from(rows[*at].tenant);
+        let may_expire =
+            |at: &usize| rows[*at].at() < still.whole_from(R::KIND, rows[*at].tenant());
         // Copies that are about to expire are left: who takes them out could not put one back without counting it again.
         let (copies, surplus): (Vec<usize>, Vec<usize>) = surplus.into_iter().partition(may_expire);
         let (doubtful, missing): (Vec<usize>, Vec<usize>) = missing
@@ -89,13 +90,13 @@ impl Inner {
         Ok(case)
     }
 
-    pub(super) async fn remove_rows(
+    pub(super) async fn remove_rows<R: Row>(
         &self,
         still: &StandStill,
-        case: &Case,
+        case: &Case<R>,
         places: impl Iterator<Item = &usize>,
     ) -> Result<()> {
-        let rows: Vec<&CdrRow> = places.map(|at| &case.rows[*at]).collect();
+        let rows: Vec<&R> = places.map(|at| &case.rows[*at]).collect();
         self.store
             .remove_rows(&still.system(), &rows, case.not_before, still)
             .await

@@ -10,11 +10,15 @@ use domain::{
 };
 
 use super::{super::Inner, case::Case};
-use crate::standstill::StandStill;
+use crate::{kind::Row, standstill::StandStill};
 
 impl Inner {
     /// Step 7. Says how many cells it took.
-    pub(super) async fn correct(&self, still: &StandStill, cases: &[Case]) -> Result<u64> {
+    pub(super) async fn correct<R: Row>(
+        &self,
+        still: &StandStill,
+        cases: &[Case<R>],
+    ) -> Result<u64> {
         let areas = Touched::of(cases).areas()?;
         let system = still.system();
         let mut corrected = 0;
@@ -24,11 +28,14 @@ impl Inner {
                     tenant: *tenant,
                     period: *period,
                     sims: Some(sims.clone()),
-                    retention: still.retentions().of(*tenant),
+                    retention: R::retentions(still.retained()).of(*tenant),
                 };
                 let outcome = self.store.correct(&system, cube, &area, still).await?;
                 corrected += outcome.cells;
             }
+        }
+        for case in cases {
+            R::restore(&self.store, &case.rows, None, still).await?;
         }
         Ok(corrected)
     }
@@ -41,11 +48,11 @@ pub(super) struct Touched {
 }
 
 impl Touched {
-    pub(super) fn of(cases: &[Case]) -> Self {
+    pub(super) fn of<R: Row>(cases: &[Case<R>]) -> Self {
         let mut touched = Self::default();
         for row in cases.iter().flat_map(|case| &case.rows) {
-            let days = touched.by_tenant.entry(row.tenant).or_default();
-            days.entry(day_of(row.start)).or_default().insert(row.sim);
+            let days = touched.by_tenant.entry(row.tenant()).or_default();
+            days.entry(day_of(row.at())).or_default().insert(row.sim());
         }
         touched
     }

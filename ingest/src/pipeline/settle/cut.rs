@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use analytics::{CdrRow, cdr};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -16,14 +15,14 @@ use super::{
     Settled,
     case::Case,
 };
-use crate::standstill::StandStill;
+use crate::{kind::Row, standstill::StandStill};
 
 impl Inner {
     /// Removes what there may be of a batch that the engine refuses permanently, corrects its cells, and cuts it.
-    pub(super) async fn refuse(
+    pub(super) async fn refuse<R: Row>(
         &self,
         still: &StandStill,
-        mut case: Case,
+        mut case: Case<R>,
         reason: &str,
         settled: &mut Settled,
     ) -> Result<()> {
@@ -36,12 +35,14 @@ impl Inner {
         }
         settled.corrected += self.correct(still, std::slice::from_ref(&case)).await?;
         let (cx, batch) = (still.cx(), case.pending.batch);
-        if case.rows.len() == 1 || !self.holds_all(cx, &case).await? {
+        R::restore(&self.store, &case.rows, Some(batch), still).await?;
+        let halves = halves(case.rows.clone());
+        if halves.len() == 1 || !self.holds_all(cx, &case).await? {
             tracing::error!(%batch, reason, "what is left of a batch is quarantined");
             journal::quarantine(cx, batch, reason).await?;
             settled.quarantined += 1;
         } else {
-            let halves = halves(case.rows.clone()).into_iter();
+            let halves = halves.into_iter();
             let pieces = halves.map(|rows| (piece_of(&case), rows)).collect();
             self.replace(cx, &case, pieces).await?;
             settled.cut += 1;
@@ -52,7 +53,7 @@ impl Inner {
 
     /// Whether the payload has every record of the batch, and not the part of it that was put back: the rest knows no other
     /// batch.
-    pub(super) async fn holds_all(&self, cx: &SystemCx, case: &Case) -> Result<bool> {
+    pub(super) async fn holds_all<R: Row>(&self, cx: &SystemCx, case: &Case<R>) -> Result<bool> {
         let batch = case.pending.batch;
         let sums = ledger::sums_of(cx, &[batch]).await?;
         let known = sums.get(&batch).map(|(sums, _)| sums.rows);
@@ -61,11 +62,11 @@ impl Inner {
 
     /// Puts pieces in the place of a batch. Rows that are in the records stay there, in the piece that has its id; those of
     /// the others are removed and inserted again when these are settled.
-    pub(super) async fn replace(
+    pub(super) async fn replace<R: Row>(
         &self,
         cx: &SystemCx,
-        case: &Case,
-        pieces: Vec<(BatchId, Vec<CdrRow>)>,
+        case: &Case<R>,
+        pieces: Vec<(BatchId, Vec<R>)>,
     ) -> Result<()> {
         // No insert of a piece has begun.
         let over = case.pending.apply_by;
@@ -73,7 +74,7 @@ impl Inner {
         let mut drafts = Vec::new();
         for (id, mut rows) in pieces {
             for row in &mut rows {
-                row.batch = id;
+                row.set_batch(id);
             }
             drafts.push(Draft::new(cx, id, rows, &months).await?);
         }
@@ -86,22 +87,34 @@ impl Inner {
 }
 
 /// An id for a piece of a batch.
-pub(super) fn piece_of(case: &Case) -> BatchId {
+pub(super) fn piece_of<R>(case: &Case<R>) -> BatchId {
     batch_id(case.pending.created_at)
 }
 
-/// Rows of one tenant stand alone, and so does either half of them.
-fn halves(rows: Vec<CdrRow>) -> Vec<Vec<CdrRow>> {
-    let mut by_tenant: BTreeMap<TenantId, Vec<CdrRow>> = BTreeMap::new();
+/// Rows of one tenant stand alone, and so does either half of them, but for those that stand together.
+fn halves<R: Row>(rows: Vec<R>) -> Vec<Vec<R>> {
+    let mut by_tenant: BTreeMap<TenantId, Vec<R>> = BTreeMap::new();
     for row in rows {
-        by_tenant.entry(row.tenant).or_default().push(row);
+        by_tenant.entry(row.tenant()).or_default().push(row);
     }
-    let mut parts: Vec<Vec<CdrRow>> = by_tenant.into_values().collect();
-    if let [only] = parts.as_mut_slice()
-        && only.len() > 1
-    {
-        let second = only.split_off(only.len() / 2);
-        parts.push(second);
+    let mut parts: Vec<Vec<R>> = by_tenant.into_values().collect();
+    if let [only] = parts.as_mut_slice() {
+        only.sort_by_key(R::together);
+        let middle = only.len() / 2;
+        let whole = only[middle..].iter().map(R::together);
+        // Where the ones in the middle end.
+        let first = only.get(middle).map(R::together);
+        let end = middle + whole.take_while(|it| Some(*it) == first).count();
+        let begin = only[..middle]
+            .iter()
+            .rev()
+            .take_while(|it| Some(it.together()) == first);
+        let begin = middle - begin.count();
+        let at = if end < only.len() { end } else { begin };
+        if at > 0 && at < only.len() {
+            let second = only.split_off(at);
+            parts.push(second);
+        }
     }
     parts
 }
@@ -110,20 +123,21 @@ fn halves(rows: Vec<CdrRow>) -> Vec<Vec<CdrRow>> {
 struct Draft {
     id: BatchId,
     rows: u64,
+    encoding: i16,
     payload: Bytes,
     parts: Vec<Part>,
     identities: Vec<(uuid::Uuid, i64)>,
 }
 
 impl Draft {
-    async fn new(
+    async fn new<R: Row>(
         cx: &SystemCx,
         id: BatchId,
-        rows: Vec<CdrRow>,
+        rows: Vec<R>,
         months: &HashMap<TenantId, journal::Month>,
     ) -> Result<Self> {
         let mut parts: BTreeMap<TenantId, Part> = BTreeMap::new();
-        let tenants: BTreeSet<TenantId> = rows.iter().map(|row| row.tenant).collect();
+        let tenants: BTreeSet<TenantId> = rows.iter().map(R::tenant).collect();
         let sequences = journal::part_sequences(cx, tenants.len()).await?;
         for (tenant, sequence) in tenants.into_iter().zip(sequences) {
             let month = months.get(&tenant);
@@ -132,19 +146,19 @@ impl Draft {
         }
         let mut identities = Vec::with_capacity(rows.len());
         for row in &rows {
-            if let Some(part) = parts.get_mut(&row.tenant) {
-                part.add(
-                    row.identity,
-                    row.start,
-                    [row.bytes_up, row.bytes_down, row.units],
-                );
-                identities.push((row.identity, part.number));
+            if let Some(part) = parts.get_mut(&row.tenant()) {
+                part.add(row.identity(), row.at(), row.amounts());
+                // A correction is of a rollup that came in another batch.
+                if row.accounted().records > 0 {
+                    identities.push((row.identity(), part.number));
+                }
             }
         }
         Ok(Self {
             id,
             rows: rows.len() as u64,
-            payload: cdr::encode(&rows),
+            encoding: R::ENCODING,
+            payload: R::encode(&rows),
             parts: parts.into_values().collect(),
             identities,
         })
@@ -155,7 +169,7 @@ impl Draft {
             batch: NewBatch {
                 id: self.id,
                 rows: self.rows,
-                encoding: cdr::ENCODING,
+                encoding: self.encoding,
                 payload: &self.payload,
                 apply_by,
                 parts: &self.parts,

@@ -5,12 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use analytics::verify::Count;
+use analytics::{
+    cube::{Cube, Level},
+    verify::Count,
+};
 use chrono::{DateTime, Utc};
 use domain::{Result, id::TenantId, journal};
 
 use super::{super::Inner, Settled, case::Case, correct::Touched};
-use crate::{standstill::StandStill, verify};
+use crate::{
+    kind::{Row, family_of},
+    standstill::StandStill,
+    verify,
+};
 
 /// A source and hour of a tenant.
 type Hour = (TenantId, String, DateTime<Utc>);
@@ -18,24 +25,24 @@ type Hour = (TenantId, String, DateTime<Utc>);
 impl Inner {
     /// Step 4. Decides what became of doubtful rows: those that were never counted are missing, those that expired are not. Cases of which
     /// that cannot be told are quarantined; the others are returned.
-    pub(super) async fn tell_expired(
+    pub(super) async fn tell_expired<R: Row>(
         &self,
         still: &StandStill,
-        cases: Vec<Case>,
+        cases: Vec<Case<R>>,
         settled: &mut Settled,
-    ) -> Result<Vec<Case>> {
+    ) -> Result<Vec<Case<R>>> {
         if cases.iter().all(|case| case.doubtful.is_empty()) {
             return Ok(cases);
         }
         let mut doubtful: BTreeMap<Hour, Count> = BTreeMap::new();
         for case in &cases {
             for place in &case.doubtful {
-                *doubtful.entry(case.hour(*place)).or_default() += case.count(*place);
+                *doubtful.entry(case.hour(*place)).or_default() += case.rows[*place].accounted();
             }
         }
         let mut lacks: BTreeMap<Hour, Count> = BTreeMap::new();
         for (tenant, period, _) in Touched::of(&cases).areas()? {
-            let of_cube = verify::lacking(still.cx(), &self.store, tenant, period).await?;
+            let of_cube = verify::lacking(still.cx(), &self.store, R::KIND, tenant, period).await?;
             lacks.extend(
                 of_cube
                     .into_iter()
@@ -49,21 +56,30 @@ impl Inner {
                 let lack = lacks.get(&hour).copied().unwrap_or_default();
                 lack != Count::default() && Some(&lack) != doubtful.get(&hour)
             });
-            if let Some(place) = unclear {
+            // No account knows corrections: they go the way of what came with them, if all of that goes one way.
+            let (silent, telling): (Vec<usize>, Vec<usize>) = (case.doubtful.iter())
+                .partition(|place| case.rows[**place].accounted() == Count::default());
+            let missing = |place: &usize| lacks.contains_key(&case.hour(*place));
+            let all_missing = telling.iter().all(missing);
+            let one_way = all_missing || !telling.iter().any(missing);
+            let untold = silent.first().filter(|_| telling.is_empty() || !one_way);
+            if let Some(place) = unclear.or(untold) {
                 let (tenant, _, hour) = case.hour(*place);
                 let (batch, hour) = (case.pending.batch, hour.format("%Y-%m-%dT%H:00Z"));
                 tracing::error!(%batch, %tenant, %hour, "records may have expired and nobody can tell: a batch is quarantined");
                 let reason = format!(
-                    "records of {hour} may have expired, and usage_hour does not tell whether they were counted: see simcube verify"
+                    "records of {hour} may have expired, and {} does not tell whether they were counted: see simcube verify",
+                    family_of(R::KIND).cube(Cube::Full(Level::Hour))
                 );
                 journal::quarantine(still.cx(), batch, &reason).await?;
                 settled.quarantined += 1;
                 continue;
             }
-            let never_counted = std::mem::take(&mut case.doubtful)
-                .into_iter()
-                .filter(|place| lacks.contains_key(&case.hour(*place)));
-            let never_counted: Vec<usize> = never_counted.collect();
+            let mut never_counted: Vec<usize> = telling.iter().copied().filter(missing).collect();
+            if all_missing {
+                never_counted.extend(silent);
+            }
+            case.doubtful.clear();
             case.missing.extend(never_counted);
             told.push(case);
         }
@@ -71,20 +87,10 @@ impl Inner {
     }
 }
 
-impl Case {
+impl<R: Row> Case<R> {
     fn hour(&self, place: usize) -> Hour {
         let row = &self.rows[place];
-        (row.tenant, row.source.clone(), journal::hour_of(row.start))
-    }
-
-    /// A row as the ledger counts it.
-    fn count(&self, place: usize) -> Count {
-        let row = &self.rows[place];
-        Count {
-            records: 1,
-            bytes_up: row.bytes_up.into(),
-            bytes_down: row.bytes_down.into(),
-            units: 0,
-        }
+        let hour = journal::hour_of(row.at());
+        (row.tenant(), row.source().to_owned(), hour)
     }
 }

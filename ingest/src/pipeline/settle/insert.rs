@@ -6,10 +6,7 @@ use std::{
     time::Instant,
 };
 
-use analytics::{
-    CdrRow,
-    cdr::{self, Attempt, Unapplied},
-};
+use analytics::cdr::{Attempt, Unapplied};
 use domain::{
     Result,
     id::BatchId,
@@ -17,7 +14,7 @@ use domain::{
 };
 
 use super::{super::Inner, Settled, case::Case};
-use crate::standstill::StandStill;
+use crate::{kind::Row, standstill::StandStill};
 
 /// Inserts that the engine refuses before a batch is cut, if no code says earlier that the rows are at fault.
 const TRIES: u16 = 5;
@@ -52,16 +49,16 @@ pub(super) enum Verdict {
 
 impl Inner {
     /// Step 6.
-    pub(super) async fn complete(
+    pub(super) async fn complete<R: Row>(
         &self,
         still: &StandStill,
-        case: &Case,
+        case: &Case<R>,
         settled: &mut Settled,
     ) -> Result<Verdict> {
         if case.missing.is_empty() {
             return Ok(Verdict::Whole);
         }
-        let missing: Vec<CdrRow> = case
+        let missing: Vec<R> = case
             .missing
             .iter()
             .map(|at| case.rows[*at].clone())
@@ -77,10 +74,9 @@ impl Inner {
         other.commit().await?;
         let attempt = Attempt { batch, apply_by };
         let rows = missing.len() as u64;
-        let payload = cdr::encode(&missing);
-        let applied = self
-            .store
-            .apply(&attempt, rows, &payload, still.retentions());
+        let payload = R::encode(&missing);
+        let kept = R::retentions(still.retained());
+        let applied = R::apply(&self.store, &attempt, rows, &payload, kept);
         match applied.await {
             Ok(()) => {
                 self.engine.note_accepted();

@@ -36,11 +36,16 @@ use std::{
 use domain::{
     Code, Result, SystemCx,
     id::BatchId,
-    journal::{self, Pending},
+    journal::{self, Kind, Pending},
 };
 
 use super::{Inner, Intake};
-use crate::standstill::{MARGIN, StandStill};
+use analytics::{CdrRow, SessionRow};
+
+use crate::{
+    kind::Row,
+    standstill::{MARGIN, StandStill},
+};
 use case::Case;
 pub(super) use insert::RefusedBatches;
 use insert::Verdict;
@@ -138,7 +143,7 @@ impl Inner {
         // Under the lock, because some may have been marked meanwhile, or be at it after all.
         let pending = journal::journaled_by_turns(still.cx(), PAGE).await?;
         let (due, waiting) = self.due(pending).await?;
-        let mut settled = self.settle_cases(&still, due).await?;
+        let mut settled = self.settle_kinds(&still, due).await?;
         settled.waiting += waiting;
         still.end().await?;
         Ok(settled)
@@ -172,14 +177,34 @@ impl Inner {
         Ok((due, waiting))
     }
 
-    async fn settle_cases(
+    /// Batches of each kind among themselves: none has to do with tables of the other.
+    async fn settle_kinds(
         self: &Arc<Self>,
         still: &StandStill,
         due: Vec<Pending>,
     ) -> Result<Settled> {
-        let mut settled = Settled::default();
-        let mut cases = Vec::new();
+        let (records, rollups): (Vec<Pending>, Vec<Pending>) = due
+            .into_iter()
+            .partition(|pending| pending.kind == Kind::Cdr);
         let begun = Instant::now();
+        let mut settled = self.settle_cases::<CdrRow>(still, records, begun).await?;
+        let rollups = self
+            .settle_cases::<SessionRow>(still, rollups, begun)
+            .await?;
+        settled.waiting += rollups.waiting;
+        let waiting = settled.waiting;
+        settled.add(Settled { waiting, ..rollups });
+        Ok(settled)
+    }
+
+    async fn settle_cases<R: Row>(
+        self: &Arc<Self>,
+        still: &StandStill,
+        due: Vec<Pending>,
+        begun: Instant,
+    ) -> Result<Settled> {
+        let mut settled = Settled::default();
+        let mut cases: Vec<Case<R>> = Vec::new();
         // Others wait meanwhile; the rest comes after they had their turn.
         let is_over = |stages: u32| begun.elapsed() > AT_ONCE * stages;
         for pending in due {
@@ -231,14 +256,14 @@ impl Inner {
 
     /// Steps 7 and 8 for one case after the other: of those that touch what a cube refuses, the first goes and the others are
     /// tried again.
-    async fn settle_apart(
+    async fn settle_apart<R: Row>(
         &self,
         still: &StandStill,
-        mut cases: Vec<Case>,
+        mut cases: Vec<Case<R>>,
         settled: &mut Settled,
     ) -> Result<()> {
         while !cases.is_empty() {
-            let mut refused: Option<(Case, String)> = None;
+            let mut refused: Option<(Case<R>, String)> = None;
             let mut again = Vec::new();
             for case in cases {
                 match self.correct(still, std::slice::from_ref(&case)).await {
@@ -262,7 +287,12 @@ impl Inner {
         Ok(())
     }
 
-    async fn mark(&self, cx: &SystemCx, cases: &[Case], settled: &mut Settled) -> Result<()> {
+    async fn mark<R: Row>(
+        &self,
+        cx: &SystemCx,
+        cases: &[Case<R>],
+        settled: &mut Settled,
+    ) -> Result<()> {
         let counted: Vec<BatchId> = cases.iter().map(|case| case.pending.batch).collect();
         journal::mark_counted(cx, &counted, cx.now()).await?;
         self.refused.forget(&counted);

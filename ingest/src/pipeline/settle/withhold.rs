@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use analytics::{CdrRow, verify::Count};
+use analytics::verify::Count;
 use chrono::{DateTime, Utc};
 use domain::{
     Result,
@@ -11,16 +11,16 @@ use domain::{
 };
 
 use super::{super::Inner, Settled, case::Case, correct::Touched, cut::piece_of};
-use crate::{standstill::StandStill, verify};
+use crate::{kind::Row, standstill::StandStill, verify};
 
 impl Inner {
     /// Step 5. Says which cases may go on.
-    pub(super) async fn withhold(
+    pub(super) async fn withhold<R: Row>(
         &self,
         still: &StandStill,
-        cases: Vec<Case>,
+        cases: Vec<Case<R>>,
         settled: &mut Settled,
-    ) -> Result<Vec<Case>> {
+    ) -> Result<Vec<Case<R>>> {
         let batches: Vec<BatchId> = cases.iter().map(|case| case.pending.batch).collect();
         let mut missing = Missing::default();
         for case in &cases {
@@ -32,8 +32,8 @@ impl Inner {
             let hour = verify::unexplained_hour(
                 still.cx(),
                 &self.store,
-                tenant,
-                (period, still.whole_from(tenant)),
+                (R::KIND, tenant),
+                (period, still.whole_from(R::KIND, tenant)),
                 &missing,
                 &batches,
             );
@@ -41,9 +41,9 @@ impl Inner {
         }
         let mut sound = Vec::with_capacity(cases.len());
         for case in cases {
-            let touched = |row: &CdrRow| {
+            let touched = |row: &R| {
                 let area = unsound.iter().find(|(tenant, period, _)| {
-                    row.tenant == *tenant && period.from() <= row.start && row.start < period.to()
+                    row.tenant() == *tenant && period.from() <= row.at() && row.at() < period.to()
                 });
                 area.map(|(tenant, _, hour)| (*tenant, *hour))
             };
@@ -55,9 +55,8 @@ impl Inner {
             };
             let batch = case.pending.batch;
             // Other tenants' records have nothing to do with it.
-            let is_kept = |row: &CdrRow| touched.contains_key(&row.tenant);
-            let (kept, others): (Vec<CdrRow>, Vec<CdrRow>) =
-                case.rows.iter().cloned().partition(is_kept);
+            let is_kept = |row: &R| touched.contains_key(&row.tenant());
+            let (kept, others): (Vec<R>, Vec<R>) = case.rows.iter().cloned().partition(is_kept);
             if !others.is_empty() && self.holds_all(still.cx(), &case).await? {
                 let pieces = vec![(batch, kept), (piece_of(&case), others)];
                 self.replace(still.cx(), &case, pieces).await?;
@@ -83,16 +82,11 @@ struct Missing {
 }
 
 impl Missing {
-    fn add(&mut self, case: &Case) {
+    fn add<R: Row>(&mut self, case: &Case<R>) {
         for row in case.missing.iter().map(|at| &case.rows[*at]) {
-            let hours = self.by_tenant.entry(row.tenant).or_default();
-            let hour = (row.source.clone(), journal::hour_of(row.start));
-            *hours.entry(hour).or_default() += Count {
-                records: 1,
-                bytes_up: row.bytes_up.into(),
-                bytes_down: row.bytes_down.into(),
-                units: 0,
-            };
+            let hours = self.by_tenant.entry(row.tenant()).or_default();
+            let hour = (row.source().to_owned(), journal::hour_of(row.at()));
+            *hours.entry(hour).or_default() += row.accounted();
         }
     }
 

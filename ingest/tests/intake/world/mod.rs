@@ -179,7 +179,9 @@ impl World {
             postgres,
         };
         // The engine drops old records by its own clock; these tests have another one.
-        world.ask("ALTER TABLE cdr REMOVE TTL").await;
+        for table in ["cdr", "session_log", "session_live"] {
+            world.ask(&format!("ALTER TABLE {table} REMOVE TTL")).await;
+        }
         world
     }
 
@@ -274,7 +276,7 @@ impl World {
     /// Totals that ledger, records and every cube agree on.
     pub(crate) async fn proved(&self, scope: &Scope) -> Totals {
         let cx = self.db.system().await.expect("system");
-        let ledger = journal::ledger(&cx, scope.tenant())
+        let ledger = journal::ledger(&cx, journal::Kind::Cdr, scope.tenant())
             .await
             .expect("a ledger");
         let counted = self.counted(scope).await;
@@ -303,7 +305,7 @@ impl World {
     /// received, accepted, duplicate, rejected of a tenant.
     pub(crate) async fn ledger(&self, scope: &Scope) -> [u64; 4] {
         let cx = self.db.system().await.expect("system");
-        let ledger = journal::ledger(&cx, scope.tenant())
+        let ledger = journal::ledger(&cx, journal::Kind::Cdr, scope.tenant())
             .await
             .expect("a ledger");
         let mut sums = [0; 4];

@@ -102,6 +102,7 @@ fn permissions(at: &At<'_>) -> Value {
             "NETWORKS_READ",
             "USAGE_READ",
             "CDRS_WRITE",
+            "SESSIONS_WRITE",
             "INGEST_READ",
             "SAVED_FILTERS_READ",
             "SAVED_FILTERS_WRITE",
@@ -113,7 +114,7 @@ fn permissions(at: &At<'_>) -> Value {
             let more = ["INGEST_READ", "SAVED_FILTERS_READ", "EXPORTS_WRITE"];
             json!([reader.as_slice(), &more].concat())
         }
-        (Role::Ingest, _) => json!(["CDRS_WRITE"]),
+        (Role::Ingest, _) => json!(["CDRS_WRITE", "SESSIONS_WRITE"]),
         (_, Some("dyer")) => json!([
             "TENANT_READ",
             "CUSTOMERS_READ",

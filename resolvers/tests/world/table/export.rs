@@ -96,7 +96,7 @@ rows! { ROWS:
     "Export.dataSet" Readers "" => |at| each(at, [json!("SIMS"), json!("SIMS"), json!("SIMS"), json!("RECORDS")]);
     "Export.format" Readers "" => |_| json!("PARQUET");
     "Export.compression" Readers "" => |_| json!("NONE");
-    "Export.question" Readers "" => |at| if at.n() < 3 { json!({ "and": [{ "states": ["ACTIVE"] }] }) } else { json!({ "period": { "preset": "LAST_MONTH" }, "time_zone": "UTC", "filter": null }) };
+    "Export.question" Readers "" => |at| if at.n() < 3 { json!({ "and": [{ "states": ["ACTIVE"] }] }) } else { json!({ "period": { "preset_at": { "preset": "LAST_MONTH", "at": "2026-11-21T12:00:00Z" } }, "time_zone": "UTC", "filter": null }) };
     "Export.partitionBy" Readers "" => |at| each(at, [Value::Null, Value::Null, Value::Null, json!("MONTH")]);
     "Export.parts" Readers "parts { path }" => |at| each(at, [json!([]), json!([]), json!([]), json!([{ "path": "month=2026-10/records.parquet" }])]);
     "Export.scheduleId" Readers "" => |at| each(at, [Value::Null, Value::Null, json!("sch_*"), Value::Null]);

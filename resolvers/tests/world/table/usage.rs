@@ -38,9 +38,18 @@ fn is_compared(at: &At<'_>) -> bool {
     at.way.path.contains("compareTo")
 }
 
-/// Whether only all others together are shown.
+/// Whether only the largest network is shown by itself.
+fn is_ranked(at: &At<'_>) -> bool {
+    at.way.path.contains("top: {")
+}
+
+/// Whether it is all others together: whatever is not shown, or what was used on the smaller network, of a day or of all.
 fn is_others(at: &At<'_>) -> bool {
-    at.way.path.contains("others")
+    match at.which {
+        Which::Network(n) if is_ranked(at) => n == 1,
+        Which::Day(on) if is_ranked(at) => network_of(on) == 1,
+        _ => at.way.path.contains("others"),
+    }
 }
 
 /// Records of October where that is the period that is asked about.
@@ -136,6 +145,45 @@ fn used_sims(caller: Caller) -> Vec<Which> {
     }
 }
 
+/// The days of the network of most records, and then the one of all others.
+fn ranked_days(caller: Caller) -> Vec<Which> {
+    if records(caller).is_empty() {
+        return vec![];
+    }
+    [2, 3, 1].map(Which::Day).to_vec()
+}
+
+/// The SIMs of what was used that sent as much as six records of the smallest: those that the caller does not see are one, and no
+/// condition tells them apart.
+fn busy(caller: Caller) -> Vec<Which> {
+    let mut sims = used_sims(caller);
+    sims.retain(|which| *which != Which::Fleet(0));
+    sims
+}
+
+/// The SIMs of what was used that are nobody's now.
+fn spare(caller: Caller) -> Vec<Which> {
+    let mut sims = used_sims(caller);
+    sims.retain(|which| matches!(which, Which::Fleet(n) if customer_of(*n).is_none()));
+    sims
+}
+
+/// All other SIMs of what was used. What a SIM is now is asked of those that the caller sees: the rest are none of nobody's.
+fn taken(caller: Caller) -> Vec<Which> {
+    let mut sims = used_sims(caller);
+    sims.retain(|which| !matches!(which, Which::Fleet(n) if customer_of(*n).is_none()));
+    sims
+}
+
+/// Devices, by what their SIMs used: whoever does not see the SIMs is not told which are in them now, so that there is nothing.
+fn devices_now(caller: Caller) -> Vec<Which> {
+    if caller == POOL {
+        let devices = caller.devices().into_iter();
+        return devices.map(|n| Which::Record(n, 0)).collect();
+    }
+    devices(caller)
+}
+
 /// What is known of a customer that is grouped by: its status, and it where it is there.
 fn owner(at: &At<'_>) -> (&'static str, Option<usize>) {
     match at.which {
@@ -186,6 +234,12 @@ fn seen(at: &At<'_>, of: &[usize]) -> Option<usize> {
 
 fn day(at: &At<'_>) -> u32 {
     at.records().first().map_or(0, |(_, day)| *day)
+}
+
+/// The day. Beside the largest network all others are told apart by time.
+fn time(at: &At<'_>) -> Value {
+    let day = json!(format!("2026-10-0{}T00:00:00Z", day(at)));
+    if is_ranked(at) { day } else { keyed(at, day) }
 }
 
 /// The device of the record; with `attribution: CURRENT` that of its SIM now, of whoever sees SIMs.
@@ -291,6 +345,8 @@ const DIMENSIONS: [&str; 10] = [
     "SIM_CUSTOMER_NOW",
 ];
 
+const LABELS: [&str; 2] = ["SIM_LABEL", "DEVICE_LABEL"];
+
 const TABLES: [&str; 9] = [
     "USAGE_YEAR_SMALL",
     "USAGE_MONTH_SMALL",
@@ -329,7 +385,19 @@ ways! { WAYS:
     "UsageValues" Usage "{ devices(first: 100) { nodes { usage(input: { $october }) { totals { % } } } } }" => devices;
     "UsageValues" Usage "{ customers(first: 100) { nodes { usage(input: { $october }) { totals { % } } } } }" => customers;
     "UsageValues" Usage "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { nodes { usage(input: { $october }) { totals { % } } } } }" => networks;
+    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], having: { measure: { by: BYTES_UP, gte: \"6000\" } }, orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { values { % } } } }" => busy;
+    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], having: { not: { or: [{ measure: { by: BYTES_UP, lt: \"6000\" } }, { measure: { by: ACTIVE_SIMS, eq: \"0\" } }] } }, orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { values { % } } } }" => busy;
+    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }], top: { group: 0, n: 1, by: RECORDS }, others: true }) { rows { values { % } } } }" => visited;
+    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }, { time: DAY }], top: { group: 0, n: 1, by: RECORDS }, others: true }) { rows { values { % } } } }" => ranked_days;
+    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], filter: { sim: { unassigned: true } }, orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { values { % } } } }" => spare;
+    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], filter: { not: { sim: { unassigned: true } } }, orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { values { % } } } }" => taken;
+    "UsageValues" Usage "{ usage(input: { $october, groupBy: [{ dimension: DEVICE }], filter: { device: { search: \"device\" } }, orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { values { % } } } }" => used;
+    "UsageValues" Usage "{ sims(first: 100) { nodes { usage(input: { $october, attribution: CURRENT }) { totals { % } } } } }" => sims;
+    "UsageValues" Usage "{ devices(first: 100) { nodes { usage(input: { $october, attribution: CURRENT }) { totals { % } } } } }" => devices_now;
+    "UsageValues" Usage "{ customers(first: 100) { nodes { usage(input: { $october, attribution: CURRENT }) { totals { % } } } } }" => customers;
     "UsageRow" Usage "{ usage(input: { $october }) { rows { % } } }" => one;
+    "UsageRow" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], having: { measure: { by: BYTES_UP, gte: \"6000\" } }, orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { % } } }" => busy;
+    "UsageRow" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }], top: { group: 0, n: 1, by: RECORDS }, others: true }) { rows { % } } }" => visited;
     "UsageRow" Usage "{ usage(input: { $november, compareTo: PREVIOUS_PERIOD }) { rows { % } } }" => one;
     "UsageRow" Usage "{ usage(input: { $october, groupBy: [{ dimension: STREAM }], limit: 0, others: true }) { rows { % } } }" => one;
     "UsageRow" Usage "{ usage(input: { $october, groupBy: [{ time: DAY }, { dimension: SIM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { % } } }" => each_of_sims;
@@ -338,6 +406,8 @@ ways! { WAYS:
     "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ time: DAY }, { dimension: SIM }, { dimension: SIM_STATE }, { dimension: SIM_CUSTOMER_NOW }, { simLabel: \"location\" }, { deviceLabel: \"rack\" }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each;
     "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }, { dimension: CUSTOMER }, { simLabel: \"location\" }, { time: DAY }], limit: 0, others: true }) { rows { key { % } } } }" => one;
     "UsageKey" Usage "{ usage(input: { $october, attribution: CURRENT, groupBy: [{ time: DAY }, { dimension: CUSTOMER }, { dimension: DEVICE }, { dimension: SIM }], orderBy: [{ by: { measure: BYTES_DOWN } }] }) { rows { key { % } } } }" => each_of_sims;
+    "UsageKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }, { time: DAY }], top: { group: 0, n: 1, by: RECORDS }, others: true }) { rows { key { % } } } }" => ranked_days;
+    "UsageKey" Usage "{ sims(first: 100) { nodes { usage(input: { $october, attribution: CURRENT, groupBy: [{ time: DAY }, { dimension: NETWORK }, { dimension: CUSTOMER }, { dimension: DEVICE }] }) { rows { key { % } } } } } }" => |caller| if caller.sims().is_empty() { vec![] } else { each(caller) };
     "UsageKey" Usage "{ sims(first: 100) { nodes { usage(input: { $october, groupBy: [{ time: DAY }, { dimension: NETWORK }, { dimension: DEVICE }] }) { rows { key { % } } } } } }" => |caller| if caller.sims().is_empty() { vec![] } else { each(caller) };
     "UsageTextKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: COUNTRY }], orderBy: [{ by: { group: 0 }, direction: DESC }] }) { rows { key { country { % } } } } }" => visited;
     "UsageTextKey" Usage "{ usage(input: { $october, groupBy: [{ dimension: STREAM }] }) { rows { key { stream { % } } } } }" => one;
@@ -361,6 +431,7 @@ ways! { WAYS:
     "CubeCatalog" Usage "{ cubeCatalog { % } }" => one;
     "CubeMeasure" Usage "{ cubeCatalog { measures { % } } }" => so_many::<8>;
     "CubeDimension" Usage "{ cubeCatalog { dimensions { % } } }" => so_many::<10>;
+    "CubeLabelGroup" Usage "{ cubeCatalog { labels { % } } }" => so_many::<2>;
     "CubeTable" Usage "{ cubeCatalog { tables { % } } }" => so_many::<9>;
     "Network" Readers "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { nodes { % } } }" => networks;
     "Network" Readers "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { edges { node { % } } } }" => networks;
@@ -384,7 +455,7 @@ rows! { ROWS:
     "UsageRow.values" Usage "values { records }" => |at| json!({ "records": counted(at) });
     "UsageRow.previous" Usage "previous { records }" => counted_before;
     "UsageKey.others" Usage "" => |at| json!(is_others(at));
-    "UsageKey.time" Usage "" => |at| keyed(at, json!(format!("2026-10-0{}T00:00:00Z", day(at))));
+    "UsageKey.time" Usage "" => time;
     "UsageKey.timePart" Usage "timePart(part: DAY_OF_MONTH)" => |at| json!(day(at));
     "UsageKey.network" Usage "network { code }" => |at| keyed(at, json!({ "code": code(network_of(day(at))) }));
     "UsageKey.country" Usage "country { value }" => |at| json!({ "value": if day(at) == 1 { "DE" } else { "DK" } });
@@ -442,6 +513,8 @@ rows! { ROWS:
     "TrafficShare.share" Usage "" => share;
     "CubeCatalog.measures" Usage "measures { measure }" => |_| MEASURES.iter().map(|(name, _)| json!({ "measure": name })).collect();
     "CubeCatalog.dimensions" Usage "dimensions { dimension }" => |_| DIMENSIONS.iter().map(|name| json!({ "dimension": name })).collect();
+    "CubeCatalog.labels" Usage "labels { group }" => |_| LABELS.iter().map(|name| json!({ "group": name })).collect();
+    "CubeCatalog.timeParts" Usage "" => |_| json!(["HOUR_OF_DAY", "DAY_OF_WEEK", "DAY_OF_MONTH", "MONTH_OF_YEAR"]);
     "CubeCatalog.grains" Usage "" => |_| json!(["HOUR", "DAY", "WEEK", "MONTH", "QUARTER", "YEAR"]);
     "CubeCatalog.tables" Usage "tables { table }" => |_| TABLES.iter().map(|name| json!({ "table": name })).collect();
     "CubeCatalog.maxRows" Usage "" => |_| json!(10_000);
@@ -455,6 +528,9 @@ rows! { ROWS:
     "CubeDimension.dimension" Usage "" => |at| json!(DIMENSIONS[at.n()]);
     "CubeDimension.description" Usage "" => any;
     "CubeDimension.ofNow" Usage "" => |at| json!(at.n() > 7);
+    "CubeLabelGroup.group" Usage "" => |at| json!(LABELS[at.n()]);
+    "CubeLabelGroup.description" Usage "" => any;
+    "CubeLabelGroup.ofNow" Usage "" => |_| json!(true);
     "CubeTable.table" Usage "" => |at| json!(TABLES[at.n()]);
     "CubeTable.retentionDays" Usage "" => |at| json!((TABLES[at.n()] == "CDR").then_some(390));
     "Network.id" Readers "" => |at| network(at)[0].clone();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use analytics::{
-    System,
+    Family, System,
     verify::{Listed, Table},
 };
 use anyhow::{Context as _, Result};
@@ -62,6 +62,7 @@ pub(super) async fn compare(stores: &Stores, expected: &Expected) -> Result<Vec<
             let rows = listed.iter().map(|listed| names.row(listed));
             let start_of = |day| width.period_at(day).map_or(day, |period| period.from());
             let found = oracle::compare(&expected.usage, start_of, rows);
+            let table = table.shown(Family::Cdr);
             println!(
                 "{table}: {} cells compared with the oracle",
                 expected.usage.len()
@@ -178,7 +179,7 @@ async fn books(
 ) -> domain::Result<Vec<AccountingRow>> {
     let system = stores.db.system().await?;
     let mut rows = Vec::new();
-    for row in journal::ledger(&system, cx.scope().tenant()).await? {
+    for row in journal::ledger(&system, journal::Kind::Cdr, cx.scope().tenant()).await? {
         rows.push(AccountingRow {
             source: row.source,
             code: String::new(),

@@ -51,6 +51,7 @@ mod tests {
             bytes_up: 1,
             bytes_down: 2,
             units: 9,
+            ..Count::default()
         };
         let line = Line {
             tenant: "alpha".into(),

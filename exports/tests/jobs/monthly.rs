@@ -1,109 +1,19 @@
 //! Exports that are made every month: what is asked for, what is in the file, and who gets it.
 
-use std::{
-    fs,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::fs;
 
-use analytics::Store;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::{
-    Clock, Code, Db, Result, Role,
-    identity::VerifiedClaims,
-    job::{self, Job, JobCondition, JobFilter, JobState},
-    list::{List as _, Order as Sort},
-    paging::PageRequest,
-    schedule::Schedule,
-    tenant::{self, NewTenant},
+    Clock as _, Code, Role,
+    job::{self, JobCondition, JobFilter, JobState},
 };
-use exports::{DataSet, Exports, Files, Format, Order, Request, Settings};
+use exports::{DataSet, Format, Order, Request};
 use serde_json::json;
-use service::{Entry, Session};
-use tempfile::TempDir;
 
-/// A clock that stands still until it is moved.
-struct StandingClock(Mutex<DateTime<Utc>>);
+use crate::fixture::{ADAM, ANNA, Fixture, at};
 
-impl Clock for StandingClock {
-    fn now(&self) -> DateTime<Utc> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn at(text: &str) -> DateTime<Utc> {
-    text.parse().expect("a moment")
-}
-
-struct Fixture {
-    postgres: testkit::PostgresDb,
-    _clickhouse: testkit::ClickHouseDb,
-    clock: Arc<StandingClock>,
-    entry: Entry,
-    exports: Exports,
-    folder: TempDir,
-}
-
-const ADAM: (&str, Role) = ("adam", Role::TenantAdmin);
-const ANNA: (&str, Role) = ("anna", Role::TenantAdmin);
 /// Adam, who does not look after the tenant any more.
 const DEMOTED: (&str, Role) = ("adam", Role::Support);
-
-impl Fixture {
-    /// A tenant in the middle of October.
-    async fn new() -> Self {
-        let (postgres, clickhouse) = (testkit::postgres(), testkit::clickhouse());
-        let clock = Arc::new(StandingClock(Mutex::new(at("2026-10-15T12:00:00Z"))));
-        let db = Db::connect(postgres.url(), 8, clock.clone()).await;
-        let db = db.expect("Postgres");
-        let cx = db.system().await.expect("opened");
-        let new = NewTenant {
-            slug: "alpha".into(),
-            name: "Alpha".into(),
-            simulated: false,
-        };
-        tenant::create(&cx, new).await.expect("created");
-        cx.commit().await.expect("committed");
-        let store = Store::remote(clickhouse.url()).expect("a URL");
-        let entry = Entry::new(db, store.with_database(clickhouse.database()));
-        let folder = tempfile::tempdir().expect("a folder");
-        let files = Files::in_folder(folder.path()).expect("files");
-        Self {
-            postgres,
-            _clickhouse: clickhouse,
-            clock,
-            exports: Exports::new(entry.clone(), files, Settings::default()),
-            entry,
-            folder,
-        }
-    }
-
-    fn move_to(&self, moment: &str) {
-        *self.clock.0.lock().unwrap_or_else(PoisonError::into_inner) = at(moment);
-    }
-
-    async fn enter(&self, (subject, role): (&str, Role)) -> Session {
-        let claims = VerifiedClaims::new(subject.into(), "alpha".into(), role, None);
-        let session = self.entry.enter(&claims.expect("claims"), "test").await;
-        session.expect("entered")
-    }
-
-    async fn schedule(&self, data_set: DataSet, question: Option<&str>) -> Result<Schedule> {
-        let session = self.enter(ADAM).await;
-        let order = Order::new(Request::parse(data_set, question)?, Format::Csv);
-        let cx = session.write(None).await?;
-        self.exports
-            .create_schedule(&session, cx, None, &order)
-            .await
-    }
-
-    async fn jobs(&self, filter: JobFilter) -> Vec<Job> {
-        let cx = self.enter(ANNA).await.read().await.expect("opened");
-        let page = PageRequest::relay(Some(100), None, None, None).expect("a page");
-        let page = Job::page(&cx, &filter, Sort::default(), &page).await;
-        let rows = page.expect("jobs").rows.into_iter();
-        rows.map(|(_, job)| job).collect()
-    }
-}
 
 /// The audit log of last month in Berlin.
 const AUDIT: &str = r#"{"period": {"preset": "LAST_MONTH"}, "time_zone": "Europe/Berlin"}"#;
@@ -128,13 +38,7 @@ async fn a_month_becomes_a_file_of_that_month_for_those_who_look_after_the_tenan
     assert_eq!(fixture.exports.ask_for_months().await.ok(), Some(0));
     // Nobody does it for a week: what was asked is the same.
     fixture.move_to("2026-11-09T00:00:00Z");
-    assert!(
-        fixture
-            .exports
-            .work(std::future::pending())
-            .await
-            .expect("done")
-    );
+    fixture.work().await;
     let of_schedule = JobCondition::Schedules(vec![schedule.id]);
     let jobs = fixture.jobs(of_schedule.into()).await;
     let [job] = &jobs[..] else {
@@ -199,13 +103,7 @@ async fn a_month_that_failed_is_asked_for_again_by_any_who_look_after_the_tenant
     }
     // Two days later: the role that Anna's token gave has nothing to do with it.
     fixture.move_to("2026-11-07T12:00:00Z");
-    assert!(
-        fixture
-            .exports
-            .work(std::future::pending())
-            .await
-            .expect("done")
-    );
+    fixture.work().await;
     let job = &fixture.jobs(JobFilter::default()).await[0];
     assert_eq!(job.state, JobState::Complete, "{:?}", job.failure);
     let adam = fixture.enter(ADAM).await;
@@ -220,13 +118,7 @@ async fn a_month_that_failed_is_asked_for_again_by_any_who_look_after_the_tenant
     let asked = asked.expect("asked");
     let later = fixture.clock.now() + TimeDelta::hours(25);
     fixture.move_to(&later.to_rfc3339());
-    assert!(
-        fixture
-            .exports
-            .work(std::future::pending())
-            .await
-            .expect("done")
-    );
+    fixture.work().await;
     let jobs = fixture.jobs(JobCondition::Ids(vec![asked.id]).into()).await;
     let failed = jobs[0].failure.as_ref().map(|failure| failure.code);
     assert_eq!(failed, Some(Code::RightsChanged));
