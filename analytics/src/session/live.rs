@@ -40,8 +40,7 @@ const TABLES: [(&str, &str, &str); 2] = [
 ];
 
 impl Store {
-    /// Enters what the log has of SIMs that these rows are of: the newest rollup of each session, and the newest of each SIM and customer.
-    /// What is there already is not changed by it.
+    /// Enters once more what the log has of the batches of these rows. What is there already is not changed by it, and what is newer stays.
     ///
     /// # Errors
     /// `UNAVAILABLE` and others from the engine; doing it again does the rest.
@@ -51,6 +50,30 @@ impl Store {
         rows: &[SessionRow],
         permit: &impl Permit,
     ) -> Result<()> {
+        let batches: BTreeSet<BatchId> = rows.iter().map(|row| row.batch).collect();
+        let batches: Vec<String> = (batches.iter())
+            .map(|batch| format!("'{}'", batch.uuid()))
+            .collect();
+        let times = || rows.iter().map(|row| row.event_at.timestamp());
+        let (Some(first), Some(last)) = (times().min(), times().max()) else {
+            return Ok(());
+        };
+        let which = format!(
+            "batch IN ({}) AND event_at >= toDateTime({}, 'UTC') AND event_at <= toDateTime({}, 'UTC')",
+            batches.join(", "),
+            first.max(0),
+            last + 1
+        );
+        self.enter_live(rows, &which, permit).await
+    }
+
+    /// Enters the newest of those rows of the log that are of the same SIMs and meet a condition.
+    async fn enter_live(
+        &self,
+        rows: &[SessionRow],
+        which: &str,
+        permit: &impl Permit,
+    ) -> Result<()> {
         let sims: BTreeSet<(TenantId, SimId)> =
             rows.iter().map(|row| (row.tenant, row.sim)).collect();
         let sims: Vec<_> = sims.into_iter().collect();
@@ -58,7 +81,7 @@ impl Store {
             for chunk in same_tenant.chunks(SIMS) {
                 for (table, columns, of) in TABLES {
                     let begin_by = permit.begin_by().await?;
-                    let sql = restore_sql(table, columns, of, chunk, begin_by);
+                    let sql = restore_sql([table, columns, of], chunk, which, begin_by);
                     patient(self.query(&sql))
                         .with_setting("max_query_size", STATEMENT_BYTES)
                         .with_setting("insert_deduplicate", "0")
@@ -77,7 +100,7 @@ impl Store {
     /// As [`Store::restore_live`].
     pub async fn forget_live(
         &self,
-        system: &System,
+        _: &System,
         batch: BatchId,
         rows: &[SessionRow],
         permit: &impl Permit,
@@ -94,15 +117,14 @@ impl Store {
                 .await
                 .map_err(fault)?;
         }
-        self.restore_live(system, rows, permit).await
+        self.enter_live(rows, "true", permit).await
     }
 }
 
 fn restore_sql(
-    table: &str,
-    columns: &str,
-    of: &str,
+    [table, columns, of]: [&str; 3],
     sims: &[(TenantId, SimId)],
+    which: &str,
     begin_by: DateTime<Utc>,
 ) -> String {
     let tenant = sims
@@ -111,7 +133,7 @@ fn restore_sql(
     let named: Vec<SimId> = sims.iter().map(|(_, sim)| *sim).collect();
     format!(
         "INSERT INTO {table} ({columns})\nSELECT {columns} FROM (SELECT *, {VERSION} AS version FROM session_log \
-         WHERE tenant = '{tenant}' AND sim IN ({}) AND arrived = 1)\n\
+         WHERE tenant = '{tenant}' AND sim IN ({}) AND arrived = 1 AND {which})\n\
          WHERE throwIf(now() > toDateTime({}, 'UTC'), 'the apply lock may be lost') = 0\n\
          ORDER BY version DESC LIMIT 1 BY {of}",
         listed(&named),
