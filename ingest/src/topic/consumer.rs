@@ -45,7 +45,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Before a partition that failed is begun again.
 const REST: Duration = Duration::from_millis(500);
 
-/// A member of the group. Dropping it does not stop it.
+/// A member of the group. Dropping it ends the reading, too, without waiting for the end.
 pub struct Consumer {
     stop: Arc<AtomicBool>,
     seen: Seen,
@@ -126,11 +126,18 @@ impl Consumer {
     }
 
     /// Leaves the group. What is under way goes on and is counted.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if let Err(error) = self.thread.await {
+        if let Err(error) = (&mut self.thread).await {
             tracing::error!(%error, "reading topics ended by itself");
         }
+    }
+}
+
+/// The runtime waits for the thread when it ends: whoever forgets to stop reading, or panics, must not wait for ever.
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 

@@ -34,6 +34,8 @@ async fn what_was_sent_while_nobody_read_is_counted_once_beside_http() {
     let (intake, consumer) = topics.reads(&world, NoFault);
     let sums = topics.until_read(&world, 1_000).await;
     assert_eq!((sums.decoded, sums.accepted), (1_000, 1_000));
+    // What is journaled is not in every cube at once.
+    world.settled(&intake).await;
     assert_eq!(world.counted(&world.alpha).await, totals(1_000));
     // The same by HTTP, and once more by topic: one record each.
     let reply = post_lines(&intake, &world.alpha, &lines(&records(990..1_010))).await;
