@@ -233,24 +233,26 @@ impl Store {
         payload: &Bytes,
         retentions: &Retentions,
     ) -> Result<(), Unapplied> {
-        let due = due(payload, attempt.apply_by, retentions)
-            .filter(|(found, _)| *found == rows && (1..=MAX_BATCH_ROWS).contains(&rows));
-        let Some((_, mut rest)) = due else {
-            let text = format!("batch {} does not hold {rows} rows", attempt.batch);
-            return Err(Unapplied::Unknown(Error::internal(text)));
-        };
+        let due = due(payload, attempt.apply_by, retentions);
         let into = format!("cdr ({COLUMNS})");
-        insert_block(self, &into, attempt.batch, &mut rest).await
+        insert_block(self, &into, attempt.batch, rows, due).await
     }
 }
 
-/// Inserts the rows of a batch as one block, `into` a table and its columns.
+/// Inserts the rows of a batch as one block, `into` a table and its columns: those that are `due`, with how many they are, which must be
+/// `rows`.
 pub(crate) async fn insert_block(
     store: &Store,
     into: &str,
     batch: BatchId,
-    rest: &mut Bytes,
+    rows: u64,
+    due: Option<(u64, Bytes)>,
 ) -> Result<(), Unapplied> {
+    let due = due.filter(|(found, _)| *found == rows && (1..=MAX_BATCH_ROWS).contains(&rows));
+    let Some((_, mut rest)) = due else {
+        let text = format!("batch {batch} does not hold {rows} rows");
+        return Err(Unapplied::Unknown(Error::internal(text)));
+    };
     let block = MAX_BATCH_ROWS.to_string();
     let mark = Attempt::mark(batch);
     let mut insert = store

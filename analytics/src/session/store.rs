@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use clickhouse::Row;
 use domain::{
-    Error, Result,
+    Result,
     id::{SimId, TenantId},
     tenant::SessionRetentions,
 };
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::due;
 use crate::{
     Store, System,
-    cdr::{Attempt, MAX_BATCH_ROWS, Unapplied, insert_block},
+    cdr::{Attempt, Unapplied, insert_block},
     store::fault,
 };
 
@@ -51,14 +51,9 @@ impl Store {
         payload: &Bytes,
         retentions: &SessionRetentions,
     ) -> Result<(), Unapplied> {
-        let due = due(payload, attempt.apply_by, retentions)
-            .filter(|(found, _)| *found == rows && (1..=MAX_BATCH_ROWS).contains(&rows));
-        let Some((_, mut rest)) = due else {
-            let text = format!("batch {} does not hold {rows} rows", attempt.batch);
-            return Err(Unapplied::Unknown(Error::internal(text)));
-        };
+        let due = due(payload, attempt.apply_by, retentions);
         let into = format!("session_log ({COLUMNS})");
-        insert_block(self, &into, attempt.batch, &mut rest).await
+        insert_block(self, &into, attempt.batch, rows, due).await
     }
 
     /// The identities of those rollups that the log has. Each is looked up by the key of the log.
