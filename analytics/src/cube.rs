@@ -5,9 +5,11 @@ use std::fmt;
 use chrono::{DateTime, Datelike, DurationRound as _, TimeDelta, TimeZone, Timelike, Utc};
 use domain::{
     Error, Period, Result,
-    tenant::Retention,
+    tenant::Settings,
     usage::{Dimension, Known},
 };
+
+use crate::family::Family;
 
 /// A cube, by the width of its periods. Cells of a full one are known by every dimension, those of a small one by all but
 /// SIM and device, so that it stays small however large the fleet is.
@@ -102,29 +104,20 @@ impl Table {
             .chain([Self::Records])
     }
 
-    /// Days for which all of what is in it is there, where records are kept like this; none is for ever.
-    pub fn retention_days(self, records: Retention) -> Option<i64> {
+    /// Days for which all of what is in it is there, by the settings of a tenant; none is for ever.
+    pub fn retention_days(self, family: Family, settings: Settings) -> Option<i64> {
         match self {
             Self::Cube(_) => None,
-            Self::Records => Some(records.whole_days()),
+            Self::Records => Some(family.whole_days(settings)),
         }
     }
-}
 
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What people call it: the name of its table, and of a small cube its width.
+    pub fn shown(self, family: Family) -> String {
         match self {
-            Self::Cube(cube) => cube.fmt(f),
-            Self::Records => f.write_str("cdr"),
-        }
-    }
-}
-
-impl fmt::Display for Cube {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Full(_) => f.write_str(self.table()),
-            Self::Small(level) => write!(f, "{} ({level})", self.table()),
+            Self::Records => family.records().to_owned(),
+            Self::Cube(cube @ Cube::Full(_)) => family.cube(cube).to_owned(),
+            Self::Cube(cube @ Cube::Small(level)) => format!("{} ({level})", family.cube(cube)),
         }
     }
 }

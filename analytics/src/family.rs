@@ -4,6 +4,7 @@
 //! correcting, is written once.
 
 use chrono::{DateTime, Utc};
+use domain::{tenant::Settings, usage::Source};
 
 use crate::cube::{Cube, Level};
 
@@ -76,9 +77,34 @@ const ALL: [(Measure, &str); 6] = [
     (RESETS, "Int64"),
 ];
 
+impl From<Source> for Family {
+    fn from(source: Source) -> Self {
+        match source {
+            Source::Cdr => Self::Cdr,
+            Source::Session => Self::Session,
+        }
+    }
+}
+
 impl Family {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Cdr, Self::Session];
+
+    /// From when on all of a tenant's records are there.
+    pub(crate) fn whole_from(self, settings: Settings, now: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Self::Cdr => settings.records.whole_from(now),
+            Self::Session => settings.sessions.whole_from(now),
+        }
+    }
+
+    /// Days of which all of a tenant's records are there, if the setting was never another one.
+    pub(crate) fn whole_days(self, settings: Settings) -> i64 {
+        match self {
+            Self::Cdr => settings.records.whole_days(),
+            Self::Session => settings.sessions.days().into(),
+        }
+    }
 
     /// The table of records.
     pub const fn records(self) -> &'static str {
@@ -206,7 +232,38 @@ impl Family {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::usage::{Dimension, Known, State};
+    use strum::VariantArray as _;
+
     use super::*;
+
+    #[test]
+    fn the_vocabulary_knows_what_each_family_keeps() {
+        for source in Source::VARIANTS {
+            let family = Family::from(*source);
+            let states = State::VARIANTS.iter();
+            let states = states.filter(|state| state.sources().contains(source));
+            let kept: BTreeSet<_> = family.measures().iter().map(|own| own.name).collect();
+            assert_eq!(
+                states
+                    .filter_map(|state| state.column())
+                    .collect::<BTreeSet<_>>(),
+                kept
+            );
+            let dimensions = Dimension::VARIANTS.iter().map(|one| one.entry());
+            let dimensions = dimensions.filter(|entry| entry.sources.contains(source));
+            let texts: BTreeSet<_> = dimensions
+                .filter_map(|entry| match entry.known {
+                    Known::Cells(column) => Some(column),
+                    Known::Network | Known::Sim => None,
+                })
+                .filter(|column| !["customer", "sim", "device"].contains(column))
+                .collect();
+            assert_eq!(texts, family.texts().iter().copied().collect());
+        }
+    }
 
     #[test]
     fn what_a_family_does_not_know_is_nothing() {

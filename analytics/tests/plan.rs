@@ -5,8 +5,8 @@ use analytics::{
     usage::{
         Alignment, Attribution, Bound, Carried, Comparator, Compared, Comparison, Condition,
         CubeQuery, Dimension, Fill, Filter, Grain, Group, Having, Inventory, Key, Measure, Need,
-        Order, OrderBy, Parents, Preset, Selection, SimFilter, Span, TimePart, Top, UsageLimits,
-        UsagePlan, plan, plan_records,
+        Order, OrderBy, Parents, Preset, Selection, SimFilter, Source, Span, TimePart, Top,
+        UsageLimits, UsagePlan, plan, plan_records,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,7 +19,7 @@ use domain::{
     scope::{Segment, Visibility},
     sim::{SimCondition, SimState},
     slice::{Of, Slice},
-    tenant::{Retention, Settings},
+    tenant::{Retention, SessionRetention, Settings},
 };
 use strum::VariantArray as _;
 use uuid::Uuid;
@@ -1143,4 +1143,130 @@ fn a_question_is_the_same_wherever_it_is_kept() {
     ] {
         assert!(serde_json::from_str::<CubeQuery>(wrong).is_err(), "{wrong}");
     }
+}
+
+/// A question to sessions.
+fn of_sessions(query: CubeQuery) -> CubeQuery {
+    CubeQuery {
+        source: Source::Session,
+        ..query
+    }
+}
+
+#[test]
+fn sessions_begun_by_network_and_part_of_an_hour() {
+    let question = of_sessions(CubeQuery {
+        measures: vec![Measure::Sessions, Measure::AverageBytesPerSim],
+        period: between("2026-11-20T10:00:00Z", "2026-11-21T10:30:00Z"),
+        ..by(&[
+            Group::Dimension(Dimension::Network),
+            Group::TimePart(TimePart::HourOfDay),
+        ])
+    });
+    insta::assert_snapshot!(sql(&staff(), &question));
+}
+
+#[test]
+fn rollups_are_asked_as_long_as_the_tenant_keeps_them() {
+    let days = |days| Settings {
+        sessions: SessionRetention::new(days, None),
+        ..Settings::default()
+    };
+    let half = of_sessions(bytes("2026-11-10T00:30:00Z", "2026-11-20T00:00:00Z"));
+    assert_eq!(code(&staff(), &half), Some(Code::NotExact));
+    assert_eq!(code(&staff().under(days(14)), &half), None);
+    let whole = of_sessions(bytes("2026-11-10T00:00:00Z", "2026-11-20T00:00:00Z"));
+    assert_eq!(code(&staff(), &whole), None, "cubes are kept for ever");
+}
+
+#[test]
+fn what_a_source_does_not_know_is_refused_wherever_it_is_named() {
+    let service = Group::Dimension(Dimension::Service);
+    let measures = |measures: &[Measure]| CubeQuery {
+        measures: measures.to_vec(),
+        ..october()
+    };
+    let largest = CubeQuery {
+        top: Some(top(0, 3, Measure::Units)),
+        ..by(&[Group::Dimension(Dimension::Network)])
+    };
+    let questions = [
+        (
+            by(&[Group::Time(Grain::Day), service]),
+            "SERVICE",
+            "group_by.1",
+        ),
+        (of(only(Dimension::Stream, "a")), "STREAM", "filter"),
+        (
+            measures(&[Measure::Records, Measure::Units]),
+            "UNITS",
+            "source",
+        ),
+        (which(is(Measure::Units)), "UNITS", "having"),
+        (
+            sorted(OrderBy::Measure(Measure::Units)),
+            "UNITS",
+            "order_by.0",
+        ),
+        (largest, "UNITS", "top.by"),
+    ];
+    for (question, name, place) in questions {
+        assert_eq!(code(&staff(), &question), None, "{name} of usage records");
+        let error = planned(&staff(), &of_sessions(question)).unwrap_err();
+        let text = format!("{name} is not known of sessions");
+        assert_eq!(
+            (error.code(), error.to_string()),
+            (Code::InvalidInput, text)
+        );
+        assert_eq!(field(&error), place);
+    }
+    for measure in [Measure::Sessions, Measure::Resets] {
+        let question = measures(&[measure]);
+        assert_eq!(code(&staff(), &of_sessions(question.clone())), None);
+        let error = planned(&staff(), &question).unwrap_err();
+        let text = format!("{} is not known of usage records", measure.as_ref());
+        assert_eq!(
+            (error.code(), error.to_string()),
+            (Code::InvalidInput, text)
+        );
+        let suggestion = error
+            .details()
+            .and_then(|details| details.suggestion.as_deref());
+        assert_eq!(suggestion, Some("ask for it with source SESSION"));
+    }
+    let ids = [Key::from("DATA")];
+    let parents = Parents::of(Dimension::Service, &ids);
+    let of_parent = |query: &CubeQuery| {
+        let plan = plan(&staff(), query, Some(parents), &Inventory::default(), now());
+        plan.err().map(|error| error.code())
+    };
+    assert_eq!(of_parent(&october()), None);
+    assert_eq!(of_parent(&of_sessions(october())), Some(Code::InvalidInput));
+}
+
+#[test]
+fn sessions_are_closed_where_a_tenant_closes_them() {
+    let closed = Visibility {
+        sessions: false,
+        ..Visibility::ALL
+    };
+    let error = planned(&of_customer(closed), &of_sessions(october())).unwrap_err();
+    assert_eq!((error.code(), field(&error)), (Code::Forbidden, "source"));
+    assert_eq!(code(&of_customer(closed), &october()), None);
+    let open = of_customer(Visibility::ALL);
+    assert_eq!(code(&open, &of_sessions(october())), None);
+}
+
+#[test]
+fn a_question_about_usage_records_is_kept_as_it_was_before_there_were_sessions() {
+    let kept = serde_json::to_value(october()).unwrap();
+    assert!(kept.get("source").is_none(), "{kept}");
+    let sessions = of_sessions(october());
+    let kept = serde_json::to_string(&sessions).unwrap();
+    assert!(kept.contains(r#""source":"SESSION""#), "{kept}");
+    assert_eq!(serde_json::from_str::<CubeQuery>(&kept).unwrap(), sessions);
+    assert_ne!(
+        sessions.fingerprint().unwrap(),
+        october().fingerprint().unwrap()
+    );
 }

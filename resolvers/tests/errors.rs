@@ -73,6 +73,53 @@ async fn a_malformed_value_is_an_input_error_that_names_its_field() {
 }
 
 #[tokio::test]
+async fn what_a_source_does_not_know_is_refused_by_name() {
+    let world = World::new().await;
+    let totals = |source: &str, measure: &str| {
+        format!(
+            "{{ usage(input: {{ source: {source}, period: {{ preset: LAST_MONTH }} }}) {{ totals {{ {measure} }} }} }}"
+        )
+    };
+    let sessions = |more: &str| {
+        format!(
+            "{{ usage(input: {{ source: SESSION, period: {{ preset: LAST_MONTH }}, {more} }}) {{ totals {{ records }} }} }}"
+        )
+    };
+    for (query, field, text) in [
+        (
+            totals("SESSION", "units"),
+            "input.source",
+            "UNITS is not known of sessions",
+        ),
+        (
+            totals("CDR", "resets"),
+            "input.source",
+            "RESETS is not known of usage records",
+        ),
+        (
+            sessions("groupBy: [{ time: DAY }, { dimension: STREAM }]"),
+            "input.groupBy.1",
+            "STREAM is not known of sessions",
+        ),
+        (
+            sessions("filter: { not: { services: [SMS] } }"),
+            "input.filter",
+            "SERVICE is not known of sessions",
+        ),
+    ] {
+        let answer = world.run(ADMIN, &query, json!({})).await;
+        let [code, said, ..] = refused(&world, &query, json!({})).await;
+        assert_eq!(
+            (code, said),
+            (json!("INVALID_INPUT"), json!(field)),
+            "{query}"
+        );
+        let message = answer["errors"][0]["message"].as_str().unwrap_or_default();
+        assert!(message.contains(text), "{message}");
+    }
+}
+
+#[tokio::test]
 #[expect(clippy::too_many_lines, reason = "a table of limits")]
 async fn what_exceeds_a_limit_says_which_and_by_what() {
     let world = World::new().await;
@@ -426,6 +473,12 @@ async fn what_is_closed_is_null_with_one_error_and_the_rest_answers() {
         let answer = world.run(bosch, &query, json!({})).await;
         assert_eq!(world::codes(&answer), [""; 0], "{query}: {answer}");
     }
+    // Sessions are closed to Bosch.
+    let query = "{ usage(input: { source: SESSION, period: { preset: LAST_MONTH } }) { totals { records } } }";
+    let answer = world.run(bosch, query, json!({})).await;
+    assert_eq!(world::codes(&answer), ["FORBIDDEN"], "{answer}");
+    let field = answer.pointer("/errors/0/extensions/field");
+    assert_eq!(field, Some(&json!("input.source")), "{answer}");
     // What is closed is not offered.
     for (area, measures, dimensions, label) in
         [(sims, 6, 7, "DEVICE_LABEL"), (devices, 8, 9, "SIM_LABEL")]

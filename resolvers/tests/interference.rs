@@ -102,6 +102,10 @@ const USAGE: &[&str] = &[
     // Beside another period.
     "{ usage(input: { $november, compareTo: PREVIOUS_PERIOD, groupBy: [{ dimension: CUSTOMER }, { dimension: SERVICE }], others: true }) { rows { key { others customer { id } service { value } } $rows previous { bytesUp records averageBytesPerRecord } } $all previousTotals { bytesUp records averageBytesPerRecord } } }",
     "{ usage(input: { period: { between: { from: \"2027-10-01T00:00:00Z\", to: \"2027-11-01T00:00:00Z\" } }, timeZone: \"Europe/Berlin\", compareTo: PREVIOUS_YEAR, groupBy: [{ time: DAY }], fill: ZERO, others: true }) { rows { key { others time } previous { bytesUp records activeSims } } previousTotals { bytesUp records activeSims } } }",
+    // By sessions.
+    "{ usage(input: { source: SESSION, $october, groupBy: [{ time: WEEK }, { dimension: SIM }], limit: 3, others: true, orderBy: [{ by: { measure: SESSIONS }, direction: DESC }, { by: { measure: ACTIVE_SIMS } }] }) { rows { key { others time sim { status id sim { iccid state } } } values { bytesTotal sessions resets } } totals { bytesUp sessions resets activeSims } provenance { tables watermark complete reason } } }",
+    "{ usage(input: { source: SESSION, $october, groupBy: [{ dimension: SERVICE }] }) { rows { values { records } } } }",
+    "{ usageReconciliation(from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\") { rows { sim { id } difference { bytesUp } } totals { cdr { bytesUp } session { bytesUp } } compared differing provenance { watermark } } }",
     // The largest networks, and what there is to ask.
     "{ topNetworks(input: { $october, n: 1, filter: { not: { streams: [\"elsewhere\"] } } }) { rows { bytes share network { code } } others { bytes share } total provenance { tables watermark complete } } }",
     "{ cubeCatalog { measures { measure } dimensions { dimension } labels { group } tables { table } } }",

@@ -12,6 +12,11 @@ use crate::{
 };
 
 word! {
+    /// What usage is counted from. Both say what SIMs used, each by a way of its own, and neither knows of the other.
+    UsageSource = usage::Source, Default
+}
+
+word! {
     /// Width of a time bucket, in the question's time zone.
     Grain = usage::Grain
 }
@@ -95,6 +100,24 @@ pub enum UsageTable {
     UsageYearSmall,
     /// The records themselves, for parts of hours. How long they are kept is a setting of the tenant: see `cubeCatalog`.
     Cdr,
+    /// Sums of sessions per hour.
+    SessionHour,
+    /// Sums of sessions per day.
+    SessionDay,
+    /// Sums of sessions per calendar month.
+    SessionMonth,
+    /// Sums of sessions per calendar year.
+    SessionYear,
+    /// Sums of sessions per hour, without SIM and device.
+    SessionHourSmall,
+    /// Sums of sessions per day, without SIM and device.
+    SessionDaySmall,
+    /// Sums of sessions per calendar month, without SIM and device.
+    SessionMonthSmall,
+    /// Sums of sessions per calendar year, without SIM and device.
+    SessionYearSmall,
+    /// The rollups of sessions themselves, for parts of hours. How long they are kept is a setting of the tenant, too.
+    SessionLog,
 }
 
 /// Why an answer is not complete.
@@ -247,7 +270,12 @@ pub enum UsageFilter {
 /// order: filter, group, top, fill, having, order, offset, limit.
 #[derive(InputObject, Clone, Debug)]
 pub struct UsageInput {
-    /// The period. A record counts in full at the time when its usage began.
+    /// What usage is counted from. What it does not have is `INVALID_INPUT` wherever the question names it: `cubeCatalog` says of each
+    /// measure and dimension which sources have it.
+    #[graphql(default)]
+    pub source: UsageSource,
+    /// The period. A record counts in full at the time when its usage began; what a session used since its rollup before, at the time of the
+    /// rollup.
     pub period: PeriodInput,
     /// Time zone of presets, time buckets and parts of time: a name of the IANA time zone database, such as Europe/Berlin.
     #[graphql(default = "UTC")]

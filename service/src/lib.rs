@@ -9,6 +9,7 @@ mod entry;
 mod find;
 mod hidden;
 mod list;
+mod reconcile;
 mod record;
 mod relation;
 mod session;

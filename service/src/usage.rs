@@ -2,12 +2,9 @@
 
 use std::collections::HashMap;
 
-use analytics::{
-    cube::Table,
-    usage::{
-        self, Attribution, Carried, Condition, CubeQuery, Dimension, Filter, Group, Inventory,
-        Need, Parents, Span, UsageAnswer, UsageFile, UsageLimits, UsageRow, Whole,
-    },
+use analytics::usage::{
+    self, Attribution, Carried, Condition, CubeQuery, Dimension, Filter, Group, Inventory, Need,
+    Parents, Span, UsageAnswer, UsageFile, UsageLimits, UsageRow, Whole,
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -18,7 +15,7 @@ use domain::{
     scope::Segments,
     sim,
     slice::Extent,
-    usage::{Grain, Measure},
+    usage::{Grain, Measure, Source},
 };
 use futures::future::{try_join, try_join_all};
 use tokio::sync::OwnedSemaphorePermit;
@@ -85,12 +82,12 @@ impl Session {
         Ok(answers)
     }
 
-    /// Receipt of the newest record that is counted of what the caller may see. What is asked afterwards counts it, too.
+    /// Receipt of the newest record of a source that is counted of what the caller may see. What is asked afterwards counts it, too.
     ///
     /// # Errors
     /// `FORBIDDEN` when usage is closed to the caller, `UNAVAILABLE` when the cubes do not answer.
-    pub async fn watermark(&self) -> Result<Option<DateTime<Utc>>> {
-        self.store().watermark(self.scope()).await
+    pub async fn watermark(&self, source: Source) -> Result<Option<DateTime<Utc>>> {
+        self.store().watermark(self.scope(), source).await
     }
 
     /// Usage of all that the caller may see, for a file: as many rows as the question leaves, as they come.
@@ -148,8 +145,8 @@ impl UsageRows {
         self.file.period()
     }
 
-    /// The tables that are read, the coarsest first.
-    pub fn tables(&self) -> &[Table] {
+    /// What people call the tables that are read, the coarsest first.
+    pub fn tables(&self) -> Vec<String> {
         self.file.tables()
     }
 

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use clickhouse::Row;
+use clickhouse::{Row, RowOwned, RowRead};
 use domain::{
     Error, Period, Result, Scope,
-    usage::{Kind, Known},
+    usage::{Kind, Known, Source},
 };
 use serde::Deserialize;
 use tokio::runtime::Handle;
@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use super::{
     Carried, CubeQuery, Dimension, Fill, Group, Incomplete, Inventory, Key, Measure, Parents,
-    Provenance, State, UsageAnswer, UsageLimits, UsagePlan, UsageRow, Values, plan, spool::Sums,
+    Provenance, State, UsageAnswer, UsageLimits, UsagePlan, UsageRow, Values, plan,
+    scoped::Parameters, spool::Sums,
 };
 use crate::{Store, cube::Table, store::fault};
 
@@ -90,9 +91,25 @@ impl Store {
     }
 
     async fn lines(&self, scope: &Scope, plan: &UsagePlan) -> Result<Vec<Line>> {
+        let lines = self.ask(scope, plan.sql(), &plan.parameters).await;
+        let mut lines: Vec<Line> = lines?;
+        lines.sort_by_key(|line| (line.rest, line.place));
+        Ok(lines)
+    }
+
+    /// All that a statement answers, within what the caller's statements may take.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` when it needs more memory or time, and others from the engine.
+    pub(super) async fn ask<L: RowOwned + RowRead>(
+        &self,
+        scope: &Scope,
+        sql: &str,
+        parameters: &Parameters,
+    ) -> Result<Vec<L>> {
         let (seconds, bytes) = UsageLimits::of_statement(scope.role());
         let running = Running::new(self.clone());
-        let query = plan.parameters.attach(self.query(plan.sql()));
+        let query = parameters.attach(self.query(sql));
         let query = query
             .with_setting("max_execution_time", seconds.to_string())
             .with_setting("max_memory_usage", bytes.to_string())
@@ -101,9 +118,7 @@ impl Store {
             .with_setting("max_query_size", MOST_TEXT);
         let lines = query.fetch_all().await;
         running.end();
-        let mut lines: Vec<Line> = lines.map_err(fault)?;
-        lines.sort_by_key(|line| (line.rest, line.place));
-        Ok(lines)
+        lines.map_err(fault)
     }
 }
 
@@ -245,7 +260,7 @@ fn answer(
         previous_totals,
         truncated,
         closed: plan.closed.clone(),
-        provenance: provenance(plan.tables(), plan.period, watermark),
+        provenance: provenance(plan.source, plan.tables(), plan.period, watermark),
     })
 }
 
@@ -333,6 +348,7 @@ fn dimension_key(dimension: Dimension, text: &str) -> Result<Key> {
 }
 
 pub(super) fn provenance(
+    source: Source,
     tables: &[Table],
     period: Period,
     watermark: Option<DateTime<Utc>>,
@@ -343,6 +359,7 @@ pub(super) fn provenance(
         Some(_) => None,
     };
     Provenance {
+        source,
         tables: tables.to_vec(),
         watermark,
         incomplete,

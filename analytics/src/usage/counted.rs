@@ -12,6 +12,7 @@ use super::scoped::{Parameter, Scoped};
 use crate::{
     Store,
     cube::{Cube, Level, Table},
+    family::Family,
     store::fault,
 };
 
@@ -35,7 +36,7 @@ impl CountedUsage for Store {
         scope: &Scope,
         sims: &[SimId],
     ) -> Result<HashMap<SimId, DateTime<Utc>>> {
-        let mut scoped = Scoped::new(scope)?;
+        let mut scoped = Scoped::new(scope, Family::Cdr)?;
         let wanted = Parameter::Uuids(sims.iter().map(|id| id.uuid()).collect());
         let wanted = format!("sim IN {}", scoped.parameters.bind(wanted));
         let hours = Cube::Full(Level::Hour);

@@ -17,7 +17,7 @@ use super::{
     scoped::Parameters,
     slices::Lines,
 };
-use crate::{Store, cube::Table, store::fault};
+use crate::{Store, store::fault};
 
 /// What an answer says beside its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl UsageFile {
             previous_period: plan.previous,
             previous_totals: query.compare_to.map(|_| reader.values(&[])),
             truncated: false,
-            provenance: provenance(plan.tables(), plan.period, None),
+            provenance: provenance(plan.source, plan.tables(), plan.period, None),
         };
         Self {
             query: query.clone(),
@@ -127,9 +127,12 @@ impl UsageFile {
         self.plan.period
     }
 
-    /// The tables that are read, the coarsest first.
-    pub fn tables(&self) -> &[Table] {
-        self.plan.tables()
+    /// What people call the tables that are read, the coarsest first.
+    pub fn tables(&self) -> Vec<String> {
+        let tables = self.plan.tables().iter();
+        tables
+            .map(|table| table.shown(self.plan.source.into()))
+            .collect()
     }
 
     /// Quantities that were asked for and are closed to the caller.
@@ -198,8 +201,9 @@ impl UsageFile {
             }
             _ => {
                 self.has_watermark = true;
+                let plan = &self.plan;
                 self.whole.provenance =
-                    provenance(self.plan.tables(), self.plan.period, line.received());
+                    provenance(plan.source, plan.tables(), plan.period, line.received());
                 Ok(None)
             }
         }

@@ -4,6 +4,9 @@
 //! read back as a [`UsageAnswer`] with rows, totals and provenance. What no table can answer exactly is refused. The cubes are
 //! the small ones unless something names SIMs or devices: the question, active SIMs, or what the caller was granted.
 //!
+//! What it is counted from, usage records or rollups of sessions, is said by the question; each has tables of its own
+//! ([`crate::Family`]), and all else is the same.
+//!
 //! The steps are always these: filter, group, top, fill, having, order, offset, limit. Totals are what is left by the filter.
 //!
 //! **The tenant cannot be forgotten.** Every tenant-facing statement of this crate is made by the builder in the
@@ -25,6 +28,7 @@ mod inventory;
 mod limit;
 mod plan;
 mod query;
+mod reconcile;
 mod record;
 mod scoped;
 mod selection;
@@ -44,7 +48,8 @@ use strum::VariantArray;
 use uuid::Uuid;
 
 pub use domain::usage::{
-    Alignment, Attribution, Comparison, Dimension, Fill, Grain, Measure, Preset, State, TimePart,
+    Alignment, Attribution, Comparison, Dimension, Fill, Grain, Measure, Preset, Source, State,
+    TimePart,
 };
 pub use file::{UsageFile, Whole};
 pub use filter::{Condition, Filter};
@@ -53,6 +58,7 @@ pub use inventory::{Carried, DeviceFilter, Inventory, Need, SimFilter};
 pub use limit::UsageLimits;
 pub use plan::{Parents, RecordPlan, UsagePlan, plan, plan_records};
 pub use query::{CubeQuery, Group, Order, OrderBy, Span, Top};
+pub use reconcile::{Bytes, Disagreement, Pair, Reconciliation, Reconciling};
 pub use record::{RecordFile, UsageRecord};
 pub use selection::Selection;
 
@@ -149,6 +155,8 @@ pub struct UsageRow {
 /// Where an answer comes from and how fresh it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
+    /// What it is counted from.
+    pub source: Source,
     /// The tables that were read, the coarsest first.
     pub tables: Vec<Table>,
     /// Receipt of the newest record that is counted within what the caller may see; none when nothing is. Every
@@ -156,6 +164,16 @@ pub struct Provenance {
     pub watermark: Option<DateTime<Utc>>,
     /// Why it is not complete, if it is not.
     pub incomplete: Option<Incomplete>,
+}
+
+impl Provenance {
+    /// What people call the tables.
+    pub fn names(&self) -> Vec<String> {
+        let tables = self.tables.iter();
+        tables
+            .map(|table| table.shown(self.source.into()))
+            .collect()
+    }
 }
 
 /// Why an answer is not complete.

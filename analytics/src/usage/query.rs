@@ -6,7 +6,7 @@ use domain::{
     calendar::Zone,
     usage::{
         Alignment, Attribution, Comparison, Dimension, Fill, Grain, Kind, Known, LabelGroup,
-        Measure, Preset, State, TimePart,
+        Measure, Preset, Source, State, TimePart,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CubeQuery {
+    /// What it is counted from. A question about usage records is written without it, as before there were others.
+    #[serde(default, skip_serializing_if = "is_of_records")]
+    pub source: Source,
     /// Quantities wanted, each once.
     pub measures: Vec<Measure>,
     /// Time of use.
@@ -64,6 +67,10 @@ pub struct CubeQuery {
     /// Whose usage it is.
     #[serde(default)]
     pub attribution: Attribution,
+}
+
+fn is_of_records(source: &Source) -> bool {
+    *source == Source::Cdr
 }
 
 const fn fill_none() -> Fill {
@@ -221,6 +228,7 @@ impl CubeQuery {
     /// A question about the whole of a period, to be narrowed.
     pub fn of(measures: &[Measure], period: Span) -> Self {
         Self {
+            source: Source::Cdr,
             measures: measures.to_vec(),
             period,
             time_zone: Zone::UTC,
@@ -268,6 +276,7 @@ impl CubeQuery {
         self.check_sizes(most)?;
         self.check_groups()?;
         self.check_places()?;
+        self.check_source()?;
         let filter = self.filter.as_ref().map_or(Ok(()), filter::check_size);
         filter.map_err(|error| error.at("filter"))?;
         let having = self.having.as_ref().map_or(Ok(()), Having::check_size);
@@ -370,6 +379,34 @@ impl CubeQuery {
         Ok(())
     }
 
+    fn check_source(&self) -> Result<()> {
+        let measures = self.measures.iter();
+        // They may be selected as fields of the answer: what is wrong with the question then is its source.
+        let measures = measures.map(|one| ("source".to_owned(), Word::Measure(*one)));
+        let mut words = measures.chain(self.words());
+        words.try_for_each(|(field, word)| {
+            let known = self.check_word(&word);
+            known.map_err(|error| error.at(&field))
+        })
+    }
+
+    /// # Errors
+    /// `INVALID_INPUT` for a word that is not known of the question's source.
+    pub(super) fn check_word(&self, word: &Word) -> Result<()> {
+        let sources = word.sources();
+        if sources.contains(&self.source) {
+            return Ok(());
+        }
+        let what = match self.source {
+            Source::Cdr => "usage records",
+            Source::Session => "sessions",
+        };
+        let text = format!("{} is not known of {what}", word.name());
+        let sources: Vec<_> = sources.iter().map(AsRef::as_ref).collect();
+        let suggestion = format!("ask for it with source {}", sources.join(" or "));
+        Err(Error::invalid(text).suggest(suggestion))
+    }
+
     /// Whether groups are put together after they were made.
     pub(super) fn merges(&self) -> bool {
         self.others || self.top.is_some()
@@ -439,33 +476,35 @@ impl CubeQuery {
     /// What rows depend on, by its field, and the area that it is of. Quantities that are only shown are left out one by one where
     /// they are closed.
     pub(super) fn ways(&self) -> impl Iterator<Item = (String, Option<Area>)> {
+        let source = ("source".to_owned(), self.source.area());
+        let words = self.words().map(|(field, word)| (field, word.area()));
+        let now = (self.attribution == Attribution::Current)
+            .then(|| ("attribution".to_owned(), Some(Area::Sims)));
+        [source].into_iter().chain(words).chain(now)
+    }
+
+    /// The words of the vocabulary that rows depend on, by their field.
+    fn words(&self) -> impl Iterator<Item = (String, Word)> {
         let groups = self.group_by.iter().enumerate().filter_map(|(n, group)| {
             let dimension = group.dimension()?;
-            Some((format!("group_by.{n}"), dimension.entry().area))
+            Some((format!("group_by.{n}"), Word::Dimension(dimension)))
         });
         let filter = self.conditions().map(|condition| {
-            let area = condition.dimension().entry().area;
-            ("filter".to_owned(), area)
+            let dimension = Word::Dimension(condition.dimension());
+            ("filter".to_owned(), dimension)
         });
         let having = self.having.iter().flat_map(Having::conditions);
         let having =
-            having.map(|Compared::Measure { by, .. }| ("having".to_owned(), by.entry().area));
+            having.map(|Compared::Measure { by, .. }| ("having".to_owned(), Word::Measure(*by)));
         let orders = self.order_by.iter().enumerate();
         let orders = orders.filter_map(|(n, order)| match order.by {
-            OrderBy::Measure(by) => Some((format!("order_by.{n}"), by.entry().area)),
+            OrderBy::Measure(by) => Some((format!("order_by.{n}"), Word::Measure(by))),
             OrderBy::Group(_) => None,
         });
         let top = self
             .top
-            .map(|top| ("top.by".to_owned(), top.by.entry().area));
-        let now = (self.attribution == Attribution::Current)
-            .then(|| ("attribution".to_owned(), Some(Area::Sims)));
-        groups
-            .chain(filter)
-            .chain(having)
-            .chain(orders)
-            .chain(top)
-            .chain(now)
+            .map(|top| ("top.by".to_owned(), Word::Measure(top.by)));
+        groups.chain(filter).chain(having).chain(orders).chain(top)
     }
 
     /// Every dimension that the question names, with repetitions.
@@ -509,6 +548,36 @@ impl CubeQuery {
             dimension.entry().kind == Kind::Id && Need::of(*dimension, self.attribution).is_none()
         });
         of_cells.map(Need::Visible)
+    }
+}
+
+/// A word of the vocabulary that a question names.
+pub(super) enum Word {
+    Dimension(Dimension),
+    Measure(Measure),
+}
+
+impl Word {
+    fn name(&self) -> &str {
+        match self {
+            Self::Dimension(dimension) => dimension.as_ref(),
+            Self::Measure(measure) => measure.as_ref(),
+        }
+    }
+
+    const fn area(&self) -> Option<Area> {
+        match self {
+            Self::Dimension(dimension) => dimension.entry().area,
+            Self::Measure(measure) => measure.entry().area,
+        }
+    }
+
+    /// The sources that have it.
+    fn sources(&self) -> Vec<Source> {
+        match self {
+            Self::Dimension(dimension) => dimension.entry().sources.to_vec(),
+            Self::Measure(measure) => measure.sources().collect(),
+        }
     }
 }
 

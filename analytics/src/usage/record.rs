@@ -12,7 +12,7 @@ use uuid::Uuid;
 #[cfg(doc)]
 use super::UsageLimits;
 use super::{
-    Inventory, Key, Provenance, RecordPlan, Selection,
+    Inventory, Key, Provenance, RecordPlan, Selection, Source,
     answer::{Running, provenance},
     plan_records,
 };
@@ -154,7 +154,12 @@ impl RecordFile {
             }
             let watermark = DateTime::from_timestamp_millis(line.received);
             let watermark = watermark.filter(|_| line.received > 0);
-            self.provenance = Some(provenance(&[Table::Records], self.plan.period, watermark));
+            self.provenance = Some(provenance(
+                Source::Cdr,
+                &[Table::Records],
+                self.plan.period,
+                watermark,
+            ));
         }
         if let Some(running) = self.running.take() {
             running.end();

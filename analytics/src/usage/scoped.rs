@@ -1,19 +1,23 @@
 //! The one builder of tenant-facing statements.
 //!
 //! [`Scoped::new`] cannot be called without a [`Scope`], and a statement can read usage only through
-//! [`Scoped::own`], [`Scoped::records`] and [`Scoped::years`], which always carry the tenant and the caller's segments.
+//! [`Scoped::own`], [`Scoped::records`] and [`Scoped::years`], which always carry the tenant and the caller's segments. Which tables
+//! these are, of usage records or of sessions, is its [`Family`].
 
 use chrono::{DateTime, Utc};
 use clickhouse::query::Query;
 use domain::{
     Permission, Result, Scope,
     scope::{Segment, Segments},
-    tenant::Retention,
+    tenant::Settings,
 };
 use uuid::Uuid;
 
 use super::{Dimension, inventory::quoted};
-use crate::cube::{Cube, Level, Table, moment};
+use crate::{
+    cube::{Cube, Level, Table, moment},
+    family::Family,
+};
 
 /// Most spans of time that are named one by one, so that the engine's index helps with each.
 const SPANS: usize = 32;
@@ -106,13 +110,17 @@ pub(super) struct Scoped {
     visible: String,
     /// What cells must be known by to tell what is visible.
     named: Vec<Dimension>,
-    retention: Retention,
+    /// The tables that are read.
+    pub(super) family: Family,
+    settings: Settings,
 }
 
 impl Scoped {
+    /// What the caller may see of the tables of a family.
+    ///
     /// # Errors
     /// `FORBIDDEN` when the caller may not read usage.
-    pub(super) fn new(scope: &Scope) -> Result<Self> {
+    pub(super) fn new(scope: &Scope, family: Family) -> Result<Self> {
         scope.require(Permission::UsageRead)?;
         let mut parameters = Parameters::default();
         let tenant = parameters.bind(Parameter::Uuid(scope.tenant().uuid()));
@@ -126,13 +134,14 @@ impl Scoped {
             parameters,
             visible,
             named,
-            retention: scope.settings().records,
+            family,
+            settings: scope.settings(),
         })
     }
 
     /// From when on the tenant's records are all there.
     pub(super) fn records_from(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        self.retention.whole_from(now)
+        self.family.whole_from(self.settings, now)
     }
 
     /// The smallest cube of a level that can be narrowed to what the caller may see, and knows these dimensions: whoever
@@ -151,11 +160,15 @@ impl Scoped {
     ) -> String {
         let (name, visible, inside) = match table {
             Table::Cube(cube) => (
-                cube.table(),
+                self.family.cube(cube),
                 self.visible_in(cube),
                 self.periods(cube.level(), spans),
             ),
-            Table::Records => ("cdr", self.visible.clone(), self.inside("start", spans)),
+            Table::Records => (
+                self.family.records(),
+                self.visible.clone(),
+                self.inside(self.family.time(), spans),
+            ),
         };
         let mut sql =
             format!("SELECT {columns}\n    FROM {name}\n    WHERE {visible}\n      AND {inside}");
@@ -228,7 +241,8 @@ impl Scoped {
     /// questions about single records.
     pub(super) fn records(&self, conditions: &[String]) -> String {
         format!(
-            "SELECT * FROM cdr\n    WHERE {}\n      AND {}",
+            "SELECT * FROM {}\n    WHERE {}\n      AND {}",
+            self.family.records(),
             self.visible,
             conditions.join("\n      AND ")
         )
@@ -238,7 +252,8 @@ impl Scoped {
     /// costs a fraction of any question.
     pub(super) fn years(&self) -> String {
         let years = self.cube(Level::Year, &[]);
-        format!("FROM {} WHERE {}", years.table(), self.visible_in(years))
+        let table = self.family.cube(years);
+        format!("FROM {table} WHERE {}", self.visible_in(years))
     }
 }
 

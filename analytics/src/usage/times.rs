@@ -433,7 +433,7 @@ fn merged(slices: impl Iterator<Item = Result<Slice>>) -> Result<Vec<Slice>> {
 
 /// # Errors
 /// `INVALID_INPUT` for a period that no cube can hold.
-fn within_cubes(period: Period) -> Result<()> {
+pub(super) fn within_cubes(period: Period) -> Result<()> {
     moment_within_cubes(period.from())?;
     moment_within_cubes(period.to())
 }

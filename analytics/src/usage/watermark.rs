@@ -1,19 +1,19 @@
 //! How fresh the cubes are.
 
 use chrono::{DateTime, Utc};
-use domain::{Result, Scope};
+use domain::{Result, Scope, usage::Source};
 
 use super::scoped::Scoped;
 use crate::{Store, store::fault};
 
 impl Store {
-    /// Receipt of the newest record that is counted of what the caller may see; none where nothing is. What is asked afterwards counts
-    /// that record, too.
+    /// Receipt of the newest record of a source that is counted of what the caller may see; none where nothing is. What is asked
+    /// afterwards counts that record, too.
     ///
     /// # Errors
     /// `FORBIDDEN` when the caller may not read usage, `UNAVAILABLE` when the engine does not answer.
-    pub async fn watermark(&self, scope: &Scope) -> Result<Option<DateTime<Utc>>> {
-        let scoped = Scoped::new(scope)?;
+    pub async fn watermark(&self, scope: &Scope, source: Source) -> Result<Option<DateTime<Utc>>> {
+        let scoped = Scoped::new(scope, source.into())?;
         let sql = format!(
             "SELECT toUnixTimestamp64Milli(max(received_at))\n{}",
             scoped.years()

@@ -1,6 +1,8 @@
 //! Quantities of the cube.
 
-use super::vocabulary;
+use strum::VariantArray as _;
+
+use super::{Source, vocabulary};
 use crate::Area;
 
 /// What the cells of a cube keep. Sums of cells are sums of records.
@@ -12,13 +14,26 @@ pub enum State {
     BytesDown,
     /// What is counted in other units than bytes.
     Units,
-    /// Usage records; less those that were taken back.
+    /// Usage records, or rollups of sessions; less those that were taken back.
     Records,
     /// SIMs with records, each counted once. Sums of cells are not sums of these.
     Sims,
+    /// Sessions that began.
+    Sessions,
+    /// Counters of sessions that began again.
+    Resets,
 }
 
 impl State {
+    /// The sources that count it.
+    pub const fn sources(self) -> &'static [Source] {
+        match self {
+            Self::BytesUp | Self::BytesDown | Self::Records | Self::Sims => Source::VARIANTS,
+            Self::Units => &[Source::Cdr],
+            Self::Sessions | Self::Resets => &[Source::Session],
+        }
+    }
+
     /// The column in which cells keep it as a sum. SIMs are no sum: they are counted from what the cells are of.
     pub const fn column(self) -> Option<&'static str> {
         match self {
@@ -27,6 +42,8 @@ impl State {
             Self::Units => Some("units"),
             Self::Records => Some("records"),
             Self::Sims => None,
+            Self::Sessions => Some("sessions"),
+            Self::Resets => Some("resets"),
         }
     }
 }
@@ -102,7 +119,7 @@ impl Expression {
 pub enum Unit {
     /// Bytes.
     Bytes,
-    /// Usage records.
+    /// Usage records, or rollups of sessions.
     Records,
     /// SIMs.
     Sims,
@@ -112,6 +129,10 @@ pub enum Unit {
     BytesPerSim,
     /// Bytes per record.
     BytesPerRecord,
+    /// Sessions.
+    Sessions,
+    /// Counters that began again.
+    Resets,
 }
 
 /// A quantity: what it is made of, and who may ask for it.
@@ -134,7 +155,7 @@ vocabulary! {
         BytesDown = MeasureEntry { expression: Expression::Sum(&[State::BytesDown]), unit: Unit::Bytes, area: None };
         /// Bytes of both directions together.
         BytesTotal = MeasureEntry { expression: Expression::Sum(&[State::BytesUp, State::BytesDown]), unit: Unit::Bytes, area: None };
-        /// Number of usage records, less those that were taken back.
+        /// Number of usage records, less those that were taken back; with `source: SESSION` of rollups.
         Records = MeasureEntry { expression: Expression::Sum(&[State::Records]), unit: Unit::Records, area: None };
         /// Messages for the service SMS, seconds for VOICE. Group or filter by service: across both, messages and seconds are added up.
         Units = MeasureEntry { expression: Expression::Sum(&[State::Units]), unit: Unit::ServiceUnits, area: None };
@@ -152,12 +173,36 @@ vocabulary! {
             unit: Unit::BytesPerRecord,
             area: None,
         };
+        /// Number of sessions that began, each at its first rollup.
+        Sessions = MeasureEntry { expression: Expression::Sum(&[State::Sessions]), unit: Unit::Sessions, area: Some(Area::Sessions) };
+        /// Number of times that a counter of a session fell, and was counted as one that began again from zero.
+        Resets = MeasureEntry { expression: Expression::Sum(&[State::Resets]), unit: Unit::Resets, area: Some(Area::Sessions) };
+    }
+}
+
+impl Measure {
+    /// The sources that count all that it is made of.
+    pub fn sources(self) -> impl Iterator<Item = Source> {
+        let expression = &self.entry().expression;
+        let counts = |source: &Source| {
+            let mut states = expression.states();
+            states.all(|state| state.sources().contains(source))
+        };
+        Source::VARIANTS.iter().copied().filter(counts)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_measure_is_of_the_sources_that_count_all_of_it() {
+        let of = |measure: Measure| measure.sources().collect::<Vec<_>>();
+        assert_eq!(of(Measure::AverageBytesPerSim), Source::VARIANTS);
+        assert_eq!(of(Measure::Units), [Source::Cdr]);
+        assert_eq!(of(Measure::Sessions), [Source::Session]);
+    }
 
     #[test]
     fn an_average_is_rounded_half_up() {

@@ -14,7 +14,7 @@ use strum::{AsRefStr, EnumMessage, EnumString, VariantArray};
 pub use dimension::{Dimension, DimensionEntry, Kind, Known};
 pub use label::{LabelGroup, LabelGroupEntry};
 pub use measure::{Expression, Measure, MeasureEntry, State, Unit};
-pub use time::{Alignment, Attribution, Comparison, Fill, Grain, Preset, TimePart};
+pub use time::{Alignment, Attribution, Comparison, Fill, Grain, Preset, Source, TimePart};
 
 /// Kind of service that was used.
 #[derive(
@@ -95,9 +95,9 @@ mod tests {
         /// Dimensions of a catalogue of its own.
         TrialDimension of DimensionEntry {
             /// Access point, by its name.
-            AccessPoint = DimensionEntry { known: Known::Cells("apn"), kind: Kind::Text, area: None, values: 50 };
+            AccessPoint = DimensionEntry { known: Known::Cells("apn"), kind: Kind::Text, area: None, values: 50, sources: Source::VARIANTS };
             /// Device that the SIM is in now.
-            SimDeviceNow = DimensionEntry { known: Known::Sim, kind: Kind::Id, area: Some(Area::Devices), values: u64::MAX };
+            SimDeviceNow = DimensionEntry { known: Known::Sim, kind: Kind::Id, area: Some(Area::Devices), values: u64::MAX, sources: &[Source::Session] };
         }
     }
 

@@ -1,7 +1,9 @@
-//! Words of time: widths of buckets, parts of dates, periods that move with the clock.
+//! Words of a question: what it is answered from, widths of buckets, parts of dates, periods that move with the clock.
 
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, EnumMessage, VariantArray};
+
+use crate::Area;
 
 macro_rules! words {
     ($($(#[$doc:meta])+ $name:ident { $($(#[$word_doc:meta])+ $word:ident),+ $(,)? })+) => {
@@ -18,6 +20,16 @@ macro_rules! words {
         }
         )+
     };
+}
+
+impl Source {
+    /// The area that must be open to whoever asks, besides usage.
+    pub const fn area(self) -> Option<Area> {
+        match self {
+            Self::Cdr => None,
+            Self::Session => Some(Area::Sessions),
+        }
+    }
 }
 
 impl Grain {
@@ -61,6 +73,17 @@ impl Preset {
 }
 
 words! {
+    /// What usage is counted from. Both say what SIMs used, each by a way of its own, and neither knows of the other.
+    Source {
+        /// Usage records, by which is billed: the record's volume counts in full at the time when its usage began.
+        #[default]
+        Cdr,
+        /// Rollups of sessions, which say what goes on: what a session used since the rollup before counts at the time of each rollup.
+        /// What sessions do not tell is `INVALID_INPUT`: `cubeCatalog` lists the sources of each measure and dimension. `FORBIDDEN` when
+        /// sessions are closed to the caller.
+        Session,
+    }
+
     /// Width of a time bucket, in the question's time zone.
     Grain {
         /// One hour of the clock.

@@ -405,7 +405,7 @@ pub(crate) trait Source: Send {
 /// What a manifest says of where usage comes from.
 fn origin(provenance: &Provenance, truncated: bool, whole: BTreeMap<String, String>) -> Origin {
     Origin {
-        tables: provenance.tables.iter().map(ToString::to_string).collect(),
+        tables: provenance.names(),
         watermark: provenance.watermark,
         complete: provenance.incomplete.is_none(),
         truncated,

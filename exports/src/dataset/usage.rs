@@ -293,10 +293,10 @@ impl Source for Usage {
     }
 
     fn foreseen(&self) -> BoxFuture<'_, Result<Option<Foreseen>>> {
-        let tables = self.rows.tables().iter().map(ToString::to_string);
-        let (tables, session) = (tables.collect(), self.session.clone());
+        let (tables, session) = (self.rows.tables(), self.session.clone());
+        let source = self.query.source;
         async move {
-            let watermark = session.watermark().await?;
+            let watermark = session.watermark(source).await?;
             Ok(Some(Foreseen { tables, watermark }))
         }
         .boxed()

@@ -220,7 +220,7 @@ impl World {
             ""
         };
         let columns = format!("{key}, bytes_up, bytes_down, units, records{receipt}");
-        let cube = Cube::Full(level);
+        let cube = Cube::Full(level).table();
         self.cubes.run(&format!(
             "INSERT INTO {cube} ({columns}) SELECT {columns} FROM (\
              SELECT * REPLACE (-bytes_up AS bytes_up, -bytes_down AS bytes_down, -units AS units, -records AS records) \

@@ -108,7 +108,7 @@ impl Estimate<'_> {
         let shapes = self.shapes;
         let shape = shapes.field(parent, field.name.node.as_str());
         let returns = shape.map_or("", |shape| shape.returns.as_str());
-        if returns == "TopNetworks" {
+        if matches!(returns, "TopNetworks" | "UsageReconciliation") {
             // A question to the cubes of another form.
             self.shares.note(place, USAGE_ROWS);
         }

@@ -26,9 +26,11 @@ const LISTS: &[(&str, u64)] = &[
     ("CubeCatalog.dimensions", 10),
     ("CubeCatalog.grains", 6),
     ("CubeCatalog.labels", 2),
-    ("CubeCatalog.measures", 8),
-    ("CubeCatalog.tables", 9),
+    ("CubeCatalog.measures", 10),
+    ("CubeCatalog.tables", 18),
     ("CubeCatalog.timeParts", 4),
+    ("CubeDimension.sources", 2),
+    ("CubeMeasure.sources", 2),
     ("Customer.simCounts", 4),
     ("Device.assignments", 4),
     ("Device.connectivity", 3),
@@ -51,6 +53,8 @@ const LISTS: &[(&str, u64)] = &[
     ("TopNetworks.rows", 20),
     // Counted by the field that has the limit.
     ("Usage.rows", 1),
+    ("UsageReconciliation.provenance", 2),
+    ("UsageReconciliation.rows", 1),
 ];
 
 /// What a field of the contract returns.

@@ -4,13 +4,14 @@ use analytics::{cube::Table, usage::UsageLimits};
 use async_graphql::SimpleObject;
 use domain::{
     Scope,
-    tenant::Retention,
-    usage::{Dimension, Known, LabelGroup, Measure},
+    tenant::Settings,
+    usage::{Dimension, Known, LabelGroup, Measure, Source},
 };
 use schema::{
     scalar::int,
     usage::{
-        Grain, TimePart, UsageDimension, UsageLabelGroup, UsageMeasure, UsageTable, UsageUnit,
+        Grain, TimePart, UsageDimension, UsageLabelGroup, UsageMeasure, UsageSource, UsageTable,
+        UsageUnit,
     },
 };
 use strum::{EnumMessage as _, VariantArray as _};
@@ -53,6 +54,8 @@ pub(crate) struct CubeMeasure {
     additive: bool,
     /// Decimal places of its values.
     decimal_places: i32,
+    /// The sources that have it and are open to the caller.
+    sources: Vec<UsageSource>,
 }
 
 /// A dimension.
@@ -64,6 +67,8 @@ pub(crate) struct CubeDimension {
     description: String,
     /// True: it is what the SIM is now. False: it is what was true at the time of use.
     of_now: bool,
+    /// The sources that have it and are open to the caller.
+    sources: Vec<UsageSource>,
 }
 
 /// Labels of one kind of object.
@@ -82,6 +87,8 @@ pub(crate) struct CubeLabelGroup {
 pub(crate) struct CubeTable {
     /// Its name in `provenance`.
     table: UsageTable,
+    /// The source whose answers come from it.
+    source: UsageSource,
     /// Days for which all usage is in it, a setting of the tenant; null means for ever. For some time after a longer retention was set,
     /// records of the earlier days of these may be gone.
     retention_days: Option<i32>,
@@ -92,6 +99,11 @@ impl CubeCatalog {
     pub(super) fn of(scope: &Scope) -> Self {
         let is_open =
             |area: Option<domain::Area>| area.is_none_or(|area| scope.visibility().of(area));
+        let sources: Vec<Source> = Source::VARIANTS
+            .iter()
+            .copied()
+            .filter(|source| is_open(source.area()))
+            .collect();
         let measures = Measure::VARIANTS
             .iter()
             .filter(|measure| is_open(measure.entry().area));
@@ -101,15 +113,21 @@ impl CubeCatalog {
         let labels = LabelGroup::VARIANTS
             .iter()
             .filter(|labels| is_open(labels.entry().area()));
+        let tables = |source: &Source| {
+            let source = *source;
+            Table::all().map(move |table| CubeTable::of(source, table, scope.settings()))
+        };
         Self {
-            measures: measures.copied().map(CubeMeasure::from).collect(),
-            dimensions: dimensions.copied().map(CubeDimension::from).collect(),
+            measures: measures
+                .map(|one| CubeMeasure::of(*one, &sources))
+                .collect(),
+            dimensions: dimensions
+                .map(|one| CubeDimension::of(*one, &sources))
+                .collect(),
             labels: labels.copied().map(CubeLabelGroup::from).collect(),
             grains: all(domain::usage::Grain::VARIANTS),
             time_parts: all(domain::usage::TimePart::VARIANTS),
-            tables: Table::all()
-                .map(|table| CubeTable::of(table, scope.settings().records))
-                .collect(),
+            tables: sources.iter().flat_map(tables).collect(),
             max_rows: int(UsageLimits::ROWS as u64),
             max_groups: int(UsageLimits::GROUPS as u64),
             max_buckets: int(UsageLimits::BUCKETS as u64),
@@ -122,8 +140,17 @@ fn all<D: Copy, T: From<D>>(words: &[D]) -> Vec<T> {
     words.iter().copied().map(T::from).collect()
 }
 
-impl From<Measure> for CubeMeasure {
-    fn from(measure: Measure) -> Self {
+/// Those of some sources that are open to the caller.
+fn open_ones(sources: impl Iterator<Item = Source>, open: &[Source]) -> Vec<UsageSource> {
+    sources
+        .filter(|source| open.contains(source))
+        .map(Into::into)
+        .collect()
+}
+
+impl CubeMeasure {
+    /// A measure, where these sources are open to the caller.
+    fn of(measure: Measure, open: &[Source]) -> Self {
         let entry = measure.entry();
         Self {
             measure: measure.into(),
@@ -131,16 +158,20 @@ impl From<Measure> for CubeMeasure {
             unit: entry.unit.into(),
             additive: entry.expression.is_additive(),
             decimal_places: int(entry.expression.places().into()),
+            sources: open_ones(measure.sources(), open),
         }
     }
 }
 
-impl From<Dimension> for CubeDimension {
-    fn from(dimension: Dimension) -> Self {
+impl CubeDimension {
+    /// A dimension, where these sources are open to the caller.
+    fn of(dimension: Dimension, open: &[Source]) -> Self {
+        let entry = dimension.entry();
         Self {
             dimension: dimension.into(),
             description: dimension.get_documentation().unwrap_or_default().to_owned(),
-            of_now: dimension.entry().known == Known::Sim,
+            of_now: entry.known == Known::Sim,
+            sources: open_ones(entry.sources.iter().copied(), open),
         }
     }
 }
@@ -156,11 +187,12 @@ impl From<LabelGroup> for CubeLabelGroup {
 }
 
 impl CubeTable {
-    /// A table, where records are kept like this.
-    fn of(table: Table, records: Retention) -> Self {
-        let days = table.retention_days(records);
+    /// A table of a source, under the settings of a tenant.
+    fn of(source: Source, table: Table, settings: Settings) -> Self {
+        let days = table.retention_days(source.into(), settings);
         Self {
-            table: provenance::table(table),
+            table: provenance::table(source, table),
+            source: source.into(),
             retention_days: days.and_then(|days| days.try_into().ok()),
         }
     }

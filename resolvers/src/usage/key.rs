@@ -373,6 +373,13 @@ object_key! {
     "The SIM; null unless the status is VALUE."
 }
 
+impl UsageSimKey {
+    /// A SIM that the caller sees.
+    pub(super) const fn of(id: SimId) -> Self {
+        Self(group::Key::Value(id))
+    }
+}
+
 object_key! {
     /// A group by device.
     UsageDeviceKey of DeviceId, device: Device = DeviceKey,

@@ -7,6 +7,7 @@ mod period;
 mod provenance;
 mod query;
 mod question;
+mod reconciliation;
 mod row;
 mod top;
 mod values;

@@ -2,20 +2,22 @@
 
 use analytics::{
     cube::{Cube, Level, Table},
-    usage::{self, Incomplete},
+    usage::{self, Incomplete, Source},
 };
 use async_graphql::SimpleObject;
 use schema::{
     scalar::DateTime,
-    usage::{IncompleteReason, UsageTable},
+    usage::{IncompleteReason, UsageSource, UsageTable},
 };
 
 /// Where an answer comes from and how fresh it is.
 #[derive(SimpleObject)]
 pub(crate) struct Provenance {
+    /// What the answer is counted from.
+    source: UsageSource,
     /// The tables that were read, the coarsest first. Each part of the period comes from the coarsest table that answers it exactly.
     tables: Vec<UsageTable>,
-    /// When the newest record was received of all that the caller may see, whatever the question; null when there is none.
+    /// When the newest record of this source was received of all that the caller may see, whatever the question; null when there is none.
     watermark: Option<DateTime>,
     /// True: the period had ended when that record was received. Records that are delivered late may still change the answer.
     complete: bool,
@@ -28,8 +30,11 @@ pub(crate) struct Provenance {
 impl From<usage::Provenance> for Provenance {
     fn from(provenance: usage::Provenance) -> Self {
         let (reason, reason_text) = provenance.incomplete.map(reason).unzip();
+        let source = provenance.source;
+        let tables = provenance.tables.into_iter();
         Self {
-            tables: provenance.tables.into_iter().map(table).collect(),
+            source: source.into(),
+            tables: tables.map(|read| table(source, read)).collect(),
             watermark: provenance.watermark.map(Into::into),
             complete: reason.is_none(),
             reason,
@@ -51,16 +56,27 @@ fn reason(incomplete: Incomplete) -> (IncompleteReason, &'static str) {
     }
 }
 
-pub(super) fn table(table: Table) -> UsageTable {
+/// The word of a table of a source.
+pub(super) fn table(source: Source, table: Table) -> UsageTable {
+    let [cdr, session] = words(table);
+    match source {
+        Source::Cdr => cdr,
+        Source::Session => session,
+    }
+}
+
+/// Those of both sources.
+const fn words(table: Table) -> [UsageTable; 2] {
+    use UsageTable as T;
     match table {
-        Table::Records => UsageTable::Cdr,
-        Table::Cube(Cube::Full(Level::Hour)) => UsageTable::UsageHour,
-        Table::Cube(Cube::Full(Level::Day)) => UsageTable::UsageDay,
-        Table::Cube(Cube::Full(Level::Month)) => UsageTable::UsageMonth,
-        Table::Cube(Cube::Full(Level::Year)) => UsageTable::UsageYear,
-        Table::Cube(Cube::Small(Level::Hour)) => UsageTable::UsageHourSmall,
-        Table::Cube(Cube::Small(Level::Day)) => UsageTable::UsageDaySmall,
-        Table::Cube(Cube::Small(Level::Month)) => UsageTable::UsageMonthSmall,
-        Table::Cube(Cube::Small(Level::Year)) => UsageTable::UsageYearSmall,
+        Table::Records => [T::Cdr, T::SessionLog],
+        Table::Cube(Cube::Full(Level::Hour)) => [T::UsageHour, T::SessionHour],
+        Table::Cube(Cube::Full(Level::Day)) => [T::UsageDay, T::SessionDay],
+        Table::Cube(Cube::Full(Level::Month)) => [T::UsageMonth, T::SessionMonth],
+        Table::Cube(Cube::Full(Level::Year)) => [T::UsageYear, T::SessionYear],
+        Table::Cube(Cube::Small(Level::Hour)) => [T::UsageHourSmall, T::SessionHourSmall],
+        Table::Cube(Cube::Small(Level::Day)) => [T::UsageDaySmall, T::SessionDaySmall],
+        Table::Cube(Cube::Small(Level::Month)) => [T::UsageMonthSmall, T::SessionMonthSmall],
+        Table::Cube(Cube::Small(Level::Year)) => [T::UsageYearSmall, T::SessionYearSmall],
     }
 }

@@ -2,9 +2,15 @@
 
 use async_graphql::{Context, Object};
 use domain::Permission;
-use schema::usage::{TopNetworksInput, UsageInput};
+use schema::{
+    scalar::DateTime,
+    usage::{TopNetworksInput, UsageInput},
+};
 
-use super::{Usage, catalog::CubeCatalog, question, root, top::TopNetworks};
+use super::{
+    Usage, catalog::CubeCatalog, question, reconciliation::UsageReconciliation, root,
+    top::TopNetworks,
+};
 use crate::{error::IntoGraphql as _, request::session};
 
 /// Queries of the usage cube.
@@ -36,6 +42,21 @@ impl UsageQuery {
         top.map_err(question::located)
             .map(|top| Some(top.into()))
             .gql()
+    }
+
+    /// Where usage records and sessions disagree about what SIMs used, by SIM and day (UTC). For staff. `LIMIT_EXCEEDED` when the period holds
+    /// too much to be compared at once, and `THROTTLED` as `usage` is.
+    async fn usage_reconciliation(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "In the first day that is compared.")] from: DateTime,
+        #[graphql(desc = "The end of the last day that is compared, or in it.")] to: DateTime,
+        #[graphql(desc = "Most rows, 200 at most.", default = 20)] first: i32,
+        #[graphql(desc = "Rows to skip.", default)] offset: i32,
+    ) -> async_graphql::Result<Option<UsageReconciliation>> {
+        let asked = question::reconciling(from, to, first, offset).gql()?;
+        let found = session(ctx)?.reconcile(asked).await.gql()?;
+        Ok(Some(found.into()))
     }
 
     /// What the caller may ask about usage: measures, dimensions, widths of time buckets, tables and limits.

@@ -2,11 +2,11 @@
 
 use analytics::usage::{
     Bound, Comparator, Compared, Condition, CubeQuery, Dimension, Filter, Group, Having, Key,
-    Measure, Order, OrderBy, Selection as Part, Span, Top,
+    Measure, Order, OrderBy, Reconciling, Selection as Part, Span, Top,
 };
 use async_graphql::{Context, InputType as _, SelectionField, Value as ConstValue};
 use domain::{
-    Error, Result,
+    Error, Period, Result,
     calendar::Zone,
     id::{CustomerId, DeviceId, SimId},
     identifier::Plmn,
@@ -15,6 +15,7 @@ use domain::{
 use schema::{
     export::UsageSelectionInput,
     parse_ids_in,
+    scalar::DateTime,
     usage::{
         BetweenInput, PeriodInput, TopNetworksBy, TopNetworksInput, UsageFilter, UsageGroup,
         UsageHaving, UsageInput, UsageMeasureCondition, UsageOrder, UsageOrderKey, UsageTop,
@@ -178,6 +179,7 @@ pub(crate) fn file_query(input: UsageInput, measures: Vec<Measure>) -> Result<Cu
 
 fn unchecked(input: UsageInput, measures: Vec<Measure>) -> Result<CubeQuery> {
     Ok(CubeQuery {
+        source: input.source.into(),
         measures,
         period: span(input.period),
         time_zone: zone(&input.time_zone)?,
@@ -224,6 +226,23 @@ pub(super) fn top_networks(input: TopNetworksInput) -> Result<(CubeQuery, u32)> 
     };
     let asked = count(n, "n").and_then(|n| Ok((query()?, n)));
     asked.map_err(|error| error.at("input"))
+}
+
+/// The days that are compared, and which of their rows are wanted.
+///
+/// # Errors
+/// `INVALID_INPUT` for an empty period and for a number below zero.
+pub(super) fn reconciling(
+    from: DateTime,
+    to: DateTime,
+    first: i32,
+    offset: i32,
+) -> Result<Reconciling> {
+    Ok(Reconciling {
+        period: Period::new(from.0, to.0)?,
+        first: count(first, "first")?,
+        offset: count(offset, "offset")?,
+    })
 }
 
 fn count(number: i32, field: &str) -> Result<u32> {

@@ -242,6 +242,11 @@ pub(crate) const fn up(n: u64, _day: u64) -> u64 {
     n * 1_000
 }
 
+/// Bytes that the device sent by its session.
+pub(crate) const fn session_up(n: u64, day: u64) -> u64 {
+    up(n, day) + if day == 2 { n * 100 } else { 0 }
+}
+
 /// Bytes that a record says the device received.
 pub(crate) const fn down(n: u64, day: u64) -> u64 {
     n * 10_000 + day

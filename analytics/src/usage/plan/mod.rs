@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use domain::{
     Area, Error, Period, Result, Scope,
     slice::Of,
-    usage::{Dimension, Expression, Fill, Kind, Known, Measure, State},
+    usage::{Dimension, Expression, Fill, Kind, Known, Measure, Source, State},
 };
 use strum::VariantArray as _;
 
@@ -25,6 +25,7 @@ use super::{
     CubeQuery, Group, Inventory, Key, Need, UsageLimits,
     column::Columns,
     limit::beyond,
+    query::Word,
     scoped::{Parameters, Scoped},
     times::{Era, Times},
 };
@@ -35,6 +36,7 @@ use crate::cube::Table;
 pub struct UsagePlan {
     sql: String,
     pub(super) parameters: Parameters,
+    pub(super) source: Source,
     tables: Vec<Table>,
     pub(super) period: Period,
     pub(super) previous: Option<Period>,
@@ -148,7 +150,7 @@ fn plan_as_asked(
     inventory: &Inventory,
     now: DateTime<Utc>,
 ) -> Result<UsagePlan> {
-    let scoped = Scoped::new(scope)?;
+    let scoped = Scoped::new(scope, query.source.into())?;
     query.check_within(most)?;
     let parent = parents.map(|parents| parents.dimension);
     check_areas(scope, query, parent)?;
@@ -163,7 +165,7 @@ fn plan_as_asked(
             .collect(),
         ..query.clone()
     };
-    check_parents(parents)?;
+    check_parents(query, parents)?;
     let times = Times::of(query, now)?;
     let most = parents.map_or(most, |parents| parents.rows);
     let limit = limit(query, most, times.buckets())?;
@@ -184,6 +186,7 @@ fn check_areas(scope: &Scope, query: &CubeQuery, parent: Option<Dimension>) -> R
         return Ok(());
     };
     let text = match area {
+        Some(Area::Sessions) => "sessions are not open to you: usage cannot be asked by them",
         Some(Area::Devices) => "devices are not open to you: usage cannot be asked by device",
         _ => {
             "SIMs are not open to you: usage cannot be grouped or filtered by SIM, nor active SIMs be counted"
@@ -197,7 +200,10 @@ fn check_areas(scope: &Scope, query: &CubeQuery, parent: Option<Dimension>) -> R
     })
 }
 
-fn check_parents(parents: Option<Parents<'_>>) -> Result<()> {
+fn check_parents(query: &CubeQuery, parents: Option<Parents<'_>>) -> Result<()> {
+    if let Some(Parents { dimension, .. }) = parents {
+        query.check_word(&Word::Dimension(dimension))?;
+    }
     let (most, count) = (
         UsageLimits::PARENTS,
         parents.map_or(0, |parents| parents.ids.len()),
@@ -275,6 +281,8 @@ const fn column(state: State) -> (&'static str, &'static str) {
         State::Units => ("units_used", "units_before"),
         State::Records => ("records_used", "records_before"),
         State::Sims => ("sims", "sims_before"),
+        State::Sessions => ("begun", "begun_before"),
+        State::Resets => ("fell", "fell_before"),
     }
 }
 
@@ -379,6 +387,7 @@ impl<'a> Planner<'a> {
         Ok(UsagePlan {
             sql,
             parameters: self.scoped.parameters,
+            source: self.query.source,
             tables,
             period: self.times.period,
             previous: self.times.before.as_ref().and_then(Era::period),

@@ -158,7 +158,10 @@ impl Planner<'_> {
             Depth::Records => Table::Records,
             Depth::Cells(level) => Table::Cube(self.scoped.cube(level, &self.named)),
         };
-        let is_cell = table != Table::Records;
+        let (is_cell, time) = match table {
+            Table::Cube(_) => (true, "period"),
+            Table::Records => (false, self.scoped.family.time()),
+        };
         let mut columns: Vec<String> = self
             .needed
             .iter()
@@ -174,8 +177,7 @@ impl Planner<'_> {
             }
         }
         if !slices.is_empty() {
-            let moment = if is_cell { "period" } else { "start" };
-            columns.push(format!("toUnixTimestamp({moment}) AS moment"));
+            columns.push(format!("toUnixTimestamp({time}) AS moment"));
             columns.extend(slices.iter().cloned());
         }
         if self.compares() {

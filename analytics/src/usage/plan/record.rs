@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{Planner, check_areas, is_open};
 use crate::{
     cube::{Level, Table},
+    family::Family,
     usage::{
         Inventory, Selection,
         scoped::{Parameters, Scoped},
@@ -57,7 +58,7 @@ pub fn plan_records(
     inventory: &Inventory,
     now: DateTime<Utc>,
 ) -> Result<RecordPlan> {
-    let scoped = Scoped::new(scope)?;
+    let scoped = Scoped::new(scope, Family::Cdr)?;
     let query = selection.by(&[], &[Measure::Records]);
     query.check()?;
     check_areas(scope, &query, None)?;

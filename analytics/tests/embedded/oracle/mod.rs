@@ -1,9 +1,10 @@
-//! The same questions, answered from the records in memory by the slowest means there are.
+//! The same questions, answered from the records and rollups in memory by the slowest means there are.
 //!
 //! Nothing here is shared with the planner but the words of a question and of an answer: clocks are read off a table, buckets are
 //! found by looking for their first moment, groups are maps, and a row's place is where a stable sort leaves it.
 
 mod compare;
+mod fact;
 mod refusal;
 mod sum;
 mod wall;
@@ -15,10 +16,10 @@ use std::{
 };
 
 use analytics::{
-    CdrRow,
+    CdrRow, SessionRow,
     usage::{
         Alignment, Attribution, Carried, Condition, CubeQuery, Dimension, Fill, Filter, Group,
-        Incomplete, Inventory, Key, Measure, Need, OrderBy, Span,
+        Incomplete, Inventory, Key, Measure, Need, OrderBy, Source, Span,
     },
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
@@ -32,7 +33,8 @@ use strum::VariantArray;
 use uuid::Uuid;
 
 use compare::{Earlier, Partner};
-pub(crate) use refusal::refusals;
+use fact::Fact;
+pub(crate) use refusal::{ROLLUPS, refusals};
 use sum::{Sum, passes};
 use wall::{Wall, finest};
 
@@ -44,8 +46,13 @@ pub(crate) const COUNTRIES: [(&str, &str); 3] =
 pub(crate) struct World {
     /// Every record, of all tenants.
     pub(crate) rows: Vec<CdrRow>,
+    /// Every rollup of a session.
+    pub(crate) rollups: Vec<SessionRow>,
     /// What SIMs and devices are now.
     pub(crate) words: HashMap<Need, BTreeMap<Uuid, String>>,
+    /// What both come to.
+    records: Vec<Fact>,
+    sessions: Vec<Fact>,
 }
 
 /// A question, and who asks it when.
@@ -106,6 +113,27 @@ impl Candidate {
 }
 
 impl World {
+    pub(crate) fn new(
+        rows: Vec<CdrRow>,
+        rollups: Vec<SessionRow>,
+        words: HashMap<Need, BTreeMap<Uuid, String>>,
+    ) -> Self {
+        Self {
+            records: rows.iter().enumerate().map(Fact::of_record).collect(),
+            sessions: rollups.iter().enumerate().map(Fact::of_rollup).collect(),
+            rows,
+            rollups,
+            words,
+        }
+    }
+
+    fn facts(&self, source: Source) -> &[Fact] {
+        match source {
+            Source::Cdr => &self.records,
+            Source::Session => &self.sessions,
+        }
+    }
+
     /// What a question needs of the inventory. Labels of callers who see a part of the fleet are of all that they see, and of the objects
     /// that rows name only some are in sight.
     pub(crate) fn inventory(
@@ -172,11 +200,12 @@ impl World {
         asked: &'a Asked,
     ) -> (Vec<&'a CdrRow>, [DateTime<Utc>; 2], Option<DateTime<Utc>>) {
         let answering = Answering::new(self, asked);
-        (answering.now, answering.period, answering.watermark)
+        let rows = answering.now.iter().map(|fact| &self.rows[fact.place]);
+        (rows.collect(), answering.period, answering.watermark)
     }
 
     /// Value of a dimension.
-    pub(crate) fn key(&self, dimension: Dimension, attribution: Attribution, row: &CdrRow) -> Key {
+    pub(crate) fn key(&self, dimension: Dimension, attribution: Attribution, row: &Fact) -> Key {
         let or_none = |id: Option<Uuid>| id.map_or(Key::None, Key::Id);
         let is_current = attribution == Attribution::Current;
         match dimension {
@@ -189,20 +218,20 @@ impl World {
             }
             Dimension::Customer if is_current => self.id(&Need::SimCustomer, row),
             Dimension::Customer => or_none(row.customer.map(CustomerId::uuid)),
-            Dimension::Sim => Key::Id(row.sim.uuid()),
+            Dimension::Sim => Key::Id(row.sim),
             Dimension::Device if is_current => self.id(&Need::SimDevice, row),
             Dimension::Device => or_none(row.device.map(DeviceId::uuid)),
             Dimension::RadioAccessType => Key::Text(row.rat.clone()),
             Dimension::Service => Key::Text(row.service.clone()),
-            Dimension::Stream => Key::Text(row.source.clone()),
+            Dimension::Stream => Key::Text(row.stream.clone()),
             Dimension::SimState => self
-                .word(&Need::SimState, Some(row.sim.uuid()))
+                .word(&Need::SimState, Some(row.sim))
                 .map_or(Key::Hidden, Key::Text),
             Dimension::SimCustomerNow => self.id(&Need::SimCustomer, row),
         }
     }
 
-    fn device(&self, attribution: Attribution, row: &CdrRow) -> Option<Uuid> {
+    fn device(&self, attribution: Attribution, row: &Fact) -> Option<Uuid> {
         match attribution {
             Attribution::AtEvent => row.device.map(DeviceId::uuid),
             Attribution::Current => match self.id(&Need::SimDevice, row) {
@@ -213,8 +242,8 @@ impl World {
     }
 
     /// An id that the inventory has of a record's SIM. A SIM that is not in it the caller may not see.
-    fn id(&self, need: &Need, row: &CdrRow) -> Key {
-        match self.word(need, Some(row.sim.uuid())).as_deref() {
+    fn id(&self, need: &Need, row: &Fact) -> Key {
+        match self.word(need, Some(row.sim)).as_deref() {
             None | Some(Carried::HIDDEN) => Key::Hidden,
             Some("") => Key::None,
             Some(word) => Key::Id(word.parse().expect("an id")),
@@ -231,7 +260,7 @@ impl World {
     }
 
     /// Key of a group that is not one of time.
-    fn group(&self, group: &Group, asked: &Asked, row: &CdrRow) -> Option<Key> {
+    fn group(&self, group: &Group, asked: &Asked, row: &Fact) -> Option<Key> {
         let of = |dimension| self.key(dimension, asked.query.attribution, row);
         match group {
             Group::Dimension(dimension) => Some(self.in_sight(asked, *dimension, of(*dimension))),
@@ -283,7 +312,7 @@ impl World {
         }
     }
 
-    fn holds(&self, filter: &Filter, attribution: Attribution, row: &CdrRow) -> bool {
+    fn holds(&self, filter: &Filter, attribution: Attribution, row: &Fact) -> bool {
         match filter {
             Filter::And(parts) => parts.iter().all(|part| self.holds(part, attribution, row)),
             Filter::Or(parts) => parts.iter().any(|part| self.holds(part, attribution, row)),
@@ -292,7 +321,7 @@ impl World {
                 values.contains(&self.key(*dimension, attribution, row))
             }
             Filter::Is(Condition::Sim(filter)) => {
-                self.matches(&Need::Sims(filter.clone()), Some(row.sim.uuid()))
+                self.matches(&Need::Sims(filter.clone()), Some(row.sim))
             }
             Filter::Is(Condition::Device(filter)) => {
                 let device = self.device(attribution, row);
@@ -312,8 +341,8 @@ struct Answering<'a> {
     earlier: Option<Earlier>,
     watermark: Option<DateTime<Utc>>,
     /// Records of the period and those of the earlier one.
-    now: Vec<&'a CdrRow>,
-    before: Vec<&'a CdrRow>,
+    now: Vec<&'a Fact>,
+    before: Vec<&'a Fact>,
 }
 
 impl<'a> Answering<'a> {
@@ -322,28 +351,27 @@ impl<'a> Answering<'a> {
         let wall = Wall::of(query);
         let period = meant(query, &wall, asked.now);
         let earlier = Earlier::of(query, &wall, period, asked.now);
-        let seen: Vec<&CdrRow> = world
-            .rows
+        let seen: Vec<&Fact> = world
+            .facts(query.source)
             .iter()
             .filter(|row| visible(asked.scope, row))
             .collect();
         let watermark = seen.iter().map(|row| row.received_at).max();
-        let of_parent = |row: &CdrRow| match &asked.parent {
+        let of_parent = |row: &Fact| match &asked.parent {
             None => true,
             Some((dimension, id)) => world.key(*dimension, query.attribution, row) == *id,
         };
-        let passes = |row: &CdrRow| match &query.filter {
+        let passes = |row: &Fact| match &query.filter {
             None => true,
             Some(filter) => world.holds(filter, query.attribution, row),
         };
-        let own: Vec<&CdrRow> = seen
+        let own: Vec<&Fact> = seen
             .into_iter()
             .filter(|row| of_parent(row) && passes(row))
             .collect();
         let within = |[from, to]: [DateTime<Utc>; 2]| {
             let own = own.iter().copied();
-            own.filter(|row| from <= row.start && row.start < to)
-                .collect()
+            own.filter(|row| from <= row.at && row.at < to).collect()
         };
         Self {
             now: within(period),
@@ -361,7 +389,7 @@ impl<'a> Answering<'a> {
     }
 
     fn answer(self) -> (Answer, Notes) {
-        let whole = |rows: &[&CdrRow]| {
+        let whole = |rows: &[&Fact]| {
             let mut sum = Sum::default();
             for row in rows {
                 sum.add(row);
@@ -406,18 +434,17 @@ impl<'a> Answering<'a> {
     }
 
     fn rows(&self) -> (Vec<Row>, bool, Notes) {
-        let now = self.now.iter().map(|row| (*row, self.keys(row, row.start)));
+        let now = self.now.iter().map(|row| (*row, self.keys(row, row.at)));
         let groups = sums(now);
         let mut has_lonely = false;
         let before = self.before.iter().filter_map(|row| {
             let earlier = self.earlier.as_ref()?;
-            let Some(partner) = earlier.partner(self.query, &self.wall, self.period, row.start)
-            else {
+            let Some(partner) = earlier.partner(self.query, &self.wall, self.period, row.at) else {
                 has_lonely = true;
                 return None;
             };
             let moment = match partner {
-                Partner::All => row.start,
+                Partner::All => row.at,
                 Partner::At(moment) => moment,
             };
             Some((*row, self.keys(row, moment)))
@@ -536,7 +563,7 @@ impl<'a> Answering<'a> {
         let Some(top) = &self.query.top else {
             return vec![];
         };
-        let keys = |row: &CdrRow| vec![self.keys(row, row.start).swap_remove(top.group)];
+        let keys = |row: &Fact| vec![self.keys(row, row.at).swap_remove(top.group)];
         let values = sums(self.now.iter().map(|row| (*row, keys(row))));
         let mut values: Vec<_> = values.into_iter().collect();
         let group = &self.query.group_by[top.group];
@@ -560,7 +587,7 @@ impl<'a> Answering<'a> {
         };
         // Every key but those of time, of whatever time.
         let mut occurring: Vec<Vec<Key>> = sums(self.now.iter().map(|row| {
-            let mut keys = self.keys(row, row.start);
+            let mut keys = self.keys(row, row.at);
             self.put_times(&mut keys, self.period[0]);
             (*row, keys)
         }))
@@ -595,7 +622,7 @@ impl<'a> Answering<'a> {
         filled
     }
 
-    fn keys(&self, row: &CdrRow, moment: DateTime<Utc>) -> Vec<Key> {
+    fn keys(&self, row: &Fact, moment: DateTime<Utc>) -> Vec<Key> {
         let groups = self.query.group_by.iter();
         let key = |group| {
             let time = self.wall.key(group, moment);
@@ -656,7 +683,7 @@ impl<'a> Answering<'a> {
 }
 
 /// Groups of records, without those that were taken back.
-fn sums<'a>(rows: impl Iterator<Item = (&'a CdrRow, Vec<Key>)>) -> BTreeMap<Vec<Key>, Sum> {
+fn sums<'a>(rows: impl Iterator<Item = (&'a Fact, Vec<Key>)>) -> BTreeMap<Vec<Key>, Sum> {
     let mut groups: BTreeMap<Vec<Key>, Sum> = BTreeMap::new();
     for (row, keys) in rows {
         groups.entry(keys).or_default().add(row);
@@ -702,7 +729,7 @@ fn customers_in_sight(scope: &Scope) -> Vec<Uuid> {
     }
 }
 
-fn visible(scope: &Scope, row: &CdrRow) -> bool {
+fn visible(scope: &Scope, row: &Fact) -> bool {
     if row.tenant != scope.tenant() {
         return false;
     }
@@ -713,7 +740,7 @@ fn visible(scope: &Scope, row: &CdrRow) -> bool {
         .within
         .is_none_or(|customer| row.customer == Some(customer));
     let granted = row.customer.is_some_and(|id| part.customers.contains(&id))
-        || part.sims.contains(&row.sim)
+        || part.sims.iter().any(|sim| sim.uuid() == row.sim)
         || row.device.is_some_and(|id| part.devices.contains(&id));
     !part.is_empty() && within && (!part.has_grants() || granted)
 }
@@ -756,9 +783,14 @@ fn meant(query: &CubeQuery, wall: &Wall, now: DateTime<Utc>) -> [DateTime<Utc>; 
     [hour(from), hour(last) + TimeDelta::hours(1)]
 }
 
-/// Distinct values of a dimension.
-pub(crate) fn values(world: &World, dimension: Dimension, attribution: Attribution) -> Vec<Key> {
-    let rows = world.rows.iter();
+/// Distinct values of a dimension, as a source tells it.
+pub(crate) fn values(
+    world: &World,
+    source: Source,
+    dimension: Dimension,
+    attribution: Attribution,
+) -> Vec<Key> {
+    let rows = world.facts(source).iter();
     let keys = rows.map(|row| world.key(dimension, attribution, row));
     // What may not be seen can't be asked about.
     let keys = keys.filter(|key| *key != Key::Hidden);

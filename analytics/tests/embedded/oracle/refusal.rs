@@ -1,8 +1,8 @@
 //! Which questions are refused, and how: a rule of its own.
 
 use analytics::usage::{
-    Alignment, Attribution, Compared, Condition, Dimension, Filter, Group, Having, Key, OrderBy,
-    Span,
+    Alignment, Attribution, Compared, Condition, Dimension, Filter, Group, Having, Key, Measure,
+    OrderBy, Source, Span,
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Timelike, Utc};
 use domain::{Code, scope::Area};
@@ -16,6 +16,8 @@ use super::{
 
 /// Days for which there are records to answer parts of hours from.
 const RECORDS: TimeDelta = TimeDelta::days(390);
+/// Days for which there are rollups to do so.
+pub(crate) const ROLLUPS: u16 = 80;
 /// Most buckets.
 const BUCKETS: usize = 10_000;
 
@@ -79,9 +81,54 @@ pub(crate) fn refusals(asked: &Asked, parent: Option<(Dimension, &[Key])>) -> Ve
         refuse(ids.contains(&Key::None), Code::InvalidInput, "no SIM");
     }
 
-    refuse_areas(asked, parent.map(|(dimension, _)| dimension), &mut refuse);
+    let parent = parent.map(|(dimension, _)| dimension);
+    refuse_words(asked, parent, &mut refuse);
+    refuse_areas(asked, parent, &mut refuse);
     refuse_period(asked, &mut refuse);
     found
+}
+
+/// What the source does not tell.
+fn refuse_words(
+    asked: &Asked,
+    parent: Option<Dimension>,
+    refuse: &mut impl FnMut(bool, Code, &'static str),
+) {
+    let query = asked.query;
+    let groups = query.group_by.iter().filter_map(|group| match group {
+        Group::Dimension(dimension) => Some(*dimension),
+        _ => None,
+    });
+    let filtered = query.filter.as_ref().map(filtered).unwrap_or_default();
+    let mut dimensions = groups.chain(filtered).chain(parent);
+    let measures: Vec<Measure> = query
+        .measures
+        .iter()
+        .copied()
+        .chain(ranking(asked))
+        .collect();
+    let is_unknown = match query.source {
+        Source::Cdr => {
+            (measures.iter()).any(|measure| matches!(measure, Measure::Sessions | Measure::Resets))
+        }
+        Source::Session => {
+            measures.contains(&Measure::Units)
+                || dimensions.any(|one| matches!(one, Dimension::Service | Dimension::Stream))
+        }
+    };
+    refuse(is_unknown, Code::InvalidInput, "not of this source");
+}
+
+/// The quantities by which rows are sorted and chosen.
+fn ranking(asked: &Asked) -> Vec<Measure> {
+    let query = asked.query;
+    let sorted = query.order_by.iter().filter_map(|order| match order.by {
+        OrderBy::Measure(measure) => Some(measure),
+        OrderBy::Group(_) => None,
+    });
+    let conditions = query.having.as_ref().map(compared).unwrap_or_default();
+    let top = query.top.map(|top| top.by);
+    sorted.chain(conditions).chain(top).collect()
 }
 
 /// What is closed to the caller.
@@ -107,13 +154,11 @@ fn refuse_areas(
             .chain(parent)
             .filter_map(|it| it.entry().area),
     );
-    let sorted = query.order_by.iter().filter_map(|order| match order.by {
-        OrderBy::Measure(measure) => Some(measure),
-        OrderBy::Group(_) => None,
-    });
-    let conditions = query.having.as_ref().map(compared).unwrap_or_default();
-    let measures = sorted.chain(conditions).chain(query.top.map(|top| top.by));
+    let measures = ranking(asked).into_iter();
     needs.extend(measures.filter_map(|measure| measure.entry().area));
+    if query.source == Source::Session {
+        needs.push(Area::Sessions);
+    }
     if query.attribution == Attribution::Current {
         needs.push(Area::Sims);
     }
@@ -150,7 +195,11 @@ fn refuse_period(asked: &Asked, refuse: &mut impl FnMut(bool, Code, &'static str
     );
     let earlier = Earlier::of(query, wall, period, asked.now);
     let finest = finest(query);
-    let is_old = |part: DateTime<Utc>| part < asked.now - RECORDS;
+    let kept = match query.source {
+        Source::Cdr => RECORDS,
+        Source::Session => TimeDelta::days(ROLLUPS.into()),
+    };
+    let is_old = |part: DateTime<Utc>| part < asked.now - kept;
 
     let pieces = wall.steps(period).map(|step| {
         let label = finest.map(|grain| wall.label(grain, step));

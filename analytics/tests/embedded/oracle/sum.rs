@@ -1,31 +1,34 @@
-//! Sums of records.
+//! Sums of what is counted.
 
 use std::collections::BTreeMap;
 
-use analytics::{
-    CdrRow,
-    usage::{Comparator, Compared, Having, Measure},
-};
+use analytics::usage::{Comparator, Compared, Having, Measure};
 use uuid::Uuid;
 
-/// Sums of records.
+use super::fact::Fact;
+
+/// Sums of what is counted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sum {
     up: i128,
     down: i128,
     units: i128,
     pub(super) records: i128,
+    sessions: i128,
+    resets: i128,
     sims: BTreeMap<Uuid, i128>,
 }
 
 impl Sum {
-    pub(super) fn add(&mut self, row: &CdrRow) {
+    pub(super) fn add(&mut self, row: &Fact) {
         let sign = i128::from(row.sign);
-        self.up += i128::from(row.bytes_up) * sign;
-        self.down += i128::from(row.bytes_down) * sign;
+        self.up += i128::from(row.up) * sign;
+        self.down += i128::from(row.down) * sign;
         self.units += i128::from(row.units) * sign;
         self.records += sign;
-        *self.sims.entry(row.sim.uuid()).or_default() += sign;
+        self.sessions += i128::from(row.sessions) * sign;
+        self.resets += i128::from(row.resets) * sign;
+        *self.sims.entry(row.sim).or_default() += sign;
     }
 
     /// Takes in those of another group.
@@ -34,6 +37,8 @@ impl Sum {
         self.down += other.down;
         self.units += other.units;
         self.records += other.records;
+        self.sessions += other.sessions;
+        self.resets += other.resets;
         for (sim, records) in &other.sims {
             *self.sims.entry(*sim).or_default() += records;
         }
@@ -52,6 +57,8 @@ impl Sum {
             Measure::ActiveSims => Some(active),
             Measure::AverageBytesPerSim => average(bytes, active),
             Measure::AverageBytesPerRecord => average(bytes, self.records),
+            Measure::Sessions => Some(self.sessions),
+            Measure::Resets => Some(self.resets),
         }
     }
 }

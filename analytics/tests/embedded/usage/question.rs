@@ -2,8 +2,8 @@
 
 use analytics::usage::{
     Alignment, Attribution, Bound, Comparator, Compared, Comparison, Condition, CubeQuery,
-    Dimension, Fill, Filter, Grain, Group, Having, Key, Measure, Order, OrderBy, Preset, Span,
-    TimePart, Top,
+    Dimension, Fill, Filter, Grain, Group, Having, Key, Measure, Order, OrderBy, Preset, Source,
+    Span, TimePart, Top,
 };
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
 use domain::{
@@ -11,6 +11,7 @@ use domain::{
     calendar::Zone,
     id::{CustomerId, DeviceId, SimId, TenantId},
     scope::{Segment, Visibility},
+    tenant::{SessionRetention, Settings},
 };
 use proptest::{
     collection::vec,
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     fleet::at,
-    oracle::{World, values},
+    oracle::{ROLLUPS, World, values},
 };
 
 pub(super) const ZONES: [&str; 7] = [
@@ -117,16 +118,38 @@ struct Frame {
 /// Choices that are made among what a question has.
 type Choice = (usize, bool);
 
+/// The quantities of a source.
+pub(super) fn measures(source: Source) -> Vec<Measure> {
+    let all = Measure::VARIANTS.iter().copied();
+    match source {
+        Source::Cdr => all
+            .filter(|one| !matches!(one, Measure::Sessions | Measure::Resets))
+            .collect(),
+        Source::Session => all.filter(|one| *one != Measure::Units).collect(),
+    }
+}
+
+/// The dimensions of a source.
+pub(super) fn dimensions(source: Source) -> Vec<Dimension> {
+    let all = Dimension::VARIANTS.iter().copied();
+    let only_records = |one: &Dimension| matches!(one, Dimension::Service | Dimension::Stream);
+    match source {
+        Source::Cdr => all.collect(),
+        Source::Session => all.filter(|one| !only_records(one)).collect(),
+    }
+}
+
 prop_compose! {
-    pub(super) fn question(world: &'static World, tenants: [TenantId; 2])(
+    /// A question to a source; one in a hundred is one to the other, and refused where it names what that does not have.
+    pub(super) fn question(world: &'static World, tenants: [TenantId; 2], source: Source)(
         scope in arb_scope(world, tenants),
-        frame in arb_frame(world),
-        parents in option::weighted(0.3, arb_parents(world)),
-        measures in arb_measures(),
-        group_by in arb_groups(),
-        having in option::weighted(0.25, arb_having()),
+        frame in arb_frame(world, source),
+        parents in option::weighted(0.3, arb_parents(world, source)),
+        measures in arb_measures(source),
+        group_by in arb_groups(source),
+        having in option::weighted(0.25, arb_having(source)),
         orders in vec(any::<Choice>(), 0..3),
-        top in option::weighted(0.4, (any::<usize>(), 0_u32..6, select(Measure::VARIANTS))),
+        top in option::weighted(0.4, (any::<usize>(), 0_u32..6, select(self::measures(source)))),
         limit in option::weighted(0.6, prop_oneof![1 => Just(0_u32), 5 => 1_u32..8, 8 => 8_u32..60]),
         offset in prop_oneof![5 => Just(0_u32), 2 => 1_u32..5, 1 => 5_u32..20],
         others in any::<bool>(),
@@ -135,12 +158,13 @@ prop_compose! {
         fault in option::weighted(0.05, any::<u8>()),
     ) -> Question {
         let by_groups = (0..group_by.len()).map(OrderBy::Group);
-        let choices: Vec<_> = Measure::VARIANTS.iter().copied().map(OrderBy::Measure).chain(by_groups).collect();
+        let choices: Vec<_> = self::measures(source).into_iter().map(OrderBy::Measure).chain(by_groups).collect();
         let order_by = orders.into_iter().map(|(n, descending)| Order { by: choices[n % choices.len()], descending });
         let places: Vec<_> = (0..group_by.len()).filter(|place| !group_by[*place].is_time()).collect();
         let top = top.filter(|_| !places.is_empty());
         let top = top.map(|(n, most, by)| Top { group: places[n % places.len()], n: most, by });
         let mut query = CubeQuery {
+            source,
             measures,
             period: frame.period,
             time_zone: frame.zone,
@@ -164,16 +188,18 @@ prop_compose! {
 }
 
 /// SIMs are counted in every other question: without them smaller cubes do.
-fn arb_measures() -> impl Strategy<Value = Vec<Measure>> {
-    let all = Measure::VARIANTS.iter().copied();
-    let plain: Vec<_> = all
-        .filter(|measure| measure.entry().area.is_none())
+fn arb_measures(source: Source) -> impl Strategy<Value = Vec<Measure>> {
+    let counts_sims =
+        |measure: &Measure| matches!(measure, Measure::ActiveSims | Measure::AverageBytesPerSim);
+    let all = measures(source);
+    let plain: Vec<_> = (all.iter().copied())
+        .filter(|measure| !counts_sims(measure))
         .collect();
     let some = |measures: Vec<Measure>| {
         let most = measures.len();
         subsequence(measures, 1..=most).prop_shuffle()
     };
-    prop_oneof![some(plain), some(Measure::VARIANTS.to_vec())]
+    prop_oneof![some(plain), some(all)]
 }
 
 /// Whether too many rows would have to be filled in for the patience of a test.
@@ -199,7 +225,7 @@ fn is_much(groups: &[Group], period: Span) -> bool {
 /// Makes a question one that is refused.
 fn break_something(query: &mut CubeQuery, fault: u8) {
     let moment = at("2028-06-01T10:00:00Z");
-    match fault % 11 {
+    match fault % 12 {
         0 => query.measures.push(query.measures[0]),
         1 => query.measures.clear(),
         2 => query.group_by = vec![Group::Dimension(Dimension::Network); 2],
@@ -235,6 +261,12 @@ fn break_something(query: &mut CubeQuery, fault: u8) {
             }
         }
         9 => query.period = Span::Preset(Preset::Last30Days).meant_at(DateTime::<Utc>::MAX_UTC),
+        10 => {
+            query.source = match query.source {
+                Source::Cdr => Source::Session,
+                Source::Session => Source::Cdr,
+            };
+        }
         _ => {
             query.filter = Some(Filter::Is(Condition::In {
                 dimension: Dimension::Sim,
@@ -244,9 +276,9 @@ fn break_something(query: &mut CubeQuery, fault: u8) {
     }
 }
 
-fn arb_groups() -> impl Strategy<Value = Vec<Group>> {
+fn arb_groups(source: Source) -> impl Strategy<Value = Vec<Group>> {
     let group = prop_oneof![
-        10 => select(Dimension::VARIANTS).prop_map(Group::Dimension),
+        10 => select(dimensions(source)).prop_map(Group::Dimension),
         9 => select(Grain::VARIANTS).prop_map(Group::Time),
         5 => select(TimePart::VARIANTS).prop_map(Group::TimePart),
         2 => select(&["tier", "odd", "nobody"][..]).prop_map(|key| Group::SimLabel(key.into())),
@@ -272,7 +304,7 @@ fn arb_groups() -> impl Strategy<Value = Vec<Group>> {
     })
 }
 
-fn arb_having() -> impl Strategy<Value = Having> {
+fn arb_having(source: Source) -> impl Strategy<Value = Having> {
     let comparator = select(
         &[
             Comparator::Gt,
@@ -289,7 +321,7 @@ fn arb_having() -> impl Strategy<Value = Having> {
         Just(i128::from(u32::MAX) * 100),
         any::<i64>().prop_map(i128::from),
     ];
-    let is = (select(Measure::VARIANTS), comparator, bound).prop_map(|(by, comparator, bound)| {
+    let is = (select(measures(source)), comparator, bound).prop_map(|(by, comparator, bound)| {
         Having::Is(Compared::Measure {
             by,
             comparator,
@@ -306,9 +338,13 @@ fn arb_having() -> impl Strategy<Value = Having> {
     })
 }
 
-fn arb_in(world: &'static World, attribution: Attribution) -> impl Strategy<Value = Filter> {
-    select(Dimension::VARIANTS).prop_flat_map(move |dimension| {
-        let mut known = values(world, dimension, attribution);
+fn arb_in(
+    world: &'static World,
+    source: Source,
+    attribution: Attribution,
+) -> impl Strategy<Value = Filter> {
+    select(dimensions(source)).prop_flat_map(move |dimension| {
+        let mut known = values(world, source, dimension, attribution);
         // A value that nothing has.
         known.push(match known.last() {
             Some(Key::Text(_)) => Key::Text("nowhere".into()),
@@ -320,9 +356,13 @@ fn arb_in(world: &'static World, attribution: Attribution) -> impl Strategy<Valu
     })
 }
 
-fn arb_filter(world: &'static World, attribution: Attribution) -> impl Strategy<Value = Filter> {
+fn arb_filter(
+    world: &'static World,
+    source: Source,
+    attribution: Attribution,
+) -> impl Strategy<Value = Filter> {
     let inventory = select(inventory_filters());
-    let one = prop_oneof![3 => arb_in(world, attribution), 1 => inventory];
+    let one = prop_oneof![3 => arb_in(world, source, attribution), 1 => inventory];
     one.prop_recursive(3, 8, 3, |inner| {
         prop_oneof![
             3 => vec(inner.clone(), 1..4).prop_map(Filter::And),
@@ -342,7 +382,7 @@ pub(super) fn is_of_inventory(filter: &Filter) -> bool {
     }
 }
 
-fn arb_frame(world: &'static World) -> impl Strategy<Value = Frame> {
+fn arb_frame(world: &'static World, source: Source) -> impl Strategy<Value = Frame> {
     let zone = select(&ZONES[..]).prop_map(|name| name.parse::<Zone>().expect("a zone"));
     let attribution = prop_oneof![
         4 => Just(Attribution::AtEvent),
@@ -356,7 +396,7 @@ fn arb_frame(world: &'static World) -> impl Strategy<Value = Frame> {
     };
     let frame = (zone, now, attribution).prop_map(early);
     frame.prop_flat_map(move |(zone, now, attribution)| {
-        let filter = option::weighted(0.3, arb_filter(world, attribution));
+        let filter = option::weighted(0.3, arb_filter(world, source, attribution));
         (arb_period(zone), filter).prop_map(move |(period, filter)| Frame {
             zone,
             now,
@@ -430,9 +470,12 @@ fn arb_bounds(zone: Zone) -> impl Strategy<Value = (DateTime<Utc>, DateTime<Utc>
     prop_oneof![3 => days, 3 => months, 2 => hours, 2 => times, 1 => seconds]
 }
 
-fn arb_parents(world: &'static World) -> impl Strategy<Value = (Dimension, Vec<Key>)> {
-    select(Dimension::VARIANTS).prop_flat_map(move |dimension| {
-        let mut ids = values(world, dimension, Attribution::AtEvent);
+fn arb_parents(
+    world: &'static World,
+    source: Source,
+) -> impl Strategy<Value = (Dimension, Vec<Key>)> {
+    select(dimensions(source)).prop_flat_map(move |dimension| {
+        let mut ids = values(world, source, dimension, Attribution::AtEvent);
         ids.push(match ids.last() {
             Some(Key::Text(_)) => Key::Text("nowhere".into()),
             _ => Key::Id(Uuid::from_u128(0xdead)),
@@ -444,7 +487,7 @@ fn arb_parents(world: &'static World) -> impl Strategy<Value = (Dimension, Vec<K
 
 fn arb_scope(world: &'static World, tenants: [TenantId; 2]) -> impl Strategy<Value = Scope> {
     let some = move |dimension| {
-        let ids: Vec<Uuid> = values(world, dimension, Attribution::AtEvent)
+        let ids: Vec<Uuid> = values(world, Source::Cdr, dimension, Attribution::AtEvent)
             .into_iter()
             .filter_map(|key| {
                 if let Key::Id(id) = key {
@@ -472,13 +515,15 @@ fn arb_scope(world: &'static World, tenants: [TenantId; 2]) -> impl Strategy<Val
     let tenant = prop_oneof![3 => Just(tenants[0]), 1 => Just(tenants[1])];
     // Few switches are closed, as most questions are to be answered.
     let open = |weight: f64| prop::bool::weighted(weight);
-    let visibility =
-        (open(0.99), open(0.8), open(0.8)).prop_map(|(usage, sims, devices)| Visibility {
+    let visibility = (open(0.99), open(0.8), open(0.8), open(0.9)).prop_map(
+        |(usage, sims, devices, sessions)| Visibility {
             usage,
             sims,
             devices,
+            sessions,
             ..Visibility::default()
-        });
+        },
+    );
     (tenant, role, visibility, customer, grants).prop_map(
         |(tenant, role, visibility, customer, (customers, sims, devices))| {
             let granted =
@@ -493,7 +538,11 @@ fn arb_scope(world: &'static World, tenants: [TenantId; 2]) -> impl Strategy<Val
                 sims: granted(sims).map(SimId::new).collect(),
                 devices: granted(devices).map(DeviceId::new).collect(),
             };
-            scope(tenant, role, segment, visibility)
+            let settings = Settings {
+                sessions: SessionRetention::new(ROLLUPS, None),
+                ..Settings::default()
+            };
+            scope(tenant, role, segment, visibility).under(settings)
         },
     )
 }

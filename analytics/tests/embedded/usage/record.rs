@@ -3,7 +3,7 @@
 use analytics::{
     CdrRow, Store,
     cube::Table,
-    usage::{Incomplete, Key, Measure, Provenance, Selection, UsageRecord},
+    usage::{Incomplete, Key, Measure, Provenance, Selection, Source, UsageRecord},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -30,9 +30,10 @@ fn records_of_random_selections_are_those_that_are_counted() {
     let db = runtime.block_on(loaded(world));
     let counts = Counts::default();
     runner(SELECTIONS)
-        .run(&question::question(world, *tenants), |question| {
-            runtime.block_on(check(&db, world, &question, &counts))
-        })
+        .run(
+            &question::question(world, *tenants, Source::Cdr),
+            |question| runtime.block_on(check(&db, world, &question, &counts)),
+        )
         .unwrap_or_else(|error| panic!("{error}"));
     println!("{}", counts.all());
     for (what, least) in [
@@ -110,6 +111,7 @@ async fn check(
         Some(watermark) => (watermark < to).then_some(Incomplete::PeriodRunning),
     };
     let expected_provenance = Provenance {
+        source: Source::Cdr,
         tables: vec![Table::Records],
         watermark,
         incomplete,

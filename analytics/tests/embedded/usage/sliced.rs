@@ -2,7 +2,7 @@
 
 use analytics::{
     Store,
-    usage::{Attribution, CubeQuery, Fill, Inventory, Measure, OrderBy, UsageAnswer},
+    usage::{Attribution, CubeQuery, Fill, Inventory, Measure, OrderBy, Source, UsageAnswer},
 };
 use domain::{
     Code,
@@ -24,51 +24,55 @@ fn slices_add_up_to_what_one_statement_answers() {
     let db = runtime.block_on(loaded(world));
     let counts = Counts::default();
     runner(QUESTIONS)
-        .run(&question::question(world, *tenants), |question| {
-            let question = without_whole_groups(question);
-            let of = of(&question);
-            let Question {
-                scope, query, now, ..
-            } = &question;
-            let inventory = world.inventory(scope, query, None);
-            let one = runtime.block_on(file(&db, &question, &inventory));
-            let sliced = runtime.block_on(by_slices(&db, world, &question, of));
-            let (one, sliced) = match (one, sliced) {
-                (Ok(one), Ok(sliced)) => (one, sliced),
-                (one, sliced) => {
-                    let code = |answer: domain::Result<UsageAnswer>| answer.map_err(|it| it.code());
-                    prop_assert_eq!(code(sliced), code(one));
-                    counts.count("refused");
-                    return Ok(());
+        .run(
+            &question::question(world, *tenants, Source::Cdr),
+            |question| {
+                let question = without_whole_groups(question);
+                let of = of(&question);
+                let Question {
+                    scope, query, now, ..
+                } = &question;
+                let inventory = world.inventory(scope, query, None);
+                let one = runtime.block_on(file(&db, &question, &inventory));
+                let sliced = runtime.block_on(by_slices(&db, world, &question, of));
+                let (one, sliced) = match (one, sliced) {
+                    (Ok(one), Ok(sliced)) => (one, sliced),
+                    (one, sliced) => {
+                        let code =
+                            |answer: domain::Result<UsageAnswer>| answer.map_err(|it| it.code());
+                        prop_assert_eq!(code(sliced), code(one));
+                        counts.count("refused");
+                        return Ok(());
+                    }
+                };
+                // Small cubes know no SIM.
+                prop_assert_eq!(sliced.provenance.watermark, one.provenance.watermark);
+                prop_assert_eq!(sliced.provenance.incomplete, one.provenance.incomplete);
+                let provenance = one.provenance.clone();
+                prop_assert_eq!(
+                    &UsageAnswer {
+                        provenance,
+                        ..sliced
+                    },
+                    &one
+                );
+                let asked = Asked {
+                    scope,
+                    query: &query.clone(),
+                    now: *now,
+                    parent: None,
+                    parents: 1,
+                };
+                let (expected, _) = world.answer(&asked);
+                prop_assert_eq!(super::as_expected(one.clone()), expected);
+                counts.count(format!("{of:?}"));
+                counts.add("rows", one.rows.len());
+                for feature in used(&question, tenants) {
+                    counts.count(feature);
                 }
-            };
-            // Small cubes know no SIM.
-            prop_assert_eq!(sliced.provenance.watermark, one.provenance.watermark);
-            prop_assert_eq!(sliced.provenance.incomplete, one.provenance.incomplete);
-            let provenance = one.provenance.clone();
-            prop_assert_eq!(
-                &UsageAnswer {
-                    provenance,
-                    ..sliced
-                },
-                &one
-            );
-            let asked = Asked {
-                scope,
-                query: &query.clone(),
-                now: *now,
-                parent: None,
-                parents: 1,
-            };
-            let (expected, _) = world.answer(&asked);
-            prop_assert_eq!(super::as_expected(one.clone()), expected);
-            counts.count(format!("{of:?}"));
-            counts.add("rows", one.rows.len());
-            for feature in used(&question, tenants) {
-                counts.count(feature);
-            }
-            Ok(())
-        })
+                Ok(())
+            },
+        )
         .unwrap_or_else(|error| panic!("{error}"));
     println!("{}", counts.all());
     for (what, least) in [

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use analytics::{
-    CdrRow,
+    CdrRow, SessionRow,
     cube::{Cube, Level},
     network::Network,
     usage::{Carried, Condition, DeviceFilter, Dimension, Filter, Need, SimFilter},
@@ -23,6 +23,7 @@ use crate::{
     Db,
     fleet::{apply, at, batch, record},
     oracle::{COUNTRIES, World},
+    session::{self, correction, rollup},
 };
 
 pub(crate) const CUSTOMERS: u32 = 4;
@@ -81,22 +82,26 @@ fn mix(n: u32, salt: u32) -> u32 {
 
 /// The fleet of two tenants. Every value is present, some records are corrected, and the second tenant stops early.
 pub(crate) fn world(tenants: [TenantId; 2]) -> World {
-    World {
-        rows: rows(tenants),
-        words: words(),
-    }
+    World::new(rows(tenants), rollups(tenants), words())
+}
+
+/// A moment of so many seconds after another.
+fn within(from: DateTime<Utc>, seconds: u32, n: u32) -> DateTime<Utc> {
+    from + TimeDelta::seconds(i64::from(mix(n, 1) % seconds))
+        + TimeDelta::milliseconds([0, 0, 999, 250][n as usize % 4])
+}
+
+/// A moment around which a lot happens.
+fn near(n: u32, salt: u32) -> DateTime<Utc> {
+    let hot = HOT[mix(n, salt) as usize % HOT.len()];
+    within(at(hot) - TimeDelta::hours(30), 60 * 3_600, n)
 }
 
 fn moment(n: u32) -> DateTime<Utc> {
-    let within = |from: DateTime<Utc>, seconds: u32| {
-        from + TimeDelta::seconds(i64::from(mix(n, 1) % seconds))
-            + TimeDelta::milliseconds([0, 0, 999, 250][n as usize % 4])
-    };
     if mix(n, 12) % 5 < 2 {
-        return within(at("2027-01-20T00:00:00Z"), 800 * 86_400);
+        return within(at("2027-01-20T00:00:00Z"), 800 * 86_400, n);
     }
-    let hot = HOT[mix(n, 13) as usize % HOT.len()];
-    within(at(hot) - TimeDelta::hours(30), 60 * 3_600)
+    near(n, 13)
 }
 
 fn rows(tenants: [TenantId; 2]) -> Vec<CdrRow> {
@@ -133,6 +138,47 @@ fn rows(tenants: [TenantId; 2]) -> Vec<CdrRow> {
             ..row.clone()
         })
         .collect();
+    rows.extend(corrections);
+    rows
+}
+
+/// Rollups of sessions of the same fleet. Some were counted as something else before, and some were taken back.
+fn rollups(tenants: [TenantId; 2]) -> Vec<SessionRow> {
+    let batch = batch();
+    let mut rows: Vec<SessionRow> = (0..6_000_u32)
+        .map(|n| {
+            let event_at = if mix(n, 112) % 5 < 2 {
+                // Few days, as each is a partition.
+                let day = TimeDelta::days(i64::from(mix(n, 113) % 30) * 25);
+                within(at("2027-01-25T00:00:00Z") + day, 86_400, n)
+            } else {
+                near(n, 115)
+            };
+            let is_late = event_at > at("2028-11-20T00:00:00Z");
+            let tenant = tenants[usize::from(!is_late && mix(n, 102).is_multiple_of(3))];
+            SessionRow {
+                customer: (!mix(n, 103).is_multiple_of(4))
+                    .then(|| CustomerId::new(id(mix(n, 103) % CUSTOMERS))),
+                sim: SimId::new(id(mix(n, 104) % SIMS)),
+                device: (!mix(n, 105).is_multiple_of(3))
+                    .then(|| DeviceId::new(id(100 + mix(n, 104) % SIMS))),
+                network: ["262-02", "262-01", "238-02", "901-99", ""][(mix(n, 106) % 5) as usize]
+                    .into(),
+                rat: ["LTE", "NR", "it's \\ odd"][(mix(n, 107) % 3) as usize].into(),
+                bytes_up: u64::MAX - u64::from(mix(n, 110)),
+                bytes_down: mix(n, 111).into(),
+                sessions: u8::from(mix(n, 108).is_multiple_of(4)),
+                resets: u8::from(mix(n, 109).is_multiple_of(5)),
+                ..rollup(tenant, batch, event_at)
+            }
+        })
+        .collect();
+    let again = rows.iter().step_by(7);
+    let mut corrections: Vec<SessionRow> = again
+        .flat_map(|row| correction(row, batch, row.bytes_up / 3))
+        .collect();
+    let gone = rows.iter().skip(3).step_by(11);
+    corrections.extend(gone.map(|row| correction(row, batch, 0)[0].clone()));
     rows.extend(corrections);
     rows
 }
@@ -239,6 +285,18 @@ pub(crate) async fn load(db: &Db, world: &World) {
     assert_eq!(again.expect("networks again"), 0);
     // The years are fixed, as their leap days and Sundays matter; records expire by the engine's own clock.
     db.run("SYSTEM STOP TTL MERGES cdr").await;
+    db.run("SYSTEM STOP TTL MERGES session_log").await;
+    let mut rollups = world.rollups.clone();
+    // A block may not span too many days.
+    rollups.sort_by_key(|row| row.event_at);
+    for rows in rollups.chunks(900) {
+        let batch = batch();
+        let rows = rows.iter().map(|row| SessionRow {
+            batch,
+            ..row.clone()
+        });
+        session::apply(db, &rows.collect::<Vec<_>>()).await;
+    }
     for rows in world.rows.chunks(700) {
         apply(db, batch(), rows).await;
     }

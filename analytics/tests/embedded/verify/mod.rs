@@ -146,7 +146,7 @@ fn swap(level: Level, change: &str, condition: &str) -> String {
         ""
     };
     let columns = format!("{key}, bytes_up, bytes_down, units, records{receipt}");
-    let cube = Cube::Full(level);
+    let cube = Cube::Full(level).table();
     format!(
         "INSERT INTO {cube} ({columns}) SELECT {columns} FROM (\
          SELECT * REPLACE (-bytes_up AS bytes_up, -bytes_down AS bytes_down, -records AS records) FROM {cube} FINAL \
@@ -286,7 +286,7 @@ async fn a_row_of_a_small_cube_that_was_changed_is_seen_and_brought_back() {
         assert_eq!(everything(&world.db).await, [SOUND; Table::ALL.len()]);
         let seen = world.compare().await.differences;
         let Some(found) = seen.iter().find(|found| found.cube == cube) else {
-            panic!("{cube}: {seen:?}")
+            panic!("{cube:?}: {seen:?}")
         };
         assert_eq!(found.expected, found.found, "sums alone say nothing");
         let [wrong, right] = &found.cells[..] else {

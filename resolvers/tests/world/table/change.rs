@@ -100,6 +100,7 @@ rows! { ROWS:
     "Query.node" Devices "node(id: $device) { id }" => |_| json!({ "id": "dev_*" });
     "Query.usage" Usage "usage(input: { $october }) { totals { records } }" => |at| json!({ "totals": { "records": at.sum(|_, _| 1) } });
     "Query.topNetworks" Usage "topNetworks(input: { $october }) { total }" => |at| json!({ "total": at.sum(|n, day| up(n, day) + down(n, day)) });
+    "Query.usageReconciliation" Staff "usageReconciliation($days, first: 2) { truncated rows { difference { bytesUp } } }" => |_| json!({ "truncated": true, "rows": [{ "difference": { "bytesUp": "700" } }, { "difference": { "bytesUp": "600" } }] });
     "Query.cubeCatalog" Usage "cubeCatalog { maxGroups }" => |_| json!({ "maxGroups": 6 });
     "Query.ingestAccounting" Staff "ingestAccounting(from: \"2026-11-21T00:00:00Z\", to: \"2026-11-22T00:00:00Z\") { received }" => |_| json!([{ "received": "4" }, { "received": "1" }]);
     "Query.ingestBatches" Staff "ingestBatches { totalCount }" => |_| json!({ "totalCount": 2 });

@@ -131,12 +131,14 @@ impl Way {
         self.path.starts_with("mutation")
     }
 
-    /// The rows of its type; of the keys of groups, those that are grouped by.
+    /// The rows of its type; of quantities, those of the source; of the keys of groups, those that are grouped by.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &'static Row> {
         let is_asked = |row: &Row| match row.field {
             "SimCountKey.state" => self.path.contains("STATE"),
             "SimCountKey.customer" => self.path.contains("CUSTOMER"),
             "SimCountKey.label" => self.path.contains("label:"),
+            "UsageValues.units" => !usage::is_of_sessions(self.path),
+            "UsageValues.sessions" | "UsageValues.resets" => usage::is_of_sessions(self.path),
             field => field
                 .strip_prefix("UsageKey.")
                 .is_none_or(|key| self.is_grouped_by(key)),
@@ -214,6 +216,10 @@ impl Filled {
         // Longer words first: none begins another.
         let words = vec![
             ("$october", october),
+            (
+                "$days",
+                "from: \"2026-10-01T09:00:00Z\", to: \"2026-10-31T09:00:00Z\"".to_owned(),
+            ),
             ("$november", november),
             ("$iccid", ids["sims"]["nodes"][own]["iccid"].to_string()),
             ("$sim", of("sims", own)),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Open, Row, Way, any, customers, devices, one, rows, sims, ways};
 use crate::world::{
     Caller, POOL,
-    at::{At, Which, code, customer_of, down, network_of, records, slug, up},
+    at::{At, Which, code, customer_of, down, network_of, records, session_up, slug, up},
 };
 
 fn networks(_: Caller) -> Vec<Which> {
@@ -31,6 +31,71 @@ fn each(caller: Caller) -> Vec<Which> {
         .into_iter()
         .map(|(n, day)| Which::Record(n, day))
         .collect()
+}
+
+/// Whether it is asked of sessions.
+pub(super) fn is_of_sessions(path: &str) -> bool {
+    path.contains("source: SESSION")
+}
+
+/// Bytes that devices sent, by what is asked.
+fn sent(at: &At<'_>) -> fn(u64, u64) -> u64 {
+    if is_of_sessions(at.way.path) {
+        session_up
+    } else {
+        up
+    }
+}
+
+/// Days of October on which the counter of each session began again, or its session did.
+fn times(at: &At<'_>, day: u64) -> Value {
+    at.sum(if day == 1 {
+        |_, day| u64::from(day == 1)
+    } else {
+        |_, day| u64::from(day == 3)
+    })
+}
+
+/// The second day of each SIM, on which its session has more than the record: the one that is furthest apart first.
+fn apart(caller: Caller) -> Vec<Which> {
+    let mut sims = used(caller);
+    sims.reverse();
+    sims
+}
+
+/// Bytes of the second day of a SIM, or of everything, by usage records, by sessions, and what is between them.
+fn bytes(at: &At<'_>, by: fn(u64, u64) -> u64) -> Value {
+    match at.which {
+        Which::Fleet(n) => json!(by(n as u64 + 1, 2).to_string()),
+        _ => at.sum(by),
+    }
+}
+
+/// Which of them the way leads to.
+fn counted_by(at: &At<'_>) -> [fn(u64, u64) -> u64; 2] {
+    let path = at.way.path;
+    if path.contains("cdr {") {
+        [up, down]
+    } else if path.contains("session {") {
+        [session_up, down]
+    } else {
+        [|n, day| session_up(n, day) - up(n, day), |_, _| 0]
+    }
+}
+
+/// Sources in which the catalogue has a measure or dimension.
+fn sources(name: &str) -> Value {
+    match name {
+        "UNITS" | "SERVICE" | "STREAM" => json!(["CDR"]),
+        "SESSIONS" | "RESETS" => json!(["SESSION"]),
+        _ => json!(["CDR", "SESSION"]),
+    }
+}
+
+/// The source of the answer, or of one of both.
+fn source(at: &At<'_>) -> Value {
+    let is_of_sessions = is_of_sessions(at.way.path) || at.which == Which::Nth(1);
+    json!(if is_of_sessions { "SESSION" } else { "CDR" })
 }
 
 /// Whether November is asked about, beside October: nothing was used in it.
@@ -89,9 +154,10 @@ fn period(at: &At<'_>) -> [&'static str; 2] {
 /// Bytes of both directions to each of so many, rounded half up to two decimal places; of nothing there is none.
 fn average(at: &At<'_>, per: usize) -> Value {
     let records = at.records().into_iter();
+    let sent = sent(at);
     let bytes = |(n, day): (usize, u32)| {
         let (n, day) = (n as u64 + 1, day.into());
-        up(n, day) + down(n, day)
+        sent(n, day) + down(n, day)
     };
     let (bytes, per): (u64, u64) = (records.map(bytes).sum(), per as u64);
     if per == 0 {
@@ -159,6 +225,14 @@ fn busy(caller: Caller) -> Vec<Which> {
     let mut sims = used_sims(caller);
     sims.retain(|which| *which != Which::Fleet(0));
     sims
+}
+
+/// The SIMs of what was used that began one session: those that the caller does not see are one, and began more or none.
+fn used_sims_of_one_session(caller: Caller) -> Vec<Which> {
+    if caller == POOL {
+        return vec![];
+    }
+    used(caller)
 }
 
 /// The SIMs of what was used that are nobody's now.
@@ -275,16 +349,21 @@ fn open_ended(at: &At<'_>) -> bool {
 
 /// The tables that answer. The small ones are not read for a SIM or a device, nor for who sees single devices.
 fn tables(at: &At<'_>) -> Value {
-    let by_sim = at.way.path.contains("{ sims(") || at.way.path.contains("{ devices(");
-    let full = if open_ended(at) {
-        "USAGE_YEAR"
+    if at.way.path.contains("usageReconciliation") {
+        let table = ["USAGE_DAY", "SESSION_DAY"][at.n()];
+        return json!([table]);
+    }
+    let family = if is_of_sessions(at.way.path) {
+        "SESSION"
     } else {
-        "USAGE_MONTH"
+        "USAGE"
     };
+    let by_sim = at.way.path.contains("{ sims(") || at.way.path.contains("{ devices(");
+    let width = if open_ended(at) { "YEAR" } else { "MONTH" };
     if by_sim || at.caller == POOL {
-        json!([full])
+        json!([format!("{family}_{width}")])
     } else {
-        json!([format!("{full}_SMALL")])
+        json!([format!("{family}_{width}_SMALL")])
     }
 }
 
@@ -321,7 +400,7 @@ fn share(at: &At<'_>) -> Value {
     json!(format!("{}.{:02}", own / 100, own % 100))
 }
 
-const MEASURES: [(&str, &str); 8] = [
+const MEASURES: [(&str, &str); 10] = [
     ("BYTES_UP", "BYTES"),
     ("BYTES_DOWN", "BYTES"),
     ("BYTES_TOTAL", "BYTES"),
@@ -330,6 +409,8 @@ const MEASURES: [(&str, &str); 8] = [
     ("ACTIVE_SIMS", "SIMS"),
     ("AVERAGE_BYTES_PER_SIM", "BYTES_PER_SIM"),
     ("AVERAGE_BYTES_PER_RECORD", "BYTES_PER_RECORD"),
+    ("SESSIONS", "SESSIONS"),
+    ("RESETS", "RESETS"),
 ];
 
 const DIMENSIONS: [&str; 10] = [
@@ -347,7 +428,7 @@ const DIMENSIONS: [&str; 10] = [
 
 const LABELS: [&str; 2] = ["SIM_LABEL", "DEVICE_LABEL"];
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 18] = [
     "USAGE_YEAR_SMALL",
     "USAGE_MONTH_SMALL",
     "USAGE_DAY_SMALL",
@@ -357,6 +438,15 @@ const TABLES: [&str; 9] = [
     "USAGE_DAY",
     "USAGE_HOUR",
     "CDR",
+    "SESSION_YEAR_SMALL",
+    "SESSION_MONTH_SMALL",
+    "SESSION_DAY_SMALL",
+    "SESSION_HOUR_SMALL",
+    "SESSION_YEAR",
+    "SESSION_MONTH",
+    "SESSION_DAY",
+    "SESSION_HOUR",
+    "SESSION_LOG",
 ];
 
 fn so_many<const N: usize>(_: Caller) -> Vec<Which> {
@@ -395,6 +485,13 @@ ways! { WAYS:
     "UsageValues" Usage "{ sims(first: 100) { nodes { usage(input: { $october, attribution: CURRENT }) { totals { % } } } } }" => sims;
     "UsageValues" Usage "{ devices(first: 100) { nodes { usage(input: { $october, attribution: CURRENT }) { totals { % } } } } }" => devices_now;
     "UsageValues" Usage "{ customers(first: 100) { nodes { usage(input: { $october, attribution: CURRENT }) { totals { % } } } } }" => customers;
+    "UsageValues" Usage "{ usage(input: { source: SESSION, $october }) { totals { % } } }" => one;
+    "UsageValues" Usage "{ usage(input: { source: SESSION, $october, groupBy: [{ dimension: SIM }], having: { measure: { by: SESSIONS, eq: 1 } }, orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { values { % } } } }" => used_sims_of_one_session;
+    "UsageValues" Usage "{ usage(input: { source: SESSION, $november, compareTo: PREVIOUS_PERIOD }) { previousTotals { % } } }" => one;
+    "UsageValues" Usage "{ sims(first: 100) { nodes { usage(input: { source: SESSION, $october, attribution: CURRENT }) { totals { % } } } } }" => sims;
+    "UsageValues" Usage "{ devices(first: 100) { nodes { usage(input: { source: SESSION, $october }) { totals { % } } } } }" => devices;
+    "UsageValues" Usage "{ customers(first: 100) { nodes { usage(input: { source: SESSION, $october }) { totals { % } } } } }" => customers;
+    "UsageValues" Usage "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { nodes { usage(input: { source: SESSION, $october }) { totals { % } } } } }" => networks;
     "UsageRow" Usage "{ usage(input: { $october }) { rows { % } } }" => one;
     "UsageRow" Usage "{ usage(input: { $october, groupBy: [{ dimension: SIM }], having: { measure: { by: BYTES_UP, gte: \"6000\" } }, orderBy: [{ by: { measure: BYTES_UP } }] }) { rows { % } } }" => busy;
     "UsageRow" Usage "{ usage(input: { $october, groupBy: [{ dimension: NETWORK }], top: { group: 0, n: 1, by: RECORDS }, others: true }) { rows { % } } }" => visited;
@@ -425,14 +522,27 @@ ways! { WAYS:
     "Provenance" Usage "{ usage(input: { $october }) { provenance { % } } }" => one;
     "Provenance" Usage "{ usage(input: { period: { between: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" } } }) { provenance { % } } }" => one;
     "Provenance" Usage "{ sims(first: 100) { nodes { usage(input: { $october }) { provenance { % } } } } }" => sims;
+    "Provenance" Usage "{ usage(input: { source: SESSION, $october }) { provenance { % } } }" => one;
+    "Provenance" Usage "{ usage(input: { source: SESSION, period: { between: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" } } }) { provenance { % } } }" => one;
+    "Provenance" Staff "{ usageReconciliation($days) { provenance { % } } }" => so_many::<2>;
+    "Period" Staff "{ usageReconciliation($days) { period { % } } }" => one;
+    "UsageReconciliation" Staff "{ usageReconciliation($days) { % } }" => one;
+    "UsageReconciliationRow" Staff "{ usageReconciliation($days) { rows { % } } }" => apart;
+    "UsagePair" Staff "{ usageReconciliation($days) { totals { % } } }" => one;
+    "UsageBytes" Staff "{ usageReconciliation($days) { totals { cdr { % } } } }" => one;
+    "UsageBytes" Staff "{ usageReconciliation($days) { totals { session { % } } } }" => one;
+    "UsageBytes" Staff "{ usageReconciliation($days) { totals { difference { % } } } }" => one;
+    "UsageBytes" Staff "{ usageReconciliation($days) { rows { cdr { % } } } }" => apart;
+    "UsageBytes" Staff "{ usageReconciliation($days) { rows { session { % } } } }" => apart;
+    "UsageBytes" Staff "{ usageReconciliation($days) { rows { difference { % } } } }" => apart;
     "TopNetworks" Usage "{ topNetworks(input: { $october, n: 1 }) { % } }" => one;
     "TopNetwork" Usage "{ topNetworks(input: { $october }) { rows { % } } }" => visited;
     "TrafficShare" Usage "{ topNetworks(input: { $october, n: 1, by: TRAFFIC }) { others { % } } }" => telekom;
     "CubeCatalog" Usage "{ cubeCatalog { % } }" => one;
-    "CubeMeasure" Usage "{ cubeCatalog { measures { % } } }" => so_many::<8>;
+    "CubeMeasure" Usage "{ cubeCatalog { measures { % } } }" => so_many::<10>;
     "CubeDimension" Usage "{ cubeCatalog { dimensions { % } } }" => so_many::<10>;
     "CubeLabelGroup" Usage "{ cubeCatalog { labels { % } } }" => so_many::<2>;
-    "CubeTable" Usage "{ cubeCatalog { tables { % } } }" => so_many::<9>;
+    "CubeTable" Usage "{ cubeCatalog { tables { % } } }" => so_many::<18>;
     "Network" Readers "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { nodes { % } } }" => networks;
     "Network" Readers "{ networks(filter: { codes: [\"238-01\", \"262-01\"] }) { edges { node { % } } } }" => networks;
     "Network" Readers "{ node(id: \"net_262-01\") { ... on Network { % } } }" => telekom;
@@ -488,14 +598,34 @@ rows! { ROWS:
     "UsageDeviceKey.status" Usage "" => |_| json!("VALUE");
     "UsageDeviceKey.id" Usage "" => |_| json!("dev_*");
     "UsageDeviceKey.device" Usage "device { name }" => |at| json!({ "name": at.device(at.n()) });
-    "UsageValues.bytesUp" Usage "" => |at| at.sum(up);
+    "UsageValues.bytesUp" Usage "" => |at| at.sum(sent(at));
     "UsageValues.bytesDown" Usage "" => |at| at.sum(down);
-    "UsageValues.bytesTotal" Usage "" => |at| at.sum(|n, day| up(n, day) + down(n, day));
+    "UsageValues.bytesTotal" Usage "" => |at| at.sum(if is_of_sessions(at.way.path) { |n, day| session_up(n, day) + down(n, day) } else { |n, day| up(n, day) + down(n, day) });
     "UsageValues.records" Usage "" => |at| at.sum(|_, _| 1);
     "UsageValues.units" Usage "" => |_| json!("0");
     "UsageValues.activeSims" Usage "" => |at| json!(sims_of(at));
     "UsageValues.averageBytesPerSim" Usage "" => |at| average(at, sims_of(at));
     "UsageValues.averageBytesPerRecord" Usage "" => |at| average(at, at.records().len());
+    "UsageValues.sessions" Usage "" => |at| times(at, 1);
+    "UsageValues.resets" Usage "" => |at| times(at, 3);
+    "UsageReconciliation.period" Staff "period { from to }" => |_| json!({ "from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z" });
+    "UsageReconciliation.rows" Staff "rows { day }" => |at| apart(at.caller).iter().map(|_| json!({ "day": "2026-10-02T00:00:00Z" })).collect();
+    "UsageReconciliation.truncated" Staff "" => |_| json!(false);
+    "UsageReconciliation.totals" Staff "totals { difference { bytesUp } }" => |at| json!({ "difference": { "bytesUp": at.sum(|n, day| session_up(n, day) - up(n, day)) } });
+    "UsageReconciliation.compared" Staff "" => |at| at.sum(|_, _| 1);
+    "UsageReconciliation.differing" Staff "" => |at| at.sum(|_, day| u64::from(day == 2));
+    "UsageReconciliation.provenance" Staff "provenance { source }" => |_| json!([{ "source": "CDR" }, { "source": "SESSION" }]);
+    "UsageReconciliationRow.sim" Staff "sim { status sim { iccid } }" => |at| json!({ "status": "VALUE", "sim": { "iccid": at.iccid(at.n()) } });
+    "UsageReconciliationRow.day" Staff "" => |_| json!("2026-10-02T00:00:00Z");
+    "UsageReconciliationRow.cdr" Staff "cdr { bytesUp }" => |at| json!({ "bytesUp": bytes(at, up) });
+    "UsageReconciliationRow.session" Staff "session { bytesUp }" => |at| json!({ "bytesUp": bytes(at, session_up) });
+    "UsageReconciliationRow.difference" Staff "difference { bytesUp }" => |at| json!({ "bytesUp": bytes(at, |n, day| session_up(n, day) - up(n, day)) });
+    "UsagePair.cdr" Staff "cdr { bytesDown }" => |at| json!({ "bytesDown": bytes(at, down) });
+    "UsagePair.session" Staff "session { bytesDown }" => |at| json!({ "bytesDown": bytes(at, down) });
+    "UsagePair.difference" Staff "difference { bytesDown }" => |_| json!({ "bytesDown": "0" });
+    "UsageBytes.bytesUp" Staff "" => |at| bytes(at, counted_by(at)[0]);
+    "UsageBytes.bytesDown" Staff "" => |at| bytes(at, counted_by(at)[1]);
+    "Provenance.source" Usage "" => source;
     "Provenance.tables" Usage "" => tables;
     "Provenance.watermark" Usage "" => |at| if records(at.caller).is_empty() { Value::Null } else { json!("2026-11-21T12:00:00Z") };
     "Provenance.complete" Usage "" => |at| json!(reason(at)[0].is_null());
@@ -523,16 +653,23 @@ rows! { ROWS:
     "CubeMeasure.measure" Usage "" => |at| json!(MEASURES[at.n()].0);
     "CubeMeasure.description" Usage "" => any;
     "CubeMeasure.unit" Usage "" => |at| json!(MEASURES[at.n()].1);
-    "CubeMeasure.additive" Usage "" => |at| json!(at.n() < 5);
-    "CubeMeasure.decimalPlaces" Usage "" => |at| json!(if at.n() < 6 { 0 } else { 2 });
+    "CubeMeasure.additive" Usage "" => |at| json!(!(5..8).contains(&at.n()));
+    "CubeMeasure.decimalPlaces" Usage "" => |at| json!(if (6..8).contains(&at.n()) { 2 } else { 0 });
+    "CubeMeasure.sources" Usage "" => |at| sources(MEASURES[at.n()].0);
     "CubeDimension.dimension" Usage "" => |at| json!(DIMENSIONS[at.n()]);
     "CubeDimension.description" Usage "" => any;
     "CubeDimension.ofNow" Usage "" => |at| json!(at.n() > 7);
+    "CubeDimension.sources" Usage "" => |at| sources(DIMENSIONS[at.n()]);
     "CubeLabelGroup.group" Usage "" => |at| json!(LABELS[at.n()]);
     "CubeLabelGroup.description" Usage "" => any;
     "CubeLabelGroup.ofNow" Usage "" => |_| json!(true);
     "CubeTable.table" Usage "" => |at| json!(TABLES[at.n()]);
-    "CubeTable.retentionDays" Usage "" => |at| json!((TABLES[at.n()] == "CDR").then_some(390));
+    "CubeTable.source" Usage "" => |at| json!(if at.n() < 9 { "CDR" } else { "SESSION" });
+    "CubeTable.retentionDays" Usage "" => |at| match TABLES[at.n()] {
+        "CDR" => json!(390),
+        "SESSION_LOG" => json!(7),
+        _ => Value::Null,
+    };
     "Network.id" Readers "" => |at| network(at)[0].clone();
     "Network.code" Readers "" => |at| network(at)[1].clone();
     "Network.mcc" Readers "" => |at| network(at)[2].clone();
