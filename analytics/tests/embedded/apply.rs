@@ -89,7 +89,11 @@ async fn what_a_crash_left_out_of_the_cubes_is_corrected_from_the_records() {
             .await
             .expect("corrected");
         // What is entered into the full cubes reaches the small ones by their views.
-        assert_eq!(corrected.cells > 0, matches!(cube, Cube::Full(_)), "{cube:?}");
+        assert_eq!(
+            corrected.cells > 0,
+            matches!(cube, Cube::Full(_)),
+            "{cube:?}"
+        );
     }
     assert_eq!(everything(&store).await, everywhere(100));
 }
