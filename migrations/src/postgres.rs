@@ -231,6 +231,7 @@ const SCRIPTS: &[Script] = &[
     script!("0017_tenant_settings"),
     script!("0018_schedule_notification"),
     script!("0020_session"),
+    script!("0022_session_interval"),
 ];
 
 struct Migrator;

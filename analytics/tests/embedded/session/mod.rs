@@ -1,6 +1,7 @@
 //! Sessions: their log, and what it feeds.
 
 mod neighbour;
+mod read;
 mod table;
 
 use analytics::{
