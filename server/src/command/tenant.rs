@@ -133,7 +133,7 @@ fn told(settings: &tenant::Settings, defaults: &exports::Settings) -> String {
     });
     let own = |is_own: bool| if is_own { "" } else { " (default)" };
     format!(
-        "record days      {}{since}\nsession days     {}\nsession minutes  {}{}\nexport days      {}{}\nexport bytes     {}{}",
+        "record days   {}{since}\nsession days  {}\nsession mins  {}{}\nexport days   {}{}\nexport bytes  {}{}",
         records.days(),
         settings.sessions.days(),
         settings.session_interval(),
