@@ -26,6 +26,7 @@ mod order;
 mod request;
 mod saved_filter;
 mod schedule;
+mod session;
 mod sim;
 mod tenant;
 mod turns;
@@ -58,6 +59,7 @@ pub(crate) struct FleetQueries(
     label::LabelDefinitionList,
     network::NetworkList,
     saved_filter::SavedFilterList,
+    session::SessionQuery,
     sim::SimList,
     sim::SimQuery,
 );

@@ -115,6 +115,18 @@ const QUESTIONS: &[(u64, &str)] = &[
         "networks(first: $n) { nodes { usage(input: { $october }) { totals { records } } } }",
     ),
     (
+        4,
+        "sims(first: $n) { nodes { iccid lastActivityAt currentNetworkName liveSession { status networkName } sessionLog(first: 2) { nodes { timestamp networkName } } usage(input: { $october }) { totals { records } } } }",
+    ),
+    (
+        2,
+        "liveSessions(first: $n) { totalCount nodes { sessionId networkName sim { iccid customer { name } } } }",
+    ),
+    (
+        2,
+        "sessionHistory(first: $n) { totalCount nodes { sessionId networkName sim { iccid labels { key } } } }",
+    ),
+    (
         2,
         "sims(first: $n) { nodes { usage(input: { $october }) { totals { records } } device { usage(input: { $october }) { totals { records } } } } }",
     ),
@@ -173,8 +185,21 @@ async fn large() -> (World, Gate) {
         ADMIN.subject()
     ));
     world.usage_of_all(sims).await;
+    world.sessions_of(admin.tenant(), ids_of(sims)).await;
     let gate = world.gate().await;
     (world, gate)
+}
+
+/// The ids of SIMs, with their customers.
+fn ids_of(sims: &[Value]) -> impl Iterator<Item = (SimId, Option<CustomerId>)> {
+    let id = |value: &Value| value["id"].as_str().map(str::to_owned);
+    sims.iter().map(move |sim| {
+        let customer = id(&sim["customer"]).and_then(|id| id.parse().ok());
+        (
+            id(sim).and_then(|id| id.parse().ok()).expect("an id"),
+            customer,
+        )
+    })
 }
 
 impl World {

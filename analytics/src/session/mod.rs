@@ -12,9 +12,12 @@
 pub(crate) mod line;
 mod live;
 mod neighbour;
+mod read;
 mod row;
+mod scoped;
 mod store;
 
 pub use neighbour::{Late, Neighbours};
+pub use read::{LastSeen, Narrowed, Place, Seek, Shown};
 pub use row::{ENCODING, Order, SessionRow, decode, due, encode};
 pub use store::Arrival;

@@ -26,7 +26,7 @@ mod limit;
 mod plan;
 mod query;
 mod record;
-mod scoped;
+pub(crate) mod scoped;
 mod selection;
 mod slices;
 mod spool;

@@ -22,7 +22,7 @@ const PERIODS: u32 = 10_000;
 
 /// A value that travels beside the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Parameter {
+pub(crate) enum Parameter {
     Uuid(Uuid),
     Uuids(Vec<Uuid>),
     Texts(Vec<String>),
@@ -56,11 +56,11 @@ impl Parameter {
 
 /// Values in the order in which they were bound; the first is `p0`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Parameters(Vec<Parameter>);
+pub(crate) struct Parameters(Vec<Parameter>);
 
 impl Parameters {
     /// Takes a value and returns what stands for it in the text.
-    pub(super) fn bind(&mut self, parameter: Parameter) -> String {
+    pub(crate) fn bind(&mut self, parameter: Parameter) -> String {
         let text = format!("{{p{}:{}}}", self.0.len(), parameter.kind());
         self.0.push(parameter);
         text
@@ -81,7 +81,7 @@ impl Parameters {
     }
 
     /// Binds all values to a query.
-    pub(super) fn attach(&self, query: Query) -> Query {
+    pub(crate) fn attach(&self, query: Query) -> Query {
         let strings = |ids: &[Uuid]| ids.iter().map(Uuid::to_string).collect::<Vec<_>>();
         self.0
             .iter()

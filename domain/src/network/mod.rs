@@ -23,6 +23,22 @@ pub async fn get(cx: &ReadCx, plmn: &Plmn) -> Result<Network> {
     found.ok_or_else(|| NetworkError::NotFound.into())
 }
 
+/// What people are shown of these networks, by their codes: the name, or `Unknown (262/99)` of one that the dictionary lacks.
+///
+/// # Errors
+/// `UNAVAILABLE` when the store does not answer.
+pub async fn names(cx: &ReadCx, plmns: &[String]) -> Result<HashMap<String, String>> {
+    let known = by_plmns(cx, plmns).await?;
+    let name = |plmn: &String| {
+        let known = known.get(plmn).map(|network| network.name.clone());
+        known.unwrap_or_else(|| format!("Unknown ({})", plmn.replace('-', "/")))
+    };
+    Ok(plmns
+        .iter()
+        .map(|plmn| (plmn.clone(), name(plmn)))
+        .collect())
+}
+
 /// The known ones among `plmns`.
 pub async fn by_plmns(cx: &ReadCx, plmns: &[String]) -> Result<HashMap<String, Network>> {
     store::by_plmns(cx, plmns).await

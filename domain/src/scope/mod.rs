@@ -129,8 +129,9 @@ impl Scope {
     pub fn may(&self, permission: Permission) -> bool {
         self.role.permissions().contains(&permission)
             && permission
-                .area()
-                .is_none_or(|area| self.visibility.of(area))
+                .areas()
+                .iter()
+                .all(|area| self.visibility.of(*area))
     }
 
     /// What the caller may do.
@@ -182,6 +183,20 @@ mod tests {
                 scope.require(closed).map_err(|e| e.code()),
                 Err(Code::Forbidden)
             );
+        }
+    }
+
+    #[test]
+    fn sessions_need_sims_too() {
+        let all = Visibility::ALL;
+        let simless = Visibility { sims: false, ..all };
+        let sessionless = Visibility {
+            sessions: false,
+            ..all
+        };
+        for (switches, open) in [(all, true), (simless, false), (sessionless, false)] {
+            let scope = scope(Role::CustomerUser, switches);
+            assert_eq!(scope.may(Permission::SessionsRead), open, "{switches:?}");
         }
     }
 

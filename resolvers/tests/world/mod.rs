@@ -8,6 +8,7 @@ pub(crate) mod contract;
 pub(crate) mod happening;
 pub(crate) mod mutation;
 pub(crate) mod rich;
+pub(crate) mod session;
 pub(crate) mod table;
 
 use std::{

@@ -16,6 +16,9 @@ use domain::{
         self, Claim, Expected, Month, NewBatch, NewRejection, Older, Part, RejectionCode, Tally,
     },
     label,
+    list::{List as _, Order},
+    paging::PageRequest,
+    sim::{Sim, SimFilter},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -54,8 +57,19 @@ impl World {
             Box::pin(world.schedules(admin)).await;
             world.notifications(admin);
             world.intake(tenant, &scope, "record-1", false).await;
+            world.sessions(&scope).await;
         }
         world
+    }
+
+    /// A session of each SIM.
+    async fn sessions(&self, admin: &Scope) {
+        let cx = self.db.read(admin).await.expect("read");
+        let first = PageRequest::first_page();
+        let page = Sim::page(&cx, &SimFilter::default(), Order::default(), &first).await;
+        let sims = page.expect("sims").rows.into_iter();
+        let sims = sims.map(|(_, sim)| (sim.id, sim.customer));
+        self.sessions_of(admin.tenant(), sims).await;
     }
 
     /// The cubes know where their networks are, as the program tells them at its start.
