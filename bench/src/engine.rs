@@ -116,10 +116,10 @@ impl Raw {
         Ok(str::from_utf8(&answer)?.trim().parse()?)
     }
 
-    /// Inserts encoded rows into the records.
-    pub(crate) async fn insert(&mut self, rows: Bytes) -> Result<()> {
-        self.post("query=INSERT%20INTO%20cdr%20FORMAT%20RowBinary", rows)
-            .await?;
+    /// Inserts encoded rows, with all columns of their table in its order.
+    pub(crate) async fn insert(&mut self, table: &str, rows: Bytes) -> Result<()> {
+        let statement = format!("query=INSERT%20INTO%20{table}%20FORMAT%20RowBinary");
+        self.post(&statement, rows).await?;
         Ok(())
     }
 

@@ -108,7 +108,7 @@ const HOMES: [(&str, &[&str], &str); 9] = [
         &["bench", "server"],
         "a token becomes a scope in one place",
     ),
-    ("rdkafka", &["ingest"], "topics are read in ingest"),
+    ("rdkafka", &["bench", "ingest"], "topics are read in ingest"),
     (
         "arrow",
         &["exports"],
