@@ -9,6 +9,7 @@
 //! checksum of their identities. So the part proves that they are there. Accounts have rollups, by the hour in which they were made: as
 //! many as rows that have `arrived`, and as the cube of hours has `records`. What corrections do to the bytes of an hour, no account says.
 
+mod base;
 pub(crate) mod line;
 mod live;
 mod neighbour;

@@ -64,6 +64,8 @@ pub struct Seek {
 pub struct Shown {
     /// Whose.
     pub sim: SimId,
+    /// Hash of the SIM and the session's id.
+    pub session: Uuid,
     /// Its place in its list.
     pub place: Place,
     /// The session's id, as the network gave it.
@@ -74,7 +76,7 @@ pub struct Shown {
     pub rat: String,
     /// The SIM's address, as text.
     pub ip: String,
-    /// Bytes sent by the device since the session began.
+    /// Bytes sent by the device since the session began, or since it was the caller's.
     pub counter_in: u64,
     /// Bytes received by the device since then.
     pub counter_out: u64,
@@ -96,6 +98,8 @@ struct Line {
     #[serde(with = "clickhouse::serde::uuid")]
     sim: Uuid,
     #[serde(with = "clickhouse::serde::uuid")]
+    session: Uuid,
+    #[serde(with = "clickhouse::serde::uuid")]
     id: Uuid,
     session_id: String,
     network: String,
@@ -116,6 +120,7 @@ impl Line {
         };
         Ok(Shown {
             sim: SimId::new(self.sim),
+            session: self.session,
             place,
             session_id: self.session_id,
             network: self.network,
@@ -164,7 +169,7 @@ const LIVE: Table = Table {
 impl Table {
     fn columns(self) -> String {
         format!(
-            "SELECT sim, {} AS id, session_id, CAST(network, 'String') AS network, CAST(rat, 'String') AS rat, ip, counter_in, \
+            "SELECT sim, session, {} AS id, session_id, CAST(network, 'String') AS network, CAST(rat, 'String') AS rat, ip, counter_in, \
              counter_out, toUInt8(request_type) AS terminates, toUnixTimestamp64Milli(event_at) AS event_ms",
             self.id
         )
@@ -223,8 +228,7 @@ impl Store {
             seek.limit
         );
         let mut pages: HashMap<SimId, Vec<Shown>> = HashMap::new();
-        for line in self.session_lines::<Line>(&scoped, &sql).await? {
-            let shown = line.shown()?;
+        for shown in self.shown(scope, &scoped, &sql).await? {
             pages.entry(shown.sim).or_default().push(shown);
         }
         Ok(pages)
@@ -297,10 +301,8 @@ impl Store {
             LIVE.columns(),
             scoped.own(LIVE.name)
         );
-        let lines = self.session_lines::<Line>(&scoped, &sql).await?.into_iter();
-        lines
-            .map(|line| Ok((SimId::new(line.sim), line.shown()?)))
-            .collect()
+        let shown = self.shown(scope, &scoped, &sql).await?.into_iter();
+        Ok(shown.map(|shown| (shown.sim, shown)).collect())
     }
 
     /// When and where each of several SIMs was seen last, as far back as there is anything.
@@ -345,8 +347,7 @@ impl Store {
             table.order(seek.is_backward),
             seek.limit
         );
-        let lines = self.session_lines::<Line>(&scoped, &sql).await?.into_iter();
-        lines.map(Line::shown).collect()
+        self.shown(scope, &scoped, &sql).await
     }
 
     async fn counted(&self, scope: &Scope, table: Table, narrowed: &Narrowed) -> Result<u64> {
@@ -356,7 +357,14 @@ impl Store {
         Ok(counts.into_iter().sum())
     }
 
-    async fn session_lines<L>(&self, scoped: &Scoped, sql: &str) -> Result<Vec<L>>
+    /// What a statement finds, as the caller is shown it.
+    async fn shown(&self, scope: &Scope, scoped: &Scoped, sql: &str) -> Result<Vec<Shown>> {
+        let lines = self.session_lines::<Line>(scoped, sql).await?.into_iter();
+        let shown: Vec<Shown> = lines.map(Line::shown).collect::<Result<_>>()?;
+        self.counted_from_the_callers_time(scope, shown).await
+    }
+
+    pub(super) async fn session_lines<L>(&self, scoped: &Scoped, sql: &str) -> Result<Vec<L>>
     where
         L: clickhouse::RowOwned + clickhouse::RowRead,
     {

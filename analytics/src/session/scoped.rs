@@ -13,12 +13,14 @@ use domain::{
     session::SessionStatus,
 };
 
-use super::read::{Narrowed, Place};
+use super::read::{Narrowed, Place, Shown};
 use crate::usage::scoped::{Parameter, Parameters};
 
 /// What one caller may see of sessions, as SQL.
 pub(super) struct Scoped {
     parameters: Parameters,
+    /// The caller's part of the tenant.
+    segment: Vec<String>,
     conditions: Vec<String>,
 }
 
@@ -31,6 +33,7 @@ impl Scoped {
         let tenant = parameters.bind(Parameter::Uuid(scope.tenant().uuid()));
         let mut scoped = Self {
             parameters,
+            segment: Vec::new(),
             conditions: vec![format!("tenant = {tenant}")],
         };
         if let Segments::Part(segment) = scope.segments() {
@@ -42,21 +45,40 @@ impl Scoped {
     /// The caller's segments, as they are of SIMs: devices that were granted open no session.
     fn within(&mut self, segment: &Segment) {
         if segment.is_empty() {
-            self.conditions.push("false".to_owned());
+            self.segment.push("false".to_owned());
             return;
         }
         if let Some(customer) = segment.within {
             let customer = self.parameters.bind(Parameter::Uuid(customer.uuid()));
-            self.conditions.push(format!("customer = {customer}"));
+            self.segment.push(format!("customer = {customer}"));
         }
         if segment.has_grants() {
             let customers = segment.customers.iter().map(|id| id.uuid()).collect();
             let customers = self.parameters.bind(Parameter::Uuids(customers));
             let sims = segment.sims.iter().map(|id| id.uuid()).collect();
             let sims = self.parameters.bind(Parameter::Uuids(sims));
-            self.conditions
+            self.segment
                 .push(format!("(customer IN {customers} OR sim IN {sims})"));
         }
+    }
+
+    /// Of whole sessions of which the caller was shown something. What comes of it may be no more than how much of them is not the caller's.
+    ///
+    /// # Errors
+    /// As [`Scoped::new`].
+    pub(super) fn whole_sessions(scope: &Scope, shown: &[Shown]) -> Result<Self> {
+        let mut scoped = Self::new(scope)?;
+        let sims: Vec<SimId> = shown.iter().map(|shown| shown.sim).collect();
+        let sessions = shown.iter().map(|shown| shown.session).collect();
+        let sessions = scoped.parameters.bind(Parameter::Uuids(sessions));
+        scoped.of_sims(&sims).and(&format!("session IN {sessions}"));
+        scoped.and("arrived = 1 AND sign = 1");
+        Ok(scoped)
+    }
+
+    /// Whether a row is of the caller's part.
+    pub(super) fn is_own(&self) -> String {
+        format!("({})", self.segment.join(" AND "))
     }
 
     /// A condition more.
@@ -134,6 +156,13 @@ impl Scoped {
 
     /// The end of a SELECT: the caller's part of a table.
     pub(super) fn own(&self, table: &str) -> String {
+        let all = self.segment.iter().chain(&self.conditions);
+        let all: Vec<&str> = all.map(String::as_str).collect();
+        format!("FROM {table}\nWHERE {}", all.join("\n  AND "))
+    }
+
+    /// The same without regard to the caller's part: only for what is said of [`Scoped::whole_sessions`].
+    pub(super) fn all(&self, table: &str) -> String {
         format!("FROM {table}\nWHERE {}", self.conditions.join("\n  AND "))
     }
 

@@ -95,20 +95,28 @@ async fn sessions_are_shown_by_the_customer_of_their_time() {
     };
     let (one, two) = (sim(1), sim(2));
     let open = Visibility::ALL;
-    for (of, log, live) in [
+    for (of, log, live, newest) in [
         (
             None,
             vec![(one, 3), (one, 2), (one, 1), (two, 6), (two, 5), (two, 4)],
             vec![(one, 3), (two, 6), (two, 4)],
+            [Some(10), Some(40)],
         ),
         // Whoever had the SIM before has no live session of it, and whoever has it now no log of before.
         (
             Some(OLD),
             vec![(one, 2), (one, 1), (two, 6), (two, 5), (two, 4)],
             vec![(two, 6), (two, 4)],
+            [Some(20), Some(40)],
         ),
-        (Some(NEW), vec![(one, 3)], vec![(one, 3)]),
-        (Some(9), vec![], vec![]),
+        // Counters are those of their own time.
+        (
+            Some(NEW),
+            vec![(one, 1)],
+            vec![(one, 1)],
+            [Some(10), None],
+        ),
+        (Some(9), vec![], vec![], [None, None]),
     ] {
         let scope = scope(tenant, of, open);
         let found = store.session_log(&scope, &narrowed, all(10)).await;
@@ -136,11 +144,10 @@ async fn sessions_are_shown_by_the_customer_of_their_time() {
             assert_eq!(found, own.take(2).collect::<Vec<_>>(), "{of:?}");
         }
         let seen = store.last_seen(&scope, &[one, two]).await.expect("seen");
-        let newest = |of| {
-            let minutes = log.iter().find(|(sim, _)| *sim == of)?.1;
-            Some(now - TimeDelta::minutes([30, 20, 10, 50, 40, 40][minutes as usize - 1]))
-        };
-        assert_eq!(seen.get(&one).map(|it| it.event_at), newest(one), "{of:?}");
+        for (sim, minutes) in [one, two].iter().zip(newest) {
+            let newest = minutes.map(|minutes| now - TimeDelta::minutes(minutes));
+            assert_eq!(seen.get(sim).map(|it| it.event_at), newest, "{of:?}");
+        }
         let network = if of == Some(OLD) { "262-02" } else { "238-01" };
         assert!(seen.get(&one).is_none_or(|it| it.network == network));
     }
@@ -160,6 +167,62 @@ async fn sessions_are_shown_by_the_customer_of_their_time() {
         assert_eq!(refused.map_err(|e| e.code()), Err(Code::Forbidden));
         let refused = store.last_seen(&scope, &[one]).await;
         assert_eq!(refused.map_err(|e| e.code()), Err(Code::Forbidden));
+    }
+}
+
+#[tokio::test]
+async fn counters_are_those_of_the_callers_time() {
+    let store = migrated().await;
+    let tenant = TenantId::new(Uuid::now_v7());
+    let now = DateTime::from_timestamp_millis(Utc::now().timestamp_millis()).expect("now");
+    let batch = BatchId::new(Uuid::now_v7());
+    // Of one session that goes on: whose SIM it was, and the counter, which began again once.
+    let rows: Vec<SessionRow> = [
+        (OLD, 10),
+        (NEW, 15),
+        (NEW, 20),
+        (NEW, 4),
+        (OLD, 6),
+        (OLD, 6),
+        (NEW, 9),
+    ]
+    .into_iter()
+    .zip((1..=7).rev())
+    .map(|((of, counter), minutes)| SessionRow {
+        customer: Some(customer(of)),
+        counter_in: counter,
+        counter_out: counter * 100,
+        ..rollup(tenant, batch, now - TimeDelta::minutes(minutes))
+    })
+    .collect();
+    apply(&store, &rows).await;
+    let narrowed = Narrowed {
+        from: now - TimeDelta::hours(1),
+        ..Narrowed::default()
+    };
+    let last = Narrowed {
+        from: now - TimeDelta::minutes(2),
+        ..narrowed.clone()
+    };
+    let staff = vec![9, 6, 6, 4, 20, 15, 10];
+    for (of, expected, newest) in [
+        (None, staff, vec![9, 6]),
+        (Some(OLD), vec![2, 2, 10], vec![2]),
+        (Some(NEW), vec![3, 4, 10, 5], vec![3]),
+    ] {
+        let scope = scope(tenant, of, Visibility::ALL);
+        for (narrowed, expected) in [(&narrowed, expected), (&last, newest)] {
+            let log = store.session_log(&scope, narrowed, all(10)).await;
+            let counters = log.expect("a log").into_iter();
+            let counters: Vec<_> = counters.map(|it| (it.counter_in, it.counter_out)).collect();
+            let expected: Vec<_> = expected.into_iter().map(|n| (n, n * 100)).collect();
+            assert_eq!(counters, expected, "{of:?}");
+        }
+        let live = store.live_by_sims(&scope, &[sim(1)], narrowed.from).await;
+        let live = live.expect("sessions").into_values().next();
+        let expected = [(None, 9), (Some(NEW), 3)].into_iter();
+        let expected = expected.filter(|(caller, _)| *caller == of).map(|it| it.1);
+        assert_eq!(live.map(|it| it.counter_in), expected.last(), "{of:?}");
     }
 }
 
