@@ -90,13 +90,17 @@ impl Broker {
         for (key, payload) in messages {
             let mut record = BaseRecord::to(topic).key(key).payload(payload);
             while let Err((error, again)) = producer.send(record) {
-                let is_full =
-                    matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+                let is_full = matches!(
+                    error,
+                    KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)
+                );
                 ensure!(is_full, "the broker took no message: {error}");
                 std::thread::sleep(Duration::from_millis(5));
                 record = again;
             }
         }
-        producer.flush(PATIENCE).context("the broker took not all messages")
+        producer
+            .flush(PATIENCE)
+            .context("the broker took not all messages")
     }
 }

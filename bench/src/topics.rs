@@ -60,7 +60,14 @@ pub(crate) async fn run(stage: &Stage, engines: &Path, rounds: u32) -> Result<Ve
             (iccid, payload)
         });
         let settings = broker.topics(&format!("cdr-{round}")).await?;
-        let read = consume(stage, &broker, &settings, &settings.cdrs, messages.collect()).await?;
+        let read = consume(
+            stage,
+            &broker,
+            &settings,
+            &settings.cdrs,
+            messages.collect(),
+        )
+        .await?;
 
         rest(&stage.socket).await?;
         let rollups = rollups(&format!("raw-{round}"), now);
@@ -93,7 +100,10 @@ async fn consume(
     let (intake, db) = (stage.intake.clone(), stage.db.clone());
     let consumer = Consumer::start(intake, db, settings.clone(), Seen::default());
     let consumer = consumer.map_err(|error| explain(&error))?;
-    while !is_counted(stage, topic).await.map_err(|error| explain(&error))? {
+    while !is_counted(stage, topic)
+        .await
+        .map_err(|error| explain(&error))?
+    {
         ensure!(started.elapsed() < PATIENCE, "{topic} is not read");
         tokio::time::sleep(LOOK).await;
     }
@@ -172,7 +182,11 @@ async fn insert_rollups(stage: &Stage, rows: &[SessionRow]) -> Result<f64> {
         let batch = BatchId::new(Uuid::now_v7());
         let rows = rows.iter().cloned();
         let rows: Vec<_> = rows.map(|row| SessionRow { batch, ..row }).collect();
-        let due = session::due(&session::encode(&rows), deadline(), &SessionRetentions::default());
+        let due = session::due(
+            &session::encode(&rows),
+            deadline(),
+            &SessionRetentions::default(),
+        );
         Ok(due.context("a damaged payload")?.1)
     };
     let batches: Vec<Bytes> = rows.chunks(BATCH).map(encoded).collect::<Result<_>>()?;

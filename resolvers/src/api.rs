@@ -7,6 +7,7 @@ use async_graphql::{
 };
 use domain::Code;
 use exports::Exports;
+use futures::FutureExt as _;
 use service::Session;
 
 use crate::{
@@ -100,7 +101,8 @@ impl Api {
         };
         let (request, turns) = request::attach(session, admitted);
         let request = request.data(self.exports.clone());
-        let mut response = turns.take(schema.execute(request)).await;
+        // Behind a pointer, so that the depth to which the contract's futures nest is this crate's alone.
+        let mut response = turns.take(schema.execute(request).boxed()).await;
         for error in &response.errors {
             order::put_null(&mut response.data, &error.path);
         }

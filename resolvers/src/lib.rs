@@ -2,6 +2,9 @@
 //!
 //! Resolvers parse, call one function of `service` or `domain`, and wrap. No SQL, no rule about who may see what.
 
+// The futures of the contract nest as its types do, which is deeper than the compiler looks by default.
+#![recursion_limit = "256"]
+
 mod absent;
 mod api;
 mod assignment;

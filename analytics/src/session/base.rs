@@ -38,7 +38,12 @@ impl Mark {
 
 fn place(shown: &Shown) -> Place {
     let terminates = shown.place.terminates;
-    (shown.place.event_ms, terminates, shown.counter_in, shown.counter_out)
+    (
+        shown.place.event_ms,
+        terminates,
+        shown.counter_in,
+        shown.counter_out,
+    )
 }
 
 impl Store {

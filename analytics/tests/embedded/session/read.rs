@@ -110,12 +110,7 @@ async fn sessions_are_shown_by_the_customer_of_their_time() {
             [Some(20), Some(40)],
         ),
         // Counters are those of their own time.
-        (
-            Some(NEW),
-            vec![(one, 1)],
-            vec![(one, 1)],
-            [Some(10), None],
-        ),
+        (Some(NEW), vec![(one, 1)], vec![(one, 1)], [Some(10), None]),
         (Some(9), vec![], vec![], [None, None]),
     ] {
         let scope = scope(tenant, of, open);
