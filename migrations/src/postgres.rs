@@ -232,6 +232,7 @@ const SCRIPTS: &[Script] = &[
     script!("0018_schedule_notification"),
     script!("0019_topic"),
     script!("0020_session"),
+    script!("0024_topic_quarantine_kind"),
 ];
 
 struct Migrator;
