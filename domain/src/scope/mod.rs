@@ -141,6 +141,16 @@ impl Scope {
     }
 
     /// # Errors
+    /// `FORBIDDEN` unless the caller is staff of the platform.
+    pub fn require_platform(&self) -> Result<()> {
+        if self.role == Role::PlatformAdmin {
+            Ok(())
+        } else {
+            Err(Error::forbidden("this is for staff of the platform"))
+        }
+    }
+
+    /// # Errors
     /// `FORBIDDEN`, naming the permission, when the caller may not.
     pub fn require(&self, permission: Permission) -> Result<()> {
         if self.may(permission) {

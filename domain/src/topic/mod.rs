@@ -10,6 +10,7 @@
 //! duplicate + rejected; the table has both as a CHECK.
 
 mod account;
+mod listing;
 mod position;
 mod quarantine;
 
@@ -17,10 +18,13 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use strum::{AsRefStr, Display, EnumString, VariantArray};
+use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 use uuid::Uuid;
 
+use crate::journal::Kind;
+
 pub use account::{Account, Sums, account, sums};
+pub use listing::{Listed, QuarantineCondition, SHOWN_BYTES, list};
 pub use position::{Position, Standing, find, open, pass, positions, skip, stop};
 pub use quarantine::{Held, Kept, file, held, kept, sent, unsent};
 
@@ -92,7 +96,7 @@ pub enum Reading {
 }
 
 /// Why a message is quarantined. The words are part of the public contract.
-#[derive(AsRefStr, Display, EnumString, VariantArray)]
+#[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
@@ -171,6 +175,8 @@ impl Way {
 pub struct Passage {
     /// Whose.
     pub partition: Partition,
+    /// What its messages are read as.
+    pub kind: Kind,
     /// Why they are read.
     pub way: Way,
     /// How many of them have no payload.

@@ -33,6 +33,7 @@ use super::{
     Settings,
     client::{Change, Context, PATIENCE, sharing, unavailable},
     lane::{Accepted, Lane, State, start},
+    manage,
 };
 use crate::pipeline::{Fetched, Intake};
 
@@ -100,7 +101,8 @@ impl Consumer {
         let consumer =
             BaseConsumer::from_config_and_context(&sharing(&settings), Context::default())
                 .map_err(invalid)?;
-        consumer.subscribe(&[&settings.cdrs]).map_err(invalid)?;
+        let topics = settings.topics().map(|(topic, _)| topic);
+        consumer.subscribe(&topics).map_err(invalid)?;
         let stop = Arc::new(AtomicBool::new(false));
         seen.lock().problem = Some("Kafka has not answered yet".to_owned());
         let reader = Reader {
@@ -409,7 +411,8 @@ impl Reader {
                 to: run.to,
                 digest: run.digest,
             };
-            let passing = self.intake.pass(&lane.partition, way, run.messages);
+            let kind = self.settings.kind_of(&lane.partition.topic);
+            let passing = self.intake.pass(&lane.partition, kind, way, run.messages);
             match self.wait(passing) {
                 Ok(passing) => lane.underway.push_back((run.to, passing)),
                 Err(error) => self.failed(lane, &error, now),
@@ -483,17 +486,16 @@ impl Reader {
     }
 
     fn problem(&mut self) -> Option<String> {
-        let topic = &self.settings.cdrs;
-        match self.consumer.fetch_metadata(Some(topic), PATIENCE) {
-            Err(error) => return Some(unavailable(error).to_string()),
-            Ok(found) => {
-                let exists = found.topics().iter().any(|it| !it.partitions().is_empty());
-                if !exists {
-                    return Some(format!("there is no topic {topic}: simcube topics create"));
+        let mut problem = None;
+        for (topic, _) in self.settings.topics() {
+            match manage::partitions(&self.consumer, topic) {
+                Err(error) => return Some(error.to_string()),
+                Ok(0) => {
+                    problem = Some(format!("there is no topic {topic}: simcube topics create"));
                 }
+                Ok(_) => {}
             }
         }
-        let mut problem = None;
         for lane in self.lanes.values_mut() {
             let Partition { topic, number, .. } = &lane.partition;
             match self.consumer.fetch_watermarks(topic, *number, PATIENCE) {

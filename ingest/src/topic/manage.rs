@@ -9,7 +9,7 @@ use domain::{
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
     error::KafkaError,
     types::RDKafkaErrorCode,
 };
@@ -57,14 +57,12 @@ pub enum To {
 
 /// The topics that are read, each with that of its dead letters, and how long they keep messages.
 fn topics(settings: &Settings) -> impl Iterator<Item = (String, Duration)> {
-    [&settings.sessions, &settings.cdrs]
-        .into_iter()
-        .flat_map(|topic| {
-            [
-                (topic.clone(), RETENTION),
-                (Settings::dead_of(topic), DEAD_RETENTION),
-            ]
-        })
+    settings.topics().into_iter().flat_map(|(topic, _)| {
+        [
+            (topic.to_owned(), RETENTION),
+            (Settings::dead_of(topic), DEAD_RETENTION),
+        ]
+    })
 }
 
 /// Makes those topics that are missing.
@@ -251,7 +249,10 @@ pub(super) fn cluster(consumer: &BaseConsumer) -> Result<Arc<str>> {
 }
 
 /// How many partitions a topic has; 0 if it is missing.
-pub(super) fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<usize> {
+pub(super) fn partitions<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+) -> Result<usize> {
     match consumer.fetch_metadata(Some(topic), PATIENCE) {
         Ok(found) => Ok(found.topics().iter().map(|it| it.partitions().len()).sum()),
         Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)) => Ok(0),

@@ -20,6 +20,8 @@ pub mod replay;
 
 use std::time::Duration;
 
+use domain::journal::Kind;
+
 pub use consumer::{Consumer, LaneState, Seen};
 
 /// Behind the name of a topic: where what is quarantined of it goes.
@@ -58,6 +60,20 @@ impl Settings {
             records: 10_000,
             bytes: 8 << 20,
             linger: Duration::from_secs(1),
+        }
+    }
+
+    /// The topics that are read, each with what its messages are.
+    pub fn topics(&self) -> [(&str, Kind); 2] {
+        [(&self.sessions, Kind::Session), (&self.cdrs, Kind::Cdr)]
+    }
+
+    /// What the messages of a topic are read as: CDRs, unless it is the topic of session rollups.
+    pub fn kind_of(&self, topic: &str) -> Kind {
+        if topic == self.sessions {
+            Kind::Session
+        } else {
+            Kind::Cdr
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::Bytes;
 use domain::{
     Db, Error, Result,
+    journal::Kind,
     topic::{self, Held, Partition, Way},
 };
 use rdkafka::{
@@ -183,7 +184,9 @@ impl Reader<'_> {
             return Ok(());
         };
         let read = messages.len() as u64;
-        let passing = self.intake.pass(partition, Way::Replay, messages).await?;
+        let kind = self.settings.kind_of(&partition.topic);
+        let passing = self.intake.pass(partition, kind, Way::Replay, messages);
+        let passing = passing.await?;
         self.replayed.add(read, &passing.outcome().await?);
         Ok(())
     }
@@ -204,22 +207,27 @@ pub async fn quarantine(intake: &Intake, db: &Db) -> Result<Replayed> {
             return Ok(replayed);
         };
         after = Some(last.id);
-        let mut by_partition: BTreeMap<Partition, Vec<Held>> = BTreeMap::new();
+        let mut by_partition: BTreeMap<(Partition, Kind), Vec<Held>> = BTreeMap::new();
         for held in page {
             by_partition
-                .entry(held.partition.clone())
+                .entry((held.partition.clone(), held.kind))
                 .or_default()
                 .push(held);
         }
-        for (partition, held) in by_partition {
+        for ((partition, kind), held) in by_partition {
             let read = held.len() as u64;
-            let account = release(intake, &partition, held).await?;
+            let account = release(intake, &partition, kind, held).await?;
             replayed.add(read, &account);
         }
     }
 }
 
-async fn release(intake: &Intake, partition: &Partition, mut held: Vec<Held>) -> Result<Account> {
+async fn release(
+    intake: &Intake,
+    partition: &Partition,
+    kind: Kind,
+    mut held: Vec<Held>,
+) -> Result<Account> {
     held.sort_by_key(|it| it.quarantined.message.offset);
     let rows: Vec<(i64, Uuid)> = held
         .iter()
@@ -231,6 +239,6 @@ async fn release(intake: &Intake, partition: &Partition, mut held: Vec<Held>) ->
         payload: Some(it.quarantined.message.payload),
     });
     let way = Way::Release { rows };
-    let passing = intake.pass(partition, way, messages.collect()).await?;
-    passing.outcome().await
+    let passing = intake.pass(partition, kind, way, messages.collect());
+    passing.await?.outcome().await
 }

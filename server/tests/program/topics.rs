@@ -15,7 +15,7 @@ use crate::{
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn settings(kafka: &Kafka) -> Vec<(&'static str, String)> {
+pub(crate) fn settings(kafka: &Kafka) -> Vec<(&'static str, String)> {
     vec![
         ("KAFKA_BROKERS", kafka.brokers().to_owned()),
         ("SIMCUBE_KAFKA__GROUP", kafka.name("simcube")),
@@ -98,7 +98,7 @@ async fn topics_are_made_checked_and_read_and_a_broker_that_is_down_stops_nothin
     until(&server, "ok").await;
     let begun = Instant::now();
     let lag = |text: &str| text.matches("\nsimcube_topic_lag_messages{").count();
-    while lag(&metrics(&server).await) != 3 {
+    while lag(&metrics(&server).await) != 6 {
         assert!(begun.elapsed() < PATIENCE, "{}", metrics(&server).await);
         sleep(Duration::from_millis(100)).await;
     }
