@@ -232,6 +232,8 @@ const SCRIPTS: &[Script] = &[
     script!("0018_schedule_notification"),
     script!("0019_topic"),
     script!("0020_session"),
+    script!("0025_progress"),
+    script!("0026_network_set"),
 ];
 
 struct Migrator;

@@ -141,7 +141,12 @@ async fn a_stale_passage_counts_nothing_not_even_a_duplicate() {
             payload: Some(Bytes::from(record.json())),
         });
         let digest = Digest::of(None, None);
-        let way = Way::Consume { from, to, digest };
+        let way = Way::Consume {
+            from,
+            to,
+            digest,
+            end: to,
+        };
         let passing = intake.pass(&partition, way, messages.collect()).await;
         passing.expect("in line").outcome().await
     };
