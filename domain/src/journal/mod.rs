@@ -29,6 +29,7 @@ mod pending;
 mod progress;
 mod read;
 mod record;
+mod restore;
 mod source;
 mod usage_store;
 
@@ -63,6 +64,10 @@ pub use read::{
     accounting_rows, fate, ledger,
 };
 pub use record::{NewBatch, NewRejection, Part, Tally, record};
+pub use restore::{
+    KnownPart, counted_by, drop_put_back, forget_restore, parts_within, put_back_more,
+    put_back_so_far, retry_restored,
+};
 pub use source::known_sources;
 pub use usage_store::{hold_usage_store, is_new, set_usage_store, usage_store};
 

@@ -59,7 +59,7 @@ impl Passing {
 }
 
 /// A record of a card, or why it is refused.
-struct Known {
+pub(super) struct Known {
     message: Message,
     iccid: Iccid,
     outcome: Result<Cdr, Box<Rejection>>,
@@ -101,7 +101,7 @@ impl Intake {
     }
 
     /// Decodes messages, and leaves what is nobody's in the passage.
-    async fn decode(&self, passage: &mut Passage, messages: Vec<Fetched>) -> Vec<Known> {
+    pub(super) async fn decode(&self, passage: &mut Passage, messages: Vec<Fetched>) -> Vec<Known> {
         let most = self.inner.settings.limits.record_bytes;
         let mut known = Vec::with_capacity(messages.len());
         for (n, fetched) in messages.into_iter().enumerate() {
@@ -142,7 +142,7 @@ impl Intake {
     }
 
     /// Records by whose SIM they are about; those of nobody's stay in the passage.
-    async fn shares(
+    pub(super) async fn shares(
         &self,
         passage: &mut Passage,
         known: Vec<Known>,

@@ -4,6 +4,7 @@ mod counting;
 mod lost;
 mod poison;
 mod replay;
+mod restore;
 
 use std::{
     collections::BTreeMap,
