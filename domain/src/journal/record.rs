@@ -151,12 +151,10 @@ pub async fn record(
     if tallies.is_empty() {
         return Ok(());
     }
-    // Last, because every batch of one source and hour waits here for the one before it. They travel together.
-    tokio::try_join!(
-        add_accounting(cx, kind, tallies, received_at),
-        progress::add(cx, kind, tallies, received_at)
-    )?;
-    Ok(())
+    // Last, because every batch of one source and hour waits here for the one before it. One after the other, so that the order of locks
+    // stays one: a statement that has to be prepared first would come second.
+    add_accounting(cx, kind, tallies, received_at).await?;
+    progress::add(cx, kind, tallies, received_at).await
 }
 
 /// Nothing is refused, or counted, silently, of no tenant. Rows of rollups are those that were accepted and what these correct.

@@ -90,8 +90,7 @@ impl World {
     /// A source that ended is waited for no more.
     fn retired_source(&self, scope: &Scope) {
         self.postgres.run(&format!(
-            "SET ROLE simcube_system;
-             INSERT INTO intake_progress (tenant_id, kind, source, newest_event_at, newest_received_at, retired_at)
+            "INSERT INTO intake_progress (tenant_id, kind, source, newest_event_at, newest_received_at, retired_at)
              VALUES ('{}', 'CDR', 'old-gateway', '2026-11-20T10:00:00Z', '2026-11-20T10:00:00Z', '2026-11-21T10:00:00Z')",
             scope.tenant().uuid()
         ));
