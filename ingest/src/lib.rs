@@ -14,6 +14,7 @@ pub mod operator;
 pub mod pairing;
 pub mod pipeline;
 pub mod read;
+pub mod restore;
 mod standstill;
 pub mod topic;
 pub mod verify;

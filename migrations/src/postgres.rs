@@ -234,6 +234,8 @@ const SCRIPTS: &[Script] = &[
     script!("0020_session"),
     script!("0022_session_interval"),
     script!("0024_topic_quarantine_kind"),
+    script!("0025_progress"),
+    script!("0026_network_set"),
 ];
 
 struct Migrator;

@@ -26,6 +26,16 @@ word! {
 }
 
 word! {
+    /// What the records of a source are.
+    IngestKind = journal::Kind
+}
+
+word! {
+    /// Where a source stands.
+    IngestSourceState = journal::SourceState
+}
+
+word! {
     /// Which hour accounting rows are about.
     HourOf = journal::HourOf, Default
 }

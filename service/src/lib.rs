@@ -5,6 +5,8 @@
 //! a caller may see is decided below, in `domain::scope`, and here where both stores meet; a surface adds nothing to it.
 
 mod answers;
+mod complete;
+mod dictionary;
 mod entry;
 mod find;
 mod hidden;
@@ -19,6 +21,7 @@ mod turn;
 mod usage;
 
 pub use answers::{Basis, Question};
+pub use dictionary::{load_networks, set_network};
 pub use entry::{Deliverer, Entry, SessionDeliverer};
 pub use find::Found;
 pub use list::{count, list};

@@ -1,7 +1,7 @@
 //! The one builder of tenant-facing statements.
 //!
 //! [`Scoped::new`] cannot be called without a [`Scope`], and a statement can read usage only through
-//! [`Scoped::own`], [`Scoped::records`] and [`Scoped::years`], which always carry the tenant and the caller's segments.
+//! [`Scoped::own`], [`Scoped::records`], [`Scoped::years`] and [`Scoped::session_years`], which always carry the tenant and the caller's segments.
 
 use chrono::{DateTime, Utc};
 use clickhouse::query::Query;
@@ -13,7 +13,10 @@ use domain::{
 use uuid::Uuid;
 
 use super::{Dimension, inventory::quoted};
-use crate::cube::{Cube, Level, Table, moment};
+use crate::{
+    Family,
+    cube::{Cube, Level, Table, moment},
+};
 
 /// Most spans of time that are named one by one, so that the engine's index helps with each.
 const SPANS: usize = 32;
@@ -239,6 +242,16 @@ impl Scoped {
     pub(super) fn years(&self) -> String {
         let years = self.cube(Level::Year, &[]);
         format!("FROM {} WHERE {}", years.table(), self.visible_in(years))
+    }
+
+    /// The same of sessions, whose cubes are keyed likewise.
+    pub(super) fn session_years(&self) -> String {
+        let years = self.cube(Level::Year, &[]);
+        format!(
+            "FROM {} WHERE {}",
+            Family::Session.cube(years),
+            self.visible_in(years)
+        )
     }
 }
 

@@ -274,7 +274,7 @@ pub async fn release(cx: &SystemCx) -> Result<u64> {
     Ok(batches.len() as u64)
 }
 
-async fn set_state(
+pub(super) async fn set_state(
     cx: &SystemCx,
     batches: &[BatchId],
     state: BatchState,

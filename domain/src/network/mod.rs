@@ -3,6 +3,7 @@
 mod error;
 mod filter;
 mod model;
+mod set;
 mod store;
 
 use std::collections::HashMap;
@@ -10,8 +11,9 @@ use std::collections::HashMap;
 pub use error::NetworkError;
 pub use filter::{NetworkCondition, NetworkFilter, NetworkOrderField};
 pub use model::Network;
+pub use set::{SetNetwork, set};
 
-use crate::{ReadCx, Result, identifier::Plmn};
+use crate::{ReadCx, Result, SystemCx, identifier::Plmn};
 
 /// The network with this code.
 ///
@@ -42,4 +44,9 @@ pub async fn names(cx: &ReadCx, plmns: &[String]) -> Result<HashMap<String, Stri
 /// The known ones among `plmns`.
 pub async fn by_plmns(cx: &ReadCx, plmns: &[String]) -> Result<HashMap<String, Network>> {
     store::by_plmns(cx, plmns).await
+}
+
+/// The whole dictionary, by code.
+pub async fn all(cx: &SystemCx) -> Result<Vec<Network>> {
+    store::all(cx).await
 }

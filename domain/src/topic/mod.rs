@@ -149,6 +149,8 @@ pub enum Way {
         to: i64,
         /// Of the last message.
         digest: Digest,
+        /// Where the partition ended when the broker was asked last: what lies before and is not read yet waits.
+        end: i64,
     },
     /// Again, from the topic.
     Replay,

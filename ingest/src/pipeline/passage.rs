@@ -63,7 +63,7 @@ impl Passing {
 }
 
 /// A record of a card, or why it is refused.
-struct Known<T> {
+pub(super) struct Known<T> {
     message: Message,
     iccid: Iccid,
     outcome: Result<T, Box<Rejection>>,
@@ -120,7 +120,7 @@ impl Intake {
     }
 
     /// Decodes messages, and leaves what is nobody's in the passage.
-    async fn decode<T: Record>(
+    pub(super) async fn decode<T: Record>(
         &self,
         passage: &mut Passage,
         messages: Vec<Fetched>,
@@ -165,7 +165,7 @@ impl Intake {
     }
 
     /// Records by whose SIM they are about; those of nobody's stay in the passage.
-    async fn shares<T: Record>(
+    pub(super) async fn shares<T: Record>(
         &self,
         passage: &mut Passage,
         known: Vec<Known<T>>,

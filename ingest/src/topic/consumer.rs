@@ -316,6 +316,7 @@ impl Reader {
             .map_err(unavailable)?;
         match start(position, [low, high]) {
             Ok(start) => {
+                lane.end = high;
                 lane.begin(position.next, start);
                 Ok(Some(start.offset))
             }
@@ -410,6 +411,7 @@ impl Reader {
                 from: run.from,
                 to: run.to,
                 digest: run.digest,
+                end: lane.end.max(run.to),
             };
             let kind = self.settings.kind_of(&lane.partition.topic);
             let passing = self.intake.pass(&lane.partition, kind, way, run.messages);
@@ -499,7 +501,10 @@ impl Reader {
         for lane in self.lanes.values_mut() {
             let Partition { topic, number, .. } = &lane.partition;
             match self.consumer.fetch_watermarks(topic, *number, PATIENCE) {
-                Ok((low, high)) => lane.lag = Some(high - lane.next.max(low)),
+                Ok((low, high)) => {
+                    lane.lag = Some(high - lane.next.max(low));
+                    lane.end = high;
+                }
                 Err(error) => return Some(unavailable(error).to_string()),
             }
             match lane.state {

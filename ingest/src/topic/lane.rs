@@ -90,6 +90,8 @@ pub(super) struct Lane {
     pub(super) paused: bool,
     /// Messages that nobody delivered yet, when the broker was asked last.
     pub(super) lag: Option<i64>,
+    /// Where it ended then.
+    pub(super) end: i64,
     /// Passages and the offsets after their last messages.
     pub(super) underway: VecDeque<(i64, Passing)>,
     expects: Option<Digest>,
@@ -109,6 +111,7 @@ impl Lane {
             next: -1,
             paused: false,
             lag: None,
+            end: -1,
             underway: VecDeque::new(),
             expects: None,
             waiting: Vec::new(),

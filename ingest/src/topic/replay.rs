@@ -61,6 +61,46 @@ pub async fn topic(
     topic: &str,
     from: i64,
 ) -> Result<Replayed> {
+    let mut again = Again {
+        intake,
+        kind: settings.kind_of(topic),
+        replayed: Replayed::default(),
+    };
+    read(db, settings, topic, from, &mut again).await?;
+    Ok(again.replayed)
+}
+
+/// What messages that are read again are given to.
+pub(crate) trait Sink {
+    /// Takes some of a partition, in their order.
+    async fn take(&mut self, partition: &Partition, messages: Vec<Fetched>) -> Result<()>;
+}
+
+/// Delivers messages again.
+struct Again<'a> {
+    intake: &'a Intake,
+    kind: Kind,
+    replayed: Replayed,
+}
+
+impl Sink for Again<'_> {
+    async fn take(&mut self, partition: &Partition, messages: Vec<Fetched>) -> Result<()> {
+        let read = messages.len() as u64;
+        let passing = self.intake.pass(partition, self.kind, Way::Replay, messages);
+        let passing = passing.await?;
+        self.replayed.add(read, &passing.outcome().await?);
+        Ok(())
+    }
+}
+
+/// Reads a topic from an offset of each partition to where the ledger is.
+pub(crate) async fn read(
+    db: &Db,
+    settings: &Settings,
+    topic: &str,
+    from: i64,
+    sink: &mut impl Sink,
+) -> Result<()> {
     let spans = spans(db, settings, topic, from).await?;
     let consumer: StreamConsumer = reading(settings)
         .set("enable.partition.eof", "true")
@@ -73,7 +113,7 @@ pub async fn topic(
     }
     consumer.assign(&list).map_err(unavailable)?;
     let mut reader = Reader {
-        intake,
+        sink,
         settings,
         open: spans.iter().map(|(it, _)| it.number).collect(),
         spans: spans
@@ -81,7 +121,6 @@ pub async fn topic(
             .map(|(it, [_, to])| (it.number, (it, to)))
             .collect(),
         waiting: BTreeMap::new(),
-        replayed: Replayed::default(),
     };
     while !reader.open.is_empty() {
         match consumer.recv().await {
@@ -97,7 +136,7 @@ pub async fn topic(
             Err(error) => return Err(unavailable(error)),
         }
     }
-    Ok(reader.replayed)
+    Ok(())
 }
 
 /// The partitions of a topic that were read, each with the offsets that are to be read again.
@@ -140,18 +179,17 @@ async fn spans(
     Ok(spans)
 }
 
-struct Reader<'a> {
-    intake: &'a Intake,
+struct Reader<'a, S> {
+    sink: &'a mut S,
     settings: &'a Settings,
     /// Partitions that are not at their end.
     open: HashSet<i32>,
     /// Each with the offset before which it ends.
     spans: BTreeMap<i32, (Partition, i64)>,
     waiting: BTreeMap<i32, Vec<Fetched>>,
-    replayed: Replayed,
 }
 
-impl Reader<'_> {
+impl<S: Sink> Reader<'_, S> {
     async fn take(&mut self, number: i32, fetched: Fetched) -> Result<()> {
         let to = self.spans.get(&number).map_or(0, |(_, to)| *to);
         if !self.open.contains(&number) {
@@ -183,12 +221,7 @@ impl Reader<'_> {
         let Some((partition, _)) = self.spans.get(&number).filter(|_| !messages.is_empty()) else {
             return Ok(());
         };
-        let read = messages.len() as u64;
-        let kind = self.settings.kind_of(&partition.topic);
-        let passing = self.intake.pass(partition, kind, Way::Replay, messages);
-        let passing = passing.await?;
-        self.replayed.add(read, &passing.outcome().await?);
-        Ok(())
+        self.sink.take(partition, messages).await
     }
 }
 

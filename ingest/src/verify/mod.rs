@@ -43,7 +43,7 @@ use domain::{
 use tokio::time::sleep;
 use uuid::Uuid;
 
-pub(crate) use hours::{lacking, unexplained_hour};
+pub(crate) use hours::{are_alike, lacking, unexplained_hour};
 pub use repair::{RecordsFromJournal, Repaired};
 pub use report::{Line, Report, Verdict, Waiting};
 

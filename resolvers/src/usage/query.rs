@@ -5,7 +5,7 @@ use domain::Permission;
 use schema::usage::{TopNetworksInput, UsageInput};
 
 use super::{Usage, catalog::CubeCatalog, question, root, top::TopNetworks};
-use crate::{error::IntoGraphql as _, request::session};
+use crate::{error::IntoGraphql as _, network::UnknownNetwork, request::session};
 
 /// Queries of the usage cube.
 #[derive(Default)]
@@ -36,6 +36,16 @@ impl UsageQuery {
         top.map_err(question::located)
             .map(|top| Some(top.into()))
             .gql()
+    }
+
+    /// Networks that usage or sessions within what the caller may see were in, and the dictionary does not have: the first thousand by
+    /// code. The operator names them.
+    async fn unknown_networks(
+        &self,
+        ctx: &Context<'_>,
+    ) -> async_graphql::Result<Option<Vec<UnknownNetwork>>> {
+        let codes = session(ctx)?.unknown_networks().await.gql()?;
+        Ok(Some(codes.into_iter().map(UnknownNetwork::of).collect()))
     }
 
     /// What the caller may ask about usage: measures, dimensions, widths of time buckets, tables and limits.

@@ -58,6 +58,8 @@ impl World {
             world.notifications(admin);
             world.intake(tenant, &scope, "record-1", false).await;
             world.sessions(&scope).await;
+            world.unknown_network(&scope);
+            world.retired_source(&scope);
         }
         world
     }
@@ -87,6 +89,25 @@ impl World {
         ];
         let loaded = self.store.load_networks(&networks).await;
         assert_eq!(loaded.expect("loaded"), 2);
+    }
+
+    /// A session of a SIM without a customer was in a network that the dictionary does not have.
+    fn unknown_network(&self, scope: &Scope) {
+        self.clickhouse.run(&format!(
+            "INSERT INTO session_year (tenant, period, customer, sim, device, network, rat, records)
+             SELECT '{}', '2020-01-01', toUUID('00000000-0000-0000-0000-000000000000'), generateUUIDv4(),
+                    toUUID('00000000-0000-0000-0000-000000000000'), '262-99', 'LTE', 1",
+            scope.tenant().uuid()
+        ));
+    }
+
+    /// A source that ended is waited for no more.
+    fn retired_source(&self, scope: &Scope) {
+        self.postgres.run(&format!(
+            "INSERT INTO intake_progress (tenant_id, kind, source, newest_event_at, newest_received_at, retired_at)
+             VALUES ('{}', 'CDR', 'old-gateway', '2026-11-20T10:00:00Z', '2026-11-20T10:00:00Z', '2026-11-21T10:00:00Z')",
+            scope.tenant().uuid()
+        ));
     }
 
     /// Bosch has somebody to talk to, and a third customer is gone.
@@ -332,6 +353,8 @@ impl World {
                 rejected: refused,
                 bytes_up: part.bytes_up,
                 bytes_down: part.bytes_down,
+                newest_event_at: Some(received_at),
+                topic: None,
             };
             let rejections: Vec<NewRejection> = (0..refused)
                 .map(|_| NewRejection {

@@ -58,7 +58,7 @@ pub(super) async fn write(
     let outcome = outcome(&inner.store, &present, &sessions, rollups).await?;
     session::keep(&begun.cx, &outcome.changes).await?;
     inner.reached(Step::Claimed)?;
-    let mut books = Books::new(Kind::Session, present.batch, horizon, held.places.len());
+    let mut books = Books::new(Kind::Session, present.batch, horizon, held.topics());
     let rows = enter(&mut books, placed, outcome)?;
     let kept = Kept::Sessions(retentions);
     let batch = record(&begun, &books, &rows, kept, now).await?;

@@ -142,10 +142,13 @@ async fn a_stale_passage_counts_nothing_not_even_a_duplicate() {
             payload: Some(Bytes::from(record.json())),
         });
         let digest = Digest::of(None, None);
-        let way = Way::Consume { from, to, digest };
-        let passing = intake
-            .pass(&partition, Kind::Cdr, way, messages.collect())
-            .await;
+        let way = Way::Consume {
+            from,
+            to,
+            digest,
+            end: to,
+        };
+        let passing = intake.pass(&partition, Kind::Cdr, way, messages.collect()).await;
         passing.expect("in line").outcome().await
     };
     assert_eq!(pass(-1, 0..10).await.expect("counted").accepted, 10);

@@ -5,6 +5,7 @@ mod lost;
 mod poison;
 mod producer;
 mod replay;
+mod restore;
 mod session;
 
 use std::{

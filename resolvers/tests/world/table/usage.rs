@@ -303,6 +303,15 @@ fn reason(at: &At<'_>) -> [Value; 2] {
     }
 }
 
+/// A session of nobody's SIM was in a network that nobody knows: those who see the whole tenant see that.
+pub(super) fn unknown(caller: Caller) -> Vec<Which> {
+    if caller.sims().len() == 7 {
+        vec![Which::All]
+    } else {
+        Vec::new()
+    }
+}
+
 /// The largest network first.
 fn ranked(at: &At<'_>) -> [u64; 2] {
     [0, 1].map(|n| {
@@ -426,6 +435,7 @@ ways! { WAYS:
     "Provenance" Usage "{ usage(input: { period: { between: { from: \"2020-01-01T00:00:00Z\", to: \"2100-01-01T00:00:00Z\" } } }) { provenance { % } } }" => one;
     "Provenance" Usage "{ sims(first: 100) { nodes { usage(input: { $october }) { provenance { % } } } } }" => sims;
     "TopNetworks" Usage "{ topNetworks(input: { $october, n: 1 }) { % } }" => one;
+    "UnknownNetwork" Usage "{ unknownNetworks { % } }" => unknown;
     "TopNetwork" Usage "{ topNetworks(input: { $october }) { rows { % } } }" => visited;
     "TrafficShare" Usage "{ topNetworks(input: { $october, n: 1, by: TRAFFIC }) { others { % } } }" => telekom;
     "CubeCatalog" Usage "{ cubeCatalog { % } }" => one;
@@ -506,6 +516,8 @@ rows! { ROWS:
     "TopNetworks.others" Usage "others { bytes }" => |at| json!({ "bytes": ranked(at)[1].to_string() });
     "TopNetworks.total" Usage "" => |at| at.sum(|n, day| up(n, day) + down(n, day));
     "TopNetworks.provenance" Usage "provenance { tables }" => |at| json!({ "tables": tables(at) });
+    "UnknownNetwork.code" Usage "" => |_| json!("262-99");
+    "UnknownNetwork.name" Usage "" => |_| json!("Unknown (262/99)");
     "TopNetwork.network" Usage "network { code }" => |at| json!({ "code": code(at.n()) });
     "TopNetwork.bytes" Usage "" => |at| json!(ranked(at)[at.n()].to_string());
     "TopNetwork.share" Usage "" => share;
