@@ -10,7 +10,7 @@
 //! many as rows that have `arrived`, and as the cube of hours has `records`. What corrections do to the bytes of an hour, no account says.
 
 pub(crate) mod line;
-mod live;
+pub(crate) mod live;
 mod neighbour;
 mod row;
 mod store;
