@@ -24,9 +24,10 @@ const BOSCH: Caller = Caller("alpha", Role::CustomerUser, Some("bosch"));
 const BOUND: u64 = (64 + 16) << 20;
 
 /// What is read from tables that have no version.
-const UNVERSIONED: [&str; 5] = [
+const UNVERSIONED: [&str; 6] = [
     "export",
     "ingestAccounting",
+    "ingestQuarantine",
     "ingestRejections",
     "ingestRecord",
     "notifications",

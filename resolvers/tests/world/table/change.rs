@@ -103,6 +103,7 @@ rows! { ROWS:
     "Query.cubeCatalog" Usage "cubeCatalog { maxGroups }" => |_| json!({ "maxGroups": 6 });
     "Query.ingestAccounting" Staff "ingestAccounting(from: \"2026-11-21T00:00:00Z\", to: \"2026-11-22T00:00:00Z\") { received }" => |_| json!([{ "received": "4" }, { "received": "1" }]);
     "Query.ingestBatches" Staff "ingestBatches { totalCount }" => |_| json!({ "totalCount": 2 });
+    "Query.ingestQuarantine" Platform "ingestQuarantine { totalCount }" => |_| json!({ "totalCount": 1 });
     "Query.ingestRejections" Staff "ingestRejections { totalCount }" => |_| json!({ "totalCount": 1 });
     "Query.ingestRecord" Staff "ingestRecord(source: $source, recordId: $record) { state }" => |_| json!({ "state": "ACCEPTED" });
     "Query.segmentGrants" Admins "segmentGrants(subject: \"other\") { subject }" => |_| json!([{ "subject": "other" }, { "subject": "other" }, { "subject": "other" }]);
