@@ -72,6 +72,7 @@ pub(crate) struct FleetQueries(
 pub(crate) struct IntakeQueries(
     ingest::IngestBatchList,
     ingest::IngestQuery,
+    ingest::QuarantineQuery,
     ingest::IngestRejectionList,
     usage::UsageQuery,
 );

@@ -27,6 +27,7 @@ const BOUND: u64 = (64 + 16) << 20;
 const UNVERSIONED: [&str; 6] = [
     "export",
     "ingestAccounting",
+    "ingestQuarantine",
     "ingestRejections",
     "ingestRecord",
     "ingestSources",

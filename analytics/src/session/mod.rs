@@ -11,7 +11,7 @@
 
 mod base;
 pub(crate) mod line;
-mod live;
+pub(crate) mod live;
 mod neighbour;
 mod read;
 mod row;

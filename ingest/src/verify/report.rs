@@ -7,7 +7,7 @@ use std::{
 
 use analytics::{
     cube::{Cube, Level},
-    verify::{BatchCount, Comparison, Count, Difference, Table, Total, Twice},
+    verify::{BatchCount, Comparison, Count, Difference, LiveComparison, Table, Total, Twice},
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -101,6 +101,8 @@ pub struct Report {
     pub(super) crowded: BTreeSet<(Kind, TenantId, BatchId)>,
     pub(super) hours: BTreeSet<Month>,
     pub(super) unsound: BTreeMap<Month, Unsound>,
+    /// Tenants of whom what is live, or was seen last, is not what the log says.
+    pub(super) live: BTreeSet<TenantId>,
     total: u64,
     differing: BTreeSet<TenantId>,
     names: BTreeMap<TenantId, String>,
@@ -291,6 +293,32 @@ impl Report {
             }
         }
         self.cubes.extend(compared.differences);
+    }
+
+    pub(super) fn add_live(&mut self, compared: &LiveComparison) {
+        let made = |at: Option<DateTime<Utc>>| {
+            let text = |at: DateTime<Utc>| format!("a rollup of {}", at.to_rfc3339());
+            at.map_or_else(|| "nothing".to_owned(), text)
+        };
+        for unlike in &compared.unlike {
+            let sentence = format!(
+                "{} of {} and {}: the log has {}, it has {}",
+                unlike.table,
+                unlike.sim,
+                unlike.of,
+                made(unlike.expected),
+                made(unlike.found)
+            );
+            self.differ(unlike.tenant, &sentence);
+            self.live.insert(unlike.tenant);
+        }
+        for (tenant, table) in &compared.more {
+            self.differ(
+                *tenant,
+                &format!("more rows of {table} differ than are shown"),
+            );
+            self.live.insert(*tenant);
+        }
     }
 
     pub(super) fn add_lines(&mut self, kind: Kind, totals: Vec<Total>, accepted: Vec<AcceptedOf>) {

@@ -6,6 +6,7 @@ mod evidence;
 mod expired;
 mod fault;
 mod harm;
+mod mended;
 mod operator;
 mod resolution;
 mod session;

@@ -2,6 +2,7 @@
 
 mod accounting;
 mod batch;
+mod quarantined;
 mod query;
 mod record;
 mod rejection;
@@ -9,6 +10,7 @@ mod source;
 
 pub(crate) use accounting::IngestAccounting;
 pub(crate) use batch::IngestBatch;
+pub(crate) use quarantined::QuarantineQuery;
 pub(crate) use query::{IngestBatchList, IngestQuery, IngestRejectionList};
 pub(crate) use record::IngestRecord;
 pub(crate) use rejection::IngestRejection;

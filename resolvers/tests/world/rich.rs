@@ -13,12 +13,14 @@ use domain::{
     id::{BatchId, DeviceId, SimId},
     identifier::Plmn,
     journal::{
-        self, Claim, Expected, Month, NewBatch, NewRejection, Older, Part, RejectionCode, Tally,
+        self, Claim, Expected, Kind, Month, NewBatch, NewRejection, Older, Part, RejectionCode,
+        Tally,
     },
     label,
     list::{List as _, Order},
     paging::PageRequest,
     sim::{Sim, SimFilter},
+    topic::{self, Message, Partition, Passage, Quarantined, Reason, Way},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -45,6 +47,10 @@ impl World {
         journal::open_month(&world.db, world.now)
             .await
             .expect("a month");
+        world.quarantined(&[(7, Reason::InvalidKey)]).await;
+        world.by_hand(
+            "UPDATE topic_quarantine SET sent_at = received_at + interval '1 second', released_at = received_at + interval '1 hour'",
+        );
         for tenant in ["alpha", "beta"] {
             let admin = Caller(tenant, Role::TenantAdmin, None);
             let scope = world.scope(admin).await;
@@ -307,6 +313,36 @@ impl World {
     async fn newest_batch(&self, tenant: &'static str) -> BatchId {
         let ids = self.ids(Caller(tenant, Role::TenantAdmin, None)).await;
         id(&ids["ingestBatches"]["nodes"][0])
+    }
+
+    /// Messages of a topic that are nobody's, by their offsets.
+    pub(crate) async fn quarantined(&self, messages: &[(i64, Reason)]) {
+        let quarantined = messages.iter().map(|(offset, reason)| Quarantined {
+            message: Message {
+                offset: *offset,
+                key: Some("nobody".into()),
+                payload: "nonsense".into(),
+            },
+            reason: *reason,
+            text: "no card".into(),
+        });
+        let passage = Passage {
+            partition: Partition {
+                cluster: "cluster".into(),
+                topic: "cdr.records".into(),
+                number: 2,
+            },
+            kind: Kind::Cdr,
+            way: Way::Replay,
+            tombstones: 0,
+            decoded: Vec::new(),
+            quarantined: quarantined.collect(),
+        };
+        let cx = self.db.system().await.expect("system");
+        let quarantined: Vec<&Quarantined> = passage.quarantined.iter().collect();
+        let filed = topic::file(&cx, &passage, &quarantined, self.now).await;
+        filed.expect("filed");
+        cx.commit().await.expect("committed");
     }
 
     /// A batch of two records of which one came again and was refused, and another batch, which

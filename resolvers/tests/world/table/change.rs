@@ -105,6 +105,7 @@ rows! { ROWS:
     "Query.ingestSources" Staff "ingestSources { state }" => |_| json!([{ "state": "CURRENT" }, { "state": "RETIRED" }]);
     "Query.unknownNetworks" Usage "unknownNetworks { code }" => |at| unknown(at.caller).iter().map(|_| json!({ "code": "262-99" })).collect();
     "Query.ingestBatches" Staff "ingestBatches { totalCount }" => |_| json!({ "totalCount": 2 });
+    "Query.ingestQuarantine" Platform "ingestQuarantine { totalCount }" => |_| json!({ "totalCount": 1 });
     "Query.ingestRejections" Staff "ingestRejections { totalCount }" => |_| json!({ "totalCount": 1 });
     "Query.ingestRecord" Staff "ingestRecord(source: $source, recordId: $record) { state }" => |_| json!({ "state": "ACCEPTED" });
     "Query.segmentGrants" Admins "segmentGrants(subject: \"other\") { subject }" => |_| json!([{ "subject": "other" }, { "subject": "other" }, { "subject": "other" }]);

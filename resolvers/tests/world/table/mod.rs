@@ -38,6 +38,8 @@ pub(crate) enum Open {
     Staff,
     /// Those who administer the tenant.
     Admins,
+    /// Staff of the platform.
+    Platform,
 }
 
 impl Open {
@@ -50,6 +52,7 @@ impl Open {
             Self::Sims | Self::Sessions | Self::Usage => role != Role::Ingest && !dyer,
             Self::Staff => admin || role == Role::Support,
             Self::Admins => admin,
+            Self::Platform => role == Role::PlatformAdmin,
         }
     }
 }
