@@ -50,7 +50,7 @@ impl Topics {
             .set("message.timeout.ms", PATIENCE.as_millis().to_string())
             .set("reconnect.backoff.max.ms", "1000");
         Ok(Self {
-            producer: config.create().map_err(refused)?,
+            producer: config.create().map_err(|error| refused(&error))?,
             cdrs: cdrs.to_owned(),
             sessions: sessions.to_owned(),
         })
@@ -85,7 +85,7 @@ impl Topic<'_> {
                         record = back;
                         tokio::time::sleep(PAUSE).await;
                     }
-                    Err((error, _)) => return Err(refused(error)),
+                    Err((error, _)) => return Err(refused(&error)),
                 }
             });
         }
@@ -93,12 +93,12 @@ impl Topic<'_> {
             let outcome = sent
                 .await
                 .map_err(|error| Error::Topic(error.to_string()))?;
-            outcome.map_err(|(error, _)| refused(error))?;
+            outcome.map_err(|(error, _)| refused(&error))?;
         }
         Ok(())
     }
 }
 
-fn refused(error: KafkaError) -> Error {
+fn refused(error: &KafkaError) -> Error {
     Error::Topic(error.to_string())
 }
