@@ -24,7 +24,7 @@ const BOSCH: Caller = Caller("alpha", Role::CustomerUser, Some("bosch"));
 const BOUND: u64 = (64 + 16) << 20;
 
 /// What is read from tables that have no version.
-const UNVERSIONED: [&str; 6] = [
+const UNVERSIONED: [&str; 7] = [
     "export",
     "ingestAccounting",
     "ingestQuarantine",

@@ -86,7 +86,9 @@ struct Again<'a> {
 impl Sink for Again<'_> {
     async fn take(&mut self, partition: &Partition, messages: Vec<Fetched>) -> Result<()> {
         let read = messages.len() as u64;
-        let passing = self.intake.pass(partition, self.kind, Way::Replay, messages);
+        let passing = self
+            .intake
+            .pass(partition, self.kind, Way::Replay, messages);
         let passing = passing.await?;
         self.replayed.add(read, &passing.outcome().await?);
         Ok(())

@@ -148,7 +148,9 @@ async fn a_stale_passage_counts_nothing_not_even_a_duplicate() {
             digest,
             end: to,
         };
-        let passing = intake.pass(&partition, Kind::Cdr, way, messages.collect()).await;
+        let passing = intake
+            .pass(&partition, Kind::Cdr, way, messages.collect())
+            .await;
         passing.expect("in line").outcome().await
     };
     assert_eq!(pass(-1, 0..10).await.expect("counted").accepted, 10);
