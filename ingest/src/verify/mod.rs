@@ -16,7 +16,8 @@
 //! It goes up the chain. First the journal brings back records ([`RecordsFromJournal`]) and copies of records are dropped.
 //! Then, for each tenant and month that differs, hours are corrected from records if the ledger finds these whole, and days,
 //! months, years and the small cubes each from what they are summed up from if the ledger finds the hours whole. A table that is itself short corrects
-//! nothing: what cannot be repaired is reported in a sentence ([`Repaired::refused`]).
+//! nothing: what cannot be repaired is reported in a sentence ([`Repaired::refused`]). Of a batch of sessions of which some rows may have expired,
+//! nobody can tell whether it lacks others, so hours up to its last one are not corrected from the log.
 
 mod batches;
 mod books;

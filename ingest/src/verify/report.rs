@@ -101,6 +101,8 @@ pub struct Report {
     pub(super) crowded: BTreeSet<(Kind, TenantId, BatchId)>,
     pub(super) hours: BTreeSet<Month>,
     pub(super) unsound: BTreeMap<Month, Unsound>,
+    /// Until when a tenant's records may lack rows that have not expired, and the batch whose they would be.
+    pub(super) untold: BTreeMap<(Kind, TenantId), (DateTime<Utc>, BatchId)>,
     total: u64,
     differing: BTreeSet<TenantId>,
     names: BTreeMap<TenantId, String>,
@@ -178,6 +180,17 @@ impl Report {
             lacks,
             [part.first_at, part.last_at],
         );
+    }
+
+    /// A part that lacks records of which some may have expired. Whether those have that it lacks, nobody can tell where the accounting of hours
+    /// does not: that of sessions does not know the rows that correct what was counted.
+    pub(super) fn add_expired(&mut self, kind: Kind, part: &Part, whole_from: DateTime<Utc>) {
+        self.expired += 1;
+        if kind == Kind::Session && part.last_at >= whole_from {
+            let until = (part.last_at, part.batch);
+            let untold = self.untold.entry((kind, part.tenant)).or_insert(until);
+            *untold = until.max(*untold);
+        }
     }
 
     pub(super) fn add_stranger(&mut self, kind: Kind, found: &BatchCount) {
