@@ -9,6 +9,7 @@ mod harm;
 mod operator;
 mod resolution;
 mod session;
+mod session_retention;
 mod shared;
 mod slow;
 mod topic;
