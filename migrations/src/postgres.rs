@@ -236,6 +236,7 @@ const SCRIPTS: &[Script] = &[
     script!("0024_topic_quarantine_kind"),
     script!("0025_progress"),
     script!("0026_network_set"),
+    script!("0027_session_index"),
 ];
 
 struct Migrator;

@@ -1,7 +1,8 @@
 //! The one builder of tenant-facing statements.
 //!
 //! [`Scoped::new`] cannot be called without a [`Scope`], and a statement can read usage only through
-//! [`Scoped::own`], [`Scoped::records`], [`Scoped::years`] and [`Scoped::session_years`], which always carry the tenant and the caller's segments.
+//! [`Scoped::own`], [`Scoped::records`], [`Scoped::hours`], [`Scoped::years`] and [`Scoped::session_years`], which always carry the tenant and
+//! the caller's segments.
 
 use chrono::{DateTime, Utc};
 use clickhouse::query::Query;
@@ -227,11 +228,20 @@ impl Scoped {
         }
     }
 
-    /// The caller's part of the raw records, narrowed by conditions. Answers come from cubes; this is for the few
+    /// The caller's part of the raw records of a family, narrowed by conditions. Answers come from cubes; this is for the few
     /// questions about single records.
-    pub(super) fn records(&self, conditions: &[String]) -> String {
+    pub(super) fn records(&self, family: Family, conditions: &[String]) -> String {
+        self.part(family.records(), conditions)
+    }
+
+    /// The caller's part of the full cube of hours of a family, narrowed by conditions.
+    pub(super) fn hours(&self, family: Family, conditions: &[String]) -> String {
+        self.part(family.cube(Cube::Full(Level::Hour)), conditions)
+    }
+
+    fn part(&self, table: &str, conditions: &[String]) -> String {
         format!(
-            "SELECT * FROM cdr\n    WHERE {}\n      AND {}",
+            "SELECT * FROM {table}\n    WHERE {}\n      AND {}",
             self.visible,
             conditions.join("\n      AND ")
         )

@@ -18,6 +18,8 @@
 //! Then, for each tenant and month that differs, hours are corrected from records if the ledger finds these whole, and days,
 //! months, years and the small cubes each from what they are summed up from if the ledger finds the hours whole. A table that is itself short corrects
 //! nothing, and neither does a log that lacks rollups put right what is live: what cannot be repaired is reported in a sentence ([`Repaired::refused`]).
+//! Of a batch of sessions of which some rows may have expired, nobody can tell whether it lacks others, so hours up to its last one are not corrected
+//! from the log.
 
 mod batches;
 mod books;

@@ -8,10 +8,11 @@ use analytics::{
     settle::Name,
     verify::{Area, Corrected, Table},
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Error, Period, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::{self, Kind, Payload},
+    journal::{self, Kind, Payload, hour_of},
 };
 use uuid::Uuid;
 
@@ -296,7 +297,7 @@ impl Repair<'_> {
         if let Some(unsound) = unsound {
             self.refuse_records((kind, tenant, from), &unsound);
         }
-        let whole = still.whole_from(kind, tenant);
+        let whole = self.told_from(&still, (kind, tenant, from))?;
         if let Ok(recent) = Period::new(whole.max(period.from()), period.to())
             && unsound.is_none()
         {
@@ -328,6 +329,30 @@ impl Repair<'_> {
             }
         }
         still.end().await
+    }
+
+    /// From when on the records of a month are known to be all there but for what the ledger's hours tell. Hours before are left as they are.
+    fn told_from(
+        &mut self,
+        still: &StandStill,
+        (kind, tenant, from): Month,
+    ) -> Result<DateTime<Utc>> {
+        let whole = still.whole_from(kind, tenant);
+        let Some((until, batch)) = self.seen.untold.get(&(kind, tenant)).copied() else {
+            return Ok(whole);
+        };
+        let told = hour_of(until) + TimeDelta::hours(1);
+        if told > whole.max(from) && whole < month(from)?.to() {
+            let family = family_of(kind);
+            self.refused.push(format!(
+                "{} of {} may be short before {} by batch {batch}, of which older records have expired: {} is left as it is there",
+                family.records(),
+                self.seen.name(tenant),
+                told.format("%Y-%m-%dT%H:00Z"),
+                family.cube(Cube::Full(Level::Hour))
+            ));
+        }
+        Ok(whole.max(told))
     }
 
     /// The year from its months, if each of them is right.

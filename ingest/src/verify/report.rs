@@ -103,6 +103,8 @@ pub struct Report {
     pub(super) unsound: BTreeMap<Month, Unsound>,
     /// Tenants of whom what is live, or was seen last, is not what the log says.
     pub(super) live: BTreeSet<TenantId>,
+    /// Until when a tenant's records may lack rows that have not expired, and the batch whose they would be.
+    pub(super) untold: BTreeMap<(Kind, TenantId), (DateTime<Utc>, BatchId)>,
     total: u64,
     differing: BTreeSet<TenantId>,
     names: BTreeMap<TenantId, String>,
@@ -180,6 +182,17 @@ impl Report {
             lacks,
             [part.first_at, part.last_at],
         );
+    }
+
+    /// A part that lacks records of which some may have expired. Whether those have that it lacks, nobody can tell where the accounting of hours
+    /// does not: that of sessions does not know the rows that correct what was counted.
+    pub(super) fn add_expired(&mut self, kind: Kind, part: &Part, whole_from: DateTime<Utc>) {
+        self.expired += 1;
+        if kind == Kind::Session && part.last_at >= whole_from {
+            let until = (part.last_at, part.batch);
+            let untold = self.untold.entry((kind, part.tenant)).or_insert(until);
+            *untold = until.max(*untold);
+        }
     }
 
     pub(super) fn add_stranger(&mut self, kind: Kind, found: &BatchCount) {

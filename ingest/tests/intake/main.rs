@@ -10,6 +10,7 @@ mod mended;
 mod operator;
 mod resolution;
 mod session;
+mod session_retention;
 mod shared;
 mod slow;
 mod topic;

@@ -268,7 +268,7 @@ async fn late_rollups_are_taken_as_far_as_the_log_is_whole() {
     assert_eq!(deliver(&world, &intake, &[at(8, "b")]).await, [1, 0, 0, 1]);
     world.clock.pass(TimeDelta::days(8));
     let kept = Sent {
-        at: now + TimeDelta::hours(3),
+        at: now + TimeDelta::hours(15),
         ..sent("c", 0, 100)
     };
     assert_eq!(deliver(&world, &intake, &[kept]).await, [1, 1, 0, 0]);

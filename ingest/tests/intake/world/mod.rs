@@ -32,7 +32,7 @@ pub(crate) use delivery::{
     Event, Record, array, body, codes, lines, numbers, post_json, post_lines, post_stream, record,
 };
 pub(crate) use rollup::{
-    Dice, Sent, logged, plain, post_rollups, post_text, sent, session_ledger, stream,
+    Dice, Sent, logged, net_of_log, plain, post_rollups, post_text, sent, session_ledger, stream,
 };
 
 /// A SIM of Alpha with a 20-digit ICCID that ends in its check digit.

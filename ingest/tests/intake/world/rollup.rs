@@ -111,8 +111,8 @@ fn net(text: &str) -> Net {
     text.lines().map(row).collect()
 }
 
-/// The log of a tenant, added up; the cubes must say the same.
-pub(crate) async fn logged(world: &World, caller: &Caller) -> Net {
+/// The log of a tenant, added up.
+pub(crate) async fn net_of_log(world: &World, caller: &Caller) -> Net {
     let tenant = caller.tenant().uuid();
     let log = world
         .ask(&format!(
@@ -121,7 +121,13 @@ pub(crate) async fn logged(world: &World, caller: &Caller) -> Net {
              GROUP BY ALL ORDER BY ALL FORMAT TSV"
         ))
         .await;
-    let net = net(&log);
+    net(&log)
+}
+
+/// The same; the cubes must say it, too.
+pub(crate) async fn logged(world: &World, caller: &Caller) -> Net {
+    let tenant = caller.tenant().uuid();
+    let net = net_of_log(world, caller).await;
     let days = world
         .ask(&format!(
             "SELECT '', network, toDate(period), sum(bytes_up), sum(bytes_down), sum(sessions), sum(resets), sum(records) \
