@@ -139,6 +139,7 @@ async fn what_waits_in_its_topic_holds_a_source_back() {
         let position = topic::open(&cx, &partition).await.expect("a position");
         let passage = Passage {
             partition,
+            kind: Kind::Cdr,
             way: Way::Consume {
                 from: position.next,
                 to: position.next + 10,
