@@ -233,6 +233,7 @@ const SCRIPTS: &[Script] = &[
     script!("0019_topic"),
     script!("0020_session"),
     script!("0024_topic_quarantine_kind"),
+    script!("0028_topic_unreadable"),
 ];
 
 struct Migrator;
