@@ -237,6 +237,7 @@ const SCRIPTS: &[Script] = &[
     script!("0025_progress"),
     script!("0026_network_set"),
     script!("0027_session_index"),
+    script!("0028_topic_unreadable"),
 ];
 
 struct Migrator;

@@ -45,7 +45,7 @@ pub use identity::{
 pub use kind::Kind;
 pub use lock::{
     Running, begin_correction, bound_waits, correction, end_correction, freeze_attribution,
-    hold_apply, hold_attribution, still_held, try_freeze_apply, try_settle,
+    hold_apply, hold_attribution, still_frozen, still_held, try_freeze_apply, try_settle,
 };
 pub use mark::{Mark, announce_mark, confirm_mark, hold_marks, mark};
 pub use parts::{BatchCondition, BatchFilter, BatchOrderField, BatchPart, batch};

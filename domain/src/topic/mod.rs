@@ -125,6 +125,8 @@ pub enum Stop {
     OffsetLost,
     /// The last message that was read is another one now: the topic was deleted and made again.
     TopicReplaced,
+    /// The next message cannot be read: it is damaged, or its batch comes to more than 100 MB when it is unpacked.
+    Unreadable,
 }
 
 /// A message that is kept because it is nobody's or nobody can read it.

@@ -146,26 +146,42 @@ async fn release(cx: &SystemCx, ids: impl Iterator<Item = Uuid>, at: DateTime<Ut
     Ok(())
 }
 
-/// Messages of a cluster of which the dead letter was not sent yet, oldest first: some.
-pub async fn unsent(cx: &SystemCx, cluster: &str, most: u32) -> Result<Vec<Held>> {
-    page(cx, "sent_at IS NULL AND cluster = $3", most, cluster.into()).await
+/// Messages of a cluster of which the dead letter was not sent yet, oldest first, after one of them: some.
+pub async fn unsent(
+    cx: &SystemCx,
+    cluster: &str,
+    after: Option<Uuid>,
+    most: u32,
+) -> Result<Vec<Held>> {
+    let of = "sent_at IS NULL AND cluster = $4";
+    page(cx, of, after, most, Some(cluster.into())).await
 }
 
 /// Messages that were not released, after one of them: some.
 pub async fn held(cx: &SystemCx, after: Option<Uuid>, most: u32) -> Result<Vec<Held>> {
-    let after = after.unwrap_or_default().into();
-    page(cx, "released_at IS NULL AND message_id > $3", most, after).await
+    page(cx, "released_at IS NULL", after, most, None).await
 }
 
-async fn page(cx: &SystemCx, of: &str, most: u32, value: Value) -> Result<Vec<Held>> {
+async fn page(
+    cx: &SystemCx,
+    of: &str,
+    after: Option<Uuid>,
+    most: u32,
+    value: Option<Value>,
+) -> Result<Vec<Held>> {
+    let values = [
+        i64::from(most).into(),
+        PAGE_BYTES.into(),
+        after.unwrap_or_default().into(),
+    ];
     cx.all(
         &format!(
             "SELECT message_id, cluster, topic, partition, kind, message_offset, key, payload, reason, message FROM ( \
                  SELECT *, sum(length(payload)) OVER (ORDER BY message_id) - length(payload) AS before \
-                 FROM (SELECT * FROM topic_quarantine WHERE {of} ORDER BY message_id LIMIT $1) AS first) AS page \
+                 FROM (SELECT * FROM topic_quarantine WHERE {of} AND message_id > $3 ORDER BY message_id LIMIT $1) AS first) AS page \
              WHERE before < $2 ORDER BY message_id"
         ),
-        [i64::from(most).into(), PAGE_BYTES.into(), value],
+        values.into_iter().chain(value),
     )
     .await
 }

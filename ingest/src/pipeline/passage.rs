@@ -43,6 +43,14 @@ pub struct Fetched {
     pub payload: Option<Bytes>,
 }
 
+impl Fetched {
+    /// Bytes of key and payload.
+    pub fn bytes(&self) -> usize {
+        let parts = [&self.key, &self.payload];
+        parts.into_iter().flatten().map(Bytes::len).sum()
+    }
+}
+
 /// Messages that wait in line, and later for being counted.
 pub struct Passing(JoinHandle<Result<Account>>);
 

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use domain::topic::{Digest, Partition, Position, Stop};
 
 use super::Settings;
@@ -81,10 +80,20 @@ pub(super) struct Run {
     pub(super) messages: Vec<Fetched>,
 }
 
+/// A passage that was delivered.
+pub(super) struct Underway {
+    /// The offset after its last message.
+    pub(super) to: i64,
+    pub(super) since: Instant,
+    pub(super) passing: Passing,
+}
+
 /// See the module.
 pub(super) struct Lane {
     pub(super) partition: Partition,
     pub(super) state: State,
+    /// Something of the topics cannot be read, maybe here: nothing is taken until it was begun again with a look at its next message.
+    pub(super) doubted: bool,
     /// Where the next run begins, by the ledger and what is under way.
     pub(super) next: i64,
     pub(super) paused: bool,
@@ -92,8 +101,8 @@ pub(super) struct Lane {
     pub(super) lag: Option<i64>,
     /// Where it ended then.
     pub(super) end: i64,
-    /// Passages and the offsets after their last messages.
-    pub(super) underway: VecDeque<(i64, Passing)>,
+    /// Passages, in order.
+    pub(super) underway: VecDeque<Underway>,
     expects: Option<Digest>,
     waiting: Vec<Fetched>,
     bytes: usize,
@@ -103,13 +112,14 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// A partition whose position is not known yet.
+    /// A partition that rests, as its position is not known yet.
     pub(super) fn new(partition: Partition, settings: &Settings, now: Instant) -> Self {
         Self {
             partition,
             state: State::Failed(now),
+            doubted: false,
             next: -1,
-            paused: false,
+            paused: true,
             lag: None,
             end: -1,
             underway: VecDeque::new(),
@@ -140,7 +150,12 @@ impl Lane {
 
     /// Takes a message.
     pub(super) fn accept(&mut self, message: Fetched, now: Instant) -> Accepted {
-        if self.state != State::Reading {
+        if self.state != State::Reading || self.doubted {
+            return Accepted::Taken;
+        }
+        // What waits has it already.
+        let last = self.waiting.last();
+        if last.is_some_and(|last| message.offset <= last.offset) {
             return Accepted::Taken;
         }
         let expected = self.expects.take();
@@ -153,8 +168,7 @@ impl Lane {
                 _ => Accepted::Taken,
             };
         }
-        self.bytes += message.payload.as_ref().map_or(0, Bytes::len);
-        self.bytes += message.key.as_ref().map_or(0, Bytes::len);
+        self.bytes += message.bytes();
         self.since.get_or_insert(now);
         self.waiting.push(message);
         match expected {
@@ -169,10 +183,27 @@ impl Lane {
         self.waiting.len() >= records || self.bytes >= bytes
     }
 
-    /// What is to be delivered now, if anything: a full run, or one whose first message has waited for long enough.
+    /// Whether the broker is to send nothing for now.
+    pub(super) fn rests(&self) -> bool {
+        self.doubted || self.is_full()
+    }
+
+    /// Whether nothing waits and nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.underway.is_empty()
+    }
+
+    /// Since when the message that was read first, of those that are not counted, is here.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        let underway = self.underway.front().map(|it| it.since);
+        underway.or(self.since)
+    }
+
+    /// What is to be delivered now, if anything: a full run, one whose first message has waited for long enough, or what waits when
+    /// nothing more is taken.
     pub(super) fn take(&mut self, now: Instant) -> Option<Run> {
         let is_due = |since: Instant| now.duration_since(since) >= self.linger;
-        let ready = self.is_full() || self.since.is_some_and(is_due);
+        let ready = self.rests() || self.since.is_some_and(is_due);
         if !ready || self.state != State::Reading || self.underway.len() >= DEPTH {
             return None;
         }
@@ -193,6 +224,8 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn message(offset: i64) -> Fetched {
@@ -286,6 +319,34 @@ mod tests {
         }
         let run = lane.take(later).expect("full");
         assert_eq!((run.from, run.to, run.messages.len()), (10, 15, 3));
+    }
+
+    #[test]
+    fn what_comes_again_waits_once() {
+        let now = Instant::now();
+        let mut lane = lane(5, Some(digest(4)));
+        for offset in [4, 5, 6, 4, 5, 6, 5] {
+            assert_eq!(lane.accept(message(offset), now), Accepted::Taken);
+        }
+        assert_eq!(lane.oldest(), Some(now));
+        let later = now + Duration::from_secs(1);
+        let run = lane.take(later).expect("waited for long enough");
+        assert_eq!((run.from, run.to, run.messages.len()), (5, 7, 2));
+        assert_eq!(run.digest, digest(6));
+        assert_eq!(lane.oldest(), None);
+    }
+
+    #[test]
+    fn what_is_doubted_delivers_what_it_has_and_takes_no_more() {
+        let now = Instant::now();
+        let mut lane = lane(5, None);
+        lane.accept(message(5), now);
+        lane.doubted = true;
+        lane.accept(message(7), now);
+        assert!(lane.rests() && !lane.is_idle());
+        let run = lane.take(now).expect("at once");
+        assert_eq!((run.from, run.to, run.messages.len()), (5, 6, 1));
+        assert!(lane.is_idle());
     }
 
     #[test]

@@ -163,8 +163,11 @@ fn position(consumer: &BaseConsumer, standing: &topic::Standing) -> Result<Findi
     };
     let next = position.next;
     if let Some(why) = position.stopped {
-        let found =
-            format!("is stopped at offset {next}: {why}; simcube topics skip lets it go on");
+        let place = match next {
+            ..0 => "its beginning".to_owned(),
+            next => format!("offset {next}"),
+        };
+        let found = format!("is stopped at {place}: {why}; simcube topics skip lets it go on");
         return Ok(finding(found, true));
     }
     if usize::try_from(partition.number).ok() >= Some(partitions(consumer, &partition.topic)?) {

@@ -10,12 +10,18 @@
 //! - [`replay`] reads again, from a topic or from quarantine, and moves no position.
 //!
 //! Nothing else of the program knows rdkafka.
+//!
+//! **Memory.** Of each partition of a consumer there are at most three runs, one that waits and two under way, and of each partition
+//! that is read again two. A run has at most [`Settings::records`] messages, and [`Settings::bytes`] bytes beside its last message. The client holds
+//! 32 MiB that were not taken yet, and beside them the batch that it unpacks: a broker bounds what that is packed (`max.message.bytes`, 1 MiB unless
+//! set, of which gzip makes a thousand times as much), and of zstd the client takes 100 MB.
 
 mod client;
 mod consumer;
 pub mod dead;
 mod lane;
 pub mod manage;
+mod probe;
 pub mod replay;
 
 use std::time::Duration;

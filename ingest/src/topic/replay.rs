@@ -19,6 +19,7 @@ use super::{
     Settings,
     client::{PATIENCE, reading, unavailable},
     manage::{blocking, cluster, partitions},
+    probe::is_unreadable,
 };
 use crate::pipeline::{Account, Fetched, Intake};
 
@@ -53,7 +54,8 @@ impl Replayed {
 /// Reads a topic again, from an offset of each partition to where the ledger is: what comes after is for the consumers.
 ///
 /// # Errors
-/// `NOT_FOUND` when there is no such topic, `UNAVAILABLE` when the broker or an engine does not answer; what was read before counts.
+/// `NOT_FOUND` when there is no such topic, `INVALID_INPUT` when a message cannot be read, `UNAVAILABLE` when the broker or an engine does
+/// not answer; what was read before counts.
 pub async fn topic(
     intake: &Intake,
     db: &Db,
@@ -135,6 +137,11 @@ pub(crate) async fn read(
                 reader.take(message.partition(), fetched).await?;
             }
             Err(KafkaError::PartitionEOF(number)) => reader.end(number).await?,
+            Err(error) if is_unreadable(&error) => {
+                return Err(Error::invalid(format!(
+                    "a message of {topic} cannot be read: it is damaged or too large when it is unpacked; begin behind it (--from)"
+                )));
+            }
             Err(error) => return Err(unavailable(error)),
         }
     }
@@ -181,6 +188,13 @@ async fn spans(
     Ok(spans)
 }
 
+/// Messages of a partition that are delivered together.
+#[derive(Default)]
+struct Waiting {
+    messages: Vec<Fetched>,
+    bytes: usize,
+}
+
 struct Reader<'a, S> {
     sink: &'a mut S,
     settings: &'a Settings,
@@ -188,7 +202,7 @@ struct Reader<'a, S> {
     open: HashSet<i32>,
     /// Each with the offset before which it ends.
     spans: BTreeMap<i32, (Partition, i64)>,
-    waiting: BTreeMap<i32, Vec<Fetched>>,
+    waiting: BTreeMap<i32, Waiting>,
 }
 
 impl<S: Sink> Reader<'_, S> {
@@ -200,8 +214,10 @@ impl<S: Sink> Reader<'_, S> {
         let offset = fetched.offset;
         if offset < to {
             let waiting = self.waiting.entry(number).or_default();
-            waiting.push(fetched);
-            if waiting.len() >= self.settings.records {
+            waiting.bytes += fetched.bytes();
+            waiting.messages.push(fetched);
+            let Settings { records, bytes, .. } = *self.settings;
+            if waiting.messages.len() >= records || waiting.bytes >= bytes {
                 self.deliver(number).await?;
             }
         }
@@ -219,7 +235,7 @@ impl<S: Sink> Reader<'_, S> {
     }
 
     async fn deliver(&mut self, number: i32) -> Result<()> {
-        let messages = self.waiting.remove(&number).unwrap_or_default();
+        let Waiting { messages, .. } = self.waiting.remove(&number).unwrap_or_default();
         let Some((partition, _)) = self.spans.get(&number).filter(|_| !messages.is_empty()) else {
             return Ok(());
         };

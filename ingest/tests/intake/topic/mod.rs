@@ -1,6 +1,8 @@
 //! Topics of a real broker: what is read is counted once, whatever stops, moves or is wrong.
 
+mod away;
 mod counting;
+mod large;
 mod lost;
 mod poison;
 mod producer;
