@@ -145,14 +145,14 @@ fn files() -> Vec<(&'static str, String)> {
         (
             "customer",
             format!(
-                "iccid,state,customer,valid_from\n{},ACTIVE,Bosch,2026-11-02\n",
+                "iccid,state,customer,valid_from\n{},ACTIVE,Bosch,2026-11-21T11:57:00Z\n",
                 iccid(6)
             ),
         ),
         (
             "device",
             format!(
-                "iccid,state,device,valid_from\n{},ACTIVE,another,2026-11-02\n",
+                "iccid,state,device,valid_from\n{},ACTIVE,another,2026-11-21T11:57:00Z\n",
                 iccid(1)
             ),
         ),

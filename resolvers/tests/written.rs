@@ -16,6 +16,7 @@ use world::{Caller, World, contract::Contract};
 const WAITED_FOR: &[&str] = &[
     "Customer.simCounts",
     "Device.assignments",
+    "Device.sims",
     "Export.downloadUrl",
     "Export.parts",
     "ExportSchedule.dueAt",

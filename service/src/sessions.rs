@@ -286,7 +286,7 @@ fn floor(cx: &ReadCx, asked: Option<DateTime<Utc>>) -> Result<Floor> {
     let now = cx.now();
     let whole_from = cx.scope().settings().sessions.whole_from(now);
     let minute = |at: DateTime<Utc>| at.duration_trunc(STEP).map_err(Error::internal);
-    let kept = minute(whole_from + STEP - INSTANT)?;
+    let kept = minute(whole_from)? + STEP;
     let from = asked.map_or(kept, |asked| asked.max(kept));
     cx.only_until(now + (minute(from)? - whole_from));
     Ok(Floor {

@@ -1,6 +1,6 @@
 //! Networks that usage names and the dictionary does not have.
 
-use domain::{Result, Scope};
+use domain::{Permission, Result, Scope};
 
 use super::scoped::Scoped;
 use crate::{Store, store::fault};
@@ -16,7 +16,7 @@ impl Store {
     /// `FORBIDDEN` when the caller may not read usage, `UNAVAILABLE` when the engine does not answer.
     pub async fn unknown_networks(&self, scope: &Scope) -> Result<Vec<String>> {
         let scoped = Scoped::new(scope)?;
-        let sql = statement(&scoped, scope.visibility().sessions);
+        let sql = statement(&scoped, scope.may(Permission::SessionsRead));
         let query = scoped.parameters.attach(self.query(&sql));
         query.fetch_all().await.map_err(fault)
     }

@@ -121,7 +121,7 @@ rows! { ROWS:
     "SessionLogConnection.nodes" Sessions "nodes { sessionId }" => |at| logged(at).into_iter().map(|id| json!({ "sessionId": id })).collect();
     "SessionLogConnection.pageInfo" Sessions "pageInfo { hasNextPage }" => |_| json!({ "hasNextPage": false });
     "SessionLogConnection.totalCount" Sessions "" => |at| json!(logged(at).len());
-    "SessionLogConnection.from" Sessions "" => |_| json!("2026-11-14T12:00:00Z");
+    "SessionLogConnection.from" Sessions "" => |_| json!("2026-11-14T12:01:00Z");
     "SessionLogConnection.clamped" Sessions "" => |_| json!(false);
     "SessionLogEntryEdge.cursor" Sessions "" => any;
     "SessionLogEntryEdge.node" Sessions "node { sessionId }" => |at| json!({ "sessionId": session(at.n()) });
