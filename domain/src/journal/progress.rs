@@ -367,9 +367,9 @@ mod tests {
             sources: names.map(|name| covered(name, None)).to_vec(),
         };
         let period = Period::new(at(0), at(1)).expect("a period");
-        let Some(Lack::Behind(named, true)) = coverage.lack(period) else {
+        let Some(Lack::Behind(first, true)) = coverage.lack(period) else {
             panic!("not complete");
         };
-        assert_eq!(named.len(), usize::from(NAMED));
+        assert_eq!(first.len(), usize::from(NAMED));
     }
 }

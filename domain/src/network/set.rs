@@ -35,8 +35,8 @@ pub async fn set(cx: &SystemCx, plmn: &Plmn, set: SetNetwork) -> Result<Network>
         (None, Some(known)) => (known.country_code.clone(), known.country.clone()),
         (None, None) => store::country_of_mcc(cx, plmn).await?.unzip(),
     };
-    let operator = set.operator.map(checked).transpose()?;
-    let name = set.name.map(checked).transpose()?;
+    let operator = set.operator.as_deref().map(checked).transpose()?;
+    let name = set.name.as_deref().map(checked).transpose()?;
     let (known_name, known_operator) = known.map(|known| (known.name, known.operator)).unzip();
     let network = Network {
         plmn: plmn.as_str().to_owned(),
@@ -51,7 +51,7 @@ pub async fn set(cx: &SystemCx, plmn: &Plmn, set: SetNetwork) -> Result<Network>
     Ok(network)
 }
 
-fn checked(text: String) -> Result<String> {
+fn checked(text: &str) -> Result<String> {
     let text = text.trim();
     if text.is_empty() || text.len() > LONGEST || text.chars().any(char::is_control) {
         return Err(Error::invalid(format!(

@@ -135,10 +135,10 @@ impl World {
                     if shown.iter().any(|other| same(other)) {
                         continue;
                     }
-                    let order = point.reading.order();
+                    let own = point.reading.order();
                     let place = |point: &&&Point| point.reading.order();
-                    let before = shown.iter().filter(|it| it.reading.order() < order);
-                    let after = shown.iter().filter(|it| it.reading.order() > order);
+                    let before = shown.iter().filter(|it| it.reading.order() < own);
+                    let after = shown.iter().filter(|it| it.reading.order() > own);
                     let beside = before
                         .max_by_key(place)
                         .into_iter()
