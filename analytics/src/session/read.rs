@@ -369,7 +369,10 @@ impl Store {
         L: clickhouse::RowOwned + clickhouse::RowRead,
     {
         // What is asked of the newest rollup must not be asked of older ones first, whatever a server's profile says.
-        let query = (self.query(sql)).with_setting("optimize_move_to_prewhere_if_final", "0");
+        let query = (self.query(sql))
+            .with_setting("optimize_move_to_prewhere_if_final", "0")
+            // By which the engine's own log tells questions of callers from others.
+            .with_setting("log_comment", "sessions");
         scoped.attach(query).fetch_all().await.map_err(fault)
     }
 }
