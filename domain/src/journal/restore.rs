@@ -105,12 +105,7 @@ pub async fn put_back_so_far(cx: &SystemCx, batch: BatchId) -> Result<Option<Pay
             [batch.uuid().into(), RESTORING.into()],
         )
         .await?;
-    stored
-        .map(|(encoding, packed)| {
-            let bytes = packed::unpack(&packed)?;
-            Ok(Payload { encoding, bytes })
-        })
-        .transpose()
+    stored.map(Payload::unpacked).transpose()
 }
 
 /// Puts rows of a batch back, in the place of those that were put back so far. A batch of which the journal has a payload otherwise stays as

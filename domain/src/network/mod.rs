@@ -33,12 +33,17 @@ pub async fn names(cx: &ReadCx, plmns: &[String]) -> Result<HashMap<String, Stri
     let known = by_plmns(cx, plmns).await?;
     let name = |plmn: &String| {
         let known = known.get(plmn).map(|network| network.name.clone());
-        known.unwrap_or_else(|| format!("Unknown ({})", plmn.replace('-', "/")))
+        known.unwrap_or_else(|| unknown(plmn))
     };
     Ok(plmns
         .iter()
         .map(|plmn| (plmn.clone(), name(plmn)))
         .collect())
+}
+
+/// What people are shown of a network that the dictionary lacks: `Unknown (262/99)`.
+pub fn unknown(plmn: &str) -> String {
+    format!("Unknown ({})", plmn.replace('-', "/"))
 }
 
 /// The known ones among `plmns`.

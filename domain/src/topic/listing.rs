@@ -48,11 +48,7 @@ impl Decode for Listed {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
             id: row.get()?,
-            partition: Partition {
-                cluster: row.get::<&str>()?.into(),
-                topic: row.get::<&str>()?.into(),
-                number: row.get()?,
-            },
+            partition: Partition::decode(row)?,
             offset: row.get()?,
             key: row.get::<Option<&[u8]>>()?.map(Bytes::copy_from_slice),
             payload: Bytes::copy_from_slice(row.get()?),

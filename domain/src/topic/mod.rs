@@ -21,7 +21,11 @@ use sha2::{Digest as _, Sha256};
 use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 use uuid::Uuid;
 
-use crate::journal::Kind;
+use crate::{
+    Result,
+    journal::Kind,
+    row::{Columns, Decode},
+};
 
 pub use account::{Account, Sums, account, sums};
 pub use listing::{Listed, QuarantineCondition, SHOWN_BYTES, list};
@@ -42,6 +46,16 @@ pub struct Partition {
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.topic, self.number)
+    }
+}
+
+impl Decode for Partition {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            cluster: row.get::<&str>()?.into(),
+            topic: row.get::<&str>()?.into(),
+            number: row.get()?,
+        })
     }
 }
 

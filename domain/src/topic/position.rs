@@ -1,7 +1,5 @@
 //! How far each partition is journaled.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 
 use super::{Digest, Partition, Passage, Stop, Way};
@@ -47,13 +45,8 @@ impl Decode for Position {
 
 impl Decode for Standing {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
-        let text = |row: &mut Columns<'_>| -> Result<Arc<str>> { Ok(row.get::<&str>()?.into()) };
         Ok(Self {
-            partition: Partition {
-                cluster: text(row)?,
-                topic: text(row)?,
-                number: row.get()?,
-            },
+            partition: Partition::decode(row)?,
             position: Position::decode(row)?,
             moved_at: row.get()?,
         })

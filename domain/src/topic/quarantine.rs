@@ -35,11 +35,7 @@ impl Decode for Held {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
             id: row.get()?,
-            partition: Partition {
-                cluster: row.get::<&str>()?.into(),
-                topic: row.get::<&str>()?.into(),
-                number: row.get()?,
-            },
+            partition: Partition::decode(row)?,
             kind: row.word()?,
             quarantined: Quarantined {
                 message: Message {

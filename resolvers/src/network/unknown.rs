@@ -15,7 +15,7 @@ impl UnknownNetwork {
     /// The network with this code.
     pub(crate) fn of(code: String) -> Self {
         Self {
-            name: format!("Unknown ({})", code.replacen('-', "/", 1)),
+            name: domain::network::unknown(&code),
             code,
         }
     }
