@@ -2,7 +2,7 @@
 
 use std::{sync::Mutex, sync::PoisonError, time::Duration};
 
-use domain::Error;
+use domain::{Error, topic::Partition};
 use rdkafka::{
     ClientConfig, ClientContext, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
@@ -92,8 +92,8 @@ impl Context {
 impl ClientContext for Context {}
 
 impl ConsumerContext for Context {
-    /// The group waits for an answer, so it gets one at once, whatever the ledger does: new partitions rest until it said where they
-    /// begin, and what is revoked goes. What of it is under way may still be journaled: whoever reads it next is stale then, and
+    /// The group waits for an answer, so it gets one at once, whatever the ledger does: nothing new is read until it said where that
+    /// begins, and what is revoked goes. What of it is under way may still be journaled: whoever reads it next is stale then, and
     /// begins again.
     fn rebalance(
         &self,
@@ -107,8 +107,8 @@ impl ConsumerContext for Context {
             .map(|it| (it.topic().to_owned(), it.partition()));
         let named = named.collect();
         let change = if why == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            if let Err(error) = take(consumer, partitions) {
-                tracing::warn!(%error, "partitions that are ours now could not be taken");
+            if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
+                tracing::warn!(%error, "the group was not told that partitions are ours now");
             }
             Change::Assigned(named)
         } else {
@@ -122,18 +122,30 @@ impl ConsumerContext for Context {
     }
 }
 
-/// Takes partitions that are read from nowhere yet.
-fn take(consumer: &BaseConsumer<Context>, partitions: &mut TopicPartitionList) -> KafkaResult<()> {
-    partitions.set_all_offsets(Offset::End)?;
-    consumer.incremental_assign(partitions)?;
-    consumer.pause(partitions)
+/// Reads a partition from an offset on, whatever became of it before: with a new assignment of it, because one that met an error cannot
+/// be moved. Resting outlives an assignment in the client, and one that is ended while the partition begins can keep it from beginning:
+/// so it ends first.
+pub(super) fn read_from(
+    consumer: &BaseConsumer<Context>,
+    partition: &Partition,
+    offset: i64,
+) -> KafkaResult<()> {
+    let mut list = list_of(partition);
+    consumer.resume(&list)?;
+    give_back(consumer, &list)?;
+    list.set_all_offsets(Offset::Offset(offset))?;
+    consumer.incremental_assign(&list)
 }
 
-/// Gives partitions back. One that could not be taken does not keep the others.
-pub(super) fn give_back(
-    consumer: &BaseConsumer<Context>,
-    partitions: &TopicPartitionList,
-) -> KafkaResult<()> {
+/// A list with one partition.
+pub(super) fn list_of(partition: &Partition) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(&partition.topic, partition.number);
+    list
+}
+
+/// Gives partitions back. One that was not taken yet does not keep the others.
+fn give_back(consumer: &BaseConsumer<Context>, partitions: &TopicPartitionList) -> KafkaResult<()> {
     let ours = consumer.assignment()?;
     let mut list = TopicPartitionList::new();
     for it in partitions.elements() {

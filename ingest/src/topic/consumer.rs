@@ -35,7 +35,7 @@ use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
 use super::{
     Settings,
-    client::{Change, Context, PATIENCE, give_back, sharing, unavailable},
+    client::{Change, Context, PATIENCE, list_of, read_from, sharing, unavailable},
     lane::{Accepted, Lane, Start, State, Underway, start},
     manage,
     probe::{is_readable, is_unreadable},
@@ -52,6 +52,8 @@ const LOOK: Duration = Duration::from_secs(2);
 const REST: Duration = Duration::from_millis(500);
 /// How long the ledger may be silent before the partitions are left to others.
 const ENDURES: Duration = Duration::from_secs(10);
+/// A partition that has more and sends nothing for so long is begun again.
+const SILENCE: Duration = Duration::from_secs(10);
 /// What was read and is not counted for so long is told.
 const STILL: Duration = Duration::from_secs(30);
 
@@ -344,7 +346,7 @@ impl Reader {
         match started {
             Ok(start) => {
                 lane.end = high;
-                lane.begin(position.next, start);
+                lane.begin(position.next, start, Instant::now());
                 Ok(Some(start.offset))
             }
             Err(why) => {
@@ -487,17 +489,11 @@ impl Reader {
         }
     }
 
-    /// Begins a partition again where the ledger is: with a new assignment of it, because one that met an error cannot be moved.
+    /// Begins a partition where the ledger is.
     fn resume(&self, lane: &mut Lane) {
         let begun = self.begin(lane).and_then(|offset| {
             let Some(offset) = offset else { return Ok(()) };
-            let list = list_of(&lane.partition);
-            let mut at = list_of(&lane.partition);
-            at.set_all_offsets(Offset::Offset(offset))
-                .and_then(|()| give_back(&self.consumer, &list))
-                .and_then(|()| self.consumer.incremental_assign(&at))
-                .and_then(|()| self.consumer.resume(&list))
-                .map_err(unavailable)?;
+            read_from(&self.consumer, &lane.partition, offset).map_err(unavailable)?;
             lane.paused = false;
             Ok(())
         });
@@ -575,6 +571,10 @@ impl Reader {
                 Ok((low, high)) => {
                     lane.lag = Some(high - lane.next.max(low));
                     lane.end = high;
+                    if lane.is_silent(Instant::now(), SILENCE) {
+                        tracing::warn!(partition = %lane.partition, next = lane.next, high, "there is more, and nothing comes: begun again");
+                        lane.forget(State::Failed(Instant::now()));
+                    }
                 }
                 Err(error) => return Some(unavailable(error).to_string()),
             }
@@ -600,12 +600,6 @@ impl Reader {
         }
         problem
     }
-}
-
-fn list_of(partition: &Partition) -> TopicPartitionList {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(&partition.topic, partition.number);
-    list
 }
 
 /// Joins the group.

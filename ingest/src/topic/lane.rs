@@ -107,6 +107,10 @@ pub(super) struct Lane {
     waiting: Vec<Fetched>,
     bytes: usize,
     since: Option<Instant>,
+    /// When it was begun, or something came last.
+    heard: Instant,
+    /// Where it was, of what there was, when it was begun again because nothing came.
+    urged: Option<(i64, i64)>,
     most: (usize, usize),
     linger: Duration,
 }
@@ -119,7 +123,7 @@ impl Lane {
             state: State::Failed(now),
             doubted: false,
             next: -1,
-            paused: true,
+            paused: false,
             lag: None,
             end: -1,
             underway: VecDeque::new(),
@@ -127,13 +131,16 @@ impl Lane {
             waiting: Vec::new(),
             bytes: 0,
             since: None,
+            heard: now,
+            urged: None,
             most: (settings.records, settings.bytes),
             linger: settings.linger,
         }
     }
 
     /// Begins where the ledger is.
-    pub(super) fn begin(&mut self, next: i64, start: Start) {
+    pub(super) fn begin(&mut self, next: i64, start: Start, now: Instant) {
+        self.heard = now;
         self.next = next;
         self.expects = start.expects;
         self.state = State::Reading;
@@ -150,6 +157,7 @@ impl Lane {
 
     /// Takes a message.
     pub(super) fn accept(&mut self, message: Fetched, now: Instant) -> Accepted {
+        self.heard = now;
         if self.state != State::Reading || self.doubted {
             return Accepted::Taken;
         }
@@ -191,6 +199,21 @@ impl Lane {
     /// Whether nothing waits and nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.underway.is_empty()
+    }
+
+    /// Whether it is read, has more, and has sent nothing for `patience`: the client may have lost its place. It is said once of what
+    /// there is: the end of a transaction is no message, and nothing comes of it.
+    pub(super) fn is_silent(&mut self, now: Instant, patience: Duration) -> bool {
+        let there = (self.next, self.end);
+        let silent = self.state == State::Reading
+            && self.end > self.next
+            && self.is_idle()
+            && now.duration_since(self.heard) >= patience
+            && self.urged != Some(there);
+        if silent {
+            self.urged = Some(there);
+        }
+        silent
     }
 
     /// Since when the message that was read first, of those that are not counted, is here.
@@ -260,7 +283,7 @@ mod tests {
         };
         let mut lane = Lane::new(partition, &settings, Instant::now());
         let offset = next;
-        lane.begin(next, Start { offset, expects });
+        lane.begin(next, Start { offset, expects }, Instant::now());
         lane
     }
 
@@ -347,6 +370,28 @@ mod tests {
         let run = lane.take(now).expect("at once");
         assert_eq!((run.from, run.to, run.messages.len()), (5, 6, 1));
         assert!(lane.is_idle());
+    }
+
+    #[test]
+    fn what_has_more_and_sends_nothing_is_silent_once() {
+        let begun = Instant::now();
+        let patience = Duration::from_secs(10);
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let mut lane = lane(5, None);
+        lane.end = 5;
+        assert!(!lane.is_silent(after(20), patience));
+        lane.end = 7;
+        assert!(!lane.is_silent(after(9), patience));
+        lane.accept(message(5), after(9));
+        assert!(!lane.is_silent(after(30), patience));
+        lane.take(after(30)).expect("waited for long enough");
+        assert!(lane.is_silent(after(30), patience));
+        assert!(!lane.is_silent(after(60), patience));
+        lane.end = 8;
+        assert!(lane.is_silent(after(60), patience));
+        lane.end = 9;
+        lane.forget(State::Failed(begun));
+        assert!(!lane.is_silent(after(90), patience));
     }
 
     #[test]
