@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use clickhouse::Row;
 use domain::{Result, identifier::Plmn};
 use serde::{Deserialize, Serialize};
@@ -61,9 +62,27 @@ impl Store {
         let token = token(&known, &changed);
         let known: BTreeMap<_, _> = known.iter().map(|row| (&row.plmn, row)).collect();
         changed.retain(|row| known.get(&row.plmn) != Some(&row));
-        if changed.is_empty() {
-            return Ok(0);
+        if !changed.is_empty() {
+            self.insert_networks(&changed, token).await?;
         }
+        Ok(changed.len())
+    }
+
+    /// Adds or replaces one network, as of a moment: at another one it is done again, whatever came in between.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when the engine does not answer.
+    pub async fn set_network(&self, network: &Network, at: DateTime<Utc>) -> Result<()> {
+        let row = NetworkRow::from(network);
+        let token = format!(
+            "{} {}",
+            token(&[], std::slice::from_ref(&row)),
+            at.timestamp_micros()
+        );
+        self.insert_networks(&[row], token).await
+    }
+
+    async fn insert_networks(&self, networks: &[NetworkRow], token: String) -> Result<()> {
         let client = self
             .client()
             .clone()
@@ -72,11 +91,10 @@ impl Store {
             .insert::<NetworkRow>("network")
             .await
             .map_err(fault)?;
-        for row in &changed {
+        for row in networks {
             insert.write(row).await.map_err(fault)?;
         }
-        insert.end().await.map_err(fault)?;
-        Ok(changed.len())
+        insert.end().await.map_err(fault)
     }
 }
 

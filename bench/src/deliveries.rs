@@ -62,7 +62,7 @@ async fn insert(program: &Program, round: u32) -> Result<f64> {
     for (_, _, payload) in batches(&rows) {
         let payload = due(&payload)?;
         let started = Instant::now();
-        raw.insert(payload).await?;
+        raw.insert("cdr", payload).await?;
         times.push(started.elapsed().as_secs_f64() * 1_000.0);
     }
     Ok(p95(times))

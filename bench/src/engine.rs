@@ -25,6 +25,11 @@ struct Summary {
     elapsed_ns: String,
 }
 
+/// How answers come.
+const FORM: &str = "default_format=RowBinaryWithNamesAndTypes&wait_end_of_query=1";
+/// Most bytes of a statement, as the product has it: ids of SIMs travel inside.
+const STATEMENT_BYTES: u32 = 32 << 20;
+
 /// One open connection.
 pub(crate) struct Raw(Connection);
 
@@ -54,7 +59,7 @@ impl Raw {
         sql: &str,
         parameters: &[String],
     ) -> Result<(Bytes, Duration)> {
-        let mut query = "default_format=RowBinaryWithNamesAndTypes&wait_end_of_query=1".to_owned();
+        let mut query = format!("{FORM}&max_query_size={STATEMENT_BYTES}");
         for (place, value) in parameters.iter().enumerate() {
             // Writing to a String cannot fail.
             let _ = write!(query, "&param_p{place}={value}");
@@ -92,14 +97,13 @@ impl Raw {
             );
         }
         let _ = write!(form, "--{BOUNDARY}--\r\n");
-        let request =
-            Request::post("/?default_format=RowBinaryWithNamesAndTypes&wait_end_of_query=1")
-                .header(header::HOST, "engine")
-                .header(
-                    header::CONTENT_TYPE,
-                    format!("multipart/form-data; boundary={BOUNDARY}"),
-                )
-                .body(Full::new(Bytes::from(form)))?;
+        let request = Request::post(format!("/?{FORM}&max_query_size={STATEMENT_BYTES}"))
+            .header(header::HOST, "engine")
+            .header(
+                header::CONTENT_TYPE,
+                format!("multipart/form-data; boundary={BOUNDARY}"),
+            )
+            .body(Full::new(Bytes::from(form)))?;
         Ok(self.0.send(request).await?.into_body())
     }
 
@@ -116,10 +120,10 @@ impl Raw {
         Ok(str::from_utf8(&answer)?.trim().parse()?)
     }
 
-    /// Inserts encoded rows into the records.
-    pub(crate) async fn insert(&mut self, rows: Bytes) -> Result<()> {
-        self.post("query=INSERT%20INTO%20cdr%20FORMAT%20RowBinary", rows)
-            .await?;
+    /// Inserts encoded rows, with all columns of their table in its order.
+    pub(crate) async fn insert(&mut self, table: &str, rows: Bytes) -> Result<()> {
+        let statement = format!("query=INSERT%20INTO%20{table}%20FORMAT%20RowBinary");
+        self.post(&statement, rows).await?;
         Ok(())
     }
 

@@ -30,11 +30,11 @@ use crate::{
 };
 
 /// Records that each side takes per round.
-const RECORDS: u32 = 500_000;
+pub(crate) const RECORDS: u32 = 500_000;
 /// Records of one batch, the intake's own default.
 pub(crate) const BATCH: usize = 10_000;
 /// Batches under way at the same time, the intake's own default.
-const DEPTH: usize = 3;
+pub(crate) const DEPTH: usize = 3;
 const SOURCE: &str = "bench";
 pub(crate) const TYPE: &str = "application/x-ndjson";
 
@@ -140,21 +140,30 @@ pub(crate) fn rows(series: &str, now: DateTime<Utc>, count: u32) -> Vec<CdrRow> 
     (0..count).map(row).collect()
 }
 
+/// The ICCID of the SIM that a row is of, by its place.
+pub(crate) fn sim_of(n: u32) -> String {
+    fleet::iccid(n.wrapping_mul(7_919) % fleet::USED_SIMS)
+}
+
+/// A row as a sender would describe it.
+pub(crate) fn record<'a>(iccid: &'a str, row: &'a CdrRow) -> Record<'a> {
+    Record {
+        id: row.record_id.clone(),
+        iccid,
+        network: &row.network,
+        start: row.start,
+        end: row.end,
+        bytes_up: row.bytes_up,
+        bytes_down: row.bytes_down,
+    }
+}
+
 /// The same rows as a sender would describe them.
 fn body(rows: &[CdrRow]) -> Bytes {
     let mut body = String::new();
     for (n, row) in (0_u32..).zip(rows) {
-        let record = Record {
-            id: row.record_id.clone(),
-            iccid: &fleet::iccid(n.wrapping_mul(7_919) % fleet::USED_SIMS),
-            network: &row.network,
-            start: row.start,
-            end: row.end,
-            bytes_up: row.bytes_up,
-            bytes_down: row.bytes_down,
-        };
         // Writing to a String cannot fail.
-        let _ = writeln!(body, "{record}");
+        let _ = writeln!(body, "{}", record(&sim_of(n), row));
     }
     body.into()
 }
@@ -176,7 +185,7 @@ pub(crate) fn batches(rows: &[CdrRow]) -> Vec<(BatchId, u64, Bytes)> {
 }
 
 /// When an insert of this run must have begun.
-fn deadline() -> DateTime<Utc> {
+pub(crate) fn deadline() -> DateTime<Utc> {
     SystemClock.now() + TimeDelta::hours(1)
 }
 
@@ -192,14 +201,14 @@ fn per_second(started: Instant) -> f64 {
 }
 
 /// The floor: the engine alone, as many inserts at the same time as the intake has.
-async fn insert(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
+pub(crate) async fn insert(stage: &Stage, rows: &[CdrRow]) -> Result<f64> {
     let batches: Vec<Bytes> = batches(rows)
         .into_iter()
         .map(|(_, _, payload)| due(&payload))
         .collect::<Result<_>>()?;
     let started = Instant::now();
     let inserts = stream::iter(batches)
-        .map(|payload| async { stage.socket.connect().await?.insert(payload).await });
+        .map(|payload| async { stage.socket.connect().await?.insert("cdr", payload).await });
     inserts.buffer_unordered(DEPTH).try_collect::<()>().await?;
     Ok(per_second(started))
 }

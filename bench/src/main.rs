@@ -5,6 +5,7 @@
 //! compared and why that is fair.
 
 mod against;
+mod broker;
 mod client;
 mod cube;
 mod deliveries;
@@ -22,6 +23,7 @@ mod record;
 mod report;
 mod sharing;
 mod stage;
+mod topics;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
@@ -88,6 +90,8 @@ enum Workload {
     Cube,
     /// Exactly-once intake of usage records
     Intake,
+    /// Usage records and rollups of sessions from topics of Kafka
+    Topics,
     /// Files of usage records
     Files,
     /// One-record deliveries over many connections
@@ -184,6 +188,7 @@ async fn measure(
         let comparisons = match workload {
             Workload::Page => page::run(&stage, rounds).await,
             Workload::Cube => cube::run(&stage, rounds).await,
+            Workload::Topics => topics::run(&stage, &args.engines, rounds).await,
             Workload::Files => files::run(&stage, peers, rounds).await,
             _ => intake::run(&stage, rounds).await,
         };

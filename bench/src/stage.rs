@@ -54,6 +54,8 @@ pub(crate) struct Stage {
     pub(crate) socket: Socket,
     /// The way in that the server uses.
     pub(crate) intake: Intake,
+    /// Where the ledger is.
+    pub(crate) db: Db,
     /// Where callers come in.
     pub(crate) entry: Entry,
     /// An administrator of the tenant.
@@ -142,6 +144,7 @@ impl Stage {
             store,
             socket,
             intake,
+            db,
             entry,
             admin,
             deliverer,

@@ -15,6 +15,10 @@ pub(crate) enum Stream {
     Server(u64),
     /// Faults of the engines and their disk.
     Engines,
+    /// Faults of the broker.
+    Broker,
+    /// Fleets that the program simulates.
+    Simulations,
     /// The last delivery of everything.
     Last,
     /// A client, by its number.
@@ -28,6 +32,8 @@ pub(crate) fn dice(seed: u64, stream: Stream) -> Dice {
         Stream::World => 0,
         Stream::Engines => 1,
         Stream::Last => 2,
+        Stream::Broker => 3,
+        Stream::Simulations => 4,
         Stream::Server(number) => 0x100 + number,
         Stream::Client(number) => 0x200 + number,
     });

@@ -16,24 +16,24 @@ use crate::{
     aim,
     dice::Dice,
     process::{postgres, send},
-    stage::{Engines, Server, TAKEOVER_SECONDS},
+    stage::{Engines, Server},
 };
 
 /// How long a process that was asked to end may take.
-const GRACE: Duration = Duration::from_secs(20);
+pub(crate) const GRACE: Duration = Duration::from_secs(20);
 /// Until a process that ended by itself is started again.
 const PAUSE: Duration = Duration::from_millis(300);
 /// Bytes that ClickHouse must have to begin something, and a little more; Postgres goes on to the last byte.
 const ROOM: u64 = 290 << 20;
-/// Between two looks at Postgres.
-const LOOK: Duration = Duration::from_millis(500);
+/// Between two looks at Postgres or the broker.
+pub(crate) const LOOK: Duration = Duration::from_millis(500);
 
 /// What happens to a server.
 #[derive(Clone, Copy, Debug)]
 enum ServerFault {
     /// kill -9, and started again after this time.
     Kill(Duration),
-    /// Stopped in its tracks for longer than the take-over.
+    /// Stopped in its tracks for so long that others take over what it was at.
     Stop(Duration),
     /// Asked to end, and started again after this time.
     End(Duration),
@@ -56,13 +56,14 @@ enum EnginesFault {
 pub(crate) struct FaultPlan<F>(VecDeque<(Instant, Planned<F>)>);
 
 /// A fault, and whether it waits for a part to be written: so long after the part was seen.
-struct Planned<F> {
-    fault: F,
+pub(crate) struct Planned<F> {
+    pub(crate) fault: F,
     aim: Option<Duration>,
 }
 
 impl<F> FaultPlan<F> {
-    fn draw(
+    /// So many within `span`.
+    pub(crate) fn draw(
         dice: &mut Dice,
         count: usize,
         span: Duration,
@@ -82,8 +83,13 @@ impl<F> FaultPlan<F> {
         Self(moments.into_iter().map(planned).collect())
     }
 
+    /// Whether there are no more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Waits for the moment of the next fault; for ever if there is none.
-    async fn next(&mut self) -> Planned<F> {
+    pub(crate) async fn next(&mut self) -> Planned<F> {
         match self.0.front() {
             Some((moment, _)) => tokio::time::sleep_until(*moment).await,
             None => std::future::pending().await,
@@ -95,7 +101,7 @@ impl<F> FaultPlan<F> {
     }
 }
 
-fn millis(dice: &mut Dice, range: std::ops::Range<u64>) -> Duration {
+pub(crate) fn millis(dice: &mut Dice, range: std::ops::Range<u64>) -> Duration {
     Duration::from_millis(dice.random_range(range))
 }
 
@@ -119,20 +125,19 @@ impl Server {
         span: Duration,
         mut signals: Signals,
     ) -> Result<Self> {
-        let count = dice.random_range(1..4);
+        let silence = self.takeover_seconds * 1_000;
+        // Whoever has to be silent for long suffers less often, so that all is over in time.
+        let count = dice.random_range(1..if silence > 5_000 { 3 } else { 4 });
         let mut plan = FaultPlan::draw(&mut dice, count, span, |dice| {
             match dice.random_range(0..5) {
                 0 | 1 => ServerFault::Kill(millis(dice, 0..1_500)),
-                2 | 3 => ServerFault::Stop(millis(
-                    dice,
-                    TAKEOVER_SECONDS * 1_000 + 500..TAKEOVER_SECONDS * 1_000 + 2_500,
-                )),
+                2 | 3 => ServerFault::Stop(millis(dice, silence + 500..silence + 2_500)),
                 _ => ServerFault::End(millis(dice, 0..500)),
             }
         });
         let mut calm = Some(signals.calm);
         loop {
-            if plan.0.is_empty()
+            if plan.is_over()
                 && let Some(calm) = calm.take()
             {
                 // Nobody may listen any more when the run failed.
@@ -140,7 +145,7 @@ impl Server {
             }
             tokio::select! {
                 ended = self.process.child().wait() => {
-                    self.log.event(format_args!("server {} ended by itself: {}", self.number + 1, ended?));
+                    self.log.event(format_args!("{} ended by itself: {}", self.name, ended?));
                     self.log.count(|tally| tally.own_ends += 1);
                     tokio::time::sleep(PAUSE).await;
                     self.process = self.launch.start()?;
@@ -162,8 +167,8 @@ impl Server {
         let blow = move || send(victim.as_slice(), signal);
         let hit = aim::strike(&self.engines, planned.aim, blow).await?;
         self.log.event(format_args!(
-            "server {}: {fault:?}, while a part was written: {hit}",
-            self.number + 1
+            "{}: {fault:?}, while a part was written: {hit}",
+            self.name
         ));
         match fault {
             ServerFault::Kill(pause) => {
@@ -180,17 +185,14 @@ impl Server {
             ServerFault::End(pause) => {
                 self.log.count(|tally| tally.ends += 1);
                 if !self.process.ended(GRACE).await? {
-                    self.log.event(format_args!(
-                        "server {} did not end in {GRACE:?}",
-                        self.number + 1
-                    ));
+                    self.log
+                        .event(format_args!("{} did not end in {GRACE:?}", self.name));
                 }
                 tokio::time::sleep(pause).await;
                 self.process = self.launch.start()?;
             }
         }
-        self.log
-            .event(format_args!("server {}: goes on", self.number + 1));
+        self.log.event(format_args!("{}: goes on", self.name));
         Ok(())
     }
 }
@@ -215,7 +217,7 @@ impl Engines {
         });
         let mut calm = Some(signals.calm);
         loop {
-            if plan.0.is_empty()
+            if plan.is_over()
                 && self.is_well().await
                 && let Some(calm) = calm.take()
             {

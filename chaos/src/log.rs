@@ -25,6 +25,8 @@ pub(crate) struct Tally {
     pub(crate) engine_kills: u64,
     /// Disks filled.
     pub(crate) full_disks: u64,
+    /// Kills, stops and ends of the broker.
+    pub(crate) broker_faults: u64,
     /// Processes that ended by themselves and were started again.
     pub(crate) own_ends: u64,
     /// Deliveries answered 200.
@@ -39,6 +41,8 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// Records delivered.
     pub(crate) records: u64,
+    /// Messages that were read from topics.
+    pub(crate) messages: u64,
     /// From the end of the last fault until every server was ready, at most.
     pub(crate) slowest_ready: Duration,
     /// Things that are not as promised.
@@ -52,6 +56,8 @@ impl AddAssign for Tally {
         self.ends += other.ends;
         self.engine_kills += other.engine_kills;
         self.full_disks += other.full_disks;
+        self.broker_faults += other.broker_faults;
+        self.messages += other.messages;
         self.own_ends += other.own_ends;
         self.answered += other.answered;
         self.retries += other.retries;
@@ -68,14 +74,17 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} records; {} kills, {} stops, {} ends, {} engine kills, {} full disks, {} ended by themselves; \
+            "{} records, {} messages; {} kills, {} stops, {} ends, {} engine kills, {} full disks, {} broker faults, \
+             {} ended by themselves; \
              {} deliveries answered, {} repeated ({} for 503, {} for 500, {} for 429); ready after {:.1} s; {} differences",
             self.records,
+            self.messages,
             self.kills,
             self.stops,
             self.ends,
             self.engine_kills,
             self.full_disks,
+            self.broker_faults,
             self.own_ends,
             self.answered,
             self.retries,

@@ -114,16 +114,7 @@ impl Asker<'_> {
     }
 
     async fn ask(&self, query: &str, variables: Value) -> Result<Value> {
-        let request = self
-            .http
-            .post(format!("{}/graphql", self.url))
-            .bearer_auth(self.token);
-        let body = json!({ "query": query, "variables": variables });
-        let mut answer: Value = request.json(&body).send().await?.json().await?;
-        if !answer["errors"].is_null() {
-            bail!("{}", answer["errors"]);
-        }
-        Ok(answer["data"].take())
+        ask(self.http, self.url, self.token, query, variables).await
     }
 
     async fn usage(&self, question: &Question, differences: &mut Vec<String>) -> Result<()> {
@@ -209,6 +200,23 @@ impl Asker<'_> {
         differ("accounting", &wanted, &found, differences);
         Ok(())
     }
+}
+
+/// Asks a server, and returns the data of its answer.
+pub(crate) async fn ask(
+    http: &Client,
+    url: &str,
+    token: &str,
+    query: &str,
+    variables: Value,
+) -> Result<Value> {
+    let request = http.post(format!("{url}/graphql")).bearer_auth(token);
+    let body = json!({ "query": query, "variables": variables });
+    let mut answer: Value = request.json(&body).send().await?.json().await?;
+    if !answer["errors"].is_null() {
+        bail!("{}", answer["errors"]);
+    }
+    Ok(answer["data"].take())
 }
 
 impl Question {

@@ -11,24 +11,21 @@ use anyhow::{Context as _, Result, bail, ensure};
 use chrono::{DateTime, Utc};
 use rand::{RngExt as _, seq::SliceRandom as _};
 use reqwest::Client;
-use tokio::{
-    sync::{oneshot, watch},
-    task::{JoinHandle, JoinSet},
-};
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
+    broker::Broker,
     client::Destination,
     dice::{Stream, dice},
     disk::Disk,
-    fault::Signals,
+    lives::Lives,
     log::{Log, Tally},
     oracle::Asker,
-    stage::{Engines, Server, Stage},
-    world,
+    simulation::{self, Simulation},
+    stage::{SPAN, Stage, broker_port},
+    topic, world,
 };
 
-/// How long things go wrong.
-const SPAN: Duration = Duration::from_secs(7);
 /// After the last fault every server must be ready within this time, and then everything delivered.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// A run that takes longer is stuck.
@@ -42,6 +39,10 @@ pub(crate) struct Ground {
     pub(crate) program: PathBuf,
     /// Folder with the engines' packages.
     pub(crate) engines: PathBuf,
+    /// Script that runs a broker.
+    pub(crate) kafka: PathBuf,
+    /// Where the script finds what it needs.
+    pub(crate) path: String,
     /// Where folders of runs go.
     pub(crate) data: PathBuf,
     /// The small disk.
@@ -125,6 +126,12 @@ struct Side {
     admin: String,
 }
 
+/// Everything that is delivered.
+struct Load {
+    sides: Vec<Side>,
+    simulations: [Simulation; 2],
+}
+
 async fn prove(
     ground: &Ground,
     seed: u64,
@@ -132,25 +139,40 @@ async fn prove(
     folder: &Path,
     log: &Arc<Log>,
 ) -> Result<()> {
+    let port = broker_port()?;
+    let mut broker = Broker::open(ground, folder, port, log.clone())?;
     let opened = Stage::open(
         &ground.program,
         &ground.engines,
         folder,
         ground.disk.clone(),
         servers(seed),
+        port,
         log.clone(),
     );
     let (stage, engines) = opened.await.context("the engines do not start")?;
     let http = Client::builder()
         .connect_timeout(Duration::from_secs(2))
         .build()?;
-    let sides = sides(&stage, seed, now, &http, log).await?;
+    let simulations = Simulation::draw(&mut dice(seed, Stream::Simulations), &stage, now);
+    let load = Load {
+        sides: sides(&stage, seed, now, &http, log).await?,
+        simulations,
+    };
+    for Simulation { slug, .. } in &load.simulations {
+        stage.print(&["tenant", "create", slug]).await?;
+    }
+    broker.ready().await.context("the broker does not start")?;
+    let partitions = topic::PARTITIONS.to_string();
+    stage
+        .print(&["topics", "create", "--partitions", &partitions])
+        .await?;
     let servers = stage.serve(&engines)?;
     ready(&stage, &http).await.context("at the start")?;
     log.event("everything is ready");
     let (over, all_over) = watch::channel(());
-    let mut lives = Lives::begin(seed, engines, servers, &all_over);
-    let survived = survive(seed, &stage, &sides, &http, log, &mut lives);
+    let mut lives = Lives::begin(seed, engines, broker, servers, &all_over);
+    let survived = survive(seed, &stage, &load, &http, log, &mut lives);
     let survived = tokio::time::timeout(LONGEST, survived).await;
     // Whoever does not listen has failed, which the end of its task tells.
     over.send(()).ok();
@@ -163,12 +185,17 @@ async fn prove(
 async fn survive(
     seed: u64,
     stage: &Stage,
-    sides: &[Side],
+    load: &Load,
     http: &Client,
     log: &Log,
     lives: &mut Lives,
 ) -> Result<()> {
+    let Load { sides, simulations } = load;
     let mut clients = deliver(seed, sides);
+    let mut sending = JoinSet::new();
+    for simulation in simulations {
+        simulation.begin(stage, &mut sending);
+    }
     lives.calm().await?;
     log.event("calm");
     let calm = Instant::now();
@@ -180,15 +207,41 @@ async fn survive(
         let open: usize = sides.iter().map(|side| side.target.open()).sum();
         bail!("{open} records are not acknowledged {PATIENCE:?} after every server is ready");
     }
+    let sent = simulation::sent(sending, log);
+    let sent = tokio::time::timeout(PATIENCE, sent).await;
+    sent.with_context(|| {
+        format!("a simulation is not sent {PATIENCE:?} after every server is ready")
+    })??;
     log.event("all is delivered");
+    topic::settled(stage, http, PATIENCE).await?;
+    log.event("all is read and counted");
     for side in sides {
         again(seed, &side.target).await?;
     }
-    compare(stage, sides, http, log).await?;
+    let mut order = dice(seed, Stream::Last);
+    for simulation in simulations {
+        simulation.again(&mut order, stage, log).await?;
+    }
+    let ends = topic::settled(stage, http, PATIENCE).await?;
+    log.count(|tally| tally.messages = ends.values().sum());
+    log.event("everything once more is read and counted");
+    compare(stage, load, http, log).await?;
+    for Simulation { slug, .. } in simulations.iter().filter(|it| it.through_topics) {
+        let token = token(stage, slug, "tenant_admin").await?;
+        for difference in topic::compare(stage, http, &token, &ends).await? {
+            log.differs(difference);
+        }
+    }
     for panic in stage.panics()? {
         log.differs(panic);
     }
     Ok(())
+}
+
+async fn token(stage: &Stage, slug: &str, role: &str) -> Result<String> {
+    stage
+        .print(&["token", "--tenant", slug, "--role", role])
+        .await
 }
 
 /// Creates the tenants and their fleets.
@@ -205,12 +258,8 @@ async fn sides(
         stage.print(&["tenant", "create", slug]).await?;
         let fleet = stage.file(&format!("{slug}.csv"), &tenant.fleet)?;
         stage.print(&["import", &fleet, "--tenant", slug]).await?;
-        let token = async |role| {
-            stage
-                .print(&["token", "--tenant", slug, "--role", role])
-                .await
-        };
-        let (ingest, admin) = (token("ingest").await?, token("tenant_admin").await?);
+        let ingest = token(stage, slug, "ingest").await?;
+        let admin = token(stage, slug, "tenant_admin").await?;
         log.count(|tally| tally.records += tenant.records.len() as u64);
         let target = Destination::new(
             http.clone(),
@@ -248,61 +297,6 @@ async fn ready(stage: &Stage, http: &Client) -> Result<()> {
         waited.with_context(|| format!("{url} is not ready after {PATIENCE:?}"))?;
     }
     Ok(())
-}
-
-/// The processes, each with somebody who breaks it and starts it again.
-struct Lives {
-    engines: JoinHandle<Result<Engines>>,
-    servers: Vec<JoinHandle<Result<Server>>>,
-    calm: Vec<oneshot::Receiver<()>>,
-}
-
-impl Lives {
-    fn begin(
-        seed: u64,
-        engines: Engines,
-        servers: Vec<Server>,
-        over: &watch::Receiver<()>,
-    ) -> Self {
-        let mut calm = Vec::new();
-        let mut signals = || {
-            let (calmed, receive) = oneshot::channel();
-            calm.push(receive);
-            Signals {
-                calm: calmed,
-                over: over.clone(),
-            }
-        };
-        let engines = tokio::spawn(engines.live(dice(seed, Stream::Engines), SPAN, signals()));
-        let servers = (0..).zip(servers).map(|(number, server)| {
-            tokio::spawn(server.live(dice(seed, Stream::Server(number)), SPAN, signals()))
-        });
-        let servers = servers.collect();
-        Self {
-            engines,
-            servers,
-            calm,
-        }
-    }
-
-    /// Waits until the last fault is over.
-    async fn calm(&mut self) -> Result<()> {
-        while let Some(last) = self.calm.last_mut() {
-            last.await
-                .context("a process could not be started again: see events.log")?;
-            self.calm.pop();
-        }
-        Ok(())
-    }
-
-    /// Ends all processes, the servers first.
-    async fn end(self) -> Result<()> {
-        for server in self.servers {
-            server.await??.process.stop(ANSWER).await?;
-        }
-        self.engines.await??.process.stop(ANSWER).await?;
-        Ok(())
-    }
 }
 
 /// Several clients for each tenant, each until all is acknowledged. They end with what is returned.
@@ -354,9 +348,13 @@ async fn again(seed: u64, target: &Destination) -> Result<()> {
     Ok(())
 }
 
-/// The program's own proof, and the oracle.
-async fn compare(stage: &Stage, sides: &[Side], http: &Client, log: &Log) -> Result<()> {
-    let (agrees, said) = stage.run(&["verify"]).await?;
+/// The program's own proof with the oracles of the simulations, and the harness's oracle.
+async fn compare(stage: &Stage, load: &Load, http: &Client, log: &Log) -> Result<()> {
+    let mut words = vec!["verify"];
+    for Simulation { oracle, .. } in &load.simulations {
+        words.extend(["--oracle", oracle]);
+    }
+    let (agrees, said) = stage.run(&words).await?;
     log.event(format_args!("verify:\n{said}"));
     let last = said.lines().last().unwrap_or("it said nothing");
     if !agrees || last != "0 differences" {
@@ -367,7 +365,7 @@ async fn compare(stage: &Stage, sides: &[Side], http: &Client, log: &Log) -> Res
             .collect::<Vec<_>>();
         log.differs(format!("verify: {last}: {}", listed.join("; ")));
     }
-    for side in sides {
+    for side in &load.sides {
         let Side { target, admin } = side;
         for url in &stage.urls {
             let asker = Asker {

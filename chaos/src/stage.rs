@@ -1,4 +1,5 @@
-//! The program under test: one process with both engines, two or five servers, and commands beside them.
+//! The program under test: one process with both engines, two or five servers, a consumer, and commands beside them. One of the servers
+//! reads topics, too, so that two processes share them.
 
 use std::{
     fs::{self, DirBuilder},
@@ -20,9 +21,15 @@ use crate::{
 
 /// After so many seconds a server takes over what another one journaled and did not count.
 pub(crate) const TAKEOVER_SECONDS: u64 = 2;
+/// After so many seconds of silence a consumer's partitions are another one's.
+pub(crate) const SESSION_SECONDS: u64 = 6;
+/// How long things go wrong.
+pub(crate) const SPAN: Duration = Duration::from_secs(7);
 /// Ports are looked for from here: below those that the system gives to outgoing connections, so that a connection to
 /// a stopped process can't end at itself.
 const FIRST_PORT: u16 = 21_000;
+/// The broker's is looked for from here.
+const BROKER_PORT: u16 = 29_000;
 /// How long the engines may take to start after a crash.
 const ENGINES_READY: Duration = Duration::from_mins(1);
 /// How often they are started until they run.
@@ -35,6 +42,8 @@ pub(crate) struct Stage {
     /// Addresses of the servers.
     pub(crate) urls: Vec<String>,
     environment: Vec<(String, String)>,
+    /// What those who read or write topics have besides.
+    topics: Vec<(String, String)>,
     log: Arc<Log>,
 }
 
@@ -48,11 +57,14 @@ pub(crate) struct Engines {
     launch: Launch,
 }
 
-/// One server.
+/// One server, or the consumer.
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) launch: Launch,
-    pub(crate) number: usize,
+    /// For the account of the run.
+    pub(crate) name: String,
+    /// Others take over what it was at after so many seconds of silence.
+    pub(crate) takeover_seconds: u64,
     /// Data folder of the engines that it uses.
     pub(crate) engines: PathBuf,
     pub(crate) log: Arc<Log>,
@@ -154,13 +166,14 @@ async fn start(launch: &Launch) -> Result<(Process, Addresses)> {
 }
 
 impl Stage {
-    /// Starts fresh engines on `disk` for so many servers; logs go to `folder`.
+    /// Starts fresh engines on `disk` for so many servers, and topics of a broker on the port; logs go to `folder`.
     pub(crate) async fn open(
         program: &Path,
         library: &Path,
         folder: &Path,
         disk: Disk,
         servers: usize,
+        broker: u16,
         log: Arc<Log>,
     ) -> Result<(Self, Engines)> {
         let (engines, addresses) =
@@ -176,6 +189,17 @@ impl Stage {
                 TAKEOVER_SECONDS.to_string(),
             ),
         ];
+        // Small and many, so that much happens between two of them.
+        let topics = [
+            ("KAFKA_BROKERS", format!("127.0.0.1:{broker}")),
+            (
+                "SIMCUBE_KAFKA__SESSION_SECONDS",
+                SESSION_SECONDS.to_string(),
+            ),
+            ("SIMCUBE_KAFKA__BATCH_RECORDS", "60".to_owned()),
+            ("SIMCUBE_KAFKA__LINGER_MILLISECONDS", "100".to_owned()),
+        ];
+        let owned = |(name, value): (&str, String)| (name.to_owned(), value);
         let urls = free_ports(servers)?
             .into_iter()
             .map(|port| format!("http://127.0.0.1:{port}"));
@@ -183,21 +207,33 @@ impl Stage {
             folder: folder.to_owned(),
             program: program.to_owned(),
             urls: urls.collect(),
-            environment: environment
-                .map(|(name, value)| (name.to_owned(), value))
-                .into(),
+            environment: environment.map(owned).into(),
+            topics: topics.map(owned).into(),
             log,
         };
         Ok((stage, engines))
     }
 
-    fn launch(&self, arguments: &[&str], log: &str) -> Launch {
+    /// How to start a process that knows the topics.
+    pub(crate) fn launch(&self, arguments: &[&str], log: &str) -> Launch {
+        let mut launch = self.launch_alone(arguments, log);
+        launch.environment.extend_from_slice(&self.topics);
+        launch
+    }
+
+    /// How to start one that does not.
+    fn launch_alone(&self, arguments: &[&str], log: &str) -> Launch {
         Launch {
             program: self.program.clone(),
             arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
             environment: self.environment.clone(),
             log: self.folder.join(log),
         }
+    }
+
+    /// Where a file or a folder of the run is.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.folder.join(name).to_string_lossy().into_owned()
     }
 
     /// Runs a command to its end: whether it succeeded, and what it printed.
@@ -223,27 +259,47 @@ impl Stage {
         Ok(path.to_string_lossy().into_owned())
     }
 
-    /// Starts the servers, without waiting until they are ready.
+    /// Starts the servers and the consumer, without waiting until they are ready. The first server reads topics, too.
     pub(crate) fn serve(&self, engines: &Engines) -> Result<Vec<Server>> {
-        let server = |(number, url): (usize, &String)| {
-            let address = url.trim_start_matches("http://");
-            let launch = self.launch(&["serve", "--listen", address], &server_log(number));
-            Ok(Server {
-                process: launch.start()?,
-                launch,
-                number,
-                engines: engines.data.clone(),
-                log: self.log.clone(),
-            })
-        };
-        self.urls.iter().enumerate().map(server).collect()
+        let mut servers = Vec::new();
+        for (number, url) in self.urls.iter().enumerate() {
+            let words = ["serve", "--listen", url.trim_start_matches("http://")];
+            let (name, log) = (format!("server {}", number + 1), server_log(number));
+            servers.push(if number == 0 {
+                self.start(engines, name, self.launch(&words, &log), SESSION_SECONDS)?
+            } else {
+                let launch = self.launch_alone(&words, &log);
+                self.start(engines, name, launch, TAKEOVER_SECONDS)?
+            });
+        }
+        let launch = self.launch(&["consume"], CONSUMER_LOG);
+        servers.push(self.start(engines, "consumer".to_owned(), launch, SESSION_SECONDS)?);
+        Ok(servers)
     }
 
-    /// Lines of the servers' logs that no fault excuses.
+    fn start(
+        &self,
+        engines: &Engines,
+        name: String,
+        launch: Launch,
+        takeover_seconds: u64,
+    ) -> Result<Server> {
+        Ok(Server {
+            process: launch.start()?,
+            launch,
+            name,
+            takeover_seconds,
+            engines: engines.data.clone(),
+            log: self.log.clone(),
+        })
+    }
+
+    /// Lines of the logs that no fault excuses.
     pub(crate) fn panics(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();
-        for number in 0..self.urls.len() {
-            let log = fs::read_to_string(self.folder.join(server_log(number)))?;
+        let servers = (0..self.urls.len()).map(server_log);
+        for name in servers.chain([CONSUMER_LOG.to_owned()]) {
+            let log = fs::read_to_string(self.folder.join(name))?;
             found.extend(
                 log.lines()
                     .filter(|line| line.contains("panicked at"))
@@ -254,14 +310,25 @@ impl Stage {
     }
 }
 
+const CONSUMER_LOG: &str = "consumer.log";
+
 fn server_log(number: usize) -> String {
     format!("server-{}.log", number + 1)
 }
 
+/// A port that nobody listens on, for the broker, which takes seconds until it does: far from those of the engines and the servers.
+pub(crate) fn broker_port() -> Result<u16> {
+    ports(BROKER_PORT, 1)?.pop().context("no port is free")
+}
+
 /// Ports that nobody listens on.
 fn free_ports(count: usize) -> Result<Vec<u16>> {
+    ports(FIRST_PORT, count)
+}
+
+fn ports(first: u16, count: usize) -> Result<Vec<u16>> {
     let mut held = Vec::new();
-    for port in FIRST_PORT..32_000 {
+    for port in first..32_000 {
         if held.len() == count {
             break;
         }

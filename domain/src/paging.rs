@@ -103,6 +103,11 @@ impl PageRequest {
     pub fn limit(&self) -> u32 {
         self.limit
     }
+
+    /// Whether the page ends before its cursor.
+    pub fn is_backward(&self) -> bool {
+        self.backward
+    }
 }
 
 /// One page in list order.
@@ -114,6 +119,18 @@ pub struct Page<T> {
     pub has_next: bool,
     /// Rows precede.
     pub has_previous: bool,
+}
+
+impl<T> Page<T> {
+    /// The same page of something else.
+    pub fn map<U>(self, mut of: impl FnMut(T) -> U) -> Page<U> {
+        let rows = self.rows.into_iter();
+        Page {
+            rows: rows.map(|(cursor, row)| (cursor, of(row))).collect(),
+            has_next: self.has_next,
+            has_previous: self.has_previous,
+        }
+    }
 }
 
 /// Hashes a question to the same number in every process and version (the standard hasher promises neither).
@@ -130,6 +147,43 @@ impl Hasher for Fingerprint {
             .first_chunk::<8>()
             .map_or(0, |bytes| u64::from_be_bytes(*bytes))
     }
+}
+
+/// The cursors of a list that another store sorts, by a text and an id, in one order.
+pub struct Cursors(Keyset<'static>);
+
+impl Cursors {
+    /// `question` is everything that decides which rows come in which order: list name, filter, parent.
+    pub fn new(question: &(impl Hash + ?Sized)) -> Self {
+        Self(Keyset::new("", "", "", Direction::Desc, question))
+    }
+
+    /// The sort key and id of the row that the page's cursor names; none without a cursor.
+    ///
+    /// # Errors
+    /// `INVALID_CURSOR` for a damaged cursor, and for one of another question.
+    pub fn position(&self, page: &PageRequest) -> Result<Option<(String, Uuid)>> {
+        self.0.position(page)
+    }
+
+    /// What the page's cursor is refused as, if its key is none of this list's.
+    pub fn damaged(page: &PageRequest) -> Error {
+        damaged().at(if page.backward { "before" } else { "after" })
+    }
+
+    /// A page of rows, one more than were asked for if more follow; those of a backward page come last first.
+    pub fn page<T>(
+        &self,
+        rows: Vec<T>,
+        page: &PageRequest,
+        position: impl Fn(&T) -> (String, Uuid),
+    ) -> Page<T> {
+        self.0.page(rows, page, position)
+    }
+}
+
+fn damaged() -> Error {
+    Error::new(Code::InvalidCursor, "this cursor is damaged")
 }
 
 /// The sort of one list: the column that sorts, its SQL type, and the id column that breaks ties.
@@ -234,7 +288,6 @@ impl<'a> Keyset<'a> {
     }
 
     fn decode(&self, cursor: &str) -> Result<(String, Uuid)> {
-        let damaged = || Error::new(Code::InvalidCursor, "this cursor is damaged");
         if cursor.len() > MAX_CURSOR_CHARS {
             return Err(damaged());
         }

@@ -98,7 +98,9 @@ impl Reads {
             b"sim_customer" | b"sim_device" | b"device_customer" => Self::one(Subject::Assignment),
             b"label_definition" | b"sim_label" | b"device_label" => Self::one(Subject::Label),
             b"saved_filter" => Self::one(Subject::SavedFilter),
-            b"intake_batch_tenant" | b"intake_correction" => Self::one(Subject::Usage),
+            b"intake_batch_tenant" | b"intake_correction" | b"intake_progress" => {
+                Self::one(Subject::Usage)
+            }
             // Their changes raise no version.
             b"app_user" | b"audit" | b"idempotency" | b"intake_accounting" | b"intake_identity"
             | b"intake_source" | b"intake_rejection" | b"job" | b"membership" | b"notification"

@@ -67,6 +67,7 @@ fn all() -> SetSettings {
     SetSettings {
         record_days: Some(Some(730)),
         session_days: Some(Some(14)),
+        session_minutes: Some(Some(10)),
         export_days: Some(Some(7)),
         export_bytes: Some(Some(1 << 40)),
     }
@@ -80,6 +81,7 @@ async fn settings_hold_from_the_next_request_on_and_for_their_tenant_alone() {
     let expected = Settings {
         records: Retention::new(730, Some(now() - TimeDelta::days(390))),
         sessions: SessionRetention::new(14, Some((7, now()))),
+        session_minutes: Some(10),
         export_days: Some(7),
         export_bytes: Some(1 << 40),
     };
@@ -111,6 +113,7 @@ async fn settings_hold_from_the_next_request_on_and_for_their_tenant_alone() {
     let unset = SetSettings {
         record_days: Some(None),
         session_days: Some(None),
+        session_minutes: Some(None),
         export_days: Some(None),
         export_bytes: Some(None),
     };
@@ -118,6 +121,7 @@ async fn settings_hold_from_the_next_request_on_and_for_their_tenant_alone() {
     assert_eq!((unset.export_days, unset.export_bytes), (None, None));
     assert_eq!(unset.records.days(), Retention::DAYS);
     assert_eq!(unset.sessions.days(), SessionRetention::DAYS);
+    assert_eq!(unset.session_minutes, None);
 }
 
 #[tokio::test]

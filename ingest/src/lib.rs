@@ -1,4 +1,4 @@
-//! Usage records from outside: read, decoded, resolved, counted once.
+//! Usage records and session rollups from outside: read, decoded, resolved, counted once.
 //!
 //! [`mod@format`] turns the bytes of a record into a CDR or a rejection, [`read`] turns a body of any length into records in
 //! memory that [`admission`] shares fairly between tenants, [`pipeline`] journals and applies them exactly once, [`verify`]
@@ -14,6 +14,7 @@ pub mod operator;
 pub mod pairing;
 pub mod pipeline;
 pub mod read;
+pub mod restore;
 mod standstill;
 pub mod topic;
 pub mod verify;

@@ -232,6 +232,12 @@ const SCRIPTS: &[Script] = &[
     script!("0018_schedule_notification"),
     script!("0019_topic"),
     script!("0020_session"),
+    script!("0022_session_interval"),
+    script!("0024_topic_quarantine_kind"),
+    script!("0025_progress"),
+    script!("0026_network_set"),
+    script!("0027_session_index"),
+    script!("0028_topic_unreadable"),
 ];
 
 struct Migrator;

@@ -2,6 +2,9 @@
 //!
 //! Resolvers parse, call one function of `service` or `domain`, and wrap. No SQL, no rule about who may see what.
 
+// The futures of the contract nest as its types do, which is deeper than the compiler looks by default.
+#![recursion_limit = "256"]
+
 mod absent;
 mod api;
 mod assignment;
@@ -26,6 +29,7 @@ mod order;
 mod request;
 mod saved_filter;
 mod schedule;
+mod session;
 mod sim;
 mod tenant;
 mod turns;
@@ -58,6 +62,7 @@ pub(crate) struct FleetQueries(
     label::LabelDefinitionList,
     network::NetworkList,
     saved_filter::SavedFilterList,
+    session::SessionQuery,
     sim::SimList,
     sim::SimQuery,
 );
@@ -67,6 +72,7 @@ pub(crate) struct FleetQueries(
 pub(crate) struct IntakeQueries(
     ingest::IngestBatchList,
     ingest::IngestQuery,
+    ingest::QuarantineQuery,
     ingest::IngestRejectionList,
     usage::UsageQuery,
 );

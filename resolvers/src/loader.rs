@@ -18,11 +18,12 @@ use domain::{
     label::Label,
     list::{Listing, Question},
     network::{self, Network},
+    paging::PageRequest,
     saved_filter::Clause,
     sim::{self, Sim, SimCondition, SimOrderField, SimState},
 };
 use futures::future::join_all;
-use service::{InventoryId, Session};
+use service::{InventoryId, LastSeen, LiveSession, Session, SessionLog};
 
 use crate::usage::located;
 
@@ -121,6 +122,73 @@ lists! {
     DevicesOf(Question<Clause<DeviceCondition>, DeviceOrderField>) -> Device = device::by_customers;
     /// SIMs of a customer.
     SimsOf(Question<Clause<SimCondition>, SimOrderField>) -> Sim = sim::by_customers;
+}
+
+/// What the usage store knows of the sessions of a SIM.
+macro_rules! sessions {
+    ($($(#[$doc:meta])* $key:ident -> $value:ty = $load:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) struct $key(pub(crate) SimId);
+
+        impl Loader<$key> for Batch {
+            type Value = $value;
+            type Error = Arc<Error>;
+
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>, Arc<Error>> {
+                let sims: Vec<SimId> = keys.iter().map(|key| key.0).collect();
+                let found = self.0.$load(&sims).await?;
+                Ok(found.into_iter().map(|(sim, value)| ($key(sim), value)).collect())
+            }
+        }
+    )*};
+}
+
+sessions! {
+    /// When and where a SIM was seen last.
+    LastSeenOf -> LastSeen = last_seen;
+    /// The best session of a SIM.
+    LiveOf -> LiveSession = live_by_sims;
+}
+
+/// A page of the log of a SIM's sessions.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct LogOf {
+    pub(crate) sim: SimId,
+    pub(crate) page: PageRequest,
+    pub(crate) with_total: bool,
+}
+
+impl Loader<LogOf> for Batch {
+    /// A cursor of another SIM leaves the others alone.
+    type Value = Result<SessionLog, Arc<Error>>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[LogOf]) -> Result<HashMap<LogOf, Self::Value>, Arc<Error>> {
+        let mut questions: HashMap<(&PageRequest, bool), Vec<SimId>> = HashMap::new();
+        for LogOf {
+            sim,
+            page,
+            with_total,
+        } in keys
+        {
+            let question = questions.entry((page, *with_total)).or_default();
+            question.push(*sim);
+        }
+        let mut logs = HashMap::with_capacity(keys.len());
+        for ((page, with_total), sims) in questions {
+            for (sim, log) in self.0.session_logs(&sims, page, with_total).await? {
+                let page = page.clone();
+                let key = LogOf {
+                    sim,
+                    page,
+                    with_total,
+                };
+                logs.insert(key, log.map_err(Arc::new));
+            }
+        }
+        Ok(logs)
+    }
 }
 
 /// A question about one object. How many rows it may have is no matter of what else is loaded with it.

@@ -44,6 +44,14 @@ const QUESTIONS: &[(&str, &str)] = &[
         "cus",
         "query($id: ID!) { devices(filter: { customers: [$id] }) { totalCount nodes { name } } }",
     ),
+    (
+        "cus",
+        "query($id: ID!) { sessionHistory(filter: { customers: [$id] }) { totalCount nodes { sessionId } } }",
+    ),
+    (
+        "cus",
+        "query($id: ID!) { liveSessions(filter: { customers: [$id] }) { totalCount nodes { sessionId } } }",
+    ),
     ("lab", "query($id: ID!) { node(id: $id) { id } }"),
     (
         "lab",

@@ -24,11 +24,13 @@ const BOSCH: Caller = Caller("alpha", Role::CustomerUser, Some("bosch"));
 const BOUND: u64 = (64 + 16) << 20;
 
 /// What is read from tables that have no version.
-const UNVERSIONED: [&str; 5] = [
+const UNVERSIONED: [&str; 7] = [
     "export",
     "ingestAccounting",
+    "ingestQuarantine",
     "ingestRejections",
     "ingestRecord",
+    "ingestSources",
     "notifications",
 ];
 
@@ -143,14 +145,14 @@ fn files() -> Vec<(&'static str, String)> {
         (
             "customer",
             format!(
-                "iccid,state,customer,valid_from\n{},ACTIVE,Bosch,2026-11-02\n",
+                "iccid,state,customer,valid_from\n{},ACTIVE,Bosch,2026-11-21T11:57:00Z\n",
                 iccid(6)
             ),
         ),
         (
             "device",
             format!(
-                "iccid,state,device,valid_from\n{},ACTIVE,another,2026-11-02\n",
+                "iccid,state,device,valid_from\n{},ACTIVE,another,2026-11-21T11:57:00Z\n",
                 iccid(1)
             ),
         ),

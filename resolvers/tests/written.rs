@@ -16,10 +16,14 @@ use world::{Caller, World, contract::Contract};
 const WAITED_FOR: &[&str] = &[
     "Customer.simCounts",
     "Device.assignments",
+    "Device.sims",
     "Export.downloadUrl",
     "Export.parts",
     "ExportSchedule.dueAt",
     "Sim.assignments",
+    "Sim.currentNetworkName",
+    "Sim.lastActivityAt",
+    "Sim.liveSession",
 ];
 
 /// Fields whose documents hold two fields of one key: these are left to the library.
@@ -123,6 +127,8 @@ async fn rows_are_written_for_whoever_sees_a_part() {
         Caller("beta", Role::TenantAdmin, None),
     ] {
         for list in [
+            "liveSessions(first: 50) { nodes { sessionId timestamp networkName radioAccessType ipAddress bytesIn bytesOut status } totalCount }",
+            "sessionHistory(first: 50) { from clamped edges { cursor node { sessionId timestamp networkName radioAccessType ipAddress bytesIn bytesOut } } }",
             "sims(first: 50) { nodes { id iccid imsi state customer { name visibility { usage } } labels { key value } device { name } } totalCount }",
             "devices { edges { node { name connectivity sims { iccid state } } } pageInfo { endCursor } }",
             "usage(input: { period: { between: { from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\" } }, groupBy: [{ dimension: SIM }, { dimension: NETWORK }, { dimension: STREAM }, { time: DAY }], limit: 100 }) { rows { key { others time network { status id code } sim { id } stream { status value } } values { bytesUp bytesTotal records units activeSims averageBytesPerRecord } } totals { records } }",

@@ -4,6 +4,7 @@ use async_graphql::{ID, InputObject};
 use domain::{
     Error, Period, Result,
     journal::{self, BatchCondition, RejectionCondition},
+    topic::{self, QuarantineCondition},
 };
 
 use crate::{
@@ -16,6 +17,11 @@ word! {
 }
 
 word! {
+    /// Why a message of a topic is quarantined.
+    QuarantineReason = topic::Reason
+}
+
+word! {
     /// Where a batch stands.
     IngestBatchState = journal::BatchState
 }
@@ -23,6 +29,16 @@ word! {
 word! {
     /// Where a record stands.
     IngestRecordState = journal::FateState
+}
+
+word! {
+    /// What the records of a source are.
+    IngestKind = journal::Kind
+}
+
+word! {
+    /// Where a source stands.
+    IngestSourceState = journal::SourceState
 }
 
 word! {
@@ -115,3 +131,29 @@ order! {
     /// Sort of batches, newest first unless said otherwise; ties are broken by id.
     IngestBatchOrder by IngestBatchOrderField, Desc
 }
+
+/// Which messages of topics that are quarantined. All given conditions must hold.
+#[derive(InputObject, Clone, Debug, Default)]
+pub struct QuarantineFilter {
+    /// All of these hold.
+    pub and: Option<Vec<QuarantineFilter>>,
+    /// At least one of these holds.
+    pub or: Option<Vec<QuarantineFilter>>,
+    /// This does not hold.
+    pub not: Option<Box<QuarantineFilter>>,
+    /// Of one of these topics.
+    pub topics: Option<Vec<String>>,
+    /// Quarantined for one of these reasons.
+    pub reasons: Option<Vec<QuarantineReason>>,
+    /// Read within this period.
+    pub received: Option<SpanInput>,
+    /// Whether they were read again and were a tenant's.
+    pub released: Option<bool>,
+}
+
+conditions!(QuarantineFilter => QuarantineCondition {
+    topics: |topics| texts(topics).map(QuarantineCondition::Topics),
+    reasons: |reasons: Vec<QuarantineReason>| words(reasons).map(QuarantineCondition::Reasons),
+    received: |period: SpanInput| period.try_into().map(QuarantineCondition::Received),
+    released: |released| Ok(QuarantineCondition::Released(released)),
+});

@@ -18,6 +18,7 @@ pub mod saved_filter;
 pub mod scalar;
 pub mod schedule;
 pub mod scope;
+pub mod session;
 pub mod sim;
 pub mod usage;
 mod word;

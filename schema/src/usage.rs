@@ -127,6 +127,10 @@ pub enum IncompleteReason {
     NothingReceived,
     /// The period had not ended when the newest record was received.
     PeriodRunning,
+    /// Usage that began in the period was accepted and waits to be counted.
+    NotCounted,
+    /// Sources of the tenant are not complete up to the end of the period; `reasonText` names them. See `ingestSources`.
+    SourcesBehind,
 }
 
 /// A period between two moments, from 1970 to 2106; `INVALID_INPUT` unless `from` comes before `to`.

@@ -108,7 +108,11 @@ const HOMES: [(&str, &[&str], &str); 9] = [
         &["bench", "server"],
         "a token becomes a scope in one place",
     ),
-    ("rdkafka", &["ingest"], "topics are read in ingest"),
+    (
+        "rdkafka",
+        &["bench", "ingest", "simulator"],
+        "topics are read in ingest, and written as a network would by the simulator",
+    ),
     (
         "arrow",
         &["exports"],

@@ -5,6 +5,8 @@
 //! a caller may see is decided below, in `domain::scope`, and here where both stores meet; a surface adds nothing to it.
 
 mod answers;
+mod complete;
+mod dictionary;
 mod entry;
 mod find;
 mod hidden;
@@ -13,18 +15,21 @@ mod reconcile;
 mod record;
 mod relation;
 mod session;
+mod sessions;
 mod slices;
 mod top;
 mod turn;
 mod usage;
 
 pub use answers::{Basis, Question};
+pub use dictionary::{load_networks, set_network};
 pub use entry::{Deliverer, Entry, SessionDeliverer};
 pub use find::Found;
 pub use list::{count, list};
 pub use record::UsageRecords;
 pub use relation::{Asked, InventoryId, Relations, Resolved, Wants, inventory};
 pub use session::Session;
+pub use sessions::{AskedSessions, LastSeen, LiveSession, SessionEntry, SessionLog};
 pub use top::{Share, TopNetworks};
 pub use turn::Turn;
 pub use usage::UsageRows;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use analytics::usage::{Measure, Provenance, RecordFile, Selection, UsageLimits, UsageRecord};
-use domain::{Period, ReadCx, Result};
+use domain::{Period, ReadCx, Result, journal::Coverage, usage::Source};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     Session,
+    complete::{coverage, judge},
     hidden::{hide_records, narrow_selection},
     usage::inventory,
 };
@@ -23,6 +24,7 @@ impl Session {
         let selection = &*narrow_selection(&cx, selection).await?;
         let query = selection.by(&[], &[Measure::Records]);
         let inventory = inventory(&cx, &query, None, UsageLimits::CARRIED.into()).await?;
+        let coverage = coverage(&cx, Source::Cdr).await?;
         let turn = self.turn().await?;
         let file = self
             .store()
@@ -30,6 +32,7 @@ impl Session {
         Ok(UsageRecords {
             file,
             cx,
+            coverage,
             _turn: turn,
         })
     }
@@ -39,6 +42,8 @@ impl Session {
 pub struct UsageRecords {
     file: RecordFile,
     cx: Arc<ReadCx>,
+    /// What was known of the journal before.
+    coverage: Option<Coverage>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -76,6 +81,9 @@ impl UsageRecords {
     /// # Errors
     /// `INTERNAL` before.
     pub fn provenance(self) -> Result<Provenance> {
-        self.file.provenance()
+        let period = self.file.period();
+        let mut provenance = self.file.provenance()?;
+        judge(&mut provenance, period, self.coverage.as_ref());
+        Ok(provenance)
     }
 }

@@ -11,10 +11,14 @@ use std::{
 use analytics::Store;
 use domain::{
     Error, IdempotencyKey, Permission, ReadCx, Result, Scope, WriteCx,
+    filter::Filter,
     fleet::{self, Report},
     id::CustomerId,
     identity::VerifiedClaims,
+    list::Listing,
+    paging::PageRequest,
     scope::Segments,
+    topic::{self, Listed, QuarantineCondition},
 };
 use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 
@@ -95,6 +99,23 @@ impl Session {
         self.0.writes.store(true, Ordering::Relaxed);
         *self.snapshot() = Snapshot::default();
         Ok(self.0.entry.db.write(&self.0.scope).await?.under(key))
+    }
+
+    /// Messages of topics that are nobody's, newest first. An answer that has them is not kept.
+    ///
+    /// # Errors
+    /// Those of [`topic::list`].
+    pub async fn topic_quarantine(
+        &self,
+        filter: &Filter<QuarantineCondition>,
+        page: &PageRequest,
+        with_total: bool,
+    ) -> Result<Listing<Listed>> {
+        // They have no version.
+        let cx = self.read().await?;
+        cx.only_until(cx.now());
+        let cx = self.0.entry.db.system().await?;
+        topic::list(&cx, self.scope(), filter, page, with_total).await
     }
 
     /// Imports a fleet file, wholly or not at all; what is read afterwards has it. A dry run says what that would come to, and

@@ -11,18 +11,23 @@ use domain::{
     Error, Period, ReadCx, Result, device, filter,
     group::Key,
     id::{CustomerId, DeviceId, SimId},
-    journal, label,
+    journal::{self, Coverage},
+    label,
     scope::Segments,
     sim,
     slice::Extent,
     usage::{Grain, Measure, Source},
 };
-use futures::future::{try_join, try_join_all};
+use futures::{
+    FutureExt as _,
+    future::{try_join_all, try_join3},
+};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::{
     Session,
+    complete::{coverage, judge},
     hidden::{narrow, visible_customers},
     slices::{self, Slices, is_too_much, or_a_file},
 };
@@ -58,7 +63,11 @@ impl Session {
         let asked = self
             .store()
             .usage(self.scope(), query, &inventory, cx.now());
-        let (answer, ()) = try_join(asked, note(&cx, query)).await?;
+        let (mut answer, (), coverage) =
+            try_join3(asked, note(&cx, query), coverage(&cx, query.source))
+                .boxed()
+                .await?;
+        judge(&mut answer.provenance, answer.period, coverage.as_ref());
         Ok(answer)
     }
 
@@ -78,7 +87,13 @@ impl Session {
         let asked = self
             .store()
             .usage_by(self.scope(), query, parents, &inventory, cx.now());
-        let (answers, ()) = try_join(asked, note(&cx, query)).await?;
+        let (mut answers, (), coverage) =
+            try_join3(asked, note(&cx, query), coverage(&cx, query.source))
+                .boxed()
+                .await?;
+        for answer in answers.values_mut() {
+            judge(&mut answer.provenance, answer.period, coverage.as_ref());
+        }
         Ok(answers)
     }
 
@@ -111,12 +126,14 @@ impl Session {
             Err(refusal) if is_too_much(&refusal, most) && query.unsliceable().is_none() => None,
             Err(refusal) => return Err(or_a_file(refusal, &query, most)),
         };
+        let coverage = coverage(&cx, query.source).await?;
         let turn = self.turn().await?;
         let (store, scope, now) = (self.store(), self.scope(), cx.now());
         Ok(if let Some(found) = found {
             UsageRows {
                 file: store.usage_file(scope, &query, &found, now)?,
                 slices: None,
+                coverage,
                 _turn: turn,
             }
         } else {
@@ -125,6 +142,7 @@ impl Session {
                     .usage_slices(scope, &query, slices::of(&cx), now)
                     .await?,
                 slices: Some(Slices::of(cx, query, most).await?),
+                coverage,
                 _turn: turn,
             }
         })
@@ -136,6 +154,8 @@ pub struct UsageRows {
     file: UsageFile,
     /// What is read before the first row.
     slices: Option<Slices>,
+    /// What was known of the journal before.
+    coverage: Option<Coverage>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -183,7 +203,10 @@ impl UsageRows {
     /// # Errors
     /// `INTERNAL` before.
     pub fn whole(self) -> Result<Whole> {
-        self.file.whole()
+        let period = self.file.period();
+        let mut whole = self.file.whole()?;
+        judge(&mut whole.provenance, period, self.coverage.as_ref());
+        Ok(whole)
     }
 }
 

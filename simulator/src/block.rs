@@ -2,14 +2,16 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::{
     dice::Dice,
     fault::Fault,
-    fleet::{Sim, unknown_iccid},
+    fleet::Sim,
+    noise::{Broken, malformed, malformed_rollup, of_nobody, rollup_of_nobody},
     plan::FleetPlan,
     record::{Feed, Record, records},
+    session::{Rollup, rollups},
 };
 
 /// SIMs per block.
@@ -17,24 +19,35 @@ pub const BLOCK_SIMS: u32 = 500;
 
 /// Streams of chance of the blocks; those of SIMs are below.
 const STREAM: u64 = 1 << 32;
+/// Those of what happens to a block's rollups on the way.
+const ROLLUPS: u64 = 3 << 32;
 
-/// Where broken copies' numbers begin, so that their identities are nobody else's.
-const BROKEN_NUMBERS: u32 = 500_000;
-/// The same for copies of SIMs that nobody knows.
-const UNKNOWN_NUMBERS: u32 = 600_000;
+/// Where something is sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inlet {
+    /// Our own records: has a topic.
+    Gateway,
+    /// Records of a Data Streamer.
+    Streamer,
+    /// Rollups of sessions: has a topic.
+    Sessions,
+}
+
+impl From<Feed> for Inlet {
+    fn from(feed: Feed) -> Self {
+        match feed {
+            Feed::Gateway => Self::Gateway,
+            Feed::Streamer => Self::Streamer,
+        }
+    }
+}
 
 /// Something to send.
 pub(crate) struct Delivery {
-    pub(crate) feed: Feed,
+    pub(crate) inlet: Inlet,
+    /// The card that it is about, as the inventory has it: the key of its message.
+    pub(crate) iccid: String,
     pub(crate) json: String,
-}
-
-/// A delivery that must be refused.
-pub(crate) struct Broken {
-    pub(crate) delivery: Delivery,
-    /// The source that the refusal is booked under.
-    pub(crate) source: String,
-    pub(crate) code: &'static str,
 }
 
 /// A record and what happens to it on the way.
@@ -48,11 +61,23 @@ pub(crate) struct Journey {
     pub(crate) is_disputed: bool,
 }
 
+/// A rollup and what happens to it on the way.
+pub(crate) struct Passage {
+    pub(crate) rollup: Rollup,
+    /// Index into the block's SIMs.
+    pub(crate) sim: usize,
+    /// In which wave it is delivered.
+    wave: usize,
+    /// In which wave it is delivered again.
+    again: Option<usize>,
+}
+
 /// One block, complete.
 pub(crate) struct Block {
     number: u32,
     pub(crate) sims: Vec<Sim>,
     pub(crate) journeys: Vec<Journey>,
+    pub(crate) passages: Vec<Passage>,
     pub(crate) broken: Vec<Broken>,
 }
 
@@ -83,11 +108,16 @@ impl Block {
                 .map(|index| Sim::new(plan, index))
                 .collect(),
             journeys: Vec::new(),
+            passages: Vec::new(),
             broken: Vec::new(),
         };
+        let mut fate = plan.dice(ROLLUPS + u64::from(number));
         for position in 0..block.sims.len() {
             for record in records(plan, &block.sims[position]) {
                 block.add(plan, position, record, &mut dice);
+            }
+            for rollup in rollups(plan, &block.sims[position]) {
+                block.add_rollup(plan, position, rollup, &mut fate);
             }
         }
         block
@@ -98,7 +128,8 @@ impl Block {
             [25, 20, 3, 80, 40, 60, 1 << 32].map(|end| dice.below(end));
         let faults = &plan.faults;
         if faults.has(Fault::Malformed) && broken == 0 {
-            self.broken.push(malformed(plan, &record, variant));
+            self.broken
+                .push(malformed(plan, &self.sims[sim], &record, variant));
         }
         if faults.has(Fault::Unknown) && unknown == 0 {
             self.broken.push(of_nobody(plan, &record));
@@ -113,137 +144,91 @@ impl Block {
         });
     }
 
+    /// Late ones come in either of the later waves, days after their neighbours.
+    fn add_rollup(&mut self, plan: &FleetPlan, sim: usize, rollup: Rollup, dice: &mut Dice) {
+        let [late, later, again, wave, broken, unknown, variant] =
+            [12, 2, 10, 3, 40, 60, 1 << 32].map(|end| dice.below(end));
+        let number = |drawn| usize::try_from(drawn).unwrap_or_default();
+        let faults = &plan.faults;
+        if faults.has(Fault::Malformed) && broken == 0 {
+            self.broken
+                .push(malformed_rollup(&self.sims[sim], &rollup, variant));
+        }
+        if faults.has(Fault::Unknown) && unknown == 0 {
+            self.broken
+                .push(rollup_of_nobody(plan, &self.sims[sim], &rollup));
+        }
+        let is_late = faults.has(Fault::Late) && late == 0;
+        self.passages.push(Passage {
+            rollup,
+            sim,
+            wave: if is_late { 1 + number(later) } else { 0 },
+            again: (faults.has(Fault::Duplicates) && again == 0).then(|| number(wave)),
+        });
+    }
+
     /// How many deliveries the block makes.
     pub(crate) fn deliveries(&self) -> u64 {
         let journey = |journey: &Journey| {
             1 + u64::from(journey.again.is_some()) + u64::from(journey.is_disputed)
         };
-        self.journeys.iter().map(journey).sum::<u64>() + self.broken.len() as u64
+        let passage = |passage: &Passage| 1 + u64::from(passage.again.is_some());
+        self.journeys.iter().map(journey).sum::<u64>()
+            + self.passages.iter().map(passage).sum::<u64>()
+            + self.broken.len() as u64
     }
 
     /// What is sent, wave after wave. A wave begins when the one before it is acknowledged.
     pub(crate) fn waves(self, plan: &FleetPlan) -> [Vec<Delivery>; 3] {
-        let mut waves: [Vec<(DateTime<Utc>, Delivery)>; 3] = Default::default();
-        for Journey {
-            record,
-            is_late,
-            again,
-            is_disputed,
-            ..
-        } in self.journeys
-        {
-            let delivery = |record: &Record, again| Delivery {
-                feed: record.feed,
-                json: record.json(plan, again),
-            };
-            let start = record.start;
-            waves[usize::from(is_late)].push((start, delivery(&record, false)));
-            if let Some(wave) = again {
-                waves[wave].push((start, delivery(&record, true)));
-            }
-            if is_disputed {
-                waves[2].push((start, delivery(&record.altered(), false)));
-            }
-        }
-        waves[0].extend(
-            self.broken
-                .into_iter()
-                .map(|broken| (plan.from(), broken.delivery)),
-        );
+        let number = self.number;
+        let mut waves = self.dated(plan);
         for (wave, nth) in waves.iter_mut().zip(0..) {
             if plan.faults.has(Fault::Reordering) {
-                plan.order(u64::from(self.number) * 4 + nth).shuffle(wave);
+                plan.order(u64::from(number) * 4 + nth).shuffle(wave);
             } else {
                 wave.sort_by_key(|(start, _)| *start);
             }
         }
         waves.map(|wave| wave.into_iter().map(|(_, delivery)| delivery).collect())
     }
-}
 
-/// A copy with an identity of its own.
-fn copy(record: &Record, offset: u32) -> Record {
-    let mut copy = record.clone();
-    copy.number += offset;
-    copy
-}
-
-fn of_nobody(plan: &FleetPlan, record: &Record) -> Broken {
-    let mut copy = copy(record, UNKNOWN_NUMBERS);
-    copy.iccid = unknown_iccid(plan, copy.sim);
-    broken(plan, &copy, copy.json(plan, false), "UNKNOWN_ICCID")
-}
-
-fn broken(plan: &FleetPlan, record: &Record, json: String, code: &'static str) -> Broken {
-    let [gateway, streamer] = sources(plan);
-    Broken {
-        source: match record.feed {
-            Feed::Gateway if json.starts_with('"') => String::new(),
-            Feed::Gateway => gateway,
-            Feed::Streamer => streamer,
-        },
-        delivery: Delivery {
-            feed: record.feed,
-            json,
-        },
-        code,
+    /// What is sent in each wave, with when it happened.
+    pub(crate) fn dated(self, plan: &FleetPlan) -> [Vec<(DateTime<Utc>, Delivery)>; 3] {
+        let mut waves: [Vec<_>; 3] = Default::default();
+        for journey in self.journeys {
+            let record = &journey.record;
+            let iccid = &self.sims[journey.sim].iccid;
+            let delivery = |record: &Record, again| Delivery {
+                inlet: record.feed.into(),
+                iccid: iccid.clone(),
+                json: record.json(plan, again),
+            };
+            let start = record.start;
+            waves[usize::from(journey.is_late)].push((start, delivery(record, false)));
+            if let Some(wave) = journey.again {
+                waves[wave].push((start, delivery(record, true)));
+            }
+            if journey.is_disputed {
+                waves[2].push((start, delivery(&record.altered(), false)));
+            }
+        }
+        for passage in self.passages {
+            let rollup = &passage.rollup;
+            let mut send = |wave: usize, again| {
+                let delivery = Delivery {
+                    inlet: Inlet::Sessions,
+                    iccid: self.sims[passage.sim].iccid.clone(),
+                    json: rollup.json(again),
+                };
+                waves[wave].push((rollup.at, delivery));
+            };
+            send(passage.wave, false);
+            if let Some(wave) = passage.again {
+                send(wave, true);
+            }
+        }
+        let broken = self.broken.into_iter();
+        waves[0].extend(broken.map(|broken| (broken.at, broken.delivery)));
+        waves
     }
-}
-
-/// One of the ways in which a record can be wrong.
-fn malformed(plan: &FleetPlan, record: &Record, variant: u64) -> Broken {
-    let mut copy = copy(record, BROKEN_NUMBERS);
-    let second = TimeDelta::seconds(1);
-    let year = |year| {
-        Utc.with_ymd_and_hms(year, 1, 1, 0, 0, 0)
-            .single()
-            .unwrap_or(record.start)
-    };
-    // How the text is changed: what is replaced, by what. Nothing is, when the record itself is changed.
-    let (code, from, to) = match (variant % 12, record.feed) {
-        (0, _) => {
-            let json = format!("\"not a record {}-{}\"", copy.sim, copy.number);
-            return broken(plan, &copy, json, "MALFORMED");
-        }
-        (1, _) => {
-            copy.end = copy.start - second;
-            ("INVALID_TIME", "", "")
-        }
-        (2, _) => {
-            (copy.start, copy.end) = (year(2001), year(2001) + second);
-            ("TOO_OLD", "", "")
-        }
-        (3, _) => {
-            (copy.start, copy.end) = (year(2199), year(2199) + second);
-            ("IN_FUTURE", "", "")
-        }
-        (4, _) => {
-            (copy.start, copy.end) = (year(9999), year(9999) + second);
-            ("INVALID_TIME", "", "")
-        }
-        (5, _) => ("INVALID_ICCID", "\"iccid\":\"89", "\"iccid\":\"XX"),
-        (6, Feed::Gateway) => ("MISSING_IDENTITY", "\"record_id\":", "\"recordid\":"),
-        (6, Feed::Streamer) => ("MISSING_IDENTITY", "{\"id\":", "{\"number\":"),
-        (7, Feed::Gateway) => ("MISSING_TIME", "\"start\":", "\"begin\":"),
-        (7, Feed::Streamer) => ("MISSING_TIME", "\"end_timestamp\":", "\"end\":"),
-        (8, Feed::Gateway) => ("INVALID_NETWORK", "\"mcc_mnc\":\"", "\"mcc_mnc\":\"9999"),
-        (8, Feed::Streamer) => ("INVALID_NETWORK", "\"mnc\":\"", "\"mnc\":\"x"),
-        (9, Feed::Gateway) => ("INVALID_SERVICE", "\"service\":\"", "\"service\":\"FAX-"),
-        (9, Feed::Streamer) => (
-            "INVALID_SERVICE",
-            "\"traffic_type\":{\"id\":",
-            "\"traffic_type\":{\"id\":9",
-        ),
-        (10, Feed::Gateway) => ("INVALID_VOLUME", "\"bytes_up\":", "\"bytes_up\":-"),
-        (_, Feed::Gateway) => ("INVALID_VOLUME", "\"bytes_down\":", "\"bytes_down\":0.5"),
-        (10, Feed::Streamer) => ("INVALID_VOLUME", "\"rx\":", "\"rx\":-"),
-        (_, Feed::Streamer) => ("INVALID_VOLUME", "\"total\":", "\"total\":9"),
-    };
-    let json = copy.json(plan, false);
-    let json = if from.is_empty() {
-        json
-    } else {
-        json.replacen(from, to, 1)
-    };
-    broken(plan, &copy, json, code)
 }

@@ -37,7 +37,7 @@ pub(crate) struct Sim {
 impl Sim {
     /// SIM number `index` of the plan. It does not depend on the others.
     pub(crate) fn new(plan: &FleetPlan, index: u32) -> Self {
-        let mut dice = plan.dice(u64::from(index) * 2);
+        let mut dice = plan.fleet_dice(u64::from(index) * 2);
         let account = Account::new(plan, index);
         let mut ticket = dice.below(COUNTRIES.iter().map(|country| country.weight).sum());
         let country = COUNTRIES.iter().find(|country| {
@@ -146,6 +146,7 @@ fn move_of(
     let moves = match plan.profile {
         Profile::Simulated => chance.is_multiple_of(25),
         Profile::Demo => index == first_assigned(plan),
+        Profile::Live => false,
     };
     if !moves {
         return None;
@@ -166,7 +167,7 @@ fn move_of(
 /// The first SIM that has a customer: what [`Sim::new`] draws second.
 fn first_assigned(plan: &FleetPlan) -> u32 {
     let assigned = |index: &u32| {
-        let mut dice = plan.dice(u64::from(*index) * 2);
+        let mut dice = plan.fleet_dice(u64::from(*index) * 2);
         dice.below(COUNTRIES.iter().map(|country| country.weight).sum());
         !dice.one_in(8)
     };

@@ -45,6 +45,7 @@ pub(crate) struct Record {
 pub(crate) fn records(plan: &FleetPlan, sim: &Sim) -> Vec<Record> {
     let mut dice = plan.dice(u64::from(sim.index) * 2 + 1);
     let mut records = Vec::new();
+    let mut number = plan.first_number();
     for day in 0..plan.days {
         let mut count = dice.below(plan.daily());
         let is_first = sim.index == 0 && day == 0;
@@ -64,7 +65,8 @@ pub(crate) fn records(plan: &FleetPlan, sim: &Sim) -> Vec<Record> {
                 record.end = plan.until - TimeDelta::milliseconds(1);
                 record.start = record.end - TimeDelta::milliseconds(999);
             }
-            record.number = u32::try_from(records.len()).unwrap_or(u32::MAX);
+            record.number = number;
+            number += 1;
             records.push(record);
         }
     }
@@ -119,12 +121,13 @@ fn record(plan: &FleetPlan, sim: &Sim, day: DateTime<Utc>, dice: &mut Dice) -> R
 }
 
 /// Bytes within the plan's limits, small ones more often than big ones.
-fn volume(plan: &FleetPlan, dice: &mut Dice) -> u64 {
+pub(crate) fn volume(plan: &FleetPlan, dice: &mut Dice) -> u64 {
     let span = plan.max_bytes - plan.min_bytes;
     plan.min_bytes + (dice.within(0, span) >> dice.below(16))
 }
 
-fn millis(value: u64) -> i64 {
+/// A number as durations are made of.
+pub(crate) fn millis(value: u64) -> i64 {
     i64::try_from(value).unwrap_or_default()
 }
 

@@ -1,17 +1,17 @@
 //! A plan, carried out against a running server.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
 
 use crate::{
-    block::{self, Block, Delivery},
+    block::{self, Block, Delivery, Inlet},
     fleet::{HEADER, Sim},
     oracle,
     plan::FleetPlan,
-    record::Feed,
     send::{Endpoint, Error},
 };
 
@@ -39,6 +39,8 @@ pub struct Summary {
     pub rejected: u64,
     /// Deliveries that had to be repeated.
     pub retries: u64,
+    /// Messages that the broker acknowledged; what the server makes of them is in its accounts.
+    pub sent: u64,
 }
 
 impl fmt::Display for Summary {
@@ -55,7 +57,11 @@ impl fmt::Display for Summary {
             self.duplicate,
             self.rejected,
             self.retries
-        )
+        )?;
+        if self.sent > 0 {
+            write!(f, "; {} messages to topics", self.sent)?;
+        }
+        Ok(())
     }
 }
 
@@ -86,36 +92,80 @@ pub async fn run(
     progress.set_length(oracle::deliveries(plan));
     let mut blocks: Vec<u32> = (0..block::count(plan)).collect();
     plan.order(u64::MAX).shuffle(&mut blocks);
-    let name = plan.stream();
+    let mut pace = Pace::new(plan.per_second);
     for number in blocks {
         for wave in Block::new(plan, number).waves(plan) {
-            let deliveries = batches(wave, plan.batch).into_iter().enumerate();
-            let sending = deliveries.map(|(style, batch)| {
-                let (count, name) = (batch.len() as u64, &name);
-                async move {
-                    let outcome = target.deliver(name, batch, style).await?;
-                    progress.inc(count);
-                    Ok::<_, Error>(outcome)
-                }
-            });
-            let outcomes: Vec<_> = stream::iter(sending)
-                .buffer_unordered(PARALLEL)
-                .try_collect()
-                .await?;
-            for (reply, retries) in outcomes {
-                summary.received += reply.received;
-                summary.accepted += reply.accepted;
-                summary.duplicate += reply.duplicate;
-                summary.rejected += reply.rejected;
-                summary.retries += retries;
-            }
+            send(plan, target, wave, &mut pace, progress, &mut summary).await?;
         }
     }
     progress.finish();
     Ok(summary)
 }
 
-async fn send_fleet(
+/// Sends deliveries, in their order as far as those under way at the same time have one.
+pub(crate) async fn send(
+    plan: &FleetPlan,
+    target: &Endpoint,
+    deliveries: Vec<Delivery>,
+    pace: &mut Pace,
+    progress: &ProgressBar,
+    summary: &mut Summary,
+) -> Result<(), Error> {
+    let name = plan.stream();
+    let batches = batches(deliveries, plan.batch).into_iter().enumerate();
+    let sending = batches.map(|(style, batch)| {
+        let (count, name) = (batch.len() as u64, &name);
+        let turn = pace.turn(count);
+        async move {
+            if let Some(turn) = turn {
+                tokio::time::sleep_until(turn).await;
+            }
+            let outcome = target.deliver(name, batch, style).await?;
+            progress.inc(count);
+            Ok::<_, Error>(outcome)
+        }
+    });
+    let outcomes: Vec<_> = stream::iter(sending)
+        .buffer_unordered(PARALLEL)
+        .try_collect()
+        .await?;
+    for (reply, retries) in outcomes {
+        summary.received += reply.received;
+        summary.accepted += reply.accepted;
+        summary.duplicate += reply.duplicate;
+        summary.rejected += reply.rejected;
+        summary.sent += reply.sent;
+        summary.retries += retries;
+    }
+    Ok(())
+}
+
+/// When deliveries may go, so that there are not more records in a second than the plan has.
+pub(crate) struct Pace {
+    begun: Instant,
+    per_second: Option<u32>,
+    records: u64,
+}
+
+impl Pace {
+    pub(crate) fn new(per_second: Option<u32>) -> Self {
+        Self {
+            begun: Instant::now(),
+            per_second,
+            records: 0,
+        }
+    }
+
+    /// The moment of the next delivery, of so many records; none when there is no limit.
+    fn turn(&mut self, records: u64) -> Option<Instant> {
+        let per_second = u64::from(self.per_second?.max(1));
+        let turn = self.begun + Duration::from_millis(self.records * 1_000 / per_second);
+        self.records += records;
+        Some(turn)
+    }
+}
+
+pub(crate) async fn send_fleet(
     plan: &FleetPlan,
     target: &Endpoint,
     progress: &ProgressBar,
@@ -142,14 +192,15 @@ async fn send_fleet(
     Ok(())
 }
 
-/// Deliveries of one feed each, in the wave's order.
+/// Deliveries of one inlet each, in the wave's order.
 fn batches(wave: Vec<Delivery>, size: usize) -> Vec<Vec<Delivery>> {
     let mut batches = Vec::new();
-    let (mut gateway, mut streamer) = (Vec::new(), Vec::new());
+    let [mut gateway, mut streamer, mut sessions] = [const { Vec::new() }; 3];
     for delivery in wave {
-        let open = match delivery.feed {
-            Feed::Gateway => &mut gateway,
-            Feed::Streamer => &mut streamer,
+        let open = match delivery.inlet {
+            Inlet::Gateway => &mut gateway,
+            Inlet::Streamer => &mut streamer,
+            Inlet::Sessions => &mut sessions,
         };
         open.push(delivery);
         if open.len() == size {
@@ -157,7 +208,7 @@ fn batches(wave: Vec<Delivery>, size: usize) -> Vec<Vec<Delivery>> {
         }
     }
     batches.extend(
-        [gateway, streamer]
+        [gateway, streamer, sessions]
             .into_iter()
             .filter(|rest| !rest.is_empty()),
     );

@@ -1,4 +1,4 @@
-//! Deliveries over HTTP to a running server, repeated until they are acknowledged.
+//! Deliveries over HTTP to a running server, repeated until they are acknowledged; what has a topic may go there instead.
 
 use std::time::Duration;
 
@@ -8,7 +8,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, time::Instant};
 
-use crate::{block::Delivery, oracle, record::Feed};
+use crate::{
+    block::{Delivery, Inlet},
+    oracle,
+    topics::Topics,
+};
 
 /// How long a server may stay away.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -43,6 +47,9 @@ pub enum Error {
         /// Beginning of the answer.
         body: String,
     },
+    /// The broker does not take messages.
+    #[error("Kafka does not take messages: {0}")]
+    Topic(String),
     /// The server took only a part of the fleet.
     #[error("the server refused {rejected} rows of the fleet, the first for {first}")]
     Fleet {
@@ -53,12 +60,14 @@ pub enum Error {
     },
 }
 
-/// A running server and a token of the tenant, with the permissions `INVENTORY_WRITE` and `CDRS_WRITE`.
+/// A running server and a token of the tenant, with the permissions `INVENTORY_WRITE`, `CDRS_WRITE` and, for sessions,
+/// `SESSIONS_WRITE`.
 #[derive(Clone)]
 pub struct Endpoint {
     client: Client,
     url: String,
     token: String,
+    topics: Option<Topics>,
 }
 
 /// What a server made of a delivery.
@@ -68,6 +77,9 @@ pub(crate) struct Reply {
     pub(crate) accepted: u64,
     pub(crate) duplicate: u64,
     pub(crate) rejected: u64,
+    /// Messages that the broker has instead.
+    #[serde(skip)]
+    pub(crate) sent: u64,
 }
 
 /// What became of an attempt.
@@ -93,7 +105,17 @@ impl Endpoint {
                 .map_err(Error::Client)?,
             url: url.trim_end_matches('/').to_owned(),
             token: token.to_owned(),
+            topics: None,
         })
+    }
+
+    /// The same server, to which what has a topic travels through Kafka.
+    #[must_use]
+    pub fn through(self, topics: Topics) -> Self {
+        Self {
+            topics: Some(topics),
+            ..self
+        }
     }
 
     /// Imports rows of the fleet, again and again until the server answers.
@@ -118,7 +140,7 @@ impl Endpoint {
         }
     }
 
-    /// Delivers records of one feed until every one is acknowledged. After a failure it goes on with smaller
+    /// Delivers records of one inlet until every one is acknowledged. After a failure it goes on with smaller
     /// deliveries, because a server may not rely on the cut of a retry.
     pub(crate) async fn deliver(
         &self,
@@ -126,6 +148,15 @@ impl Endpoint {
         batch: Vec<Delivery>,
         style: usize,
     ) -> Result<(Reply, u64), Error> {
+        let topic = batch.first().zip(self.topics.as_ref());
+        if let Some(topic) = topic.and_then(|(first, topics)| topics.of(first.inlet)) {
+            topic.send(&batch).await?;
+            let reply = Reply {
+                sent: batch.len() as u64,
+                ..Reply::default()
+            };
+            return Ok((reply, 0));
+        }
         let mut open: Vec<_> = std::iter::once(0..batch.len()).collect();
         let (mut total, mut retries) = (Reply::default(), 0);
         let mut patience = Patience::new();
@@ -166,9 +197,10 @@ impl Endpoint {
         } else {
             format!("[{}]", records.join(","))
         };
-        let path = match batch.first().map(|delivery| delivery.feed) {
-            Some(Feed::Streamer) => format!("data-streamer?stream={stream}"),
-            _ => "cdrs".to_owned(),
+        let path = match batch.first().map(|delivery| delivery.inlet) {
+            Some(Inlet::Streamer) => format!("data-streamer?stream={stream}"),
+            Some(Inlet::Sessions) => "sessions".to_owned(),
+            Some(Inlet::Gateway) | None => "cdrs".to_owned(),
         };
         let media_type = if lines {
             "application/x-ndjson"

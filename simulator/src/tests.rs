@@ -12,12 +12,14 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Faults, FleetPlan,
-    block::{self, Block},
+    block::{self, Block, Inlet},
     demo,
     fleet::{HEADER, Sim, unknown_iccid},
     oracle,
-    record::{Feed, Record},
+    record::Record,
 };
+
+mod session;
 
 fn moment(text: &str) -> DateTime<Utc> {
     text.parse().expect("a moment")
@@ -82,6 +84,7 @@ fn oracle_hashes(plan: &FleetPlan) -> Vec<String> {
     [
         "expected_usage.parquet",
         "expected_accounting.parquet",
+        "expected_sessions.parquet",
         "manifest.json",
     ]
     .map(|name| {
@@ -99,7 +102,8 @@ fn the_same_seed_is_the_same_bytes() {
     insta::assert_snapshot!(oracle_hashes(&plan).join("\n"), @r"
     aff533288614a3435aba567366c2241802873bd8618f3c26d73a4d14e8784fc0
     564a088dbd655431414523d990387b8b7e9f48cd79679faef84c4c499180c927
-    2298255e94058d1ec4b1069997d8d8df38d374eca7b6beb673dffd0fe47cb637
+    d482fdf2d9633d9e815cad218691834d567b37def1196d97325b2a9ad161dabe
+    15b72bef61eec35d3bb81c59110d256a0128082f65d8d09cca173a5b49a0e396
     ");
     let other = FleetPlan {
         seed: 8,
@@ -189,6 +193,15 @@ fn impossible_plans_are_refused() {
         },
         FleetPlan { batch: 0, ..plan() },
         FleetPlan {
+            sessions: 31,
+            ..plan()
+        },
+        FleetPlan {
+            sessions: 1,
+            until: moment("2026-08-01T00:00:00Z"),
+            ..plan()
+        },
+        FleetPlan {
             until: now + TimeDelta::seconds(1),
             ..plan()
         },
@@ -275,8 +288,8 @@ fn every_record_decodes_to_its_truth_and_every_broken_one_to_its_code() {
     let streamer = Shape::DataStreamer {
         source: block::sources(&plan)[1].clone(),
     };
-    let shape = |feed| {
-        if feed == Feed::Gateway {
+    let shape = |inlet: Inlet| {
+        if inlet == Inlet::Gateway {
             &Shape::Native
         } else {
             &streamer
@@ -288,7 +301,7 @@ fn every_record_decodes_to_its_truth_and_every_broken_one_to_its_code() {
             let record = &journey.record;
             let read = |again| {
                 let json = record.json(&plan, again);
-                format::decode(shape(record.feed), json.as_bytes()).expect("a record")
+                format::decode(shape(record.feed.into()), json.as_bytes()).expect("a record")
             };
             let cdr = read(false);
             assert_eq!(cdr, read(true));
@@ -300,7 +313,8 @@ fn every_record_decodes_to_its_truth_and_every_broken_one_to_its_code() {
             );
             assert_eq!(cdr.service.as_ref(), record.service());
             let altered = record.altered().json(&plan, false);
-            let altered = format::decode(shape(record.feed), altered.as_bytes()).expect("a record");
+            let altered =
+                format::decode(shape(record.feed.into()), altered.as_bytes()).expect("a record");
             assert_eq!(
                 (&altered.source, &altered.record_id),
                 (&cdr.source, &cdr.record_id)
@@ -313,7 +327,7 @@ fn every_record_decodes_to_its_truth_and_every_broken_one_to_its_code() {
         for broken in &block.broken {
             *codes.entry(broken.code).or_default() += 1;
             let json = broken.delivery.json.as_bytes();
-            match format::decode(shape(broken.delivery.feed), json) {
+            match format::decode(shape(broken.delivery.inlet), json) {
                 Err(refusal) => {
                     assert_eq!(refusal.code.as_ref(), broken.code);
                     assert_eq!(refusal.source, broken.source);

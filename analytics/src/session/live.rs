@@ -20,24 +20,46 @@ const STATEMENT_BYTES: &str = "33554432";
 /// SIMs that are named in one statement.
 const SIMS: usize = 50_000;
 /// The number that packs the place of a rollup, as the views make it.
-const VERSION: &str = "bitShiftLeft(toUInt256(toUnixTimestamp64Milli(event_at)), 208) \
+pub(crate) const VERSION: &str = "bitShiftLeft(toUInt256(toUnixTimestamp64Milli(event_at)), 208) \
     + bitShiftLeft(toUInt256(toUInt8(request_type)), 207) + bitShiftLeft(toUInt256(counter_in), 143) \
     + bitShiftLeft(toUInt256(counter_out), 79) + toUInt256(bitShiftRight(toUInt128(identity), 49))";
 
-/// The two tables, with what they take of a row of the log and what a row of theirs is of.
-const TABLES: [(&str, &str, &str); 2] = [
-    (
-        "session_live",
-        "tenant, sim, session, session_id, customer, network, rat, ip, counter_in, counter_out, request_type, event_at, batch, \
-         version, expires",
-        "tenant, sim, session",
-    ),
-    (
-        "sim_last_seen",
-        "tenant, sim, customer, event_at, network, rat, batch, version",
-        "tenant, sim, customer",
-    ),
-];
+/// A table that is made of the log: of each of its keys it has the newest rollup.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Live {
+    pub(crate) table: &'static str,
+    /// What a row is of.
+    pub(crate) key: &'static str,
+    /// The part of the key that is neither tenant nor SIM.
+    pub(crate) of: &'static str,
+    /// What a row says besides.
+    pub(crate) says: &'static str,
+    /// What is found out anew and not compared.
+    derived: &'static str,
+}
+
+impl Live {
+    pub(crate) const ALL: [Self; 2] = [
+        Self {
+            table: "session_live",
+            key: "tenant, sim, session",
+            of: "session",
+            says: "session_id, customer, network, rat, ip, counter_in, counter_out, request_type, event_at, batch",
+            derived: "version, expires",
+        },
+        Self {
+            table: "sim_last_seen",
+            key: "tenant, sim, customer",
+            of: "customer",
+            says: "event_at, network, rat, batch",
+            derived: "version",
+        },
+    ];
+
+    fn columns(self) -> String {
+        format!("{}, {}, {}", self.key, self.says, self.derived)
+    }
+}
 
 impl Store {
     /// Enters once more what the log has of the batches of these rows. What is there already is not changed by it, and what is newer stays.
@@ -79,15 +101,10 @@ impl Store {
         let sims: Vec<_> = sims.into_iter().collect();
         for same_tenant in sims.chunk_by(|a, b| a.0 == b.0) {
             for chunk in same_tenant.chunks(SIMS) {
-                for (table, columns, of) in TABLES {
-                    let begin_by = permit.begin_by().await?;
-                    let sql = restore_sql([table, columns, of], chunk, which, begin_by);
-                    patient(self.query(&sql))
-                        .with_setting("max_query_size", STATEMENT_BYTES)
-                        .with_setting("insert_deduplicate", "0")
-                        .execute()
-                        .await
-                        .map_err(fault)?;
+                let sims: Vec<SimId> = chunk.iter().map(|(_, sim)| *sim).collect();
+                for live in Live::ALL {
+                    self.enter_where(live, chunk[0].0, &sims, which, permit)
+                        .await?;
                 }
             }
         }
@@ -105,38 +122,89 @@ impl Store {
         rows: &[SessionRow],
         permit: &impl Permit,
     ) -> Result<()> {
-        for (table, ..) in TABLES {
-            permit.begin_by().await?;
-            let sql = format!(
-                "ALTER TABLE {table} DELETE WHERE batch = '{}'",
-                batch.uuid()
-            );
-            self.query(&sql)
-                .with_setting("mutations_sync", "2")
-                .execute()
-                .await
-                .map_err(fault)?;
+        for live in Live::ALL {
+            let of_batch = format!("batch = '{}'", batch.uuid());
+            self.forget_where(live, &of_batch, permit).await?;
         }
         self.enter_live(rows, "true", permit).await
+    }
+
+    /// Forgets what stands there of SIMs and was made at a time of which the log has everything.
+    pub(crate) async fn forget_sims(
+        &self,
+        live: Live,
+        tenant: TenantId,
+        sims: &[SimId],
+        since: &str,
+        permit: &impl Permit,
+    ) -> Result<()> {
+        let which = format!(
+            "tenant = '{}' AND sim IN ({}) AND {since}",
+            tenant.uuid(),
+            listed(sims)
+        );
+        self.forget_where(live, &which, permit).await
+    }
+
+    /// Enters the newest that the log has of SIMs.
+    pub(crate) async fn enter_newest(
+        &self,
+        live: Live,
+        tenant: TenantId,
+        sims: &[SimId],
+        permit: &impl Permit,
+    ) -> Result<()> {
+        self.enter_where(live, tenant, sims, "true", permit).await
+    }
+
+    async fn forget_where(&self, live: Live, which: &str, permit: &impl Permit) -> Result<()> {
+        permit.begin_by().await?;
+        let sql = format!("ALTER TABLE {} DELETE WHERE {which}", live.table);
+        self.query(&sql)
+            .with_setting("mutations_sync", "2")
+            .with_setting("max_query_size", STATEMENT_BYTES)
+            .execute()
+            .await
+            .map_err(fault)
+    }
+
+    async fn enter_where(
+        &self,
+        live: Live,
+        tenant: TenantId,
+        sims: &[SimId],
+        which: &str,
+        permit: &impl Permit,
+    ) -> Result<()> {
+        if sims.is_empty() {
+            return Ok(());
+        }
+        let begin_by = permit.begin_by().await?;
+        let sql = restore_sql(live, tenant, sims, which, begin_by);
+        patient(self.query(&sql))
+            .with_setting("max_query_size", STATEMENT_BYTES)
+            .with_setting("insert_deduplicate", "0")
+            .execute()
+            .await
+            .map_err(fault)
     }
 }
 
 fn restore_sql(
-    [table, columns, of]: [&str; 3],
-    sims: &[(TenantId, SimId)],
+    live: Live,
+    tenant: TenantId,
+    sims: &[SimId],
     which: &str,
     begin_by: DateTime<Utc>,
 ) -> String {
-    let tenant = sims
-        .first()
-        .map_or_else(String::new, |first| first.0.uuid().to_string());
-    let named: Vec<SimId> = sims.iter().map(|(_, sim)| *sim).collect();
+    let (table, columns, of) = (live.table, live.columns(), live.key);
     format!(
         "INSERT INTO {table} ({columns})\nSELECT {columns} FROM (SELECT *, {VERSION} AS version FROM session_log \
-         WHERE tenant = '{tenant}' AND sim IN ({}) AND arrived = 1 AND {which})\n\
+         WHERE tenant = '{}' AND sim IN ({}) AND arrived = 1 AND {which})\n\
          WHERE throwIf(now() > toDateTime({}, 'UTC'), 'the apply lock may be lost') = 0\n\
          ORDER BY version DESC LIMIT 1 BY {of}",
-        listed(&named),
+        tenant.uuid(),
+        listed(sims),
         begin_by.timestamp()
     )
 }

@@ -9,12 +9,16 @@
 //! checksum of their identities. So the part proves that they are there. Accounts have rollups, by the hour in which they were made: as
 //! many as rows that have `arrived`, and as the cube of hours has `records`. What corrections do to the bytes of an hour, no account says.
 
+mod base;
 pub(crate) mod line;
-mod live;
+pub(crate) mod live;
 mod neighbour;
+mod read;
 mod row;
+mod scoped;
 mod store;
 
 pub use neighbour::{Late, Neighbours};
+pub use read::{LastSeen, Narrowed, Place, Seek, Shown};
 pub use row::{ENCODING, Order, SessionRow, decode, due, encode};
 pub use store::Arrival;

@@ -1,9 +1,17 @@
 //! What came just before and just after a late rollup, as the log has it.
 //!
-//! Exact, and in bounded memory: of each rollup that is asked about, the engine holds two places and no rows. First the days around are looked
+//! Exact, and in bounded memory: of each rollup that is asked about, the engine holds a few places and no rows. First the days around are looked
 //! at, which finds nearly all of them in a partition or two; the whole log is read only for those that have nobody there.
+//!
+//! The moments that are asked about cut each session into stretches. Of a stretch the engine finds the newest and the oldest rollup, so each row
+//! of the log is held against the moment at either end of its stretch, however many are asked about; only at a moment itself all are compared. Who
+//! has nobody in the stretch beside it has the neighbour of the next moment on that side.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt::{Display, Write as _},
+};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clickhouse::Row;
@@ -37,7 +45,7 @@ pub struct Late {
     pub order: Order,
 }
 
-/// The rollups beside a place in a session. Each is the row by which it came, with what it counts now: corrections are added up.
+/// The rollups beside a place in a session. Each is the row by which it came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Neighbours {
     /// The newest of those that are older.
@@ -58,14 +66,29 @@ struct Beside {
 
 #[derive(Row, Deserialize)]
 struct Answer {
-    place: u32,
-    has_before: u8,
-    before_ms: i64,
-    before: u128,
-    has_after: u8,
-    after_ms: i64,
-    after: u128,
+    /// Of a [`Side`].
+    side: u8,
+    /// The first of those who ask about a moment, or who asks.
+    number: u32,
+    event_ms: i64,
+    identity: u128,
 }
+
+/// Where a rollup was found.
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    /// The newest in the stretch before a moment.
+    Before,
+    /// The oldest in the stretch after it.
+    After,
+    /// The newest at the same moment that is older.
+    SameBefore,
+    /// The oldest at the same moment that is newer.
+    SameAfter,
+}
+
+/// What was found, by side and number.
+type Answers = BTreeMap<(u8, u32), Found>;
 
 impl Store {
     /// What the log has just before and just after each of these, in their order. A rollup that the log has is no neighbour of itself.
@@ -103,16 +126,21 @@ impl Store {
             .fetch_all()
             .await
             .map_err(fault)?;
-        for line in lines {
-            let place = chunk.get(line.place as usize).copied();
-            let place = place.and_then(|place| beside.get_mut(place));
-            let place = place.ok_or_else(|| Error::internal("an answer to no question"))?;
-            if line.has_before != 0 {
-                place.before = Some((line.before_ms, Uuid::from_u128(line.before)));
-            }
-            if line.has_after != 0 {
-                place.after = Some((line.after_ms, Uuid::from_u128(line.after)));
-            }
+        let answers: Answers = lines
+            .into_iter()
+            .map(|line| {
+                let found = (line.event_ms, Uuid::from_u128(line.identity));
+                ((line.side, line.number), found)
+            })
+            .collect();
+        let mut asked: Vec<(u32, usize)> = (0..).zip(chunk.iter().copied()).collect();
+        asked.sort_unstable_by_key(|(number, place)| (moment_of(&late[*place]), *number));
+        for (place, found) in along(late, &asked, &answers, [Side::Before, Side::SameBefore]) {
+            beside[place].before = found.or(beside[place].before);
+        }
+        asked.sort_unstable_by_key(|(number, place)| (Reverse(moment_of(&late[*place])), *number));
+        for (place, found) in along(late, &asked, &answers, [Side::After, Side::SameAfter]) {
+            beside[place].after = found.or(beside[place].after);
         }
         Ok(())
     }
@@ -179,7 +207,7 @@ impl Store {
         keys.pop();
         let sql = format!(
             "SELECT {COLUMNS}, toUnixTimestamp(apply_by) AS apply_by FROM session_log AS t \
-             WHERE t.tenant = '{}' AND (t.sim, t.event_at, t.session, t.identity) IN ({keys})",
+             WHERE t.tenant = '{}' AND (t.sim, t.event_at, t.session, t.identity) IN ({keys}) AND arrived = 1",
             tenant.uuid()
         );
         let lines: Vec<Line> = self
@@ -188,49 +216,11 @@ impl Store {
             .fetch_all()
             .await
             .map_err(fault)?;
-        let mut worth: HashMap<Uuid, Worth> = HashMap::with_capacity(lines.len());
         for line in lines {
             let row = line.row(tenant);
             let row = row.ok_or_else(|| Error::internal("a rollup outside of time"))?;
-            worth.entry(row.identity).or_default().add(&row);
-            if row.arrived {
-                rows.insert((tenant, row.identity), row);
-            }
+            rows.insert((tenant, row.identity), row);
         }
-        for (identity, worth) in worth {
-            if let Some(row) = rows.get_mut(&(tenant, identity)) {
-                worth.put(row)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What a rollup counts, corrections added up.
-#[derive(Clone, Copy, Debug, Default)]
-struct Worth {
-    up: i128,
-    down: i128,
-    sessions: i32,
-    resets: i32,
-}
-
-impl Worth {
-    fn add(&mut self, row: &SessionRow) {
-        let sign = i32::from(row.sign);
-        self.up += i128::from(row.bytes_up) * i128::from(sign);
-        self.down += i128::from(row.bytes_down) * i128::from(sign);
-        self.sessions += i32::from(row.sessions) * sign;
-        self.resets += i32::from(row.resets) * sign;
-    }
-
-    fn put(self, row: &mut SessionRow) -> Result<()> {
-        // Less than nothing: a correction without what it takes back.
-        let broken = |_| Error::internal("the log has a correction of something else");
-        row.bytes_up = self.up.try_into().map_err(broken)?;
-        row.bytes_down = self.down.try_into().map_err(broken)?;
-        row.sessions = self.sessions.try_into().map_err(broken)?;
-        row.resets = self.resets.try_into().map_err(broken)?;
         Ok(())
     }
 }
@@ -241,34 +231,53 @@ fn by_day(late: &Late) -> (TenantId, Option<NaiveDate>) {
     (late.tenant, at.map(|at| at.date_naive()))
 }
 
-/// For each of the rollups at these places (by its number among them): the greatest place in its session that is less, and the least that is
-/// greater. The rows of their SIMs stream past; what is kept are the places.
+/// A moment of a session: what stands beside it is looked for once, whoever asks.
+fn moment_of(late: &Late) -> (SimId, Uuid, i64) {
+    (late.sim, late.session, late.order.event_ms)
+}
+
+/// Who asked (number and place), by moment in the direction that leads away from the side that is looked at, each place with what is beside it: at
+/// its own moment, in the stretch before that, or as the moment before it.
+fn along<'a>(
+    late: &'a [Late],
+    asked: &'a [(u32, usize)],
+    answers: &'a Answers,
+    [stretch, same]: [Side; 2],
+) -> impl Iterator<Item = (usize, Option<Found>)> {
+    let moments = asked.chunk_by(move |a, b| moment_of(&late[a.1]) == moment_of(&late[b.1]));
+    let session = move |place: usize| (late[place].sim, late[place].session);
+    let mut last = None;
+    moments.flat_map(move |moment| {
+        let (first, place) = moment[0];
+        let (known, found) = last.unwrap_or((session(place), None));
+        let passed = found.filter(|_| known == session(place));
+        let beside = answers.get(&(stretch as u8, first)).copied().or(passed);
+        last = Some((session(place), beside));
+        let own = move |number: u32| answers.get(&(same as u8, number)).copied();
+        (moment.iter()).map(move |(number, place)| (*place, own(*number).or(beside)))
+    })
+}
+
+/// For the rollups at these places (by their number among them): of each moment that they are asked for at, the newest and the oldest in the
+/// stretches beside it, and of each of them the neighbours at the very same moment. The rows of their SIMs stream past; what is kept are
+/// places.
 fn beside_sql(late: &[Late], chunk: &[usize], near: bool) -> String {
-    let (mut wanted, mut sims) = (String::new(), String::new());
-    let (mut first, mut last) = (i64::MAX, i64::MIN);
-    for (number, place) in chunk.iter().enumerate() {
-        let Late {
-            sim,
-            session,
-            order,
-            ..
-        } = &late[*place];
-        // Writing to a String cannot fail.
-        let _ = write!(
-            wanted,
-            "({number},'{}','{session}',{},{},{},{},'{}'),",
-            sim.uuid(),
-            order.event_ms,
-            u8::from(order.terminates),
-            order.counter_in,
-            order.counter_out,
-            order.identity,
-        );
-        let _ = write!(sims, "'{}',", sim.uuid());
-        (first, last) = (first.min(order.event_ms), last.max(order.event_ms));
-    }
-    wanted.pop();
-    sims.pop();
+    let asked = || chunk.iter().map(|place| &late[*place]);
+    let sims: BTreeSet<Uuid> = asked().map(|late| late.sim.uuid()).collect();
+    let sims: Vec<String> = sims.iter().map(|sim| format!("'{sim}'")).collect();
+    let moments = || asked().map(|late| late.order.event_ms);
+    let (first, last) = (moments().min(), moments().max());
+    // One literal for each column: it is read many times faster than a tuple for each rollup.
+    let wanted = [
+        array(0..chunk.len()),
+        array(asked().map(|late| format!("'{}'", late.sim.uuid()))),
+        array(asked().map(|late| format!("'{}'", late.session))),
+        array(moments()),
+        array(asked().map(|late| u8::from(late.order.terminates))),
+        array(asked().map(|late| late.order.counter_in)),
+        array(asked().map(|late| late.order.counter_out)),
+        array(asked().map(|late| format!("'{}'", late.order.identity))),
+    ];
     let tenant = chunk
         .first()
         .map_or(Uuid::nil(), |at| late[*at].tenant.uuid());
@@ -276,20 +285,49 @@ fn beside_sql(late: &[Late], chunk: &[usize], near: bool) -> String {
         let margin = NEAR.num_milliseconds();
         format!(
             " AND event_at >= fromUnixTimestamp64Milli({}) AND event_at <= fromUnixTimestamp64Milli({})",
-            first.saturating_sub(margin).max(0),
-            last.saturating_add(margin)
+            first.unwrap_or_default().saturating_sub(margin).max(0),
+            last.unwrap_or_default().saturating_add(margin)
         )
     } else {
         String::new()
     };
+    let stretch = |side: Side, nearest: &str, sign: &str| {
+        format!(
+            "SELECT toUInt8({}) AS side, number, {nearest}(own) AS found FROM log ASOF INNER JOIN moments \
+             ON log.sim = moments.sim AND log.session = moments.session AND log.ms {sign} moments.ms GROUP BY number",
+            side as u8
+        )
+    };
+    let same = |side: Side, nearest: &str, sign: &str| {
+        format!(
+            "SELECT toUInt8({}) AS side, number, {nearest}(own) AS found FROM log INNER JOIN wanted USING (sim, session, ms) \
+             WHERE own {sign} asked GROUP BY number",
+            side as u8
+        )
+    };
+    let sides = [
+        stretch(Side::Before, "max", "<"),
+        stretch(Side::After, "min", ">"),
+        same(Side::SameBefore, "max", "<"),
+        same(Side::SameAfter, "min", ">"),
+    ];
     format!(
-        "SELECT place, toUInt8(countIf(own < asked) > 0) AS has_before, tupleElement(maxIf(own, own < asked) AS older, 1) AS before_ms, \
-         tupleElement(older, 5) AS before, toUInt8(countIf(own > asked) > 0) AS has_after, \
-         tupleElement(minIf(own, own > asked) AS newer, 1) AS after_ms, tupleElement(newer, 5) AS after\n\
-         FROM (SELECT sim, session, tuple(toUnixTimestamp64Milli(event_at), toUInt8(request_type), counter_in, counter_out, \
-         toUInt128(identity)) AS own FROM session_log WHERE tenant = '{tenant}' AND sim IN ({sims}) AND arrived = 1{around}) AS log\n\
-         INNER JOIN (SELECT place, sim, session, tuple(ms, type, received, sent, toUInt128(identity)) AS asked \
-         FROM values('place UInt32, sim UUID, session UUID, ms Int64, type UInt8, received UInt64, sent UInt64, identity UUID', {wanted})) \
-         AS wanted USING (sim, session)\nGROUP BY place"
+        "WITH wanted AS (SELECT toUInt32(tupleElement(row, 1)) AS number, toUUID(tupleElement(row, 2)) AS sim, \
+         toUUID(tupleElement(row, 3)) AS session, toInt64(tupleElement(row, 4)) AS ms, \
+         tuple(ms, toUInt8(tupleElement(row, 5)), toUInt64(tupleElement(row, 6)), toUInt64(tupleElement(row, 7)), \
+         toUInt128(toUUID(tupleElement(row, 8)))) AS asked FROM (SELECT arrayJoin(arrayZip({})) AS row)),\n\
+         moments AS (SELECT sim, session, ms, min(number) AS number FROM wanted GROUP BY sim, session, ms),\n\
+         log AS (SELECT sim, session, toUnixTimestamp64Milli(event_at) AS ms, \
+         tuple(ms, toUInt8(request_type), counter_in, counter_out, toUInt128(identity)) AS own \
+         FROM session_log WHERE tenant = '{tenant}' AND sim IN ({}) AND arrived = 1{around})\n\
+         SELECT side, number, tupleElement(found, 1) AS event_ms, tupleElement(found, 5) AS identity FROM (\n{}\n)",
+        wanted.join(", "),
+        sims.join(","),
+        sides.join("\nUNION ALL\n")
     )
+}
+
+fn array(values: impl Iterator<Item = impl Display>) -> String {
+    let values: Vec<String> = values.map(|value| value.to_string()).collect();
+    format!("[{}]", values.join(","))
 }

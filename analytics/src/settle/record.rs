@@ -70,6 +70,8 @@ pub trait Record: Clone + PartialEq + Send + Sync + 'static {
     fn amounts(&self) -> [u64; 3];
     /// What accounts have of it: without units, and nothing for a correction.
     fn accounted(&self) -> Count;
+    /// What the hours of the records have of it, as far as accounts know them: a correction takes back what it corrects.
+    fn in_hours(&self) -> Count;
     /// When it was received.
     fn received_at(&self) -> DateTime<Utc>;
     /// Rows of a batch that stand and fall together have the same: those of a session, of which corrections go with what came late.
@@ -145,6 +147,10 @@ impl Record for CdrRow {
             bytes_down: self.bytes_down.into(),
             ..Count::default()
         }
+    }
+
+    fn in_hours(&self) -> Count {
+        self.accounted()
     }
 
     fn received_at(&self) -> DateTime<Utc> {
@@ -239,6 +245,13 @@ impl Record for SessionRow {
     fn accounted(&self) -> Count {
         Count {
             records: self.arrived.into(),
+            ..Count::default()
+        }
+    }
+
+    fn in_hours(&self) -> Count {
+        Count {
+            records: self.sign.into(),
             ..Count::default()
         }
     }

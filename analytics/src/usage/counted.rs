@@ -9,12 +9,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::scoped::{Parameter, Scoped};
-use crate::{
-    Store,
-    cube::{Cube, Level, Table},
-    family::Family,
-    store::fault,
-};
+use crate::{Store, family::Family, store::fault};
 
 /// From the beginning of an hour to its last millisecond.
 const HOUR_END: u32 = 3_600_000 - 1;
@@ -29,8 +24,8 @@ struct Line {
 }
 
 impl CountedUsage for Store {
-    /// The start of each SIM's newest counted record. The hour cube says where to look, so that the records of one
-    /// recent stretch are read and not a year of them. Where they have expired, it is the end of that hour.
+    /// When each SIM's newest counted record or rollup of a session was made. The cubes of hours say where to look, so that
+    /// what came in one recent stretch is read and not a year of it. Where that has expired, it is the end of that hour.
     async fn last_counted(
         &self,
         scope: &Scope,
@@ -39,25 +34,10 @@ impl CountedUsage for Store {
         let mut scoped = Scoped::new(scope, Family::Cdr)?;
         let wanted = Parameter::Uuids(sims.iter().map(|id| id.uuid()).collect());
         let wanted = format!("sim IN {}", scoped.parameters.bind(wanted));
-        let hours = Cube::Full(Level::Hour);
-        let hours = scoped.own(
-            "sim, period, records",
-            Table::Cube(hours),
-            &[[0, u32::MAX]],
-            std::slice::from_ref(&wanted),
-        );
-        let hours = format!(
-            "SELECT sim, max(period) AS begins FROM (\n{hours}\n) GROUP BY sim HAVING sum(records) > 0"
-        );
-        let records = scoped.records(&[
-            wanted,
-            format!("start >= (SELECT min(begins) FROM (\n{hours}\n))"),
-        ]);
-        let records = format!("SELECT sim, max(start) AS newest FROM (\n{records}\n) GROUP BY sim");
+        let lasts = Family::ALL.map(|family| last(&mut scoped, family, &wanted));
         let sql = format!(
-            "SELECT sim, toUnixTimestamp64Milli(if(newest >= begins, newest, \
-             addMilliseconds(toDateTime64(begins, 3, 'UTC'), {HOUR_END}))) AS last\n\
-             FROM (\n{hours}\n) AS hours LEFT JOIN (\n{records}\n) AS records USING (sim)"
+            "SELECT sim, max(counted) AS last FROM (\n{}\n) GROUP BY sim",
+            lasts.join("\nUNION ALL\n")
         );
         let query = scoped.parameters.attach(self.query(&sql));
         let lines: Vec<Line> = query.fetch_all().await.map_err(fault)?;
@@ -70,4 +50,24 @@ impl CountedUsage for Store {
             })
             .collect()
     }
+}
+
+/// The last counted moment of the SIMs that meet a condition, in one family: a SIM and Unix milliseconds.
+fn last(scoped: &mut Scoped, family: Family, wanted: &str) -> String {
+    scoped.family = family;
+    let hours = scoped.hours(&[wanted.to_owned()]);
+    let hours = format!(
+        "SELECT sim, max(period) AS begins FROM (\n{hours}\n) GROUP BY sim HAVING sum(records) > 0"
+    );
+    let time = family.time();
+    let records = scoped.records(&[
+        wanted.to_owned(),
+        format!("{time} >= (SELECT min(begins) FROM (\n{hours}\n))"),
+    ]);
+    let records = format!("SELECT sim, max({time}) AS newest FROM (\n{records}\n) GROUP BY sim");
+    format!(
+        "SELECT sim, toUnixTimestamp64Milli(if(newest >= begins, newest, \
+         addMilliseconds(toDateTime64(begins, 3, 'UTC'), {HOUR_END}))) AS counted\n\
+         FROM (\n{hours}\n) AS hours LEFT JOIN (\n{records}\n) AS records USING (sim)"
+    )
 }

@@ -30,18 +30,20 @@ mod plan;
 mod query;
 mod reconcile;
 mod record;
-mod scoped;
+pub(crate) mod scoped;
 mod selection;
 mod slices;
 mod spool;
 mod tile;
 mod times;
+mod unknown;
 mod watermark;
 
 use chrono::{DateTime, Utc};
 use domain::{
     Period,
     id::{CustomerId, DeviceId, SimId},
+    journal::Lack,
 };
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use strum::VariantArray;
@@ -177,12 +179,14 @@ impl Provenance {
 }
 
 /// Why an answer is not complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incomplete {
     /// No usage has been received yet.
     NothingReceived,
     /// The period had not ended when the newest record was received.
     PeriodRunning,
+    /// The journal knows of usage that is not counted, or waits for sources.
+    Lacks(Lack),
 }
 
 /// An answer.

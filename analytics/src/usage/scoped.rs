@@ -1,8 +1,8 @@
 //! The one builder of tenant-facing statements.
 //!
 //! [`Scoped::new`] cannot be called without a [`Scope`], and a statement can read usage only through
-//! [`Scoped::own`], [`Scoped::records`] and [`Scoped::years`], which always carry the tenant and the caller's segments. Which tables
-//! these are, of usage records or of sessions, is its [`Family`].
+//! [`Scoped::own`], [`Scoped::records`], [`Scoped::hours`] and [`Scoped::years`], which always carry the tenant and the caller's segments.
+//! Which tables these are, of usage records or of sessions, is its [`Family`], and one statement may read of both in turn.
 
 use chrono::{DateTime, Utc};
 use clickhouse::query::Query;
@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::{Dimension, inventory::quoted};
 use crate::{
+    Family,
     cube::{Cube, Level, Table, moment},
-    family::Family,
 };
 
 /// Most spans of time that are named one by one, so that the engine's index helps with each.
@@ -26,7 +26,7 @@ const PERIODS: u32 = 10_000;
 
 /// A value that travels beside the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Parameter {
+pub(crate) enum Parameter {
     Uuid(Uuid),
     Uuids(Vec<Uuid>),
     Texts(Vec<String>),
@@ -60,11 +60,11 @@ impl Parameter {
 
 /// Values in the order in which they were bound; the first is `p0`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Parameters(Vec<Parameter>);
+pub(crate) struct Parameters(Vec<Parameter>);
 
 impl Parameters {
     /// Takes a value and returns what stands for it in the text.
-    pub(super) fn bind(&mut self, parameter: Parameter) -> String {
+    pub(crate) fn bind(&mut self, parameter: Parameter) -> String {
         let text = format!("{{p{}:{}}}", self.0.len(), parameter.kind());
         self.0.push(parameter);
         text
@@ -85,7 +85,7 @@ impl Parameters {
     }
 
     /// Binds all values to a query.
-    pub(super) fn attach(&self, query: Query) -> Query {
+    pub(crate) fn attach(&self, query: Query) -> Query {
         let strings = |ids: &[Uuid]| ids.iter().map(Uuid::to_string).collect::<Vec<_>>();
         self.0
             .iter()
@@ -237,12 +237,20 @@ impl Scoped {
         }
     }
 
-    /// The caller's part of the raw records, narrowed by conditions. Answers come from cubes; this is for the few
-    /// questions about single records.
+    /// The caller's part of the raw records, narrowed by conditions. Answers come from cubes; this is for the few questions about single
+    /// records.
     pub(super) fn records(&self, conditions: &[String]) -> String {
+        self.part(self.family.records(), conditions)
+    }
+
+    /// The caller's part of the full cube of hours, narrowed by conditions.
+    pub(super) fn hours(&self, conditions: &[String]) -> String {
+        self.part(self.family.cube(Cube::Full(Level::Hour)), conditions)
+    }
+
+    fn part(&self, table: &str, conditions: &[String]) -> String {
         format!(
-            "SELECT * FROM {}\n    WHERE {}\n      AND {}",
-            self.family.records(),
+            "SELECT * FROM {table}\n    WHERE {}\n      AND {}",
             self.visible,
             conditions.join("\n      AND ")
         )

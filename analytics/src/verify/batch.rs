@@ -271,7 +271,13 @@ impl Tables {
         let mut totals = Vec::new();
         for table in Table::ALL {
             let name = self.name(table);
-            let rows = rows(&name, self.family, table, table.listed_as(), table.own());
+            let rows = rows(
+                &name,
+                self.family,
+                table,
+                table.listed_as(Level::Day),
+                table.own(),
+            );
             let (line, source) = by_source(self.family);
             let sql = format!(
                 "SELECT tenant, {line}, toUInt32(0) AS start FROM ({rows}) GROUP BY tenant{source}"

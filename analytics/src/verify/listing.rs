@@ -53,25 +53,27 @@ struct Line {
 }
 
 impl Table {
-    /// The width at which [`Tables::list`] lists a table: days, or the cube's own where it does not know days.
-    pub fn listed_by(self) -> Level {
+    /// The width at which [`Tables::list`] lists a table that is to be listed by `level`: this, or the cube's own where it does not know
+    /// it.
+    pub fn listed_by(self, level: Level) -> Level {
         match self {
-            Self::Records => Level::Day,
-            Self::Cube(cube) => cube.level().max(Level::Day),
+            Self::Records => level,
+            Self::Cube(cube) => cube.level().max(level),
         }
     }
 
     /// The cube as which it is listed.
-    pub(super) fn listed_as(self) -> Cube {
+    pub(super) fn listed_as(self, level: Level) -> Cube {
+        let level = self.listed_by(level);
         match self {
-            Self::Cube(Cube::Small(_)) => Cube::Small(self.listed_by()),
-            _ => Cube::Full(self.listed_by()),
+            Self::Cube(Cube::Small(_)) => Cube::Small(level),
+            _ => Cube::Full(level),
         }
     }
 }
 
 impl Tables {
-    /// Everything that `table` says about a tenant in a period, by [`Table::listed_by`]. All of it is in memory.
+    /// Everything that `table` says about a tenant in a period, by `level` as far as it knows ([`Table::listed_by`]). All of it is in memory.
     ///
     /// # Errors
     /// `UNAVAILABLE` and others from the engine.
@@ -79,6 +81,7 @@ impl Tables {
         &self,
         _: &System,
         table: Table,
+        level: Level,
         tenant: TenantId,
         period: Period,
     ) -> Result<Vec<Listed>> {
@@ -93,7 +96,7 @@ impl Tables {
             &self.name(table),
             family,
             table,
-            table.listed_as(),
+            table.listed_as(level),
             &condition.sql(family, table),
         );
         let sql = format!(

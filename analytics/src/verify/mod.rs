@@ -14,6 +14,9 @@
 //! days found that do, and these grouped by key, one after the other, spilling to disk beyond 256 MB, until enough
 //! differing cells are found to be shown.
 //!
+//! # What is live
+//! Two tables keep the newest rollups of the log: they are held against it as far back as it is whole ([`Tables::compare_live`]).
+//!
 //! # Without holding intake up
 //! All of it runs on clones by hard links ([`Clones`]), made in milliseconds while nothing is inserted.
 //!
@@ -30,6 +33,7 @@ mod compare;
 mod correct;
 mod fill;
 mod listing;
+mod live;
 mod rows;
 mod tables;
 mod twice;
@@ -51,6 +55,7 @@ pub use batch::{BatchCount, Total};
 pub use compare::{Cell, Comparison, Difference};
 pub use correct::{Area, Corrected, Permit};
 pub use listing::Listed;
+pub use live::{LiveComparison, Unlike};
 pub use rows::Keeps;
 pub(crate) use rows::listed;
 pub use tables::{Clones, Tables};

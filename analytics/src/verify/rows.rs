@@ -84,8 +84,15 @@ impl Kept {
         })
     }
 
+    /// The condition on rows of a tenant.
+    pub(super) fn sql_of(&self, tenant: TenantId, time: &str) -> String {
+        let own = self.own.iter().find(|(of, _)| *of == tenant);
+        let from = own.map_or(self.others, |(_, from)| *from);
+        format!("{time} >= {}", literal(time, from))
+    }
+
     /// The condition on a table whose time is this column.
-    fn sql(&self, time: &str) -> String {
+    pub(super) fn sql(&self, time: &str) -> String {
         let from = |from: DateTime<Utc>| format!("{time} >= {}", literal(time, from));
         let (mut own, mut names) = (String::new(), Vec::new());
         for (tenant, whole_from) in &self.own {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::Table;
-use crate::{Store, System, cube::Level, family::Family, store::fault};
+use crate::{Store, System, cube::Level, family::Family, session::live::Live, store::fault};
 
 /// What the names of clones begin with.
 pub(super) const CLONE: &str = "verify_";
@@ -31,7 +31,7 @@ pub struct Tables {
 #[derive(Row, Deserialize)]
 struct Shape {
     engine: String,
-    partition_key: String,
+    partition: String,
     sorting_key: String,
 }
 
@@ -72,7 +72,8 @@ impl Store {
         for table in stored() {
             let shape: Shape = self
                 .query(&format!(
-                    "SELECT replaceOne(engine, 'Replicated', '') AS engine, partition_key, sorting_key \
+                    "SELECT replaceOne(engine, 'Replicated', '') AS engine, \
+                     if(partition_key = '', '', concat('PARTITION BY ', partition_key)) AS partition, sorting_key \
                      FROM system.tables WHERE database = currentDatabase() AND name = '{table}'"
                 ))
                 .fetch_one()
@@ -80,8 +81,8 @@ impl Store {
                 .map_err(fault)?;
             let clone = tables.stored(table);
             self.execute(&format!(
-                "CREATE TABLE {clone} AS {table} ENGINE = {} PARTITION BY {} ORDER BY ({})",
-                shape.engine, shape.partition_key, shape.sorting_key
+                "CREATE TABLE {clone} AS {table} ENGINE = {} {} ORDER BY ({})",
+                shape.engine, shape.partition, shape.sorting_key
             ))
             .await?;
             self.execute(&format!("SYSTEM STOP MERGES {clone}")).await?;
@@ -148,7 +149,8 @@ impl Tables {
         self.stored(table.name(self.family))
     }
 
-    fn stored(&self, name: &str) -> String {
+    /// Where a table is read.
+    pub(super) fn stored(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 
@@ -177,9 +179,10 @@ impl Tables {
     }
 }
 
-/// The tables in which records and cubes of any family are, each once.
+/// The tables in which records and cubes of any family are, and those that are made of the log, each once.
 fn stored() -> BTreeSet<&'static str> {
-    Family::ALL.into_iter().flat_map(of).collect()
+    let live = Live::ALL.map(|live| live.table);
+    Family::ALL.into_iter().flat_map(of).chain(live).collect()
 }
 
 /// Those of one.

@@ -19,7 +19,7 @@
 //! definitions: a new key becomes free text, and a value outside a definition's options is refused. Device labels have no
 //! history: where rows contradict each other about a device, the one taken last counts (one SIM's rows by `valid_from`).
 //!
-//! **Counted usage stands.** Customer and device are written into a usage record when it is taken in, so a change that
+//! **Counted usage stands.** Customer and device are written into a usage record and into a rollup of a session when it is taken in, so a change that
 //! would reach into usage already counted is refused (`USAGE_ALREADY_COUNTED`). Usage may lie ahead of the clock, so this is
 //! asked of a change from now on, too. While accepted usage of the tenant is not counted yet it may be any SIM's and of any
 //! time: the import waits a moment for it, and then refuses changes of known SIMs. New SIMs have no usage.

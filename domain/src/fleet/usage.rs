@@ -1,7 +1,7 @@
 //! Usage that is accepted keeps the customer and the device that it was accepted for, so it stands in the way of changing
 //! assignments.
 
-use std::{collections::HashMap, future::Future, time::Duration};
+use std::{collections::HashMap, future::Future, pin::pin, time::Duration};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -23,6 +23,9 @@ pub trait CountedUsage: Sync {
         sims: &[SimId],
     ) -> impl Future<Output = Result<HashMap<SimId, DateTime<Utc>>>> + Send;
 }
+
+/// Between two words to Postgres while another store is asked.
+const HEARD: Duration = Duration::from_secs(3);
 
 /// How long an import still waits for accepted usage to be counted. Meanwhile the tenant's intake takes no batch in, so that
 /// the batches that are under way are the last ones; a wait in vain is not repeated for every chunk of a file.
@@ -58,6 +61,17 @@ impl Default for Patience {
     }
 }
 
+/// Waits for an answer of another store. Postgres hears of the transaction meanwhile, and ends only that of a process that was stopped.
+async fn heard<T>(cx: &WriteCx, answer: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    let mut answer = pin!(answer);
+    loop {
+        match tokio::time::timeout(HEARD, &mut answer).await {
+            Ok(answer) => return answer,
+            Err(_) => journal::still_frozen(cx).await?,
+        }
+    }
+}
+
 /// Usage that stands in the way of changing assignments.
 #[derive(Default)]
 pub(super) struct Counted {
@@ -80,7 +94,7 @@ impl Counted {
         // first, because batches move from it to the cubes meanwhile.
         journal::freeze_attribution(cx).await?;
         let uncounted = patience.until_counted(cx, first).await?;
-        let last = usage.last_counted(cx.scope(), sims).await?;
+        let last = heard(cx, usage.last_counted(cx.scope(), sims)).await?;
         let last = last.into_iter().map(|(sim, last)| (sim.uuid(), last));
         Ok(Self {
             last: last.collect(),

@@ -51,11 +51,19 @@ pub async fn bound_waits(cx: &SystemCx, patience: Duration) -> Result<()> {
 }
 
 /// Waits for batches that are being attributed and keeps new ones out until the transaction ends. Taken before an
-/// assignment that may reach over usage is checked against what is counted; see [`super::uncounted`].
+/// assignment that may reach over usage is checked against what is counted; see [`super::uncounted`]. Postgres ends the transaction
+/// when nothing is heard of the process for ten seconds, so one that was stopped keeps no topic waiting; who asks another store
+/// meanwhile says [`still_frozen`].
 pub async fn freeze_attribution(cx: &WriteCx) -> Result<()> {
-    let sql = "SELECT pg_advisory_xact_lock($1)";
+    let sql = "SELECT set_config('idle_in_transaction_session_timeout', '10s', true), pg_advisory_xact_lock($1)";
     cx.execute(sql, [lock_key(cx.scope().tenant()).into()])
         .await?;
+    Ok(())
+}
+
+/// Lets Postgres hear of a transaction that keeps batches out.
+pub async fn still_frozen(cx: &WriteCx) -> Result<()> {
+    cx.execute("SELECT 1", []).await?;
     Ok(())
 }
 
@@ -199,7 +207,11 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::SystemClock;
+    use crate::{
+        Role, Scope, SystemClock,
+        identity::VerifiedClaims,
+        scope::{Segment, Visibility},
+    };
 
     #[tokio::test]
     async fn whoever_is_silent_loses_its_locks_in_time() {
@@ -228,6 +240,16 @@ mod tests {
             }
             assert_eq!(patience(&cx).await.as_deref(), Some("9s"));
         }
+        let claims = VerifiedClaims::new("ada".into(), "alpha".into(), Role::TenantAdmin, None);
+        let tenant = TenantId::new(Uuid::from_u128(1));
+        let claims = claims.expect("claims");
+        let scope = Scope::of_token(tenant, &claims, Segment::default(), Visibility::ALL);
+        let importing = db.write(&scope).await.expect("write");
+        freeze_attribution(&importing).await.expect("frozen");
+        let sql = "SELECT current_setting('idle_in_transaction_session_timeout')";
+        let setting: Option<(String,)> = importing.one(sql, []).await.expect("an answer");
+        assert_eq!(setting, Some(("10s".to_owned(),)));
+        still_frozen(&importing).await.expect("frozen");
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 //! 1. [`hold_attribution`]: no assignment that reaches over usage is made while the batch is being attributed;
 //! 2. [`claim`]: identities of the records are inserted; who was there first is accepted, the same content again is a
 //!    duplicate, other content a conflict;
-//! 3. [`record`]: the encoded rows of the accepted, each tenant's part in them, the rejections and the accounting;
+//! 3. [`record`]: the encoded rows of the accepted, each tenant's part in them, the rejections, the accounting and how far each source is;
 //! 4. commit. From here on the batch is durable and will be counted: by the process that journaled it, or by any other
 //!    that finds it left behind ([`pending`]).
 //!
@@ -14,7 +14,7 @@
 //! [`try_freeze_apply`] gives settling, verifying and repairing cubes that stand still.
 //!
 //! Locks are taken in one order (attribution by tenant, the month, positions of topics, sources by tenant, identities by value
-//! and those of topics before, the mark, accounting rows by tenant and key, and those of topics), so two batches wait for each
+//! and those of topics before, the mark, accounting rows by tenant and key, the progress of sources, accounts of topics), so two batches wait for each
 //! other but never in a circle, and never for long
 //! ([`bound_waits`]).
 
@@ -26,8 +26,10 @@ mod mark;
 mod packed;
 mod parts;
 mod pending;
+mod progress;
 mod read;
 mod record;
+mod restore;
 mod source;
 mod usage_store;
 
@@ -43,7 +45,7 @@ pub use identity::{
 pub use kind::Kind;
 pub use lock::{
     Running, begin_correction, bound_waits, correction, end_correction, freeze_attribution,
-    hold_apply, hold_attribution, still_held, try_freeze_apply, try_settle,
+    hold_apply, hold_attribution, still_frozen, still_held, try_freeze_apply, try_settle,
 };
 pub use mark::{Mark, announce_mark, confirm_mark, hold_marks, mark};
 pub use parts::{BatchCondition, BatchFilter, BatchOrderField, BatchPart, batch};
@@ -52,12 +54,20 @@ pub use pending::{
     journaled_by_turns, mark_counted, months_of, note_cubes, part_sequences, payload, pending,
     put_back, quarantine, release, reopen, replace, uncounted, uncounted_parts,
 };
+pub use progress::{
+    Coverage, Covered, Lack, Progress, SourceState, coverage, progress, progress_of, retire,
+    set_lateness,
+};
 pub use read::{
     Accounting, AccountingQuery, Fate, FateState, HourOf, MAX_ACCOUNTING_ROWS, Rejection,
     RejectionCondition, RejectionFilter, RejectionOrderField, accounting, accounting_after,
     accounting_rows, fate, ledger,
 };
 pub use record::{NewBatch, NewRejection, Part, Tally, record};
+pub use restore::{
+    KnownPart, counted_by, drop_put_back, forget_restore, parts_within, put_back_more,
+    put_back_so_far, retry_restored,
+};
 pub use source::known_sources;
 pub use usage_store::{hold_usage_store, is_new, set_usage_store, usage_store};
 

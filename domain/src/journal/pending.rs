@@ -70,6 +70,14 @@ pub struct Payload {
     pub bytes: Vec<u8>,
 }
 
+impl Payload {
+    /// What is stored as an encoding and packed bytes.
+    pub(super) fn unpacked((encoding, packed): (i16, Vec<u8>)) -> Result<Self> {
+        let bytes = packed::unpack(&packed)?;
+        Ok(Self { encoding, bytes })
+    }
+}
+
 /// What a [`Pending`] is read from.
 const COLUMNS: &str =
     "batch_id, kind, sequence, rows, first_at, last_at, apply_by, attempts, reason, created_at";
@@ -186,12 +194,7 @@ pub async fn payload(cx: &SystemCx, batch: BatchId) -> Result<Option<Payload>> {
             [batch.uuid().into()],
         )
         .await?;
-    stored
-        .map(|(encoding, packed)| {
-            let bytes = packed::unpack(&packed)?;
-            Ok(Payload { encoding, bytes })
-        })
-        .transpose()
+    stored.map(Payload::unpacked).transpose()
 }
 
 /// Parts of `parts` that are not known to be counted, with their state: none when other parts have taken the place of one
@@ -274,7 +277,7 @@ pub async fn release(cx: &SystemCx) -> Result<u64> {
     Ok(batches.len() as u64)
 }
 
-async fn set_state(
+pub(super) async fn set_state(
     cx: &SystemCx,
     batches: &[BatchId],
     state: BatchState,

@@ -1,12 +1,12 @@
 //! Everything that one batch writes besides identities.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
 use uuid::Uuid;
 
-use super::{Kind, RejectionCode, packed};
+use super::{Kind, RejectionCode, packed, progress};
 use crate::{
     Error, Result, SystemCx,
     id::{BatchId, TenantId},
@@ -122,6 +122,10 @@ pub struct Tally {
     pub bytes_up: u128,
     /// Of accepted records.
     pub bytes_down: u128,
+    /// When the newest usage began of those that were accepted, now or before; none where all were refused.
+    pub newest_event_at: Option<DateTime<Utc>>,
+    /// The topic that some came through.
+    pub topic: Option<Arc<str>>,
 }
 
 /// Writes everything else that a batch of `kind` changes. `batch` is none when nothing of it was accepted.
@@ -147,8 +151,10 @@ pub async fn record(
     if tallies.is_empty() {
         return Ok(());
     }
-    // Last, because every batch of one source and hour waits here for the one before it.
-    add_accounting(cx, kind, tallies, received_at).await
+    // Last, because every batch of one source and hour waits here for the one before it. One after the other, so that the order of locks
+    // stays one: a statement that has to be prepared first would come second.
+    add_accounting(cx, kind, tallies, received_at).await?;
+    progress::add(cx, kind, tallies, received_at).await
 }
 
 /// Nothing is refused, or counted, silently, of no tenant. Rows of rollups are those that were accepted and what these correct.

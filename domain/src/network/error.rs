@@ -8,6 +8,14 @@ pub enum NetworkError {
     /// The dictionary has no such network.
     #[error("no such network")]
     NotFound,
+    /// It is new, and nobody said what it is called.
+    #[error("the dictionary has no such network: say its name")]
+    NoName,
+    /// No network of the dictionary is in this country.
+    #[error(
+        "no network of the dictionary is in this country: an ISO 3166-1 alpha-2 code is expected"
+    )]
+    UnknownCountry,
 }
 
 impl NetworkError {
@@ -15,6 +23,7 @@ impl NetworkError {
     pub const fn code(self) -> Code {
         match self {
             Self::NotFound => Code::NotFound,
+            Self::NoName | Self::UnknownCountry => Code::InvalidInput,
         }
     }
 }

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{Network, NetworkCondition, NetworkOrderField, filter};
 use crate::{
-    Permission, ReadCx, Result,
+    Permission, ReadCx, Result, SystemCx,
+    identifier::Plmn,
     list::{Listed, SortColumn, lists},
     row::{Columns, Decode},
     sql::{Sql, texts},
@@ -26,6 +27,9 @@ impl Decode for Network {
     }
 }
 
+const NETWORKS: &str = "SELECT network.plmn, network.name, network.operator, network.country_code, network.country, \
+     network.source, network.source_version FROM network";
+
 lists!(Network, by NetworkCondition, sorted by NetworkOrderField);
 
 impl Listed for Network {
@@ -35,10 +39,7 @@ impl Listed for Network {
 
     fn scoped(cx: &ReadCx) -> Result<Sql> {
         cx.scope().require(Permission::NetworksRead)?;
-        Ok(Sql::new(
-            "SELECT network.plmn, network.name, network.operator, network.country_code, network.country, \
-             network.source, network.source_version FROM network WHERE true",
-        ))
+        Ok(Sql::new(&format!("{NETWORKS} WHERE true")))
     }
 
     fn push_condition(sql: &mut Sql, condition: &NetworkCondition) {
@@ -72,4 +73,51 @@ pub(super) async fn by_plmns(cx: &ReadCx, plmns: &[String]) -> Result<HashMap<St
         .networks
         .get(cx, plmns.iter().cloned(), read)
         .await
+}
+
+pub(super) async fn all(cx: &SystemCx) -> Result<Vec<Network>> {
+    cx.all(&format!("{NETWORKS} ORDER BY network.plmn"), [])
+        .await
+}
+
+/// A network that nobody else sets meanwhile.
+pub(super) async fn locked(cx: &SystemCx, plmn: &Plmn) -> Result<Option<Network>> {
+    let sql = format!("{NETWORKS} WHERE network.plmn = $1 FOR UPDATE");
+    cx.one(&sql, [plmn.as_str().into()]).await
+}
+
+/// Code and name of a country that a network is in.
+pub(super) async fn country(cx: &SystemCx, code: &str) -> Result<Option<(String, String)>> {
+    let sql = "SELECT country_code, country FROM network \
+               WHERE country_code = $1 AND country IS NOT NULL ORDER BY plmn LIMIT 1";
+    cx.one(sql, [code.into()]).await
+}
+
+/// Code and name of the country of all networks with an MCC, if it is one.
+pub(super) async fn country_of_mcc(cx: &SystemCx, plmn: &Plmn) -> Result<Option<(String, String)>> {
+    let sql = "SELECT min(country_code), min(country) FROM network WHERE mcc = $1 \
+               HAVING count(DISTINCT country_code) = 1 AND min(country) IS NOT NULL";
+    cx.one(sql, [plmn.mcc().into()]).await
+}
+
+pub(super) async fn set(cx: &SystemCx, plmn: &Plmn, network: &Network) -> Result<()> {
+    cx.execute(
+        "INSERT INTO network (mcc, mnc, name, operator, country_code, country, source, source_version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+         ON CONFLICT ON CONSTRAINT network_pkey DO UPDATE SET \
+             name = excluded.name, operator = excluded.operator, country_code = excluded.country_code, \
+             country = excluded.country, source = excluded.source, source_version = excluded.source_version",
+        [
+            plmn.mcc().into(),
+            plmn.mnc().into(),
+            network.name.as_str().into(),
+            network.operator.clone().into(),
+            network.country_code.clone().into(),
+            network.country.clone().into(),
+            network.source.as_str().into(),
+            network.source_version.as_str().into(),
+        ],
+    )
+    .await?;
+    Ok(())
 }

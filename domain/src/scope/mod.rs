@@ -129,14 +129,25 @@ impl Scope {
     pub fn may(&self, permission: Permission) -> bool {
         self.role.permissions().contains(&permission)
             && permission
-                .area()
-                .is_none_or(|area| self.visibility.of(area))
+                .areas()
+                .iter()
+                .all(|area| self.visibility.of(*area))
     }
 
     /// What the caller may do.
     pub fn permissions(&self) -> impl Iterator<Item = Permission> {
         let all = Permission::VARIANTS.iter().copied();
         all.filter(|permission| self.may(*permission))
+    }
+
+    /// # Errors
+    /// `FORBIDDEN` unless the caller is staff of the platform.
+    pub fn require_platform(&self) -> Result<()> {
+        if self.role == Role::PlatformAdmin {
+            Ok(())
+        } else {
+            Err(Error::forbidden("this is for staff of the platform"))
+        }
     }
 
     /// # Errors
@@ -182,6 +193,20 @@ mod tests {
                 scope.require(closed).map_err(|e| e.code()),
                 Err(Code::Forbidden)
             );
+        }
+    }
+
+    #[test]
+    fn sessions_need_sims_too() {
+        let all = Visibility::ALL;
+        let simless = Visibility { sims: false, ..all };
+        let sessionless = Visibility {
+            sessions: false,
+            ..all
+        };
+        for (switches, open) in [(all, true), (simless, false), (sessionless, false)] {
+            let scope = scope(Role::CustomerUser, switches);
+            assert_eq!(scope.may(Permission::SessionsRead), open, "{switches:?}");
         }
     }
 

@@ -47,6 +47,7 @@ impl Role {
                 P::LabelsRead,
                 P::NetworksRead,
                 P::UsageRead,
+                P::SessionsRead,
                 P::IngestRead,
                 P::SavedFiltersRead,
                 P::ExportsWrite,
@@ -59,6 +60,7 @@ impl Role {
                 P::LabelsRead,
                 P::NetworksRead,
                 P::UsageRead,
+                P::SessionsRead,
                 P::ExportsWrite,
             ],
             Self::Ingest => &[P::CdrsWrite, P::SessionsWrite],
@@ -94,6 +96,8 @@ pub enum Permission {
     NetworksRead,
     /// Usage cubes.
     UsageRead,
+    /// Live sessions and the log of sessions of SIMs within the caller's segments.
+    SessionsRead,
     /// Delivering usage records.
     CdrsWrite,
     /// Delivering rollups of sessions.
@@ -113,13 +117,15 @@ pub enum Permission {
 }
 
 impl Permission {
-    /// The area whose visibility switch also decides, if any.
-    pub(super) const fn area(self) -> Option<Area> {
+    /// The areas whose visibility switches also decide: all of them must be open.
+    pub(super) const fn areas(self) -> &'static [Area] {
         match self {
-            Self::SimsRead => Some(Area::Sims),
-            Self::DevicesRead => Some(Area::Devices),
-            Self::UsageRead => Some(Area::Usage),
-            _ => None,
+            Self::SimsRead => &[Area::Sims],
+            Self::DevicesRead => &[Area::Devices],
+            Self::UsageRead => &[Area::Usage],
+            // A session is a SIM's, and says so.
+            Self::SessionsRead => &[Area::Sessions, Area::Sims],
+            _ => &[],
         }
     }
 }

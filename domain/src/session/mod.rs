@@ -9,12 +9,14 @@ mod entries;
 mod order;
 pub mod points;
 mod rollup;
+mod status;
 mod store;
 mod usage;
 
 pub use entries::{Entry, Keys, Point};
 pub use order::{Order, Reading};
 pub use rollup::{Request, Rollup, session_key};
+pub use status::SessionStatus;
 pub use store::{Changes, Held, Known, New, drop_silent, hold, keep, parts_of};
 pub(crate) use store::{move_points, none_left};
 pub use usage::{FORGET, Usage, usage};

@@ -8,12 +8,14 @@
 //! 3. those after which nothing came for longer than [`GAP`], as far as none stands between them and the horizon.
 //!
 //! The log keeps what was made in the days of the retention and a day more. Let a rollup *x* be taken in, so that it was made after the
-//! *horizon*, which moves on with time and never back.
+//! *horizon*, which moves on with time and never back. After a longer retention was set, the horizon waits behind that moment until the longer
+//! days have come to it, by [`GAP`] and some time for clocks: what came before was stored for the shorter ones and may have gone.
 //!
 //! - The one after *x* was made after the horizon, too. So the log keeps it, or it is not settled and a point.
 //! - The one before *x*, *p*, may be older. If it is not settled, it is a point. Otherwise let *s* be the one after *p*. There is none: *p* is the
 //!   newest, and a point. Or *s* came within the gap: then *p* is older than the horizon by the gap at most, because *s* is not older than *x*
-//!   (nothing is between *p* and *x*), and the log keeps *p* for a whole day beyond the horizon. Or it came later: then *p* is a
+//!   (nothing is between *p* and *x*). The log keeps *p* for a whole day beyond the horizon, or, where the horizon waits, *p* was made after
+//!   the longer retention was set and is kept by that. Or it came later: then *p* is a
 //!   point, unless another one, *q*, stands between *p* and a horizon of then. But the horizon has only moved on since, so *q* is older than
 //!   *x*, and *p* is not the one before *x*.
 //!
@@ -22,8 +24,12 @@
 //! not be kept at all ([`forgotten_before`]).
 //!
 //! What need not be kept is deleted when its session is touched next, so what is kept follows the number of sessions, not of rollups.
+//!
+//! Of a session that reports faster than batches settle much is kept for some minutes, and little of it is needed: a batch reads what was made
+//! from the newest point on that is older than all of its rollups, which has whatever they repeat and stand beside; and of what is older, the
+//! points that have a gap and those that are settled, which may go.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -63,20 +69,34 @@ pub enum Sight {
     Late,
 }
 
-/// What a rollup is to the points `kept` of its session.
-pub fn sight(kept: &[Kept], reading: &Reading) -> Sight {
-    let same = kept
-        .iter()
-        .find(|kept| kept.point.reading.identity == reading.identity);
-    if let Some(same) = same {
-        return Sight::Repeats(same.part);
+/// What rollups are told by, of all that is kept of their session.
+pub struct Sights {
+    parts: HashMap<Uuid, i64>,
+    newest: Option<Order>,
+}
+
+impl Sights {
+    /// By the points `kept` of a session.
+    pub fn by(kept: &[Kept]) -> Self {
+        let readings = kept.iter().map(|kept| &kept.point.reading);
+        let parts = kept
+            .iter()
+            .map(|kept| (kept.point.reading.identity, kept.part));
+        Self {
+            parts: parts.collect(),
+            newest: readings.map(Reading::order).max(),
+        }
     }
-    let order = reading.order();
-    let is_late = |kept: &Kept| kept.point.reading.order() > order;
-    if kept.iter().any(is_late) {
-        Sight::Late
-    } else {
-        Sight::Newest
+
+    /// What a rollup of the session is.
+    pub fn sight(&self, reading: &Reading) -> Sight {
+        if let Some(part) = self.parts.get(&reading.identity) {
+            return Sight::Repeats(*part);
+        }
+        match self.newest {
+            Some(newest) if newest > reading.order() => Sight::Late,
+            _ => Sight::Newest,
+        }
     }
 }
 

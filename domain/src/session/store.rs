@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::Value;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::{
     journal::Piece,
     row::{Columns, Decode},
     sql::{texts, uuids},
-    tenant::SessionRetentions,
+    tenant::{SessionRetention, SessionRetentions},
 };
 
 /// A session, by its tenant and [`super::session_key`].
@@ -82,33 +82,42 @@ impl Decode for Row {
     }
 }
 
-/// Locks sessions until the transaction ends, in order of their key, makes those that are new, and reads their points. Each is given with when
-/// its newest rollup of this batch was made.
-pub async fn hold(cx: &SystemCx, sessions: &BTreeMap<Known, DateTime<Utc>>) -> Result<Held> {
+/// A session's newest rollup was made at most so long after what is written down of it: most rollups change no index.
+const ABOUT: TimeDelta = TimeDelta::hours(1);
+
+/// Locks sessions until the transaction ends, in order of their key, makes those that are new, and reads those of their points that matter (see
+/// [`super::points`]). Each is given with when its oldest and its newest rollup of this batch were made.
+pub async fn hold(cx: &SystemCx, sessions: &BTreeMap<Known, [DateTime<Utc>; 2]>) -> Result<Held> {
     if sessions.is_empty() {
         return Ok(Held::new());
     }
     let [tenants, keys] = columns(sessions.keys());
-    let newest: Vec<DateTime<Utc>> = sessions.values().copied().collect();
+    let [oldest, newest] =
+        [0, 1].map(|at| -> Vec<DateTime<Utc>> { sessions.values().map(|span| span[at]).collect() });
     cx.execute(
         "INSERT INTO session AS known (tenant_id, session, newest_at) \
          SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) \
-         ON CONFLICT ON CONSTRAINT session_pkey DO UPDATE SET newest_at = greatest(known.newest_at, excluded.newest_at)",
-        [tenants, keys, newest.into()],
+         ON CONFLICT ON CONSTRAINT session_pkey DO UPDATE SET newest_at = \
+             CASE WHEN excluded.newest_at > known.newest_at + make_interval(secs => $4::bigint) \
+                  THEN excluded.newest_at ELSE known.newest_at END",
+        [tenants, keys, newest.into(), ABOUT.num_seconds().into()],
     )
     .await?;
     // A statement of its own, which sees what was committed while this one waited. OFFSET 0 keeps it a look-up each.
+    let [tenants, keys] = columns(sessions.keys());
     let rows: Vec<Row> = cx
         .all(
             "SELECT point.tenant_id, point.session, point.identity, point.event_at, point.request_type, point.bytes_in, \
                     point.bytes_out, point.customer_id, point.device_id, point.network, point.rat, point.ip, point.part, \
-                    point.batch_id, point.has_gap, \
-                    NOT EXISTS (SELECT FROM intake_batch AS open WHERE open.batch_id = point.batch_id) \
-             FROM unnest($1::uuid[], $2::uuid[]) AS wanted (tenant_id, session) \
+                    point.batch_id, point.has_gap, point.is_settled \
+             FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS wanted (tenant_id, session, oldest) \
              CROSS JOIN LATERAL ( \
-                 SELECT * FROM session_point AS known \
-                 WHERE known.tenant_id = wanted.tenant_id AND known.session = wanted.session OFFSET 0) AS point",
-            columns(sessions.keys()),
+                 SELECT known.*, max(known.event_at) FILTER (WHERE known.event_at < wanted.oldest) OVER () AS before, \
+                        NOT EXISTS (SELECT FROM intake_batch AS open WHERE open.batch_id = known.batch_id) AS is_settled \
+                 FROM session_point AS known \
+                 WHERE known.tenant_id = wanted.tenant_id AND known.session = wanted.session OFFSET 0) AS point \
+             WHERE point.has_gap OR point.is_settled OR point.before IS NULL OR point.event_at >= point.before",
+            [tenants, keys, oldest.into()],
         )
         .await?;
     let mut held: Held = sessions
@@ -266,15 +275,18 @@ pub async fn drop_silent(cx: &SystemCx, retentions: &SessionRetentions, limit: u
     let own: Vec<_> = retentions.own().collect();
     let before: Vec<DateTime<Utc>> = own
         .iter()
-        .map(|(_, retention)| forgotten_before(retention.whole_from(now)))
+        .map(|(_, retention)| forgotten_before(retention.whole_from(now)) - ABOUT)
         .collect();
-    let others = forgotten_before(crate::tenant::SessionRetention::default().whole_from(now));
+    let others = SessionRetention::default().whole_from(now);
+    let others = forgotten_before(others) - ABOUT;
+    // The index finds those that are silent for somebody.
+    let latest = before.iter().copied().fold(others, DateTime::max);
     let dropped = cx
         .execute(
             "DELETE FROM session USING ( \
                  SELECT known.tenant_id, known.session FROM session AS known \
                  LEFT JOIN unnest($1::uuid[], $2::timestamptz[]) AS own (tenant_id, before) USING (tenant_id) \
-                 WHERE known.newest_at < coalesce(own.before, $3) \
+                 WHERE known.newest_at < $5 AND known.newest_at < coalesce(own.before, $3) \
                    AND NOT EXISTS (SELECT FROM session_point AS point JOIN intake_batch USING (batch_id) \
                                    WHERE point.tenant_id = known.tenant_id AND point.session = known.session) \
                  LIMIT $4 FOR UPDATE OF known SKIP LOCKED) AS silent \
@@ -284,6 +296,7 @@ pub async fn drop_silent(cx: &SystemCx, retentions: &SessionRetentions, limit: u
                 before.into(),
                 others.into(),
                 i64::from(limit).into(),
+                latest.into(),
             ],
         )
         .await?;

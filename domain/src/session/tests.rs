@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     FORGET, Keys, Point, Reading, Request, Usage,
-    points::{GAP, Kept, Sight, forgotten_before, sight, touch},
+    points::{GAP, Kept, Sight, Sights, forgotten_before, touch},
     usage,
 };
 use crate::id::{BatchId, CustomerId};
@@ -107,6 +107,15 @@ impl World {
         logged_from: DateTime<Utc>,
     ) {
         let kept = self.kept.remove(&session).unwrap_or_default();
+        // As the statement of [`super::hold`] reads them.
+        let at = |kept: &Kept| kept.point.reading.event_at;
+        let oldest = of.iter().map(|sent| sent.event_at()).min();
+        let older = kept.iter().map(at).filter(|at| Some(*at) < oldest);
+        let before = older.max();
+        let (kept, unread): (Vec<Kept>, Vec<Kept>) = kept
+            .into_iter()
+            .partition(|it| it.has_gap || it.is_settled || Some(at(it)) >= before);
+        let sights = Sights::by(&kept);
         let log = self.log.entry(session).or_default();
         let mut shown: Vec<&Point> = log.iter().collect();
         shown.retain(|point| point.reading.event_at >= logged_from);
@@ -118,7 +127,7 @@ impl World {
             if arrived.iter().any(same) {
                 continue;
             }
-            match sight(&kept, &point.reading) {
+            match sights.sight(&point.reading) {
                 Sight::Repeats(_) => continue,
                 Sight::Newest => {}
                 Sight::Late => {
@@ -126,10 +135,10 @@ impl World {
                     if shown.iter().any(|other| same(other)) {
                         continue;
                     }
-                    let order = point.reading.order();
+                    let own = point.reading.order();
                     let place = |point: &&&Point| point.reading.order();
-                    let before = shown.iter().filter(|it| it.reading.order() < order);
-                    let after = shown.iter().filter(|it| it.reading.order() > order);
+                    let before = shown.iter().filter(|it| it.reading.order() < own);
+                    let after = shown.iter().filter(|it| it.reading.order() > own);
                     let beside = before
                         .max_by_key(place)
                         .into_iter()
@@ -187,6 +196,7 @@ impl World {
             it.has_gap = changed.map_or(it.has_gap, |(_, has_gap)| *has_gap);
         }
         kept.extend(added);
+        kept.extend(unread);
         self.kept.insert(session, kept);
     }
 

@@ -24,6 +24,7 @@ pub(crate) struct Model {
     pub(crate) session_days: Option<i32>,
     pub(crate) session_days_before: Option<i32>,
     pub(crate) session_days_set_at: Option<DateTimeUtc>,
+    pub(crate) session_minutes: Option<i32>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -26,6 +26,9 @@ pub enum TenantError {
     /// Too few days of sessions, or too many.
     #[error("the log of sessions is kept for 1 to 90 days")]
     SessionDays,
+    /// Rollups of sessions come too often, or too rarely.
+    #[error("rollups of a session are 1 to 1440 minutes apart")]
+    SessionMinutes,
     /// Too few days of files, or too many.
     #[error("files are kept for 1 to 3650 days")]
     ExportDays,
@@ -43,6 +46,7 @@ impl TenantError {
             | Self::Name
             | Self::RecordDays
             | Self::SessionDays
+            | Self::SessionMinutes
             | Self::ExportDays
             | Self::ExportBytes => Code::InvalidInput,
             Self::SlugTaken | Self::NameTaken => Code::Conflict,

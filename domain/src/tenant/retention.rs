@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 
-use crate::id::TenantId;
+use crate::{id::TenantId, session::points::GAP};
 
 /// How long a tenant's usage records are kept, and which of them are all there. Sums of them are kept for ever.
 ///
@@ -137,13 +137,24 @@ impl SessionRetention {
 
     /// Rollups that were made from this moment on are all there: these are shown, and late ones are taken in among them. It moves on with
     /// time, whatever is set, and never back. What came while it was kept for fewer days goes by these, so a longer retention grows day by
-    /// day from when it was set.
+    /// day, from half a day after it was set.
     pub fn whole_from(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        // The log must have the one before what is taken in, too: see [`crate::session::points`].
+        self.from(now, Self::LATEST + GAP)
+    }
+
+    /// As long ago as the days say; while those before are the ones to go by, `after` they ended at the latest.
+    fn from(self, now: DateTime<Utc>, after: TimeDelta) -> DateTime<Utc> {
         let days = |days: u16| now - TimeDelta::days(days.into());
         let from = days(self.days);
         self.before.map_or(from, |(before, until)| {
-            from.max(days(before).min(until + Self::LATEST))
+            from.max(days(before).min(until + after))
         })
+    }
+
+    /// From when on every row of the log is there.
+    fn proved_from(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.from(now - Self::PROOF, Self::LATEST)
     }
 
     /// The retention after it was set to so many days.
@@ -151,8 +162,10 @@ impl SessionRetention {
         if days <= self.days {
             return Self { days, ..self };
         }
-        // Whole days of which all is there now; there is one at least.
-        let age = (now - self.whole_from(now)).num_days().max(1);
+        // Whole days of which all is there now, what is proved included; there is one at least.
+        let whole = now - self.whole_from(now);
+        let proved = now - Self::PROOF - self.proved_from(now);
+        let age = whole.min(proved).num_days().max(1);
         let age = u16::try_from(age).unwrap_or(self.days);
         Self {
             days,
@@ -163,7 +176,7 @@ impl SessionRetention {
     /// The first hour from which on every row of the log is there, whatever became of what is older: what is proved, and what settling
     /// takes for evidence.
     pub fn whole_hours_from(self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let from = self.whole_from(now) - Self::PROOF;
+        let from = self.proved_from(now);
         let hour = from.duration_trunc(TimeDelta::hours(1)).unwrap_or(from);
         if hour < from {
             hour + TimeDelta::hours(1)
@@ -254,7 +267,9 @@ mod tests {
             then - longer.whole_from(then)
         };
         assert_eq!([age(0), age(6)], [TimeDelta::days(7); 2]);
-        assert_eq!(age(20), TimeDelta::hours(20 * 24 - 2));
+        assert_eq!(age(20), TimeDelta::hours(20 * 24 - 14));
+        let proved = longer.whole_hours_from(now + TimeDelta::days(20));
+        assert_eq!(proved, now + TimeDelta::hours(2));
         assert_eq!(age(40), TimeDelta::days(30));
         let usual = SessionRetention::default();
         assert_eq!(usual.whole_from(now), at("2026-11-17T12:00:00Z"));
@@ -278,6 +293,7 @@ mod tests {
             let mut next = changes.next();
             let mut changed = start;
             let mut whole = start - TimeDelta::days(400);
+            let mut proved = whole;
             for hour in 0..200 * 24 {
                 let now = start + TimeDelta::hours(hour);
                 while let Some((pause, days)) = next.filter(|(pause, _)| now >= changed + TimeDelta::hours(*pause)) {
@@ -289,13 +305,18 @@ mod tests {
                 prop_assert!(retention.whole_from(now) >= whole);
                 whole = retention.whole_from(now);
                 prop_assert!(whole <= now - TimeDelta::days(1));
-                // What was made at each hour may have come in any time that had not ended by then.
-                let made = whole;
-                for (n, (from, days)) in received.iter().enumerate() {
-                    let until = received.get(n + 1).map_or(now, |(until, _)| *until);
-                    let may_have_come = made <= until + TimeDelta::hours(1) && *from <= now;
-                    let is_kept = made >= now - TimeDelta::days((*days).into());
-                    prop_assert!(!may_have_come || is_kept, "{made} under {days} until {until}, at {now}");
+                prop_assert!(retention.whole_hours_from(now) >= proved);
+                proved = retention.whole_hours_from(now);
+                prop_assert!(proved <= whole - GAP + TimeDelta::hours(1));
+                // What was made at each hour may have come in any time that had not ended by then. It is needed as it is, as the one before
+                // what was taken in, and as a proof; it is kept for a day longer than its days.
+                for (made, beyond) in [(whole, 0), (whole - GAP, 12), (proved, 18)] {
+                    for (n, (from, days)) in received.iter().enumerate() {
+                        let until = received.get(n + 1).map_or(now, |(until, _)| *until);
+                        let may_have_come = made <= until + TimeDelta::hours(1) && *from <= now;
+                        let is_kept = made >= now - TimeDelta::days((*days).into()) - TimeDelta::hours(beyond);
+                        prop_assert!(!may_have_come || is_kept, "{made} under {days} until {until}, at {now}");
+                    }
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What a tenant has otherwise than the installation.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{Retention, SessionRetention, TenantError};
@@ -12,6 +12,8 @@ pub struct Settings {
     pub records: Retention,
     /// How long its log of sessions is kept.
     pub sessions: SessionRetention,
+    /// Minutes between two rollups of a session that goes on; none is what the installation gives everybody.
+    pub session_minutes: Option<u16>,
     /// Days that files of exports are kept; none is what the installation gives everybody.
     pub export_days: Option<u16>,
     /// Bytes of files of exports that it keeps at most; none is what the installation gives everybody.
@@ -21,6 +23,22 @@ pub struct Settings {
 impl Settings {
     /// The most days that a file is kept.
     pub const MAX_EXPORT_DAYS: u16 = 3_650;
+    /// Minutes between two rollups of a session that goes on, of a tenant that has no setting.
+    pub const SESSION_MINUTES: u16 = 5;
+    /// The most such minutes.
+    pub const MAX_SESSION_MINUTES: u16 = 1_440;
+    /// So many times the interval may pass without a rollup before a session is stale.
+    const PATIENCE: i32 = 3;
+
+    /// Minutes between two rollups of a session that goes on.
+    pub fn session_interval(&self) -> u16 {
+        self.session_minutes.unwrap_or(Self::SESSION_MINUTES)
+    }
+
+    /// How long after its newest rollup a session counts as online.
+    pub fn online_for(&self) -> TimeDelta {
+        TimeDelta::minutes(self.session_interval().into()) * Self::PATIENCE
+    }
 }
 
 /// What is to be another one. What is not named stays; null is what the installation gives everybody.
@@ -30,6 +48,8 @@ pub struct SetSettings {
     pub record_days: Option<Option<u16>>,
     /// Days that the log of sessions is kept, [`SessionRetention::MIN_DAYS`] to [`SessionRetention::MAX_DAYS`].
     pub session_days: Option<Option<u16>>,
+    /// Minutes between two rollups of a session that goes on, 1 to [`Settings::MAX_SESSION_MINUTES`].
+    pub session_minutes: Option<Option<u16>>,
     /// Days that files of exports are kept, 1 to [`Settings::MAX_EXPORT_DAYS`].
     pub export_days: Option<Option<u16>>,
     /// Bytes of files of exports, 1 and more.
@@ -48,6 +68,9 @@ impl SetSettings {
         let (least, most) = (SessionRetention::MIN_DAYS, SessionRetention::MAX_DAYS);
         if !within(self.session_days, least, most) {
             return Err(TenantError::SessionDays);
+        }
+        if !within(self.session_minutes, 1, Settings::MAX_SESSION_MINUTES) {
+            return Err(TenantError::SessionMinutes);
         }
         if !within(self.export_days, 1, Settings::MAX_EXPORT_DAYS) {
             return Err(TenantError::ExportDays);
@@ -82,6 +105,9 @@ impl Stored {
         if let Some(bytes) = set.export_bytes {
             next.settings.export_bytes = bytes;
         }
+        if let Some(minutes) = set.session_minutes {
+            next.settings.session_minutes = minutes;
+        }
         if let Some(days) = set.session_days {
             next.has_session_days = days.is_some();
             let days = days.unwrap_or(SessionRetention::DAYS);
@@ -110,14 +136,12 @@ impl Stored {
     pub(super) fn json(self) -> Value {
         let records = self.has_record_days.then(|| self.settings.records.days());
         let sessions = self.has_session_days.then(|| self.settings.sessions.days());
-        json!({ "recordDays": records, "sessionDays": sessions, "exportDays": self.settings.export_days, "exportBytes": self.settings.export_bytes })
+        json!({ "recordDays": records, "sessionDays": sessions, "sessionMinutes": self.settings.session_minutes, "exportDays": self.settings.export_days, "exportBytes": self.settings.export_bytes })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
-
     use super::*;
 
     fn day(day: i64) -> DateTime<Utc> {
@@ -170,6 +194,7 @@ mod tests {
             export_bytes: Some(Some(5)),
             record_days: Some(Some(400)),
             session_days: Some(Some(7)),
+            session_minutes: Some(Some(10)),
         };
         let stored = unset().with(set, day(0));
         assert_eq!((stored.set_at, stored.has_record_days), (None, true));
@@ -177,6 +202,7 @@ mod tests {
         let stored = stored.with(SetSettings::default(), day(1));
         assert_eq!(stored.settings.export_days, Some(7));
         assert_eq!(stored.settings.export_bytes, Some(5));
+        assert_eq!(stored.settings.online_for(), TimeDelta::minutes(30));
     }
 
     #[test]
@@ -208,6 +234,14 @@ mod tests {
         assert_eq!([1, 90].map(|days| sessions(days).check()), [Ok(()); 2]);
         for bad in [sessions(0), sessions(91)] {
             assert_eq!(bad.check(), Err(TenantError::SessionDays));
+        }
+        let minutes = |minutes| SetSettings {
+            session_minutes: Some(Some(minutes)),
+            ..SetSettings::default()
+        };
+        assert_eq!([1, 1_440].map(|it| minutes(it).check()), [Ok(()); 2]);
+        for bad in [minutes(0), minutes(1_441)] {
+            assert_eq!(bad.check(), Err(TenantError::SessionMinutes));
         }
         for bad in [files(0, 1), files(3_651, 1)] {
             assert_eq!(bad.check(), Err(TenantError::ExportDays));

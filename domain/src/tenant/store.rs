@@ -33,7 +33,8 @@ impl Decode for Settings {
         Ok(Self {
             records: Retention::decode(row)?,
             sessions: SessionRetention::decode(row)?,
-            export_days: days(row)?,
+            session_minutes: small(row)?,
+            export_days: small(row)?,
             export_bytes: (row.get::<Option<i64>>()?)
                 .map(|bytes| u64::try_from(bytes).map_err(Error::internal))
                 .transpose()?,
@@ -43,14 +44,14 @@ impl Decode for Settings {
 
 impl Decode for Retention {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self::new(days(row)?.unwrap_or(Self::DAYS), row.get()?))
+        Ok(Self::new(small(row)?.unwrap_or(Self::DAYS), row.get()?))
     }
 }
 
 impl Decode for SessionRetention {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
-        let own = days(row)?;
-        let before = days(row)?.zip(row.get()?);
+        let own = small(row)?;
+        let before = small(row)?.zip(row.get()?);
         Ok(Self::new(own.unwrap_or(Self::DAYS), before))
     }
 }
@@ -65,10 +66,11 @@ impl Decode for Unapplied {
     }
 }
 
-fn days(row: &mut Columns<'_>) -> Result<Option<u16>> {
-    let days: Option<i32> = row.get()?;
-    let days = days.map(|days| u16::try_from(days).map_err(Error::internal));
-    days.transpose()
+/// A small number, if there is one: of days, or of minutes.
+fn small(row: &mut Columns<'_>) -> Result<Option<u16>> {
+    let number: Option<i32> = row.get()?;
+    let number = number.map(|number| u16::try_from(number).map_err(Error::internal));
+    number.transpose()
 }
 
 /// The columns that [`Settings`] are read from, of the tenant that a statement calls `name`.
@@ -79,6 +81,7 @@ pub(crate) fn settings_columns(name: &str) -> String {
         "session_days",
         "session_days_before",
         "session_days_set_at",
+        "session_minutes",
         "export_days",
         "export_bytes",
     ]
@@ -157,6 +160,7 @@ pub(super) async fn set(cx: &SystemCx, tenant: TenantId, stored: &Stored) -> Res
     let Settings {
         records,
         sessions,
+        session_minutes,
         export_days,
         export_bytes,
     } = stored.settings;
@@ -166,7 +170,7 @@ pub(super) async fn set(cx: &SystemCx, tenant: TenantId, stored: &Stored) -> Res
     let bytes = export_bytes.map(|bytes| i64::try_from(bytes).map_err(Error::internal));
     cx.execute(
         "UPDATE tenant SET record_days = $2, record_days_set_at = $3, records_since = $4, export_days = $5, export_bytes = $6,
-                session_days = $7, session_days_before = $8, session_days_set_at = $9,
+                session_days = $7, session_days_before = $8, session_days_set_at = $9, session_minutes = $10,
                 record_days_applied_at = CASE WHEN record_days_set_at IS NOT DISTINCT FROM $3 THEN record_days_applied_at END
          WHERE tenant_id = $1",
         [
@@ -179,6 +183,7 @@ pub(super) async fn set(cx: &SystemCx, tenant: TenantId, stored: &Stored) -> Res
             sessions_own.into(),
             before.map(i32::from).into(),
             until.into(),
+            session_minutes.map(i32::from).into(),
         ],
     )
     .await?;

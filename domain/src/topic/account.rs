@@ -104,11 +104,7 @@ struct Row {
 impl Decode for Row {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
-            partition: Partition {
-                cluster: row.get::<&str>()?.into(),
-                topic: row.get::<&str>()?.into(),
-                number: row.get()?,
-            },
+            partition: Partition::decode(row)?,
             reading: row.word()?,
             sums: Sums {
                 read: row.count()?,

@@ -10,6 +10,7 @@
 //! duplicate + rejected; the table has both as a CHECK.
 
 mod account;
+mod listing;
 mod position;
 mod quarantine;
 
@@ -17,10 +18,17 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use strum::{AsRefStr, Display, EnumString, VariantArray};
+use strum::{AsRefStr, Display, EnumMessage, EnumString, VariantArray};
 use uuid::Uuid;
 
+use crate::{
+    Result,
+    journal::Kind,
+    row::{Columns, Decode},
+};
+
 pub use account::{Account, Sums, account, sums};
+pub use listing::{Listed, QuarantineCondition, SHOWN_BYTES, list};
 pub use position::{Position, Standing, find, open, pass, positions, skip, stop};
 pub use quarantine::{Held, Kept, file, held, kept, sent, unsent};
 
@@ -38,6 +46,16 @@ pub struct Partition {
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.topic, self.number)
+    }
+}
+
+impl Decode for Partition {
+    fn decode(row: &mut Columns<'_>) -> Result<Self> {
+        Ok(Self {
+            cluster: row.get::<&str>()?.into(),
+            topic: row.get::<&str>()?.into(),
+            number: row.get()?,
+        })
     }
 }
 
@@ -92,7 +110,7 @@ pub enum Reading {
 }
 
 /// Why a message is quarantined. The words are part of the public contract.
-#[derive(AsRefStr, Display, EnumString, VariantArray)]
+#[derive(AsRefStr, Display, EnumMessage, EnumString, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
@@ -121,6 +139,8 @@ pub enum Stop {
     OffsetLost,
     /// The last message that was read is another one now: the topic was deleted and made again.
     TopicReplaced,
+    /// The next message cannot be read: it is damaged, or its batch comes to more than 100 MB when it is unpacked.
+    Unreadable,
 }
 
 /// A message that is kept because it is nobody's or nobody can read it.
@@ -145,6 +165,8 @@ pub enum Way {
         to: i64,
         /// Of the last message.
         digest: Digest,
+        /// Where the partition ended when the broker was asked last: what lies before and is not read yet waits.
+        end: i64,
     },
     /// Again, from the topic.
     Replay,
@@ -171,6 +193,8 @@ impl Way {
 pub struct Passage {
     /// Whose.
     pub partition: Partition,
+    /// What its messages are read as.
+    pub kind: Kind,
     /// Why they are read.
     pub way: Way,
     /// How many of them have no payload.

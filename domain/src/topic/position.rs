@@ -1,7 +1,5 @@
 //! How far each partition is journaled.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 
 use super::{Digest, Partition, Passage, Stop, Way};
@@ -47,13 +45,8 @@ impl Decode for Position {
 
 impl Decode for Standing {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
-        let text = |row: &mut Columns<'_>| -> Result<Arc<str>> { Ok(row.get::<&str>()?.into()) };
         Ok(Self {
-            partition: Partition {
-                cluster: text(row)?,
-                topic: text(row)?,
-                number: row.get()?,
-            },
+            partition: Partition::decode(row)?,
             position: Position::decode(row)?,
             moved_at: row.get()?,
         })
@@ -102,9 +95,16 @@ pub async fn positions(cx: &SystemCx) -> Result<Vec<Standing>> {
 }
 
 /// Moves the position of a passage that is read in its order, from where the last one ended and from nowhere else, and says
-/// whether it did. It waits for whoever is moving it. One that is read again is never stale.
-pub async fn pass(cx: &SystemCx, passage: &Passage) -> Result<bool> {
-    let Way::Consume { from, to, digest } = passage.way else {
+/// whether it did. It waits for whoever is moving it. One that is read again is never stale. `newest` is when the newest usage of the
+/// passage began.
+pub async fn pass(cx: &SystemCx, passage: &Passage, newest: Option<DateTime<Utc>>) -> Result<bool> {
+    let Way::Consume {
+        from,
+        to,
+        digest,
+        end,
+    } = passage.way
+    else {
         return Ok(true);
     };
     let Partition {
@@ -114,7 +114,8 @@ pub async fn pass(cx: &SystemCx, passage: &Passage) -> Result<bool> {
     } = &passage.partition;
     let moved = cx
         .execute(
-            "UPDATE topic_position SET next_offset = $5, digest = $6, moved_at = $7 \
+            "UPDATE topic_position SET next_offset = $5, digest = $6, moved_at = $7, end_offset = $8, \
+                 newest_event_at = greatest(newest_event_at, $9) \
              WHERE cluster = $1 AND topic = $2 AND partition = $3 AND next_offset = $4 AND stopped IS NULL",
             [
                 cluster.as_ref().into(),
@@ -124,6 +125,8 @@ pub async fn pass(cx: &SystemCx, passage: &Passage) -> Result<bool> {
                 to.into(),
                 digest.0.to_vec().into(),
                 cx.now().into(),
+                end.into(),
+                newest.into(),
             ],
         )
         .await?;

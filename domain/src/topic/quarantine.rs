@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{Message, Partition, Passage, Quarantined, Way};
 use crate::{
     Error, Result, SystemCx,
+    journal::Kind,
     row::{Columns, Decode},
     sql::{texts, uuids},
 };
@@ -24,6 +25,8 @@ pub struct Held {
     pub id: Uuid,
     /// Where it lay.
     pub partition: Partition,
+    /// What it was read as.
+    pub kind: Kind,
     /// What it is, and why it is kept.
     pub quarantined: Quarantined,
 }
@@ -32,11 +35,8 @@ impl Decode for Held {
     fn decode(row: &mut Columns<'_>) -> Result<Self> {
         Ok(Self {
             id: row.get()?,
-            partition: Partition {
-                cluster: row.get::<&str>()?.into(),
-                topic: row.get::<&str>()?.into(),
-                number: row.get()?,
-            },
+            partition: Partition::decode(row)?,
+            kind: row.word()?,
             quarantined: Quarantined {
                 message: Message {
                     offset: row.get()?,
@@ -76,14 +76,13 @@ pub async fn file(
     quarantined: &[&Quarantined],
     received_at: DateTime<Utc>,
 ) -> Result<()> {
-    let at = &passage.partition;
     match &passage.way {
-        Way::Consume { .. } => insert(cx, at, quarantined, received_at, "").await,
+        Way::Consume { .. } => insert(cx, passage, quarantined, received_at, "").await,
         Way::Replay => {
             let unknown = "WHERE NOT EXISTS (SELECT FROM topic_quarantine AS known \
                  WHERE known.cluster = $1 AND known.topic = $2 AND known.partition = $3 \
                    AND known.message_offset = new.message_offset)";
-            insert(cx, at, quarantined, received_at, unknown).await
+            insert(cx, passage, quarantined, received_at, unknown).await
         }
         Way::Release { rows } => {
             let kept: HashSet<i64> = quarantined.iter().map(|it| it.message.offset).collect();
@@ -95,7 +94,7 @@ pub async fn file(
 
 async fn insert(
     cx: &SystemCx,
-    at: &Partition,
+    passage: &Passage,
     all: &[&Quarantined],
     received_at: DateTime<Utc>,
     condition: &str,
@@ -103,12 +102,13 @@ async fn insert(
     if all.is_empty() {
         return Ok(());
     }
+    let at = &passage.partition;
     let offsets: Vec<i64> = all.iter().map(|it| it.message.offset).collect();
     cx.execute(
         &format!(
             "INSERT INTO topic_quarantine \
-                 (cluster, topic, partition, message_offset, key, payload, reason, message, received_at) \
-             SELECT $1, $2, $3, new.message_offset, new.key, new.payload, new.reason, new.message, $4 \
+                 (cluster, topic, partition, kind, message_offset, key, payload, reason, message, received_at) \
+             SELECT $1, $2, $3, $10, new.message_offset, new.key, new.payload, new.reason, new.message, $4 \
              FROM unnest($5::bigint[], $6::bytea[], $7::bytea[], $8::text[], $9::text[]) \
                   AS new(message_offset, key, payload, reason, message) {condition}"
         ),
@@ -122,6 +122,7 @@ async fn insert(
             byteas(all.iter().map(|it| Some(&it.message.payload))),
             texts(all.iter().map(|it| it.reason.as_ref())),
             texts(all.iter().map(|it| it.text.as_str())),
+            passage.kind.as_ref().into(),
         ],
     )
     .await?;
@@ -141,26 +142,42 @@ async fn release(cx: &SystemCx, ids: impl Iterator<Item = Uuid>, at: DateTime<Ut
     Ok(())
 }
 
-/// Messages of a cluster of which the dead letter was not sent yet, oldest first: some.
-pub async fn unsent(cx: &SystemCx, cluster: &str, most: u32) -> Result<Vec<Held>> {
-    page(cx, "sent_at IS NULL AND cluster = $3", most, cluster.into()).await
+/// Messages of a cluster of which the dead letter was not sent yet, oldest first, after one of them: some.
+pub async fn unsent(
+    cx: &SystemCx,
+    cluster: &str,
+    after: Option<Uuid>,
+    most: u32,
+) -> Result<Vec<Held>> {
+    let of = "sent_at IS NULL AND cluster = $4";
+    page(cx, of, after, most, Some(cluster.into())).await
 }
 
 /// Messages that were not released, after one of them: some.
 pub async fn held(cx: &SystemCx, after: Option<Uuid>, most: u32) -> Result<Vec<Held>> {
-    let after = after.unwrap_or_default().into();
-    page(cx, "released_at IS NULL AND message_id > $3", most, after).await
+    page(cx, "released_at IS NULL", after, most, None).await
 }
 
-async fn page(cx: &SystemCx, of: &str, most: u32, value: Value) -> Result<Vec<Held>> {
+async fn page(
+    cx: &SystemCx,
+    of: &str,
+    after: Option<Uuid>,
+    most: u32,
+    value: Option<Value>,
+) -> Result<Vec<Held>> {
+    let values = [
+        i64::from(most).into(),
+        PAGE_BYTES.into(),
+        after.unwrap_or_default().into(),
+    ];
     cx.all(
         &format!(
-            "SELECT message_id, cluster, topic, partition, message_offset, key, payload, reason, message FROM ( \
+            "SELECT message_id, cluster, topic, partition, kind, message_offset, key, payload, reason, message FROM ( \
                  SELECT *, sum(length(payload)) OVER (ORDER BY message_id) - length(payload) AS before \
-                 FROM (SELECT * FROM topic_quarantine WHERE {of} ORDER BY message_id LIMIT $1) AS first) AS page \
+                 FROM (SELECT * FROM topic_quarantine WHERE {of} AND message_id > $3 ORDER BY message_id LIMIT $1) AS first) AS page \
              WHERE before < $2 ORDER BY message_id"
         ),
-        [i64::from(most).into(), PAGE_BYTES.into(), value],
+        values.into_iter().chain(value),
     )
     .await
 }

@@ -63,6 +63,8 @@ pub(crate) fn tally(tenant: TenantId, accepted: u64, rejected: u64) -> Tally {
         rejected,
         bytes_up: u128::from(accepted) * 3,
         bytes_down: u128::from(accepted),
+        newest_event_at: (accepted > 0).then(now),
+        topic: None,
     }
 }
 

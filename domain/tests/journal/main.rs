@@ -6,5 +6,6 @@ mod house;
 mod lock;
 mod mark;
 mod piece;
+mod progress;
 mod session;
 mod source;

@@ -50,8 +50,8 @@ fn known(tenant: TenantId, session: u128) -> Known {
     (tenant, Uuid::from_u128(session))
 }
 
-fn sessions(of: &[Known]) -> BTreeMap<Known, DateTime<Utc>> {
-    of.iter().map(|session| (*session, now())).collect()
+fn sessions(of: &[Known]) -> BTreeMap<Known, [DateTime<Utc>; 2]> {
+    of.iter().map(|session| (*session, [now(); 2])).collect()
 }
 
 async fn held(cx: &SystemCx, session: Known) -> Vec<Kept> {
@@ -137,6 +137,62 @@ async fn a_point_comes_back_as_it_was_kept_until_nothing_needs_it() {
     };
     session::keep(&cx, &changes).await.expect("kept");
     assert_eq!(held(&cx, session).await, [expected(second, false, true)]);
+}
+
+#[tokio::test]
+async fn of_what_is_older_than_a_batch_it_reads_what_it_may_stand_beside_and_what_may_go() {
+    let house = House::new().await;
+    let session = known(house.alpha, 7);
+    let parts = [
+        part(house.alpha, 1, &[1, 2, 3, 4, 5]),
+        part(house.alpha, 2, &[6]),
+    ];
+    for (n, own) in (1..).zip(&parts) {
+        let own = std::slice::from_ref(own);
+        house.journal_of(Kind::Session, batch(n), own).await;
+    }
+    let made = |minutes: i64, new: New| {
+        let mut new = new;
+        new.point.reading.event_at = now() - TimeDelta::minutes(minutes);
+        new
+    };
+    let open = |n| new(session, point(n), &parts[0], batch(1));
+    let with_gap = New {
+        has_gap: true,
+        ..open(2)
+    };
+    let cx = house.system().await;
+    held(&cx, session).await;
+    let changes = Changes {
+        new: vec![
+            made(50, open(1)),
+            made(40, with_gap),
+            made(30, new(session, point(6), &parts[1], batch(2))),
+            made(20, open(3)),
+            made(20, open(4)),
+            made(0, open(5)),
+        ],
+        ..Changes::default()
+    };
+    session::keep(&cx, &changes).await.expect("kept");
+    cx.commit().await.expect("committed");
+    count(&house, batch(2)).await;
+    let cx = house.system().await;
+    for (oldest, expected) in [
+        (0, vec![2, 3, 4, 5, 6]),
+        (20, vec![2, 3, 4, 5, 6]),
+        (-1, vec![2, 5, 6]),
+        (45, vec![1, 2, 3, 4, 5, 6]),
+        (60, vec![1, 2, 3, 4, 5, 6]),
+    ] {
+        let span = [now() - TimeDelta::minutes(oldest), now()];
+        let held = session::hold(&cx, &[(session, span)].into()).await;
+        let kept = &held.expect("held")[&session];
+        let identity = |kept: &Kept| kept.point.reading.identity.as_u128();
+        let mut found: Vec<u128> = kept.iter().map(identity).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{oldest}");
+    }
 }
 
 #[tokio::test]
@@ -264,7 +320,9 @@ async fn sessions_that_were_silent_for_long_leave_unless_they_are_not_settled() 
     let long = TimeDelta::days(90 + 90) + GAP;
     let second = TimeDelta::seconds(1);
     let cx = house.system().await;
-    let silent: BTreeMap<Known, DateTime<Utc>> = [
+    // What is written down of a session may be an hour old.
+    let hour = TimeDelta::hours(1);
+    let silent: BTreeMap<Known, [DateTime<Utc>; 2]> = [
         (known(house.alpha, 1), default),
         (known(house.alpha, 2), default + second),
         (known(house.beta, 3), long),
@@ -272,7 +330,7 @@ async fn sessions_that_were_silent_for_long_leave_unless_they_are_not_settled() 
         (known(house.alpha, 5), default + second),
     ]
     .into_iter()
-    .map(|(session, silent)| (session, now() - silent))
+    .map(|(session, silent)| (session, [now() - silent - hour; 2]))
     .collect();
     session::hold(&cx, &silent).await.expect("held");
     cx.commit().await.expect("committed");

@@ -2,19 +2,62 @@
 
 use std::str;
 
-use domain::{identifier::Iccid, topic::Reason};
+use domain::{identifier::Iccid, session::Rollup, topic::Reason};
 
-use super::{Cdr, MAX_MESSAGE_CHARS, Rejection, Shape, decode, native};
+use super::{Cdr, MAX_MESSAGE_CHARS, Rejection, Shape, decode, decode_rollup, native, rollup};
+
+/// What a message holds: one of our own events.
+pub trait Event: Sized {
+    /// Decodes one.
+    ///
+    /// # Errors
+    /// A [`Rejection`], which is data: it is stored and counted.
+    fn decode(bytes: &[u8]) -> Result<Self, Box<Rejection>>;
+
+    /// The card that it is about, as it has it.
+    fn iccid(&self) -> &Iccid;
+
+    /// The same, also of one that is refused for something else.
+    fn iccid_of(bytes: &[u8]) -> Option<Iccid>;
+}
+
+impl Event for Cdr {
+    fn decode(bytes: &[u8]) -> Result<Self, Box<Rejection>> {
+        decode(&Shape::Native, bytes)
+    }
+
+    fn iccid(&self) -> &Iccid {
+        &self.iccid
+    }
+
+    fn iccid_of(bytes: &[u8]) -> Option<Iccid> {
+        native::iccid_of(bytes)
+    }
+}
+
+impl Event for Rollup {
+    fn decode(bytes: &[u8]) -> Result<Self, Box<Rejection>> {
+        decode_rollup(bytes)
+    }
+
+    fn iccid(&self) -> &Iccid {
+        &self.iccid
+    }
+
+    fn iccid_of(bytes: &[u8]) -> Option<Iccid> {
+        rollup::iccid_of(bytes)
+    }
+}
 
 /// What can be told of a message with a payload.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Keyed {
+pub enum Keyed<T> {
     /// A record of this card, or why it is refused.
     Record {
         /// As the record has it.
         iccid: Iccid,
         /// The record.
-        outcome: Result<Cdr, Box<Rejection>>,
+        outcome: Result<T, Box<Rejection>>,
     },
     /// Nothing says whose it is.
     Nobodys {
@@ -25,7 +68,7 @@ pub enum Keyed {
     },
 }
 
-impl Keyed {
+impl<T> Keyed<T> {
     fn nobodys(reason: Reason, text: &str) -> Self {
         // Postgres text has no NUL.
         let text = text.chars().filter(|it| *it != '\0');
@@ -34,8 +77,8 @@ impl Keyed {
     }
 }
 
-/// Reads a message, which has our own `cdr` event of at most so many bytes.
-pub fn keyed(key: Option<&[u8]>, payload: &[u8], most: usize) -> Keyed {
+/// Reads a message, which has an event of at most so many bytes.
+pub fn keyed<T: Event>(key: Option<&[u8]>, payload: &[u8], most: usize) -> Keyed<T> {
     if payload.len() > most {
         return Keyed::nobodys(Reason::TooLong, "the record is too long");
     }
@@ -43,10 +86,10 @@ pub fn keyed(key: Option<&[u8]>, payload: &[u8], most: usize) -> Keyed {
         let text = "the key is not the ICCID of the record";
         return Keyed::nobodys(Reason::InvalidKey, text);
     };
-    let outcome = decode(&Shape::Native, payload);
+    let outcome = T::decode(payload);
     let iccid = match &outcome {
-        Ok(cdr) => cdr.iccid.clone(),
-        Err(rejection) => match native::iccid_of(payload) {
+        Ok(event) => event.iccid().clone(),
+        Err(rejection) => match T::iccid_of(payload) {
             Some(iccid) => iccid,
             None => return Keyed::nobodys(Reason::Malformed, &rejection.message),
         },
@@ -86,7 +129,7 @@ mod tests {
 
     fn read(key: Option<&str>, payload: &str) -> Result<Result<(), RejectionCode>, Reason> {
         let key = key.map(str::as_bytes);
-        match keyed(key, payload.as_bytes(), 1_000) {
+        match keyed::<Cdr>(key, payload.as_bytes(), 1_000) {
             Keyed::Record { outcome, .. } => Ok(outcome.map(drop).map_err(|it| it.code)),
             Keyed::Nobodys { reason, .. } => Err(reason),
         }
@@ -130,5 +173,47 @@ mod tests {
         }
         let huge = payload(CARD, &"1".repeat(2_000));
         assert_eq!(read(Some(CARD), &huge), Err(Reason::TooLong));
+    }
+
+    #[test]
+    fn a_rollup_that_is_refused_is_still_its_cards() {
+        let good = format!(
+            r#"{{"session_id":"a-1","iccid":"{CARD}","event_timestamp":"2026-03-01T10:00:00Z","mcc_mnc":"26202",
+                "radio_access_type":"6","ip_address":"10.1.2.3","total_bytes_in":100,"total_bytes_out":1,
+                "request_type":"UPDATE","cell_id":"17"}}"#
+        );
+        let read =
+            |payload: &str| match keyed::<Rollup>(Some(CARD.as_bytes()), payload.as_bytes(), 1_000)
+            {
+                Keyed::Record { outcome, .. } => Ok(outcome.map(drop).map_err(|it| it.code)),
+                Keyed::Nobodys { reason, .. } => Err(reason),
+            };
+        assert_eq!(read(&good), Ok(Ok(())));
+        for (wrong, code) in [
+            (good.replace("100", "-1"), RejectionCode::InvalidVolume),
+            (
+                good.replace("\"a-1\"", "\"\""),
+                RejectionCode::MissingIdentity,
+            ),
+            (
+                good.replace('{', "{\"rating_group\":1,"),
+                RejectionCode::Malformed,
+            ),
+            (
+                good.replace(",\"cell_id\"", ",\"cell\""),
+                RejectionCode::Malformed,
+            ),
+        ] {
+            assert_eq!(read(&wrong), Ok(Err(code)), "{wrong}");
+        }
+        for nobodys in [
+            good.replace("iccid", "card"),
+            good.replace(CARD, "no"),
+            good.replace('{', &format!("{{\"iccid\":\"{CARD}\",")),
+            format!("[\"{CARD}\"]"),
+            "{".to_owned(),
+        ] {
+            assert_eq!(read(&nobodys), Err(Reason::Malformed), "{nobodys}");
+        }
     }
 }

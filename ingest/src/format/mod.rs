@@ -18,7 +18,7 @@ pub use domain::usage::Service;
 use domain::{
     Error, Result, identifier::Iccid, journal::RejectionCode, radio_access::RadioAccess, session,
 };
-pub use message::{Keyed, keyed};
+pub use message::{Event, Keyed, keyed};
 use serde::Deserialize;
 
 /// Most bytes of a source or a record id.

@@ -19,7 +19,7 @@ use domain::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Fault, Known, MAX_ID_BYTES, field};
+use super::{Fault, Known, MAX_ID_BYTES, field, json_object, object};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +44,19 @@ struct Fields<'a> {
     request_type: Option<&'a RawValue>,
     #[serde(borrow)]
     cell_id: Option<&'a RawValue>,
+}
+
+/// What is read of a rollup that is refused.
+#[derive(Deserialize)]
+struct Card<'a> {
+    #[serde(borrow)]
+    iccid: Option<&'a RawValue>,
+}
+
+/// The card that a rollup is about, also of one that is refused for something else.
+pub(super) fn iccid_of(bytes: &[u8]) -> Option<Iccid> {
+    let card: Card<'_> = object(json_object(bytes).ok()?).ok()?;
+    iccid(card.iccid).ok()
 }
 
 pub(super) fn decode(json: &str, known: &mut Known) -> Result<Rollup, Fault> {

@@ -1,6 +1,9 @@
 //! What a batch adds up to: rows, rejections and accounts, by tenant and by delivery.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use analytics::CdrRow;
 use chrono::{DateTime, Utc};
@@ -38,6 +41,8 @@ pub(super) struct Books {
     batch: BatchId,
     horizon: Horizon,
     rejections: Vec<NewRejection>,
+    /// The topic that each delivery came through.
+    topics: Vec<Option<Arc<str>>>,
     pages: Vec<Page>,
     closed: Vec<Part>,
     present: Option<Present>,
@@ -45,14 +50,20 @@ pub(super) struct Books {
 }
 
 impl Books {
-    /// The books of so many `deliveries` of a kind.
-    pub(super) fn new(kind: Kind, batch: BatchId, horizon: Horizon, deliveries: usize) -> Self {
+    /// The books of deliveries of a kind, by the topic that each came through.
+    pub(super) fn new(
+        kind: Kind,
+        batch: BatchId,
+        horizon: Horizon,
+        topics: Vec<Option<Arc<str>>>,
+    ) -> Self {
         Self {
             kind,
             batch,
             horizon,
             rejections: Vec::new(),
-            pages: vec![Page::default(); deliveries],
+            pages: vec![Page::default(); topics.len()],
+            topics,
             closed: Vec::new(),
             present: None,
             by_source: BTreeMap::new(),
@@ -92,6 +103,8 @@ impl Books {
             rejected: 0,
             bytes_up: 0,
             bytes_down: 0,
+            newest_event_at: None,
+            topic: None,
         };
         let hours = self
             .by_source
@@ -160,36 +173,13 @@ impl Books {
                 entered.accepted([cdr.bytes_up, cdr.bytes_down])?;
                 let volume = [cdr.bytes_up, cdr.bytes_down, cdr.units];
                 self.count(identity, start, volume)?;
-                Ok(Some(self.row(tenant, attributed)))
+                Ok(Some(row_of(
+                    tenant,
+                    attributed,
+                    self.batch,
+                    self.horizon.now,
+                )))
             }
-        }
-    }
-
-    fn row(&self, tenant: TenantId, attributed: Attributed) -> CdrRow {
-        let Attributed {
-            cdr,
-            resolved,
-            identity,
-        } = attributed;
-        CdrRow {
-            tenant,
-            customer: resolved.customer,
-            sim: resolved.sim,
-            device: resolved.device,
-            network: cdr.network,
-            rat: cdr.rat.words().into_owned(),
-            service: cdr.service.as_ref().to_owned(),
-            source: cdr.source,
-            record_id: cdr.record_id,
-            identity,
-            start: cdr.start,
-            end: cdr.end,
-            bytes_up: cdr.bytes_up,
-            bytes_down: cdr.bytes_down,
-            units: cdr.units,
-            sign: 1,
-            batch: self.batch,
-            received_at: self.horizon.now,
         }
     }
 
@@ -314,12 +304,12 @@ pub(super) struct Entered<'a> {
 
 impl Entered<'_> {
     /// It is new, and brings so many bytes from and to the device.
-    pub(super) fn accepted(self, [up, down]: [u64; 2]) -> Result<()> {
+    pub(super) fn accepted(mut self, [up, down]: [u64; 2]) -> Result<()> {
         let (tenant, own) = {
             let present = self.books.present()?;
             (present.tenant, present.part.number)
         };
-        let tally = self.books.receive(tenant, self.source, Some(self.event_at));
+        let tally = self.received(tenant);
         tally.accepted += 1;
         tally.bytes_up += u128::from(up);
         tally.bytes_down += u128::from(down);
@@ -329,13 +319,21 @@ impl Entered<'_> {
     }
 
     /// It came before, and that part counts it; none if it is known to be counted.
-    pub(super) fn repeats(self, of: Option<i64>) -> Result<()> {
+    pub(super) fn repeats(mut self, of: Option<i64>) -> Result<()> {
         let tenant = self.books.present()?.tenant;
-        let tally = self.books.receive(tenant, self.source, Some(self.event_at));
-        tally.duplicate += 1;
+        self.received(tenant).duplicate += 1;
         self.books.pages[self.delivery].account.duplicate += 1;
         self.counted_by(of);
         Ok(())
+    }
+
+    /// Counts it as received, and says how far its source is.
+    fn received(&mut self, tenant: TenantId) -> &mut Tally {
+        let topic = self.books.topics[self.delivery].clone();
+        let tally = self.books.receive(tenant, self.source, Some(self.event_at));
+        tally.newest_event_at = tally.newest_event_at.max(Some(self.event_at));
+        tally.topic = topic.or(tally.topic.take());
+        tally
     }
 
     fn counted_by(self, part: Option<i64>) {
@@ -345,6 +343,40 @@ impl Entered<'_> {
             let records = page.counted_by.entry(part).or_default();
             records.push(self.identity);
         }
+    }
+}
+
+/// The row of an accepted record.
+pub(super) fn row_of(
+    tenant: TenantId,
+    attributed: Attributed,
+    batch: BatchId,
+    received_at: DateTime<Utc>,
+) -> CdrRow {
+    let Attributed {
+        cdr,
+        resolved,
+        identity,
+    } = attributed;
+    CdrRow {
+        tenant,
+        customer: resolved.customer,
+        sim: resolved.sim,
+        device: resolved.device,
+        network: cdr.network,
+        rat: cdr.rat.words().into_owned(),
+        service: cdr.service.as_ref().to_owned(),
+        source: cdr.source,
+        record_id: cdr.record_id,
+        identity,
+        start: cdr.start,
+        end: cdr.end,
+        bytes_up: cdr.bytes_up,
+        bytes_down: cdr.bytes_down,
+        units: cdr.units,
+        sign: 1,
+        batch,
+        received_at,
     }
 }
 

@@ -10,18 +10,22 @@ use domain::{
     Error, Result,
     id::TenantId,
     identifier::Iccid,
+    journal::Kind,
     sim::{owner, resolve::Unresolved},
     topic::{Message, Partition, Passage, Quarantined, Reason, Way},
 };
 use tokio::task::JoinHandle;
 
 use super::{
-    Account, Intake, Step, counted,
+    Account, Intake, Step,
+    batch::Record,
+    counted,
     decode::{Item, Items},
+    gather::Gatherer,
     queue::{Hearing, Line, Queued},
 };
 use crate::{
-    format::{Cdr, Keyed, Rejection, keyed},
+    format::{Keyed, Rejection, keyed},
     read::Raw,
 };
 
@@ -37,6 +41,14 @@ pub struct Fetched {
     pub key: Option<Bytes>,
     /// What it says; none of a tombstone.
     pub payload: Option<Bytes>,
+}
+
+impl Fetched {
+    /// Bytes of key and payload.
+    pub fn bytes(&self) -> usize {
+        let parts = [&self.key, &self.payload];
+        parts.into_iter().flatten().map(Bytes::len).sum()
+    }
 }
 
 /// Messages that wait in line, and later for being counted.
@@ -59,14 +71,14 @@ impl Passing {
 }
 
 /// A record of a card, or why it is refused.
-struct Known {
+pub(super) struct Known<T> {
     message: Message,
     iccid: Iccid,
-    outcome: Result<Cdr, Box<Rejection>>,
+    outcome: Result<T, Box<Rejection>>,
 }
 
 impl Intake {
-    /// Puts messages of a partition in line, in the order of their offsets. Those that come in line after each other are
+    /// Puts messages of a partition, which are of one kind, in line, in the order of their offsets. Those that come in line after each other are
     /// journaled in that order.
     ///
     /// # Errors
@@ -74,21 +86,36 @@ impl Intake {
     pub async fn pass(
         &self,
         partition: &Partition,
+        kind: Kind,
         way: Way,
         messages: Vec<Fetched>,
     ) -> Result<Passing> {
-        let mut passage = Passage {
+        let passage = Passage {
             partition: partition.clone(),
+            kind,
             way,
             tombstones: 0,
             decoded: Vec::with_capacity(messages.len()),
             quarantined: Vec::new(),
         };
+        match kind {
+            Kind::Cdr => self.queue(&self.gatherer, passage, messages).await,
+            Kind::Session => self.queue(&self.rollups, passage, messages).await,
+        }
+    }
+
+    /// Puts a passage in line with the others of its kind.
+    async fn queue<T: Record>(
+        &self,
+        gatherer: &Gatherer<T>,
+        mut passage: Passage,
+        messages: Vec<Fetched>,
+    ) -> Result<Passing> {
         let known = self.decode(&mut passage, messages).await;
         let shares = self.shares(&mut passage, known).await?;
         self.inner.reached(Step::Decoded)?;
-        let (queued, committed) = Queued::of_passage(passage, shares);
-        self.gatherer.push(queued)?;
+        let (queued, committed) = Queued::<T>::of_passage(passage, shares);
+        gatherer.push(queued)?;
         let inner = self.inner.clone();
         Ok(Passing(tokio::spawn(async move {
             let stopping = "intake is stopping, try again";
@@ -101,7 +128,11 @@ impl Intake {
     }
 
     /// Decodes messages, and leaves what is nobody's in the passage.
-    async fn decode(&self, passage: &mut Passage, messages: Vec<Fetched>) -> Vec<Known> {
+    pub(super) async fn decode<T: Record>(
+        &self,
+        passage: &mut Passage,
+        messages: Vec<Fetched>,
+    ) -> Vec<Known<T>> {
         let most = self.inner.settings.limits.record_bytes;
         let mut known = Vec::with_capacity(messages.len());
         for (n, fetched) in messages.into_iter().enumerate() {
@@ -117,7 +148,7 @@ impl Intake {
                 passage.tombstones += 1;
                 continue;
             };
-            let read = keyed(key.as_deref(), &payload, most);
+            let read = keyed::<T>(key.as_deref(), &payload, most);
             let message = Message {
                 offset,
                 key,
@@ -142,11 +173,11 @@ impl Intake {
     }
 
     /// Records by whose SIM they are about; those of nobody's stay in the passage.
-    async fn shares(
+    pub(super) async fn shares<T: Record>(
         &self,
         passage: &mut Passage,
-        known: Vec<Known>,
-    ) -> Result<Vec<(TenantId, Items)>> {
+        known: Vec<Known<T>>,
+    ) -> Result<Vec<(TenantId, Items<T>)>> {
         let cards: HashSet<&Iccid> = known.iter().map(|it| &it.iccid).collect();
         let cards: Vec<&Iccid> = cards.into_iter().collect();
         let cx = self.inner.db.system().await?;
@@ -154,7 +185,7 @@ impl Intake {
         drop(cx);
         let cards = cards.into_iter().cloned();
         let owners: BTreeMap<Iccid, _> = cards.zip(owners).collect();
-        let mut by_tenant: BTreeMap<TenantId, Vec<Item<Cdr>>> = BTreeMap::new();
+        let mut by_tenant: BTreeMap<TenantId, Vec<Item<T>>> = BTreeMap::new();
         for Known {
             message,
             iccid,
@@ -200,9 +231,9 @@ fn nobodys(reason: Unresolved) -> (Reason, &'static str) {
     }
 }
 
-impl Queued {
+impl<T> Queued<T> {
     /// What a passage delivers.
-    fn of_passage(passage: Passage, shares: Vec<(TenantId, Items)>) -> (Self, Hearing) {
+    fn of_passage(passage: Passage, shares: Vec<(TenantId, Items<T>)>) -> (Self, Hearing) {
         let line = Line::Partition(passage.partition.clone());
         let (mut queued, committed) = Self::new(line, shares);
         queued.passage = Some(passage);

@@ -2,18 +2,22 @@
 
 use std::{sync::Mutex, sync::PoisonError, time::Duration};
 
-use domain::Error;
+use domain::{Error, topic::Partition};
 use rdkafka::{
-    ClientConfig, ClientContext, TopicPartitionList,
+    ClientConfig, ClientContext, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
-    error::KafkaError,
+    error::{KafkaError, KafkaResult},
     types::RDKafkaRespErr,
 };
 
 use super::Settings;
 
-/// Most bytes of a message with its key and headers that is sent: more than any that is read.
+/// Most bytes of a message with its key and headers that is sent. One that was packed when it was read may be larger.
 pub(super) const LARGEST: usize = 16 << 20;
+
+/// Most bytes of an answer of the broker, and most that the messages of a batch come to when zstd unpacks them. Gzip, snappy and lz4
+/// have no such limit in the client.
+const UNPACKED: usize = 100_000_000;
 
 /// What every client has.
 pub(super) fn config(settings: &Settings) -> ClientConfig {
@@ -39,6 +43,7 @@ pub(super) fn reading(settings: &Settings) -> ClientConfig {
         .set("check.crcs", "true")
         .set("fetch.wait.max.ms", "100")
         .set("queued.max.messages.kbytes", "32768")
+        .set("receive.message.max.bytes", UNPACKED.to_string())
         // A topic that is made later is found within seconds.
         .set("topic.metadata.refresh.interval.ms", "5000");
     config
@@ -87,8 +92,9 @@ impl Context {
 impl ClientContext for Context {}
 
 impl ConsumerContext for Context {
-    /// New partitions wait until the ledger said where they begin; what is revoked goes at once. What of it is under way may
-    /// still be journaled: whoever reads it next is stale then, and begins again.
+    /// The group waits for an answer, so it gets one at once, whatever the ledger does: nothing new is read until it said where that
+    /// begins, and what is revoked goes. What of it is under way may still be journaled: whoever reads it next is stale then, and
+    /// begins again.
     fn rebalance(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -99,15 +105,76 @@ impl ConsumerContext for Context {
         let named = named
             .iter()
             .map(|it| (it.topic().to_owned(), it.partition()));
+        let named = named.collect();
         let change = if why == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            Change::Assigned(named.collect())
+            if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
+                tracing::warn!(%error, "the group was not told that partitions are ours now");
+            }
+            Change::Assigned(named)
         } else {
-            if let Err(error) = consumer.incremental_unassign(partitions) {
+            if let Err(error) = give_back(consumer, partitions) {
                 tracing::warn!(%error, "partitions that are not ours any more could not be given back");
             }
-            Change::Revoked(named.collect())
+            Change::Revoked(named)
         };
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         changes.push(change);
+    }
+}
+
+/// Reads a partition from an offset on, whatever became of it before: with a new assignment of it, because one that met an error cannot
+/// be moved. Resting outlives an assignment in the client, and one that is ended while the partition begins can keep it from beginning:
+/// so it ends first.
+pub(super) fn read_from(
+    consumer: &BaseConsumer<Context>,
+    partition: &Partition,
+    offset: i64,
+) -> KafkaResult<()> {
+    let mut list = list_of(partition);
+    consumer.resume(&list)?;
+    give_back(consumer, &list)?;
+    list.set_all_offsets(Offset::Offset(offset))?;
+    consumer.incremental_assign(&list)
+}
+
+/// A list with one partition.
+pub(super) fn list_of(partition: &Partition) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(&partition.topic, partition.number);
+    list
+}
+
+/// Gives partitions back. One that was not taken yet does not keep the others.
+fn give_back(consumer: &BaseConsumer<Context>, partitions: &TopicPartitionList) -> KafkaResult<()> {
+    let ours = consumer.assignment()?;
+    let mut list = TopicPartitionList::new();
+    for it in partitions.elements() {
+        if ours.find_partition(it.topic(), it.partition()).is_some() {
+            list.add_partition(it.topic(), it.partition());
+        }
+    }
+    consumer.incremental_unassign(&list)
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::config::FromClientConfigAndContext as _;
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_taken_keeps_nothing_from_being_given_back() {
+        let settings = Settings::new("127.0.0.1:1", "group");
+        let consumer =
+            BaseConsumer::from_config_and_context(&reading(&settings), Context::default());
+        let consumer = consumer.expect("a consumer");
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset("topic", 0, Offset::Offset(7))
+            .expect("a partition");
+        consumer.incremental_assign(&list).expect("taken");
+        list.add_partition("topic", 1);
+        give_back(&consumer, &list).expect("given back");
+        assert_eq!(consumer.assignment().expect("known").count(), 0);
+        give_back(&consumer, &list).expect("nothing is there");
     }
 }

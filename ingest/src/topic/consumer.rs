@@ -5,8 +5,12 @@
 //!
 //! **Whatever fails is begun again from the ledger**: a stale passage, an engine that does not answer. Nothing is remembered of
 //! it here, so nothing can be remembered wrong.
+//!
+//! **Nobody waits for it.** The group has its answers at once, and while the ledger does not answer here the group is left: others have the
+//! partitions, until it does.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
@@ -24,26 +28,34 @@ use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     config::FromClientConfigAndContext as _,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
-    error::KafkaError,
+    error::{KafkaError, KafkaResult},
     types::RDKafkaErrorCode,
 };
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
 use super::{
     Settings,
-    client::{Change, Context, PATIENCE, sharing, unavailable},
-    lane::{Accepted, Lane, State, start},
+    client::{Change, Context, PATIENCE, list_of, read_from, sharing, unavailable},
+    lane::{Accepted, Lane, Start, State, Underway, start},
+    manage,
+    probe::{is_readable, is_unreadable},
 };
 use crate::pipeline::{Fetched, Intake};
 
 /// How long a poll waits when nothing is to be done.
 const IDLE: Duration = Duration::from_millis(50);
-/// Messages that are taken before anything else gets a turn.
+/// Most messages that are taken before anything else gets a turn.
 const AT_ONCE: usize = 2_000;
 /// Between two looks at how much is left to be read.
 const LOOK: Duration = Duration::from_secs(2);
 /// Before a partition that failed is begun again.
 const REST: Duration = Duration::from_millis(500);
+/// How long the ledger may be silent before the partitions are left to others.
+const ENDURES: Duration = Duration::from_secs(10);
+/// A partition that has more and sends nothing for so long is begun again.
+const SILENCE: Duration = Duration::from_secs(10);
+/// What was read and is not counted for so long is told.
+const STILL: Duration = Duration::from_secs(30);
 
 /// A member of the group. Dropping it ends the reading, too, without waiting for the end.
 pub struct Consumer {
@@ -100,7 +112,7 @@ impl Consumer {
         let consumer =
             BaseConsumer::from_config_and_context(&sharing(&settings), Context::default())
                 .map_err(invalid)?;
-        consumer.subscribe(&[&settings.cdrs]).map_err(invalid)?;
+        join(&consumer, &settings).map_err(invalid)?;
         let stop = Arc::new(AtomicBool::new(false));
         seen.lock().problem = Some("Kafka has not answered yet".to_owned());
         let reader = Reader {
@@ -111,7 +123,9 @@ impl Consumer {
             consumer,
             cluster: None,
             lanes: BTreeMap::new(),
-            assigned: None,
+            assigned: Vec::new(),
+            silent: Cell::default(),
+            away: false,
             looked: None,
             seen: seen.clone(),
         };
@@ -150,8 +164,12 @@ struct Reader {
     consumer: BaseConsumer<Context>,
     cluster: Option<Arc<str>>,
     lanes: BTreeMap<(String, i32), Lane>,
-    /// Partitions that are ours and have no lane yet. The group waits for an answer to an assignment of none, too.
-    assigned: Option<Vec<(String, i32)>>,
+    /// Partitions that are ours and have no lane yet.
+    assigned: Vec<(String, i32)>,
+    /// Since when the ledger does not answer.
+    silent: Cell<Option<Instant>>,
+    /// Whether the group is left.
+    away: bool,
     looked: Option<Instant>,
     seen: Seen,
 }
@@ -183,7 +201,7 @@ impl Reader {
         self.runtime.block_on(work)
     }
 
-    /// Takes what the broker has sent.
+    /// Takes what the broker has sent, until a partition has as much as it may hold.
     fn poll(&mut self) {
         let mut patience = IDLE;
         for _ in 0..AT_ONCE {
@@ -204,23 +222,29 @@ impl Reader {
                 }
             };
             patience = Duration::ZERO;
-            self.accept(&key, fetched);
+            if self.accept(&key, fetched) {
+                return;
+            }
         }
     }
 
-    fn accept(&mut self, key: &(String, i32), fetched: Fetched) {
+    /// Takes a message, and says whether its partition has as much as it may hold.
+    fn accept(&mut self, key: &(String, i32), fetched: Fetched) -> bool {
         let now = Instant::now();
         let Some(lane) = self.lanes.get_mut(key) else {
-            return;
+            return false;
         };
         let offset = fetched.offset;
-        match lane.accept(fetched, now) {
+        let accepted = lane.accept(fetched, now);
+        let is_full = lane.is_full();
+        match accepted {
             Accepted::Taken => {}
             Accepted::Unconfirmed => {
                 tracing::warn!(partition = %lane.partition, offset, "the last message that was read is gone: whether the topic is the same cannot be told");
             }
             Accepted::Replaced => self.halt(key, Stop::TopicReplaced),
         }
+        is_full
     }
 
     /// An error that the broker or the client reports. Those of single messages do not say where.
@@ -231,7 +255,24 @@ impl Reader {
             let again = State::Failed(Instant::now());
             self.lanes.values_mut().for_each(|lane| lane.forget(again));
         }
+        if is_unreadable(error) {
+            self.doubt();
+        }
         self.looked = None;
+    }
+
+    /// Something cannot be read, and it may be of any partition that is read: each is begun again when what was taken of it is counted.
+    fn doubt(&mut self) {
+        let mut lanes = std::mem::take(&mut self.lanes);
+        let read = lanes
+            .iter_mut()
+            .filter(|(_, lane)| lane.state == State::Reading && !lane.doubted);
+        for (key, lane) in read {
+            lane.doubted = true;
+            self.pause(key);
+            lane.paused = true;
+        }
+        self.lanes = lanes;
     }
 
     /// Deals with changes of the assignment.
@@ -240,54 +281,35 @@ impl Reader {
             match change {
                 Change::Assigned(partitions) => {
                     tracing::info!(?partitions, "partitions are ours");
-                    self.assigned.get_or_insert_default().extend(partitions);
+                    self.assigned.extend(partitions);
                 }
                 Change::Revoked(partitions) => {
                     tracing::info!(?partitions, "partitions are not ours any more");
-                    if let Some(assigned) = &mut self.assigned {
-                        assigned.retain(|it| !partitions.contains(it));
-                    }
+                    self.assigned.retain(|it| !partitions.contains(it));
                     self.lanes.retain(|key, _| !partitions.contains(key));
                 }
             }
         }
-        if let Some(assigned) = self.assigned.take()
-            && let Err(error) = self.assign(&assigned)
-        {
+        if let Err(error) = self.open_lanes() {
             self.troubled(&error);
-            self.assigned = Some(assigned);
         }
     }
 
-    /// Begins to read partitions that are ours, from where the ledger is.
-    fn assign(&mut self, assigned: &[(String, i32)]) -> Result<()> {
+    /// Partitions that are ours get lanes, which begin where the ledger is.
+    fn open_lanes(&mut self) -> Result<()> {
+        if self.assigned.is_empty() {
+            return Ok(());
+        }
         let cluster = self.cluster()?;
         let now = Instant::now();
-        let mut begun = Vec::new();
-        for (topic, number) in assigned {
+        for (topic, number) in std::mem::take(&mut self.assigned) {
             let partition = Partition {
                 cluster: cluster.clone(),
                 topic: topic.as_str().into(),
-                number: *number,
+                number,
             };
-            let mut lane = Lane::new(partition, &self.settings, now);
-            let offset = self.begin(&mut lane)?;
-            begun.push(((topic.clone(), *number), lane, offset));
-        }
-        let mut list = TopicPartitionList::new();
-        for ((topic, number), _, offset) in &begun {
-            let offset = offset.map_or(Offset::End, Offset::Offset);
-            list.add_partition_offset(topic, *number, offset)
-                .map_err(unavailable)?;
-        }
-        self.consumer
-            .incremental_assign(&list)
-            .map_err(unavailable)?;
-        for (key, lane, offset) in begun {
-            if offset.is_none() {
-                self.pause(&key);
-            }
-            self.lanes.insert(key, lane);
+            let lane = Lane::new(partition, &self.settings, now);
+            self.lanes.insert((topic, number), lane);
         }
         Ok(())
     }
@@ -307,14 +329,24 @@ impl Reader {
     /// operator has to decide.
     fn begin(&self, lane: &mut Lane) -> Result<Option<i64>> {
         let Partition { topic, number, .. } = &lane.partition;
-        let position = self.wait(open(&self.db, &lane.partition))?;
+        let position = self.wait(open(&self.db, &lane.partition));
+        let position = position.inspect_err(|_| self.unheard())?;
         let (low, high) = self
             .consumer
             .fetch_watermarks(topic, *number, PATIENCE)
             .map_err(unavailable)?;
-        match start(position, [low, high]) {
+        let mut started = start(position, [low, high]);
+        if let Ok(Start { offset, .. }) = started
+            && lane.doubted
+            && !is_readable(&self.settings, &lane.partition, offset, position.next)?
+        {
+            started = Err(Stop::Unreadable);
+        }
+        lane.doubted = false;
+        match started {
             Ok(start) => {
-                lane.begin(position.next, start);
+                lane.end = high;
+                lane.begin(position.next, start, Instant::now());
                 Ok(Some(start.offset))
             }
             Err(why) => {
@@ -359,9 +391,14 @@ impl Reader {
     fn tend(&self, lane: &mut Lane, now: Instant) {
         self.harvest(lane, now);
         match lane.state {
-            State::Reading => self.deliver(lane, now),
+            State::Reading => {
+                self.deliver(lane, now);
+                if lane.doubted && lane.is_idle() {
+                    lane.forget(State::Failed(now));
+                }
+            }
             State::Failed(until) | State::Stopped(_, until) => {
-                if now >= until && lane.underway.is_empty() {
+                if now >= until && lane.underway.is_empty() && self.silent.get().is_none() {
                     self.resume(lane);
                 }
             }
@@ -370,12 +407,12 @@ impl Reader {
 
     /// Hears what became of passages, in order.
     fn harvest(&self, lane: &mut Lane, now: Instant) {
-        while lane.underway.front().is_some_and(|(_, it)| it.is_over()) {
-            let Some((to, passing)) = lane.underway.pop_front() else {
+        while lane.underway.front().is_some_and(|it| it.passing.is_over()) {
+            let Some(over) = lane.underway.pop_front() else {
                 return;
             };
-            match self.wait(passing.outcome()) {
-                Ok(_) => self.show(lane, to),
+            match self.wait(over.passing.outcome()) {
+                Ok(_) => self.show(lane, over.to),
                 Err(error) => self.failed(lane, &error, now),
             }
         }
@@ -403,19 +440,30 @@ impl Reader {
 
     /// Delivers what has waited for long enough, and has the broker wait while there is too much.
     fn deliver(&self, lane: &mut Lane, now: Instant) {
-        if let Some(run) = lane.take(now) {
+        if self.silent.get().is_none()
+            && let Some(run) = lane.take(now)
+        {
             let way = Way::Consume {
                 from: run.from,
                 to: run.to,
                 digest: run.digest,
+                end: lane.end.max(run.to),
             };
-            let passing = self.intake.pass(&lane.partition, way, run.messages);
+            let kind = self.settings.kind_of(&lane.partition.topic);
+            let passing = self.intake.pass(&lane.partition, kind, way, run.messages);
             match self.wait(passing) {
-                Ok(passing) => lane.underway.push_back((run.to, passing)),
-                Err(error) => self.failed(lane, &error, now),
+                Ok(passing) => lane.underway.push_back(Underway {
+                    to: run.to,
+                    since: now,
+                    passing,
+                }),
+                Err(error) => {
+                    self.unheard();
+                    self.failed(lane, &error, now);
+                }
             }
         }
-        let rest = lane.is_full();
+        let rest = lane.rests();
         if rest == lane.paused {
             return;
         }
@@ -441,17 +489,11 @@ impl Reader {
         }
     }
 
-    /// Begins a partition again where the ledger is: with a new assignment of it, because one that met an error cannot be moved.
+    /// Begins a partition where the ledger is.
     fn resume(&self, lane: &mut Lane) {
         let begun = self.begin(lane).and_then(|offset| {
             let Some(offset) = offset else { return Ok(()) };
-            let list = list_of(&lane.partition);
-            let mut at = list_of(&lane.partition);
-            at.set_all_offsets(Offset::Offset(offset))
-                .and_then(|()| self.consumer.incremental_unassign(&list))
-                .and_then(|()| self.consumer.incremental_assign(&at))
-                .and_then(|()| self.consumer.resume(&list))
-                .map_err(unavailable)?;
+            read_from(&self.consumer, &lane.partition, offset).map_err(unavailable)?;
             lane.paused = false;
             Ok(())
         });
@@ -461,6 +503,32 @@ impl Reader {
         }
     }
 
+    /// The ledger did not answer: it is asked for nothing before it was looked at.
+    fn unheard(&self) {
+        let since = self.silent.get().unwrap_or_else(Instant::now);
+        self.silent.set(Some(since));
+    }
+
+    /// Leaves the group when the ledger has been silent for long, and joins it again when it answers.
+    fn attend(&mut self) -> Result<()> {
+        if let Err(error) = self.wait(ask(&self.db)) {
+            self.unheard();
+            let has_endured = |since: Instant| since.elapsed() >= ENDURES;
+            if !self.away && self.silent.get().is_some_and(has_endured) {
+                tracing::warn!("the ledger does not answer: the partitions are left to others");
+                self.consumer.unsubscribe();
+                self.away = true;
+            }
+            return Err(error);
+        }
+        self.silent.set(None);
+        if self.away {
+            join(&self.consumer, &self.settings).map_err(unavailable)?;
+            self.away = false;
+        }
+        Ok(())
+    }
+
     fn troubled(&self, error: &Error) {
         tracing::warn!(cause = error.cause(), "topics are not read: {error}");
         self.seen.lock().problem = Some(error.to_string());
@@ -468,7 +536,11 @@ impl Reader {
 
     /// Looks at how much is left to be read, and whether everything is there.
     fn look(&mut self) {
-        let problem = self.problem();
+        let problem = match self.attend() {
+            Ok(()) => self.problem(),
+            Err(error) if self.away => Some(format!("{error}: partitions are left to others")),
+            Err(error) => Some(error.to_string()),
+        };
         let lanes = self.lanes.values().map(|lane| LaneState {
             partition: lane.partition.clone(),
             lag: lane.lag,
@@ -483,24 +555,40 @@ impl Reader {
     }
 
     fn problem(&mut self) -> Option<String> {
-        let topic = &self.settings.cdrs;
-        match self.consumer.fetch_metadata(Some(topic), PATIENCE) {
-            Err(error) => return Some(unavailable(error).to_string()),
-            Ok(found) => {
-                let exists = found.topics().iter().any(|it| !it.partitions().is_empty());
-                if !exists {
-                    return Some(format!("there is no topic {topic}: simcube topics create"));
+        let mut problem = None;
+        for (topic, _) in self.settings.topics() {
+            match manage::partitions(&self.consumer, topic) {
+                Err(error) => return Some(error.to_string()),
+                Ok(0) => {
+                    problem = Some(format!("there is no topic {topic}: simcube topics create"));
                 }
+                Ok(_) => {}
             }
         }
-        let mut problem = None;
         for lane in self.lanes.values_mut() {
             let Partition { topic, number, .. } = &lane.partition;
             match self.consumer.fetch_watermarks(topic, *number, PATIENCE) {
-                Ok((low, high)) => lane.lag = Some(high - lane.next.max(low)),
+                Ok((low, high)) => {
+                    lane.lag = Some(high - lane.next.max(low));
+                    lane.end = high;
+                    if lane.is_silent(Instant::now(), SILENCE) {
+                        tracing::warn!(partition = %lane.partition, next = lane.next, high, "there is more, and nothing comes: begun again");
+                        lane.forget(State::Failed(Instant::now()));
+                    }
+                }
                 Err(error) => return Some(unavailable(error).to_string()),
             }
+            let waits = lane
+                .oldest()
+                .map_or(Duration::ZERO, |since| since.elapsed());
             match lane.state {
+                State::Reading if waits >= STILL => {
+                    let seconds = waits.as_secs();
+                    problem = Some(format!(
+                        "{} stands still: what was read {seconds} s ago is not counted",
+                        lane.partition
+                    ));
+                }
                 State::Reading => {}
                 State::Failed(_) => {
                     problem = Some(format!("{} could not be read", lane.partition));
@@ -514,15 +602,28 @@ impl Reader {
     }
 }
 
-fn list_of(partition: &Partition) -> TopicPartitionList {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(&partition.topic, partition.number);
-    list
+/// Joins the group.
+fn join(consumer: &BaseConsumer<Context>, settings: &Settings) -> KafkaResult<()> {
+    let topics = settings.topics().map(|(topic, _)| topic);
+    consumer.subscribe(&topics)
 }
 
 async fn open(db: &Db, partition: &Partition) -> Result<Position> {
-    let cx = db.system().await?;
-    let position = topic::open(&cx, partition).await?;
-    cx.commit().await?;
-    Ok(position)
+    in_time(async {
+        let cx = db.system().await?;
+        let position = topic::open(&cx, partition).await?;
+        cx.commit().await?;
+        Ok(position)
+    })
+    .await
+}
+
+/// Whether the ledger answers.
+async fn ask(db: &Db) -> Result<()> {
+    in_time(async { db.system().await?.commit().await }).await
+}
+
+async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |late| Error::unavailable("Postgres does not answer", late);
+    timeout(PATIENCE, answer).await.map_err(late)?
 }

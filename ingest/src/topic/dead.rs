@@ -1,15 +1,18 @@
 //! Dead letters: what is quarantined goes to a topic of its own, with all of its bytes, at least once.
 //!
 //! The quarantine is the outbox: a row is marked when the broker has taken its letter. A process that ends between the two sends
-//! it again.
+//! it again. A letter that is not taken is left for the next time, and holds up no other. One that the broker takes for too large goes
+//! without key and payload; it names its row, where they are.
 
 use domain::{
     Db, Error, Result,
     topic::{self, Held},
 };
 use rdkafka::{
+    error::KafkaError,
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord, Producer as _},
+    types::RDKafkaErrorCode,
 };
 use uuid::Uuid;
 
@@ -46,7 +49,7 @@ impl DeadLetters {
     /// Sends what was not sent yet, and says how many letters.
     ///
     /// # Errors
-    /// `UNAVAILABLE` when Postgres does not answer, or the broker does not take one of them: what it has taken is marked.
+    /// `UNAVAILABLE` when Postgres does not answer, or the broker does not take some of them: what it has taken is marked.
     pub async fn send(&self) -> Result<u64> {
         let producer = self.producer.clone();
         let cluster = super::manage::blocking(move || {
@@ -56,19 +59,23 @@ impl DeadLetters {
             })
         })
         .await?;
-        let mut sent = 0;
+        let (mut sent, mut failed, mut after) = (0, None, None);
         loop {
             let cx = self.db.system().await?;
-            let letters = topic::unsent(&cx, &cluster, TOGETHER).await?;
+            let letters = topic::unsent(&cx, &cluster, after, TOGETHER).await?;
             drop(cx);
-            if letters.is_empty() {
-                return Ok(sent);
-            }
-            sent += self.send_these(&letters).await?;
+            let Some(last) = letters.last() else {
+                return failed.map_or(Ok(sent), Err);
+            };
+            after = Some(last.id);
+            let (taken, not_taken) = self.send_these(&letters).await?;
+            sent += taken;
+            failed = not_taken.or(failed);
         }
     }
 
-    async fn send_these(&self, letters: &[Held]) -> Result<u64> {
+    /// Sends letters, and says how many were taken, and why others were not.
+    async fn send_these(&self, letters: &[Held]) -> Result<(u64, Option<Error>)> {
         let outcomes = futures::future::join_all(letters.iter().map(|it| self.send_one(it))).await;
         let mut taken: Vec<Uuid> = Vec::with_capacity(letters.len());
         let mut failed = None;
@@ -81,39 +88,57 @@ impl DeadLetters {
         let cx = self.db.system().await?;
         topic::sent(&cx, &taken).await?;
         cx.commit().await?;
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(taken.len() as u64),
-        }
+        Ok((taken.len() as u64, failed))
     }
 
     async fn send_one(&self, letter: &Held) -> Result<()> {
-        let (partition, quarantined) = (&letter.partition, &letter.quarantined);
-        let dead = Settings::dead_of(&partition.topic);
-        let (number, offset) = (
-            partition.number.to_string(),
-            quarantined.message.offset.to_string(),
-        );
-        let headers = [
-            ("reason", quarantined.reason.as_ref()),
-            ("message", &quarantined.text),
-            ("topic", &partition.topic),
-            ("partition", &number),
-            ("offset", &offset),
-        ];
-        let headers = headers
-            .into_iter()
-            .fold(OwnedHeaders::new(), |all, (key, value)| {
-                let value = Some(value);
-                all.insert(Header { key, value })
-            });
-        let mut record: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&dead)
-            .payload(&quarantined.message.payload[..])
-            .headers(headers);
-        if let Some(key) = &quarantined.message.key {
-            record = record.key(&key[..]);
+        let dead = Settings::dead_of(&letter.partition.topic);
+        let message = &letter.quarantined.message;
+        let mut whole: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&dead)
+            .payload(&message.payload[..])
+            .headers(headers(letter));
+        if let Some(key) = &message.key {
+            whole = whole.key(&key[..]);
         }
-        let sent = self.producer.send(record, PATIENCE).await;
+        let mut sent = self.producer.send(whole, PATIENCE).await;
+        if sent.as_ref().is_err_and(|(error, _)| is_too_large(error)) {
+            let (row, bytes) = (letter.id.to_string(), message.payload.len().to_string());
+            let named = headers(letter);
+            let named = named.insert(header("row", &row));
+            let named = named.insert(header("bytes", &bytes));
+            let bare: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&dead).headers(named);
+            sent = self.producer.send(bare, PATIENCE).await;
+        }
         sent.map(drop).map_err(|(error, _)| unavailable(error))
     }
+}
+
+fn is_too_large(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+}
+
+/// Why a message is sent as a letter, and where it lay.
+fn headers(letter: &Held) -> OwnedHeaders {
+    let (partition, quarantined) = (&letter.partition, &letter.quarantined);
+    let (number, offset) = (
+        partition.number.to_string(),
+        quarantined.message.offset.to_string(),
+    );
+    let headers = [
+        ("reason", quarantined.reason.as_ref()),
+        ("message", &quarantined.text),
+        ("topic", &partition.topic),
+        ("partition", &number),
+        ("offset", &offset),
+    ];
+    headers
+        .into_iter()
+        .fold(OwnedHeaders::new(), |all, (key, value)| {
+            all.insert(header(key, value))
+        })
+}
+
+fn header<'a>(key: &'a str, value: &'a str) -> Header<'a, &'a str> {
+    let value = Some(value);
+    Header { key, value }
 }

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use domain::topic::{Digest, Partition, Position, Stop};
 
 use super::Settings;
@@ -81,46 +80,67 @@ pub(super) struct Run {
     pub(super) messages: Vec<Fetched>,
 }
 
+/// A passage that was delivered.
+pub(super) struct Underway {
+    /// The offset after its last message.
+    pub(super) to: i64,
+    pub(super) since: Instant,
+    pub(super) passing: Passing,
+}
+
 /// See the module.
 pub(super) struct Lane {
     pub(super) partition: Partition,
     pub(super) state: State,
+    /// Something of the topics cannot be read, maybe here: nothing is taken until it was begun again with a look at its next message.
+    pub(super) doubted: bool,
     /// Where the next run begins, by the ledger and what is under way.
     pub(super) next: i64,
     pub(super) paused: bool,
     /// Messages that nobody delivered yet, when the broker was asked last.
     pub(super) lag: Option<i64>,
-    /// Passages and the offsets after their last messages.
-    pub(super) underway: VecDeque<(i64, Passing)>,
+    /// Where it ended then.
+    pub(super) end: i64,
+    /// Passages, in order.
+    pub(super) underway: VecDeque<Underway>,
     expects: Option<Digest>,
     waiting: Vec<Fetched>,
     bytes: usize,
     since: Option<Instant>,
+    /// When it was begun, or something came last.
+    heard: Instant,
+    /// Where it was, of what there was, when it was begun again because nothing came.
+    urged: Option<(i64, i64)>,
     most: (usize, usize),
     linger: Duration,
 }
 
 impl Lane {
-    /// A partition whose position is not known yet.
+    /// A partition that rests, as its position is not known yet.
     pub(super) fn new(partition: Partition, settings: &Settings, now: Instant) -> Self {
         Self {
             partition,
             state: State::Failed(now),
+            doubted: false,
             next: -1,
             paused: false,
             lag: None,
+            end: -1,
             underway: VecDeque::new(),
             expects: None,
             waiting: Vec::new(),
             bytes: 0,
             since: None,
+            heard: now,
+            urged: None,
             most: (settings.records, settings.bytes),
             linger: settings.linger,
         }
     }
 
     /// Begins where the ledger is.
-    pub(super) fn begin(&mut self, next: i64, start: Start) {
+    pub(super) fn begin(&mut self, next: i64, start: Start, now: Instant) {
+        self.heard = now;
         self.next = next;
         self.expects = start.expects;
         self.state = State::Reading;
@@ -137,7 +157,13 @@ impl Lane {
 
     /// Takes a message.
     pub(super) fn accept(&mut self, message: Fetched, now: Instant) -> Accepted {
-        if self.state != State::Reading {
+        self.heard = now;
+        if self.state != State::Reading || self.doubted {
+            return Accepted::Taken;
+        }
+        // What waits has it already.
+        let last = self.waiting.last();
+        if last.is_some_and(|last| message.offset <= last.offset) {
             return Accepted::Taken;
         }
         let expected = self.expects.take();
@@ -150,8 +176,7 @@ impl Lane {
                 _ => Accepted::Taken,
             };
         }
-        self.bytes += message.payload.as_ref().map_or(0, Bytes::len);
-        self.bytes += message.key.as_ref().map_or(0, Bytes::len);
+        self.bytes += message.bytes();
         self.since.get_or_insert(now);
         self.waiting.push(message);
         match expected {
@@ -166,10 +191,42 @@ impl Lane {
         self.waiting.len() >= records || self.bytes >= bytes
     }
 
-    /// What is to be delivered now, if anything: a full run, or one whose first message has waited for long enough.
+    /// Whether the broker is to send nothing for now.
+    pub(super) fn rests(&self) -> bool {
+        self.doubted || self.is_full()
+    }
+
+    /// Whether nothing waits and nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.underway.is_empty()
+    }
+
+    /// Whether it is read, has more, and has sent nothing for `patience`: the client may have lost its place. It is said once of what
+    /// there is: the end of a transaction is no message, and nothing comes of it.
+    pub(super) fn is_silent(&mut self, now: Instant, patience: Duration) -> bool {
+        let there = (self.next, self.end);
+        let silent = self.state == State::Reading
+            && self.end > self.next
+            && self.is_idle()
+            && now.duration_since(self.heard) >= patience
+            && self.urged != Some(there);
+        if silent {
+            self.urged = Some(there);
+        }
+        silent
+    }
+
+    /// Since when the message that was read first, of those that are not counted, is here.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        let underway = self.underway.front().map(|it| it.since);
+        underway.or(self.since)
+    }
+
+    /// What is to be delivered now, if anything: a full run, one whose first message has waited for long enough, or what waits when
+    /// nothing more is taken.
     pub(super) fn take(&mut self, now: Instant) -> Option<Run> {
         let is_due = |since: Instant| now.duration_since(since) >= self.linger;
-        let ready = self.is_full() || self.since.is_some_and(is_due);
+        let ready = self.rests() || self.since.is_some_and(is_due);
         if !ready || self.state != State::Reading || self.underway.len() >= DEPTH {
             return None;
         }
@@ -190,6 +247,8 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn message(offset: i64) -> Fetched {
@@ -224,7 +283,7 @@ mod tests {
         };
         let mut lane = Lane::new(partition, &settings, Instant::now());
         let offset = next;
-        lane.begin(next, Start { offset, expects });
+        lane.begin(next, Start { offset, expects }, Instant::now());
         lane
     }
 
@@ -283,6 +342,56 @@ mod tests {
         }
         let run = lane.take(later).expect("full");
         assert_eq!((run.from, run.to, run.messages.len()), (10, 15, 3));
+    }
+
+    #[test]
+    fn what_comes_again_waits_once() {
+        let now = Instant::now();
+        let mut lane = lane(5, Some(digest(4)));
+        for offset in [4, 5, 6, 4, 5, 6, 5] {
+            assert_eq!(lane.accept(message(offset), now), Accepted::Taken);
+        }
+        assert_eq!(lane.oldest(), Some(now));
+        let later = now + Duration::from_secs(1);
+        let run = lane.take(later).expect("waited for long enough");
+        assert_eq!((run.from, run.to, run.messages.len()), (5, 7, 2));
+        assert_eq!(run.digest, digest(6));
+        assert_eq!(lane.oldest(), None);
+    }
+
+    #[test]
+    fn what_is_doubted_delivers_what_it_has_and_takes_no_more() {
+        let now = Instant::now();
+        let mut lane = lane(5, None);
+        lane.accept(message(5), now);
+        lane.doubted = true;
+        lane.accept(message(7), now);
+        assert!(lane.rests() && !lane.is_idle());
+        let run = lane.take(now).expect("at once");
+        assert_eq!((run.from, run.to, run.messages.len()), (5, 6, 1));
+        assert!(lane.is_idle());
+    }
+
+    #[test]
+    fn what_has_more_and_sends_nothing_is_silent_once() {
+        let begun = Instant::now();
+        let patience = Duration::from_secs(10);
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let mut lane = lane(5, None);
+        lane.end = 5;
+        assert!(!lane.is_silent(after(20), patience));
+        lane.end = 7;
+        assert!(!lane.is_silent(after(9), patience));
+        lane.accept(message(5), after(9));
+        assert!(!lane.is_silent(after(30), patience));
+        lane.take(after(30)).expect("waited for long enough");
+        assert!(lane.is_silent(after(30), patience));
+        assert!(!lane.is_silent(after(60), patience));
+        lane.end = 8;
+        assert!(lane.is_silent(after(60), patience));
+        lane.end = 9;
+        lane.forget(State::Failed(begun));
+        assert!(!lane.is_silent(after(90), patience));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use domain::{
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
     error::KafkaError,
     types::RDKafkaErrorCode,
 };
@@ -57,14 +57,12 @@ pub enum To {
 
 /// The topics that are read, each with that of its dead letters, and how long they keep messages.
 fn topics(settings: &Settings) -> impl Iterator<Item = (String, Duration)> {
-    [&settings.sessions, &settings.cdrs]
-        .into_iter()
-        .flat_map(|topic| {
-            [
-                (topic.clone(), RETENTION),
-                (Settings::dead_of(topic), DEAD_RETENTION),
-            ]
-        })
+    settings.topics().into_iter().flat_map(|(topic, _)| {
+        [
+            (topic.to_owned(), RETENTION),
+            (Settings::dead_of(topic), DEAD_RETENTION),
+        ]
+    })
 }
 
 /// Makes those topics that are missing.
@@ -165,8 +163,11 @@ fn position(consumer: &BaseConsumer, standing: &topic::Standing) -> Result<Findi
     };
     let next = position.next;
     if let Some(why) = position.stopped {
-        let found =
-            format!("is stopped at offset {next}: {why}; simcube topics skip lets it go on");
+        let place = match next {
+            ..0 => "its beginning".to_owned(),
+            next => format!("offset {next}"),
+        };
+        let found = format!("is stopped at {place}: {why}; simcube topics skip lets it go on");
         return Ok(finding(found, true));
     }
     if usize::try_from(partition.number).ok() >= Some(partitions(consumer, &partition.topic)?) {
@@ -251,7 +252,10 @@ pub(super) fn cluster(consumer: &BaseConsumer) -> Result<Arc<str>> {
 }
 
 /// How many partitions a topic has; 0 if it is missing.
-pub(super) fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<usize> {
+pub(super) fn partitions<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+) -> Result<usize> {
     match consumer.fetch_metadata(Some(topic), PATIENCE) {
         Ok(found) => Ok(found.topics().iter().map(|it| it.partitions().len()).sum()),
         Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition)) => Ok(0),

@@ -10,15 +10,23 @@
 //! - [`replay`] reads again, from a topic or from quarantine, and moves no position.
 //!
 //! Nothing else of the program knows rdkafka.
+//!
+//! **Memory.** Of each partition of a consumer there are at most three runs, one that waits and two under way, and of each partition
+//! that is read again two. A run has at most [`Settings::records`] messages, and [`Settings::bytes`] bytes beside its last message. The client holds
+//! 32 MiB that were not taken yet, and beside them the batch that it unpacks: a broker bounds what that is packed (`max.message.bytes`, 1 MiB unless
+//! set, of which gzip makes a thousand times as much), and of zstd the client takes 100 MB.
 
 mod client;
 mod consumer;
 pub mod dead;
 mod lane;
 pub mod manage;
+mod probe;
 pub mod replay;
 
 use std::time::Duration;
+
+use domain::journal::Kind;
 
 pub use consumer::{Consumer, LaneState, Seen};
 
@@ -58,6 +66,20 @@ impl Settings {
             records: 10_000,
             bytes: 8 << 20,
             linger: Duration::from_secs(1),
+        }
+    }
+
+    /// The topics that are read, each with what its messages are.
+    pub fn topics(&self) -> [(&str, Kind); 2] {
+        [(&self.sessions, Kind::Session), (&self.cdrs, Kind::Cdr)]
+    }
+
+    /// What the messages of a topic are read as: CDRs, unless it is the topic of session rollups.
+    pub fn kind_of(&self, topic: &str) -> Kind {
+        if topic == self.sessions {
+            Kind::Session
+        } else {
+            Kind::Cdr
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::Bytes;
 use domain::{
     Db, Error, Result,
+    journal::Kind,
     topic::{self, Held, Partition, Way},
 };
 use rdkafka::{
@@ -18,6 +19,7 @@ use super::{
     Settings,
     client::{PATIENCE, reading, unavailable},
     manage::{blocking, cluster, partitions},
+    probe::is_unreadable,
 };
 use crate::pipeline::{Account, Fetched, Intake};
 
@@ -52,7 +54,8 @@ impl Replayed {
 /// Reads a topic again, from an offset of each partition to where the ledger is: what comes after is for the consumers.
 ///
 /// # Errors
-/// `NOT_FOUND` when there is no such topic, `UNAVAILABLE` when the broker or an engine does not answer; what was read before counts.
+/// `NOT_FOUND` when there is no such topic, `INVALID_INPUT` when a message cannot be read, `UNAVAILABLE` when the broker or an engine does
+/// not answer; what was read before counts.
 pub async fn topic(
     intake: &Intake,
     db: &Db,
@@ -60,6 +63,48 @@ pub async fn topic(
     topic: &str,
     from: i64,
 ) -> Result<Replayed> {
+    let mut again = Again {
+        intake,
+        kind: settings.kind_of(topic),
+        replayed: Replayed::default(),
+    };
+    read(db, settings, topic, from, &mut again).await?;
+    Ok(again.replayed)
+}
+
+/// What messages that are read again are given to.
+pub(crate) trait Sink {
+    /// Takes some of a partition, in their order.
+    async fn take(&mut self, partition: &Partition, messages: Vec<Fetched>) -> Result<()>;
+}
+
+/// Delivers messages again.
+struct Again<'a> {
+    intake: &'a Intake,
+    kind: Kind,
+    replayed: Replayed,
+}
+
+impl Sink for Again<'_> {
+    async fn take(&mut self, partition: &Partition, messages: Vec<Fetched>) -> Result<()> {
+        let read = messages.len() as u64;
+        let passing = self
+            .intake
+            .pass(partition, self.kind, Way::Replay, messages);
+        let passing = passing.await?;
+        self.replayed.add(read, &passing.outcome().await?);
+        Ok(())
+    }
+}
+
+/// Reads a topic from an offset of each partition to where the ledger is.
+pub(crate) async fn read(
+    db: &Db,
+    settings: &Settings,
+    topic: &str,
+    from: i64,
+    sink: &mut impl Sink,
+) -> Result<()> {
     let spans = spans(db, settings, topic, from).await?;
     let consumer: StreamConsumer = reading(settings)
         .set("enable.partition.eof", "true")
@@ -72,7 +117,7 @@ pub async fn topic(
     }
     consumer.assign(&list).map_err(unavailable)?;
     let mut reader = Reader {
-        intake,
+        sink,
         settings,
         open: spans.iter().map(|(it, _)| it.number).collect(),
         spans: spans
@@ -80,7 +125,6 @@ pub async fn topic(
             .map(|(it, [_, to])| (it.number, (it, to)))
             .collect(),
         waiting: BTreeMap::new(),
-        replayed: Replayed::default(),
     };
     while !reader.open.is_empty() {
         match consumer.recv().await {
@@ -93,10 +137,15 @@ pub async fn topic(
                 reader.take(message.partition(), fetched).await?;
             }
             Err(KafkaError::PartitionEOF(number)) => reader.end(number).await?,
+            Err(error) if is_unreadable(&error) => {
+                return Err(Error::invalid(format!(
+                    "a message of {topic} cannot be read: it is damaged or too large when it is unpacked; begin behind it (--from)"
+                )));
+            }
             Err(error) => return Err(unavailable(error)),
         }
     }
-    Ok(reader.replayed)
+    Ok(())
 }
 
 /// The partitions of a topic that were read, each with the offsets that are to be read again.
@@ -139,18 +188,24 @@ async fn spans(
     Ok(spans)
 }
 
-struct Reader<'a> {
-    intake: &'a Intake,
+/// Messages of a partition that are delivered together.
+#[derive(Default)]
+struct Waiting {
+    messages: Vec<Fetched>,
+    bytes: usize,
+}
+
+struct Reader<'a, S> {
+    sink: &'a mut S,
     settings: &'a Settings,
     /// Partitions that are not at their end.
     open: HashSet<i32>,
     /// Each with the offset before which it ends.
     spans: BTreeMap<i32, (Partition, i64)>,
-    waiting: BTreeMap<i32, Vec<Fetched>>,
-    replayed: Replayed,
+    waiting: BTreeMap<i32, Waiting>,
 }
 
-impl Reader<'_> {
+impl<S: Sink> Reader<'_, S> {
     async fn take(&mut self, number: i32, fetched: Fetched) -> Result<()> {
         let to = self.spans.get(&number).map_or(0, |(_, to)| *to);
         if !self.open.contains(&number) {
@@ -159,8 +214,10 @@ impl Reader<'_> {
         let offset = fetched.offset;
         if offset < to {
             let waiting = self.waiting.entry(number).or_default();
-            waiting.push(fetched);
-            if waiting.len() >= self.settings.records {
+            waiting.bytes += fetched.bytes();
+            waiting.messages.push(fetched);
+            let Settings { records, bytes, .. } = *self.settings;
+            if waiting.messages.len() >= records || waiting.bytes >= bytes {
                 self.deliver(number).await?;
             }
         }
@@ -178,14 +235,11 @@ impl Reader<'_> {
     }
 
     async fn deliver(&mut self, number: i32) -> Result<()> {
-        let messages = self.waiting.remove(&number).unwrap_or_default();
+        let Waiting { messages, .. } = self.waiting.remove(&number).unwrap_or_default();
         let Some((partition, _)) = self.spans.get(&number).filter(|_| !messages.is_empty()) else {
             return Ok(());
         };
-        let read = messages.len() as u64;
-        let passing = self.intake.pass(partition, Way::Replay, messages).await?;
-        self.replayed.add(read, &passing.outcome().await?);
-        Ok(())
+        self.sink.take(partition, messages).await
     }
 }
 
@@ -204,22 +258,27 @@ pub async fn quarantine(intake: &Intake, db: &Db) -> Result<Replayed> {
             return Ok(replayed);
         };
         after = Some(last.id);
-        let mut by_partition: BTreeMap<Partition, Vec<Held>> = BTreeMap::new();
+        let mut by_partition: BTreeMap<(Partition, Kind), Vec<Held>> = BTreeMap::new();
         for held in page {
             by_partition
-                .entry(held.partition.clone())
+                .entry((held.partition.clone(), held.kind))
                 .or_default()
                 .push(held);
         }
-        for (partition, held) in by_partition {
+        for ((partition, kind), held) in by_partition {
             let read = held.len() as u64;
-            let account = release(intake, &partition, held).await?;
+            let account = release(intake, &partition, kind, held).await?;
             replayed.add(read, &account);
         }
     }
 }
 
-async fn release(intake: &Intake, partition: &Partition, mut held: Vec<Held>) -> Result<Account> {
+async fn release(
+    intake: &Intake,
+    partition: &Partition,
+    kind: Kind,
+    mut held: Vec<Held>,
+) -> Result<Account> {
     held.sort_by_key(|it| it.quarantined.message.offset);
     let rows: Vec<(i64, Uuid)> = held
         .iter()
@@ -231,6 +290,6 @@ async fn release(intake: &Intake, partition: &Partition, mut held: Vec<Held>) ->
         payload: Some(it.quarantined.message.payload),
     });
     let way = Way::Release { rows };
-    let passing = intake.pass(partition, way, messages.collect()).await?;
-    passing.outcome().await
+    let passing = intake.pass(partition, kind, way, messages.collect());
+    passing.await?.outcome().await
 }

@@ -68,12 +68,13 @@ impl Still {
             }
             BatchState::Counted => {
                 let checksum = found.map_or(0, |found| found.checksum);
-                let is_whole = part.first_at >= self.whole_from(kind, part.tenant);
+                let whole_from = self.whole_from(kind, part.tenant);
+                let is_whole = part.first_at >= whole_from;
                 if count(part.sums) == there && part.checksum == checksum {
                     return;
                 }
                 if !is_whole && there.records < part.sums.rows {
-                    report.expired += 1;
+                    report.add_expired(kind, part, whole_from);
                 } else if count(part.sums) == there {
                     report.add_part(kind, part, there, "has other identities than the");
                 } else {

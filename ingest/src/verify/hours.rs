@@ -176,6 +176,24 @@ pub(crate) async fn lacking(
     Ok(lacks.collect())
 }
 
+/// Whether in every hour of a period the cube of hours has what the records have.
+pub(crate) async fn are_alike(
+    cx: &SystemCx,
+    store: &Store,
+    kind: Kind,
+    tenant: TenantId,
+    period: Period,
+) -> Result<bool> {
+    let system = System::new(cx.now());
+    let tables = store.tables(&system);
+    let tables = tables.of(family_of(kind));
+    let cube = Table::Cube(Cube::Full(Level::Hour));
+    let records = tables
+        .hours(&system, Table::Records, tenant, period)
+        .await?;
+    Ok(records == tables.hours(&system, cube, tenant, period).await?)
+}
+
 /// What a tenant has on its way, but for batches in `but`.
 pub(super) async fn open(
     cx: &SystemCx,

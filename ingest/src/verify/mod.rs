@@ -8,7 +8,8 @@
 //! 1. each tenant's part of each batch with the records, by number, sums and checksum of identities; records of batches that
 //!    the ledger does not know; identities that two records have;
 //! 2. the two books, accounting and batches, with each other, and the accounting with the cube of hours;
-//! 3. each cube with what it is summed up from, at its full key ([`analytics::verify`]).
+//! 3. each cube with what it is summed up from, at its full key ([`analytics::verify`]);
+//! 4. what is live and what was seen last with the log of sessions.
 //!
 //! What is journaled and not counted yet is no difference: hours may lack exactly what is on its way.
 //!
@@ -16,7 +17,9 @@
 //! It goes up the chain. First the journal brings back records ([`RecordsFromJournal`]) and copies of records are dropped.
 //! Then, for each tenant and month that differs, hours are corrected from records if the ledger finds these whole, and days,
 //! months, years and the small cubes each from what they are summed up from if the ledger finds the hours whole. A table that is itself short corrects
-//! nothing: what cannot be repaired is reported in a sentence ([`Repaired::refused`]).
+//! nothing, and neither does a log that lacks rollups put right what is live: what cannot be repaired is reported in a sentence ([`Repaired::refused`]).
+//! Of a batch of sessions of which some rows may have expired, nobody can tell whether it lacks others, so hours up to its last one are not corrected
+//! from the log.
 
 mod batches;
 mod books;
@@ -43,7 +46,7 @@ use domain::{
 use tokio::time::sleep;
 use uuid::Uuid;
 
-pub(crate) use hours::{lacking, unexplained_hour};
+pub(crate) use hours::{are_alike, lacking, unexplained_hour};
 pub use repair::{RecordsFromJournal, Repaired};
 pub use report::{Line, Report, Verdict, Waiting};
 
@@ -172,6 +175,10 @@ impl Still {
             Kind::Session => tables.compare(system, salt, SHOWN, sessions).await?,
         };
         report.add_cubes(compared);
+        if kind == Kind::Session {
+            let live = tables.compare_live(system, salt, SHOWN, sessions).await?;
+            report.add_live(&live);
+        }
         let totals = tables.totals(system).await?;
         let accepted = ledger::accepted_by_source(&self.ledger, kind).await?;
         report.add_lines(kind, totals, accepted);

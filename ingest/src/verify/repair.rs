@@ -8,10 +8,11 @@ use analytics::{
     settle::Name,
     verify::{Area, Corrected, Table},
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Error, Period, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::{self, Kind, Payload},
+    journal::{self, Kind, Payload, hour_of},
 };
 use uuid::Uuid;
 
@@ -81,7 +82,12 @@ impl Verifier {
                 break;
             }
             done.extend(doubled);
-            journal.settle_all().await?;
+            // Of batches that share hours one waits in quarantine for as long as another one's copies are there.
+            for _ in 0..ROUNDS {
+                if journal.settle_all().await? == 0 {
+                    break;
+                }
+            }
             seen = self.look_again(run).await?;
         }
         let refused: Vec<String> = refused.into_iter().collect();
@@ -249,6 +255,35 @@ impl Repair<'_> {
         for year in years {
             self.repair_year(year).await?;
         }
+        for tenant in self.seen.live.clone() {
+            self.repair_live(tenant).await?;
+        }
+        Ok(())
+    }
+
+    /// What is live and what was seen last, from the log, if that lacks nothing of the tenant.
+    async fn repair_live(&mut self, tenant: TenantId) -> Result<()> {
+        let name = self.seen.name(tenant);
+        let mut unsound = self.seen.unsound.keys();
+        if unsound.any(|(kind, of, _)| (*kind, *of) == (Kind::Session, tenant)) {
+            let sentence = format!(
+                "what is live and was seen last of {name} is left as it is, because the log of its sessions is not whole"
+            );
+            self.refused.push(sentence);
+            return Ok(());
+        }
+        let still = self.verifier.stand().await?;
+        let (store, retentions) = (&self.verifier.store, &still.retained().sessions);
+        let sims = store
+            .correct_live(&still.system(), tenant, retentions, &still)
+            .await?;
+        still.end().await?;
+        if sims > 0 {
+            let sentence = format!(
+                "put right what is live and was seen last in {sims} places of SIMs of {name}"
+            );
+            self.done.push(sentence);
+        }
         Ok(())
     }
 
@@ -262,7 +297,7 @@ impl Repair<'_> {
         if let Some(unsound) = unsound {
             self.refuse_records((kind, tenant, from), &unsound);
         }
-        let whole = still.whole_from(kind, tenant);
+        let whole = self.told_from(&still, (kind, tenant, from))?;
         if let Ok(recent) = Period::new(whole.max(period.from()), period.to())
             && unsound.is_none()
         {
@@ -294,6 +329,30 @@ impl Repair<'_> {
             }
         }
         still.end().await
+    }
+
+    /// From when on the records of a month are known to be all there but for what the ledger's hours tell. Hours before are left as they are.
+    fn told_from(
+        &mut self,
+        still: &StandStill,
+        (kind, tenant, from): Month,
+    ) -> Result<DateTime<Utc>> {
+        let whole = still.whole_from(kind, tenant);
+        let Some((until, batch)) = self.seen.untold.get(&(kind, tenant)).copied() else {
+            return Ok(whole);
+        };
+        let told = hour_of(until) + TimeDelta::hours(1);
+        if told > whole.max(from) && whole < month(from)?.to() {
+            let family = family_of(kind);
+            self.refused.push(format!(
+                "{} of {} may be short before {} by batch {batch}, of which older records have expired: {} is left as it is there",
+                family.records(),
+                self.seen.name(tenant),
+                told.format("%Y-%m-%dT%H:00Z"),
+                family.cube(Cube::Full(Level::Hour))
+            ));
+        }
+        Ok(whole.max(told))
     }
 
     /// The year from its months, if each of them is right.

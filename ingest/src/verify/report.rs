@@ -7,7 +7,7 @@ use std::{
 
 use analytics::{
     cube::{Cube, Level},
-    verify::{BatchCount, Comparison, Count, Difference, Table, Total, Twice},
+    verify::{BatchCount, Comparison, Count, Difference, LiveComparison, Table, Total, Twice},
 };
 use chrono::{DateTime, Utc};
 use domain::{
@@ -101,6 +101,10 @@ pub struct Report {
     pub(super) crowded: BTreeSet<(Kind, TenantId, BatchId)>,
     pub(super) hours: BTreeSet<Month>,
     pub(super) unsound: BTreeMap<Month, Unsound>,
+    /// Tenants of whom what is live, or was seen last, is not what the log says.
+    pub(super) live: BTreeSet<TenantId>,
+    /// Until when a tenant's records may lack rows that have not expired, and the batch whose they would be.
+    pub(super) untold: BTreeMap<(Kind, TenantId), (DateTime<Utc>, BatchId)>,
     total: u64,
     differing: BTreeSet<TenantId>,
     names: BTreeMap<TenantId, String>,
@@ -178,6 +182,17 @@ impl Report {
             lacks,
             [part.first_at, part.last_at],
         );
+    }
+
+    /// A part that lacks records of which some may have expired. Whether those have that it lacks, nobody can tell where the accounting of hours
+    /// does not: that of sessions does not know the rows that correct what was counted.
+    pub(super) fn add_expired(&mut self, kind: Kind, part: &Part, whole_from: DateTime<Utc>) {
+        self.expired += 1;
+        if kind == Kind::Session && part.last_at >= whole_from {
+            let until = (part.last_at, part.batch);
+            let untold = self.untold.entry((kind, part.tenant)).or_insert(until);
+            *untold = until.max(*untold);
+        }
     }
 
     pub(super) fn add_stranger(&mut self, kind: Kind, found: &BatchCount) {
@@ -291,6 +306,32 @@ impl Report {
             }
         }
         self.cubes.extend(compared.differences);
+    }
+
+    pub(super) fn add_live(&mut self, compared: &LiveComparison) {
+        let made = |at: Option<DateTime<Utc>>| {
+            let text = |at: DateTime<Utc>| format!("a rollup of {}", at.to_rfc3339());
+            at.map_or_else(|| "nothing".to_owned(), text)
+        };
+        for unlike in &compared.unlike {
+            let sentence = format!(
+                "{} of {} and {}: the log has {}, it has {}",
+                unlike.table,
+                unlike.sim,
+                unlike.of,
+                made(unlike.expected),
+                made(unlike.found)
+            );
+            self.differ(unlike.tenant, &sentence);
+            self.live.insert(unlike.tenant);
+        }
+        for (tenant, table) in &compared.more {
+            self.differ(
+                *tenant,
+                &format!("more rows of {table} differ than are shown"),
+            );
+            self.live.insert(*tenant);
+        }
     }
 
     pub(super) fn add_lines(&mut self, kind: Kind, totals: Vec<Total>, accepted: Vec<AcceptedOf>) {

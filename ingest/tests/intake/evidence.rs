@@ -32,7 +32,7 @@ pub(crate) async fn taken_long_ago(world: &World, ids: std::ops::Range<u32>) {
 }
 
 /// Drops the payloads of what is counted.
-async fn forget_payloads(world: &World) {
+pub(crate) async fn forget_payloads(world: &World) {
     let counted = world.pending(BatchState::Counted).await;
     let batches: Vec<_> = counted.iter().map(|pending| pending.batch).collect();
     let cx = world.db.system().await.expect("system");

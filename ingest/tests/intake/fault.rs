@@ -377,6 +377,8 @@ impl Holds {
                     rejected: 0,
                     bytes_up: 0,
                     bytes_down: 0,
+                    newest_event_at: Some(event_at),
+                    topic: None,
                 }];
                 let now = world.clock.now();
                 let recorded = journal::record(&cx, journal::Kind::Cdr, None, &tallies, &[], now);

@@ -12,8 +12,8 @@ use ingest::pipeline::{NoFault, Settings, Step};
 use crate::{
     fault::StopAt,
     world::{
-        FOREIGN, LONG, MOVED, MOVED_AT, Record, SHORT, World, array, codes, impatient, numbers,
-        post_json, record,
+        FOREIGN, LONG, MOVED, MOVED_AT, Record, SHORT, Sent, World, array, codes, impatient,
+        numbers, post_json, post_rollups, record, sent,
     },
 };
 
@@ -226,6 +226,51 @@ async fn usage_whose_records_have_expired_keeps_its_assignment() {
     let after = world
         .reassign(&world.alpha, &moved("2026-03-15T11:00:00Z"))
         .await;
+    assert_eq!((after.updated, after.rejected), (1, 0));
+}
+
+#[tokio::test]
+async fn usage_of_a_session_keeps_its_assignment_as_a_record_does() {
+    let world = World::new().await;
+    let moved = |customer: &str, from: &str| {
+        format!("iccid,state,customer,valid_from\n{SHORT},ACTIVE,{customer},{from}\n")
+    };
+    let rollup = Sent {
+        iccid: SHORT.into(),
+        ..sent("s", 10, 100)
+    };
+    let stopped = world.intake_with(impatient(), StopAt::first(Step::Committed));
+    let rollups = std::slice::from_ref(&rollup);
+    let reply = post_rollups(&world, &stopped, &world.alpha, rollups).await;
+    assert!(reply.is_err(), "journaled, and not counted");
+    let within = moved("bosch", "2026-03-19T00:10:00Z");
+    let journaled = world.reassign(&world.alpha, &within).await;
+    assert_eq!(refused(&journaled), ["USAGE_ALREADY_COUNTED"], "journaled");
+    assert_eq!(world.settled(&world.intake()).await.counted, 1);
+    let counted = world.reassign(&world.alpha, &within).await;
+    assert_eq!(refused(&counted), ["USAGE_ALREADY_COUNTED"], "counted");
+
+    // The later of both families counts: a record of the day before changes nothing.
+    let record = Record {
+        start: "2026-03-18T10:00:00Z".into(),
+        end: "2026-03-18T10:01:00Z".into(),
+        ..record("before", SHORT)
+    };
+    let reply = post_json(&world.intake(), &world.alpha, &record.json()).await;
+    assert_eq!(numbers(&reply.expect("taken")), [1, 1, 0, 0]);
+    let counted = world.reassign(&world.alpha, &within).await;
+    assert_eq!(refused(&counted), ["USAGE_ALREADY_COUNTED"], "of both");
+    let after = moved("bosch", "2026-03-19T00:10:00.001Z");
+    let after = world.reassign(&world.alpha, &after).await;
+    assert_eq!((after.updated, after.rejected), (1, 0));
+
+    // Where the log has expired it is the end of the hour.
+    world.ask("TRUNCATE TABLE session_log").await;
+    let within = moved("dyer", "2026-03-19T00:59:59.999Z");
+    let expired = world.reassign(&world.alpha, &within).await;
+    assert_eq!(refused(&expired), ["USAGE_ALREADY_COUNTED"], "expired");
+    let after = moved("dyer", "2026-03-19T01:00:00Z");
+    let after = world.reassign(&world.alpha, &after).await;
     assert_eq!((after.updated, after.rejected), (1, 0));
 }
 

@@ -7,7 +7,7 @@ use schema::ingest::{
 };
 use schema::scalar::DateTime;
 
-use super::{IngestAccounting, IngestBatch, IngestRecord, IngestRejection};
+use super::{IngestAccounting, IngestBatch, IngestRecord, IngestRejection, IngestSource};
 use crate::{connection::list_query, error::IntoGraphql as _, request::session};
 
 list_query! {
@@ -44,6 +44,16 @@ impl IngestQuery {
         let rows = journal::accounting(&cx, &query).await.gql()?;
         let rows: domain::Result<_> = rows.into_iter().map(TryInto::try_into).collect();
         Ok(Some(rows.gql()?))
+    }
+
+    /// The sources of the tenant's usage, by kind and name, and up to when each is complete. An answer of the cubes waits for all of them.
+    async fn ingest_sources(
+        &self,
+        ctx: &Context<'_>,
+    ) -> async_graphql::Result<Option<Vec<IngestSource>>> {
+        let cx = session(ctx)?.read().await.gql()?;
+        let sources = journal::progress(&cx).await.gql()?;
+        Ok(Some(sources.into_iter().map(Into::into).collect()))
     }
 
     /// What became of one record: counted, refused, or never seen.

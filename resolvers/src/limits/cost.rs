@@ -17,6 +17,16 @@ use crate::{operation::Fragments, usage::most_rows};
 /// Most rows of an answer of the cubes, all objects of a page together.
 const USAGE_ROWS: u64 = UsageLimits::ROWS as u64;
 
+/// What else is asked of the store of the cubes.
+const SESSIONS: &[(&str, &str)] = &[
+    ("Query", "liveSessions"),
+    ("Query", "sessionHistory"),
+    ("Sim", "currentNetworkName"),
+    ("Sim", "lastActivityAt"),
+    ("Sim", "liveSession"),
+    ("Sim", "sessionLog"),
+];
+
 /// How many rows a question to the cubes may have, by the place of its field in the document: its share of the most rows of an
 /// answer, by how many objects of its kind the document may ask about. It depends on the document alone, so that the same
 /// question has the same rows whatever is asked at the same moment.
@@ -108,8 +118,9 @@ impl Estimate<'_> {
         let shapes = self.shapes;
         let shape = shapes.field(parent, field.name.node.as_str());
         let returns = shape.map_or("", |shape| shape.returns.as_str());
-        if matches!(returns, "TopNetworks" | "UsageReconciliation") {
-            // A question to the cubes of another form.
+        let is_of_sessions = SESSIONS.contains(&(parent, field.name.node.as_str()));
+        if matches!(returns, "TopNetworks" | "UsageReconciliation") || is_of_sessions {
+            // A question to the cubes' store of another form.
             self.shares.note(place, USAGE_ROWS);
         }
         let rows = match shape.map_or(Size::Rows(1), |shape| shape.size) {

@@ -3,7 +3,7 @@
 use analytics::usage::Dimension;
 use async_graphql::{Context, ID, Object};
 use domain::{id::SimId, list, sim};
-use schema::{sim::SimState, usage::UsageInput};
+use schema::{scalar::DateTime, sim::SimState, usage::UsageInput};
 use service::Session;
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     customer::Customer,
     device::Device,
     inventory::{Fetched, Item, Record, Related},
+    session::{self, LiveSession, SessionLogConnection},
     usage::{self, Usage},
     written::{Selected, Step, Written, columns, id, object, within},
 };
@@ -49,6 +50,38 @@ impl Sim {
         usage::nested(ctx, Dimension::Sim, self.sim.id.into(), input)
             .await
             .map(Some)
+    }
+
+    /// Its best session: one that goes on before one that ended, and then the newest. Null when it has none: it is offline.
+    async fn live_session(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<LiveSession>> {
+        session::live(ctx, self.sim.id).await
+    }
+
+    /// The log of its sessions, newest rollup first, as far back as the tenant keeps it.
+    async fn session_log(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Size of a forward page.")] first: Option<i32>,
+        #[graphql(desc = "Rows after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Size of a backward page.")] last: Option<i32>,
+        #[graphql(desc = "Rows before this cursor.")] before: Option<String>,
+    ) -> async_graphql::Result<Option<SessionLogConnection>> {
+        session::log(ctx, self.sim.id, (first, after, last, before)).await
+    }
+
+    /// When it was seen last, by its sessions; null when it never was.
+    async fn last_activity_at(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<DateTime>> {
+        let seen = session::last_seen(ctx, self.sim.id).await?;
+        Ok(seen.map(|seen| seen.event_at.into()))
+    }
+
+    /// Name of the network that it was seen on last, by its sessions; null when it never was.
+    async fn current_network_name(
+        &self,
+        ctx: &Context<'_>,
+    ) -> async_graphql::Result<Option<String>> {
+        let seen = session::last_seen(ctx, self.sim.id).await?;
+        Ok(seen.and_then(|seen| seen.network))
     }
 
     #[graphql(flatten)]

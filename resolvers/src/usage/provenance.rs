@@ -5,6 +5,8 @@ use analytics::{
     usage::{self, Incomplete, Source},
 };
 use async_graphql::SimpleObject;
+use chrono::SecondsFormat;
+use domain::journal::{Covered, Lack};
 use schema::{
     scalar::DateTime,
     usage::{IncompleteReason, UsageSource, UsageTable},
@@ -19,12 +21,14 @@ pub(crate) struct Provenance {
     tables: Vec<UsageTable>,
     /// When the newest record of this source was received of all that the caller may see, whatever the question; null when there is none.
     watermark: Option<DateTime>,
-    /// True: the period had ended when that record was received. Records that are delivered late may still change the answer.
+    /// True: the period had ended when that record was received, nothing of it that was accepted waits to be counted, and every source
+    /// of the tenant is complete up to its end (`ingestSources`). For callers who see a part of the tenant the first counts alone: of sources
+    /// they know nothing. Records that come later than their source's lateness may still change the answer.
     complete: bool,
     /// Why the answer is not complete; null when it is.
     reason: Option<IncompleteReason>,
     /// The reason as a sentence.
-    reason_text: Option<&'static str>,
+    reason_text: Option<String>,
 }
 
 impl From<usage::Provenance> for Provenance {
@@ -43,17 +47,39 @@ impl From<usage::Provenance> for Provenance {
     }
 }
 
-fn reason(incomplete: Incomplete) -> (IncompleteReason, &'static str) {
+fn reason(incomplete: Incomplete) -> (IncompleteReason, String) {
     match incomplete {
         Incomplete::NothingReceived => (
             IncompleteReason::NothingReceived,
-            "no usage that you may see has been received yet",
+            "no usage that you may see has been received yet".to_owned(),
         ),
         Incomplete::PeriodRunning => (
             IncompleteReason::PeriodRunning,
-            "the period reaches beyond the newest record received",
+            "the period reaches beyond the newest record received".to_owned(),
         ),
+        Incomplete::Lacks(Lack::NotCounted) => (
+            IncompleteReason::NotCounted,
+            "usage of the period was accepted and waits to be counted".to_owned(),
+        ),
+        Incomplete::Lacks(Lack::Behind(sources, are_more)) => {
+            (IncompleteReason::SourcesBehind, behind(&sources, are_more))
+        }
     }
+}
+
+/// Names the sources that are waited for.
+fn behind(sources: &[Covered], are_more: bool) -> String {
+    let named = sources.iter().map(|it| match it.complete_up_to {
+        Some(up_to) => format!(
+            "{} (complete up to {})",
+            it.source,
+            up_to.to_rfc3339_opts(SecondsFormat::Secs, true)
+        ),
+        None => format!("{} (nothing of its topic was read)", it.source),
+    });
+    let named: Vec<String> = named.collect();
+    let more = if are_more { " and others" } else { "" };
+    format!("sources are behind: {}{more}", named.join(", "))
 }
 
 /// The word of a table of a source.

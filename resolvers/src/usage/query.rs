@@ -11,7 +11,7 @@ use super::{
     Usage, catalog::CubeCatalog, question, reconciliation::UsageReconciliation, root,
     top::TopNetworks,
 };
-use crate::{error::IntoGraphql as _, request::session};
+use crate::{error::IntoGraphql as _, network::UnknownNetwork, request::session};
 
 /// Queries of the usage cube.
 #[derive(Default)]
@@ -57,6 +57,16 @@ impl UsageQuery {
         let asked = question::reconciling(from, to, first, offset).gql()?;
         let found = session(ctx)?.reconcile(asked).await.gql()?;
         Ok(Some(found.into()))
+    }
+
+    /// Networks that usage or sessions within what the caller may see were in, and the dictionary does not have: the first thousand by
+    /// code. The operator names them.
+    async fn unknown_networks(
+        &self,
+        ctx: &Context<'_>,
+    ) -> async_graphql::Result<Option<Vec<UnknownNetwork>>> {
+        let codes = session(ctx)?.unknown_networks().await.gql()?;
+        Ok(Some(codes.into_iter().map(UnknownNetwork::of).collect()))
     }
 
     /// What the caller may ask about usage: measures, dimensions, widths of time buckets, tables and limits.

@@ -170,7 +170,7 @@ impl World {
                 self.serve_again(admin, customer).await;
                 let csv = format!(
                     "customer,iccid,state,device,valid_from\n\
-                     {customer},{iccid},ACTIVE,alpha-device-5,2026-11-{day:02}\n"
+                     {customer},{iccid},ACTIVE,alpha-device-5,2026-11-21T11:57:{day:02}Z\n"
                 );
                 self.import(&self.scope(admin).await, csv).await;
             }

@@ -8,6 +8,7 @@ pub(crate) mod contract;
 pub(crate) mod happening;
 pub(crate) mod mutation;
 pub(crate) mod rich;
+pub(crate) mod session;
 pub(crate) mod table;
 
 use std::{
@@ -17,9 +18,8 @@ use std::{
 };
 
 use analytics::{
-    CdrRow, SessionRow, Store,
+    CdrRow, Store,
     cdr::{self, Attempt},
-    session,
 };
 use async_graphql::Response;
 use bytes::Bytes;
@@ -34,7 +34,8 @@ use domain::{
     paging::PageRequest,
     scope::Visibility,
     sim::{Sim, SimFilter},
-    tenant::{self, NewTenant, Retentions, SessionRetentions},
+    tenant::Retentions,
+    tenant::{self, NewTenant},
 };
 use exports::{Exports, Files, Settings};
 use resolvers::{Api, Limits};
@@ -42,8 +43,6 @@ use serde_json::{Value, json};
 use service::{Entry, Question, Session};
 use tempfile::TempDir;
 use uuid::Uuid;
-
-use at::session_up;
 
 pub(crate) struct World {
     pub(crate) entry: Entry,
@@ -410,54 +409,17 @@ impl World {
             }
         }
         self.apply(batch, &rows).await;
-        self.session_usage(&rows).await;
+        self.sessions_beside(&rows).await;
     }
 
-    /// A session of each SIM that has a rollup where there is a record, which counts more of the second day than the record does, and
-    /// whose counter began again on the third.
-    async fn session_usage(&self, records: &[CdrRow]) {
-        let batch = BatchId::new(Uuid::now_v7());
-        let rows = records.iter().enumerate().map(|(place, record)| {
-            let (n, day) = (place as u64 / 3 + 1, place as u64 % 3 + 1);
-            let bytes_up = session_up(n, day);
-            SessionRow {
-                tenant: record.tenant,
-                customer: record.customer,
-                sim: record.sim,
-                device: record.device,
-                network: record.network.clone(),
-                rat: record.rat.clone(),
-                session: record.sim.uuid(),
-                session_id: format!("s{n}"),
-                identity: record.identity,
-                event_at: record.start,
-                terminates: false,
-                ip: "10.0.0.1".into(),
-                counter_in: bytes_up,
-                counter_out: record.bytes_down,
-                bytes_up,
-                bytes_down: record.bytes_down,
-                sessions: u8::from(day == 1),
-                resets: u8::from(day == 3),
-                sign: 1,
-                arrived: true,
-                batch,
-                received_at: self.now,
-            }
-        });
-        let rows: Vec<_> = rows.collect();
-        let payload = session::encode(&rows);
-        let (attempt, kept) = (attempt(batch), SessionRetentions::default());
-        let applied = (self.store)
-            .apply_sessions(&attempt, rows.len() as u64, &payload, &kept)
-            .await;
-        applied.expect("applied");
-    }
-
-    /// Inserts records.
+    /// Inserts records; the deadline is by the engine's clock, which is the real one.
     pub(crate) async fn apply(&self, batch: BatchId, rows: &[CdrRow]) {
+        let attempt = Attempt {
+            batch,
+            apply_by: SystemClock.now() + TimeDelta::hours(1),
+        };
         let payload = cdr::encode(rows);
-        let (attempt, kept) = (attempt(batch), Retentions::default());
+        let kept = Retentions::default();
         let applied = self
             .store
             .apply(&attempt, rows.len() as u64, &payload, &kept);
@@ -465,14 +427,6 @@ impl World {
         // These records are in no journal, whose marks raise it.
         let raise = "SELECT raise_version(ARRAY(SELECT tenant_id FROM tenant), 'usage')";
         self.postgres.run(raise);
-    }
-}
-
-/// An attempt whose deadline is by the engine's clock, which is the real one.
-fn attempt(batch: BatchId) -> Attempt {
-    Attempt {
-        batch,
-        apply_by: SystemClock.now() + TimeDelta::hours(1),
     }
 }
 

@@ -13,9 +13,14 @@ use domain::{
     id::{BatchId, DeviceId, SimId},
     identifier::Plmn,
     journal::{
-        self, Claim, Expected, Month, NewBatch, NewRejection, Older, Part, RejectionCode, Tally,
+        self, Claim, Expected, Kind, Month, NewBatch, NewRejection, Older, Part, RejectionCode,
+        Tally,
     },
     label,
+    list::{List as _, Order},
+    paging::PageRequest,
+    sim::{Sim, SimFilter},
+    topic::{self, Message, Partition, Passage, Quarantined, Reason, Way},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -42,6 +47,10 @@ impl World {
         journal::open_month(&world.db, world.now)
             .await
             .expect("a month");
+        world.quarantined(&[(7, Reason::InvalidKey)]).await;
+        world.by_hand(
+            "UPDATE topic_quarantine SET sent_at = received_at + interval '1 second', released_at = received_at + interval '1 hour'",
+        );
         for tenant in ["alpha", "beta"] {
             let admin = Caller(tenant, Role::TenantAdmin, None);
             let scope = world.scope(admin).await;
@@ -54,8 +63,21 @@ impl World {
             Box::pin(world.schedules(admin)).await;
             world.notifications(admin);
             world.intake(tenant, &scope, "record-1", false).await;
+            world.sessions(&scope).await;
+            world.unknown_network(&scope);
+            world.retired_source(&scope);
         }
         world
+    }
+
+    /// A session of each SIM.
+    async fn sessions(&self, admin: &Scope) {
+        let cx = self.db.read(admin).await.expect("read");
+        let first = PageRequest::first_page();
+        let page = Sim::page(&cx, &SimFilter::default(), Order::default(), &first).await;
+        let sims = page.expect("sims").rows.into_iter();
+        let sims = sims.map(|(_, sim)| (sim.id, sim.customer));
+        self.sessions_of(admin.tenant(), sims).await;
     }
 
     /// The cubes know where their networks are, as the program tells them at its start.
@@ -73,6 +95,25 @@ impl World {
         ];
         let loaded = self.store.load_networks(&networks).await;
         assert_eq!(loaded.expect("loaded"), 2);
+    }
+
+    /// A session of a SIM without a customer was in a network that the dictionary does not have.
+    fn unknown_network(&self, scope: &Scope) {
+        self.clickhouse.run(&format!(
+            "INSERT INTO session_year (tenant, period, customer, sim, device, network, rat, records)
+             SELECT '{}', '2020-01-01', toUUID('00000000-0000-0000-0000-000000000000'), generateUUIDv4(),
+                    toUUID('00000000-0000-0000-0000-000000000000'), '262-99', 'LTE', 1",
+            scope.tenant().uuid()
+        ));
+    }
+
+    /// A source that ended is waited for no more.
+    fn retired_source(&self, scope: &Scope) {
+        self.postgres.run(&format!(
+            "INSERT INTO intake_progress (tenant_id, kind, source, newest_event_at, newest_received_at, retired_at)
+             VALUES ('{}', 'CDR', 'old-gateway', '2026-11-20T10:00:00Z', '2026-11-20T10:00:00Z', '2026-11-21T10:00:00Z')",
+            scope.tenant().uuid()
+        ));
     }
 
     /// Bosch has somebody to talk to, and a third customer is gone.
@@ -274,6 +315,36 @@ impl World {
         id(&ids["ingestBatches"]["nodes"][0])
     }
 
+    /// Messages of a topic that are nobody's, by their offsets.
+    pub(crate) async fn quarantined(&self, messages: &[(i64, Reason)]) {
+        let quarantined = messages.iter().map(|(offset, reason)| Quarantined {
+            message: Message {
+                offset: *offset,
+                key: Some("nobody".into()),
+                payload: "nonsense".into(),
+            },
+            reason: *reason,
+            text: "no card".into(),
+        });
+        let passage = Passage {
+            partition: Partition {
+                cluster: "cluster".into(),
+                topic: "cdr.records".into(),
+                number: 2,
+            },
+            kind: Kind::Cdr,
+            way: Way::Replay,
+            tombstones: 0,
+            decoded: Vec::new(),
+            quarantined: quarantined.collect(),
+        };
+        let cx = self.db.system().await.expect("system");
+        let quarantined: Vec<&Quarantined> = passage.quarantined.iter().collect();
+        let filed = topic::file(&cx, &passage, &quarantined, self.now).await;
+        filed.expect("filed");
+        cx.commit().await.expect("committed");
+    }
+
     /// A batch of two records of which one came again and was refused, and another batch, which
     /// is quarantined if not all is to be counted: none of the tenant's SIMs can change hands then.
     pub(crate) async fn intake(
@@ -318,6 +389,8 @@ impl World {
                 rejected: refused,
                 bytes_up: part.bytes_up,
                 bytes_down: part.bytes_down,
+                newest_event_at: Some(received_at),
+                topic: None,
             };
             let rejections: Vec<NewRejection> = (0..refused)
                 .map(|_| NewRejection {

@@ -68,7 +68,8 @@ async fn read(
     stop: Stop,
 ) -> Option<Running> {
     let running = worker::intake::recover(&worker, &intake).await?;
-    println!("simcube reads {} of {}", settings.cdrs, settings.brokers);
+    let [first, second] = settings.topics().map(|(topic, _)| topic);
+    println!("simcube reads {first} and {second} of {}", settings.brokers);
     let seen = Seen::default();
     let ((), read) = tokio::join!(
         worker::intake::look_after(&worker, &intake),

@@ -10,11 +10,13 @@ mod engines;
 mod export;
 mod import;
 mod migrate;
+mod network;
 mod quarantine;
 mod replay;
 mod sdl;
 mod serve;
 mod simulate;
+mod source;
 mod stores;
 mod tenant;
 mod token;
@@ -65,7 +67,9 @@ enum Command {
     Export(export::Args),
     Simulate(simulate::Args),
     Verify(verify::Args),
+    Network(network::Args),
     Quarantine(quarantine::Args),
+    Source(source::Args),
     Topics(topics::Args),
     Consume(consume::Args),
     Replay(replay::Args),
@@ -125,6 +129,8 @@ impl Command {
             Self::Simulate(args) => simulate::run(args, &config).await,
             Self::Verify(args) => verify::run(args, &config).await,
             Self::Quarantine(args) => quarantine::run(args, &config).await,
+            Self::Network(args) => network::run(args, &config).await,
+            Self::Source(args) => source::run(args, &config).await,
             Self::Topics(args) => topics::run(args, &config).await,
             Self::Consume(args) => consume::run(args, &config).await,
             Self::Replay(args) => replay::run(args, &config).await,

@@ -3,12 +3,12 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use domain::{Clock as _, Role, SystemClock};
-use simulator::{Endpoint, Faults, FleetPlan, oracle};
+use simulator::{Endpoint, Faults, FleetPlan, Topics, Via, oracle};
 
-use super::token;
-use crate::{auth::development::Claims, config::Config, refused::Refused};
+use super::{consume::settings, serve::on_signal, token};
+use crate::{auth::development::Claims, config::Config, refused::Refused, stop::Stop};
 
 /// A simulation may take long, and its token must last.
 const TTL: Duration = Duration::from_hours(24);
@@ -16,11 +16,13 @@ const TTL: Duration = Duration::from_hours(24);
 /// Send a simulated fleet and its usage to a running server
 ///
 /// The same seed gives the same records, byte for byte. Sending them again, in another order or other batches, counts
-/// nothing twice. With --oracle the expected totals are written as Parquet before anything is sent.
+/// nothing twice. With --oracle the expected totals are written as Parquet before anything is sent. With --live it goes on
+/// day after day until it is told to stop.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  simcube simulate --tenant acme --seed 7 --sims 1000 --days 30 \
-    --until 2026-11-01 --faults all \\\n    --to http://127.0.0.1:8080 --oracle oracle\n  simcube verify --oracle oracle"
+    --until 2026-11-01 --faults all \\\n    --to http://127.0.0.1:8080 --oracle oracle\n  simcube verify --oracle oracle\n  \
+    simcube simulate --tenant acme --sessions --live --speed 60"
 )]
 pub(super) struct Args {
     /// Slug of the tenant, which must exist
@@ -32,9 +34,29 @@ pub(super) struct Args {
     /// Number of SIMs
     #[arg(long, default_value_t = 100)]
     sims: u32,
-    /// Days of usage
-    #[arg(long, default_value_t = 30)]
-    days: u32,
+    /// Days of usage [default: 30]; live: how long ago it begins [default: 1, at the clock's speed 0]
+    #[arg(long)]
+    days: Option<u32>,
+    /// Sessions, too, in the last days of the range [5 without a number; live: in all of it]. The tenant must take rollups so
+    /// old: by default those of the last seven days
+    #[arg(
+        long,
+        value_name = "DAYS",
+        num_args = 0..=1,
+        default_value_t = 0,
+        default_missing_value = "5"
+    )]
+    sessions: u32,
+    /// How records travel: http, or kafka, through the topics of the configuration. What has no topic comes over HTTP
+    #[arg(long, default_value = "http", value_parser = via)]
+    via: Via,
+    /// Go on without an end, each record when its time has come
+    #[arg(long, conflicts_with_all = ["until", "oracle", "order"])]
+    live: bool,
+    /// How much faster than the clock time passes until it has caught up
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "live",
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    speed: u32,
     /// End of the range: a date or an RFC 3339 time, UTC [default: today]
     #[arg(long, value_name = "DATE", value_parser = moment)]
     until: Option<DateTime<Utc>>,
@@ -44,7 +66,7 @@ pub(super) struct Args {
     /// Base URL of the server [default: the configured address]
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// Token with `INVENTORY_WRITE` and `CDRS_WRITE` [default: a development token]
+    /// Token with `INVENTORY_WRITE`, `CDRS_WRITE` and `SESSIONS_WRITE` [default: a development token]
     #[arg(long)]
     token: Option<String>,
     /// Folder for the expected totals
@@ -53,6 +75,9 @@ pub(super) struct Args {
     /// Records per delivery
     #[arg(long, default_value_t = 2000)]
     batch: usize,
+    /// Records per second at most, all together [default: as many as are taken]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    per_second: Option<u32>,
     /// Order of sending [default: the seed]; the records do not depend on it
     #[arg(long, value_name = "SEED")]
     order: Option<u64>,
@@ -76,33 +101,81 @@ fn faults(text: &str) -> Result<Faults, String> {
         .map_err(|error: <Faults as std::str::FromStr>::Err| error.to_string())
 }
 
+fn via(text: &str) -> Result<Via, String> {
+    match text {
+        "http" => Ok(Via::Http),
+        "kafka" => Ok(Via::Kafka),
+        _ => Err("http or kafka".to_owned()),
+    }
+}
+
 pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let now = SystemClock.now();
     let plan = plan(&args, now);
-    plan.check(now)
-        .map_err(|error| Refused(error.to_string()))?;
-    let to = args
-        .to
-        .unwrap_or_else(|| format!("http://{}", config.listen));
-    let token = match args.token {
-        Some(token) => token,
-        None => administrator(config, &args.tenant)?,
-    };
+    if !args.live {
+        plan.check(now)
+            .map_err(|error| Refused(error.to_string()))?;
+    }
+    let target = target(&args, config)?;
     if let Some(folder) = &args.oracle {
         let manifest = oracle::write(&plan, folder)?;
         eprintln!(
-            "{} records are expected; the totals are in {}",
+            "{} records and {} rollups of sessions are expected; the totals are in {}",
             manifest.records,
+            manifest.rollups,
             folder.display()
         );
     }
-    let target = Endpoint::new(&to, &token)?;
-    let summary = simulator::run(&plan, &target, now, &simulator::progress_bar()).await;
+    let progress = simulator::progress_bar();
+    let summary = if args.live {
+        let stop = Stop::default();
+        on_signal(&stop)?;
+        let from = begin(&args, now);
+        let stopped = stop.asked();
+        simulator::live(
+            &plan,
+            &target,
+            from,
+            args.speed,
+            &SystemClock,
+            stopped,
+            &progress,
+        )
+        .await
+    } else {
+        simulator::run(&plan, &target, now, &progress).await
+    };
     match summary {
         Ok(summary) => println!("{summary}"),
+        Err(simulator::Error::Plan(error)) => bail!(Refused(error.to_string())),
         Err(error) => bail!(error),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// When time begins to pass in a live simulation: what is as fast as the clock never catches up, so it begins now.
+fn begin(args: &Args, now: DateTime<Utc>) -> DateTime<Utc> {
+    let days = args.days.unwrap_or(u32::from(args.speed > 1));
+    now - TimeDelta::days(days.into())
+}
+
+/// Where to send to, and by which way.
+fn target(args: &Args, config: &Config) -> Result<Endpoint> {
+    let address = || format!("http://{}", config.listen);
+    let to = args.to.clone().unwrap_or_else(address);
+    let token = match &args.token {
+        Some(token) => token.clone(),
+        None => administrator(config, &args.tenant)?,
+    };
+    let target = Endpoint::new(&to, &token)?;
+    Ok(match args.via {
+        Via::Http => target,
+        Via::Kafka => {
+            let kafka = settings(config)?;
+            let topics = Topics::new(&kafka.brokers, &kafka.cdrs, &kafka.sessions)?;
+            target.through(topics)
+        }
+    })
 }
 
 /// A development token that may import fleets and deliver usage.
@@ -119,7 +192,11 @@ pub(super) fn administrator(config: &Config, tenant: &str) -> Result<String> {
 fn plan(args: &Args, now: DateTime<Utc>) -> FleetPlan {
     let today = now.date_naive().and_time(NaiveTime::MIN).and_utc();
     let until = args.until.unwrap_or(today);
-    let mut plan = FleetPlan::new(&args.tenant, args.seed, args.sims, args.days, until);
+    let days = args.days.unwrap_or(30);
+    let mut plan = FleetPlan::new(&args.tenant, args.seed, args.sims, days, until);
+    plan.sessions = args.sessions;
+    plan.via = args.via;
+    plan.per_second = args.per_second;
     plan.faults = args.faults.clone();
     plan.batch = args.batch;
     plan.order_seed = args.order.unwrap_or(args.seed);

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use analytics::{Store, migration::Step, network::Network};
+use analytics::{Store, migration::Step};
 use anyhow::{Context as _, Result};
-use domain::{Code, Db, Scope, SystemClock, identifier::Plmn};
+use domain::{Code, Db, Scope, SystemClock};
 use engines::{
     Access, ClickHouseAddress, Engines, Settings,
     clickhouse::{InProcess, UnixSocket},
@@ -49,6 +49,8 @@ impl Stores {
         let stores = Self::open_any(config, access).await?;
         let ready = async {
             stores.pair().await?;
+            let loaded = service::load_networks(&stores.db, &stores.store).await;
+            loaded.map_err(|error| explain(&error))?;
             let filled = fill::fill(&stores.db, &stores.store).await;
             filled.map_err(|error| explain(&error))
         };
@@ -211,21 +213,5 @@ async fn migrate(store: &Store, layout: &Layout) -> domain::Result<()> {
         .collect();
     store.create_database().await?;
     store.migrate(&steps).await?;
-    store.load_networks(&networks()?).await?;
     Ok(())
-}
-
-fn networks() -> domain::Result<Vec<Network>> {
-    migrations::networks()
-        .into_iter()
-        .map(|network| {
-            Ok(Network {
-                plmn: Plmn::new(&network.mcc, &network.mnc)?,
-                name: network.name,
-                operator: network.operator.unwrap_or_default(),
-                country_code: network.country_code.unwrap_or_default(),
-                country: network.country.unwrap_or_default(),
-            })
-        })
-        .collect()
 }

@@ -43,6 +43,10 @@ enum Command {
         /// Days that the log of sessions is kept, 1 to 90, or `default`; sums are kept for ever
         #[arg(long, value_name = "DAYS")]
         session_days: Option<Own<u16>>,
+        /// Minutes between two rollups of a session that goes on, 1 to 1440, or `default`; a session without one for three times as
+        /// long is stale
+        #[arg(long, value_name = "MINUTES")]
+        session_minutes: Option<Own<u16>>,
         /// Days that files of exports are kept, 1 to 3650, or `default`
         #[arg(long, value_name = "DAYS")]
         export_days: Option<Own<u16>>,
@@ -84,12 +88,14 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
             slug,
             record_days,
             session_days,
+            session_minutes,
             export_days,
             export_bytes,
         } => {
             let set = SetSettings {
                 record_days: record_days.map(|Own(days)| days),
                 session_days: session_days.map(|Own(days)| days),
+                session_minutes: session_minutes.map(|Own(minutes)| minutes),
                 export_days: export_days.map(|Own(days)| days),
                 export_bytes: export_bytes.map(|Own(bytes)| bytes),
             };
@@ -127,9 +133,11 @@ fn told(settings: &tenant::Settings, defaults: &exports::Settings) -> String {
     });
     let own = |is_own: bool| if is_own { "" } else { " (default)" };
     format!(
-        "record days   {}{since}\nsession days  {}\nexport days   {}{}\nexport bytes  {}{}",
+        "record days   {}{since}\nsession days  {}\nsession mins  {}{}\nexport days   {}{}\nexport bytes  {}{}",
         records.days(),
         settings.sessions.days(),
+        settings.session_interval(),
+        own(settings.session_minutes.is_some()),
         defaults.retention(settings).num_days(),
         own(settings.export_days.is_some()),
         defaults.quota(settings),

@@ -64,7 +64,7 @@ section! {
         graphql: Limits = Limits::default(),
         /// The way in for usage records.
         intake: Intake = Intake::default(),
-        /// Topics that usage records come from.
+        /// Topics that usage records and session rollups come from.
         kafka: Kafka = Kafka::default(),
         /// Files that callers ask for.
         exports: Exports = Exports::default(),
@@ -192,9 +192,9 @@ impl Intake {
 }
 
 section! {
-    /// Topics that usage records come from.
+    /// Topics that usage records and session rollups come from.
     Kafka {
-        /// Brokers, HOST:PORT with commas between them, also from `KAFKA_BROKERS`. Not set: records come by HTTP only.
+        /// Brokers, HOST:PORT with commas between them, also from `KAFKA_BROKERS`. Not set: they come by HTTP only.
         brokers: Option<String> = None,
         /// The group whose members share the partitions. How far each is read stands in Postgres; the group's offsets show the lag.
         group: String = "simcube".into(),

@@ -3,6 +3,7 @@
 mod away;
 mod broken;
 mod command;
+mod consume;
 mod crash;
 mod cross_origin;
 mod disk;

@@ -65,15 +65,25 @@ async fn every_operation_of_the_playground_has_an_answer() {
         })
     };
     let records = [record("8944500112233445501"), record("8944500112233445527")];
-    let delivery = client().post(format!("{}/api/v1/ingest/cdrs", server.url));
-    let delivery = delivery.bearer_auth(program.token("alpha", "ingest"));
-    let (status, _, reply) = answer(delivery.json(&records)).await;
-    assert_eq!(status, StatusCode::OK, "{reply}");
-    assert_eq!(
-        (&reply["accepted"], &reply["rejected"]),
-        (&json!(1), &json!(1)),
-        "{reply}"
-    );
+    let rollups = [json!({
+        "session_id": "4711", "iccid": "8944500112233445501", "event_timestamp": at, "mcc_mnc": "26202",
+        "radio_access_type": "6", "ip_address": "10.0.0.1", "total_bytes_in": 1, "total_bytes_out": 2,
+        "request_type": "UPDATE", "cell_id": "26202-17-4",
+    })];
+    for (kind, events, taken) in [
+        ("cdrs", &records[..], [1, 1]),
+        ("sessions", &rollups, [1, 0]),
+    ] {
+        let delivery = client().post(format!("{}/api/v1/ingest/{kind}", server.url));
+        let delivery = delivery.bearer_auth(program.token("alpha", "ingest"));
+        let (status, _, reply) = answer(delivery.json(events)).await;
+        assert_eq!(status, StatusCode::OK, "{reply}");
+        assert_eq!(
+            json!([reply["accepted"], reply["rejected"]]),
+            json!(taken),
+            "{reply}"
+        );
+    }
 
     let token = program.token("alpha", "tenant_admin");
     assert!(!playground::OPERATIONS.is_empty());

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use serde_json::Value;
-use testkit::{Kafka, KafkaServer};
+use testkit::{Kafka, KafkaServer, kafka};
 use tokio::time::sleep;
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn settings(kafka: &Kafka) -> Vec<(&'static str, String)> {
+pub(crate) fn settings(kafka: &Kafka) -> Vec<(&'static str, String)> {
     vec![
         ("KAFKA_BROKERS", kafka.brokers().to_owned()),
         ("SIMCUBE_KAFKA__GROUP", kafka.name("simcube")),
@@ -98,7 +98,7 @@ async fn topics_are_made_checked_and_read_and_a_broker_that_is_down_stops_nothin
     until(&server, "ok").await;
     let begun = Instant::now();
     let lag = |text: &str| text.matches("\nsimcube_topic_lag_messages{").count();
-    while lag(&metrics(&server).await) != 3 {
+    while lag(&metrics(&server).await) != 6 {
         assert!(begun.elapsed() < PATIENCE, "{}", metrics(&server).await);
         sleep(Duration::from_millis(100)).await;
     }
@@ -136,11 +136,80 @@ async fn topics_are_made_checked_and_read_and_a_broker_that_is_down_stops_nothin
     assert_eq!(server.wait().await, Some(0));
 }
 
+/// Waits until all that topics have is journaled and counted.
+async fn until_read(program: &Program, kafka: &Kafka, server: &Server) {
+    let begun = Instant::now();
+    loop {
+        let (_, said) = run(program, kafka, &["topics", "check"]);
+        let partitions = said.matches(" of offsets ").count();
+        let read = said.matches(": 0 of offsets ").count();
+        let counted = "\nsimcube_intake_oldest_unapplied_seconds 0\n";
+        if partitions == 6 && read == partitions && metrics(server).await.contains(counted) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{said}");
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulation_through_topics_comes_to_what_its_oracle_says_however_often_it_is_sent() {
+    let program = Program::new();
+    let kafka = kafka();
+    let create = ["topics", "create", "--partitions", "3"];
+    let (code, said) = run(&program, &kafka, &create);
+    assert_eq!(code, Some(0), "{said}");
+    let environment = settings(&kafka);
+    let environment: Vec<(&str, &str)> = environment
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let server = program.serve(&environment).await;
+    program.print(&["tenant", "create", "acme", "--name", "Acme"]);
+    let simulate = |more: &[&str]| {
+        let words = [
+            "simulate",
+            "--tenant",
+            "acme",
+            "--seed",
+            "7",
+            "--sims",
+            "30",
+            "--days",
+            "4",
+            "--faults",
+            "all",
+            "--sessions",
+            "3",
+            "--via",
+            "kafka",
+        ];
+        let to = ["--to", server.url.as_str()];
+        let (code, said) = run(&program, &kafka, &[&words[..], &to[..], more].concat());
+        assert!(
+            code == Some(0) && said.contains(" messages to topics"),
+            "{said}"
+        );
+    };
+    simulate(&["--oracle", "oracle"]);
+    until_read(&program, &kafka, &server).await;
+    simulate(&["--order", "99", "--batch", "333"]);
+    until_read(&program, &kafka, &server).await;
+    let (code, said) = run(&program, &kafka, &["verify", "--oracle", "oracle"]);
+    assert!(
+        code == Some(0) && said.contains("\n0 differences"),
+        "{said}"
+    );
+}
+
 #[test]
 fn without_brokers_there_are_no_topics() {
     let program = Program::new();
     for arguments in [
-        &["topics", "check"][..],
+        &[
+            "simulate", "--tenant", "acme", "--via", "kafka", "--token", "t",
+        ][..],
+        &["topics", "check"],
         &["consume"],
         &["replay", "--topic", "t", "--from", "0"],
     ] {

@@ -75,6 +75,44 @@ async fn the_oracle_agrees_whatever_the_order_and_a_broken_cube_is_found_and_rep
     program.print(&["verify", "--oracle", "oracle"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oracle_knows_what_sessions_come_to_whatever_the_order() {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let program = Program::new();
+    let server = program.serve(&[]).await;
+    program.print(&["tenant", "create", "acme", "--name", "Acme"]);
+    simulate(&program, &server, &["--sessions", "--oracle", "oracle"]);
+    let again = simulate(
+        &program,
+        &server,
+        &["--sessions", "--order", "99", "--batch", "211"],
+    );
+    assert!(again.contains(" 0 accepted"), "{again}");
+    let proved = program.print(&["verify", "--oracle", "oracle"]);
+    assert!(proved.ends_with("0 differences"), "{proved}");
+    for table in ["session_log", "session_hour", "session_year"] {
+        assert!(
+            proved.contains(&format!("{table}: ")) && !proved.contains(&format!("{table}: 0 ")),
+            "{proved}"
+        );
+    }
+
+    // A reset more than there was, where everything else agrees.
+    let columns = "tenant, period, customer, sim, device, network, rat, bytes_up, bytes_down, records, sessions";
+    program
+        .on_cubes(&format!(
+            "INSERT INTO session_hour ({columns}, resets) SELECT {columns}, toInt64(1) FROM (SELECT * REPLACE \
+             (0 AS bytes_up, 0 AS bytes_down, 0 AS records, 0 AS sessions) FROM session_hour LIMIT 1)"
+        ))
+        .await;
+    let broken = program.run(&["verify", "--oracle", "oracle"]);
+    let shown = String::from_utf8_lossy(&broken.stdout);
+    assert_eq!(broken.status.code(), Some(1), "{shown}");
+    assert!(shown.contains("differs: session_hour: "), "{shown}");
+}
+
 #[test]
 fn what_is_not_an_oracle_is_refused() {
     let program = Program::new();

@@ -7,10 +7,34 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use super::row::{AccountingRow, UsageRow, add};
+use super::row::AccountingRow;
 
-/// Records, bytes up, bytes down.
-pub type Sums = (u64, i128, i128);
+/// A row of expected sums, and of what there is.
+pub trait Row: Clone {
+    /// Everything that it is known by.
+    type Key: Ord;
+
+    /// What makes two rows the same cell.
+    fn key(&self) -> Self::Key;
+
+    /// Whose it is: what is nobody's of the plan is left out.
+    fn whose(&self) -> &str;
+
+    /// When its period begins.
+    fn at(&mut self) -> &mut DateTime<Utc>;
+
+    /// Adds the sums of another row of the same cell.
+    fn add(&mut self, other: &Self);
+
+    /// Whether all sums are zero.
+    fn is_nothing(&self) -> bool;
+
+    /// The key's values, joined, for people.
+    fn what(&self) -> String;
+
+    /// The sums, for people.
+    fn shown(&self) -> String;
+}
 
 /// Something that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,75 +42,45 @@ pub struct Difference {
     /// What differs: the key's values, joined.
     pub what: String,
     /// What must be; none when there must be nothing.
-    pub expected: Option<Sums>,
+    pub expected: Option<String>,
     /// What is; none when there is nothing.
-    pub actual: Option<Sums>,
+    pub actual: Option<String>,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let show = |sums: Option<Sums>| match sums {
-            None => "nothing".to_owned(),
-            Some((records, up, down)) => format!("{records} records, {up} up, {down} down"),
-        };
+        let show = |sums: &Option<String>| sums.clone().unwrap_or_else(|| "nothing".to_owned());
         write!(
             f,
             "{}: expected {}, found {}",
             self.what,
-            show(self.expected),
-            show(self.actual)
+            show(&self.expected),
+            show(&self.actual)
         )
     }
 }
 
-/// Compares expected usage with what a table of the tenant says, in any order; `start_of` tells when the table's period
-/// around a day begins. Rows of `actual` that share a key are added up; rows of other sources than the expected ones are
+/// Compares what is expected with what a table of the tenant says, in any order; `start_of` tells when the table's period
+/// around a moment begins. Rows of `actual` that share a key are added up; rows that are nobody's of the expected ones are
 /// somebody else's usage and are left out.
-pub fn compare(
-    expected: &[UsageRow],
+pub fn compare<R: Row>(
+    expected: &[R],
     start_of: impl Fn(DateTime<Utc>) -> DateTime<Utc>,
-    actual: impl IntoIterator<Item = UsageRow>,
+    actual: impl IntoIterator<Item = R>,
 ) -> Vec<Difference> {
-    let mut must = BTreeMap::new();
-    let mut sources = BTreeSet::new();
-    for row in expected {
-        sources.insert(row.source.clone());
-        let day = start_of(row.day);
-        add(&mut must, UsageRow { day, ..row.clone() });
-    }
-    let mut is = BTreeMap::new();
-    for row in actual {
-        if sources.contains(&row.source) {
-            add(&mut is, row);
-        }
-    }
-    let sums = |row: &UsageRow| (row.records, row.bytes_up, row.bytes_down);
-    let what = |row: &UsageRow| {
-        let customer = if row.customer.is_empty() {
-            "unassigned"
-        } else {
-            &row.customer
-        };
-        format!(
-            "{} {customer} {} {} {} {} {} {}",
-            row.source,
-            row.iccid,
-            if row.device.is_empty() {
-                "no device"
-            } else {
-                &row.device
-            },
-            row.network,
-            row.rat,
-            row.service,
-            row.day.format("%Y-%m-%d")
-        )
-    };
+    let ours: BTreeSet<&str> = expected.iter().map(Row::whose).collect();
+    let must = sums(expected.iter().cloned().map(|mut row| {
+        let at = row.at();
+        *at = start_of(*at);
+        row
+    }));
+    let actual = actual.into_iter();
+    let is = sums(actual.filter(|row| ours.contains(row.whose())));
     let wrong = must.iter().filter_map(|(key, row)| {
-        let actual = is.get(key).map(sums);
-        let expected = Some(sums(row));
+        let expected = Some(row.shown());
+        let actual = is.get(key).map(Row::shown);
         (actual != expected).then(|| Difference {
-            what: what(row),
+            what: row.what(),
             expected,
             actual,
         })
@@ -94,13 +88,34 @@ pub fn compare(
     // What a corrected record leaves behind counts nothing and is no difference.
     let extra = is
         .iter()
-        .filter(|(key, row)| !must.contains_key(*key) && sums(row) != (0, 0, 0))
+        .filter(|(key, row)| !must.contains_key(*key) && !row.is_nothing())
         .map(|(_, row)| Difference {
-            what: what(row),
+            what: row.what(),
             expected: None,
-            actual: Some(sums(row)),
+            actual: Some(row.shown()),
         });
     wrong.chain(extra).collect()
+}
+
+/// Rows by their keys, each cell once.
+pub(super) fn sums<R: Row>(rows: impl IntoIterator<Item = R>) -> BTreeMap<R::Key, R> {
+    let mut cells: BTreeMap<R::Key, R> = BTreeMap::new();
+    for row in rows {
+        match cells.get_mut(&row.key()) {
+            Some(sum) => sum.add(&row),
+            None => {
+                cells.insert(row.key(), row);
+            }
+        }
+    }
+    cells
+}
+
+/// Records, bytes up, bytes down.
+type Sums = (u64, i128, i128);
+
+fn shown((records, up, down): Sums) -> String {
+    format!("{records} records, {up} up, {down} down")
 }
 
 /// Compares the expected books with the tenant's: accepted exactly, each rejection code at least. Rows of `actual` that
@@ -142,8 +157,11 @@ pub fn compare_accounting(
                 &row.code
             }
         ),
-        expected: Some((row.records, row.bytes_up, row.bytes_down)),
-        actual: is.get(&(row.source.clone(), row.code.clone())).copied(),
+        expected: Some(shown((row.records, row.bytes_up, row.bytes_down))),
+        actual: is
+            .get(&(row.source.clone(), row.code.clone()))
+            .copied()
+            .map(shown),
     };
     expected.iter().filter(differs).map(difference).collect()
 }

@@ -1,11 +1,13 @@
 //! The truth about a plan, written down before anything is sent, and its comparison with what a server answers.
 //!
-//! Three files: `expected_usage.parquet` ([`UsageRow`]), `expected_accounting.parquet` ([`AccountingRow`]) and
-//! `manifest.json` ([`Manifest`]). They speak of accepted records, exactly. How many duplicates there were depends on
-//! retries and is not in them; of refusals they say how many distinct ones there are at least.
+//! Four files: `expected_usage.parquet` ([`UsageRow`]), `expected_sessions.parquet` ([`SessionRow`]), `expected_accounting.parquet`
+//! ([`AccountingRow`]) and `manifest.json` ([`Manifest`]). They speak of accepted records, exactly. How many duplicates there were
+//! depends on retries and is not in them; of refusals they say how many distinct ones there are at least. Rollups are all booked
+//! under one source, whoever sends them: how many were accepted is what the sums of sessions say.
 
 mod compare;
 mod row;
+mod session;
 
 use std::{
     collections::BTreeMap,
@@ -25,15 +27,19 @@ use crate::{
     record::Feed,
 };
 
-pub use compare::{Difference, Sums, compare, compare_accounting};
+use compare::sums;
+pub use compare::{Difference, Row, compare, compare_accounting};
 pub use row::{AccountingRow, UsageRow};
-use row::{UsageKey, add};
+pub use session::SessionRow;
+#[cfg(test)]
+pub(crate) use session::sessions_of as expected_sessions;
 
 const USAGE: &str = "expected_usage.parquet";
+const SESSIONS: &str = "expected_sessions.parquet";
 const ACCOUNTING: &str = "expected_accounting.parquet";
 const MANIFEST: &str = "manifest.json";
 /// Version of the files' meaning.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Why an oracle cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +83,8 @@ pub struct Manifest {
     pub from: DateTime<Utc>,
     /// First moment after it.
     pub until: DateTime<Utc>,
+    /// First moment at which a session may begin; `until` when there are none.
+    pub sessions_from: DateTime<Utc>,
     /// Fewest bytes of a data record.
     pub min_bytes: u64,
     /// Most bytes of a data record.
@@ -91,6 +99,10 @@ pub struct Manifest {
     pub deliveries: u64,
     /// Rows of `expected_usage.parquet`.
     pub usage_rows: u64,
+    /// True rollups of sessions.
+    pub rollups: u64,
+    /// Rows of `expected_sessions.parquet`.
+    pub session_rows: u64,
     /// Sum of bytes from devices, as text because it may exceed 64 bits.
     pub bytes_up: String,
     /// Sum of bytes to devices.
@@ -104,6 +116,8 @@ pub struct Oracle {
     pub manifest: Manifest,
     /// Expected usage.
     pub usage: Vec<UsageRow>,
+    /// Expected sums of sessions.
+    pub sessions: Vec<SessionRow>,
     /// Expected books.
     pub accounting: Vec<AccountingRow>,
 }
@@ -120,17 +134,23 @@ pub fn write(plan: &FleetPlan, dir: &Path) -> Result<Manifest, Error> {
         source,
     })?;
     let mut usage = create::<UsageRow>(dir.join(USAGE))?;
+    let mut sessions = create::<SessionRow>(dir.join(SESSIONS))?;
     let mut books = Books::new();
-    let mut deliveries = 0;
+    let (mut deliveries, mut rollups) = (0, 0);
     for number in 0..block::count(plan) {
         let block = Block::new(plan, number);
         deliveries += block.deliveries();
         for row in usage_of(plan, &block) {
             usage.push(&row)?;
         }
+        rollups += block.passages.len() as u64;
+        for row in session::sessions_of(&block) {
+            sessions.push(&row)?;
+        }
         book(plan, &block, &mut books);
     }
     let usage_rows = usage.finish()?;
+    let session_rows = sessions.finish()?;
     let mut accounting = create::<AccountingRow>(dir.join(ACCOUNTING))?;
     let (mut records, mut up, mut down) = (0, 0, 0);
     for ((source, code), (count, bytes_up, bytes_down)) in books {
@@ -153,6 +173,7 @@ pub fn write(plan: &FleetPlan, dir: &Path) -> Result<Manifest, Error> {
         sims: plan.sims,
         from: plan.from(),
         until: plan.until,
+        sessions_from: plan.sessions_from(),
         min_bytes: plan.min_bytes,
         max_bytes: plan.max_bytes,
         faults: plan.faults.to_string(),
@@ -160,6 +181,8 @@ pub fn write(plan: &FleetPlan, dir: &Path) -> Result<Manifest, Error> {
         records,
         deliveries,
         usage_rows,
+        rollups,
+        session_rows,
         bytes_up: up.to_string(),
         bytes_down: down.to_string(),
     };
@@ -224,10 +247,9 @@ fn day_of(moment: DateTime<Utc>) -> DateTime<Utc> {
 /// The expected usage of one block, sorted.
 fn usage_of(plan: &FleetPlan, block: &Block) -> Vec<UsageRow> {
     let [gateway, streamer] = sources(plan);
-    let mut rows: BTreeMap<UsageKey, UsageRow> = BTreeMap::new();
-    for journey in &block.journeys {
+    let row = |journey: &block::Journey| {
         let (record, sim) = (&journey.record, &block.sims[journey.sim]);
-        let row = UsageRow {
+        UsageRow {
             source: match record.feed {
                 Feed::Gateway => gateway.clone(),
                 Feed::Streamer => streamer.clone(),
@@ -242,10 +264,9 @@ fn usage_of(plan: &FleetPlan, block: &Block) -> Vec<UsageRow> {
             records: 1,
             bytes_up: i128::from(record.up),
             bytes_down: i128::from(record.down),
-        };
-        add(&mut rows, row);
-    }
-    rows.into_values().collect()
+        }
+    };
+    sums(block.journeys.iter().map(row)).into_values().collect()
 }
 
 fn book(plan: &FleetPlan, block: &Block, books: &mut Books) {
@@ -271,7 +292,8 @@ fn book(plan: &FleetPlan, block: &Block, books: &mut Books) {
             enter(source, "CONFLICT", 0, 0);
         }
     }
-    for broken in &block.broken {
+    let booked = block.broken.iter().filter(|it| it.is_booked(plan));
+    for broken in booked {
         enter(&broken.source, broken.code, 0, 0);
     }
 }
@@ -294,6 +316,7 @@ pub fn read(dir: &Path) -> Result<Oracle, Error> {
     Ok(Oracle {
         manifest,
         usage: rows(dir.join(USAGE))?,
+        sessions: rows(dir.join(SESSIONS))?,
         accounting: rows(dir.join(ACCOUNTING))?,
     })
 }

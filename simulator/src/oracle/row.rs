@@ -1,9 +1,9 @@
-//! The rows of an oracle's files.
-
-use std::collections::BTreeMap;
+//! The rows of an oracle's files about usage records.
 
 use chrono::{DateTime, Utc};
 use exports::{Cell, Column, FileRow, Kind, Record};
+
+use super::compare::Row;
 
 /// Usage of one day, by everything that the cubes can be asked for. Compared with a coarser cube, `day` is the first day of
 /// its period.
@@ -49,16 +49,7 @@ impl Record for UsageRow {
     ];
 
     fn cells<'a>(&'a self, cells: &mut Vec<Cell<'a>>) {
-        let texts = [
-            &self.source,
-            &self.customer,
-            &self.iccid,
-            &self.device,
-            &self.network,
-            &self.rat,
-            &self.service,
-        ];
-        cells.extend(texts.map(|text| Cell::Text(text)));
+        cells.extend(self.texts().map(|text| Cell::Text(text)));
         cells.extend([
             Cell::Moment(self.day),
             Cell::Count(self.records),
@@ -130,29 +121,68 @@ impl Record for AccountingRow {
     }
 }
 
-/// What makes two rows of usage the same cell.
-pub(super) type UsageKey = ([String; 7], DateTime<Utc>);
+impl UsageRow {
+    fn texts(&self) -> [&String; 7] {
+        [
+            &self.source,
+            &self.customer,
+            &self.iccid,
+            &self.device,
+            &self.network,
+            &self.rat,
+            &self.service,
+        ]
+    }
+}
 
-/// Adds a row to the cell it belongs to.
-pub(super) fn add(rows: &mut BTreeMap<UsageKey, UsageRow>, row: UsageRow) {
-    let texts = [
-        &row.source,
-        &row.customer,
-        &row.iccid,
-        &row.device,
-        &row.network,
-        &row.rat,
-        &row.service,
-    ];
-    let key = (texts.map(String::clone), row.day);
-    match rows.get_mut(&key) {
-        Some(sum) => {
-            sum.records += row.records;
-            sum.bytes_up += row.bytes_up;
-            sum.bytes_down += row.bytes_down;
-        }
-        None => {
-            rows.insert(key, row);
-        }
+impl Row for UsageRow {
+    type Key = ([String; 7], DateTime<Utc>);
+
+    fn key(&self) -> Self::Key {
+        (self.texts().map(String::clone), self.day)
+    }
+
+    fn whose(&self) -> &str {
+        &self.source
+    }
+
+    fn at(&mut self) -> &mut DateTime<Utc> {
+        &mut self.day
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        self.bytes_up += other.bytes_up;
+        self.bytes_down += other.bytes_down;
+    }
+
+    fn is_nothing(&self) -> bool {
+        (self.records, self.bytes_up, self.bytes_down) == (0, 0, 0)
+    }
+
+    fn what(&self) -> String {
+        let or =
+            |text: &str, otherwise: &str| if text.is_empty() { otherwise } else { text }.to_owned();
+        format!(
+            "{} {} {} {} {} {} {} {}",
+            self.source,
+            or(&self.customer, "unassigned"),
+            self.iccid,
+            or(&self.device, "no device"),
+            self.network,
+            self.rat,
+            self.service,
+            self.day.format("%Y-%m-%d")
+        )
+    }
+
+    fn shown(&self) -> String {
+        let Self {
+            records,
+            bytes_up,
+            bytes_down,
+            ..
+        } = self;
+        format!("{records} records, {bytes_up} up, {bytes_down} down")
     }
 }

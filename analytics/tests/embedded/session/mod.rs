@@ -2,6 +2,7 @@
 
 mod family;
 mod neighbour;
+mod read;
 mod table;
 
 use analytics::{

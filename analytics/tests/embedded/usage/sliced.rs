@@ -47,7 +47,7 @@ fn slices_add_up_to_what_one_statement_answers() {
                 };
                 // Small cubes know no SIM.
                 prop_assert_eq!(sliced.provenance.watermark, one.provenance.watermark);
-                prop_assert_eq!(sliced.provenance.incomplete, one.provenance.incomplete);
+                prop_assert_eq!(&sliced.provenance.incomplete, &one.provenance.incomplete);
                 let provenance = one.provenance.clone();
                 prop_assert_eq!(
                     &UsageAnswer {

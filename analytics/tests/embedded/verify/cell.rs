@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use analytics::{
-    cube::Cube,
+    cube::{Cube, Level},
     usage::{CubeQuery, Dimension, Group, Inventory, Key, Measure},
     verify::{Count, Table},
 };
@@ -78,7 +78,7 @@ async fn every_table_lists_every_cell_by_everything_it_knows() {
     let world = world().await;
     let tables = world.db.tables(&system());
     for table in Table::ALL {
-        let width = table.listed_by();
+        let width = table.listed_by(Level::Day);
         let mut expected: BTreeMap<_, Count> = BTreeMap::new();
         for row in &world.rows {
             let start = width.period_at(row.start).expect("in range").from();
@@ -98,7 +98,7 @@ async fn every_table_lists_every_cell_by_everything_it_knows() {
         }
         let period = width.widened(world.area().period).expect("in range");
         let listed = tables
-            .list(&system(), table, world.tenant, period)
+            .list(&system(), table, Level::Day, world.tenant, period)
             .await
             .expect("listed");
         let found: BTreeMap<_, Count> = listed

@@ -72,10 +72,10 @@ pub enum Verdict {
 
 /// The record that stands for an identity.
 #[derive(Clone, Copy)]
-struct Standing {
+pub(super) struct Standing {
     identity: Uuid,
-    content: i64,
-    part: i64,
+    pub(super) content: i64,
+    pub(super) part: i64,
 }
 
 impl Decode for Standing {
@@ -183,8 +183,17 @@ pub async fn parts_of(
     Ok(standing.map(|known| (known.identity, known.part)).collect())
 }
 
+/// The months from one on that identities are kept of, newest first.
+pub(super) async fn months_since(cx: &SystemCx, since: Month) -> Result<Vec<Month>> {
+    let months = month::months(cx).await?.into_iter();
+    Ok(months.filter(|month| *month >= since).collect())
+}
+
 /// The records that stand for these identities in these months. A transaction that was waited for is seen.
-async fn look_up(cx: &SystemCx, wanted: &[(Month, Uuid)]) -> Result<HashMap<Uuid, Standing>> {
+pub(super) async fn look_up(
+    cx: &SystemCx,
+    wanted: &[(Month, Uuid)],
+) -> Result<HashMap<Uuid, Standing>> {
     if wanted.is_empty() {
         return Ok(HashMap::new());
     }

@@ -146,27 +146,30 @@ pub(super) fn claims_of(share: &Share<Attributed>) -> impl Iterator<Item = Claim
         .items
         .iter()
         .filter_map(|(_, item)| item.outcome.as_ref().ok());
-    attributed.map(|attributed| {
-        let cdr = &attributed.cdr;
-        let rat = cdr.rat.first_words();
-        let content = Content {
-            sim: attributed.resolved.sim,
-            network: &cdr.network,
-            rat: &rat,
-            service: cdr.service.as_ref(),
-            start: cdr.start,
-            end: cdr.end,
-            bytes_up: cdr.bytes_up,
-            bytes_down: cdr.bytes_down,
-            units: cdr.units,
-        };
-        Claim {
-            identity: attributed.identity,
-            content: content.hash(),
-            part: share.part,
-            event_at: cdr.start,
-        }
-    })
+    attributed.map(|attributed| claim_of(attributed, share.part))
+}
+
+/// What is claimed of a record.
+pub(in crate::pipeline) fn claim_of(attributed: &Attributed, part: i64) -> Claim {
+    let cdr = &attributed.cdr;
+    let rat = cdr.rat.first_words();
+    let content = Content {
+        sim: attributed.resolved.sim,
+        network: &cdr.network,
+        rat: &rat,
+        service: cdr.service.as_ref(),
+        start: cdr.start,
+        end: cdr.end,
+        bytes_up: cdr.bytes_up,
+        bytes_down: cdr.bytes_down,
+        units: cdr.units,
+    };
+    Claim {
+        identity: attributed.identity,
+        content: content.hash(),
+        part,
+        event_at: cdr.start,
+    }
 }
 
 #[cfg(test)]

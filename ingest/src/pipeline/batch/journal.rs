@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,6 +14,7 @@ use domain::{
     journal::{self, Claim, Kind, Month, NewBatch, Verdict},
     sim::resolve,
     tenant::{self, Retentions},
+    topic::Passage,
 };
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -77,6 +79,15 @@ pub(super) async fn journal<T: Record>(
 pub(in crate::pipeline) struct Held<'a, T> {
     pub(super) deliveries: &'a [Queued<T>],
     pub(super) places: Vec<Place>,
+}
+
+impl<T> Held<'_, T> {
+    /// The topic that each delivery came through, if it did.
+    pub(super) fn topics(&self) -> Vec<Option<Arc<str>>> {
+        let passages = self.deliveries.iter().map(|queued| queued.passage.as_ref());
+        let topic = |passage: Option<&Passage>| passage.map(|it| it.partition.topic.clone());
+        passages.map(topic).collect()
+    }
 }
 
 /// What becomes of a delivery.
@@ -183,7 +194,7 @@ pub(super) async fn write(
     let verdicts = claim(inner, &begun, &attributed).await?;
     // A record of this batch that comes again in the next one waits there for the commit.
     order.release();
-    let mut books = Books::new(Kind::Cdr, batch_id(now), horizon, held.places.len());
+    let mut books = Books::new(Kind::Cdr, batch_id(now), horizon, held.topics());
     let rows = enter(&mut books, attributed, verdicts)?;
     let batch = record(&begun, &books, &rows, now).await?;
     passage::record(&begun.cx, &held, &books, &elsewhere, now).await?;

@@ -16,24 +16,33 @@ use super::{
     super::{Inner, books::Books, queue::Queued},
     attribute::{Attributed, Share},
     journal::{Begun, Held, Place},
+    record::Record,
 };
 
 /// Records that turned out to be another tenant's, by delivery.
 pub(super) type Elsewhere = BTreeMap<usize, Vec<Quarantined>>;
 
 /// Moves the positions of all passages that are not to wait, in one order. One that is stale leaves nothing.
-pub(super) async fn pass<T>(
+pub(super) async fn pass<T: Record>(
     cx: &SystemCx,
     deliveries: &[Queued<T>],
     places: &mut [Place],
 ) -> Result<()> {
     for (at, passage) in held(deliveries, places) {
-        if !topic::pass(cx, passage).await? {
+        let newest = newest(&deliveries[at], cx.now());
+        if !topic::pass(cx, passage, newest).await? {
             tracing::info!(partition = %passage.partition, "a passage is stale: somebody else read it");
             places[at] = Place::Stale;
         }
     }
     Ok(())
+}
+
+/// When the newest usage of a delivery began, unless that is to come.
+fn newest<T: Record>(queued: &Queued<T>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let items = queued.shares.iter().flat_map(|(_, items)| &items.items);
+    let read = items.filter_map(|item| item.outcome.as_ref().ok());
+    read.map(T::event_at).filter(|at| *at <= now).max()
 }
 
 /// The passages that the batch holds, by partition and then in the order of the deliveries.

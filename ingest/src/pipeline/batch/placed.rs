@@ -13,7 +13,7 @@ use domain::{
     id::{BatchId, SimId, TenantId},
     session::{
         Changes, Entry, Held, Keys, Known, New, Point, Reading, Request, Rollup, Usage,
-        points::{self, Kept, Sight},
+        points::{self, Kept, Sight, Sights},
         session_key,
     },
     sim::resolve::Resolved,
@@ -114,9 +114,12 @@ pub(super) async fn outcome<'a>(
     let mut arrivals: BTreeMap<Known, Arrivals<'a>> = BTreeMap::new();
     let mut late: Vec<&Placed> = Vec::new();
     let mut seen = HashSet::new();
+    let mut sights: HashMap<Known, Sights> = HashMap::new();
     for placed in rollups.filter(|placed| seen.insert(placed.identity())) {
         let kept = held.get(&placed.session).map_or(&[][..], |kept| kept);
-        match points::sight(kept, &placed.point.reading) {
+        let sights = sights.entry(placed.session);
+        let sights = sights.or_insert_with(|| Sights::by(kept));
+        match sights.sight(&placed.point.reading) {
             Sight::Repeats(part) => {
                 let fate = Fate::Repeats(Some(part));
                 outcome.fates.insert(placed.identity(), fate);

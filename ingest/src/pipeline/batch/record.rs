@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use domain::{
     Result,
     id::TenantId,
-    identifier::Iccid,
     journal::{Kind, RejectionCode, identity},
     session::{self, Rollup},
     sim::resolve::Resolved,
@@ -18,20 +17,19 @@ use super::{
     placed::Placed,
     rollup,
 };
-use crate::format::{Cdr, Rejection};
+use crate::format::{Cdr, Event, Rejection};
 
 /// What batches are of.
-pub(in crate::pipeline) trait Record: Clone + Send + Sync + 'static {
+pub(in crate::pipeline) trait Record:
+    Event + Clone + Send + Sync + 'static
+{
     /// One whose SIM is known.
     type Attributed: Send + Sync;
 
     /// What its batches are.
     const KIND: Kind;
 
-    /// The card that it is about.
-    fn iccid(&self) -> &Iccid;
-
-    /// When that was.
+    /// Its event time.
     fn event_at(&self) -> DateTime<Utc>;
 
     /// The rejection of one that could be decoded.
@@ -54,10 +52,6 @@ impl Record for Cdr {
     type Attributed = Attributed;
 
     const KIND: Kind = Kind::Cdr;
-
-    fn iccid(&self) -> &Iccid {
-        &self.iccid
-    }
 
     fn event_at(&self) -> DateTime<Utc> {
         self.start
@@ -90,10 +84,6 @@ impl Record for Rollup {
     type Attributed = Placed;
 
     const KIND: Kind = Kind::Session;
-
-    fn iccid(&self) -> &Iccid {
-        &self.iccid
-    }
 
     fn event_at(&self) -> DateTime<Utc> {
         self.event_at

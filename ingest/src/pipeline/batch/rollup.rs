@@ -58,7 +58,7 @@ pub(super) async fn write(
     let outcome = outcome(&inner.store, &present, &sessions, rollups).await?;
     session::keep(&begun.cx, &outcome.changes).await?;
     inner.reached(Step::Claimed)?;
-    let mut books = Books::new(Kind::Session, present.batch, horizon, held.places.len());
+    let mut books = Books::new(Kind::Session, present.batch, horizon, held.topics());
     let rows = enter(&mut books, placed, outcome)?;
     let kept = Kept::Sessions(retentions);
     let batch = record(&begun, &books, &rows, kept, now).await?;
@@ -79,13 +79,13 @@ fn rollups_of(share: &Share<Placed>) -> impl Iterator<Item = &Placed> {
     items.filter_map(|(_, item)| item.outcome.as_ref().ok())
 }
 
-/// The sessions that are named, each with when its newest rollup was made.
-fn sessions_of(shares: &[Share<Placed>]) -> BTreeMap<Known, DateTime<Utc>> {
+/// The sessions that are named, each with when its oldest and its newest rollup were made.
+fn sessions_of(shares: &[Share<Placed>]) -> BTreeMap<Known, [DateTime<Utc>; 2]> {
     let mut sessions = BTreeMap::new();
     for placed in shares.iter().flat_map(rollups_of) {
         let at = placed.point.reading.event_at;
-        let newest = sessions.entry(placed.session).or_insert(at);
-        *newest = at.max(*newest);
+        let [oldest, newest] = sessions.entry(placed.session).or_insert([at; 2]);
+        (*oldest, *newest) = (at.min(*oldest), at.max(*newest));
     }
     sessions
 }

@@ -81,7 +81,7 @@ pub struct Settled {
 }
 
 impl Settled {
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.counted += other.counted;
         self.inserted += other.inserted;
         self.surplus += other.surplus;

@@ -75,7 +75,7 @@ impl Inner {
     }
 }
 
-/// What is missing in the records, by source and hour, as the accounting has it.
+/// What is missing in the records, by source and hour.
 #[derive(Default)]
 struct Missing {
     by_tenant: BTreeMap<TenantId, BTreeMap<(String, DateTime<Utc>), Count>>,
@@ -86,7 +86,7 @@ impl Missing {
         for row in case.missing.iter().map(|at| &case.rows[*at]) {
             let hours = self.by_tenant.entry(row.tenant()).or_default();
             let hour = (row.source().to_owned(), journal::hour_of(row.at()));
-            *hours.entry(hour).or_default() += row.accounted();
+            *hours.entry(hour).or_default() += row.in_hours();
         }
     }
 

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use domain::{
     Code,
+    journal::Kind,
     topic::{self, Digest, Partition, Reading, Way},
 };
 use ingest::pipeline::{Fetched, NoFault, Step};
@@ -97,7 +98,7 @@ async fn two_processes_share_the_partitions_and_count_once() {
     let shared = async {
         while first.seen().lanes().is_empty()
             || second.seen().lanes().is_empty()
-            || first.seen().lanes().len() + second.seen().lanes().len() != 3
+            || first.seen().lanes().len() + second.seen().lanes().len() != 6
         {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
@@ -141,8 +142,15 @@ async fn a_stale_passage_counts_nothing_not_even_a_duplicate() {
             payload: Some(Bytes::from(record.json())),
         });
         let digest = Digest::of(None, None);
-        let way = Way::Consume { from, to, digest };
-        let passing = intake.pass(&partition, way, messages.collect()).await;
+        let way = Way::Consume {
+            from,
+            to,
+            digest,
+            end: to,
+        };
+        let passing = intake
+            .pass(&partition, Kind::Cdr, way, messages.collect())
+            .await;
         passing.expect("in line").outcome().await
     };
     assert_eq!(pass(-1, 0..10).await.expect("counted").accepted, 10);

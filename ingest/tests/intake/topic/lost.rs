@@ -1,5 +1,7 @@
 //! Offsets and topics that are not there any more stop their partition and nothing else, until an operator decides.
 
+use std::ops::Range;
+
 use domain::{Code, topic::Stop};
 use ingest::{
     pipeline::NoFault,
@@ -8,10 +10,44 @@ use ingest::{
 use rdkafka::{Offset, TopicPartitionList, admin::AdminOptions};
 
 use super::Topics;
-use crate::world::{Record, SHORT, World, record};
+use crate::world::{Event, Record, SHORT, Sent, World, logged, record, sent, session_ledger};
 
-fn records(ids: std::ops::Range<usize>) -> Vec<Record> {
-    ids.map(|n| record(n, SHORT)).collect()
+/// What a topic has, of either kind.
+trait Numbered: Event + Sized {
+    fn numbered(n: usize) -> Self;
+
+    fn all(ids: Range<usize>) -> Vec<Self> {
+        ids.map(Self::numbered).collect()
+    }
+}
+
+impl Numbered for Record {
+    fn numbered(n: usize) -> Self {
+        record(n, SHORT)
+    }
+}
+
+impl Numbered for Sent {
+    fn numbered(n: usize) -> Self {
+        sent("s", i64::try_from(n).expect("small"), n as u64)
+    }
+}
+
+async fn send_one<E: Numbered>(topics: &Topics, partition: i32, n: usize) {
+    let event = E::numbered(n);
+    topics
+        .send(partition, Some(event.iccid()), Some(&event.json()))
+        .await;
+}
+
+/// What ledger and usage store agree on.
+async fn counted(world: &World) -> u64 {
+    let records = world.proved(&world.alpha).await.records;
+    let rollups = logged(world, &world.alpha).await;
+    let rollups: i128 = rollups.values().map(|sums| sums[4]).sum();
+    let [_, accepted, ..] = session_ledger(world, &world.alpha).await;
+    assert_eq!(i128::from(accepted), rollups, "ledger and log differ");
+    records + accepted
 }
 
 fn stopped(consumer: &Consumer) -> Vec<(i32, Stop)> {
@@ -24,15 +60,21 @@ fn stopped(consumer: &Consumer) -> Vec<(i32, Stop)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_offset_stops_its_partition_until_an_operator_skips() {
-    let (world, topics) = tokio::join!(World::new(), Topics::new());
-    topics.send_all(&records(0..30)).await;
+    let (records, rollups) = tokio::join!(Topics::new(), Topics::of_rollups());
+    lost_and_skipped::<Record>(records).await;
+    lost_and_skipped::<Sent>(rollups).await;
+}
+
+async fn lost_and_skipped<E: Numbered>(topics: Topics) {
+    let world = World::new().await;
+    topics.send_all(&E::all(0..30)).await;
     let (intake, consumer) = topics.reads(&world, NoFault);
     topics.until_read(&world, 30).await;
     consumer.stop().await;
     // Ten more in each, of which partition 1 loses five.
-    topics.send_all(&records(30..60)).await;
+    topics.send_all(&E::all(30..60)).await;
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&topics.settings.cdrs, 1, Offset::Offset(15))
+    list.add_partition_offset(&topics.topic, 1, Offset::Offset(15))
         .expect("a partition");
     let admin = topics.admin();
     let gone = admin.delete_records(&list, &AdminOptions::new()).await;
@@ -51,7 +93,7 @@ async fn a_lost_offset_stops_its_partition_until_an_operator_skips() {
     consumer.stop().await;
     let consumer = topics.start(&world, &intake);
     topics.until_said(&consumer, Some("OFFSET_LOST")).await;
-    let skip = |to| manage::skip(&topics.settings, &world.db, &topics.settings.cdrs, 1, to);
+    let skip = |to| manage::skip(&topics.settings, &world.db, &topics.topic, 1, to);
     let refused = skip(manage::To::Offset(14))
         .await
         .expect_err("is not there");
@@ -63,13 +105,19 @@ async fn a_lost_offset_stops_its_partition_until_an_operator_skips() {
     consumer.stop().await;
     assert_eq!((sums.read, sums.accepted), (55, 55));
     world.settled(&intake).await;
-    assert_eq!(world.proved(&world.alpha).await.records, 55);
+    assert_eq!(counted(&world).await, 55);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_offset_that_is_lost_while_it_is_read_stops_its_partition() {
-    let (world, topics) = tokio::join!(World::new(), Topics::new());
-    topics.send_all(&records(0..3)).await;
+    let (records, rollups) = tokio::join!(Topics::new(), Topics::of_rollups());
+    lost_while_read::<Record>(records).await;
+    lost_while_read::<Sent>(rollups).await;
+}
+
+async fn lost_while_read<E: Numbered>(topics: Topics) {
+    let world = World::new().await;
+    topics.send_all(&E::all(0..3)).await;
     let (_intake, consumer) = topics.reads(&world, NoFault);
     topics.until_read(&world, 3).await;
     topics.until_said(&consumer, None).await;
@@ -77,21 +125,19 @@ async fn an_offset_that_is_lost_while_it_is_read_stops_its_partition() {
     let skip = manage::skip(
         &topics.settings,
         &world.db,
-        &topics.settings.cdrs,
+        &topics.topic,
         2,
         manage::To::Offset(0),
     );
     skip.await.expect("skipped");
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&topics.settings.cdrs, 2, Offset::Offset(1))
+    list.add_partition_offset(&topics.topic, 2, Offset::Offset(1))
         .expect("a partition");
     let admin = topics.admin();
     let gone = admin.delete_records(&list, &AdminOptions::new()).await;
     gone.expect("gone");
     // The next message is stale, and the position that is begun from is gone.
-    topics
-        .send(2, Some(SHORT), Some(&record(9, SHORT).json()))
-        .await;
+    send_one::<E>(&topics, 2, 9).await;
     topics.until_said(&consumer, Some("OFFSET_LOST")).await;
     assert_eq!(stopped(&consumer), [(2, Stop::OffsetLost)]);
     consumer.stop().await;
@@ -99,14 +145,20 @@ async fn an_offset_that_is_lost_while_it_is_read_stops_its_partition() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_was_made_again_is_not_taken_for_the_same() {
-    let (world, topics) = tokio::join!(World::new(), Topics::new());
-    topics.send_all(&records(0..30)).await;
+    let (records, rollups) = tokio::join!(Topics::new(), Topics::of_rollups());
+    made_again::<Record>(records).await;
+    made_again::<Sent>(rollups).await;
+}
+
+async fn made_again<E: Numbered>(topics: Topics) {
+    let world = World::new().await;
+    topics.send_all(&E::all(0..30)).await;
     let (intake, consumer) = topics.reads(&world, NoFault);
     topics.until_read(&world, 30).await;
     consumer.stop().await;
     let gone = topics
         .admin()
-        .delete_topics(&[&topics.settings.cdrs], &AdminOptions::new())
+        .delete_topics(&[&topics.topic], &AdminOptions::new())
         .await;
     gone.expect("an answer").pop().expect("one").expect("gone");
     let made = async {
@@ -114,7 +166,7 @@ async fn a_topic_that_was_made_again_is_not_taken_for_the_same() {
         while topics
             .admin()
             .inner()
-            .fetch_metadata(Some(&topics.settings.cdrs), super::PATIENCE)
+            .fetch_metadata(Some(&topics.topic), super::PATIENCE)
             .expect("metadata")
             .topics()[0]
             .partitions()
@@ -129,13 +181,9 @@ async fn a_topic_that_was_made_again_is_not_taken_for_the_same() {
         .expect("made");
     // Partition 0 has as many messages as before, which are others; partition 1 has fewer; partition 2 is gone.
     for n in 100..112 {
-        topics
-            .send(0, Some(SHORT), Some(&record(n, SHORT).json()))
-            .await;
+        send_one::<E>(&topics, 0, n).await;
     }
-    topics
-        .send(1, Some(SHORT), Some(&record(200, SHORT).json()))
-        .await;
+    send_one::<E>(&topics, 1, 200).await;
     let consumer = topics.start(&world, &intake);
     topics.until_said(&consumer, Some("TOPIC_REPLACED")).await;
     let both = async {
@@ -162,7 +210,7 @@ async fn a_topic_that_was_made_again_is_not_taken_for_the_same() {
     );
     for number in [0, 1] {
         let to = manage::To::Earliest;
-        let topic = &topics.settings.cdrs;
+        let topic = &topics.topic;
         let skip = manage::skip(&topics.settings, &world.db, topic, number, to);
         skip.await.expect("skipped");
     }

@@ -1,9 +1,14 @@
 //! Topics of a real broker: what is read is counted once, whatever stops, moves or is wrong.
 
+mod away;
 mod counting;
+mod large;
 mod lost;
 mod poison;
+mod producer;
 mod replay;
+mod restore;
+mod session;
 
 use std::{
     collections::BTreeMap,
@@ -25,14 +30,15 @@ use rdkafka::{
 };
 use testkit::Kafka;
 
-use crate::world::{Record, World, patient};
+use crate::world::{Event, World, patient};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Topics of one test, which are made of three partitions.
+/// Topics of one test, which are made of three partitions, and the one of them that it is about.
 pub(crate) struct Topics {
     pub(crate) settings: Settings,
+    pub(crate) topic: String,
     producer: FutureProducer,
 }
 
@@ -41,6 +47,23 @@ impl Topics {
         let topics = Self::missing(&testkit::kafka());
         topics.make(3).await;
         topics
+    }
+
+    /// The same, about session rollups.
+    pub(crate) async fn of_rollups() -> Self {
+        let mut topics = Self::missing(&testkit::kafka());
+        topics.topic = topics.settings.sessions.clone();
+        topics.make(3).await;
+        topics
+    }
+
+    /// The same topics, about usage records.
+    pub(crate) fn of_records(&self) -> Self {
+        Self {
+            topic: self.settings.cdrs.clone(),
+            settings: self.settings.clone(),
+            producer: self.producer.clone(),
+        }
     }
 
     /// Topics that are not there yet.
@@ -58,14 +81,15 @@ impl Topics {
             .set("reconnect.backoff.max.ms", "500")
             .create();
         Self {
+            topic: settings.cdrs.clone(),
             settings,
             producer: producer.expect("a producer"),
         }
     }
 
-    /// Makes the topics. That of CDRs takes larger messages than one that we make.
+    /// Makes the topics. The one that the test is about takes larger messages than one that we make.
     pub(crate) async fn make(&self, partitions: i32) {
-        let new = NewTopic::new(&self.settings.cdrs, partitions, TopicReplication::Fixed(1));
+        let new = NewTopic::new(&self.topic, partitions, TopicReplication::Fixed(1));
         let new = new.set("max.message.bytes", "8000000");
         let made = self
             .admin()
@@ -100,7 +124,7 @@ impl Topics {
         key: Option<&str>,
         payload: Option<&str>,
     ) -> i64 {
-        let mut record = FutureRecord::to(&self.settings.cdrs).partition(partition);
+        let mut record = FutureRecord::to(&self.topic).partition(partition);
         if let Some(key) = key {
             record = record.key(key);
         }
@@ -112,14 +136,15 @@ impl Topics {
     }
 
     /// Sends records, one partition after the other.
-    pub(crate) async fn send_all(&self, records: &[Record]) {
+    pub(crate) async fn send_all<E: Event>(&self, records: &[E]) {
         let sent = records
             .iter()
             .zip((0..3).cycle())
             .map(|(record, partition)| {
                 let json = record.json();
                 async move {
-                    self.send(partition, Some(&record.iccid), Some(&json)).await;
+                    self.send(partition, Some(record.iccid()), Some(&json))
+                        .await;
                 }
             });
         futures::future::join_all(sent).await;
@@ -142,7 +167,7 @@ impl Topics {
     pub(crate) async fn sums(&self, world: &World, reading: Reading) -> BTreeMap<i32, Sums> {
         let cx = world.db.system().await.expect("system");
         let sums = topic::sums(&cx).await.expect("sums").into_iter();
-        sums.filter(|(it, of, _)| *of == reading && *it.topic == *self.settings.cdrs)
+        sums.filter(|(it, of, _)| *of == reading && *it.topic == *self.topic)
             .map(|(partition, _, sums)| (partition.number, sums))
             .collect()
     }
@@ -195,7 +220,7 @@ impl Topics {
     pub(crate) async fn dead_letters(
         &self,
     ) -> Vec<(String, String, String, Option<Vec<u8>>, Vec<u8>)> {
-        let topic = Settings::dead_of(&self.settings.cdrs);
+        let topic = Settings::dead_of(&self.topic);
         let consumer = self.consumer("nobody");
         let read = move || {
             let mut list = TopicPartitionList::new();
@@ -237,10 +262,10 @@ impl Topics {
     }
 
     /// Sends records in one transaction, which is committed or aborted.
-    pub(crate) async fn transact(&self, records: &[Record], commit: bool) {
+    pub(crate) async fn transact<E: Event>(&self, records: &[E], commit: bool) {
         let producer: FutureProducer = ClientConfig::new()
             .set("bootstrap.servers", &self.settings.brokers)
-            .set("transactional.id", format!("{}.sender", self.settings.cdrs))
+            .set("transactional.id", format!("{}.sender", self.topic))
             .create()
             .expect("a producer");
         let of = producer.clone();
@@ -251,9 +276,9 @@ impl Topics {
         begun.await.expect("begun");
         for record in records {
             let json = record.json();
-            let message = FutureRecord::to(&self.settings.cdrs)
+            let message = FutureRecord::to(&self.topic)
                 .partition(0)
-                .key(&record.iccid)
+                .key(record.iccid())
                 .payload(&json);
             let sent = producer.send(message, PATIENCE).await;
             sent.map_err(|(error, _)| error).expect("sent");

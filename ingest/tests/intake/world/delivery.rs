@@ -37,6 +37,23 @@ pub(crate) fn record(id: impl Display, iccid: &str) -> Record {
     }
 }
 
+/// What is sent, about a card.
+pub(crate) trait Event {
+    fn iccid(&self) -> &str;
+
+    fn json(&self) -> String;
+}
+
+impl Event for Record {
+    fn iccid(&self) -> &str {
+        &self.iccid
+    }
+
+    fn json(&self) -> String {
+        self.json()
+    }
+}
+
 impl Record {
     pub(crate) fn json(&self) -> String {
         let Self {

@@ -1,6 +1,7 @@
 //! Two tenants with a small fleet, and the means to compare journal and cubes.
 
 mod delivery;
+mod rollup;
 
 use std::{
     collections::HashMap,
@@ -28,7 +29,10 @@ use service::{Deliverer, Entry};
 use testkit::{ClickHouseDb, PostgresDb};
 
 pub(crate) use delivery::{
-    Record, array, body, codes, lines, numbers, post_json, post_lines, post_stream, record,
+    Event, Record, array, body, codes, lines, numbers, post_json, post_lines, post_stream, record,
+};
+pub(crate) use rollup::{
+    Dice, Sent, logged, net_of_log, plain, post_rollups, post_text, sent, session_ledger, stream,
 };
 
 /// A SIM of Alpha with a 20-digit ICCID that ends in its check digit.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Open, Row, Way, one, rows, ways};
+use super::{Open, Row, Way, one, rows, usage::unknown, ways};
 use crate::world::{
     Caller,
     at::{At, Which, down, slug, up},
@@ -103,7 +103,10 @@ rows! { ROWS:
     "Query.usageReconciliation" Staff "usageReconciliation($days, first: 2) { truncated rows { difference { bytesUp } } }" => |_| json!({ "truncated": true, "rows": [{ "difference": { "bytesUp": "700" } }, { "difference": { "bytesUp": "600" } }] });
     "Query.cubeCatalog" Usage "cubeCatalog { maxGroups }" => |_| json!({ "maxGroups": 6 });
     "Query.ingestAccounting" Staff "ingestAccounting(from: \"2026-11-21T00:00:00Z\", to: \"2026-11-22T00:00:00Z\") { received }" => |_| json!([{ "received": "4" }, { "received": "1" }]);
+    "Query.ingestSources" Staff "ingestSources { state }" => |_| json!([{ "state": "CURRENT" }, { "state": "RETIRED" }]);
+    "Query.unknownNetworks" Usage "unknownNetworks { code }" => |at| unknown(at.caller).iter().map(|_| json!({ "code": "262-99" })).collect();
     "Query.ingestBatches" Staff "ingestBatches { totalCount }" => |_| json!({ "totalCount": 2 });
+    "Query.ingestQuarantine" Platform "ingestQuarantine { totalCount }" => |_| json!({ "totalCount": 1 });
     "Query.ingestRejections" Staff "ingestRejections { totalCount }" => |_| json!({ "totalCount": 1 });
     "Query.ingestRecord" Staff "ingestRecord(source: $source, recordId: $record) { state }" => |_| json!({ "state": "ACCEPTED" });
     "Query.segmentGrants" Admins "segmentGrants(subject: \"other\") { subject }" => |_| json!([{ "subject": "other" }, { "subject": "other" }, { "subject": "other" }]);

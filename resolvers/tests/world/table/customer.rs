@@ -89,6 +89,7 @@ fn permissions(at: &At<'_>) -> Value {
         "LABELS_READ",
         "NETWORKS_READ",
         "USAGE_READ",
+        "SESSIONS_READ",
     ];
     match (at.caller.1, at.caller.2) {
         (Role::PlatformAdmin | Role::TenantAdmin, _) => json!([
@@ -101,6 +102,7 @@ fn permissions(at: &At<'_>) -> Value {
             "LABELS_READ",
             "NETWORKS_READ",
             "USAGE_READ",
+            "SESSIONS_READ",
             "CDRS_WRITE",
             "SESSIONS_WRITE",
             "INGEST_READ",

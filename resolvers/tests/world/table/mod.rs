@@ -7,6 +7,7 @@ pub(crate) mod fleet;
 pub(crate) mod ingest;
 pub(crate) mod saved;
 pub(crate) mod schedule;
+pub(crate) mod session;
 pub(crate) mod usage;
 
 use domain::Role;
@@ -27,6 +28,8 @@ pub(crate) enum Open {
     Readers,
     /// Those to whom SIMs are open: not the devices-only customer.
     Sims,
+    /// Those to whom sessions are open, and SIMs.
+    Sessions,
     /// Those to whom devices are open.
     Devices,
     /// Those to whom usage is open.
@@ -35,6 +38,8 @@ pub(crate) enum Open {
     Staff,
     /// Those who administer the tenant.
     Admins,
+    /// Staff of the platform.
+    Platform,
 }
 
 impl Open {
@@ -44,9 +49,10 @@ impl Open {
         match self {
             Self::All => true,
             Self::Readers | Self::Devices => role != Role::Ingest,
-            Self::Sims | Self::Usage => role != Role::Ingest && !dyer,
+            Self::Sims | Self::Sessions | Self::Usage => role != Role::Ingest && !dyer,
             Self::Staff => admin || role == Role::Support,
             Self::Admins => admin,
+            Self::Platform => role == Role::PlatformAdmin,
         }
     }
 }
@@ -113,6 +119,7 @@ const TABLES: &[(&[Row], &[Way])] = &[
     (saved::ROWS, saved::WAYS),
     (export::ROWS, export::WAYS),
     (schedule::ROWS, schedule::WAYS),
+    (session::ROWS, session::WAYS),
     (change::ROWS, change::WAYS),
 ];
 

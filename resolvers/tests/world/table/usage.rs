@@ -382,6 +382,15 @@ fn reason(at: &At<'_>) -> [Value; 2] {
     }
 }
 
+/// All sessions are in a network that nobody knows: whoever sees one sees that.
+pub(super) fn unknown(caller: Caller) -> Vec<Which> {
+    if caller.sims().is_empty() {
+        Vec::new()
+    } else {
+        vec![Which::All]
+    }
+}
+
 /// The largest network first.
 fn ranked(at: &At<'_>) -> [u64; 2] {
     [0, 1].map(|n| {
@@ -536,6 +545,7 @@ ways! { WAYS:
     "UsageBytes" Staff "{ usageReconciliation($days) { rows { session { % } } } }" => apart;
     "UsageBytes" Staff "{ usageReconciliation($days) { rows { difference { % } } } }" => apart;
     "TopNetworks" Usage "{ topNetworks(input: { $october, n: 1 }) { % } }" => one;
+    "UnknownNetwork" Usage "{ unknownNetworks { % } }" => unknown;
     "TopNetwork" Usage "{ topNetworks(input: { $october }) { rows { % } } }" => visited;
     "TrafficShare" Usage "{ topNetworks(input: { $october, n: 1, by: TRAFFIC }) { others { % } } }" => telekom;
     "CubeCatalog" Usage "{ cubeCatalog { % } }" => one;
@@ -636,6 +646,8 @@ rows! { ROWS:
     "TopNetworks.others" Usage "others { bytes }" => |at| json!({ "bytes": ranked(at)[1].to_string() });
     "TopNetworks.total" Usage "" => |at| at.sum(|n, day| up(n, day) + down(n, day));
     "TopNetworks.provenance" Usage "provenance { tables }" => |at| json!({ "tables": tables(at) });
+    "UnknownNetwork.code" Usage "" => |_| json!("262-99");
+    "UnknownNetwork.name" Usage "" => |_| json!("Unknown (262/99)");
     "TopNetwork.network" Usage "network { code }" => |at| json!({ "code": code(at.n()) });
     "TopNetwork.bytes" Usage "" => |at| json!(ranked(at)[at.n()].to_string());
     "TopNetwork.share" Usage "" => share;

@@ -23,18 +23,19 @@ const SHOWN: usize = 50;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  simcube verify --oracle oracle")]
 pub(super) struct Args {
-    /// Folder that `simulate --oracle` wrote
+    /// Folder that `simulate --oracle` wrote; several are compared one after the other
     #[arg(long, value_name = "DIR")]
-    oracle: Option<PathBuf>,
+    oracle: Vec<PathBuf>,
     /// Repair what differs, from the journal and the records up, then compare again
     #[arg(long)]
     repair: bool,
 }
 
 pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
-    let expected = args.oracle.as_deref().map(oracle::read).transpose()?;
+    let expected = args.oracle.iter().map(|folder| oracle::read(folder));
+    let expected: Vec<_> = expected.collect::<Result<_>>()?;
     let stores = Stores::open(config, Access::Beside).await?;
-    let outcome = verify(&stores, &args, config, expected.as_ref()).await;
+    let outcome = verify(&stores, &args, config, &expected).await;
     stores.close().await;
     let (differences, count) = outcome?;
     for line in differences.iter().take(SHOWN) {
@@ -56,7 +57,7 @@ async fn verify(
     stores: &Stores,
     args: &Args,
     config: &Config,
-    expected: Option<&oracle::Expected>,
+    expected: &[oracle::Expected],
 ) -> Result<(Vec<String>, u64)> {
     let operator = stores.operator(&config.intake);
     let looked = async {
@@ -74,7 +75,7 @@ async fn verify(
     print(&report);
     let mut count = report.count();
     let mut differences = report.differences;
-    if let Some(expected) = expected {
+    for expected in expected {
         let found = oracle::compare(stores, expected).await?;
         count += found.len() as u64;
         differences.extend(found);

@@ -1,0 +1,202 @@
+//! How far sources are, and what they keep from being complete.
+
+use chrono::TimeDelta;
+use domain::{
+    Code, Db, Period, ReadCx, Role,
+    identity::{Known, VerifiedClaims},
+    journal::{self, Kind, Lack, Month, Part, Progress, SourceState, Tally},
+    topic::{self, Digest, Partition, Passage, Way},
+};
+use uuid::Uuid;
+
+use crate::house::{House, after, batch, new_batch, now, tally};
+
+async fn caller(db: &Db, role: Role) -> ReadCx {
+    let claims = VerifiedClaims::new("eve".into(), "alpha".into(), role, None);
+    let cx = Known::default().open(db, &claims.expect("claims")).await;
+    cx.expect("a snapshot")
+}
+
+/// A record of a source that began so many minutes after now, and was accepted or came again.
+async fn receive(house: &House, source: &str, topic: Option<&str>, at: i64, is_new: bool) {
+    let mut part = Part::new(house.alpha, Month::of(now()).part(at));
+    let event_at = now() + TimeDelta::minutes(at);
+    part.add(Uuid::from_u128(1), event_at, [3, 1, 0]);
+    let counts = if is_new { (1, 0, 3, 1) } else { (0, 1, 0, 0) };
+    let (accepted, duplicate, bytes_up, bytes_down) = counts;
+    let tallies = [Tally {
+        source: source.into(),
+        event_hour: journal::hour_of(event_at),
+        received: 1,
+        accepted,
+        duplicate,
+        bytes_up,
+        bytes_down,
+        newest_event_at: Some(event_at),
+        topic: topic.map(Into::into),
+        ..tally(house.alpha, 0, 0)
+    }];
+    let cx = house.system().await;
+    let parts = [part];
+    let id = batch(u128::try_from(at).expect("small"));
+    let new = is_new.then(|| new_batch(id, &parts));
+    let recorded = journal::record(&cx, Kind::Cdr, new, &tallies, &[], now()).await;
+    recorded.expect("recorded");
+    if is_new {
+        journal::mark_counted(&cx, &[id], now())
+            .await
+            .expect("counted");
+    }
+    cx.commit().await.expect("committed");
+}
+
+async fn sources(house: &House) -> Vec<Progress> {
+    let cx = caller(&house.db, Role::Support).await;
+    journal::progress(&cx).await.expect("sources")
+}
+
+async fn lack(house: &House, to: i64) -> Option<Lack> {
+    let cx = caller(&house.db, Role::Support).await;
+    let period = Period::new(now() - TimeDelta::days(1), now() + TimeDelta::minutes(to));
+    let coverage = journal::coverage(&cx, Kind::Cdr).await.expect("coverage");
+    coverage
+        .expect("of the whole tenant")
+        .lack(period.expect("a period"))
+}
+
+#[tokio::test]
+async fn a_source_is_complete_up_to_its_newest_event_less_its_lateness() {
+    let house = House::new().await;
+    receive(&house, "a", None, 1, true).await;
+    receive(&house, "b", None, 3, true).await;
+    // What comes late takes nothing back.
+    receive(&house, "b", None, 2, true).await;
+    let found = sources(&house).await;
+    let told: Vec<_> = found
+        .iter()
+        .map(|it| (it.source.as_str(), it.newest_event_at, it.state))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("a", now() + TimeDelta::minutes(1), SourceState::Current),
+            ("b", now() + TimeDelta::minutes(3), SourceState::Current)
+        ]
+    );
+    // It began after its receipt, by the clock of the sender.
+    assert_eq!(
+        found[1].complete_up_to,
+        Some(now() - TimeDelta::minutes(60))
+    );
+    assert_eq!(found[1].lag, Some(TimeDelta::minutes(60)));
+    assert_eq!(lack(&house, -60).await, None);
+    let Some(Lack::Behind(behind, false)) = lack(&house, -59).await else {
+        panic!("not complete");
+    };
+    assert_eq!(behind.len(), 2);
+    let denied = journal::progress(&caller(&house.db, Role::Viewer).await).await;
+    assert_eq!(
+        denied.expect_err("not for everybody").code(),
+        Code::Forbidden
+    );
+}
+
+#[tokio::test]
+async fn a_retired_source_is_waited_for_again_once_it_has_something_new() {
+    let house = House::new().await;
+    receive(&house, "a", None, 1, true).await;
+    let cx = house.system().await;
+    let retired = journal::retire(&cx, house.alpha, Kind::Cdr, "a").await;
+    retired.expect("retired");
+    let unknown = journal::retire(&cx, house.alpha, Kind::Session, "a").await;
+    assert_eq!(unknown.expect_err("no such source").code(), Code::NotFound);
+    cx.commit().await.expect("committed");
+    assert_eq!(lack(&house, 60).await, None);
+    receive(&house, "a", None, 1, false).await;
+    assert_eq!(sources(&house).await[0].state, SourceState::Retired);
+    receive(&house, "a", None, 2, true).await;
+    assert_eq!(sources(&house).await[0].state, SourceState::Current);
+    assert!(lack(&house, 60).await.is_some());
+    let cx = house.system().await;
+    let set = journal::set_lateness(&cx, house.alpha, Kind::Cdr, "a", 0).await;
+    set.expect("set");
+    cx.commit().await.expect("committed");
+    assert_eq!(sources(&house).await[0].complete_up_to, Some(now()));
+    assert_eq!(lack(&house, 0).await, None);
+}
+
+#[tokio::test]
+async fn what_waits_in_its_topic_holds_a_source_back() {
+    let house = House::new().await;
+    receive(&house, "a", Some("cdr.records"), 1, true).await;
+    let read = async |number: i32, newest: i64, end: i64| {
+        let partition = Partition {
+            cluster: "here".into(),
+            topic: "cdr.records".into(),
+            number,
+        };
+        let cx = house.system().await;
+        let position = topic::open(&cx, &partition).await.expect("a position");
+        let passage = Passage {
+            partition,
+            kind: Kind::Cdr,
+            way: Way::Consume {
+                from: position.next,
+                to: position.next + 10,
+                digest: Digest::of(None, None),
+                end,
+            },
+            tombstones: 0,
+            decoded: Vec::new(),
+            quarantined: Vec::new(),
+        };
+        let newest = now() + TimeDelta::minutes(newest);
+        assert!(
+            topic::pass(&cx, &passage, Some(newest))
+                .await
+                .expect("passed")
+        );
+        cx.commit().await.expect("committed");
+    };
+    read(0, -5, 9).await;
+    assert_eq!(sources(&house).await[0].state, SourceState::Current);
+    read(1, -30, 100).await;
+    let found = sources(&house).await;
+    assert_eq!(found[0].state, SourceState::Behind);
+    assert_eq!(
+        found[0].complete_up_to,
+        Some(now() - TimeDelta::minutes(90))
+    );
+    // Read to its end, it is no longer the one that is least far.
+    read(1, -10, 19).await;
+    let found = sources(&house).await;
+    assert_eq!(
+        found[0].complete_up_to,
+        Some(now() - TimeDelta::minutes(60))
+    );
+}
+
+#[tokio::test]
+async fn what_waits_to_be_counted_makes_its_time_incomplete() {
+    let house = House::new().await;
+    let mut part = Part::new(house.alpha, Month::of(now()).part(1));
+    part.add(Uuid::from_u128(1), now() - TimeDelta::hours(5), [3, 1, 0]);
+    let parts = [part];
+    let cx = house.system().await;
+    let tallies = [Tally {
+        newest_event_at: None,
+        ..tally(house.alpha, 1, 0)
+    }];
+    let new = Some(new_batch(batch(1), &parts));
+    let recorded = journal::record(&cx, Kind::Cdr, new, &tallies, &[], now()).await;
+    recorded.expect("recorded");
+    cx.commit().await.expect("committed");
+    assert_eq!(lack(&house, 0).await, Some(Lack::NotCounted));
+    assert_eq!(lack(&house, -300).await, None);
+    let cx = house.system().await;
+    journal::mark_counted(&cx, &[batch(1)], after(1))
+        .await
+        .expect("counted");
+    cx.commit().await.expect("committed");
+    assert_eq!(lack(&house, 0).await, None);
+}

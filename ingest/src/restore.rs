@@ -1,0 +1,380 @@
+//! A month that the usage store lost is put back: what the ledger has as accepted, from whoever still has the bytes.
+//!
+//! The journal keeps payloads for minutes, topics keep messages for days. Rows of topics are decoded again, attributed as of when they began,
+//! and looked up in the ledger, which says whether they are what was accepted, in which batch and when it was received. They go into the
+//! journal, and settling does the rest: it inserts what is missing and corrects every cube, so nothing depends on what exactly was lost.
+//!
+//! **What nobody has.** Records that were delivered over HTTP are in the journal for minutes only, and of sessions a topic has rollups and not
+//! the signed rows that late ones made. They are listed. What else the tenant lost is put back all the same, where the cube of hours lost
+//! as much as the records; where it has more, it may be all that is left of them, and the tenant's month stays as it is.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use analytics::{CdrRow, Store, System, cdr};
+use chrono::{DateTime, Utc};
+use domain::{
+    Code, Db, Error, Period, Result, SystemCx,
+    id::{BatchId, TenantId},
+    journal::{self, Kind, KnownPart, Payload},
+    tenant,
+    topic::Partition,
+};
+
+use crate::{
+    kind::{KINDS, Retained, family_of},
+    pipeline::{Fetched, Intake, Settled, Wanted},
+    topic::{
+        Settings,
+        replay::{self, Sink},
+    },
+    verify,
+};
+
+/// Parts that the records are asked about together.
+const PARTS: usize = 10_000;
+/// Rows that are held before they are written into the journal.
+const AT_ONCE: usize = 100_000;
+/// How long settling what was put back may wait for an engine or another process.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What was put back of a month.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// Records that topics had.
+    pub from_topics: u64,
+    /// Records that the journal had.
+    pub from_journal: u64,
+    /// What settling did with them.
+    pub settled: Settled,
+    /// What was not put back.
+    pub left: Vec<Left>,
+}
+
+/// What a tenant lost in a batch and nobody has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Short name of the tenant.
+    pub tenant: String,
+    /// What its records are.
+    pub kind: Kind,
+    /// The batch.
+    pub batch: BatchId,
+    /// When it was received.
+    pub received_at: DateTime<Utc>,
+    /// Records that are missing.
+    pub records: u64,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// A part of which records are missing.
+struct Lost {
+    known: KnownPart,
+    kind: Kind,
+    records: u64,
+    /// Rows of it that topics had.
+    found: u64,
+}
+
+impl Lost {
+    fn tenant(&self) -> TenantId {
+        self.known.part.tenant
+    }
+
+    /// Whether all of it can be put back.
+    fn is_there(&self) -> bool {
+        self.known.is_kept || self.found >= self.records
+    }
+
+    fn left(&self, names: &BTreeMap<TenantId, String>, records: u64, why: &'static str) -> Left {
+        Left {
+            tenant: names.get(&self.tenant()).cloned().unwrap_or_default(),
+            kind: self.kind,
+            batch: self.known.part.batch,
+            received_at: self.known.received_at,
+            records,
+            why,
+        }
+    }
+}
+
+/// Puts a month back. `topics` says where Kafka is, if it is anywhere.
+///
+/// # Errors
+/// `UNAVAILABLE` when an engine or the broker does not answer; done again, it begins again.
+pub async fn month(
+    intake: &Intake,
+    store: &Store,
+    db: &Db,
+    topics: Option<&Settings>,
+    month: Period,
+) -> Result<Restored> {
+    let cx = db.system().await?;
+    journal::forget_restore(&cx).await?;
+    cx.commit().await?;
+    let names = names(db).await?;
+    let mut restored = Restored::default();
+    let mut lost = lost(store, db, month, &names, &mut restored.left).await?;
+    if let Some(settings) = topics.filter(|_| !lost.is_empty()) {
+        read(intake, db, settings, month, &mut lost).await?;
+    }
+    let spared = spared(store, db, month, &lost).await?;
+    let (spared, lost): (Vec<Lost>, Vec<Lost>) =
+        (lost.into_iter()).partition(|it| spared.contains(&(it.kind, it.tenant())));
+    drop_rows(db, &spared).await?;
+    let why = "not all of the month can be put back, and the cubes may have more of it";
+    let left = spared.iter().map(|it| it.left(&names, it.records, why));
+    restored.left.extend(left);
+    let gone = lost.iter().filter(|it| !it.is_there());
+    restored.left.extend(gone.map(|it| {
+        let why = match it.kind {
+            Kind::Cdr => "no topic has them",
+            Kind::Session => "sessions are put back from the journal only",
+        };
+        it.left(&names, it.records - it.found, why)
+    }));
+    restored.from_topics = lost.iter().map(|it| it.found).sum();
+    let kept = lost.iter().filter(|it| it.known.is_kept);
+    restored.from_journal = kept.map(|it| it.records).sum();
+    restored.settled = settle(intake, db, &lost).await?;
+    Ok(restored)
+}
+
+/// Short names of all tenants.
+async fn names(db: &Db) -> Result<BTreeMap<TenantId, String>> {
+    let cx = db.system().await?;
+    let tenants = tenant::list(&cx).await?.into_iter();
+    Ok(tenants.map(|tenant| (tenant.id, tenant.slug)).collect())
+}
+
+/// What the records lack of what the ledger has. What is so old that records may have expired is not put back.
+async fn lost(
+    store: &Store,
+    db: &Db,
+    month: Period,
+    names: &BTreeMap<TenantId, String>,
+    left: &mut Vec<Left>,
+) -> Result<Vec<Lost>> {
+    let cx = db.system().await?;
+    let retained = Retained::read(&cx).await?;
+    let system = System::new(cx.now());
+    let tables = store.tables(&system);
+    let mut lost = Vec::new();
+    for (tenant, kind) in names.keys().flat_map(|it| KINDS.map(|kind| (*it, kind))) {
+        let whole_from = retained.whole_from(kind, tenant, cx.now());
+        let parts = journal::parts_within(&cx, kind, tenant, month).await?;
+        for parts in parts.chunks(PARTS) {
+            let batches: Vec<BatchId> = parts.iter().map(|it| it.part.batch).collect();
+            let tables = tables.of(family_of(kind));
+            let found = tables.batches_of(&system, tenant, &batches).await?;
+            let found: HashMap<BatchId, i64> = (found.into_iter())
+                .map(|it| (it.batch, it.count.records))
+                .collect();
+            for known in parts {
+                let there = found.get(&known.part.batch).copied().unwrap_or_default();
+                let Ok(records @ 1..) = u64::try_from(known.part.sums.rows - there) else {
+                    continue;
+                };
+                let it = Lost {
+                    known: known.clone(),
+                    kind,
+                    records,
+                    found: 0,
+                };
+                if known.part.first_at < whole_from {
+                    left.push(it.left(names, records, "they are older than they are kept"));
+                } else {
+                    lost.push(it);
+                }
+            }
+        }
+    }
+    Ok(lost)
+}
+
+/// Reads what the topic of usage records has of lost parts, and puts it back into the journal, where it waits.
+async fn read(
+    intake: &Intake,
+    db: &Db,
+    settings: &Settings,
+    month: Period,
+    lost: &mut [Lost],
+) -> Result<()> {
+    let wanted = lost
+        .iter()
+        .filter(|it| it.kind == Kind::Cdr && !it.known.is_kept)
+        .map(|it| {
+            let wanted = Wanted {
+                batch: it.known.part.batch,
+                received_at: it.known.received_at,
+            };
+            (it.known.number, wanted)
+        });
+    let mut reading = Reading {
+        intake,
+        db,
+        month,
+        wanted: wanted.collect(),
+        rows: BTreeMap::new(),
+        held: 0,
+        found: HashMap::new(),
+    };
+    match replay::read(db, settings, &settings.cdrs, 0, &mut reading).await {
+        // A topic that is not there has nothing.
+        Err(error) if error.code() != Code::NotFound => return Err(error),
+        Ok(()) | Err(_) => reading.write().await?,
+    }
+    for it in lost {
+        let key = (it.known.part.batch, it.tenant());
+        it.found = reading.found.get(&key).copied().unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Messages on their way back into the journal.
+struct Reading<'a> {
+    intake: &'a Intake,
+    db: &'a Db,
+    month: Period,
+    /// Parts that rows are wanted of, by number.
+    wanted: HashMap<i64, Wanted>,
+    rows: BTreeMap<BatchId, Vec<CdrRow>>,
+    held: usize,
+    /// Rows that were put back, by batch and tenant.
+    found: HashMap<(BatchId, TenantId), u64>,
+}
+
+impl Sink for Reading<'_> {
+    async fn take(&mut self, partition: &Partition, messages: Vec<Fetched>) -> Result<()> {
+        let rows = self
+            .intake
+            .rows_of(partition, messages, self.month, &self.wanted);
+        for row in rows.await? {
+            self.held += 1;
+            self.rows.entry(row.batch).or_default().push(row);
+        }
+        if self.held >= AT_ONCE {
+            self.write().await?;
+        }
+        Ok(())
+    }
+}
+
+impl Reading<'_> {
+    /// Writes what is held, with what was written before: a topic may have a record more than once.
+    async fn write(&mut self) -> Result<()> {
+        self.held = 0;
+        let cx = self.db.system().await?;
+        for (batch, mut rows) in std::mem::take(&mut self.rows) {
+            rows.extend(put_back(&cx, batch).await?);
+            let mut seen = HashSet::new();
+            rows.retain(|row| seen.insert(row.identity));
+            write(&cx, batch, &rows).await?;
+            self.found.retain(|(known, _), _| *known != batch);
+            for row in &rows {
+                *self.found.entry((batch, row.tenant)).or_default() += 1;
+            }
+        }
+        cx.commit().await
+    }
+}
+
+/// The rows of a batch that were put back so far.
+async fn put_back(cx: &SystemCx, batch: BatchId) -> Result<Vec<CdrRow>> {
+    match journal::put_back_so_far(cx, batch).await? {
+        Some(payload) => cdr::decode(payload.encoding, payload.bytes.into()),
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn write(cx: &SystemCx, batch: BatchId, rows: &[CdrRow]) -> Result<()> {
+    let starts = || rows.iter().map(|row| row.start);
+    let (Some(first), Some(last), Some(row)) = (starts().min(), starts().max(), rows.first())
+    else {
+        return journal::drop_put_back(cx, &[batch]).await;
+    };
+    let payload = Payload {
+        encoding: cdr::ENCODING,
+        bytes: cdr::encode(rows).to_vec(),
+    };
+    let (count, event) = (rows.len() as u64, [first, last]);
+    journal::put_back_more(
+        cx,
+        Kind::Cdr,
+        batch,
+        count,
+        &payload,
+        event,
+        row.received_at,
+    )
+    .await
+}
+
+/// Whose month stays as it is: of those who lost what nobody has, those of whom the cube of hours has something else than the records.
+async fn spared(
+    store: &Store,
+    db: &Db,
+    month: Period,
+    lost: &[Lost],
+) -> Result<BTreeSet<(Kind, TenantId)>> {
+    let cx = db.system().await?;
+    let short = lost.iter().filter(|it| !it.is_there());
+    let short: BTreeSet<(Kind, TenantId)> = short.map(|it| (it.kind, it.tenant())).collect();
+    let mut spared = BTreeSet::new();
+    for (kind, tenant) in short {
+        if !verify::are_alike(&cx, store, kind, tenant, month).await? {
+            spared.insert((kind, tenant));
+        }
+    }
+    Ok(spared)
+}
+
+/// Takes what was put back of some parts out of the journal again.
+async fn drop_rows(db: &Db, parts: &[Lost]) -> Result<()> {
+    let cx = db.system().await?;
+    let found = parts.iter().filter(|it| it.found > 0);
+    for it in found {
+        let mut rows = put_back(&cx, it.known.part.batch).await?;
+        rows.retain(|row| row.tenant != it.tenant());
+        write(&cx, it.known.part.batch, &rows).await?;
+    }
+    cx.commit().await
+}
+
+/// Has everything settled that is in the journal of these parts. What of them nobody has is on its way meanwhile, so that hours may lack it.
+async fn settle(intake: &Intake, db: &Db, lost: &[Lost]) -> Result<Settled> {
+    let back = lost.iter().filter(|it| it.known.is_kept || it.found > 0);
+    let batches: BTreeSet<BatchId> = back.map(|it| it.known.part.batch).collect();
+    let mut settled = Settled::default();
+    if batches.is_empty() {
+        return Ok(settled);
+    }
+    let batches: Vec<BatchId> = batches.into_iter().collect();
+    let gone = lost.iter().filter(|it| !it.is_there());
+    let gone: Vec<(TenantId, i64)> = gone.map(|it| (it.tenant(), it.known.number)).collect();
+    let cx = db.system().await?;
+    journal::retry_restored(&cx, &batches, &gone).await?;
+    cx.commit().await?;
+    let begun = Instant::now();
+    loop {
+        settled.add(intake.settle().await?);
+        if settled.waiting == 0 {
+            break;
+        }
+        if begun.elapsed() > PATIENCE {
+            let text = "what was put back waits to be counted: a server counts it";
+            return Err(Error::unavailable(text, "settling takes too long"));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    // What nobody has counts as it did.
+    let cx = db.system().await?;
+    journal::forget_restore(&cx).await?;
+    cx.commit().await?;
+    Ok(settled)
+}

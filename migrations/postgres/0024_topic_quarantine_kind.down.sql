@@ -1,0 +1,2 @@
+DROP INDEX topic_quarantine_received_idx;
+ALTER TABLE topic_quarantine DROP COLUMN kind;
