@@ -76,7 +76,8 @@ pub struct Shown {
     pub rat: String,
     /// The SIM's address, as text.
     pub ip: String,
-    /// Bytes sent by the device since the session began, or since it was the caller's.
+    /// Bytes sent by the device since the session began, or since it was the caller's. For callers who see a part of the tenant, a session that
+    /// is older than the log counts from where the log begins.
     pub counter_in: u64,
     /// Bytes received by the device since then.
     pub counter_out: u64,

@@ -72,7 +72,6 @@ impl Scoped {
         let sessions = shown.iter().map(|shown| shown.session).collect();
         let sessions = scoped.parameters.bind(Parameter::Uuids(sessions));
         scoped.of_sims(&sims).and(&format!("session IN {sessions}"));
-        scoped.and("arrived = 1 AND sign = 1");
         Ok(scoped)
     }
 

@@ -37,7 +37,8 @@ columns! {
         radio_access_type: Option<&str> = |entry| entry.radio_access.as_deref();
         /// Address of the SIM, IPv4 or IPv6.
         ip_address: &str = |entry| &entry.ip;
-        /// Bytes sent by the device since the session began, or since the SIM was the caller's if that was later.
+        /// Bytes sent by the device since the session began, or since the SIM was the caller's if that was later. For callers who see a part of the
+        /// tenant, a session that is older than the log that is kept counts from where the log begins.
         bytes_in: BigInt = |entry| BigInt(entry.bytes_in.into());
         /// Bytes received by the device since then.
         bytes_out: BigInt = |entry| BigInt(entry.bytes_out.into());

@@ -106,6 +106,9 @@ impl World {
                     customer,
                     counter_in: place * 100 * n,
                     counter_out: place * 1_000 * n,
+                    bytes_up: 100 * n,
+                    bytes_down: 1_000 * n,
+                    sessions: u8::from(place == 1),
                     ..rollup(tenant, sim, &id, self.now - ago)
                 });
             }

@@ -12,7 +12,7 @@ use domain::{
     id::{BatchId, CustomerId, SimId, TenantId},
     identity::VerifiedClaims,
     scope::{Segment, Visibility},
-    session::SessionStatus,
+    session::{Reading, Request, SessionStatus, usage},
 };
 use uuid::Uuid;
 
@@ -45,6 +45,68 @@ fn all(limit: u32) -> Seek {
     }
 }
 
+/// An hour back, and of nothing else.
+fn wide(now: DateTime<Utc>) -> Narrowed {
+    Narrowed {
+        from: now - TimeDelta::hours(1),
+        ..Narrowed::default()
+    }
+}
+
+/// The updates of a session of SIM 1, one a minute until a minute ago: whose it was, and both counters. They count as intake lets them.
+fn session_of(
+    tenant: TenantId,
+    now: DateTime<Utc>,
+    rollups: &[(u128, [u64; 2])],
+) -> Vec<SessionRow> {
+    let batch = BatchId::new(Uuid::now_v7());
+    let mut before: Option<Reading> = None;
+    let minutes = (1..=rollups.len() as i64).rev();
+    let rows = rollups
+        .iter()
+        .zip(minutes)
+        .map(|((of, counters), minutes)| {
+            let event_at = now - TimeDelta::minutes(minutes);
+            let reading = Reading {
+                event_at,
+                request: Request::Update,
+                bytes_in: counters[0],
+                bytes_out: counters[1],
+                identity: Uuid::new_v4(),
+            };
+            let counted = usage(before.replace(reading).as_ref(), &reading);
+            SessionRow {
+                customer: Some(customer(*of)),
+                counter_in: counters[0],
+                counter_out: counters[1],
+                bytes_up: counted.bytes_up,
+                bytes_down: counted.bytes_down,
+                sessions: counted.sessions,
+                resets: counted.resets,
+                identity: reading.identity,
+                ..rollup(tenant, batch, event_at)
+            }
+        });
+    rows.collect()
+}
+
+/// The counters that a customer is shown of the log, oldest first, and of what is live.
+async fn counters(
+    store: &Store,
+    tenant: TenantId,
+    of: Option<u128>,
+    now: DateTime<Utc>,
+) -> (Vec<(u64, u64)>, Option<(u64, u64)>) {
+    let scope = scope(tenant, of, Visibility::ALL);
+    let log = store.session_log(&scope, &wide(now), all(10)).await;
+    let live = store.live_sessions(&scope, &wide(now), all(10)).await;
+    let counters = |it: &Shown| (it.counter_in, it.counter_out);
+    (
+        log.expect("a log").iter().rev().map(counters).collect(),
+        live.expect("sessions").first().map(counters),
+    )
+}
+
 fn whose(shown: &[Shown]) -> Vec<(SimId, u64)> {
     shown.iter().map(|it| (it.sim, it.counter_in)).collect()
 }
@@ -56,29 +118,39 @@ async fn filled(store: &Store, tenant: TenantId, now: DateTime<Utc>) {
         counter_in: n,
         ..rollup(tenant, batch, now - TimeDelta::minutes(minutes))
     };
-    let late = row(20, 2);
+    let first = |row: SessionRow| SessionRow {
+        bytes_up: row.counter_in,
+        bytes_down: row.counter_out,
+        sessions: 1,
+        ..row
+    };
+    // It counted more before the first one came.
+    let late = SessionRow {
+        bytes_up: 2,
+        ..row(20, 2)
+    };
     let of_two = |row: SessionRow, session: u128| SessionRow {
         sim: sim(2),
         session: Uuid::from_u128(session),
         ..row
     };
     let mut rows = vec![
-        row(30, 1),
+        first(row(30, 1)),
         late.clone(),
         SessionRow {
             customer: Some(customer(NEW)),
             network: "238-01".into(),
             ..row(10, 3)
         },
-        of_two(row(50, 4), 21),
-        of_two(row(40, 5), 22),
+        first(of_two(row(50, 4), 21)),
+        first(of_two(row(40, 5), 22)),
         SessionRow {
             terminates: true,
             ..of_two(row(40, 6), 22)
         },
     ];
     apply(store, &rows).await;
-    rows = correction(&late, BatchId::new(Uuid::now_v7()), 9).into();
+    rows = correction(&late, BatchId::new(Uuid::now_v7()), 1).into();
     apply(store, &rows).await;
 }
 
@@ -170,26 +242,17 @@ async fn counters_are_those_of_the_callers_time() {
     let store = migrated().await;
     let tenant = TenantId::new(Uuid::now_v7());
     let now = DateTime::from_timestamp_millis(SystemClock.now().timestamp_millis()).expect("now");
-    let batch = BatchId::new(Uuid::now_v7());
     // Of one session that goes on: whose SIM it was, and the counter, which began again once.
-    let rows: Vec<SessionRow> = [
-        (OLD, 10),
-        (NEW, 15),
-        (NEW, 20),
-        (NEW, 4),
-        (OLD, 6),
-        (OLD, 6),
-        (NEW, 9),
-    ]
-    .into_iter()
-    .zip((1..=7).rev())
-    .map(|((of, counter), minutes)| SessionRow {
-        customer: Some(customer(of)),
-        counter_in: counter,
-        counter_out: counter * 100,
-        ..rollup(tenant, batch, now - TimeDelta::minutes(minutes))
-    })
-    .collect();
+    let rollups = [
+        (OLD, [10, 1_000]),
+        (NEW, [15, 1_500]),
+        (NEW, [20, 2_000]),
+        (NEW, [4, 400]),
+        (OLD, [6, 600]),
+        (OLD, [6, 600]),
+        (NEW, [9, 900]),
+    ];
+    let rows = session_of(tenant, now, &rollups);
     apply(&store, &rows).await;
     let narrowed = Narrowed {
         from: now - TimeDelta::hours(1),
@@ -219,6 +282,96 @@ async fn counters_are_those_of_the_callers_time() {
         let mut expected = expected.filter(|(caller, _)| *caller == of).map(|it| it.1);
         assert_eq!(live.map(|it| it.counter_in), expected.next_back(), "{of:?}");
     }
+}
+
+#[tokio::test]
+async fn a_counter_that_begins_again_does_not_show_what_was_anothers_of_the_other_one() {
+    let store = migrated().await;
+    let now = DateTime::from_timestamp_millis(SystemClock.now().timestamp_millis()).expect("now");
+    for (rollups, shown) in [
+        (
+            vec![
+                (OLD, [1_000, 1_000]),
+                (NEW, [1_500, 1_500]),
+                (NEW, [5, 1_600]),
+            ],
+            vec![(500, 500), (5, 600)],
+        ),
+        // With the first of their own.
+        (
+            vec![(OLD, [1_000, 1_000]), (NEW, [5, 1_600]), (NEW, [6, 1_700])],
+            vec![(5, 600), (6, 700)],
+        ),
+        // And back again: in falls while it is the other one's.
+        (
+            vec![
+                (NEW, [100, 100]),
+                (OLD, [30, 300]),
+                (NEW, [40, 350]),
+                (NEW, [60, 20]),
+            ],
+            vec![(100, 100), (10, 50), (30, 20)],
+        ),
+    ] {
+        let tenant = TenantId::new(Uuid::now_v7());
+        apply(&store, &session_of(tenant, now, &rollups)).await;
+        let live = shown.last().copied();
+        assert_eq!(
+            counters(&store, tenant, Some(NEW), now).await,
+            (shown, live),
+            "{rollups:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_anothers_stays_hidden_when_the_log_has_forgotten_it() {
+    let store = migrated().await;
+    let tenant = TenantId::new(Uuid::now_v7());
+    let now = DateTime::from_timestamp_millis(SystemClock.now().timestamp_millis()).expect("now");
+    let rollups = [
+        (OLD, [1_000, 2_000]),
+        (NEW, [1_500, 2_600]),
+        (NEW, [1_700, 2_900]),
+    ];
+    let rows = session_of(tenant, now, &rollups);
+    apply(&store, &rows).await;
+    // One came late, between the two: the first of the new customer's counts less since.
+    let late = SessionRow {
+        event_at: rows[1].event_at - TimeDelta::seconds(30),
+        counter_in: 1_100,
+        bytes_up: 100,
+        bytes_down: 0,
+        sessions: 0,
+        identity: Uuid::new_v4(),
+        batch: BatchId::new(Uuid::now_v7()),
+        ..rows[0].clone()
+    };
+    let mut batch: Vec<SessionRow> = correction(&rows[1], late.batch, 400).into();
+    batch.push(late);
+    apply(&store, &batch).await;
+    let shown = (vec![(400, 600), (600, 900)], Some((600, 900)));
+    assert_eq!(counters(&store, tenant, Some(NEW), now).await, shown);
+    let forget = async |which: &str| {
+        let tenant = tenant.uuid();
+        let sql = format!(
+            "ALTER TABLE session_log DELETE WHERE tenant = '{tenant}' AND {which} SETTINGS mutations_sync = 2"
+        );
+        store.run(&sql).await;
+    };
+    let of_old = Uuid::from_u128(OLD);
+    forget(&format!("customer = '{of_old}'")).await;
+    assert_eq!(counters(&store, tenant, Some(NEW), now).await, shown);
+    let staff = (vec![(1_500, 2_600), (1_700, 2_900)], Some((1_700, 2_900)));
+    assert_eq!(counters(&store, tenant, None, now).await, staff);
+    // What is left is counted from where the log begins, also of what was the caller's own.
+    forget("counter_in = 1500").await;
+    let shown = (vec![(200, 300)], Some((200, 300)));
+    assert_eq!(counters(&store, tenant, Some(NEW), now).await, shown);
+    // Of what is live alone nobody can tell whose bytes they are.
+    forget("true").await;
+    let shown = (vec![], Some((0, 0)));
+    assert_eq!(counters(&store, tenant, Some(NEW), now).await, shown);
 }
 
 #[tokio::test]
