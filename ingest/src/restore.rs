@@ -4,6 +4,9 @@
 //! and looked up in the ledger, which says whether they are what was accepted, in which batch and when it was received. They go into the
 //! journal, and settling does the rest: it inserts what is missing and corrects every cube, so nothing depends on what exactly was lost.
 //!
+//! A topic may have a part of what a batch lost, and what the records still have besides: each row that it has is looked up. What of a batch is
+//! missing and was found comes back, and the rest is on its way for nobody, so that hours may lack it while this is settled.
+//!
 //! **What nobody has.** Records that were delivered over HTTP are in the journal for minutes only, and of sessions a topic has rollups and not
 //! the signed rows that late ones made. They are listed. What else the tenant lost is put back all the same, where the cube of hours lost
 //! as much as the records; where it has more, it may be all that is left of them, and the tenant's month stays as it is.
@@ -13,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use analytics::{CdrRow, Store, System, cdr};
+use analytics::{CdrRow, SessionRow, Store, System, cdr};
 use chrono::{DateTime, Utc};
 use domain::{
     Code, Db, Error, Period, Result, SystemCx,
@@ -24,7 +27,7 @@ use domain::{
 };
 
 use crate::{
-    kind::{KINDS, Retained, family_of},
+    kind::{KINDS, Retained, Row, family_of},
     pipeline::{Fetched, Intake, Settled, Wanted},
     topic::{
         Settings,
@@ -77,8 +80,10 @@ struct Lost {
     known: KnownPart,
     kind: Kind,
     records: u64,
-    /// Rows of it that topics had.
+    /// Those of them that topics or the journal have.
     found: u64,
+    /// Rows of it that were put back: what topics had of it, missing or not.
+    put_back: u64,
 }
 
 impl Lost {
@@ -88,7 +93,7 @@ impl Lost {
 
     /// Whether all of it can be put back.
     fn is_there(&self) -> bool {
-        self.known.is_kept || self.found >= self.records
+        self.found >= self.records
     }
 
     fn left(&self, names: &BTreeMap<TenantId, String>, records: u64, why: &'static str) -> Left {
@@ -123,24 +128,30 @@ pub async fn month(
     if let Some(settings) = topics.filter(|_| !lost.is_empty()) {
         read(intake, db, settings, month, &mut lost).await?;
     }
+    find(store, db, &mut lost).await?;
     let spared = spared(store, db, month, &lost).await?;
     let (spared, lost): (Vec<Lost>, Vec<Lost>) =
         (lost.into_iter()).partition(|it| spared.contains(&(it.kind, it.tenant())));
-    drop_rows(db, &spared).await?;
+    // Where topics have nothing that is missing, what they have is of no use.
+    let useless = lost.iter().filter(|it| it.found == 0);
+    drop_rows(db, spared.iter().chain(useless)).await?;
     let why = "not all of the month can be put back, and the cubes may have more of it";
     let left = spared.iter().map(|it| it.left(&names, it.records, why));
     restored.left.extend(left);
     let gone = lost.iter().filter(|it| !it.is_there());
     restored.left.extend(gone.map(|it| {
         let why = match it.kind {
+            _ if it.known.is_kept => "the journal has a part of the batch, and no topic is asked until it has forgotten it",
             Kind::Cdr => "no topic has them",
             Kind::Session => "sessions are put back from the journal only",
         };
         it.left(&names, it.records - it.found, why)
     }));
-    restored.from_topics = lost.iter().map(|it| it.found).sum();
-    let kept = lost.iter().filter(|it| it.known.is_kept);
-    restored.from_journal = kept.map(|it| it.records).sum();
+    let found = |is_kept| {
+        let of_one = lost.iter().filter(move |it| it.known.is_kept == is_kept);
+        of_one.map(|it| it.found).sum()
+    };
+    (restored.from_topics, restored.from_journal) = (found(false), found(true));
     restored.settled = settle(intake, db, &lost).await?;
     Ok(restored)
 }
@@ -185,6 +196,7 @@ async fn lost(
                     kind,
                     records,
                     found: 0,
+                    put_back: 0,
                 };
                 if known.part.first_at < whole_from {
                     left.push(it.left(names, records, "they are older than they are kept"));
@@ -222,7 +234,7 @@ async fn read(
         wanted: wanted.collect(),
         rows: BTreeMap::new(),
         held: 0,
-        found: HashMap::new(),
+        put_back: HashMap::new(),
     };
     match replay::read(db, settings, &settings.cdrs, 0, &mut reading).await {
         // A topic that is not there has nothing.
@@ -231,9 +243,49 @@ async fn read(
     }
     for it in lost {
         let key = (it.known.part.batch, it.tenant());
-        it.found = reading.found.get(&key).copied().unwrap_or_default();
+        it.put_back = reading.put_back.get(&key).copied().unwrap_or_default();
     }
     Ok(())
+}
+
+/// Counts what can be put back of what is missing.
+async fn find(store: &Store, db: &Db, lost: &mut [Lost]) -> Result<()> {
+    let cx = db.system().await?;
+    for it in lost {
+        if !it.known.is_kept && it.put_back == 0 {
+            continue;
+        }
+        it.found = match it.kind {
+            Kind::Cdr => found_of::<CdrRow>(store, &cx, it).await?,
+            Kind::Session => found_of::<SessionRow>(store, &cx, it).await?,
+        };
+    }
+    Ok(())
+}
+
+/// How many of the missing rows of a part its batch has in the journal. Where it has not all of the part, each is looked up: a topic, and what a
+/// restore put back of it, may have what the records still have, and not what they lack.
+async fn found_of<R: Row>(store: &Store, cx: &SystemCx, lost: &Lost) -> Result<u64> {
+    let is_whole = |rows: u64| i64::try_from(rows).is_ok_and(|it| it == lost.known.part.sums.rows);
+    if is_whole(lost.put_back) {
+        return Ok(lost.records);
+    }
+    let Some(payload) = journal::payload(cx, lost.known.part.batch).await? else {
+        return Ok(0);
+    };
+    let mut rows = match R::decode(payload.encoding, payload.bytes.into()) {
+        // It is damaged, or a newer program's: nobody can tell what it has.
+        Err(error) if error.code() == Code::Internal => return Ok(0),
+        rows => rows?,
+    };
+    rows.retain(|row| row.tenant() == lost.tenant());
+    if is_whole(rows.len() as u64) {
+        return Ok(lost.records);
+    }
+    let found = store.look_up(&System::new(cx.now()), &rows).await?;
+    // What is there twice, or as another one, is not among those that the records are short of.
+    let missing = (found.missing.iter()).filter(|at| !found.surplus.contains(at));
+    Ok(missing.count() as u64)
 }
 
 /// Messages on their way back into the journal.
@@ -246,7 +298,7 @@ struct Reading<'a> {
     rows: BTreeMap<BatchId, Vec<CdrRow>>,
     held: usize,
     /// Rows that were put back, by batch and tenant.
-    found: HashMap<(BatchId, TenantId), u64>,
+    put_back: HashMap<(BatchId, TenantId), u64>,
 }
 
 impl Sink for Reading<'_> {
@@ -275,9 +327,9 @@ impl Reading<'_> {
             let mut seen = HashSet::new();
             rows.retain(|row| seen.insert(row.identity));
             write(&cx, batch, &rows).await?;
-            self.found.retain(|(known, _), _| *known != batch);
+            self.put_back.retain(|(known, _), _| *known != batch);
             for row in &rows {
-                *self.found.entry((batch, row.tenant)).or_default() += 1;
+                *self.put_back.entry((batch, row.tenant)).or_default() += 1;
             }
         }
         cx.commit().await
@@ -335,10 +387,9 @@ async fn spared(
 }
 
 /// Takes what was put back of some parts out of the journal again.
-async fn drop_rows(db: &Db, parts: &[Lost]) -> Result<()> {
+async fn drop_rows<'l>(db: &Db, parts: impl Iterator<Item = &'l Lost>) -> Result<()> {
     let cx = db.system().await?;
-    let found = parts.iter().filter(|it| it.found > 0);
-    for it in found {
+    for it in parts.filter(|it| it.put_back > 0) {
         let mut rows = put_back(&cx, it.known.part.batch).await?;
         rows.retain(|row| row.tenant != it.tenant());
         write(&cx, it.known.part.batch, &rows).await?;
@@ -348,7 +399,7 @@ async fn drop_rows(db: &Db, parts: &[Lost]) -> Result<()> {
 
 /// Has everything settled that is in the journal of these parts. What of them nobody has is on its way meanwhile, so that hours may lack it.
 async fn settle(intake: &Intake, db: &Db, lost: &[Lost]) -> Result<Settled> {
-    let back = lost.iter().filter(|it| it.known.is_kept || it.found > 0);
+    let back = lost.iter().filter(|it| it.found > 0);
     let batches: BTreeSet<BatchId> = back.map(|it| it.known.part.batch).collect();
     let mut settled = Settled::default();
     if batches.is_empty() {

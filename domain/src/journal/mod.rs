@@ -65,7 +65,7 @@ pub use read::{
 };
 pub use record::{NewBatch, NewRejection, Part, Tally, record};
 pub use restore::{
-    KnownPart, counted_by, drop_put_back, forget_restore, parts_within, put_back_more,
+    KnownPart, counted_by, drop_put_back, forget_restore, gone_of, parts_within, put_back_more,
     put_back_so_far, retry_restored,
 };
 pub use source::known_sources;

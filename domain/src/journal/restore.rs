@@ -3,6 +3,8 @@
 //! Rows that are put back wait in quarantine until all of them are there ([`put_back_more`]), because a batch is settled only where ledger
 //! and records agree once what is on its way is in. Then all are tried at once ([`retry_restored`]).
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
 use uuid::Uuid;
@@ -23,6 +25,9 @@ use crate::{
 
 /// Why rows that are being put back are not tried yet.
 const RESTORING: &str = "the rest of it is still being read: simcube replay --restore";
+
+/// Why a part is open of which nobody has all that is missing, while what there is of it is settled.
+const GONE: &str = "nobody has the rest of it: simcube replay --restore";
 
 /// A tenant's part of a batch, with what its rows are stored with.
 #[derive(Clone, Debug)]
@@ -151,18 +156,30 @@ pub async fn drop_put_back(cx: &SystemCx, batches: &[BatchId]) -> Result<()> {
     Ok(())
 }
 
-/// Lets batches be settled of which all is put back that there is, together with parts that are lost: what hours lack of these is known.
+/// Lets batches be settled of which all is put back that there is, together with parts of which something is lost: what hours lack of these
+/// is known ([`gone_of`]).
 pub async fn retry_restored(
     cx: &SystemCx,
     batches: &[BatchId],
     lost: &[(TenantId, i64)],
 ) -> Result<()> {
     set_state(cx, batches, BatchState::Journaled, None, None).await?;
-    let sql = "UPDATE intake_batch_tenant AS part SET state = 'JOURNALED' \
+    let sql = "UPDATE intake_batch_tenant AS part SET state = 'JOURNALED', reason = $3 \
                FROM unnest($1::uuid[], $2::bigint[]) AS lost(tenant_id, part) \
-               WHERE part.tenant_id = lost.tenant_id AND part.part = lost.part AND part.state = 'COUNTED'";
+               WHERE part.tenant_id = lost.tenant_id AND part.part = lost.part \
+               AND (part.state = 'COUNTED' OR part.batch_id = ANY($4))";
     let numbers: Vec<i64> = lost.iter().map(|(_, number)| *number).collect();
     let tenants = uuids(lost.iter().map(|(tenant, _)| tenant.uuid()));
-    cx.execute(sql, [tenants, numbers.into()]).await?;
+    let batches = uuids(batches.iter().map(|batch| batch.uuid()));
+    let values = [tenants, numbers.into(), GONE.into(), batches];
+    cx.execute(sql, values).await?;
     Ok(())
+}
+
+/// The parts of these batches of which nobody has all that is missing, as a restore has found out.
+pub async fn gone_of(cx: &SystemCx, batches: &[BatchId]) -> Result<HashSet<(TenantId, BatchId)>> {
+    let sql = "SELECT tenant_id, batch_id FROM intake_batch_tenant WHERE batch_id = ANY($1) AND state = 'JOURNALED' AND reason = $2";
+    let ids = uuids(batches.iter().map(|batch| batch.uuid()));
+    let gone: Vec<(TenantId, BatchId)> = cx.all(sql, [ids, GONE.into()]).await?;
+    Ok(gone.into_iter().collect())
 }

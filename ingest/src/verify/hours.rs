@@ -122,8 +122,8 @@ pub(super) fn unexplained(open: &Open, hours: Vec<HourDifference>) -> Vec<HourDi
 }
 
 /// The first hour in which ledger and records do not agree once `missing` is put in, and nothing else on its way explains it.
-/// Batches in `settled` are those that `missing` is of. Only hours from the second moment beside the period on are looked at: of
-/// those before, records may have expired.
+/// Batches in `settled` are those that `missing` is of, and `some` what it has of others, of which the rest is lost and explains as much. Only
+/// hours from the second moment beside the period on are looked at: of those before, records may have expired.
 pub(crate) async fn unexplained_hour(
     cx: &SystemCx,
     store: &Store,
@@ -131,6 +131,7 @@ pub(crate) async fn unexplained_hour(
     (period, whole_from): (Period, DateTime<Utc>),
     missing: &BTreeMap<(String, DateTime<Utc>), Count>,
     settled: &[BatchId],
+    some: Count,
 ) -> Result<Option<DateTime<Utc>>> {
     let system = System::new(cx.now());
     let Ok(period) = Period::new(period.from().max(whole_from), period.to()) else {
@@ -140,7 +141,8 @@ pub(crate) async fn unexplained_hour(
     // In this order: batches are journaled meanwhile. One that comes in between is on its way, and not in the ledger that was
     // read; the other way round its records would be the ledger's, and nobody's.
     let uneven = uneven_hours(cx, &tables, &system, (kind, Table::Records), tenant, period).await?;
-    let open = open(cx, &tables, &system, (kind, tenant), settled).await?;
+    let mut open = open(cx, &tables, &system, (kind, tenant), settled).await?;
+    open.missing = open.missing - some;
     let mut lacks: BTreeMap<(String, DateTime<Utc>), Count> = uneven
         .into_iter()
         .map(|hour| ((hour.source.clone(), hour.hour), hour.lacks()))

@@ -1,6 +1,6 @@
 //! Cubes are corrected from records only where these are the ledger's: what touches other hours is withheld.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use analytics::verify::Count;
 use chrono::{DateTime, Utc};
@@ -22,20 +22,25 @@ impl Inner {
         settled: &mut Settled,
     ) -> Result<Vec<Case<R>>> {
         let batches: Vec<BatchId> = cases.iter().map(|case| case.pending.batch).collect();
+        let gone = journal::gone_of(still.cx(), &batches).await?;
         let mut missing = Missing::default();
         for case in &cases {
-            missing.add(case);
+            missing.add(case, &gone);
         }
         let mut unsound = Vec::new();
         for (tenant, period, _) in Touched::of(&cases).areas()? {
-            let missing = missing.of(tenant);
+            let (missing, some) = missing.of(tenant);
+            let whole: Vec<BatchId> = (batches.iter().copied())
+                .filter(|batch| !gone.contains(&(tenant, *batch)))
+                .collect();
             let hour = verify::unexplained_hour(
                 still.cx(),
                 &self.store,
                 (R::KIND, tenant),
                 (period, still.whole_from(R::KIND, tenant)),
                 &missing,
-                &batches,
+                &whole,
+                some,
             );
             unsound.extend(hour.await?.map(|hour| (tenant, period, hour)));
         }
@@ -75,22 +80,32 @@ impl Inner {
     }
 }
 
-/// What is missing in the records, by source and hour.
+/// What is missing in the records and can be inserted.
 #[derive(Default)]
 struct Missing {
-    by_tenant: BTreeMap<TenantId, BTreeMap<(String, DateTime<Utc>), Count>>,
+    by_tenant: BTreeMap<TenantId, Hours>,
+    /// What of it is of parts of which the rest is gone.
+    of_gone: BTreeMap<TenantId, Count>,
 }
 
+/// By source and hour.
+type Hours = BTreeMap<(String, DateTime<Utc>), Count>;
+
 impl Missing {
-    fn add<R: Row>(&mut self, case: &Case<R>) {
+    fn add<R: Row>(&mut self, case: &Case<R>, gone: &HashSet<(TenantId, BatchId)>) {
         for row in case.missing.iter().map(|at| &case.rows[*at]) {
             let hours = self.by_tenant.entry(row.tenant()).or_default();
             let hour = (row.source().to_owned(), journal::hour_of(row.at()));
             *hours.entry(hour).or_default() += row.in_hours();
+            if gone.contains(&(row.tenant(), case.pending.batch)) {
+                *self.of_gone.entry(row.tenant()).or_default() += row.in_hours();
+            }
         }
     }
 
-    fn of(&self, tenant: TenantId) -> BTreeMap<(String, DateTime<Utc>), Count> {
-        self.by_tenant.get(&tenant).cloned().unwrap_or_default()
+    fn of(&self, tenant: TenantId) -> (Hours, Count) {
+        let hours = self.by_tenant.get(&tenant).cloned().unwrap_or_default();
+        let of_gone = self.of_gone.get(&tenant).copied().unwrap_or_default();
+        (hours, of_gone)
     }
 }

@@ -3,14 +3,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Period, journal::Kind};
 use ingest::{
-    pipeline::{Intake, NoFault, Of},
+    pipeline::{Intake, NoFault, Of, Settled},
     restore::{self, Restored},
     verify::Verifier,
 };
+use rdkafka::{Offset, TopicPartitionList, admin::AdminOptions};
 use uuid::Uuid;
 
 use super::Topics;
-use crate::world::{Record, SHORT, Totals, World, array, post_json, record};
+use crate::world::{Event as _, Record, SHORT, Totals, World, array, post_json, record};
 
 /// Every table of usage records.
 const TABLES: [&str; 6] = [
@@ -133,6 +134,75 @@ async fn what_nobody_has_is_listed_and_the_rest_comes_back() {
     assert_eq!(left.why, "no topic has them");
     let Totals { records, .. } = world.counted(&world.alpha).await;
     assert_eq!(records, 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_topic_has_beside_what_is_missing_makes_up_for_nothing() {
+    let (world, topics) = tokio::join!(World::new(), Topics::new());
+    let records: Vec<Record> = (0..60).map(|n| record(n, SHORT)).collect();
+    // In their order, so that it is known which go: 20 in each partition.
+    for (n, record) in records.iter().enumerate() {
+        let partition = i32::try_from(n % 3).expect("small");
+        let json = record.json();
+        let iccid = Some(record.iccid());
+        topics.send(partition, iccid, Some(&json)).await;
+    }
+    let (intake, consumer) = topics.reads(&world, NoFault);
+    topics.until_read(&world, 60).await;
+    consumer.stop().await;
+    forgotten(&world, &intake).await;
+    // The records lose the first ten of each partition, its topic the first eight of them.
+    let kept = "toUInt32(record_id) >= 30";
+    world
+        .ask("CREATE TABLE kept ENGINE = Memory AS SELECT * REPLACE(now() + 60 AS apply_by) FROM cdr")
+        .await;
+    let mut list = TopicPartitionList::new();
+    for partition in 0..3 {
+        list.add_partition_offset(&topics.topic, partition, Offset::Offset(8))
+            .expect("a partition");
+    }
+    let admin = topics.admin();
+    let gone = admin.delete_records(&list, &AdminOptions::new()).await;
+    gone.expect("gone");
+    let missing = |restored: &Restored| restored.left.iter().map(|it| it.records).sum::<u64>();
+    let hours = "SELECT sum(records) FROM usage_hour FORMAT TSV";
+    // Where the cubes have them, nothing is touched.
+    let sql = format!("ALTER TABLE cdr DELETE WHERE NOT {kept} SETTINGS mutations_sync = 2");
+    world.ask(&sql).await;
+    let spared = restored(&world, &topics, &intake).await;
+    let Settled {
+        inserted,
+        quarantined,
+        ..
+    } = spared.settled;
+    assert_eq!((missing(&spared), inserted, quarantined), (30, 0, 0));
+    assert_eq!(world.ask(hours).await.trim(), "60");
+    // Where they lost as much, what is there comes back, and the rest is said.
+    lose(&world, &TABLES).await;
+    let sql = format!("INSERT INTO cdr SELECT * FROM kept WHERE {kept}");
+    world.ask(&sql).await;
+    for from_journal in [false, true] {
+        let restored = restored(&world, &topics, &intake).await;
+        let Settled {
+            inserted,
+            quarantined,
+            ..
+        } = restored.settled;
+        let expected = if from_journal { 0 } else { 6 };
+        assert_eq!(
+            (restored.from_topics, inserted, quarantined),
+            (expected, expected, 0)
+        );
+        assert_eq!(missing(&restored), 24);
+        let there = "SELECT count() FROM cdr WHERE toUInt32(record_id) >= 24 FORMAT TSV";
+        assert_eq!(world.ask(there).await.trim(), "36");
+        assert_eq!(world.ask(hours).await.trim(), "36");
+        assert_eq!(world.counted(&world.alpha).await.records, 36);
+    }
+    // What is left is short in the ledger's eyes and else in nobody's.
+    forgotten(&world, &intake).await;
+    let again = restored(&world, &topics, &intake).await;
+    assert_eq!((missing(&again), again.settled.quarantined), (24, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
