@@ -61,7 +61,11 @@ fn session_of(
 ) -> Vec<SessionRow> {
     let batch = BatchId::new(Uuid::now_v7());
     let mut before: Option<Reading> = None;
-    let minutes = (1..=rollups.len() as i64).rev();
+    let minutes = (1_i64..)
+        .take(rollups.len())
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev();
     let rows = rollups
         .iter()
         .zip(minutes)
