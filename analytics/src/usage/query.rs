@@ -69,6 +69,7 @@ pub struct CubeQuery {
     pub attribution: Attribution,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_of_records(source: &Source) -> bool {
     *source == Source::Cdr
 }

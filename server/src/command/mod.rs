@@ -125,7 +125,7 @@ impl Command {
             Self::Tenant(args) => tenant::run(args, &config).await,
             Self::Token(args) => token::run(&args, &config),
             Self::Import(args) => import::run(args, &config).await,
-            Self::Export(args) => export::run(args, &config).await,
+            Self::Export(args) => Box::pin(export::run(args, &config)).await,
             Self::Simulate(args) => simulate::run(args, &config).await,
             Self::Verify(args) => verify::run(args, &config).await,
             Self::Quarantine(args) => quarantine::run(args, &config).await,

@@ -158,7 +158,7 @@ impl Planner<'_> {
             Depth::Records => Table::Records,
             Depth::Cells(level) => Table::Cube(self.scoped.cube(level, &self.named)),
         };
-        let (is_cell, time) = match table {
+        let (is_cell, moment) = match table {
             Table::Cube(_) => (true, "period"),
             Table::Records => (false, self.scoped.family.time()),
         };
@@ -177,7 +177,7 @@ impl Planner<'_> {
             }
         }
         if !slices.is_empty() {
-            columns.push(format!("toUnixTimestamp({time}) AS moment"));
+            columns.push(format!("toUnixTimestamp({moment}) AS moment"));
             columns.extend(slices.iter().cloned());
         }
         if self.compares() {
