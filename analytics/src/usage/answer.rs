@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     Carried, CubeQuery, Dimension, Fill, Group, Incomplete, Inventory, Key, Measure, Parents,
     Provenance, State, UsageAnswer, UsageLimits, UsagePlan, UsageRow, Values, plan,
-    scoped::Parameters, spool::Sums,
+    scoped::Parameters, spool::Sums, watermark::received,
 };
 use crate::{Store, cube::Table, store::fault};
 
@@ -157,7 +157,7 @@ impl Line {
 
     /// The watermark, if it has one.
     pub(super) fn received(&self) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp_millis(self.watermark).filter(|_| self.watermark > 0)
+        received(self.watermark)
     }
 }
 

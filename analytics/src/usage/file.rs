@@ -129,10 +129,7 @@ impl UsageFile {
 
     /// What people call the tables that are read, the coarsest first.
     pub fn tables(&self) -> Vec<String> {
-        let tables = self.plan.tables().iter();
-        tables
-            .map(|table| table.shown(self.plan.source.into()))
-            .collect()
+        self.whole.provenance.names()
     }
 
     /// Quantities that were asked for and are closed to the caller.

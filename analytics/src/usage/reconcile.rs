@@ -14,6 +14,7 @@ use super::{
     scoped::{Parameter, Scoped},
     tile::seconds,
     times::within_cubes,
+    watermark::received,
 };
 use crate::{
     Store,
@@ -207,7 +208,7 @@ fn read(period: Period, asked: Reconciling, lines: Vec<Line>) -> Result<Reconcil
         differing: 0,
         provenance: Vec::new(),
     };
-    let mut received = [None; 2];
+    let mut watermarks = [None; 2];
     for line in lines {
         match line.kind {
             0 => found.rows.push(Disagreement {
@@ -220,10 +221,8 @@ fn read(period: Period, asked: Reconciling, lines: Vec<Line>) -> Result<Reconcil
                 found.totals = line.bytes();
                 (found.compared, found.differing) = (line.compared, line.differing);
             }
-            source => {
-                let known = DateTime::from_timestamp_millis(line.watermark);
-                received[usize::from(source - 2).min(1)] = known.filter(|_| line.watermark > 0);
-            }
+            2 => watermarks[0] = received(line.watermark),
+            _ => watermarks[1] = received(line.watermark),
         }
     }
     // The parts of a statement come in any order.
@@ -235,7 +234,7 @@ fn read(period: Period, asked: Reconciling, lines: Vec<Line>) -> Result<Reconcil
     found.rows.drain(..passed_over);
     found.truncated = found.rows.len() > asked.first as usize;
     found.rows.truncate(asked.first as usize);
-    let sources = [Source::Cdr, Source::Session].into_iter().zip(received);
+    let sources = [Source::Cdr, Source::Session].into_iter().zip(watermarks);
     let provenance = sources.map(|(source, at)| provenance(source, &[DAYS], period, at));
     found.provenance = provenance.collect();
     Ok(found)

@@ -15,6 +15,7 @@ use super::{
     Inventory, Key, Provenance, RecordPlan, Selection, Source,
     answer::{Running, provenance},
     plan_records,
+    watermark::received,
 };
 use crate::{Store, cube::Table, store::fault};
 
@@ -152,13 +153,11 @@ impl RecordFile {
             if line.kind == 0 {
                 return self.take(line).map(Some);
             }
-            let watermark = DateTime::from_timestamp_millis(line.received);
-            let watermark = watermark.filter(|_| line.received > 0);
             self.provenance = Some(provenance(
                 Source::Cdr,
                 &[Table::Records],
                 self.plan.period,
-                watermark,
+                received(line.received),
             ));
         }
         if let Some(running) = self.running.take() {

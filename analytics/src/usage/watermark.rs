@@ -20,6 +20,11 @@ impl Store {
         );
         let query = scoped.parameters.attach(self.query(&sql));
         let millis: i64 = query.fetch_one().await.map_err(fault)?;
-        Ok(DateTime::from_timestamp_millis(millis).filter(|_| millis > 0))
+        Ok(received(millis))
     }
+}
+
+/// When the newest record was received, by the engine's Unix milliseconds; none where there is none.
+pub(super) fn received(millis: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(millis).filter(|_| millis > 0)
 }
