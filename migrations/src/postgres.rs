@@ -238,6 +238,7 @@ const SCRIPTS: &[Script] = &[
     script!("0026_network_set"),
     script!("0027_session_index"),
     script!("0028_topic_unreadable"),
+    script!("0029_topic_held"),
 ];
 
 struct Migrator;

@@ -104,7 +104,7 @@ const USAGE: &[&str] = &[
     "{ usage(input: { period: { between: { from: \"2027-10-01T00:00:00Z\", to: \"2027-11-01T00:00:00Z\" } }, timeZone: \"Europe/Berlin\", compareTo: PREVIOUS_YEAR, groupBy: [{ time: DAY }], fill: ZERO, others: true }) { rows { key { others time } previous { bytesUp records activeSims } } previousTotals { bytesUp records activeSims } } }",
     // By sessions.
     "{ usage(input: { source: SESSION, $october, groupBy: [{ time: WEEK }, { dimension: SIM }], limit: 3, others: true, orderBy: [{ by: { measure: SESSIONS }, direction: DESC }, { by: { measure: ACTIVE_SIMS } }] }) { rows { key { others time sim { status id sim { iccid state } } } values { bytesTotal sessions resets } } totals { bytesUp sessions resets activeSims } provenance { tables watermark complete reason } } }",
-    "{ usage(input: { source: SESSION, $october, groupBy: [{ dimension: SERVICE }] }) { rows { values { records } } } }",
+    "{ usage(input: { source: SESSION, $october, groupBy: [{ dimension: NETWORK }] }) { rows { key { network { code } } values { records bytesTotal sessions } } } }",
     "{ usageReconciliation(from: \"2026-10-01T00:00:00Z\", to: \"2026-11-01T00:00:00Z\") { rows { sim { id } difference { bytesUp } } totals { cdr { bytesUp } session { bytesUp } } compared differing provenance { watermark } } }",
     // The largest networks, and what there is to ask.
     "{ topNetworks(input: { $october, n: 1, filter: { not: { streams: [\"elsewhere\"] } } }) { rows { bytes share network { code } } others { bytes share } total provenance { tables watermark complete } } }",

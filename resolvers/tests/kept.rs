@@ -330,6 +330,14 @@ async fn usage_is_not_kept_while_a_batch_or_a_correction_is_under_way() {
         world.ask(ADMIN, ask, json!({})).await;
         world.ask(ADMIN, ask, json!({})).await.1
     };
+    // A source of a topic that is read to its end.
+    world.by_hand(
+        "INSERT INTO intake_progress (tenant_id, kind, source, topic, newest_event_at, newest_received_at)
+         SELECT tenant_id, 'CDR', 'topical', 'cdr.records', now(), now() FROM tenant WHERE slug = 'alpha';
+         INSERT INTO topic_position (cluster, topic, partition, next_offset, end_offset, moved_at)
+         VALUES ('here', 'cdr.records', 0, 5, 5, now())",
+    );
+    world.ask(ADMIN, ask, json!({})).await;
     assert!(is_kept().await);
     for (begun, ended) in [
         (
@@ -340,6 +348,10 @@ async fn usage_is_not_kept_while_a_batch_or_a_correction_is_under_way() {
         (
             "INSERT INTO intake_correction (begin_by) VALUES (now())",
             "DELETE FROM intake_correction",
+        ),
+        (
+            "UPDATE topic_position SET end_offset = 9",
+            "UPDATE topic_position SET end_offset = 5",
         ),
     ] {
         world.by_hand(begun);

@@ -21,7 +21,7 @@ use domain::{
     label::LabelFilter,
     scope::Visibility,
     sim::{SimCondition, SimState},
-    usage::Alignment,
+    usage::{Alignment, Source},
 };
 use serde_json::{Value, json};
 use service::Session;
@@ -176,7 +176,7 @@ async fn used(world: &World, first: &[Value], then: &[Value]) {
     world.apply(batch, &rows).await;
 }
 
-/// A question about October, about everything that can be asked.
+/// A question about October, about everything that can be asked of records.
 fn about(group_by: Vec<Group>) -> CubeQuery {
     let day = |month| Utc.with_ymd_and_hms(2026, month, 1, 0, 0, 0).unwrap();
     let period = Span::Between {
@@ -184,9 +184,13 @@ fn about(group_by: Vec<Group>) -> CubeQuery {
         to: day(11),
         align: Alignment::Exact,
     };
+    let of_records = |measure: &Measure| measure.sources().any(|source| source == Source::Cdr);
+    let measures: Vec<Measure> = (Measure::VARIANTS.iter().copied())
+        .filter(of_records)
+        .collect();
     CubeQuery {
         group_by,
-        ..CubeQuery::of(Measure::VARIANTS, period)
+        ..CubeQuery::of(&measures, period)
     }
 }
 

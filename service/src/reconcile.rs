@@ -1,13 +1,16 @@
 //! Usage records and sessions, side by side.
 
 use analytics::usage::{Reconciliation, Reconciling};
-use domain::{Error, Result, journal, paging::MAX_PAGE};
-use futures::future::try_join;
+use domain::{Error, Result, journal, paging::MAX_PAGE, usage::Source};
+use futures::future::{try_join_all, try_join3};
 
-use crate::Session;
+use crate::{
+    Session,
+    complete::{coverage, judge},
+};
 
 impl Session {
-    /// Where usage records and sessions disagree, by SIM and day.
+    /// Where usage records and sessions disagree, by SIM and day. Either source may not be complete.
     ///
     /// # Errors
     /// `FORBIDDEN` to who does not look after intake; `LIMIT_EXCEEDED` for more than a page, and when it needs too much memory or time;
@@ -20,7 +23,12 @@ impl Session {
         let cx = self.read().await?;
         let _turn = self.turn().await?;
         let compared = self.store().reconcile(self.scope(), asked);
-        let (compared, ()) = try_join(compared, journal::note_cubes(&cx)).await?;
+        let coverages = [Source::Cdr, Source::Session].map(|source| coverage(&cx, source));
+        let (mut compared, (), coverages) =
+            try_join3(compared, journal::note_cubes(&cx), try_join_all(coverages)).await?;
+        for (provenance, coverage) in compared.provenance.iter_mut().zip(&coverages) {
+            judge(provenance, compared.period, coverage.as_ref());
+        }
         Ok(compared)
     }
 }

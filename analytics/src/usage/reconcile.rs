@@ -96,7 +96,7 @@ pub struct Reconciliation {
     pub compared: u64,
     /// Those on which they disagree.
     pub differing: u64,
-    /// Where it comes from: of each source, in their order.
+    /// Where it comes from: usage records, then sessions.
     pub provenance: Vec<Provenance>,
 }
 

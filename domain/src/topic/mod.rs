@@ -29,7 +29,9 @@ use crate::{
 
 pub use account::{Account, Sums, account, sums};
 pub use listing::{Listed, QuarantineCondition, SHOWN_BYTES, list};
-pub use position::{Position, Standing, find, open, pass, positions, skip, stop};
+pub use position::{
+    End, Position, Standing, ends, find, forget, open, pass, positions, skip, stop,
+};
 pub use quarantine::{Held, Kept, file, held, kept, sent, unsent};
 
 /// A partition of a topic.

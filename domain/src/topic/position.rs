@@ -6,6 +6,7 @@ use super::{Digest, Partition, Passage, Stop, Way};
 use crate::{
     Error, Result, SystemCx,
     row::{Columns, Decode},
+    sql::texts,
 };
 
 /// How far a partition is journaled.
@@ -28,6 +29,19 @@ pub struct Standing {
     pub position: Position,
     /// When the position was moved last.
     pub moved_at: DateTime<Utc>,
+    /// Whether messages wait to be read, so that sources of this topic are not complete.
+    pub held: bool,
+}
+
+/// Where a partition ends, as whoever reads it knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Which.
+    pub partition: Partition,
+    /// The offset behind its last message; of one that is read to its end, the first that is not read.
+    pub offset: i64,
+    /// Whether messages wait before it.
+    pub waits: bool,
 }
 
 impl Decode for Position {
@@ -49,15 +63,18 @@ impl Decode for Standing {
             partition: Partition::decode(row)?,
             position: Position::decode(row)?,
             moved_at: row.get()?,
+            held: row.get()?,
         })
     }
 }
 
-/// The position of a partition that is about to be read. One that was never read is at its beginning from now on.
+/// The position of a partition that is about to be read. One that was never read is at its beginning from now on, and one that was
+/// forgotten is known again.
 pub async fn open(cx: &SystemCx, partition: &Partition) -> Result<Position> {
     cx.execute(
-        "INSERT INTO topic_position (cluster, topic, partition, next_offset, moved_at) \
-         VALUES ($1, $2, $3, -1, $4) ON CONFLICT ON CONSTRAINT topic_position_pkey DO NOTHING",
+        "INSERT INTO topic_position AS known (cluster, topic, partition, next_offset, moved_at) \
+         VALUES ($1, $2, $3, -1, $4) ON CONFLICT ON CONSTRAINT topic_position_pkey \
+         DO UPDATE SET forgotten_at = NULL WHERE known.forgotten_at IS NOT NULL",
         [
             partition.cluster.as_ref().into(),
             partition.topic.as_ref().into(),
@@ -84,11 +101,11 @@ pub async fn find(cx: &SystemCx, partition: &Partition) -> Result<Option<Positio
     .await
 }
 
-/// All positions, by cluster, topic and partition.
+/// All positions that are not forgotten, by cluster, topic and partition.
 pub async fn positions(cx: &SystemCx) -> Result<Vec<Standing>> {
     cx.all(
-        "SELECT cluster, topic, partition, next_offset, digest, stopped, moved_at FROM topic_position \
-         ORDER BY cluster, topic, partition",
+        "SELECT cluster, topic, partition, next_offset, digest, stopped, moved_at, held FROM topic_position \
+         WHERE forgotten_at IS NULL ORDER BY cluster, topic, partition",
         [],
     )
     .await
@@ -150,16 +167,64 @@ pub async fn stop(cx: &SystemCx, partition: &Partition, seen: i64, why: Stop) ->
     Ok(())
 }
 
-/// Puts the position of a partition where an operator says, whatever stopped it, and says where it was. What lies between is
-/// not read.
+/// Writes down where partitions end that are read by the caller, where that says something new: that messages wait, up to where, or that
+/// none do.
+pub async fn ends(cx: &SystemCx, ends: &[End]) -> Result<()> {
+    let of = |part: fn(&End) -> &str| texts(ends.iter().map(part));
+    let numbers: Vec<i32> = ends.iter().map(|it| it.partition.number).collect();
+    let offsets: Vec<i64> = ends.iter().map(|it| it.offset).collect();
+    let waits: Vec<bool> = ends.iter().map(|it| it.waits).collect();
+    cx.execute(
+        "UPDATE topic_position AS known SET end_offset = told.end_offset \
+         FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::boolean[]) \
+             AS told(cluster, topic, partition, end_offset, waits) \
+         WHERE (known.cluster, known.topic, known.partition) = (told.cluster, told.topic, told.partition) \
+             AND CASE WHEN told.waits THEN known.end_offset < told.end_offset ELSE known.end_offset > told.end_offset END",
+        [
+            of(|it| &it.partition.cluster),
+            of(|it| &it.partition.topic),
+            numbers.into(),
+            offsets.into(),
+            waits.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Waits no more for what a partition had that is gone. Its position is kept: whoever reads the partition again goes on there.
 ///
 /// # Errors
 /// `NOT_FOUND` when the partition was never read.
-pub async fn skip(cx: &SystemCx, partition: &Partition, next: i64) -> Result<i64> {
+pub async fn forget(cx: &SystemCx, partition: &Partition) -> Result<()> {
+    let forgotten = cx
+        .execute(
+            "UPDATE topic_position SET forgotten_at = coalesce(forgotten_at, $4) \
+             WHERE cluster = $1 AND topic = $2 AND partition = $3",
+            [
+                partition.cluster.as_ref().into(),
+                partition.topic.as_ref().into(),
+                partition.number.into(),
+                cx.now().into(),
+            ],
+        )
+        .await?;
+    match forgotten {
+        0 => Err(Error::not_found("partition that was read")),
+        _ => Ok(()),
+    }
+}
+
+/// Puts the position of a partition where an operator says, whatever stopped it, and says where it was. What lies between is
+/// not read. `end` is where the partition ends.
+///
+/// # Errors
+/// `NOT_FOUND` when the partition was never read.
+pub async fn skip(cx: &SystemCx, partition: &Partition, next: i64, end: i64) -> Result<i64> {
     let before: Option<(i64,)> = cx
         .one(
             "UPDATE topic_position \
-             SET next_offset = $4, digest = NULL, stopped = NULL, moved_at = $5 \
+             SET next_offset = $4, digest = NULL, stopped = NULL, moved_at = $5, end_offset = $6 \
              WHERE cluster = $1 AND topic = $2 AND partition = $3 RETURNING OLD.next_offset",
             [
                 partition.cluster.as_ref().into(),
@@ -167,6 +232,7 @@ pub async fn skip(cx: &SystemCx, partition: &Partition, next: i64) -> Result<i64
                 partition.number.into(),
                 next.into(),
                 cx.now().into(),
+                end.into(),
             ],
         )
         .await?;

@@ -177,6 +177,47 @@ async fn what_waits_in_its_topic_holds_a_source_back() {
 }
 
 #[tokio::test]
+async fn where_a_partition_ends_is_known_without_a_passage_and_one_without_usage_is_nowhere() {
+    let house = House::new().await;
+    receive(&house, "a", Some("cdr.records"), 1, true).await;
+    receive(&house, "b", Some("elsewhere"), 2, true).await;
+    let partition = |number: i32| Partition {
+        cluster: "here".into(),
+        topic: "cdr.records".into(),
+        number,
+    };
+    let told = async |number: i32, offset: i64, waits: bool| {
+        let cx = house.system().await;
+        let position = topic::open(&cx, &partition(number)).await;
+        assert_eq!(position.expect("a position").next, -1);
+        let end = topic::End {
+            partition: partition(number),
+            offset,
+            waits,
+        };
+        topic::ends(&cx, &[end]).await.expect("told");
+        cx.commit().await.expect("committed");
+        let found = sources(&house).await;
+        assert_eq!(found[1].state, SourceState::Current);
+        (found[0].state, found[0].complete_up_to)
+    };
+    let current = (SourceState::Current, Some(now() - TimeDelta::minutes(60)));
+    let behind = (SourceState::Behind, None);
+    assert_eq!(told(0, -1, false).await, current);
+    assert_eq!(told(1, 3, true).await, behind);
+    // What somebody else says that is behind takes nothing back.
+    assert_eq!(told(1, 2, true).await, behind);
+    assert_eq!(told(0, -1, false).await, behind);
+    assert_eq!(told(1, -1, false).await, current);
+    told(1, 3, true).await;
+    let cx = house.system().await;
+    let skipped = topic::skip(&cx, &partition(1), 3, 3).await;
+    assert_eq!(skipped.expect("skipped"), -1);
+    cx.commit().await.expect("committed");
+    assert_eq!(sources(&house).await[0].state, SourceState::Current);
+}
+
+#[tokio::test]
 async fn what_waits_to_be_counted_makes_its_time_incomplete() {
     let house = House::new().await;
     let mut part = Part::new(house.alpha, Month::of(now()).part(1));

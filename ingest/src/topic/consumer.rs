@@ -16,13 +16,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use domain::{
     Code, Db, Error, Result,
-    topic::{self, Partition, Position, Stop, Way},
+    topic::{self, End, Partition, Position, Stop, Way},
 };
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
@@ -38,7 +39,7 @@ use super::{
     client::{Change, Context, PATIENCE, list_of, read_from, sharing, unavailable},
     lane::{Accepted, Lane, Start, State, Underway, start},
     manage,
-    probe::{is_readable, is_unreadable},
+    probe::{self, Next, is_unreadable},
 };
 use crate::pipeline::{Fetched, Intake};
 
@@ -338,15 +339,15 @@ impl Reader {
         let mut started = start(position, [low, high]);
         if let Ok(Start { offset, .. }) = started
             && lane.doubted
-            && !is_readable(&self.settings, &lane.partition, offset, position.next)?
+            && probe::look(&self.settings, &lane.partition, offset, position.next)?
+                == Next::Unreadable
         {
             started = Err(Stop::Unreadable);
         }
         lane.doubted = false;
         match started {
             Ok(start) => {
-                lane.end = high;
-                lane.begin(position.next, start, Instant::now());
+                lane.begin(position.next, start, high, Instant::now());
                 Ok(Some(start.offset))
             }
             Err(why) => {
@@ -362,11 +363,11 @@ impl Reader {
     /// Writes down why a partition is not read from now on.
     fn report(&self, lane: &Lane, seen: i64, why: Stop) -> Result<()> {
         tracing::error!(partition = %lane.partition, %why, "nothing is read of a partition until an operator skips: simcube topics skip");
-        self.wait(async {
+        self.wait(in_time(async {
             let cx = self.db.system().await?;
             topic::stop(&cx, &lane.partition, seen, why).await?;
             cx.commit().await
-        })
+        }))
     }
 
     /// Stops reading a partition that is being read.
@@ -412,7 +413,10 @@ impl Reader {
                 return;
             };
             match self.wait(over.passing.outcome()) {
-                Ok(_) => self.show(lane, over.to),
+                Ok(_) => {
+                    lane.count(over.to);
+                    self.show(lane, over.to);
+                }
                 Err(error) => self.failed(lane, &error, now),
             }
         }
@@ -447,11 +451,11 @@ impl Reader {
                 from: run.from,
                 to: run.to,
                 digest: run.digest,
-                end: lane.end.max(run.to),
+                end: lane.end_behind(&run),
             };
             let kind = self.settings.kind_of(&lane.partition.topic);
             let passing = self.intake.pass(&lane.partition, kind, way, run.messages);
-            match self.wait(passing) {
+            match self.wait(within(ENDURES, passing)) {
                 Ok(passing) => lane.underway.push_back(Underway {
                     to: run.to,
                     since: now,
@@ -565,18 +569,15 @@ impl Reader {
                 Ok(_) => {}
             }
         }
+        let mut ends = Vec::new();
         for lane in self.lanes.values_mut() {
             let Partition { topic, number, .. } = &lane.partition;
             match self.consumer.fetch_watermarks(topic, *number, PATIENCE) {
-                Ok((low, high)) => {
-                    lane.lag = Some(high - lane.next.max(low));
-                    lane.end = high;
-                    if lane.is_silent(Instant::now(), SILENCE) {
-                        tracing::warn!(partition = %lane.partition, next = lane.next, high, "there is more, and nothing comes: begun again");
-                        lane.forget(State::Failed(Instant::now()));
-                    }
-                }
+                Ok((low, high)) => ends.push(lane.measure([low, high])),
                 Err(error) => return Some(unavailable(error).to_string()),
+            }
+            if lane.is_silent(Instant::now(), SILENCE) {
+                urge(&self.settings, lane);
             }
             let waits = lane
                 .oldest()
@@ -598,7 +599,30 @@ impl Reader {
                 }
             }
         }
-        problem
+        match self.wait(tell(&self.db, &ends)) {
+            Ok(()) => problem,
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
+
+/// Whoever panics says nothing more: others have the partitions, and this process is not well.
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.seen.lock().problem = Some("reading topics ended by itself".to_owned());
+        }
+    }
+}
+
+/// Begins a partition again that has more and sends nothing, unless there is no message.
+fn urge(settings: &Settings, lane: &mut Lane) {
+    match probe::look(settings, &lane.partition, lane.next, lane.next) {
+        Ok(Next::Nothing) => lane.is_read_to_its_end(),
+        Ok(Next::Message | Next::Unreadable) | Err(_) => {
+            tracing::warn!(partition = %lane.partition, next = lane.next, "there is more, and nothing comes: begun again");
+            lane.forget(State::Failed(Instant::now()));
+        }
     }
 }
 
@@ -623,7 +647,21 @@ async fn ask(db: &Db) -> Result<()> {
     in_time(async { db.system().await?.commit().await }).await
 }
 
+async fn tell(db: &Db, ends: &[End]) -> Result<()> {
+    in_time(async {
+        let cx = db.system().await?;
+        topic::ends(&cx, ends).await?;
+        cx.commit().await
+    })
+    .await
+}
+
 async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
+    within(PATIENCE, answer).await
+}
+
+/// What the ledger answers. One that is silent is as bad as one that is gone.
+async fn within<T>(patience: Duration, answer: impl Future<Output = Result<T>>) -> Result<T> {
     let late = |late| Error::unavailable("Postgres does not answer", late);
-    timeout(PATIENCE, answer).await.map_err(late)?
+    timeout(patience, answer).await.map_err(late)?
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::topic::{Digest, Partition, Position, Stop};
+use domain::topic::{Digest, End, Partition, Position, Stop};
 
 use super::Settings;
 use crate::pipeline::{Fetched, Passing};
@@ -97,10 +97,12 @@ pub(super) struct Lane {
     /// Where the next run begins, by the ledger and what is under way.
     pub(super) next: i64,
     pub(super) paused: bool,
+    /// Up to where all is counted.
+    counted: i64,
     /// Messages that nobody delivered yet, when the broker was asked last.
     pub(super) lag: Option<i64>,
     /// Where it ended then.
-    pub(super) end: i64,
+    end: i64,
     /// Passages, in order.
     pub(super) underway: VecDeque<Underway>,
     expects: Option<Digest>,
@@ -109,8 +111,8 @@ pub(super) struct Lane {
     since: Option<Instant>,
     /// When it was begun, or something came last.
     heard: Instant,
-    /// Where it was, of what there was, when it was begun again because nothing came.
-    urged: Option<(i64, i64)>,
+    /// From where on there was no message before which end: ends of transactions are none.
+    barren: Option<(i64, i64)>,
     most: (usize, usize),
     linger: Duration,
 }
@@ -124,6 +126,7 @@ impl Lane {
             doubted: false,
             next: -1,
             paused: false,
+            counted: -1,
             lag: None,
             end: -1,
             underway: VecDeque::new(),
@@ -132,16 +135,18 @@ impl Lane {
             bytes: 0,
             since: None,
             heard: now,
-            urged: None,
+            barren: None,
             most: (settings.records, settings.bytes),
             linger: settings.linger,
         }
     }
 
-    /// Begins where the ledger is.
-    pub(super) fn begin(&mut self, next: i64, start: Start, now: Instant) {
+    /// Begins where the ledger is, with what the partition has up to `end`.
+    pub(super) fn begin(&mut self, next: i64, start: Start, end: i64, now: Instant) {
         self.heard = now;
         self.next = next;
+        self.counted = next;
+        self.end = end;
         self.expects = start.expects;
         self.state = State::Reading;
     }
@@ -201,19 +206,45 @@ impl Lane {
         self.waiting.is_empty() && self.underway.is_empty()
     }
 
-    /// Whether it is read, has more, and has sent nothing for `patience`: the client may have lost its place. It is said once of what
-    /// there is: the end of a transaction is no message, and nothing comes of it.
-    pub(super) fn is_silent(&mut self, now: Instant, patience: Duration) -> bool {
-        let there = (self.next, self.end);
-        let silent = self.state == State::Reading
-            && self.end > self.next
+    /// Learns that a passage is counted, and with it all before its end.
+    pub(super) fn count(&mut self, to: i64) {
+        self.counted = to;
+    }
+
+    /// Hears that the partition has the offsets from `low` to before `high`, and says where it ends for the ledger. Messages wait that
+    /// were there at the last look and are not counted: what came since is on its way.
+    pub(super) fn measure(&mut self, [low, high]: [i64; 2]) -> End {
+        let left = |from: i64| match self.barren {
+            Some(there) if there == (from, high) => 0,
+            _ => high - from.max(low),
+        };
+        let waits = self.end > self.counted && left(self.counted) > 0;
+        self.lag = Some(left(self.next));
+        self.end = high;
+        End {
+            partition: self.partition.clone(),
+            offset: if waits { high } else { self.next },
+            waits,
+        }
+    }
+
+    /// Where the partition ends of which this run is.
+    pub(super) fn end_behind(&self, run: &Run) -> i64 {
+        self.end.max(run.to)
+    }
+
+    /// Whether it is read, has more, and has sent nothing for `patience`: what there is may be no message, or the client has lost its place.
+    pub(super) fn is_silent(&self, now: Instant, patience: Duration) -> bool {
+        self.state == State::Reading
+            && self.lag.is_some_and(|lag| lag > 0)
             && self.is_idle()
             && now.duration_since(self.heard) >= patience
-            && self.urged != Some(there);
-        if silent {
-            self.urged = Some(there);
-        }
-        silent
+    }
+
+    /// Learns that there is no message before its end that is not delivered.
+    pub(super) fn is_read_to_its_end(&mut self) {
+        self.barren = Some((self.next, self.end));
+        self.lag = Some(0);
     }
 
     /// Since when the message that was read first, of those that are not counted, is here.
@@ -283,7 +314,7 @@ mod tests {
         };
         let mut lane = Lane::new(partition, &settings, Instant::now());
         let offset = next;
-        lane.begin(next, Start { offset, expects }, Instant::now());
+        lane.begin(next, Start { offset, expects }, next, Instant::now());
         lane
     }
 
@@ -373,25 +404,65 @@ mod tests {
     }
 
     #[test]
-    fn what_has_more_and_sends_nothing_is_silent_once() {
+    fn what_has_more_and_sends_nothing_is_silent_until_it_has_no_message() {
         let begun = Instant::now();
         let patience = Duration::from_secs(10);
         let after = |seconds| begun + Duration::from_secs(seconds);
         let mut lane = lane(5, None);
-        lane.end = 5;
         assert!(!lane.is_silent(after(20), patience));
-        lane.end = 7;
+        lane.measure([0, 5]);
+        assert!(!lane.is_silent(after(20), patience));
+        lane.measure([0, 7]);
         assert!(!lane.is_silent(after(9), patience));
         lane.accept(message(5), after(9));
         assert!(!lane.is_silent(after(30), patience));
         lane.take(after(30)).expect("waited for long enough");
         assert!(lane.is_silent(after(30), patience));
+        lane.is_read_to_its_end();
+        assert_eq!(lane.lag, Some(0));
+        lane.measure([0, 7]);
         assert!(!lane.is_silent(after(60), patience));
-        lane.end = 8;
+        lane.measure([0, 8]);
         assert!(lane.is_silent(after(60), patience));
-        lane.end = 9;
         lane.forget(State::Failed(begun));
         assert!(!lane.is_silent(after(90), patience));
+    }
+
+    #[test]
+    fn messages_wait_that_were_there_at_the_last_look_and_are_not_counted() {
+        let mut lane = lane(5, None);
+        let look = |lane: &mut Lane, low, high| {
+            let End { offset, waits, .. } = lane.measure([low, high]);
+            (offset, waits)
+        };
+        assert_eq!(look(&mut lane, 0, 5), (5, false));
+        assert_eq!(look(&mut lane, 0, 9), (5, false));
+        assert_eq!(look(&mut lane, 0, 11), (11, true));
+        let now = Instant::now();
+        lane.accept(message(10), now);
+        let run = lane.take(now + Duration::from_secs(2));
+        assert_eq!(run.expect("waited for long enough").to, 11);
+        // On its way, and nothing else is left to be delivered.
+        assert_eq!((look(&mut lane, 0, 11), lane.lag), ((11, true), Some(0)));
+        lane.count(11);
+        assert_eq!(look(&mut lane, 0, 11), (11, false));
+        look(&mut lane, 0, 12);
+        assert_eq!((look(&mut lane, 0, 12), lane.lag), ((12, true), Some(1)));
+        lane.is_read_to_its_end();
+        assert_eq!((look(&mut lane, 0, 12), lane.lag), ((11, false), Some(0)));
+        // Of what expired before anybody read it, nothing can come.
+        assert_eq!(look(&mut lane, 13, 13), (11, false));
+    }
+
+    #[test]
+    fn an_empty_partition_that_was_never_read_has_nothing_that_waits() {
+        let mut lane = lane(-1, None);
+        for _ in 0..3 {
+            let End { offset, waits, .. } = lane.measure([0, 0]);
+            assert_eq!((offset, waits), (-1, false));
+        }
+        assert!(!lane.measure([0, 1]).waits);
+        assert!(lane.measure([0, 1]).waits);
     }
 
     #[test]

@@ -135,10 +135,9 @@ pub async fn check(settings: &Settings, db: &Db) -> Result<Vec<Finding>> {
     let cx = db.system().await?;
     let positions = topic::positions(&cx).await?;
     drop(cx);
-    let here = positions
+    let (here, elsewhere): (Vec<_>, Vec<_>) = positions
         .into_iter()
-        .filter(|it| it.partition.cluster == cluster);
-    let here: Vec<_> = here.collect();
+        .partition(|it| it.partition.cluster == cluster);
     let looking = settings.clone();
     let found = blocking(move || {
         let consumer = look(&looking)?;
@@ -146,7 +145,25 @@ pub async fn check(settings: &Settings, db: &Db) -> Result<Vec<Finding>> {
         found.collect::<Result<Vec<_>>>()
     });
     findings.extend(found.await?);
+    findings.extend(elsewhere.iter().map(left_behind));
     Ok(findings)
+}
+
+/// How a position of another cluster stands: nobody reads it here.
+fn left_behind(standing: &topic::Standing) -> Finding {
+    let Partition { cluster, .. } = &standing.partition;
+    let waits = if standing.held {
+        ", and its sources wait for what it had"
+    } else {
+        ""
+    };
+    Finding {
+        what: standing.partition.to_string(),
+        found: format!(
+            "is of another cluster, {cluster}{waits}; if that is gone: simcube topics forget --cluster {cluster}"
+        ),
+        wrong: standing.held,
+    }
 }
 
 /// How a position stands to what the partition has.
@@ -172,7 +189,7 @@ fn position(consumer: &BaseConsumer, standing: &topic::Standing) -> Result<Findi
     }
     if usize::try_from(partition.number).ok() >= Some(partitions(consumer, &partition.topic)?) {
         let found = format!(
-            "was read up to offset {next} and is missing: the topic was made again with fewer partitions"
+            "was read up to offset {next} and is missing: the topic was made again with fewer partitions; simcube topics forget waits for it no more"
         );
         return Ok(finding(found, true));
     }
@@ -235,9 +252,50 @@ pub async fn skip(
         number,
     };
     let cx = db.system().await?;
-    let before = topic::skip(&cx, &partition, next).await?;
+    let before = topic::skip(&cx, &partition, next, high).await?;
     cx.commit().await?;
     Ok((before, next))
+}
+
+/// Waits no more for what a partition had that is gone: with its cluster, if that is named, or from the cluster that is there.
+///
+/// # Errors
+/// `INVALID_INPUT` when the partition is there, `NOT_FOUND` when it was never read, `UNAVAILABLE` when the broker is asked or Postgres and
+/// does not answer.
+pub async fn forget(
+    settings: &Settings,
+    db: &Db,
+    cluster: Option<&str>,
+    topic: &str,
+    number: i32,
+) -> Result<()> {
+    let cluster = match cluster {
+        Some(cluster) => cluster.into(),
+        None => {
+            let (looking, named) = (settings.clone(), topic.to_owned());
+            blocking(move || cluster_without(&looking, &named, number)).await?
+        }
+    };
+    let partition = Partition {
+        cluster,
+        topic: topic.into(),
+        number,
+    };
+    let cx = db.system().await?;
+    topic::forget(&cx, &partition).await?;
+    cx.commit().await
+}
+
+/// The cluster that is there and has no such partition.
+fn cluster_without(settings: &Settings, topic: &str, number: i32) -> Result<Arc<str>> {
+    let consumer = look(settings)?;
+    let partitions = partitions(&consumer, topic)?;
+    if usize::try_from(number).is_ok_and(|number| number < partitions) {
+        return Err(Error::invalid(format!(
+            "{topic}/{number} is there: what was not read of it is skipped, not forgotten (simcube topics skip)"
+        )));
+    }
+    cluster(&consumer)
 }
 
 /// A client that looks and reads nothing.

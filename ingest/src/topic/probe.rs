@@ -1,4 +1,5 @@
-//! Whether the next message of a partition can be read. The client that reads many says that something cannot be, and not where.
+//! What comes next in a partition. The client that reads many says that something cannot be read, and not where; and not what lies at the
+//! end of a partition that sends nothing.
 
 use domain::{Error, Result, topic::Partition};
 use rdkafka::{
@@ -29,16 +30,27 @@ pub(super) fn is_unreadable(error: &KafkaError) -> bool {
     })
 }
 
-/// Whether the partition can be read from an offset on, until there is a message at or behind `next`, or none at all yet.
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// A message.
+    Message,
+    /// None yet, whatever offsets there are: ends of transactions, and what was taken back, are no messages.
+    Nothing,
+    /// What cannot be read.
+    Unreadable,
+}
+
+/// What comes next in a partition at or behind `next`, read from an offset on.
 ///
 /// # Errors
 /// `UNAVAILABLE` when the broker does not answer in time.
-pub(super) fn is_readable(
+pub(super) fn look(
     settings: &Settings,
     partition: &Partition,
     from: i64,
     next: i64,
-) -> Result<bool> {
+) -> Result<Next> {
     let consumer: BaseConsumer = reading(settings)
         .set("enable.partition.eof", "true")
         .create()
@@ -50,8 +62,9 @@ pub(super) fn is_readable(
     loop {
         match consumer.poll(PATIENCE) {
             Some(Ok(message)) if message.offset() < next => {}
-            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(true),
-            Some(Err(error)) if is_unreadable(&error) => return Ok(false),
+            Some(Ok(_)) => return Ok(Next::Message),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Next::Nothing),
+            Some(Err(error)) if is_unreadable(&error) => return Ok(Next::Unreadable),
             Some(Err(error)) => return Err(unavailable(error)),
             None => {
                 let late = "nothing was read in time";

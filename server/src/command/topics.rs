@@ -1,4 +1,4 @@
-//! `simcube topics`: topics are made, looked at, and skipped in.
+//! `simcube topics`: topics are made, looked at, skipped in, and forgotten.
 
 use std::{process::ExitCode, str::FromStr};
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::config::Config;
 
-/// Make topics of Kafka, look at them, or skip messages that are lost
+/// Make topics of Kafka, look at them, skip messages that are lost, or forget partitions that are gone
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  KAFKA_BROKERS=kafka:9092 simcube topics create --partitions 12 --replication 3"
@@ -50,6 +50,18 @@ enum Action {
         /// Where to go on: an offset, `earliest` or `latest`
         #[arg(long)]
         to: Place,
+    },
+    /// Wait no more for what a partition had that is gone
+    Forget {
+        /// The topic
+        #[arg(long)]
+        topic: String,
+        /// The partition
+        #[arg(long)]
+        partition: i32,
+        /// The cluster that it went with, as `topics check` names it; without it, the partition is missing in the cluster that is there
+        #[arg(long)]
+        cluster: Option<String>,
     },
 }
 
@@ -90,6 +102,18 @@ pub(super) async fn run(args: Args, config: &Config) -> Result<ExitCode> {
             let skipped = manage::skip(&settings, &stores.db, &topic, partition, to.0).await;
             skipped.map(|(from, to)| {
                 println!("{topic}/{partition} goes on at offset {to} and not at {from}");
+                ExitCode::SUCCESS
+            })
+        }
+        Action::Forget {
+            topic,
+            partition,
+            cluster,
+        } => {
+            let cluster = cluster.as_deref();
+            let forgotten = manage::forget(&settings, &stores.db, cluster, &topic, partition).await;
+            forgotten.map(|()| {
+                println!("{topic}/{partition} is waited for no more");
                 ExitCode::SUCCESS
             })
         }

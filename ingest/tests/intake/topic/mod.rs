@@ -2,6 +2,7 @@
 
 mod away;
 mod counting;
+mod held;
 mod large;
 mod lost;
 mod poison;
