@@ -269,12 +269,11 @@ pub async fn forget(
     topic: &str,
     number: i32,
 ) -> Result<()> {
-    let cluster = match cluster {
-        Some(cluster) => cluster.into(),
-        None => {
-            let (looking, named) = (settings.clone(), topic.to_owned());
-            blocking(move || cluster_without(&looking, &named, number)).await?
-        }
+    let cluster = if let Some(cluster) = cluster {
+        cluster.into()
+    } else {
+        let (looking, named) = (settings.clone(), topic.to_owned());
+        blocking(move || cluster_without(&looking, &named, number)).await?
     };
     let partition = Partition {
         cluster,
