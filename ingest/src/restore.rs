@@ -397,13 +397,13 @@ async fn drop_rows<'l>(db: &Db, parts: impl Iterator<Item = &'l Lost>) -> Result
     cx.commit().await
 }
 
-/// Has everything settled that is in the journal of these parts. What of them nobody has is on its way meanwhile, so that hours may lack it.
+/// Has everything settled that is in the journal of these parts. What of them nobody has is on its way meanwhile, so that hours may lack it;
+/// whatever becomes of this, it counts as it did afterwards.
 async fn settle(intake: &Intake, db: &Db, lost: &[Lost]) -> Result<Settled> {
     let back = lost.iter().filter(|it| it.found > 0);
     let batches: BTreeSet<BatchId> = back.map(|it| it.known.part.batch).collect();
-    let mut settled = Settled::default();
     if batches.is_empty() {
-        return Ok(settled);
+        return Ok(Settled::default());
     }
     let batches: Vec<BatchId> = batches.into_iter().collect();
     let gone = lost.iter().filter(|it| !it.is_there());
@@ -411,21 +411,28 @@ async fn settle(intake: &Intake, db: &Db, lost: &[Lost]) -> Result<Settled> {
     let cx = db.system().await?;
     journal::retry_restored(&cx, &batches, &gone).await?;
     cx.commit().await?;
+    let settled = settle_these(intake, db, &batches).await;
+    let cx = db.system().await?;
+    journal::forget_restore(&cx).await?;
+    cx.commit().await?;
+    settled
+}
+
+/// Settles until none of these batches waits, whatever others do.
+async fn settle_these(intake: &Intake, db: &Db, batches: &[BatchId]) -> Result<Settled> {
+    let mut settled = Settled::default();
     let begun = Instant::now();
     loop {
         settled.add(intake.settle().await?);
-        if settled.waiting == 0 {
-            break;
+        let cx = db.system().await?;
+        if !journal::is_any_journaled(&cx, batches).await? {
+            return Ok(settled);
         }
+        drop(cx);
         if begun.elapsed() > PATIENCE {
             let text = "what was put back waits to be counted: a server counts it";
             return Err(Error::unavailable(text, "settling takes too long"));
         }
         tokio::time::sleep(PAUSE).await;
     }
-    // What nobody has counts as it did.
-    let cx = db.system().await?;
-    journal::forget_restore(&cx).await?;
-    cx.commit().await?;
-    Ok(settled)
 }

@@ -125,7 +125,7 @@ fn marks_sql(scoped: &Scoped) -> String {
         "SELECT session, toUnixTimestamp64Milli(event_at) AS event_ms, toUInt8(request_type) AS terminates, counter_in, counter_out,\n\
          counted_in, counted_out, follows_own\n\
          FROM (\n\
-         SELECT *, lagInFrame(is_own) OVER (PARTITION BY session ORDER BY event_at, request_type, counter_in, counter_out, identity\n\
+         SELECT *, lagInFrame(is_own) OVER (PARTITION BY session ORDER BY event_at, request_type, counter_in, counter_out, toUInt128(identity)\n\
          ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS follows_own\n\
          FROM (\n\
          SELECT session, event_at, request_type, counter_in, counter_out, identity, toUInt8(max(of_caller)) AS is_own,\n\
@@ -142,7 +142,7 @@ fn marks_sql(scoped: &Scoped) -> String {
          )\n\
          )\n\
          WHERE is_own AND (NOT follows_own OR begins)\n\
-         ORDER BY session, event_ms, terminates, counter_in, counter_out, identity"
+         ORDER BY session, event_ms, terminates, counter_in, counter_out, toUInt128(identity)"
     )
 }
 

@@ -65,8 +65,8 @@ pub use read::{
 };
 pub use record::{NewBatch, NewRejection, Part, Tally, record};
 pub use restore::{
-    KnownPart, counted_by, drop_put_back, forget_restore, gone_of, parts_within, put_back_more,
-    put_back_so_far, retry_restored,
+    KnownPart, counted_by, drop_put_back, forget_restore, gone_of, is_any_journaled, parts_within,
+    put_back_more, put_back_so_far, retry_restored,
 };
 pub use source::known_sources;
 pub use usage_store::{hold_usage_store, is_new, set_usage_store, usage_store};

@@ -115,29 +115,27 @@ const SOURCES: &str = "SELECT known.kind, known.source, known.newest_event_at, k
             held.held_at IS NOT NULL AS is_held \
      FROM intake_progress AS known LEFT JOIN topics_held() AS held USING (topic) WHERE known.tenant_id = $1";
 
-/// Adds what a batch says of its sources. Rows are locked in one order.
+/// Adds what a batch says of its sources. What came again says nothing: it may be read again years later. Rows are locked in one order.
 pub(super) async fn add(
     cx: &SystemCx,
     kind: Kind,
     tallies: &[Tally],
     received_at: DateTime<Utc>,
 ) -> Result<()> {
-    let mut by_source: BTreeMap<(TenantId, &str), (DateTime<Utc>, bool, &str)> = BTreeMap::new();
-    for tally in tallies {
+    let mut by_source: BTreeMap<(TenantId, &str), (DateTime<Utc>, &str)> = BTreeMap::new();
+    for tally in tallies.iter().filter(|tally| tally.accepted > 0) {
         let Some(newest) = tally.newest_event_at else {
             continue;
         };
         let key = (tally.tenant, tally.source.as_str());
-        let known = by_source.entry(key).or_insert((newest, false, ""));
+        let known = by_source.entry(key).or_insert((newest, ""));
         known.0 = known.0.max(newest);
-        known.1 |= tally.accepted > 0;
-        known.2 = tally.topic.as_deref().unwrap_or(known.2);
+        known.1 = tally.topic.as_deref().unwrap_or(known.1);
     }
     if by_source.is_empty() {
         return Ok(());
     }
-    let newest: Vec<DateTime<Utc>> = by_source.values().map(|(newest, ..)| *newest).collect();
-    let is_new: Vec<bool> = by_source.values().map(|(_, is_new, _)| *is_new).collect();
+    let newest: Vec<DateTime<Utc>> = by_source.values().map(|(newest, _)| *newest).collect();
     cx.execute(
         "INSERT INTO intake_progress AS known \
              (tenant_id, kind, source, topic, newest_event_at, newest_received_at) \
@@ -147,18 +145,14 @@ pub(super) async fn add(
              topic = coalesce(excluded.topic, known.topic), \
              newest_event_at = greatest(known.newest_event_at, excluded.newest_event_at), \
              newest_received_at = greatest(known.newest_received_at, excluded.newest_received_at), \
-             retired_at = CASE WHEN (known.tenant_id, known.source) IN \
-                 (SELECT back.tenant_id, back.source FROM unnest($3::uuid[], $4::text[], $7::boolean[]) \
-                      AS back(tenant_id, source, is_new) WHERE back.is_new) \
-                 THEN NULL ELSE known.retired_at END",
+             retired_at = NULL",
         [
             kind.as_ref().into(),
             received_at.into(),
             uuids(by_source.keys().map(|(tenant, _)| tenant.uuid())),
             texts(by_source.keys().map(|(_, source)| source)),
-            texts(by_source.values().map(|(_, _, topic)| topic)),
+            texts(by_source.values().map(|(_, topic)| topic)),
             newest.into(),
-            is_new.into(),
         ],
     )
     .await?;

@@ -176,6 +176,15 @@ pub async fn retry_restored(
     Ok(())
 }
 
+/// Whether any of these batches waits to be counted.
+pub async fn is_any_journaled(cx: &SystemCx, batches: &[BatchId]) -> Result<bool> {
+    let sql =
+        "SELECT EXISTS (SELECT FROM intake_batch WHERE batch_id = ANY($1) AND state = 'JOURNALED')";
+    let ids = uuids(batches.iter().map(|batch| batch.uuid()));
+    let found: Option<(bool,)> = cx.one(sql, [ids]).await?;
+    Ok(found == Some((true,)))
+}
+
 /// The parts of these batches of which nobody has all that is missing, as a restore has found out.
 pub async fn gone_of(cx: &SystemCx, batches: &[BatchId]) -> Result<HashSet<(TenantId, BatchId)>> {
     let sql = "SELECT tenant_id, batch_id FROM intake_batch_tenant WHERE batch_id = ANY($1) AND state = 'JOURNALED' AND reason = $2";

@@ -71,16 +71,22 @@ impl Decode for Standing {
 /// The position of a partition that is about to be read. One that was never read is at its beginning from now on, and one that was
 /// forgotten is known again.
 pub async fn open(cx: &SystemCx, partition: &Partition) -> Result<Position> {
+    let [cluster, topic] = [&partition.cluster, &partition.topic].map(|name| name.as_ref());
     cx.execute(
-        "INSERT INTO topic_position AS known (cluster, topic, partition, next_offset, moved_at) \
-         VALUES ($1, $2, $3, -1, $4) ON CONFLICT ON CONSTRAINT topic_position_pkey \
-         DO UPDATE SET forgotten_at = NULL WHERE known.forgotten_at IS NOT NULL",
+        "INSERT INTO topic_position (cluster, topic, partition, next_offset, moved_at) \
+         VALUES ($1, $2, $3, -1, $4) ON CONFLICT ON CONSTRAINT topic_position_pkey DO NOTHING",
         [
-            partition.cluster.as_ref().into(),
-            partition.topic.as_ref().into(),
+            cluster.into(),
+            topic.into(),
             partition.number.into(),
             cx.now().into(),
         ],
+    )
+    .await?;
+    cx.execute(
+        "UPDATE topic_position SET forgotten_at = NULL \
+         WHERE cluster = $1 AND topic = $2 AND partition = $3 AND forgotten_at IS NOT NULL",
+        [cluster.into(), topic.into(), partition.number.into()],
     )
     .await?;
     let position = find(cx, partition).await?;
@@ -168,18 +174,21 @@ pub async fn stop(cx: &SystemCx, partition: &Partition, seen: i64, why: Stop) ->
 }
 
 /// Writes down where partitions end that are read by the caller, where that says something new: that messages wait, up to where, or that
-/// none do.
+/// none do. A position that is being moved is left to whoever moves it, and who is behind another reader has no say.
 pub async fn ends(cx: &SystemCx, ends: &[End]) -> Result<()> {
     let of = |part: fn(&End) -> &str| texts(ends.iter().map(part));
     let numbers: Vec<i32> = ends.iter().map(|it| it.partition.number).collect();
     let offsets: Vec<i64> = ends.iter().map(|it| it.offset).collect();
     let waits: Vec<bool> = ends.iter().map(|it| it.waits).collect();
     cx.execute(
-        "UPDATE topic_position AS known SET end_offset = told.end_offset \
-         FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::boolean[]) \
-             AS told(cluster, topic, partition, end_offset, waits) \
-         WHERE (known.cluster, known.topic, known.partition) = (told.cluster, told.topic, told.partition) \
-             AND CASE WHEN told.waits THEN known.end_offset < told.end_offset ELSE known.end_offset > told.end_offset END",
+        "UPDATE topic_position AS known SET end_offset = free.told \
+         FROM (SELECT own.cluster, own.topic, own.partition, told.end_offset AS told FROM topic_position AS own \
+               JOIN unnest($1::text[], $2::text[], $3::integer[], $4::bigint[], $5::boolean[]) \
+                   AS told(cluster, topic, partition, end_offset, waits) USING (cluster, topic, partition) \
+               WHERE CASE WHEN told.waits THEN own.end_offset < told.end_offset \
+                          ELSE own.end_offset > told.end_offset AND own.next_offset <= told.end_offset END \
+               FOR UPDATE OF own SKIP LOCKED) AS free \
+         WHERE (known.cluster, known.topic, known.partition) = (free.cluster, free.topic, free.partition)",
         [
             of(|it| &it.partition.cluster),
             of(|it| &it.partition.topic),

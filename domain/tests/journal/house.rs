@@ -96,7 +96,7 @@ pub(crate) struct House {
     owner: DatabaseConnection,
     pub(crate) alpha: TenantId,
     pub(crate) beta: TenantId,
-    _postgres: PostgresDb,
+    pub(crate) postgres: PostgresDb,
 }
 
 impl House {
@@ -122,7 +122,7 @@ impl House {
             owner,
             alpha: tenants[0],
             beta: tenants[1],
-            _postgres: postgres,
+            postgres,
         }
     }
 

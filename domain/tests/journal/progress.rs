@@ -5,7 +5,7 @@ use domain::{
     Code, Db, Period, ReadCx, Role,
     identity::{Known, VerifiedClaims},
     journal::{self, Kind, Lack, Month, Part, Progress, SourceState, Tally},
-    topic::{self, Digest, Partition, Passage, Way},
+    topic::{self, Digest, Partition, Passage, Stop, Way},
 };
 use uuid::Uuid;
 
@@ -205,8 +205,12 @@ async fn where_a_partition_ends_is_known_without_a_passage_and_one_without_usage
     let behind = (SourceState::Behind, None);
     assert_eq!(told(0, -1, false).await, current);
     assert_eq!(told(1, 3, true).await, behind);
-    // What somebody else says that is behind takes nothing back.
+    // Whoever knows of less takes nothing back, and one that is being moved is left to whoever moves it.
     assert_eq!(told(1, 2, true).await, behind);
+    let moves = "UPDATE topic_position SET moved_at = moved_at WHERE partition = 1";
+    let moving = house.postgres.hold(moves).await;
+    assert_eq!(told(1, -1, false).await, behind);
+    drop(moving);
     assert_eq!(told(0, -1, false).await, behind);
     assert_eq!(told(1, -1, false).await, current);
     told(1, 3, true).await;
@@ -215,6 +219,65 @@ async fn where_a_partition_ends_is_known_without_a_passage_and_one_without_usage
     assert_eq!(skipped.expect("skipped"), -1);
     cx.commit().await.expect("committed");
     assert_eq!(sources(&house).await[0].state, SourceState::Current);
+}
+
+#[tokio::test]
+async fn a_position_moves_from_where_it_was_and_stops_where_it_was_seen() {
+    let house = House::new().await;
+    let partition = Partition {
+        cluster: "here".into(),
+        topic: "cdr.records".into(),
+        number: 0,
+    };
+    let cx = house.system().await;
+    topic::open(&cx, &partition).await.expect("a position");
+    let pass = async |from: i64, to: i64| {
+        let passage = Passage {
+            partition: partition.clone(),
+            kind: Kind::Cdr,
+            way: Way::Consume {
+                from,
+                to,
+                digest: Digest::of(None, None),
+                end: to,
+            },
+            tombstones: 0,
+            decoded: Vec::new(),
+            quarantined: Vec::new(),
+        };
+        topic::pass(&cx, &passage, None).await.expect("an answer")
+    };
+    let stop = async |seen: i64| {
+        let stopped = topic::stop(&cx, &partition, seen, Stop::OffsetLost).await;
+        stopped.expect("an answer");
+        let position = topic::find(&cx, &partition).await.expect("an answer");
+        position.expect("a position").stopped
+    };
+    assert!(pass(-1, 10).await);
+    // A reader that was begun with an older position, or with none, has no say either.
+    let end = |offset, waits| topic::End {
+        partition: partition.clone(),
+        offset,
+        waits,
+    };
+    let held = async || topic::positions(&cx).await.expect("positions")[0].held;
+    for (told, is_held) in [
+        (end(30, true), true),
+        (end(-1, false), true),
+        (end(9, false), true),
+        (end(10, false), false),
+    ] {
+        topic::ends(&cx, &[told]).await.expect("told");
+        assert_eq!(held().await, is_held);
+    }
+    assert!(!pass(-1, 10).await && !pass(9, 20).await && !pass(11, 20).await);
+    // Whoever saw something else has no say.
+    assert_eq!(stop(-1).await, None);
+    assert_eq!(stop(10).await, Some(Stop::OffsetLost));
+    assert!(!pass(10, 20).await);
+    let skipped = topic::skip(&cx, &partition, 12, 12).await;
+    assert_eq!(skipped.expect("skipped"), 10);
+    assert!(!pass(10, 20).await && pass(12, 20).await);
 }
 
 #[tokio::test]

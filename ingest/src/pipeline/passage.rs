@@ -70,6 +70,14 @@ impl Passing {
     }
 }
 
+#[cfg(test)]
+impl Passing {
+    /// One that waits for ever.
+    pub(crate) fn endless() -> Self {
+        Self(tokio::spawn(std::future::pending()))
+    }
+}
+
 /// A record of a card, or why it is refused.
 pub(super) struct Known<T> {
     message: Message,

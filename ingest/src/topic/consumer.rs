@@ -49,6 +49,8 @@ const IDLE: Duration = Duration::from_millis(50);
 const AT_ONCE: usize = 2_000;
 /// Between two looks at how much is left to be read.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long a look at the end of a partition may take.
+const GLANCE: Duration = Duration::from_secs(1);
 /// Before a partition that failed is begun again.
 const REST: Duration = Duration::from_millis(500);
 /// How long the ledger may be silent before the partitions are left to others.
@@ -138,6 +140,12 @@ impl Consumer {
     /// What it sees.
     pub fn seen(&self) -> Seen {
         self.seen.clone()
+    }
+
+    /// Waits until it ends by itself, which only a panic does.
+    pub async fn ended(&mut self) {
+        // What it said is in the log.
+        let _ = (&mut self.thread).await;
     }
 
     /// Leaves the group. What is under way goes on and is counted.
@@ -347,6 +355,9 @@ impl Reader {
         lane.doubted = false;
         match started {
             Ok(start) => {
+                if position.digest.is_some() && start.expects.is_none() {
+                    tracing::warn!(partition = %lane.partition, next = position.next, "the last message that was read has expired: whether the topic is the same cannot be told");
+                }
                 lane.begin(position.next, start, high, Instant::now());
                 Ok(Some(start.offset))
             }
@@ -555,6 +566,12 @@ impl Reader {
         });
         let mut view = self.seen.lock();
         view.lanes = lanes.collect();
+        if view.problem != problem {
+            match &problem {
+                Some(problem) => tracing::warn!("topics: {problem}"),
+                None => tracing::info!("topics are read without trouble"),
+            }
+        }
         view.problem = problem;
     }
 
@@ -572,9 +589,10 @@ impl Reader {
         let mut ends = Vec::new();
         for lane in self.lanes.values_mut() {
             let Partition { topic, number, .. } = &lane.partition;
-            match self.consumer.fetch_watermarks(topic, *number, PATIENCE) {
-                Ok((low, high)) => ends.push(lane.measure([low, high])),
-                Err(error) => return Some(unavailable(error).to_string()),
+            match self.consumer.fetch_watermarks(topic, *number, GLANCE) {
+                Ok((low, high)) => ends.extend(lane.measure([low, high])),
+                // Where nobody answers for a partition, nobody writes to it either. The others go on.
+                Err(error) => problem = Some(unavailable(error).to_string()),
             }
             if lane.is_silent(Instant::now(), SILENCE) {
                 urge(&self.settings, lane);

@@ -97,8 +97,8 @@ pub(super) struct Lane {
     /// Where the next run begins, by the ledger and what is under way.
     pub(super) next: i64,
     pub(super) paused: bool,
-    /// Up to where all is counted.
-    counted: i64,
+    /// Up to where all is counted; none before it was begun.
+    counted: Option<i64>,
     /// Messages that nobody delivered yet, when the broker was asked last.
     pub(super) lag: Option<i64>,
     /// Where it ended then.
@@ -126,7 +126,7 @@ impl Lane {
             doubted: false,
             next: -1,
             paused: false,
-            counted: -1,
+            counted: None,
             lag: None,
             end: -1,
             underway: VecDeque::new(),
@@ -145,7 +145,7 @@ impl Lane {
     pub(super) fn begin(&mut self, next: i64, start: Start, end: i64, now: Instant) {
         self.heard = now;
         self.next = next;
-        self.counted = next;
+        self.counted = Some(next);
         self.end = end;
         self.expects = start.expects;
         self.state = State::Reading;
@@ -208,24 +208,25 @@ impl Lane {
 
     /// Learns that a passage is counted, and with it all before its end.
     pub(super) fn count(&mut self, to: i64) {
-        self.counted = to;
+        self.counted = Some(to);
     }
 
-    /// Hears that the partition has the offsets from `low` to before `high`, and says where it ends for the ledger. Messages wait that
-    /// were there at the last look and are not counted: what came since is on its way.
-    pub(super) fn measure(&mut self, [low, high]: [i64; 2]) -> End {
+    /// Hears that the partition has the offsets from `low` to before `high`, and says where it ends for the ledger; nothing where the ledger
+    /// did not say yet how far it is. Messages wait that were there at the last look and are not counted: what came since is on its way.
+    pub(super) fn measure(&mut self, [low, high]: [i64; 2]) -> Option<End> {
+        let counted = self.counted?;
         let left = |from: i64| match self.barren {
             Some(there) if there == (from, high) => 0,
             _ => high - from.max(low),
         };
-        let waits = self.end > self.counted && left(self.counted) > 0;
+        let waits = self.end > counted.max(low) && left(counted) > 0;
         self.lag = Some(left(self.next));
         self.end = high;
-        End {
+        Some(End {
             partition: self.partition.clone(),
             offset: if waits { high } else { self.next },
             waits,
-        }
+        })
     }
 
     /// Where the partition ends of which this run is.
@@ -432,7 +433,7 @@ mod tests {
     fn messages_wait_that_were_there_at_the_last_look_and_are_not_counted() {
         let mut lane = lane(5, None);
         let look = |lane: &mut Lane, low, high| {
-            let End { offset, waits, .. } = lane.measure([low, high]);
+            let End { offset, waits, .. } = lane.measure([low, high]).expect("begun");
             (offset, waits)
         };
         assert_eq!(look(&mut lane, 0, 5), (5, false));
@@ -457,12 +458,42 @@ mod tests {
     #[test]
     fn an_empty_partition_that_was_never_read_has_nothing_that_waits() {
         let mut lane = lane(-1, None);
+        let mut look = |high| lane.measure([0, high]).expect("begun").waits;
+        assert!(!look(0) && !look(0) && !look(1));
+        assert!(look(1));
+    }
+
+    #[test]
+    fn of_what_was_not_begun_nobody_knows_where_it_ends() {
+        let partition = lane(5, None).partition;
+        let settings = Settings::new("", "");
+        let mut lane = Lane::new(partition, &settings, Instant::now());
         for _ in 0..3 {
-            let End { offset, waits, .. } = lane.measure([0, 0]);
-            assert_eq!((offset, waits), (-1, false));
+            assert_eq!((lane.measure([0, 9]), lane.lag), (None, None));
         }
-        assert!(!lane.measure([0, 1]).waits);
-        assert!(lane.measure([0, 1]).waits);
+    }
+
+    #[tokio::test]
+    async fn two_runs_are_under_way_and_what_comes_next_waits_in_the_topic() {
+        let now = Instant::now();
+        let mut lane = lane(5, None);
+        for first in [5, 8] {
+            for offset in first..first + 3 {
+                lane.accept(message(offset), now);
+            }
+            let to = lane.take(now).expect("full").to;
+            lane.underway.push_back(Underway {
+                to,
+                since: now,
+                passing: Passing::endless(),
+            });
+        }
+        for offset in 11..14 {
+            lane.accept(message(offset), now);
+        }
+        assert!(lane.rests() && lane.take(now).is_none());
+        lane.underway.pop_front();
+        assert_eq!(lane.take(now).expect("full").to, 14);
     }
 
     #[test]

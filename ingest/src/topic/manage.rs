@@ -179,18 +179,18 @@ fn position(consumer: &BaseConsumer, standing: &topic::Standing) -> Result<Findi
         wrong,
     };
     let next = position.next;
+    if usize::try_from(partition.number).ok() >= Some(partitions(consumer, &partition.topic)?) {
+        let found = format!(
+            "was read up to offset {next} and is missing: the topic was made again with fewer partitions; simcube topics forget waits for it no more"
+        );
+        return Ok(finding(found, true));
+    }
     if let Some(why) = position.stopped {
         let place = match next {
             ..0 => "its beginning".to_owned(),
             next => format!("offset {next}"),
         };
         let found = format!("is stopped at {place}: {why}; simcube topics skip lets it go on");
-        return Ok(finding(found, true));
-    }
-    if usize::try_from(partition.number).ok() >= Some(partitions(consumer, &partition.topic)?) {
-        let found = format!(
-            "was read up to offset {next} and is missing: the topic was made again with fewer partitions; simcube topics forget waits for it no more"
-        );
         return Ok(finding(found, true));
     }
     let (low, high) = consumer
@@ -260,20 +260,32 @@ pub async fn skip(
 /// Waits no more for what a partition had that is gone: with its cluster, if that is named, or from the cluster that is there.
 ///
 /// # Errors
-/// `INVALID_INPUT` when the partition is there, `NOT_FOUND` when it was never read, `UNAVAILABLE` when the broker is asked or Postgres and
-/// does not answer.
+/// `INVALID_INPUT` when the partition is there, `NOT_FOUND` when it was never read, `UNAVAILABLE` when Postgres does not answer, or the
+/// broker and no cluster is named.
 pub async fn forget(
     settings: &Settings,
     db: &Db,
-    cluster: Option<&str>,
+    named: Option<&str>,
     topic: &str,
     number: i32,
 ) -> Result<()> {
-    let cluster = if let Some(cluster) = cluster {
-        cluster.into()
-    } else {
-        let (looking, named) = (settings.clone(), topic.to_owned());
-        blocking(move || cluster_without(&looking, &named, number)).await?
+    let (looking, of) = (settings.clone(), topic.to_owned());
+    let there = blocking(move || {
+        let consumer = look(&looking)?;
+        Ok((cluster(&consumer)?, partitions(&consumer, &of)?))
+    });
+    let cluster: Arc<str> = match (named, there.await) {
+        (named, Ok((here, partitions))) if named.is_none_or(|named| *named == *here) => {
+            if usize::try_from(number).is_ok_and(|number| number < partitions) {
+                return Err(Error::invalid(format!(
+                    "{topic}/{number} is there: what was not read of it is skipped, not forgotten (simcube topics skip)"
+                )));
+            }
+            here
+        }
+        // Of another cluster nothing can be asked here.
+        (Some(named), _) => named.into(),
+        (None, there) => there?.0,
     };
     let partition = Partition {
         cluster,
@@ -283,18 +295,6 @@ pub async fn forget(
     let cx = db.system().await?;
     topic::forget(&cx, &partition).await?;
     cx.commit().await
-}
-
-/// The cluster that is there and has no such partition.
-fn cluster_without(settings: &Settings, topic: &str, number: i32) -> Result<Arc<str>> {
-    let consumer = look(settings)?;
-    let partitions = partitions(&consumer, topic)?;
-    if usize::try_from(number).is_ok_and(|number| number < partitions) {
-        return Err(Error::invalid(format!(
-            "{topic}/{number} is there: what was not read of it is skipped, not forgotten (simcube topics skip)"
-        )));
-    }
-    cluster(&consumer)
 }
 
 /// A client that looks and reads nothing.

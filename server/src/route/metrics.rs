@@ -156,6 +156,7 @@ fn show_waiting(ledger: &Ledger) {
 
 fn labels(partition: &topic::Partition) -> Vec<(&'static str, String)> {
     vec![
+        ("cluster", partition.cluster.to_string()),
         ("topic", partition.topic.to_string()),
         ("partition", partition.number.to_string()),
     ]

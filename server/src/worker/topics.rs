@@ -7,7 +7,7 @@ use ingest::{
     pipeline::Intake,
     topic::{Consumer, Seen, Settings, dead::DeadLetters},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{Job, Worker};
 
@@ -17,7 +17,10 @@ pub const JOB: (&str, &str) = (Sending::NAME, Sending::PROBLEM);
 /// How long leaving the group may take: it learns of a member that is silent, too.
 const LEAVING: Duration = Duration::from_secs(3);
 
-/// Reads topics until the worker is stopped.
+/// Before reading that ended by itself is begun again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Reads topics and sends dead letters until the worker is stopped.
 ///
 /// # Errors
 /// `INVALID_INPUT` when the settings are none for a client.
@@ -29,12 +32,39 @@ pub async fn look_after(
     seen: &Seen,
 ) -> Result<()> {
     let letters = DeadLetters::new(settings, db.clone())?;
-    let consumer = Consumer::start(intake.clone(), db.clone(), settings.clone(), seen.clone())?;
-    worker.repeat(Sending(letters)).await;
-    if timeout(LEAVING, consumer.stop()).await.is_err() {
-        tracing::warn!("the group of Kafka was not left in order");
-    }
+    let sending = async {
+        worker.repeat(Sending(letters)).await;
+        Ok(())
+    };
+    tokio::try_join!(sending, read(worker, intake, db, settings, seen))?;
     Ok(())
+}
+
+/// Reads topics. What ended by itself is begun again: a process that reads nothing and looks well helps nobody.
+async fn read(
+    worker: &Worker,
+    intake: &Intake,
+    db: &Db,
+    settings: &Settings,
+    seen: &Seen,
+) -> Result<()> {
+    loop {
+        let (intake, db) = (intake.clone(), db.clone());
+        let mut consumer = Consumer::start(intake, db, settings.clone(), seen.clone())?;
+        tokio::select! {
+            () = consumer.ended() => tracing::error!("reading topics ended by itself"),
+            () = worker.stop.asked() => {
+                if timeout(LEAVING, consumer.stop()).await.is_err() {
+                    tracing::warn!("the group of Kafka was not left in order");
+                }
+                return Ok(());
+            }
+        }
+        tokio::select! {
+            () = sleep(AGAIN) => {}
+            () = worker.stop.asked() => return Ok(()),
+        }
+    }
 }
 
 /// Dead letters that were not sent yet.

@@ -8,7 +8,7 @@ use testkit::{Kafka, KafkaServer, kafka};
 use tokio::time::sleep;
 
 use crate::{
-    http::client,
+    http::{answer, client, graphql},
     support::{Program, Server},
 };
 
@@ -130,8 +130,15 @@ async fn topics_are_made_checked_and_read_and_a_broker_that_is_down_stops_nothin
     let (code, said) = run(&program, &kafka, &skip);
     assert!(code == Some(1) && said.contains("offsets 0 to 0"), "{said}");
 
+    program.print(&["tenant", "create", "acme", "--name", "Acme"]);
+    let token = program.token("acme", "tenant_admin");
     broker.kill();
     until(&server, "degraded").await;
+    let ask = "{ usage(input: { period: { preset: LAST_30_DAYS } }) { totals { records } } sims { totalCount } ingestSources { source } }";
+    let (status, _, said) = answer(graphql(&server, &token, ask)).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(said["data"]["usage"]["totals"]["records"], "0", "{said}");
+    assert!(said["errors"].is_null(), "{said}");
     server.terminate();
     assert_eq!(server.wait().await, Some(0));
 }

@@ -329,6 +329,27 @@ async fn a_counter_that_begins_again_does_not_show_what_was_anothers_of_the_othe
 }
 
 #[tokio::test]
+async fn of_two_first_rollups_of_one_moment_the_one_that_counts_says_what_was_anothers() {
+    let store = migrated().await;
+    let now = DateTime::from_timestamp_millis(SystemClock.now().timestamp_millis()).expect("now");
+    let tenant = TenantId::new(Uuid::now_v7());
+    let rollups = [(OLD, [1_000, 1_000]), (NEW, [1_500, 1_500])];
+    let mut rows = session_of(tenant, now, &rollups);
+    // A handover: the same counters in another network. The engine's own order of ids is by their second half.
+    rows[1].identity = Uuid::from_u64_pair(1, u64::MAX);
+    rows.push(SessionRow {
+        identity: Uuid::from_u64_pair(2, 0),
+        network: "238-01".into(),
+        bytes_up: 0,
+        bytes_down: 0,
+        ..rows[1].clone()
+    });
+    apply(&store, &rows).await;
+    let shown = (vec![(500, 500), (500, 500)], Some((500, 500)));
+    assert_eq!(counters(&store, tenant, Some(NEW), now).await, shown);
+}
+
+#[tokio::test]
 async fn what_was_anothers_stays_hidden_when_the_log_has_forgotten_it() {
     let store = migrated().await;
     let tenant = TenantId::new(Uuid::now_v7());

@@ -197,11 +197,12 @@ impl Fault for Panics {
 async fn a_reader_that_panics_is_not_well_and_others_have_its_partitions() {
     let (world, topics) = tokio::join!(World::new(), Topics::new());
     let records: Vec<Record> = (0..3).map(|n| record(n, SHORT)).collect();
-    let (_broken, ended) = topics.reads(&world, Panics);
+    let (_broken, mut ended) = topics.reads(&world, Panics);
     topics.send_all(&records).await;
     topics
         .until_said(&ended, Some("reading topics ended by itself"))
         .await;
+    timeout(PATIENCE, ended.ended()).await.expect("in time");
     let (intake, consumer) = topics.reads(&world, NoFault);
     topics.until_read(&world, 3).await;
     consumer.stop().await;

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use domain::{Code, topic::Stop};
+use domain::{
+    Code,
+    topic::{self, Stop},
+};
 use ingest::{
     pipeline::NoFault,
     topic::{Consumer, manage},
@@ -179,7 +182,21 @@ async fn made_again<E: Numbered>(topics: Topics) {
     tokio::time::timeout(super::PATIENCE, made)
         .await
         .expect("made");
-    // Partition 0 has as many messages as before, which are others; partition 1 has fewer; partition 2 is gone.
+    // Partition 0 has as many messages as before, which are others; partition 1 has fewer; partition 2, which was stopped, is gone.
+    let positions = async || {
+        let cx = world.db.system().await.expect("system");
+        let positions = topic::positions(&cx).await.expect("positions");
+        let mut own = positions.into_iter().map(|it| it.partition);
+        (
+            cx,
+            own.find(|it| *it.topic == *topics.topic && it.number == 2),
+        )
+    };
+    let (cx, third) = positions().await;
+    let third = third.expect("a position");
+    let done = topic::stop(&cx, &third, 10, Stop::TopicReplaced).await;
+    done.expect("stopped");
+    cx.commit().await.expect("committed");
     for n in 100..112 {
         send_one::<E>(&topics, 0, n).await;
     }

@@ -8,6 +8,7 @@ use ingest::{
     verify::Verifier,
 };
 use rdkafka::{Offset, TopicPartitionList, admin::AdminOptions};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::Topics;
@@ -106,6 +107,22 @@ async fn a_month_that_was_lost_comes_back_from_its_topic_as_it_was() {
     }
     let again = restored(&world, &topics, &intake).await;
     assert_eq!((again.from_topics, again.settled.inserted), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_have_on_the_way_is_not_waited_for() {
+    let (world, topics) = tokio::join!(World::new(), Topics::new());
+    let records: Vec<Record> = (0..9).map(|n| record(n, SHORT)).collect();
+    let intake = read(&world, &topics, &records).await;
+    lose(&world, &TABLES).await;
+    // A server that is at it, for longer than anybody would wait.
+    world.postgres.run(
+        "INSERT INTO intake_batch (batch_id, state, encoding, rows, payload, first_at, last_at, apply_by, created_at)
+         VALUES (gen_random_uuid(), 'JOURNALED', 1, 1, '', now(), now(), '2100-01-01', now())",
+    );
+    let restored = timeout(super::PATIENCE, restored(&world, &topics, &intake)).await;
+    let restored = restored.expect("in time");
+    assert_eq!((restored.from_topics, restored.settled.inserted), (9, 9));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,11 @@
 //! Rollups of sessions come to the same through topics as by HTTP.
 
-use domain::topic::Reading;
+use domain::{
+    journal::{self, Rejection},
+    list::{List as _, Order},
+    paging::PageRequest,
+    topic::Reading,
+};
 use ingest::{
     pipeline::{NoFault, Step},
     topic::replay,
@@ -88,6 +93,24 @@ async fn rollups_of_two_tenants_in_one_topic_come_to_what_http_makes_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_that_were_sent_while_nobody_read_are_all_there() {
+    let (world, topics) = tokio::join!(World::new(), Topics::of_rollups());
+    let truth: Vec<Sent> = (0..1_000_u32)
+        .map(|n| Sent {
+            iccid: [LONG, SHORT][n as usize % 2].into(),
+            ..sent(&format!("s{}", n % 10), (n / 10).into(), (n * 10).into())
+        })
+        .collect();
+    topics.send_all(&truth).await;
+    let (intake, consumer) = topics.reads(&world, NoFault);
+    let sums = topics.until_read(&world, 1_000).await;
+    consumer.stop().await;
+    assert_eq!((sums.read, sums.accepted), (1_000, 1_000));
+    world.settled(&intake).await;
+    assert_eq!(logged(&world, &world.alpha).await, plain(&truth));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_at_any_step_loses_no_rollup_and_reads_none_twice() {
     let world = World::new().await;
     for (round, step) in Step::ALL.into_iter().enumerate() {
@@ -146,6 +169,15 @@ async fn records_and_rollups_are_read_beside_each_other_and_again() {
     assert_eq!(world.proved(&world.alpha).await.records, 60);
     assert_eq!(world.ledger(&world.alpha).await, [61, 60, 0, 1]);
     assert_eq!(session_ledger(&world, &world.alpha).await[3], 1);
+    // What a tenant is not shown of a rollup, it is not shown of one that went astray.
+    let cx = world.db.read(&world.alpha).await.expect("a transaction");
+    let (every, order) = (journal::RejectionFilter::default(), Order::default());
+    let page = PageRequest::relay(Some(10), None, None, None).expect("a page");
+    let found = Rejection::page(&cx, &every, order, &page).await;
+    let found = found.expect("a page").rows;
+    let raw: Vec<&str> = found.iter().map(|(_, it)| it.raw.as_str()).collect();
+    assert_eq!(raw, ["", ""]);
+    drop(cx);
     let topic = &topics.topic;
     let again = replay::topic(&intake, &world.db, &topics.settings, topic, 0).await;
     let again = again.expect("read");

@@ -124,10 +124,60 @@ pub(crate) async fn net_of_log(world: &World, caller: &Caller) -> Net {
     net(&log)
 }
 
-/// The same; the cubes must say it, too.
+/// The newest rollup of each session of the log, by what is said of its order.
+async fn newest_of_log(world: &World, caller: &Caller) -> BTreeMap<String, String> {
+    let tenant = caller.tenant().uuid();
+    let log = world
+        .ask(&format!(
+            "SELECT sim, session_id, toUnixTimestamp64Milli(event_at), toUInt8(request_type), counter_in, counter_out, \
+             toUInt128(identity), network, customer, batch FROM session_log WHERE tenant = '{tenant}' AND arrived = 1 FORMAT TSV"
+        ))
+        .await;
+    let mut newest: BTreeMap<String, (Vec<u128>, String)> = BTreeMap::new();
+    for line in log.lines() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let order = columns[2..7].iter().map(|it| it.parse().expect("a number"));
+        let order: Vec<u128> = order.collect();
+        let said = [&columns[2..6], &columns[7..]].concat().join("\t");
+        let known = newest.entry(columns[..2].join("\t")).or_default();
+        if order > known.0 {
+            *known = (order, said);
+        }
+    }
+    let newest = newest.into_iter();
+    newest.map(|(session, (_, said))| (session, said)).collect()
+}
+
+/// The same as sessions that are live.
+async fn live(world: &World, caller: &Caller) -> BTreeMap<String, String> {
+    let tenant = caller.tenant().uuid();
+    let live = world
+        .ask(&format!(
+            "SELECT sim, session_id, toUnixTimestamp64Milli(event_at), toUInt8(request_type), counter_in, counter_out, \
+             network, customer, batch FROM session_live FINAL WHERE tenant = '{tenant}' FORMAT TSV"
+        ))
+        .await;
+    let sessions = live.lines().map(|line| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        (columns[..2].join("\t"), columns[2..].join("\t"))
+    });
+    sessions.collect()
+}
+
+/// The same; what is live and the cubes must say it, too.
 pub(crate) async fn logged(world: &World, caller: &Caller) -> Net {
     let tenant = caller.tenant().uuid();
     let net = net_of_log(world, caller).await;
+    let newest = newest_of_log(world, caller).await;
+    assert_eq!(live(world, caller).await, newest, "what is live differs");
+    let [hours, days] = ["hour", "day"].map(|of| {
+        format!(
+            "SELECT network, toDate(period), sum(bytes_up), sum(bytes_down), sum(sessions), sum(resets), sum(records) \
+             FROM session_{of} WHERE tenant = '{tenant}' GROUP BY ALL HAVING sum(records) <> 0 ORDER BY ALL FORMAT TSV"
+        )
+    });
+    let hours = world.ask(&hours).await;
+    assert_eq!(world.ask(&days).await, hours, "hours and days differ");
     let days = world
         .ask(&format!(
             "SELECT '', network, toDate(period), sum(bytes_up), sum(bytes_down), sum(sessions), sum(resets), sum(records) \
