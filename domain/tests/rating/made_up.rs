@@ -30,11 +30,12 @@ const ACCESS_TYPES: [&str; 4] = ["LTE", "NB-IoT", "5G NR", ""];
 /// Their order is that of code points; JSON escapes some of them.
 const SOURCES: [&str; 5] = ["gw1", "gw2", "GW", "é\"\n", "\u{1F600}"];
 /// Months with a day of 23 or 25 hours, with a clock that is set back past midnight, and without a 30 December.
-const MONTHS: [(&str, &str); 7] = [
+const MONTHS: [(&str, &str); 8] = [
     ("UTC", "2026-02-01"),
     ("Europe/Berlin", "2026-10-01"),
     ("Europe/Berlin", "2026-03-01"),
     ("America/Havana", "2023-11-01"),
+    ("America/St_Johns", "2010-11-01"),
     ("America/Nuuk", "2024-10-01"),
     ("Pacific/Apia", "2011-12-01"),
     ("Asia/Kolkata", "2026-11-01"),
@@ -182,7 +183,7 @@ impl MadeUp {
         }
     }
 
-    /// A moment of the month, often near the begin or end of one of a few days.
+    /// A moment of the month, often the first or last one of a day, and often of one of a few days.
     fn start(&self, chance: &mut Chance) -> DateTime<Utc> {
         let days: Vec<_> = self
             .terms
@@ -190,15 +191,8 @@ impl MadeUp {
             .days()
             .filter(|day| day.from < day.to)
             .collect();
-        let near = |chance: &mut Chance| {
-            let few = chance.index(3);
-            days.len() - 1 - few
-        };
-        let day = if chance.one_in(2) {
-            days[near(chance)]
-        } else {
-            days[chance.index(days.len())]
-        };
+        let of = chance.pick(&[3, days.len()]);
+        let day = days[days.len() - 1 - chance.index(of)];
         let length = (day.to - day.from).num_milliseconds();
         let past = match chance.below(4) {
             0 => 0,
