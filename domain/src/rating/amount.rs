@@ -1,6 +1,6 @@
 //! Money of a card, to nine decimal places.
 
-use std::{fmt, iter::Sum, ops::Add};
+use std::fmt;
 
 use serde::{Serialize, Serializer};
 

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::{
     Amount, CellKey, Piece, RateScope, Rates, RatingError, Totals, Unrated,
     piece::{Cell, by_zone},
-    price::{Checked, Share, add, bounded, price},
+    price::{Checked, Share, add, price},
     row::Record,
 };
 use crate::id::SimId;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::{
@@ -134,21 +135,21 @@ fn bill(of_sim: &mut [Cell<'_>], records: &mut [Record<'_>], terms: &Terms) -> C
     let rated = by_zone(of_sim);
     for of_zone in rated.chunk_by(|a, b| a.0 == b.0) {
         let zone = &terms.rates.zones()[of_zone[0].0];
-        let mut cells: Vec<usize> = of_zone.iter().map(|(_, cell)| *cell).collect();
         match zone.round_per {
             RoundPer::Record => {
-                for cell in cells {
-                    bill_records(&mut of_sim[cell], records, zone.increment)?;
+                for (_, cell) in of_zone {
+                    bill_records(&mut of_sim[*cell], records, zone.increment)?;
                 }
             }
             RoundPer::Day => {
-                // Stable: within a day, cells stay in their order.
-                cells.sort_by_key(|cell| of_sim[*cell].key.day);
-                for of_day in cells.chunk_by(|a, b| of_sim[*a].key.day == of_sim[*b].key.day) {
+                let day = |(_, cell): &(usize, usize)| (of_sim[*cell].key.day, *cell);
+                let mut by_day: Vec<(NaiveDate, usize)> = of_zone.iter().map(day).collect();
+                by_day.sort_unstable();
+                for of_day in by_day.chunk_by(|a, b| a.0 == b.0) {
                     bill_group(of_day, of_sim, records, zone.increment)?;
                 }
             }
-            RoundPer::Month => bill_group(&cells, of_sim, records, zone.increment)?,
+            RoundPer::Month => bill_group(of_zone, of_sim, records, zone.increment)?,
         }
     }
     Ok(())
@@ -163,19 +164,19 @@ fn bill_records(cell: &mut Cell<'_>, records: &mut [Record<'_>], increment: i128
     Ok(())
 }
 
-/// Cells are rounded up together. What that comes to is shared by quantities.
-fn bill_group(
-    group: &[usize],
+/// Cells, of which these are the numbers, are rounded up together. What that comes to is shared by quantities.
+fn bill_group<T>(
+    group: &[(T, usize)],
     cells: &mut [Cell<'_>],
     records: &mut [Record<'_>],
     increment: i128,
 ) -> Checked<()> {
     let mut quantity = 0;
-    for cell in group {
+    for (_, cell) in group {
         add(&mut quantity, cells[*cell].quantity)?;
     }
     let mut share = Share::new(round_up(quantity, increment)?, quantity, 0)?;
-    for cell in group {
+    for (_, cell) in group {
         let cell = &mut cells[*cell];
         cell.billed = share.part(cell.quantity)?;
         let mut share = Share::new(cell.billed, cell.quantity, 0)?;

@@ -4,8 +4,8 @@ use super::{at, band, call, card, customer, device, rate, row, sim, terms, zone}
 use crate::{
     id::SimId,
     rating::{
-        AccessLine, Amount, Base, CardZone, Line, Piece, RateScope, Rated, RatingError, RoundPer,
-        Row, Sums, Unrated, card::MOST_QUANTITY,
+        AccessLine, Amount, Base, Card, CardZone, Line, Piece, RateScope, Rated, RatingError,
+        RoundPer, Row, Sums, Unrated, card::MOST_QUANTITY,
     },
     usage::Service,
 };
