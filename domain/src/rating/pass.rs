@@ -12,7 +12,7 @@ use super::{
     Amount, CellKey, Piece, RateScope, Rates, RatingError, Totals, Unrated,
     piece::{Cell, by_zone},
     price::{Checked, Share, add, price},
-    row::Record,
+    row::NetRecord,
 };
 use crate::id::SimId;
 
@@ -187,7 +187,7 @@ fn is_whole(rates: &Rates, zone: usize) -> bool {
     rates.zones()[zone].scope == RateScope::Tenant
 }
 
-impl<'t> Prices<'t> {
+impl Prices<'_> {
     /// What a piece costs.
     ///
     /// # Errors
@@ -249,7 +249,7 @@ impl<'t> Prices<'t> {
 fn share_records<'a>(
     cell: &Cell<'a>,
     amount: Amount,
-    records: &[Record<'a>],
+    records: &[NetRecord<'a>],
     rated: &mut Vec<RatedRecord<'a>>,
 ) -> Checked<()> {
     let mut share = Share::new(amount.nanos(), cell.billed, 0)?;

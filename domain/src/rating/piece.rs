@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     CellKey, RatingError, RoundPer, Row, Terms,
     price::{Checked, Share, add, round_up},
-    row::{Record, net},
+    row::{NetRecord, net},
 };
 use crate::{id::SimId, usage::Service};
 
@@ -17,7 +17,7 @@ use crate::{id::SimId, usage::Service};
 #[derive(Clone, Debug)]
 pub struct Piece<'a> {
     /// In their order.
-    pub(super) records: Vec<Record<'a>>,
+    pub(super) records: Vec<NetRecord<'a>>,
     /// In their order.
     pub(super) cells: Vec<Cell<'a>>,
 }
@@ -56,7 +56,7 @@ impl Unrated {
         Ok(())
     }
 
-    fn of(record: &Record<'_>) -> Self {
+    fn of(record: &NetRecord<'_>) -> Self {
         let is_data = record.key.service == Service::Data;
         Self {
             bytes: if is_data { record.quantity } else { 0 },
@@ -100,7 +100,7 @@ impl<'a> Piece<'a> {
 
 impl<'a> Cell<'a> {
     /// Of the records in this range, which are there.
-    fn new(records: Range<usize>, of_cell: &[Record<'a>]) -> Checked<Self> {
+    fn new(records: Range<usize>, of_cell: &[NetRecord<'a>]) -> Checked<Self> {
         let mut cell = Self {
             key: of_cell[0].key,
             records,
@@ -131,7 +131,7 @@ pub(super) fn by_zone(of_sim: &[Cell<'_>]) -> Vec<(usize, usize)> {
 }
 
 /// Writes what is billed of the cells of a SIM, and of their records.
-fn bill(of_sim: &mut [Cell<'_>], records: &mut [Record<'_>], terms: &Terms) -> Checked<()> {
+fn bill(of_sim: &mut [Cell<'_>], records: &mut [NetRecord<'_>], terms: &Terms) -> Checked<()> {
     let rated = by_zone(of_sim);
     for of_zone in rated.chunk_by(|a, b| a.0 == b.0) {
         let zone = &terms.rates.zones()[of_zone[0].0];
@@ -156,7 +156,11 @@ fn bill(of_sim: &mut [Cell<'_>], records: &mut [Record<'_>], terms: &Terms) -> C
 }
 
 /// Each record of a cell is rounded up.
-fn bill_records(cell: &mut Cell<'_>, records: &mut [Record<'_>], increment: i128) -> Checked<()> {
+fn bill_records(
+    cell: &mut Cell<'_>,
+    records: &mut [NetRecord<'_>],
+    increment: i128,
+) -> Checked<()> {
     for record in rated(&mut records[cell.records.clone()]) {
         record.billed = round_up(record.quantity, increment)?;
         add(&mut cell.billed, record.billed)?;
@@ -168,7 +172,7 @@ fn bill_records(cell: &mut Cell<'_>, records: &mut [Record<'_>], increment: i128
 fn bill_group<T>(
     group: &[(T, usize)],
     cells: &mut [Cell<'_>],
-    records: &mut [Record<'_>],
+    records: &mut [NetRecord<'_>],
     increment: i128,
 ) -> Checked<()> {
     let mut quantity = 0;
@@ -187,6 +191,6 @@ fn bill_group<T>(
     Ok(())
 }
 
-fn rated<'r, 'a>(records: &'r mut [Record<'a>]) -> impl Iterator<Item = &'r mut Record<'a>> {
+fn rated<'r, 'a>(records: &'r mut [NetRecord<'a>]) -> impl Iterator<Item = &'r mut NetRecord<'a>> {
     records.iter_mut().filter(|record| record.zone.is_some())
 }

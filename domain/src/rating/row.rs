@@ -62,7 +62,7 @@ pub struct CellKey<'a> {
 
 /// A record that counts. Records are in the order of their fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Record<'a> {
+pub(super) struct NetRecord<'a> {
     pub(super) key: CellKey<'a>,
     pub(super) start: DateTime<Utc>,
     pub(super) source: &'a str,
@@ -90,13 +90,13 @@ impl<'a> Row<'a> {
         error(self.source.to_owned(), self.record_id.to_owned())
     }
 
-    fn record(&self, terms: &Terms) -> Result<Record<'a>, RatingError> {
+    fn record(&self, terms: &Terms) -> Result<NetRecord<'a>, RatingError> {
         let quantity = quantity(self.service, self.bytes_up, self.bytes_down, self.units);
         let country = terms.countries.get(self.network).map(String::as_str);
         let zone = (terms.rates).zone(self.network, country, self.service, self.access_type);
         // A call of no time has nothing to be priced by.
         let is_call = self.service != Service::Voice || quantity > 0;
-        Ok(Record {
+        Ok(NetRecord {
             key: CellKey {
                 sim: self.sim,
                 customer: self.customer,
@@ -123,7 +123,7 @@ impl<'a> Row<'a> {
 pub(super) fn net<'a>(
     mut rows: Vec<Row<'a>>,
     terms: &Terms,
-) -> Result<Vec<Record<'a>>, RatingError> {
+) -> Result<Vec<NetRecord<'a>>, RatingError> {
     rows.sort_unstable();
     let mut records = Vec::with_capacity(rows.len());
     for of_record in rows.chunk_by(|a, b| (a.source, a.record_id) == (b.source, b.record_id)) {
@@ -164,7 +164,7 @@ mod tests {
         tests::{card, customer, device, row, sim, terms, zone},
     };
 
-    fn netted(rows: &[Row<'static>]) -> Result<Vec<Record<'static>>, RatingError> {
+    fn netted(rows: &[Row<'static>]) -> Result<Vec<NetRecord<'static>>, RatingError> {
         net(rows.to_vec(), &terms(&card(&[zone(Base::Bytes)])))
     }
 
@@ -172,8 +172,8 @@ mod tests {
     fn a_record_counts_where_its_signs_add_up_to_one() {
         let here = row("1", 1);
         let there = Row {
-            customer: customer(2),
-            device: device(5),
+            customer: Some(customer(2)),
+            device: Some(device(5)),
             ..here
         };
         let taken = |row: Row<'static>| Row { sign: -1, ..row };
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(places(&[here]), [(None, None)]);
         assert_eq!(
             places(&[taken(here), there, here]),
-            [(customer(2), device(5))]
+            [(Some(customer(2)), Some(device(5)))]
         );
         assert_eq!(
             places(&[taken(here), here, here, there, taken(there)]),
@@ -199,7 +199,7 @@ mod tests {
     fn a_record_that_does_not_count_once_is_refused() {
         let here = row("1", 1);
         let there = Row {
-            customer: customer(2),
+            customer: Some(customer(2)),
             ..here
         };
         let taken = Row { sign: -1, ..here };

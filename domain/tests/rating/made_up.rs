@@ -121,44 +121,39 @@ impl MadeUp {
                 self.usage.push((record, Row { sign: -1, ..last }));
             }
         }
-        if chance.one_in(25) {
+        if chance.one_in(12) {
             self.fault(chance);
         }
         chance.shuffle(&mut self.usage);
     }
 
-    /// What is refused.
+    /// Adds a record for which the month is refused.
     fn fault(&mut self, chance: &mut Chance) {
+        let row = self.row(chance, 10);
+        let taken = Row { sign: -1, ..row };
+        let days: Vec<_> = self.terms.month.days().collect();
+        let before = days[0].from - TimeDelta::milliseconds(1);
+        let after = days[days.len() - 1].to;
+        let rows = match chance.below(6) {
+            0 => vec![row, row],
+            1 => vec![taken],
+            2 => vec![row, Row { sign: 0, ..row }],
+            3 => {
+                let customer = Some(CustomerId::new(Uuid::from_u128(99)));
+                vec![row, Row { customer, ..row }]
+            }
+            4 => {
+                let bytes_up = row.bytes_up + 1;
+                vec![row, Row { bytes_up, ..taken }]
+            }
+            _ => {
+                let start = chance.pick(&[before, after]);
+                vec![Row { start, ..row }]
+            }
+        };
         let record = self.ids.len();
         self.ids.push("fault".to_owned());
-        let row = self.row(chance, 10);
-        let late = row.start + TimeDelta::days(40);
-        let other = match chance.below(5) {
-            0 => row,
-            1 => Row { start: late, ..row },
-            2 => Row {
-                bytes_up: row.bytes_up + 1,
-                sign: -1,
-                ..row
-            },
-            3 => Row { sign: 0, ..row },
-            _ => Row {
-                customer: Some(CustomerId::new(Uuid::from_u128(99))),
-                ..row
-            },
-        };
-        self.usage.extend([(record, row), (record, other)]);
-        if chance.one_in(2) {
-            // A record that counts less than not at all, or of another month.
-            self.usage.pop();
-            self.usage.pop();
-            let row = if chance.one_in(2) {
-                Row { sign: -1, ..row }
-            } else {
-                Row { start: late, ..row }
-            };
-            self.usage.push((record, row));
-        }
+        self.usage.extend(rows.into_iter().map(|row| (record, row)));
     }
 
     fn row(&self, chance: &mut Chance, size: u64) -> Row<'static> {
@@ -277,11 +272,10 @@ impl MadeUp {
     }
 }
 
-/// Ids whose order is not that of their numbers.
+/// One of 16, whose order is not that of their numbers.
 fn sim(number: u64) -> SimId {
-    SimId::new(Uuid::from_u128(
-        u128::from(number) * 0x6fff_ffff_ffff << 80 | 1,
-    ))
+    let first = u128::from(number * 7 % 16);
+    SimId::new(Uuid::from_u128(first << 100))
 }
 
 fn customer(chance: &mut Chance) -> Option<CustomerId> {

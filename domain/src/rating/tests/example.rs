@@ -177,11 +177,11 @@ fn a_day_goes_over_customers_devices_and_networks_of_a_sim() {
     let call = |id, start| call(id, start, 10);
     let rows = [
         Row {
-            customer: customer(9),
+            customer: Some(customer(9)),
             ..call("1", "2026-10-10T12:00:00Z")
         },
         Row {
-            device: device(9),
+            device: Some(device(9)),
             ..call("2", "2026-10-10T12:00:00Z")
         },
         Row {
@@ -204,11 +204,11 @@ fn a_sim_that_moves_is_split_by_its_usage() {
     zone.round_per = RoundPer::Month;
     let rows = [
         Row {
-            customer: customer(1),
+            customer: Some(customer(1)),
             ..row("1", 1)
         },
         Row {
-            customer: customer(2),
+            customer: Some(customer(2)),
             ..row("2", 2)
         },
     ];
@@ -221,8 +221,8 @@ fn a_sim_that_moves_is_split_by_its_usage() {
         .iter()
         .map(|it| (it.customer, it.usage.amount.to_string()));
     let expected = [
-        (customer(1), "0.333333330".to_owned()),
-        (customer(2), "0.666666670".to_owned()),
+        (Some(customer(1)), "0.333333330".to_owned()),
+        (Some(customer(2)), "0.666666670".to_owned()),
     ];
     assert_eq!(of_customers.collect::<Vec<_>>(), expected);
     assert_eq!(month.total.to_string(), "1.000000000");

@@ -2,8 +2,6 @@
 
 mod example;
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -69,12 +67,12 @@ pub(super) fn sim(number: u128) -> SimId {
     SimId::new(Uuid::from_u128(number))
 }
 
-pub(super) fn customer(number: u128) -> Option<CustomerId> {
-    Some(CustomerId::new(Uuid::from_u128(number)))
+pub(super) fn customer(number: u128) -> CustomerId {
+    CustomerId::new(Uuid::from_u128(number))
 }
 
-pub(super) fn device(number: u128) -> Option<DeviceId> {
-    Some(DeviceId::new(Uuid::from_u128(number)))
+pub(super) fn device(number: u128) -> DeviceId {
+    DeviceId::new(Uuid::from_u128(number))
 }
 
 pub(super) fn at(moment: &str) -> DateTime<Utc> {
@@ -117,9 +115,9 @@ pub(super) fn rate<'a>(
     sims: &[SimId],
 ) -> Result<(Rated<'a>, RatedMonth), RatingError> {
     let piece = Piece::new(rows.to_vec(), terms)?;
-    let mut sums = Sums::new(&terms.rates);
-    sums.add(&piece)?;
-    let prices = sums.prices(BTreeSet::from_iter(sims.iter().copied()))?;
+    let mut first_pass = Sums::new(&terms.rates);
+    first_pass.add(&piece)?;
+    let prices = first_pass.prices(sims.iter().copied().collect())?;
     let rated = prices.rate(&piece)?;
     let mut totals = prices.totals();
     totals.add(&rated)?;
