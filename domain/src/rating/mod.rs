@@ -2,11 +2,13 @@
 //!
 //! Nothing here reads or writes. `docs/rating.md` publishes the rule, and a test holds both to the same digits.
 //!
-//!     Card::check -> Rates           all that is wrong with a card, or what it says
-//!     Piece::new                     rows of some SIMs: netted, zones, rounding; what these SIMs decide alone
-//!     Sums::add, Sums::prices        first pass over the pieces: what goes through the bands as one
-//!     Prices::rate, Totals::add      second pass: every cell and record has its share
-//!     Totals::finish                 lines and roll-ups, which add up to the same
+//! ```text
+//! Card::check -> Rates           all that is wrong with a card, or what it says
+//! Piece::new                     rows of some SIMs: netted, zones, rounding; what these SIMs decide alone
+//! Sums::add, Sums::prices        first pass over the pieces: what goes through the bands as one
+//! Prices::rate, Totals::add      second pass: every cell and record has its share
+//! Totals::finish                 lines and roll-ups, which add up to the same
+//! ```
 //!
 //! Amounts and quantities are checked integers of 128 bits. The order of rows and how they are cut into pieces change nothing.
 

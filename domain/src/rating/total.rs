@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{
-    Amount, Prices, Rated, RatedCell, Rates, RatingError, Unrated,
+    Amount, Charge, Prices, Rated, RatedCell, Rates, RatingError, Unrated,
     price::{Checked, add},
 };
 use crate::{
@@ -18,10 +18,20 @@ use crate::{
 pub struct Totals<'p> {
     rates: &'p Rates,
     sims: &'p BTreeSet<SimId>,
-    lines: BTreeMap<(usize, String), UsageLine>,
+    /// By number of the zone and network.
+    by_zone: BTreeMap<usize, BTreeMap<String, LineSums>>,
     by_sim: BTreeMap<SimId, Cost>,
     by_customer: BTreeMap<Option<CustomerId>, Cost>,
     by_network: BTreeMap<String, Cost>,
+}
+
+/// Sums of a line.
+#[derive(Clone, Copy, Debug, Default)]
+struct LineSums {
+    records: u64,
+    quantity: i128,
+    billed: i128,
+    amount: Amount,
 }
 
 /// What usage costs, and what of it has no price.
@@ -132,6 +142,28 @@ impl Cost {
     }
 }
 
+impl LineSums {
+    fn add(&mut self, cell: &RatedCell<'_>, charge: &Charge) -> Checked<()> {
+        self.records += cell.records;
+        add(&mut self.quantity, cell.quantity)?;
+        add(&mut self.billed, charge.billed)?;
+        self.amount = sum(self.amount, charge.amount)?;
+        Ok(())
+    }
+}
+
+/// Adds to what is kept of a network. Its text is copied the first time only.
+fn add_to<T: Default>(
+    kept: &mut BTreeMap<String, T>,
+    network: &str,
+    add: impl FnOnce(&mut T) -> Checked<()>,
+) -> Checked<()> {
+    match kept.get_mut(network) {
+        Some(known) => add(known),
+        None => add(kept.entry(network.to_owned()).or_default()),
+    }
+}
+
 /// Sum of two amounts of a month.
 fn sum(a: Amount, b: Amount) -> Checked<Amount> {
     let sum = a.nanos().checked_add(b.nanos());
@@ -144,7 +176,7 @@ impl<'p> Totals<'p> {
         Self {
             rates: prices.rates,
             sims: &prices.sims,
-            lines: BTreeMap::new(),
+            by_zone: BTreeMap::new(),
             by_sim: BTreeMap::new(),
             by_customer: BTreeMap::new(),
             by_network: BTreeMap::new(),
@@ -162,31 +194,13 @@ impl<'p> Totals<'p> {
                 .entry(cell.key.customer)
                 .or_default()
                 .add(cell)?;
-            let network = self.by_network.entry(cell.key.network.to_owned());
-            network.or_default().add(cell)?;
-            self.add_line(cell)?;
+            let network = cell.key.network;
+            add_to(&mut self.by_network, network, |cost| cost.add(cell))?;
+            if let Some(charge) = &cell.charge {
+                let of_zone = self.by_zone.entry(charge.zone).or_default();
+                add_to(of_zone, network, |line| line.add(cell, charge))?;
+            }
         }
-        Ok(())
-    }
-
-    fn add_line(&mut self, cell: &RatedCell<'_>) -> Checked<()> {
-        let Some(charge) = &cell.charge else {
-            return Ok(());
-        };
-        let key = (charge.zone, cell.key.network.to_owned());
-        let line = self.lines.entry(key).or_insert_with(|| UsageLine {
-            zone: charge.zone,
-            network: cell.key.network.to_owned(),
-            service: cell.key.service,
-            records: 0,
-            quantity: 0,
-            billed: 0,
-            amount: Amount::default(),
-        });
-        line.records += cell.records;
-        add(&mut line.quantity, cell.quantity)?;
-        add(&mut line.billed, charge.billed)?;
-        line.amount = sum(line.amount, charge.amount)?;
         Ok(())
     }
 
@@ -205,7 +219,20 @@ impl<'p> Totals<'p> {
         }
         let access = AccessLine::new(self.rates.access_charge(), self.sims.len() as u64)?;
         let total = sum(usage.amount, access.amount)?;
-        let lines = self.lines.into_values().map(Line::Usage);
+        let lines = self.by_zone.into_iter().flat_map(|(zone, of_zone)| {
+            let service = self.rates.zones()[zone].service;
+            of_zone.into_iter().map(move |(network, sums)| {
+                Line::Usage(UsageLine {
+                    zone,
+                    network,
+                    service,
+                    records: sums.records,
+                    quantity: sums.quantity,
+                    billed: sums.billed,
+                    amount: sums.amount,
+                })
+            })
+        });
         let sims = self.by_sim.into_iter().map(|(sim, usage)| SimCost {
             sim,
             usage,

@@ -41,8 +41,20 @@ const MONTHS: [(&str, &str); 8] = [
     ("Asia/Kolkata", "2026-11-01"),
 ];
 
+/// What a month has much of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Cells.
+    Wide,
+    /// Records in a cell, at the same time too.
+    Narrow,
+    /// Usage: as much as a bill can have, or one more.
+    Large,
+}
+
 /// All that a month is rated by.
 pub(crate) struct MadeUp {
+    kind: Kind,
     pub(crate) card: Card,
     pub(crate) terms: Terms,
     pub(crate) sims: BTreeSet<SimId>,
@@ -69,7 +81,15 @@ impl MadeUp {
             zone.parse().expect("a zone"),
             first.parse().expect("a date"),
         );
-        let card = card(&mut chance);
+        let kind = match chance.below(15) {
+            0 => Kind::Large,
+            1..6 => Kind::Narrow,
+            _ => Kind::Wide,
+        };
+        let card = match kind {
+            Kind::Large => large_card(&mut chance),
+            Kind::Wide | Kind::Narrow => card(&mut chance),
+        };
         let countries = NETWORKS.iter().filter_map(|(network, country)| {
             country.map(|country| ((*network).to_owned(), country.to_owned()))
         });
@@ -80,14 +100,38 @@ impl MadeUp {
         };
         let sims = (0..chance.below(8)).map(|number| sim(number + chance.below(3)));
         let mut made_up = Self {
+            kind,
             card,
             sims: sims.collect(),
             ids: Vec::new(),
             usage: Vec::new(),
             terms,
         };
-        made_up.use_sims(&mut chance);
+        match kind {
+            Kind::Large => made_up.use_much(&mut chance),
+            Kind::Wide | Kind::Narrow => made_up.use_sims(&mut chance),
+        }
         made_up
+    }
+
+    /// Two halves of what a bill can have, and one byte more once in two times.
+    fn use_much(&mut self, chance: &mut Chance) {
+        let is_amount = self.card.zones[0].unit.size == 1;
+        let half = if is_amount {
+            500_000
+        } else {
+            50_000_000_000_000_000
+        };
+        for more in [0, chance.below(2)] {
+            let row = Row {
+                service: Service::Data,
+                bytes_up: half,
+                bytes_down: more,
+                ..self.row(chance, 1)
+            };
+            self.ids.push(self.ids.len().to_string());
+            self.usage.push((self.ids.len() - 1, row));
+        }
     }
 
     /// Makes usage up, and a fault once in a while.
@@ -161,14 +205,21 @@ impl MadeUp {
             let size = chance.pick(&[1, 4, size, size]);
             chance.below(size)
         };
+        let is_wide = self.kind == Kind::Wide;
         Row {
             source: chance.pick(&SOURCES),
             record_id: "",
-            customer: customer(chance),
-            device: device(chance),
-            sim: sim(chance.below(6)),
-            network: chance.pick(&NETWORKS).0,
-            access_type: chance.pick(&ACCESS_TYPES),
+            customer: customer(chance).filter(|_| is_wide),
+            device: device(chance).filter(|_| is_wide),
+            sim: sim(chance.below(if is_wide { 6 } else { 2 })),
+            network: chance
+                .pick(if is_wide { &NETWORKS } else { &NETWORKS[..1] })
+                .0,
+            access_type: chance.pick(if is_wide {
+                &ACCESS_TYPES
+            } else {
+                &ACCESS_TYPES[..1]
+            }),
             service: chance.pick(&[Service::Data, Service::Data, Service::Sms, Service::Voice]),
             start: self.start(chance),
             bytes_up: amount(chance),
@@ -192,6 +243,7 @@ impl MadeUp {
         let past = match chance.below(4) {
             0 => 0,
             1 => length - 1,
+            2 => 1,
             _ => i64::try_from(chance.below(length.unsigned_abs())).expect("a part of a day"),
         };
         day.from + TimeDelta::milliseconds(past)
@@ -305,6 +357,33 @@ fn card(chance: &mut Chance) -> Card {
         currency: "EUR".to_owned(),
         access_charge: Some(price(chance)),
         zones: zones.into_iter().filter(differs).collect(),
+    }
+}
+
+/// One zone for all data: 10⁶ bytes are the largest amount, or 10¹⁷ bytes are far from it.
+fn large_card(chance: &mut Chance) -> Card {
+    let size = chance.pick(&[1, 1_000_000_000_000_000]);
+    let band = Band {
+        up_to: None,
+        price: Some("1000000".to_owned()),
+    };
+    let zone = CardZone {
+        place: Match::default(),
+        service: Service::Data,
+        unit: RateUnit {
+            of: Base::Bytes,
+            size,
+        },
+        increment: 1,
+        per_sim: false,
+        bands: vec![band],
+        ..zone(chance)
+    };
+    Card {
+        bill_period: BillPeriod::Month,
+        currency: "EUR".to_owned(),
+        access_charge: Some("0".to_owned()),
+        zones: vec![zone],
     }
 }
 

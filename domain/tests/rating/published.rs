@@ -37,7 +37,7 @@ fn run(lines: &str) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// How many months are compared: 300, or more.
+/// How many months are compared: 500, or more.
 #[expect(
     clippy::disallowed_methods,
     reason = "more than the usual ones are asked for by the environment"
@@ -45,7 +45,7 @@ fn run(lines: &str) -> String {
 fn months() -> u64 {
     let asked = std::env::var("SIMCUBE_TEST_RATED_MONTHS").ok();
     let asked = asked.map_or(0, |text| text.parse().expect("a number of months"));
-    asked.max(300)
+    asked.max(500)
 }
 
 #[test]
