@@ -36,6 +36,7 @@ pub mod paging;
 pub mod period;
 mod plans;
 pub mod radio_access;
+pub mod rating;
 mod row;
 pub mod saved_filter;
 pub mod schedule;
