@@ -12,6 +12,7 @@ mod import;
 mod migrate;
 mod network;
 mod quarantine;
+mod rate_card;
 mod replay;
 mod sdl;
 mod serve;
@@ -69,6 +70,7 @@ enum Command {
     Verify(verify::Args),
     Network(network::Args),
     Quarantine(quarantine::Args),
+    RateCard(rate_card::Args),
     Source(source::Args),
     Topics(topics::Args),
     Consume(consume::Args),
@@ -130,6 +132,7 @@ impl Command {
             Self::Verify(args) => verify::run(args, &config).await,
             Self::Quarantine(args) => quarantine::run(args, &config).await,
             Self::Network(args) => network::run(args, &config).await,
+            Self::RateCard(args) => rate_card::run(&args),
             Self::Source(args) => source::run(args, &config).await,
             Self::Topics(args) => topics::run(args, &config).await,
             Self::Consume(args) => consume::run(args, &config).await,

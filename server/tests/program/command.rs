@@ -37,6 +37,42 @@ fn what_cannot_begin_says_so_in_a_sentence_and_exits_with_2() {
 }
 
 #[test]
+fn a_rate_card_is_told_or_all_that_is_wrong_with_it() {
+    let program = Program::new();
+    let card = |price: &str, unit: u64| {
+        format!(
+            r#"{{"billPeriod": "MONTH", "currency": "EUR", "accessCharge": "0.50", "zones": [
+                {{"match": {{"network": "262-01"}}, "service": "DATA", "unit": {{"of": "BYTES", "size": {unit}}}, "increment": 1024,
+                  "roundPer": "RECORD", "scope": "SIM", "perSim": false, "bands": [{{"price": "{price}"}}]}}]}}"#
+        )
+    };
+    let good = program.file("good.json", &card("0.25", 1 << 20));
+    let said = program.print(&["rate-card", "check", &good]);
+    assert_eq!(
+        said.trim(),
+        "MONTH EUR: 1 zones, 0.500000000 for each SIM and month"
+    );
+    let bad = program.file("bad.json", &card("-1", 0));
+    let output = program.run(&["rate-card", "check", &bad]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let codes: Vec<_> = said
+        .lines()
+        .filter_map(|line| line.split(':').next())
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            "UNIT_TOO_SMALL /zones/0/unit/size",
+            "PRICE_NEGATIVE /zones/0/bands/0/price"
+        ]
+    );
+    let unreadable = program.file("none.json", "{");
+    let output = program.run(&["rate-card", "check", &unreadable]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn token_prints_only_the_token_and_config_no_secret() {
     let program = Program::new();
     let token = program.token("alpha", "support");
