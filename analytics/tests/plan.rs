@@ -1132,6 +1132,18 @@ fn a_question_is_the_same_wherever_it_is_kept() {
         kept.fingerprint().unwrap(),
         october().fingerprint().unwrap()
     );
+    // The same in every version: another one is another question to whoever kept it.
+    let hash = |question: &CubeQuery| {
+        let hash = question.fingerprint().unwrap();
+        hash.map(|byte| format!("{byte:02x}")).concat()
+    };
+    assert_eq!(
+        [hash(&question), hash(&october())],
+        [
+            "de0bb5eb61978807119304ce7f3dc697ed278438ac3c152614582e8d95d6d086",
+            "99e9e3cd104796f9e3fc2444756e602adbae411f946535c4b0bedcb926d65003",
+        ]
+    );
     let least = r#"{"measures":["RECORDS"],"period":{"preset":"LAST_24_HOURS"}}"#;
     let least: CubeQuery = serde_json::from_str(least).unwrap();
     let period = Span::Preset(Preset::Last24Hours);

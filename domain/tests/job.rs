@@ -14,6 +14,7 @@ use domain::{
     paging::PageRequest,
     tenant::{self, NewTenant},
 };
+use futures::{StreamExt as _, stream};
 use serde_json::json;
 use testkit::PostgresDb;
 
@@ -74,14 +75,7 @@ impl Fixture {
     }
 
     async fn ask_as(&self, claims: VerifiedClaims, name: &str, quota: u64) -> Result<Job> {
-        let new = NewJob {
-            kind: JobKind::Export,
-            name: name.into(),
-            request: json!({ "what": name }),
-            claims: claims.clone(),
-            quota,
-        };
-        job::create(self.write(&claims).await, new).await
+        job::create(self.write(&claims).await, new(claims, name, quota)).await
     }
 
     async fn ask(&self, tenant: &str, name: &str) -> Job {
@@ -126,6 +120,16 @@ impl Fixture {
             rights: self.scope(&claim.asker.claims).await.rights(),
             rows: 200,
         })
+    }
+}
+
+fn new(claims: VerifiedClaims, name: &str, quota: u64) -> NewJob {
+    NewJob {
+        kind: JobKind::Export,
+        name: name.into(),
+        request: json!({ "what": name }),
+        claims,
+        quota,
     }
 }
 
@@ -407,6 +411,38 @@ async fn a_tenant_has_so_many_open_jobs_and_keeps_so_many_bytes() {
         .await
         .expect("a job");
     assert_eq!((job.state, job.place), (JobState::Complete, None));
+}
+
+/// As many as a tenant's clients can send, with hundreds of them waiting for a connection at any time.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_ten_thousand_that_are_asked_for_at_once_there_are_as_many_as_may_be_open() {
+    let fixture = Arc::new(Fixture::new(&["alpha"]).await);
+    let scope = fixture.scope(&eve("alpha")).await;
+    let asked = (0..10_000).map(|n: u32| {
+        let (fixture, scope) = (fixture.clone(), scope.clone());
+        async move {
+            let asked = tokio::spawn(async move {
+                let cx = fixture.db.write(&scope).await?;
+                job::create(cx, new(eve("alpha"), &n.to_string(), u64::MAX)).await
+            });
+            asked.await.expect("ran").map_err(|error| error.code())
+        }
+    });
+    // All of them at the same time would find no connection in time.
+    let asked = stream::iter(asked).buffer_unordered(500);
+    let (mut made, mut refused) = (0, 0);
+    for answer in asked.collect::<Vec<_>>().await {
+        match answer {
+            Ok(_) => made += 1,
+            Err(code) => {
+                assert_eq!(code, Code::LimitExceeded);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((made, refused), (job::OPEN, 10_000 - job::OPEN));
+    let kept = "SELECT count(*)::text FROM job WHERE state = 'QUEUED'";
+    assert_eq!(fixture.postgres.texts(kept), [made.to_string()]);
 }
 
 #[tokio::test]

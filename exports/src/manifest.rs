@@ -32,6 +32,9 @@ pub struct Head {
     pub csv: Option<Dialect>,
     /// The filter, or the question to the cubes, as it was asked.
     pub question: Value,
+    /// SHA-256 of a question to the cubes, in hexadecimal digits: the same for the same one, whoever asks it and wherever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question_sha256: Option<String>,
     /// Short name of the tenant.
     pub tenant: String,
     /// Of which part of it the rows are.

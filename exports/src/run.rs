@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     Cell, Column, Error, Form, Format, Kind,
     buffer::Buffer,
-    coder::{Coded, Coder, Step},
+    coder::{Coded, Coder, Step, digits},
     dataset::{Request, SCHEMA_VERSION, Source},
     format::batch::Batch,
     manifest::{Contents, Described, Head, Manifest, TEXT_RULE},
@@ -72,6 +72,7 @@ impl Export<'_> {
             compression: form.compression(),
             csv: form.dialect(),
             question: request.json()?,
+            question_sha256: request.fingerprint()?.map(|hash| digits(&hash)),
             tenant: tenant.slug,
             scope: cx.scope().into(),
             period: source.period().map(Into::into),

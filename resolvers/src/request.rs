@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use analytics::usage::UsageLimits;
 use async_graphql::{
     Context,
     dataloader::{DataLoader, Loader},
@@ -23,7 +24,10 @@ pub(crate) fn attach(
     let (ask, turns) = turns();
     // An execution that is gone wants nothing any more.
     let spawn = move |load| drop(ask.unbounded_send(load));
-    let loader = DataLoader::new(Batch(session.clone()), spawn).delay(Duration::ZERO);
+    let loader = DataLoader::new(Batch(session.clone()), spawn)
+        .delay(Duration::ZERO)
+        // A question is about so many objects at most: what there is beyond is asked for by another one.
+        .max_batch_size(UsageLimits::PARENTS);
     (request.data(session).data(loader), turns)
 }
 

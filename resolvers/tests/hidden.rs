@@ -1,19 +1,21 @@
-//! What a caller's own usage says of objects that went to somebody else since.
+//! What a caller's own usage says of objects that went to somebody else since, and of what records do not say.
 
 mod world;
 
-use analytics::usage::{
-    Condition, CubeQuery, Dimension, Group, Key, Measure, Order, OrderBy, Span,
+use analytics::{
+    CdrRow,
+    usage::{Condition, CubeQuery, Dimension, Group, Key, Measure, Order, OrderBy, Span},
 };
-use chrono::{TimeZone as _, Utc};
+use chrono::{TimeDelta, TimeZone as _, Utc};
 use domain::{
     Role,
-    id::CustomerId,
+    id::{BatchId, CustomerId},
     identity::VerifiedClaims,
     usage::{Alignment, Attribution},
 };
 use serde_json::{Value, json};
 use service::Session;
+use uuid::Uuid;
 use world::{Caller, POOL, World, iccid, rich::prefix};
 
 const ADMIN: Caller = Caller("alpha", Role::TenantAdmin, None);
@@ -431,5 +433,69 @@ async fn a_customer_of_now_that_is_hidden_selects_nothing() {
         }
         let seen = ask(&World::claims(ADMIN), hidden, Attribution::AtEvent).await;
         assert!(!seen.rows.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_records_do_not_say_is_unknown_and_what_nobody_knows_has_no_more_than_its_code() {
+    let world = World::new().await;
+    world.networks().await;
+    let (tenant, batch) = (
+        world.scope(ADMIN).await.tenant(),
+        BatchId::new(Uuid::now_v7()),
+    );
+    let sim = id(&world, "sims", &iccid(prefix("alpha"), 6)).await;
+    let start = Utc.with_ymd_and_hms(2026, 10, 5, 10, 0, 0).unwrap();
+    let row = |bytes_up, network: &str, rat: &str| {
+        let identity = Uuid::now_v7();
+        CdrRow {
+            tenant,
+            customer: None,
+            sim: sim.parse().expect("an id"),
+            device: None,
+            network: network.into(),
+            rat: rat.into(),
+            service: "DATA".into(),
+            source: "elsewhere".into(),
+            record_id: identity.to_string(),
+            identity,
+            start,
+            end: start + TimeDelta::minutes(1),
+            bytes_up,
+            bytes_down: 0,
+            units: 0,
+            sign: 1,
+            batch,
+            received_at: world.now,
+        }
+    };
+    let unsaid = [row(1, "", ""), row(2, "901-99", "NR")];
+    world.apply(batch, &unsaid).await;
+    let unknown = json!({ "status": "UNKNOWN", "value": null });
+    for (dimension, name, fields, known) in [
+        ("NETWORK", "network", "status value: code", "901-99"),
+        // Written at once, and with the object beside, they read the same.
+        (
+            "NETWORK",
+            "network",
+            "status value: code network { code }",
+            "901-99",
+        ),
+        ("RADIO_ACCESS_TYPE", "radioAccessType", "status value", "NR"),
+        ("COUNTRY", "country", "status value", "DE"),
+    ] {
+        let groups = json!([{ "dimension": dimension }]);
+        let rows = rows(&world, ADMIN, groups, &format!("{name} {{ {fields} }}")).await;
+        let mut unknown = unknown.clone();
+        let mut value = json!({ "status": "VALUE", "value": known });
+        if fields.contains("network {") {
+            unknown["network"] = Value::Null;
+            value["network"] = Value::Null;
+        }
+        assert_eq!(rows[0]["key"][name], unknown, "{dimension}");
+        assert_eq!(rows[1]["key"][name], value, "{dimension}");
+        // No network but those of the dictionary has a country.
+        let bytes = if name == "country" { "3" } else { "1" };
+        assert_eq!(rows[0]["values"]["bytesUp"], bytes, "{dimension}");
     }
 }

@@ -271,6 +271,17 @@ impl Request {
         value.map_err(Error::internal)
     }
 
+    /// SHA-256 of a question to the cubes; none of what is asked of other stores.
+    pub(crate) fn fingerprint(&self) -> Result<Option<[u8; 32]>> {
+        match self {
+            Self::Usage(query) => query.fingerprint().map(Some),
+            Self::CustomerUsage(selection)
+            | Self::NetworkUsage(selection)
+            | Self::Records(selection) => selection.fingerprint().map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The period of a question and the zone in which it is meant; none of what is asked by a filter.
     pub(crate) fn period_mut(&mut self) -> Option<(&mut Span, Zone)> {
         match self {

@@ -12,11 +12,13 @@ use ::arrow::{
 };
 use ::parquet::{
     arrow::arrow_reader::ParquetRecordBatchReaderBuilder,
+    basic::Encoding,
     file::{
-        metadata::RowGroupMetaData,
+        metadata::{ColumnChunkMetaData, RowGroupMetaData},
         reader::{FileReader as _, SerializedFileReader},
     },
 };
+use bytes::Bytes;
 use calamine::{Data, Reader as _, Xlsx as Workbook, open_workbook_from_rs};
 use chrono::{DateTime, Utc};
 use domain::{Permission, Role, usage::Unit};
@@ -119,6 +121,7 @@ fn head(form: Form) -> Head {
         compression: form.compression(),
         csv: form.dialect(),
         question: json!({"measures": ["BYTES_TOTAL"]}),
+        question_sha256: None,
         tenant: "alpha".to_owned(),
         scope: Seen {
             role: Role::Support,
@@ -527,6 +530,42 @@ fn the_metadata_of_parquet_says_what_each_column_is() {
     );
 }
 
+#[test]
+fn a_text_that_comes_again_is_in_a_dictionary_and_one_that_does_not_is_not() {
+    let columns = ["repeated", "unique"].map(|name| Column::new(name, Kind::Text));
+    let file = Parquet::new(schema(&columns).into(), Vec::new());
+    let mut file = Box::new(file.expect("begun"));
+    let mut rows = Batch::new(&columns);
+    // Together they are more than a dictionary holds.
+    for n in 0..40_000 {
+        let unique = format!("{n:040}");
+        let cells = [
+            Cell::Text(TEXTS[n % TEXTS.len()]),
+            Cell::Text(unique.as_str()),
+        ];
+        rows.push(&cells).expect("a row");
+        if rows.is_full() {
+            let rows = rows.take().expect("a batch").expect("rows");
+            file.write(&rows).expect("written");
+        }
+    }
+    let bytes = whole(file.finish(&contents(Format::Parquet.into())));
+    let reader = SerializedFileReader::new(Bytes::from(bytes)).expect("opened");
+    let [group] = reader.metadata().row_groups() else {
+        panic!("it is one row group");
+    };
+    let has = |column: &ColumnChunkMetaData, encoding| {
+        let pages = column.page_encoding_stats_mask().expect("what pages are");
+        pages.is_set(encoding)
+    };
+    let [repeated, unique] = group.columns() else {
+        panic!("it has two columns");
+    };
+    assert!(repeated.dictionary_page_offset().is_some());
+    assert!(!has(repeated, Encoding::PLAIN));
+    assert!(has(unique, Encoding::PLAIN));
+}
+
 /// A file within a workbook.
 fn inside(book: &[u8], name: &str) -> String {
     let mut book = ZipArchive::new(Cursor::new(book)).expect("a workbook");
@@ -565,4 +604,36 @@ fn each_sheet_has_a_header_that_stays_and_columns_wide_enough_to_be_read() {
         // Text, label, flag, count, sum, integer, average, moment; of some that are alike there is one.
         assert_eq!(widths, [24, 10, 18, 24], "{sheet}");
     }
+}
+
+#[test]
+fn a_cell_is_shown_as_what_its_column_holds() {
+    let book = written(Format::Xlsx, 24);
+    let (sheet, styles) = (
+        inside(&book, "xl/worksheets/sheet1.xml"),
+        inside(&book, "xl/styles.xml"),
+    );
+    let words = |text: &str, before: &str| -> Vec<String> {
+        let found = text.split(before).skip(1);
+        let found = found.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()));
+        found.collect()
+    };
+    let (formats, cells) = styles.split_once("<cellXfs").expect("what cells look like");
+    let (numbers, codes) = (
+        words(formats, "<numFmt numFmtId=\""),
+        words(formats, "formatCode=\""),
+    );
+    let cells = words(cells, "<xf numFmtId=\"");
+    let format_of = |cell: &str| {
+        let style = words(&sheet, &format!("<c r=\"{cell}\" s=\"")).pop();
+        let style: usize = style.expect(cell).parse().expect("a number");
+        let place = numbers.iter().position(|number| *number == cells[style]);
+        codes[place.expect("a format")].as_str()
+    };
+    // Text, a sum, an integer, an average and a moment.
+    assert_eq!(
+        ["A5", "E5", "F5", "G4", "H5"].map(format_of),
+        ["@", "0", "0", "0.00", "yyyy-mm-dd hh:mm:ss.000"],
+        "{styles}"
+    );
 }

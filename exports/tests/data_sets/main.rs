@@ -2,4 +2,5 @@
 
 mod pages;
 mod roles;
+mod slow;
 mod world;

@@ -1,6 +1,6 @@
 //! Lists of more than a page are whole, in order, and added up.
 
-use exports::DataSet;
+use exports::{DataSet, Export, Format, Request};
 
 use crate::world::{ADMIN, World};
 
@@ -61,4 +61,51 @@ async fn lists_of_several_pages_are_whole_and_in_order() {
     let received = 11 + MANY * (MANY + 1) / 2;
     assert_eq!(manifest.contents.totals["received"], received.to_string());
     assert_eq!(manifest.contents.rows, MANY as u64 + 1);
+}
+
+/// SIMs whose last page is read long after the first batch of them was written.
+const SIMS: usize = 40_000;
+
+impl World {
+    /// Some of these SIMs, in the order of their numbers.
+    fn sims(&self, numbers: &str) {
+        self.postgres.run(&format!(
+            "INSERT INTO sim (tenant_id, sim_id, iccid, state, created_at, updated_at)
+             SELECT tenant_id, gen_random_uuid(), '8999' || lpad(n::text, 15, '0'), 'ACTIVE', now(), now()
+             FROM tenant, generate_series({numbers}) AS n WHERE slug = 'alpha'"
+        ));
+    }
+}
+
+#[tokio::test]
+async fn what_is_added_while_a_file_is_made_is_not_in_it() {
+    let world = World::new().await;
+    let (_, few) = world.export(ADMIN, DataSet::Sims).await.expect("a file");
+    let known = few.lines().count() - 1;
+    world.sims(&format!("1, {SIMS}"));
+    let session = world.session(ADMIN).await;
+    let request = Request::parse(DataSet::Sims, None).expect("a request");
+    let export = Export {
+        session: &session,
+        request: &request,
+        form: Format::Csv.into(),
+    };
+    let (mut file, mut added) = (Vec::new(), None);
+    let written = export.write(&mut file, |progress| {
+        if progress.rows > 0 && added.is_none() {
+            // It comes after all others.
+            world.sims(&format!("{}, {}", SIMS + 1, SIMS + 1));
+            added = Some(progress.rows);
+        }
+    });
+    let rows = written.await.expect("a file").contents.rows;
+    assert_eq!(rows, (known + SIMS) as u64);
+    assert!(
+        added.is_some_and(|rows| rows < SIMS as u64 / 4),
+        "{added:?}"
+    );
+    let (later, file) = world.export(ADMIN, DataSet::Sims).await.expect("a file");
+    assert_eq!(later.contents.rows, rows + 1);
+    let last = file.lines().last().expect("a row");
+    assert!(last.contains(&format!("8999{:015}", SIMS + 1)), "{last}");
 }

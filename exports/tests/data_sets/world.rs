@@ -21,7 +21,7 @@ use domain::{
     tenant::{self, NewTenant},
 };
 use exports::{Asked, DataSet, Export, Format, Manifest, Request};
-use service::Entry;
+use service::{Entry, Session};
 use uuid::Uuid;
 
 /// A caller: subject, tenant, role, and the customer that its token names.
@@ -41,7 +41,7 @@ pub(crate) const DYER: Caller = ("user", "alpha", Role::CustomerUser, Some("dyer
 pub(crate) const INGEST: Caller = ("gateway", "alpha", Role::Ingest, None);
 pub(crate) const BETA: Caller = ("admin", "beta", Role::TenantAdmin, None);
 
-const QUESTION: &str =
+pub(crate) const QUESTION: &str =
     r#"{"period": {"between": {"from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z"}}}"#;
 const EVER: &str =
     r#"{"period": {"between": {"from": "2020-01-01T00:00:00Z", "to": "2030-01-01T00:00:00Z"}}}"#;
@@ -67,7 +67,7 @@ pub(crate) struct World {
     pub(crate) db: Db,
     store: Store,
     pub(crate) postgres: testkit::PostgresDb,
-    _clickhouse: testkit::ClickHouseDb,
+    pub(crate) clickhouse: testkit::ClickHouseDb,
 }
 
 fn claims((subject, tenant, role, customer): Caller) -> VerifiedClaims {
@@ -85,7 +85,7 @@ impl World {
             db: db.await.expect("Postgres"),
             store: store.with_database(clickhouse.database()),
             postgres,
-            _clickhouse: clickhouse,
+            clickhouse,
         };
         for (tenant, prefix) in [("alpha", "8944501"), ("beta", "8946007")] {
             world.tenant(tenant, prefix).await;
@@ -215,6 +215,12 @@ impl World {
             .expect("granted");
     }
 
+    pub(crate) async fn session(&self, caller: Caller) -> Session {
+        let entry = Entry::new(self.db.clone(), self.store.clone());
+        let session = entry.enter(&claims(caller), "export").await;
+        session.expect("entered")
+    }
+
     /// The file of a data set, or the code of the refusal.
     pub(crate) async fn export(
         &self,
@@ -228,11 +234,7 @@ impl World {
             _ => Some(QUESTION),
         };
         let request = Request::parse(data_set, json).expect("a request");
-        let entry = Entry::new(self.db.clone(), self.store.clone());
-        let session = entry
-            .enter(&claims(caller), "export")
-            .await
-            .expect("entered");
+        let session = self.session(caller).await;
         let export = Export {
             session: &session,
             request: &request,

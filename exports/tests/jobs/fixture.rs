@@ -97,7 +97,11 @@ impl Fixture {
 
     pub(crate) async fn enter(&self, (subject, role): (&str, Role)) -> Session {
         let claims = VerifiedClaims::new(subject.into(), "alpha".into(), role, None);
-        let session = self.entry.enter(&claims.expect("claims"), "test").await;
+        self.enter_as(&claims.expect("claims")).await
+    }
+
+    pub(crate) async fn enter_as(&self, claims: &VerifiedClaims) -> Session {
+        let session = self.entry.enter(claims, "test").await;
         session.expect("entered")
     }
 

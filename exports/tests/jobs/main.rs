@@ -4,3 +4,4 @@ mod fixture;
 mod kept;
 mod link;
 mod monthly;
+mod revoked;

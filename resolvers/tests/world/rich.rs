@@ -81,7 +81,7 @@ impl World {
     }
 
     /// The cubes know where their networks are, as the program tells them at its start.
-    async fn networks(&self) {
+    pub(crate) async fn networks(&self) {
         let network = |plmn: &str, name: &str, country_code: &str| Network {
             plmn: Plmn::parse(plmn).expect("a network"),
             name: name.into(),

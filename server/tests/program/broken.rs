@@ -15,8 +15,9 @@ use testkit::S3Server;
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    http::client,
-    jobs::{PATIENCE, ask, asked, file, is, sent, show, until},
+    export,
+    http::{answer, client},
+    jobs::{self, PATIENCE, ask, asked, file, is, sent, show, until},
     own_engines::OwnEngines,
     small_disk,
     store::Store,
@@ -98,24 +99,38 @@ pub(crate) async fn until_left(store: &Store, files: usize) {
     assert!(left.await.is_ok(), "{:?}", store.files());
 }
 
-async fn killed_at_ten_moments(program: &Program, store: &Store) {
+/// Asks for a file by REST.
+async fn order(server: &Server, token: &str, order: &Value) -> String {
+    let url = format!("{}/api/v1/exports", server.url);
+    let (status, _, made) = answer(client().post(url).bearer_auth(token).json(order)).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    made["id"].as_str().expect("an id").to_owned()
+}
+
+/// Kills the server that makes a file at so many moments, from its first to its last, and leaves the job to another.
+async fn killed(program: &Program, store: &Store, what: &Value, moments: u32) {
     let mut first = serve(program, store, &[SOON]).await;
     let mut other = serve(program, store, &[SOON]).await;
-    fleet(program);
-    let token = program.token("acme", "support");
-    let whole = exported(program, "csv");
-    let id = ask(&first, &token, "CSV").await;
+    // The terminal's role, which a typed file says.
+    let token = program.token("acme", "tenant_admin");
+    let word = |name: &str| what[name].as_str().expect("text");
+    let mut words = vec!["export", word("dataSet"), "--tenant", "acme"];
+    words.extend(["--format", word("format")]);
+    let question = what.get("question").map(Value::to_string);
+    words.extend(question.iter().flat_map(|json| ["--question", json]));
+    let whole = program.run(&words).stdout;
+    let id = order(&first, &token, what).await;
     until(&first, &token, &id, |export| export["state"] != "QUEUED").await;
     let begun = Instant::now();
     until(&first, &token, &id, is("COMPLETE")).await;
     let takes = begun.elapsed();
     let mut taken_over = 0;
-    for moment in 0..10 {
+    for moment in 0..moments {
         // It does not stand in the way, and is there when it is needed.
         signal(&other, Signal::STOP);
-        let id = ask(&first, &token, "CSV").await;
+        let id = order(&first, &token, what).await;
         until(&first, &token, &id, |export| export["state"] != "QUEUED").await;
-        sleep(takes * moment / 10).await;
+        sleep(takes * moment / moments).await;
         first.kill().await;
         signal(&other, Signal::CONT);
         let export = until(&other, &token, &id, is("COMPLETE")).await;
@@ -124,22 +139,52 @@ async fn killed_at_ten_moments(program: &Program, store: &Store) {
         first = replace(&mut other, serve(program, store, &[SOON]).await);
     }
     // How long a job takes differs: some of them may have been done already.
-    assert!(taken_over >= 3, "too late {} times", 10 - taken_over);
+    assert!(
+        taken_over * 10 >= moments * 3,
+        "too late {} times",
+        moments - taken_over
+    );
     // Who starts sweeps.
     let _last = serve(program, store, &[SOON]).await;
-    until_left(store, 11).await;
+    until_left(store, 1 + moments as usize).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_leaves_its_job_to_another_and_nothing_in_the_folder() {
     let program = Program::new();
-    killed_at_ten_moments(&program, &Store::folder(&program)).await;
+    fleet(&program);
+    let what = json!({ "dataSet": "sims", "format": "csv" });
+    killed(&program, &Store::folder(&program), &what, 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_leaves_its_job_to_another_and_nothing_in_the_bucket() {
     let program = Program::new();
-    killed_at_ten_moments(&program, &Store::Bucket(testkit::bucket())).await;
+    fleet(&program);
+    let what = json!({ "dataSet": "sims", "format": "csv" });
+    killed(&program, &Store::Bucket(testkit::bucket()), &what, 10).await;
+}
+
+/// Ten times the records that are sent, so that their statement runs for a while.
+const MORE: &str = "INSERT INTO cdr (tenant, customer, sim, device, network, rat, service, source, record_id, identity, start, end, \
+                        bytes_up, bytes_down, units, sign, batch, received_at, apply_by) \
+                    SELECT tenant, customer, sim, device, network, rat, service, source, concat(record_id, toString(n.number)), \
+                        generateUUIDv4(), start, end, bytes_up, bytes_down, units, sign, batch, received_at, now() + 600 \
+                    FROM cdr, numbers(9) AS n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_while_it_streams_records_leaves_them_to_another() {
+    let program = Program::new();
+    jobs::fleet(&program, 400);
+    let server = program.serve(&[]).await;
+    export::usage(&server, &program.token("acme", "tenant_admin")).await;
+    server.kill().await;
+    program.on_cubes(MORE).await;
+    let october =
+        json!({ "between": { "from": "2026-10-01T00:00:00Z", "to": "2026-11-01T00:00:00Z" } });
+    let what =
+        json!({ "dataSet": "records", "format": "parquet", "question": { "period": october } });
+    killed(&program, &Store::folder(&program), &what, 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,12 +6,16 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use domain::Role;
 use http::{HeaderMap, StatusCode, header};
 use reqwest::{Client, RequestBuilder, redirect::Policy};
 use serde_json::{Value, json};
 use server::auth::development::Claims;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     http::{answer, client, code, graphql},
@@ -171,6 +175,7 @@ async fn a_file_is_asked_for_made_and_given_to_whoever_asked() {
     let manifest = &export["manifest"];
     assert_eq!(manifest["rows"], 3_000);
     assert_eq!(manifest["bytes"], bytes.len());
+    taken_while_it_ran(&server, &support, &export).await;
     assert_eq!(
         headers[header::ETAG],
         format!("\"{}\"", manifest["sha256"].as_str().expect("a hash"))
@@ -261,6 +266,18 @@ async fn a_file_in_a_bucket_is_given_out_by_the_bucket_itself() {
     assert_eq!(headers.get(header::LOCATION), None);
 }
 
+/// The snapshot of a file is of the time in which it was made.
+async fn taken_while_it_ran(server: &Server, token: &str, export: &Value) {
+    let query = format!("{{ export(id: {}) {{ startedAt endedAt }} }}", export["id"]);
+    let job = asked(server, token, &query).await["export"].clone();
+    let snapshot = &export["manifest"]["snapshotAt"];
+    let moments = [&job["startedAt"], snapshot, &job["endedAt"]].map(|moment| {
+        let moment = moment.as_str().expect("a moment").parse();
+        DateTime::<Utc>::timestamp_micros(&moment.expect("a moment"))
+    });
+    assert!(moments.is_sorted(), "{job} {snapshot}");
+}
+
 async fn ranges(server: &Server, token: &str, id: &str, bytes: &[u8]) {
     let part = |range: &str| file(server, token, id).header(header::RANGE, range);
     let (status, headers, some) = sent(part("bytes=10-19")).await;
@@ -307,6 +324,33 @@ async fn links(server: &Server, token: &str, id: &str, bytes: &[u8]) {
         let (status, _, _) = answer(client().get(format!("{}{wrong}", server.url))).await;
         assert_eq!(status, StatusCode::NOT_FOUND, "{wrong}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_are_asked_for_at_once_those_beyond_what_may_be_open_are_refused_with_their_code()
+ {
+    let program = Program::new();
+    let server = program.serve(&[]).await;
+    fleet(&program, 10);
+    let token = program.token("acme", "support");
+    // None of them is done meanwhile.
+    let _held = program.hold(CLAIMING).await;
+    let mut asking = JoinSet::new();
+    for _ in 0..150 {
+        let create = "mutation { createExport(input: {dataSet: {sims: {}}, format: CSV}) { export { id } userErrors { message } } }";
+        asking.spawn(answer(graphql(&server, &token, create)));
+    }
+    let mut made = 0;
+    while let Some(answered) = asking.join_next().await {
+        let (_, _, told) = answered.expect("an answer");
+        match told["data"]["createExport"]["export"]["id"].as_str() {
+            Some(_) => made += 1,
+            None => assert_eq!(code(&told), "LIMIT_EXCEEDED", "{told}"),
+        }
+    }
+    assert_eq!(made, 100);
+    let listed = asked(&server, &token, "{ exports { totalCount } }").await;
+    assert_eq!(listed["exports"]["totalCount"], made);
 }
 
 #[tokio::test(flavor = "multi_thread")]

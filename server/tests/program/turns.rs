@@ -1,12 +1,15 @@
 //! Questions about usage take turns: those of one tenant leave the cubes to others, and all of them leave connections to everything
-//! else.
+//! else. Nobody's goes on when the client that asked it has gone away.
 
 use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
 use testkit::Gate;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     http::{answer, code, fleet, graphql},
@@ -98,4 +101,47 @@ async fn questions_that_wait_leave_the_cubes_and_connections_to_others_and_are_r
     ask(&mut asking, &server, &alpha, 1);
     let (_, _, told) = asking.join_next().await.expect("one").expect("no panic");
     assert_eq!(told["data"]["it0"]["totals"], json!({ "records": "0" }));
+}
+
+/// From now on a question about months takes a minute, a row each second.
+const SLOW: [&str; 2] = [
+    "DROP TABLE usage_small SYNC",
+    "CREATE VIEW usage_small AS SELECT generateUUIDv4() AS tenant, generateUUIDv4() AS customer, 'month' AS grain, \
+     toDateTime(number, 'UTC') AS period, toInt128(1) AS bytes_up, toInt64(1) AS records, now64(3) AS received_at \
+     FROM numbers(60) WHERE sleepEachRow(1) = 0 SETTINGS max_block_size = 1",
+];
+
+/// Waits until so many questions are being answered.
+async fn until_running(program: &Program, questions: &str) {
+    let running = "SELECT count() FROM system.processes WHERE current_database = currentDatabase() AND Settings['log_comment'] != ''";
+    let reached = timeout(3 * SOON, async {
+        while program.of_cubes(running).await.trim() != questions {
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    reached.await.expect("long before its minute is over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_asked_ends_in_the_engine_when_it_hangs_up() {
+    let program = Program::new();
+    fleet(&program, "alpha");
+    let token = program.token("alpha", "tenant_admin");
+    let server = program.serve(&[]).await;
+    for statement in SLOW {
+        program.on_cubes(statement).await;
+    }
+    let mut asking = JoinSet::new();
+    // All turns of the tenant, and then one of them, which is free again.
+    for (questions, running) in [(4, "4"), (1, "1")] {
+        for n in 0..questions {
+            let period = "period: { between: { from: \"2026-01-01T00:00:00Z\", to: \"2026-02-01T00:00:00Z\" } }";
+            let question =
+                format!("{{ it{n}: usage(input: {{ {period} }}) {{ totals {{ bytesUp }} }} }}");
+            asking.spawn(graphql(&server, &token, &question).send());
+        }
+        until_running(&program, running).await;
+        asking.shutdown().await;
+        until_running(&program, "0").await;
+    }
 }

@@ -177,6 +177,8 @@ fn random_questions_to(source: Source) {
         ("full cubes", 100),
         ("records", 50),
         ("several tables", 100),
+        ("sums of rows", 500),
+        ("wholes by both attributions", 50),
     ] {
         assert!(
             counts.of(what) >= least / part,
@@ -232,7 +234,12 @@ async fn check(
     };
     prop_assert!(refusals.is_empty(), "answered in spite of {refusals:?}");
     prop_assert_eq!(found.len(), parents.map_or(1, |(_, ids)| ids.len()));
+    if is_of_the_whole(question) {
+        let found = found.first().map(|(_, answer)| answer);
+        as_much_by_whom_it_is_now(db, world, question, found, counts).await?;
+    }
     for (parent, found) in found {
+        children_are_their_parent(query, &found, counts)?;
         let (expected, notes) = world.answer(&asked(parent.clone()));
         let about = |what: &str| format!("{what} of {parent:?}");
         note(counts, &found, &notes);
@@ -261,6 +268,70 @@ async fn check(
     for feature in used(question, tenants).into_iter().chain(pair(query)) {
         counts.count(feature);
     }
+    Ok(())
+}
+
+/// Before anything is left out, the rows of an answer add up to the whole, whatever they are grouped by.
+fn children_are_their_parent(
+    query: &CubeQuery,
+    found: &UsageAnswer,
+    counts: &Counts,
+) -> Result<(), TestCaseError> {
+    let is_cut = query.having.is_some() || query.top.is_some() || query.offset > 0;
+    if is_cut || found.truncated || query.group_by.is_empty() {
+        return Ok(());
+    }
+    for measure in &query.measures {
+        let total = found.totals.get(*measure);
+        if let (true, Some(total)) = (measure.entry().expression.is_additive(), total) {
+            let rows = found.rows.iter();
+            let sum: i128 = rows.filter_map(|row| row.values.get(*measure)).sum();
+            prop_assert_eq!(sum, total, "{}", measure.as_ref());
+            counts.count("sums of rows");
+        }
+    }
+    Ok(())
+}
+
+/// Whether it is about all usage of a tenant, whosever it was.
+fn is_of_the_whole(question: &Question) -> bool {
+    let Question {
+        scope,
+        query,
+        parents,
+        ..
+    } = question;
+    let is_all = *scope.segments() == Segments::All && parents.is_none();
+    is_all && query.filter.is_none() && query.top.is_none()
+}
+
+/// The whole is the same by whom it belonged to and by whom it belongs to now.
+async fn as_much_by_whom_it_is_now(
+    db: &Db,
+    world: &World,
+    question: &Question,
+    found: Option<&UsageAnswer>,
+    counts: &Counts,
+) -> Result<(), TestCaseError> {
+    let attribution = match question.query.attribution {
+        Attribution::AtEvent => Attribution::Current,
+        Attribution::Current => Attribution::AtEvent,
+    };
+    let other = Question {
+        query: CubeQuery {
+            attribution,
+            ..question.query.clone()
+        },
+        ..question.clone()
+    };
+    let answered = ask(db, world, &other).await;
+    let answered = answered.map_err(|error| TestCaseError::fail(error.to_string()))?;
+    let whole = |answer: &UsageAnswer| (answer.totals.clone(), answer.previous_totals.clone());
+    prop_assert_eq!(
+        answered.first().map(|(_, answer)| whole(answer)),
+        found.map(whole)
+    );
+    counts.count("wholes by both attributions");
     Ok(())
 }
 
