@@ -171,7 +171,7 @@ mod tests {
     };
     use uuid::Uuid;
 
-    use super::*;
+    use super::{super::batch::Record as _, *};
 
     fn placed(session: u64, n: u64) -> Placed {
         let rollup = Rollup {
@@ -191,7 +191,7 @@ mod tests {
             customer: None,
             device: None,
         };
-        Placed::new(TenantId::new(Uuid::from_u128(1)), rollup, resolved)
+        rollup.attributed(TenantId::new(Uuid::from_u128(1)), resolved)
     }
 
     /// The rows of a slice, as batch, session, minute and what they count.

@@ -4,9 +4,9 @@
 //! topic still has all of that, and whether nothing of it came over HTTP, the ledger's part says: rows, bytes, the sum of the identities, and
 //! first and last time. What is not the part exactly is not put back, because nobody can tell which of its rows are right.
 //!
-//! **Memory.** Sessions are gone through in slices, so that a slice has at most some [`AT_ONCE`] rollups, and the topic is read once for each
-//! of them. A slice takes 150 MB then; a single session that has more is held as a whole. What is made waits in the journal, and of each part
-//! its sums are held.
+//! **Memory.** Sessions are gone through in slices, by a hash, so that a slice has at most some 500,000 rollups ([`Settings::restored`]), and the
+//! topic is read once for each of them. A slice takes 150 MB then; a single session that has more is held as a whole. What is made waits in the
+//! journal, and of each part its sums are held.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,9 +27,6 @@ use crate::{
         replay::{self, Sink},
     },
 };
-
-/// Rollups that are held at once.
-const AT_ONCE: u64 = 500_000;
 
 /// What was made again of lost parts.
 type Made = HashMap<(BatchId, TenantId), journal::Part>;
@@ -61,7 +58,7 @@ pub(super) async fn read(
     let retentions = tenant::session_retentions(&cx).await?;
     drop(cx);
     let mut pile = Pile::new();
-    let slices = extent.messages.div_ceil(AT_ONCE).max(1);
+    let slices = extent.messages.div_ceil(settings.restored.max(1)).max(1);
     for number in 0..slices {
         let slice = Slice { number, of: slices };
         let history = History::new(slice, &batches, extent.last, retentions.clone());

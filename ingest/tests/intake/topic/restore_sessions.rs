@@ -129,7 +129,7 @@ async fn arrived<const N: usize>(world: &World, sessions: [&str; N]) -> [u64; N]
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_were_lost_come_back_row_by_row_from_their_topic() {
-    let (world, topics) = tokio::join!(World::new(), topics());
+    let (world, mut topics) = tokio::join!(World::new(), topics());
     let (intake, consumer) = topics.reads(&world, NoFault);
     let mut dice = Dice(31);
     let truth = stream(&mut dice, 260);
@@ -169,12 +169,14 @@ async fn sessions_that_were_lost_come_back_row_by_row_from_their_topic() {
     let counted = [&truth[..], &again].concat();
     assert_eq!(logged(&world, &world.alpha).await, plain(&counted));
     assert_eq!(differences(&world).await, 0);
-    for lost in [
-        &SESSIONS[..],
-        &SESSIONS[..1],
-        &SESSIONS[..4],
-        &["session_log", "session_year"],
+    // All sessions at once, and in slices of some.
+    for (lost, at_once) in [
+        (&SESSIONS[..], 500_000),
+        (&SESSIONS[..1], 100),
+        (&SESSIONS[..4], 500_000),
+        (&["session_log", "session_year"][..], 30),
     ] {
+        topics.settings.restored = at_once;
         lose(&world, lost).await;
         assert!(differences(&world).await > 0, "{lost:?}");
         let restored = restored(&world, &topics, &intake).await;
