@@ -239,6 +239,7 @@ const SCRIPTS: &[Script] = &[
     script!("0027_session_index"),
     script!("0028_topic_unreadable"),
     script!("0029_topic_held"),
+    script!("0031_topic_passage"),
 ];
 
 struct Migrator;

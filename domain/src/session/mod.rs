@@ -8,6 +8,7 @@
 mod entries;
 mod order;
 pub mod points;
+mod replay;
 mod rollup;
 mod status;
 mod store;
@@ -15,6 +16,7 @@ mod usage;
 
 pub use entries::{Entry, Keys, Point};
 pub use order::{Order, Reading};
+pub use replay::replay;
 pub use rollup::{Request, Rollup, session_key};
 pub use status::SessionStatus;
 pub use store::{Changes, Held, Known, New, drop_silent, hold, keep, parts_of};

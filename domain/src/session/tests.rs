@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{
-    FORGET, Keys, Point, Reading, Request, Usage,
+    Entry, FORGET, Keys, Point, Reading, Request, Usage,
     points::{GAP, Kept, Sight, Sights, forgotten_before, touch},
-    usage,
+    replay, usage,
 };
 use crate::id::{BatchId, CustomerId};
 
@@ -66,12 +66,27 @@ impl Sent {
 /// What rows of one rollup with one key come to: bytes up and down, sessions, resets, rollups.
 type Sums = [i128; 5];
 type Net = BTreeMap<(Uuid, String), Sums>;
+/// A row with its batch: which rollup of which key, what it counts, its sign, and whether the rollup comes by it.
+type Made = (u128, Point, Usage, i8, bool);
+
+fn made(batch: u128, entry: &Entry<'_>) -> Made {
+    let Entry {
+        point,
+        usage,
+        sign,
+        arrived,
+    } = *entry;
+    (batch, point.clone(), usage, sign, arrived)
+}
 
 /// What intake is: points, a log that forgets, and rows.
 struct World {
     kept: BTreeMap<u8, Vec<Kept>>,
     log: BTreeMap<u8, Vec<Point>>,
     net: Net,
+    rows: BTreeMap<u8, Vec<Made>>,
+    /// What was not refused, with its batch.
+    came: BTreeMap<u8, Vec<(u128, Point)>>,
     accepted: BTreeSet<Sent>,
     batches: u128,
     looked: usize,
@@ -83,6 +98,8 @@ impl World {
             kept: BTreeMap::new(),
             log: BTreeMap::new(),
             net: Net::new(),
+            rows: BTreeMap::new(),
+            came: BTreeMap::new(),
             accepted: BTreeSet::new(),
             batches: 0,
             looked: 0,
@@ -119,10 +136,12 @@ impl World {
         let log = self.log.entry(session).or_default();
         let mut shown: Vec<&Point> = log.iter().collect();
         shown.retain(|point| point.reading.event_at >= logged_from);
+        let came = self.came.entry(session).or_default();
         let mut arrived: Vec<Point> = Vec::new();
         let mut logged: Vec<Point> = Vec::new();
         for sent in of.iter().filter(|sent| sent.event_at() >= horizon) {
             let point = sent.point();
+            came.push((self.batches, point.clone()));
             let same = |other: &Point| other.reading.identity == point.reading.identity;
             if arrived.iter().any(same) {
                 continue;
@@ -153,6 +172,8 @@ impl World {
             arrived.push(point);
         }
         let touched = touch(&kept, &logged, &arrived, horizon);
+        let rows = touched.entries.iter().map(|it| made(self.batches, it));
+        self.rows.entry(session).or_default().extend(rows);
         for entry in &touched.entries {
             let key = (
                 entry.point.reading.identity,
@@ -217,6 +238,17 @@ impl World {
             let newest = kept.iter().map(|it| it.point.reading.event_at).max();
             newest.is_some_and(|newest| newest >= forgotten_before(horizon))
         });
+    }
+
+    /// The rows that come of all that came, at once.
+    fn replayed(&self) -> BTreeMap<u8, Vec<Made>> {
+        let sessions = self.came.iter();
+        let rows = sessions.map(|(session, came)| {
+            let rows = replay(came.iter().rev().map(|(batch, point)| (*batch, point)));
+            let rows = rows.iter().map(|(batch, entry)| made(*batch, entry));
+            (*session, rows.collect())
+        });
+        rows.collect()
     }
 
     /// Rows that come to nothing are the same as none.
@@ -318,6 +350,7 @@ proptest! {
         let truth: BTreeSet<Sent> = stream.into_iter().collect();
         prop_assert_eq!(&world.accepted, &truth);
         prop_assert_eq!(world.net(), plain(&truth));
+        prop_assert_eq!(world.replayed(), world.rows);
     }
 
     /// The log forgets all that it may forget, at the moment at which it may: what is kept in its place is enough.
@@ -342,6 +375,7 @@ proptest! {
             }
         }
         prop_assert_eq!(world.net(), plain(&world.accepted));
+        prop_assert_eq!(world.replayed(), world.rows);
     }
 
     #[test]
@@ -433,6 +467,32 @@ fn what_was_used_since_the_last_network_counts_for_the_new_one() {
         by_place(&roaming),
         [(1, [100, 1, 0]), (2, [150, 0, 0])].into()
     );
+}
+
+#[test]
+fn what_came_is_told_again_with_what_it_corrected() {
+    let points = [update(0, 100), update(10, 400), update(5, 250)].map(|sent| sent.point());
+    let [a, c, b] = &points;
+    // The second batch brings one that is late, one again, and itself twice.
+    let came = [(2, b), (1, c), (2, a), (1, a), (2, b)];
+    let rows: Vec<_> = replay(came)
+        .into_iter()
+        .map(|(batch, entry)| {
+            let at = entry.point.reading.bytes_in;
+            (batch, at, entry.usage.bytes_up, entry.sign, entry.arrived)
+        })
+        .collect();
+    let first = [(1, 100, 100, 1, true), (1, 400, 300, 1, true)];
+    let second = [
+        (2, 250, 150, 1, true),
+        (2, 400, 300, -1, false),
+        (2, 400, 150, 1, false),
+    ];
+    assert_eq!(rows, [&first[..], &second].concat());
+    // Without the first batch nothing is what it was.
+    let alone = replay([(2, b), (2, a)]);
+    let usage: Vec<_> = alone.iter().map(|(_, it)| it.usage.bytes_up).collect();
+    assert_eq!(usage, [100, 150]);
 }
 
 /// SES-06.

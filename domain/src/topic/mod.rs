@@ -8,9 +8,13 @@
 //!
 //! **Nothing disappears.** Of each partition, messages read = tombstones + quarantined + decoded, and decoded = accepted +
 //! duplicate + rejected; the table has both as a CHECK.
+//!
+//! **Rollups are known by their batch.** What they count depends on what came before, so which messages a batch of rollups was made of is
+//! remembered as long as its rows are kept ([`remember`]).
 
 mod account;
 mod listing;
+mod passed;
 mod position;
 mod quarantine;
 
@@ -29,6 +33,7 @@ use crate::{
 
 pub use account::{Account, Sums, account, sums};
 pub use listing::{Listed, QuarantineCondition, SHOWN_BYTES, list};
+pub use passed::{Extent, Passed, extent, forget_passed, passed, remember};
 pub use position::{
     End, Position, Standing, ends, find, forget, open, pass, positions, skip, stop,
 };

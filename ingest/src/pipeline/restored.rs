@@ -14,7 +14,10 @@ use domain::{
 
 use super::{
     Fetched, Intake,
-    batch::attribute::{Attributed, claim_of},
+    batch::{
+        Record,
+        attribute::{Attributed, claim_of},
+    },
     books::row_of,
     decode::Item,
 };
@@ -37,21 +40,18 @@ impl Intake {
         period: Period,
         wanted: &HashMap<i64, Wanted>,
     ) -> Result<Vec<CdrRow>> {
-        let mut passage = Passage {
-            partition: partition.clone(),
-            kind: Kind::Cdr,
-            way: Way::Replay,
-            tombstones: 0,
-            decoded: Vec::new(),
-            quarantined: Vec::new(),
-        };
+        let mut passage = once_more(partition, Kind::Cdr);
         let known = self.decode::<Cdr>(&mut passage, messages).await;
         let mut rows = Vec::new();
         for (tenant, items) in self.shares(&mut passage, known).await? {
             let records = items.items.into_iter().filter_map(readable);
-            let within =
-                records.filter(|cdr| period.from() <= cdr.start && cdr.start < period.to());
+            let within = records.filter(|(_, cdr)| {
+                let start = cdr.start;
+                period.from() <= start && start < period.to()
+            });
             let attributed = self.attributed(tenant, within.collect()).await?;
+            let attributed = attributed.into_iter().map(|(_, attributed)| attributed);
+            let attributed: Vec<Attributed> = attributed.collect();
             let claims: Vec<Claim> = attributed.iter().map(|it| claim_of(it, 0)).collect();
             let cx = self.inner.db.system().await?;
             // Nothing is received before the month that it began in, but for what began ahead of the clock.
@@ -67,28 +67,42 @@ impl Intake {
         Ok(rows)
     }
 
-    /// Records whose SIM the tenant has, with whose it was and where when they began.
-    async fn attributed(&self, tenant: TenantId, records: Vec<Cdr>) -> Result<Vec<Attributed>> {
+    /// Events whose SIM the tenant has, with whose it was and where when they began, and where they lie.
+    pub(super) async fn attributed<T: Record>(
+        &self,
+        tenant: TenantId,
+        events: Vec<(i64, T)>,
+    ) -> Result<Vec<(i64, T::Attributed)>> {
         let cx = self.inner.db.system().await?;
         let versions = resolve::fleet_versions(&cx, &[tenant]).await?;
         let version = versions.get(&tenant).copied();
         let version = version.ok_or_else(|| Error::not_found("tenant"))?;
-        let named: Vec<_> = records.iter().map(|cdr| (&cdr.iccid, cdr.start)).collect();
+        let named = events.iter();
+        let named: Vec<_> = named.map(|(_, it)| (it.iccid(), it.event_at())).collect();
         let found = self.inner.resolver.resolve(&cx, tenant, version, &named);
         let found = found.await?;
-        let known = records.into_iter().zip(found);
+        let known = events.into_iter().zip(found);
         Ok(known
-            .filter_map(|(cdr, found)| {
-                Some(Attributed {
-                    identity: journal::identity(tenant, &cdr.source, &cdr.record_id),
-                    resolved: found.ok()?,
-                    cdr,
-                })
+            .filter_map(|((offset, event), found)| {
+                Some((offset, event.attributed(tenant, found.ok()?)))
             })
             .collect())
     }
 }
 
-fn readable(item: Item<Cdr>) -> Option<Cdr> {
-    item.outcome.ok()
+/// Messages of a partition that are read once more, and that nobody journals.
+pub(super) fn once_more(partition: &Partition, kind: Kind) -> Passage {
+    Passage {
+        partition: partition.clone(),
+        kind,
+        way: Way::Replay,
+        tombstones: 0,
+        decoded: Vec::new(),
+        quarantined: Vec::new(),
+    }
+}
+
+/// What could be decoded, and where it lies.
+pub(super) fn readable<T>(item: Item<T>) -> Option<(i64, T)> {
+    Some((item.raw.index.cast_signed(), item.outcome.ok()?))
 }

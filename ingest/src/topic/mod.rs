@@ -52,6 +52,8 @@ pub struct Settings {
     pub bytes: usize,
     /// How long a message waits for others.
     pub linger: Duration,
+    /// Rollups that are held at once when sessions of a lost month are made again.
+    pub restored: u64,
 }
 
 impl Settings {
@@ -66,6 +68,7 @@ impl Settings {
             records: 10_000,
             bytes: 8 << 20,
             linger: Duration::from_secs(1),
+            restored: 500_000,
         }
     }
 

@@ -5,7 +5,7 @@ use testkit::postgres;
 use crate::support::{TENANT_TABLE, connect, strings};
 
 /// Tables that belong to no tenant. Every other table must be a tenant's.
-const SHARED: [&str; 13] = [
+const SHARED: [&str; 14] = [
     "intake_batch",
     "intake_correction",
     "intake_filter",
@@ -17,6 +17,7 @@ const SHARED: [&str; 13] = [
     "seaql_migrations",
     "store_identity",
     "topic_account",
+    "topic_passage",
     "topic_position",
     "topic_quarantine",
 ];

@@ -84,6 +84,7 @@ async fn identities_show_a_tenant_its_own_parts_and_nothing_else_of_intake_is_sh
         "SELECT count(*) FROM intake_mark",
         "SELECT count(*) FROM topic_position",
         "SELECT count(*) FROM topic_account",
+        "SELECT count(*) FROM topic_passage",
         "SELECT count(*) FROM topic_quarantine",
         "SELECT open_intake_month(678, now())",
         "SELECT drop_intake_month(677)",

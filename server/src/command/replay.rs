@@ -27,7 +27,7 @@ const LISTED: usize = 1_000;
 /// are left to whoever reads the topic. What is a tenant's now leaves the quarantine.
 ///
 /// With --restore, what was accepted and is missing in the usage store is inserted again, with its batch and receipt, from the journal and
-/// the topic of usage records. What neither has is listed; the exit code is 1 then.
+/// the topics. What neither has is listed; the exit code is 1 then.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  simcube replay --topic cdr.records --from 0\n  simcube replay --quarantine\n  \

@@ -167,7 +167,7 @@ impl Job for Filters<'_> {
     }
 }
 
-/// Sessions that were silent for long leave.
+/// Sessions that were silent for long leave, and what is remembered of batches of rollups that no log has any more.
 struct Silent<'a>(&'a Intake);
 
 impl Job for Silent<'_> {
@@ -176,7 +176,8 @@ impl Job for Silent<'_> {
     type Output = ();
 
     async fn run(&self) -> Result<()> {
-        self.0.drop_silent_sessions().await.map(|_| ())
+        self.0.drop_silent_sessions().await?;
+        self.0.forget_passages().await.map(|_| ())
     }
 }
 

@@ -5,7 +5,7 @@ mod guesses;
 mod journal;
 mod order;
 mod passage;
-mod placed;
+pub(super) mod placed;
 mod record;
 mod rollup;
 

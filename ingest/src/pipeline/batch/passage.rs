@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use domain::{
     Result, SystemCx,
-    id::TenantId,
+    id::{BatchId, TenantId},
     journal::{self, Claim, Verdict, identity},
     topic::{self, Account, Passage, Quarantined, Reason, Sums},
 };
@@ -146,4 +146,16 @@ pub(super) async fn record<T>(
         topic::file(cx, passage, &quarantined, now).await?;
     }
     topic::account(cx, &accounts, now).await
+}
+
+/// Remembers which messages the batch was made of, while its sessions are locked; none where nothing was accepted.
+pub(super) async fn remember<T>(
+    cx: &SystemCx,
+    all: &Held<'_, T>,
+    batch: Option<BatchId>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let held = held(all.deliveries, &all.places);
+    let passages: Vec<&Passage> = held.into_iter().map(|(_, passage)| passage).collect();
+    topic::remember(cx, &passages, batch, now).await
 }

@@ -231,7 +231,7 @@ fn enter(
             let fate = Fate::Counts(entry.usage);
             outcome.fates.insert(entry.point.reading.identity, fate);
         }
-        rows.push(row(present, first, entry));
+        rows.push(row(first, entry, present.batch, present.now));
     }
     let changes = &mut outcome.changes;
     let part = present.parts.get(&tenant).copied().unwrap_or_default();
@@ -254,8 +254,13 @@ fn enter(
         .extend(gone.map(|identity| (session, identity)));
 }
 
-/// A row of the session of `of`.
-fn row(present: &Present<'_>, of: &Placed, entry: &Entry<'_>) -> SessionRow {
+/// A row of the session of `of`, in the batch that it came in.
+pub(in crate::pipeline) fn row(
+    of: &Placed,
+    entry: &Entry<'_>,
+    batch: BatchId,
+    received_at: DateTime<Utc>,
+) -> SessionRow {
     let Point { reading, keys } = entry.point;
     SessionRow {
         tenant: of.tenant(),
@@ -278,7 +283,7 @@ fn row(present: &Present<'_>, of: &Placed, entry: &Entry<'_>) -> SessionRow {
         resets: entry.usage.resets,
         sign: entry.sign,
         arrived: entry.arrived,
-        batch: present.batch,
-        received_at: present.now,
+        batch,
+        received_at,
     }
 }

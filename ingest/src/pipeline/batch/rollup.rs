@@ -63,6 +63,8 @@ pub(super) async fn write(
     let kept = Kept::Sessions(retentions);
     let batch = record(&begun, &books, &rows, kept, now).await?;
     passage::record(&begun.cx, &held, &books, &Elsewhere::new(), now).await?;
+    let made = batch.as_ref().map(|it| it.batch);
+    passage::remember(&begun.cx, &held, made, now).await?;
     let open = open_parts(&begun.cx, &books).await?;
     inner.reached(Step::Recorded)?;
     begun.cx.commit().await?;

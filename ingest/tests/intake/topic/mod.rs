@@ -9,6 +9,7 @@ mod poison;
 mod producer;
 mod replay;
 mod restore;
+mod restore_sessions;
 mod session;
 
 use std::{

@@ -15,7 +15,7 @@ use super::Topics;
 use crate::world::{Event as _, Record, SHORT, Totals, World, array, post_json, record};
 
 /// Every table of usage records.
-const TABLES: [&str; 6] = [
+pub(super) const TABLES: [&str; 6] = [
     "cdr",
     "usage_hour",
     "usage_day",
@@ -31,25 +31,25 @@ fn march() -> Period {
 }
 
 /// The world's records as they are stored.
-async fn stored(world: &World) -> String {
+pub(super) async fn stored(world: &World) -> String {
     let sql = "SELECT tenant, customer, sim, device, network, rat, service, source, record_id, identity, start, end, bytes_up, \
                bytes_down, units, sign, batch, received_at FROM cdr ORDER BY identity FORMAT TSV";
     world.ask(sql).await
 }
 
-async fn lose(world: &World, tables: &[&str]) {
+pub(super) async fn lose(world: &World, tables: &[&str]) {
     for table in tables {
         world.ask(&format!("TRUNCATE TABLE {table}")).await;
     }
 }
 
-async fn restored(world: &World, topics: &Topics, intake: &Intake) -> Restored {
+pub(super) async fn restored(world: &World, topics: &Topics, intake: &Intake) -> Restored {
     let topics = Some(&topics.settings);
     let restored = restore::month(intake, &world.store, &world.db, topics, march()).await;
     restored.expect("restored")
 }
 
-async fn differences(world: &World) -> u64 {
+pub(super) async fn differences(world: &World) -> u64 {
     let verifier = Verifier::new(world.store.clone(), world.db.clone());
     let report = verifier.look(Uuid::new_v4()).await.expect("a look");
     report.count()
@@ -65,7 +65,7 @@ async fn read(world: &World, topics: &Topics, records: &[Record]) -> Intake {
     intake
 }
 
-async fn forgotten(world: &World, intake: &Intake) {
+pub(super) async fn forgotten(world: &World, intake: &Intake) {
     world.settled(intake).await;
     world.clock.pass(TimeDelta::minutes(10));
     intake.look_for(Of::Old).await.expect("looked");

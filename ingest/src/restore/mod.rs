@@ -7,39 +7,40 @@
 //! A topic may have a part of what a batch lost, and what the records still have besides: each row that it has is looked up. What of a batch is
 //! missing and was found comes back, and the rest is on its way for nobody, so that hours may lack it while this is settled.
 //!
-//! **What nobody has.** Records that were delivered over HTTP are in the journal for minutes only, and of sessions a topic has rollups and not
-//! the signed rows that late ones made. They are listed. What else the tenant lost is put back all the same, where the cube of hours lost
+//! **Rollups** have no identities in the ledger, and what they count depends on what came before. So batches of them are made again in their
+//! order, and a tenant's part of one is put back if it comes to the ledger's part exactly, and not at all otherwise (`rollups`).
+//!
+//! **What nobody has.** What was delivered over HTTP is in the journal for minutes only, and sessions that some came to are not made again. It
+//! is listed. What else the tenant lost is put back all the same, where the cube of hours lost
 //! as much as the records; where it has more, it may be all that is left of them, and the tenant's month stays as it is.
 
+mod pile;
+mod records;
+mod rollups;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
-use analytics::{CdrRow, SessionRow, Store, System, cdr};
+use analytics::{CdrRow, SessionRow, Store, System};
 use chrono::{DateTime, Utc};
 use domain::{
     Code, Db, Error, Period, Result, SystemCx,
     id::{BatchId, TenantId},
-    journal::{self, Kind, KnownPart, Payload},
+    journal::{self, Kind, KnownPart},
     tenant,
-    topic::Partition,
 };
 
 use crate::{
     kind::{KINDS, Retained, Row, family_of},
-    pipeline::{Fetched, Intake, Settled, Wanted},
-    topic::{
-        Settings,
-        replay::{self, Sink},
-    },
+    pipeline::{Intake, Settled},
+    topic::Settings,
     verify,
 };
 
 /// Parts that the records are asked about together.
 const PARTS: usize = 10_000;
-/// Rows that are held before they are written into the journal.
-const AT_ONCE: usize = 100_000;
 /// How long settling what was put back may wait for an engine or another process.
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Between two tries.
@@ -91,6 +92,11 @@ impl Lost {
         self.known.part.tenant
     }
 
+    /// Whether a topic of its kind is asked for it.
+    fn is_of_topic(&self, kind: Kind) -> bool {
+        self.kind == kind && !self.known.is_kept
+    }
+
     /// Whether all of it can be put back.
     fn is_there(&self) -> bool {
         self.found >= self.records
@@ -125,8 +131,9 @@ pub async fn month(
     let names = names(db).await?;
     let mut restored = Restored::default();
     let mut lost = lost(store, db, month, &names, &mut restored.left).await?;
-    if let Some(settings) = topics.filter(|_| !lost.is_empty()) {
-        read(intake, db, settings, month, &mut lost).await?;
+    if let Some(settings) = topics {
+        records::read(intake, db, settings, month, &mut lost).await?;
+        rollups::read(intake, db, settings, &mut lost).await?;
     }
     find(store, db, &mut lost).await?;
     let spared = spared(store, db, month, &lost).await?;
@@ -143,7 +150,7 @@ pub async fn month(
         let why = match it.kind {
             _ if it.known.is_kept => "the journal has a part of the batch, and no topic is asked until it has forgotten it",
             Kind::Cdr => "no topic has them",
-            Kind::Session => "sessions are put back from the journal only",
+            Kind::Session => "its topic does not have all of it",
         };
         it.left(&names, it.records - it.found, why)
     }));
@@ -209,45 +216,6 @@ async fn lost(
     Ok(lost)
 }
 
-/// Reads what the topic of usage records has of lost parts, and puts it back into the journal, where it waits.
-async fn read(
-    intake: &Intake,
-    db: &Db,
-    settings: &Settings,
-    month: Period,
-    lost: &mut [Lost],
-) -> Result<()> {
-    let wanted = lost
-        .iter()
-        .filter(|it| it.kind == Kind::Cdr && !it.known.is_kept)
-        .map(|it| {
-            let wanted = Wanted {
-                batch: it.known.part.batch,
-                received_at: it.known.received_at,
-            };
-            (it.known.number, wanted)
-        });
-    let mut reading = Reading {
-        intake,
-        db,
-        month,
-        wanted: wanted.collect(),
-        rows: BTreeMap::new(),
-        held: 0,
-        put_back: HashMap::new(),
-    };
-    match replay::read(db, settings, &settings.cdrs, 0, &mut reading).await {
-        // A topic that is not there has nothing.
-        Err(error) if error.code() != Code::NotFound => return Err(error),
-        Ok(()) | Err(_) => reading.write().await?,
-    }
-    for it in lost {
-        let key = (it.known.part.batch, it.tenant());
-        it.put_back = reading.put_back.get(&key).copied().unwrap_or_default();
-    }
-    Ok(())
-}
-
 /// Counts what can be put back of what is missing.
 async fn find(store: &Store, db: &Db, lost: &mut [Lost]) -> Result<()> {
     let cx = db.system().await?;
@@ -288,85 +256,6 @@ async fn found_of<R: Row>(store: &Store, cx: &SystemCx, lost: &Lost) -> Result<u
     Ok(missing.count() as u64)
 }
 
-/// Messages on their way back into the journal.
-struct Reading<'a> {
-    intake: &'a Intake,
-    db: &'a Db,
-    month: Period,
-    /// Parts that rows are wanted of, by number.
-    wanted: HashMap<i64, Wanted>,
-    rows: BTreeMap<BatchId, Vec<CdrRow>>,
-    held: usize,
-    /// Rows that were put back, by batch and tenant.
-    put_back: HashMap<(BatchId, TenantId), u64>,
-}
-
-impl Sink for Reading<'_> {
-    async fn take(&mut self, partition: &Partition, messages: Vec<Fetched>) -> Result<()> {
-        let rows = self
-            .intake
-            .rows_of(partition, messages, self.month, &self.wanted);
-        for row in rows.await? {
-            self.held += 1;
-            self.rows.entry(row.batch).or_default().push(row);
-        }
-        if self.held >= AT_ONCE {
-            self.write().await?;
-        }
-        Ok(())
-    }
-}
-
-impl Reading<'_> {
-    /// Writes what is held, with what was written before: a topic may have a record more than once.
-    async fn write(&mut self) -> Result<()> {
-        self.held = 0;
-        let cx = self.db.system().await?;
-        for (batch, mut rows) in std::mem::take(&mut self.rows) {
-            rows.extend(put_back(&cx, batch).await?);
-            let mut seen = HashSet::new();
-            rows.retain(|row| seen.insert(row.identity));
-            write(&cx, batch, &rows).await?;
-            self.put_back.retain(|(known, _), _| *known != batch);
-            for row in &rows {
-                *self.put_back.entry((batch, row.tenant)).or_default() += 1;
-            }
-        }
-        cx.commit().await
-    }
-}
-
-/// The rows of a batch that were put back so far.
-async fn put_back(cx: &SystemCx, batch: BatchId) -> Result<Vec<CdrRow>> {
-    match journal::put_back_so_far(cx, batch).await? {
-        Some(payload) => cdr::decode(payload.encoding, payload.bytes.into()),
-        None => Ok(Vec::new()),
-    }
-}
-
-async fn write(cx: &SystemCx, batch: BatchId, rows: &[CdrRow]) -> Result<()> {
-    let starts = || rows.iter().map(|row| row.start);
-    let (Some(first), Some(last), Some(row)) = (starts().min(), starts().max(), rows.first())
-    else {
-        return journal::drop_put_back(cx, &[batch]).await;
-    };
-    let payload = Payload {
-        encoding: cdr::ENCODING,
-        bytes: cdr::encode(rows).to_vec(),
-    };
-    let (count, event) = (rows.len() as u64, [first, last]);
-    journal::put_back_more(
-        cx,
-        Kind::Cdr,
-        batch,
-        count,
-        &payload,
-        event,
-        row.received_at,
-    )
-    .await
-}
-
 /// Whose month stays as it is: of those who lost what nobody has, those of whom the cube of hours has something else than the records.
 async fn spared(
     store: &Store,
@@ -390,9 +279,10 @@ async fn spared(
 async fn drop_rows<'l>(db: &Db, parts: impl Iterator<Item = &'l Lost>) -> Result<()> {
     let cx = db.system().await?;
     for it in parts.filter(|it| it.put_back > 0) {
-        let mut rows = put_back(&cx, it.known.part.batch).await?;
-        rows.retain(|row| row.tenant != it.tenant());
-        write(&cx, it.known.part.batch, &rows).await?;
+        match it.kind {
+            Kind::Cdr => pile::drop_rows::<CdrRow>(&cx, it).await?,
+            Kind::Session => pile::drop_rows::<SessionRow>(&cx, it).await?,
+        }
     }
     cx.commit().await
 }
