@@ -71,7 +71,7 @@ impl Decode for Standing {
 /// The position of a partition that is about to be read. One that was never read is at its beginning from now on, and one that was
 /// forgotten is known again.
 pub async fn open(cx: &SystemCx, partition: &Partition) -> Result<Position> {
-    let [cluster, topic] = [&partition.cluster, &partition.topic].map(|name| name.as_ref());
+    let [cluster, topic] = [&partition.cluster, &partition.topic].map(AsRef::as_ref);
     cx.execute(
         "INSERT INTO topic_position (cluster, topic, partition, next_offset, moved_at) \
          VALUES ($1, $2, $3, -1, $4) ON CONFLICT ON CONSTRAINT topic_position_pkey DO NOTHING",

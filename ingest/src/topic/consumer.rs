@@ -567,9 +567,10 @@ impl Reader {
         let mut view = self.seen.lock();
         view.lanes = lanes.collect();
         if view.problem != problem {
-            match &problem {
-                Some(problem) => tracing::warn!("topics: {problem}"),
-                None => tracing::info!("topics are read without trouble"),
+            if let Some(problem) = &problem {
+                tracing::warn!("topics: {problem}");
+            } else {
+                tracing::info!("topics are read without trouble");
             }
         }
         view.problem = problem;
