@@ -188,8 +188,6 @@ async fn where_a_partition_ends_is_known_without_a_passage_and_one_without_usage
     };
     let told = async |number: i32, offset: i64, waits: bool| {
         let cx = house.system().await;
-        let position = topic::open(&cx, &partition(number)).await;
-        assert_eq!(position.expect("a position").next, -1);
         let end = topic::End {
             partition: partition(number),
             offset,
@@ -201,6 +199,12 @@ async fn where_a_partition_ends_is_known_without_a_passage_and_one_without_usage
         assert_eq!(found[1].state, SourceState::Current);
         (found[0].state, found[0].complete_up_to)
     };
+    let cx = house.system().await;
+    for number in 0..2 {
+        let position = topic::open(&cx, &partition(number)).await;
+        assert_eq!(position.expect("a position").next, -1);
+    }
+    cx.commit().await.expect("committed");
     let current = (SourceState::Current, Some(now() - TimeDelta::minutes(60)));
     let behind = (SourceState::Behind, None);
     assert_eq!(told(0, -1, false).await, current);
